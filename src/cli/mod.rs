@@ -1,0 +1,52 @@
+//! The command line: one file a command, each `struct ...Args` (clap) with a `run` that returns [`Outcome`].
+//!
+//! A command prints its result on standard output and returns how it ended; an error is one [`Failure`], printed by
+//! main. Nothing here decides: commands ask a running sidecar through its admin API, or read and write its state
+//! directory when none answers.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// It failed.
+    Failed,
+    /// The arguments or the file are wrong.
+    Usage,
+    /// It was asked for, and not confirmed in time.
+    NotConfirmed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 64,
+            Exit::NotConfirmed => 75,
+        })
+    }
+}
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What, where and how to mend it; may have several lines.
+    pub message: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What a command returns.
+pub type Outcome = Result<Exit, Failure>;

@@ -1,0 +1,1 @@
+//! What a flag says to a user.

@@ -1,0 +1,15 @@
+//! Every decision that Serin makes, as pure functions over plain values.
+//!
+//! No I/O, no runtime, no reading of clocks, no randomness, no logging and no globals: time and chance come in as
+//! parameters, so that the same trace in gives the same decisions out. What a decision leads to is performed by
+//! others: the data plane for one request, the control loop for a rollout.
+
+pub mod bucket;
+pub mod flag;
+pub mod guard;
+pub mod outcome;
+pub mod policy;
+pub mod rollout;
+pub mod route;
+pub mod units;
+pub mod window;

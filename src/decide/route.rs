@@ -1,0 +1,1 @@
+//! Which arm takes a request.

@@ -1,0 +1,1 @@
+//! A rollout to look at.

@@ -1,0 +1,1 @@
+//! flags.yaml at the edge.

@@ -1,0 +1,196 @@
+//! What cores count: monotonic, per core, never zeroed.
+//!
+//! A [`Series`] counts for the metrics and lives as long as its labels; an [`Evidence`] counts for the guard and
+//! belongs to one (rollout, epoch), so that a request dispatched before a change of percent can never be charged
+//! to the time after it. A core writes its own cells only, hence plain relaxed loads and stores; readers take sums
+//! and differences. Invariant: `ended <= dispatched` for every cell once its requests have finished.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use crate::decide::outcome::{Judged, Outcome};
+use crate::decide::units::Arm;
+
+/// A count with one writer.
+#[derive(Debug, Default)]
+pub struct Count(AtomicU64);
+
+impl Count {
+    /// Adds one. Only the owning core may call this.
+    pub fn add_one(&self) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// The count now.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+/// Which core's cells: its index, below the number of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Core(pub u16);
+
+/// The labels of a series.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels {
+    /// The rollout's name, or `none` for unsplit traffic.
+    pub rollout: String,
+    /// `stable`, `canary`, or `none` for unsplit traffic.
+    pub arm: &'static str,
+    /// The provider's name.
+    pub provider: String,
+}
+
+/// What became of the requests and attempts with the same labels.
+#[derive(Debug)]
+pub struct Series {
+    /// Whose they are.
+    pub labels: Labels,
+    cores: Box<[SeriesCell]>,
+    /// Seconds from a request's arrival to the end of its answer.
+    pub duration: metrics::Histogram,
+    /// Seconds from a request's arrival to the first byte of the answer's body.
+    pub first_output: metrics::Histogram,
+}
+
+// A cell to a cache line, so that cores do not slow each other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct SeriesCell {
+    requests: [Count; Outcome::ALL.len()],
+    attempts: [Count; Outcome::ALL.len()],
+    in_flight_began: Count,
+    in_flight_ended: Count,
+    anonymous: Count,
+}
+
+impl Series {
+    /// All zero, for this many cores.
+    #[must_use]
+    pub fn new(labels: Labels, cores: usize, duration: metrics::Histogram, first_output: metrics::Histogram) -> Series {
+        Series { labels, cores: (0..cores).map(|_| SeriesCell::default()).collect(), duration, first_output }
+    }
+
+    /// A request was dispatched.
+    pub fn begin(&self, core: Core) {
+        self.cores[usize::from(core.0)].in_flight_began.add_one();
+    }
+
+    /// The request that was just begun has no user id.
+    pub fn count_anonymous(&self, core: Core) {
+        self.cores[usize::from(core.0)].anonymous.add_one();
+    }
+
+    /// Requests dispatched so far, and those among them without a user id.
+    #[must_use]
+    pub fn dispatched(&self) -> (u64, u64) {
+        let all = self.cores.iter().map(|cell| cell.in_flight_began.get()).sum();
+        (all, self.cores.iter().map(|cell| cell.anonymous.get()).sum())
+    }
+
+    /// An attempt came to its end. A request of one attempt is counted by [`Series::end`] besides.
+    pub fn end_attempt(&self, core: Core, outcome: Outcome) {
+        self.cores[usize::from(core.0)].attempts[outcome as usize].add_one();
+    }
+
+    /// A request came to its end.
+    pub fn end(&self, core: Core, outcome: Outcome) {
+        let cell = &self.cores[usize::from(core.0)];
+        cell.requests[outcome as usize].add_one();
+        cell.in_flight_ended.add_one();
+    }
+
+    /// Requests that ended so, over all cores.
+    #[must_use]
+    pub fn requests(&self, outcome: Outcome) -> u64 {
+        self.cores.iter().map(|cell| cell.requests[outcome as usize].get()).sum()
+    }
+
+    /// Attempts that ended so, over all cores.
+    #[must_use]
+    pub fn attempts(&self, outcome: Outcome) -> u64 {
+        self.cores.iter().map(|cell| cell.attempts[outcome as usize].get()).sum()
+    }
+
+    /// Requests dispatched and not ended.
+    #[must_use]
+    pub fn in_flight(&self) -> u64 {
+        let ended: u64 = self.cores.iter().map(|cell| cell.in_flight_ended.get()).sum();
+        let began: u64 = self.cores.iter().map(|cell| cell.in_flight_began.get()).sum();
+        began.saturating_sub(ended)
+    }
+}
+
+/// What the guard sees of one (rollout, epoch): only requests whose arm the bucket chose.
+#[derive(Debug)]
+pub struct Evidence {
+    /// Which epoch of the rollout this belongs to.
+    pub epoch: u64,
+    cores: Box<[EvidenceCell]>,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct EvidenceCell {
+    arms: [ArmCell; 2],
+}
+
+#[derive(Debug, Default)]
+struct ArmCell {
+    dispatched: Count,
+    succeeded: Count,
+    failed: Count,
+    not_judged: Count,
+}
+
+impl Evidence {
+    /// All zero, for this many cores.
+    #[must_use]
+    pub fn new(epoch: u64, cores: usize) -> Evidence {
+        Evidence { epoch, cores: (0..cores).map(|_| EvidenceCell::default()).collect() }
+    }
+
+    /// A request was dispatched to this arm.
+    pub fn begin(&self, core: Core, arm: Arm) {
+        self.cores[usize::from(core.0)].arms[arm as usize].dispatched.add_one();
+    }
+
+    /// What became of it.
+    pub fn end(&self, core: Core, arm: Arm, outcome: Outcome) {
+        let cell = &self.cores[usize::from(core.0)].arms[arm as usize];
+        match outcome.judged() {
+            Judged::Success => &cell.succeeded,
+            Judged::Failure => &cell.failed,
+            Judged::Not => &cell.not_judged,
+        }
+        .add_one();
+    }
+
+    /// The sums over all cores, since the epoch began.
+    #[must_use]
+    pub fn totals(&self, arm: Arm) -> ArmTotals {
+        let mut totals = ArmTotals::default();
+        for cell in &self.cores {
+            let cell = &cell.arms[arm as usize];
+            totals.succeeded += cell.succeeded.get();
+            totals.failed += cell.failed.get();
+            totals.not_judged += cell.not_judged.get();
+            totals.dispatched += cell.dispatched.get();
+        }
+        totals
+    }
+}
+
+/// One arm's counts since an epoch began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArmTotals {
+    /// Sent to the provider.
+    pub dispatched: u64,
+    /// Ended as successes.
+    pub succeeded: u64,
+    /// Ended as failures.
+    pub failed: u64,
+    /// Ended without saying anything about the provider.
+    pub not_judged: u64,
+}

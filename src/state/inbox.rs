@@ -1,0 +1,137 @@
+//! Wishes for the control loop: bounded, answered one by one.
+//!
+//! Admin and the flags watcher only ever ask; control alone decides and answers. A full inbox refuses, it never
+//! waits: a rollback then goes through its file.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::decide::policy::Policy;
+use crate::decide::rollout::state::{Event, Verb};
+use crate::decide::units::UnixMillis;
+
+/// Something that control should look at.
+#[derive(Debug)]
+pub enum Input {
+    /// A human's command.
+    Command {
+        /// What to do, and to whom.
+        command: Command,
+        /// Where the answer goes, once it is in force.
+        reply: oneshot::Sender<Result<Receipt, Refusal>>,
+    },
+    /// What happened so far, newest first.
+    History {
+        /// Only this rollout's; `None`: all.
+        rollout: Option<String>,
+        /// At most this many.
+        limit: u32,
+        /// Where it goes; an error is the store's, as text.
+        reply: oneshot::Sender<Result<Vec<Event>, String>>,
+    },
+    /// A new version of flags.yaml was read.
+    Flags(FlagsRead),
+    /// The process is stopping.
+    Drain,
+}
+
+/// A human's command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Which rollout; `None`: all of them (rollback and pause only).
+    pub rollout: Option<String>,
+    /// What to do.
+    pub verb: Verb,
+    /// Who asks: the token's name, or the user behind the socket.
+    pub actor: String,
+    /// Why; empty: not said.
+    pub reason: String,
+}
+
+/// What one reading of flags.yaml gave.
+#[derive(Clone, Debug)]
+pub struct FlagsRead {
+    /// The policy, or every error as text ready to be shown, one entry an error.
+    pub result: Result<Arc<Policy>, Vec<String>>,
+    /// The text as it was read, unexpanded: kept as the last good copy when accepted. Empty when unreadable.
+    pub text: Arc<str>,
+    /// The same with every literal secret masked, for the surfaces.
+    pub shown: Arc<str>,
+    /// What is accepted but should be mended, one sentence each.
+    pub warnings: Vec<String>,
+    /// A hash of the content.
+    pub hash: u64,
+    /// When the file was last changed.
+    pub modified: Option<UnixMillis>,
+}
+
+/// A command was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The rollouts that it touched, with the share now in force.
+    pub rollouts: Vec<(String, crate::decide::units::Percent)>,
+    /// Whether it survives a crash; otherwise why not.
+    pub durable: Result<(), String>,
+    /// Whether every core has acknowledged it.
+    pub seen_by_all_cores: bool,
+    /// Requests of these rollouts still open on a canary.
+    pub open_on_canary: u64,
+    /// Requests still open on a canary, and what else the operator should know. One sentence each.
+    pub notes: Vec<String>,
+}
+
+/// A command was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such rollout.
+    #[error("there is no rollout named `{name}`; there are: {known}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What exists.
+        known: String,
+    },
+    /// It cannot be done now.
+    #[error("{0}")]
+    NotNow(String),
+    /// Control does not answer.
+    #[error("the control loop does not answer")]
+    Busy,
+}
+
+/// Where wishes are put.
+#[derive(Clone, Debug)]
+pub struct Inbox(mpsc::Sender<Input>);
+
+/// How many wishes may wait.
+const CAPACITY: usize = 256;
+
+/// An inbox, and the end that control empties.
+#[must_use]
+pub fn inbox() -> (Inbox, mpsc::Receiver<Input>) {
+    let (sender, receiver) = mpsc::channel(CAPACITY);
+    (Inbox(sender), receiver)
+}
+
+impl Inbox {
+    /// Asks for a command and waits until it is in force or refused.
+    pub async fn ask(&self, command: Command) -> Result<Receipt, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::Command { command, reply }).map_err(|_| Refusal::Busy)?;
+        answer.await.map_err(|_| Refusal::Busy)?
+    }
+
+    /// What happened so far, newest first.
+    pub async fn history(&self, rollout: Option<String>, limit: u32) -> Result<Vec<Event>, String> {
+        let (reply, answer) = oneshot::channel();
+        let busy = || Refusal::Busy.to_string();
+        self.0.try_send(Input::History { rollout, limit, reply }).map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())?
+    }
+
+    /// Hands over without waiting; false when the inbox is full or control has ended.
+    pub fn put(&self, input: Input) -> bool {
+        self.0.try_send(input).is_ok()
+    }
+}

@@ -1,0 +1,128 @@
+//! What is in force: one immutable value, swapped whole.
+//!
+//! Control is its sole writer. A core keeps a [`Reader`] and takes the snapshot once per request; percent and lock
+//! are read again at every dispatch. A change of what is in force is complete only when every core has acknowledged
+//! it ([`Shared::seen_by_all`]): after that no core dispatches by an older snapshot.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+
+use super::counters::{Core, Evidence, Series};
+use crate::decide::policy::Policy;
+use crate::decide::units::{Percent, ProviderId, RolloutId};
+
+/// Everything that the data plane decides by.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Rises with every publication; the fence between "before" and "after".
+    pub revision: u64,
+    /// Counts accepted versions of flags.yaml.
+    pub generation: u64,
+    /// The accepted file.
+    pub policy: Arc<Policy>,
+    /// By [`RolloutId`].
+    pub rollouts: Box<[InForce]>,
+    /// Counts of unsplit traffic, by [`ProviderId`].
+    pub unsplit: Box<[Arc<Series>]>,
+    /// Whether the process is stopping: answers ask clients to close.
+    pub draining: bool,
+}
+
+impl Snapshot {
+    /// What is in force for a rollout.
+    #[must_use]
+    pub fn in_force(&self, id: RolloutId) -> &InForce {
+        &self.rollouts[usize::from(id.0)]
+    }
+
+    /// The counts of a provider's unsplit traffic.
+    #[must_use]
+    pub fn unsplit(&self, id: ProviderId) -> &Arc<Series> {
+        &self.unsplit[usize::from(id.0)]
+    }
+}
+
+/// What is in force for one rollout.
+#[derive(Clone, Debug)]
+pub struct InForce {
+    /// The share of users on the canary now.
+    pub percent: Percent,
+    /// Whether nothing but the bucket may choose the canary: locked, blocked, or taken back (`force` and pins yield).
+    pub closed: bool,
+    /// What the guard sees.
+    pub evidence: Arc<Evidence>,
+    /// The metrics of each arm, by [`Arm`](crate::decide::units::Arm); one for a plain route.
+    pub series: [Arc<Series>; 2],
+}
+
+/// The snapshot in force, and which cores have seen it.
+#[derive(Debug)]
+pub struct Shared {
+    current: Arc<ArcSwap<Snapshot>>,
+    seen: Box<[AtomicU64]>,
+    published: tokio::sync::watch::Sender<u64>,
+}
+
+impl Shared {
+    /// Starts with this snapshot, for this many cores.
+    #[must_use]
+    pub fn new(first: Snapshot, cores: usize) -> Shared {
+        let revision = first.revision;
+        Shared {
+            current: Arc::new(ArcSwap::from_pointee(first)),
+            seen: (0..cores).map(|_| AtomicU64::new(0)).collect(),
+            published: tokio::sync::watch::Sender::new(revision),
+        }
+    }
+
+    /// Control only: puts a snapshot in force and wakes every core's fence.
+    pub fn publish(&self, next: Snapshot) {
+        let revision = next.revision;
+        self.current.store(Arc::new(next));
+        self.published.send_replace(revision);
+    }
+
+    /// The snapshot in force, for those who are not on a request's path.
+    #[must_use]
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// A core's view of it.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader { cache: arc_swap::Cache::new(Arc::clone(&self.current)) }
+    }
+
+    /// Told of every publication's revision.
+    #[must_use]
+    pub fn subscribe(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.published.subscribe()
+    }
+
+    /// A core says: whatever I dispatch from now on is by this revision or a later one.
+    pub fn acknowledge(&self, core: Core, revision: u64) {
+        self.seen[usize::from(core.0)].fetch_max(revision, Ordering::Release);
+    }
+
+    /// Whether every core has acknowledged this revision.
+    #[must_use]
+    pub fn seen_by_all(&self, revision: u64) -> bool {
+        self.seen.iter().all(|seen| seen.load(Ordering::Acquire) >= revision)
+    }
+}
+
+/// A core's own view of the snapshot: reading it costs a comparison.
+#[derive(Debug)]
+pub struct Reader {
+    cache: arc_swap::Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>,
+}
+
+impl Reader {
+    /// The snapshot in force.
+    pub fn load(&mut self) -> &Arc<Snapshot> {
+        self.cache.load()
+    }
+}

@@ -1,0 +1,122 @@
+//! What is told of the process: one immutable report, published by control after every change and every tick.
+//!
+//! The surfaces (API, metrics, command line) read this and never look into control. Plain data; its wire form is
+//! the admin API's own business.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::decide::rollout::state::{Lock, Standing};
+use crate::decide::units::{Millis, Percent, UnixMillis};
+
+use super::counters::Series;
+
+/// Everything that the surfaces show.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// flags.yaml.
+    pub flags: FlagsStatus,
+    /// Where state lasts, and whether it does.
+    pub store: StoreStatus,
+    /// By [`RolloutId`](crate::decide::units::RolloutId); plain routes too.
+    pub rollouts: Vec<RolloutStatus>,
+    /// Every series there ever was since the start, for the metrics.
+    pub series: Vec<Arc<Series>>,
+    /// Whether the process is stopping.
+    pub draining: bool,
+}
+
+/// flags.yaml, as it is and as it is in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlagsStatus {
+    /// The file's path.
+    pub path: String,
+    /// The version in force, unexpanded, with every literal secret masked.
+    pub shown: Arc<str>,
+    /// Accepted versions since the start.
+    pub generation: u64,
+    /// When the version in force was accepted.
+    pub accepted_at: UnixMillis,
+    /// When the file on disk was last changed, as far as it is readable.
+    pub modified: Option<UnixMillis>,
+    /// Why the file on disk is not in force; empty: it is.
+    pub errors: Vec<String>,
+    /// Versions refused since the start.
+    pub failures: u64,
+    /// Whether the version in force is the kept copy of an earlier run.
+    pub from_last_good: bool,
+    /// What the file in force asks for and does not get (a fixed key was edited, a literal secret).
+    pub warnings: Vec<String>,
+}
+
+/// Where state lasts, and whether it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreStatus {
+    /// The directory.
+    pub dir: String,
+    /// Why nothing can be written; `None`: all is well.
+    pub error: Option<String>,
+}
+
+/// One rollout.
+#[derive(Clone, Debug)]
+pub struct RolloutStatus {
+    /// Its name.
+    pub name: String,
+    /// The stable provider's name.
+    pub stable: String,
+    /// The canary's name; `None`: a plain route.
+    pub canary: Option<String>,
+    /// The one word for where it is.
+    pub standing: Standing,
+    /// The share of users on the canary now.
+    pub percent: Percent,
+    /// What the file asks for; `None`: auto.
+    pub intent: Option<Percent>,
+    /// Why the share in force is what it is, in a sentence.
+    pub reason: String,
+    /// When this stage began.
+    pub since: UnixMillis,
+    /// The next stage and when it may come at the earliest; `None`: none is ahead.
+    pub next: Option<NextStage>,
+    /// What holds a promotion that is due otherwise; empty: nothing.
+    pub waiting_for: String,
+    /// The try of the rollout.
+    pub attempt: u32,
+    /// The human's rollback that lies over it.
+    pub lock: Option<Lock>,
+    /// Whether a human holds the ramp.
+    pub paused: bool,
+    /// Each arm over the guard's window, stable first.
+    pub window: [ArmWindow; 2],
+    /// The window's length.
+    pub window_length: Millis,
+    /// Which evidence period this is.
+    pub epoch: u64,
+    /// Canary requests answered in this epoch.
+    pub answered: u64,
+    /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
+    pub anonymous_ratio: Option<f64>,
+}
+
+/// A promotion to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextStage {
+    /// To which share.
+    pub percent: Percent,
+    /// Not before.
+    pub not_before: UnixMillis,
+}
+
+/// One arm over the guard's window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArmWindow {
+    /// Judged requests.
+    pub requests: u64,
+    /// Failures among them.
+    pub failures: u64,
+}
+
+/// The report in force.
+pub type StatusCell = ArcSwap<Status>;

@@ -1,0 +1,1 @@
+//! What travels: pure reading of bytes.

@@ -1,0 +1,1 @@
+//! Everything that needs real sockets, in one binary.
