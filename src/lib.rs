@@ -1,4 +1,51 @@
 //! Serin moves an application's traffic from one provider to another without anybody noticing.
+//!
+//! It is a proxy that runs beside the application. A hash of the user id decides who is sent to the new provider (the
+//! canary), a guard watches what became of every attempt, and a ramp raises the share while all is well. Operators own
+//! one file, `flags.yaml`, and one command, `serin rollback`. This page is the map; each module's header says the rest.
+//!
+//! # Layers
+//!
+//! An arrow reads "may use". There are no others, and `tests/house_rules.rs` holds the code to it.
+//!
+//! ```text
+//! main -> cli -> demo -> app -> { proxy | control | admin } -> state, telemetry, clock -> decide -> wire
+//!                         |           |
+//!                         |           +-> store        (control and app only)
+//!                         +-> flags -> decide
+//! ```
+//!
+//! * [`decide`] and [`wire`] are pure: every decision, and every reading of bytes that leads to one. Time, chance and
+//!   counts come in as parameters, so the same trace in gives the same decisions out.
+//! * [`flags`] turns flags.yaml into a [`decide::policy::Policy`], with every error at its place.
+//! * [`state`] is all that requests, control and the surfaces share. Every cell has one writer.
+//! * [`proxy`] is the data plane: one thread a core, each with its own connections, none of them waiting for another.
+//! * [`control`] is the only writer of what is in force: it takes wishes from an inbox, asks [`decide::rollout`] what
+//!   follows, and publishes a [`state::snapshot::Snapshot`].
+//! * [`store`] keeps what must last, away from every request.
+//! * [`admin`] answers operators and scrapers; [`telemetry`] names every metric.
+//! * [`app`] builds all this, binds the ports and ends it in order; [`cli`] is what a person types; [`demo`] is a whole
+//!   rollout in one process.
+//!
+//! # The life of a request
+//!
+//! 1. A connection is accepted and given to the core with the least to do.
+//! 2. The core takes its snapshot, once.
+//! 3. The facts are read: path, user, model. A JSON body of a split endpoint is read whole; no other is ever held.
+//! 4. [`decide::route`] plans: which rollout, which bucket, which arm, and why.
+//! 5. The attempt: a connection, then percent and lock once more, then the request in the provider's words.
+//! 6. The provider answers, each clock running only while it is waited for.
+//! 7. The answer streams on as it comes.
+//! 8. It is counted, exactly once, by what was seen.
+//!
+//! # Invariants
+//!
+//! * After a rollback has returned, no core dispatches to the canary: control waits until each has acknowledged.
+//! * An attempt has one outcome, charged to the arm that the split chose and to the epoch it was dispatched in.
+//! * Raising a percent only adds users to the canary; lowering it takes back those added last.
+//! * Serin never writes flags.yaml, and a file that does not hold changes nothing.
+//! * Nothing but a human, `try_again_after` or a higher `attempt:` reopens a canary that was rolled back.
+//! * Every queue, pool, window and buffer has a bound.
 
 pub mod admin;
 pub mod app;
