@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
 use serde::Deserialize;
 
+use serin::cli::bucket::Split;
 use serin::decide::bucket::bucket;
 use serin::decide::flag;
 use serin::decide::policy::*;
-use serin::decide::route::{Facts, InForceShare, Plan, Reason, Rejected, plan, wanted};
+use serin::decide::route::{Facts, InForceShare, Plan, Reason, Rejected, arm_of_user, plan, wanted};
 use serin::decide::units::{Arm, Millis, Percent, ProviderId, RolloutId};
 use serin::wire::body::peek;
 
@@ -401,6 +403,27 @@ fn a_flag_says_what_the_split_does() {
 }
 
 #[test]
+fn the_command_takes_a_rollouts_split_from_the_file() {
+    let case = |name: &str, canary: Option<&str>| RolloutCase {
+        name: name.to_owned(),
+        canary: canary.map(str::to_owned),
+        salt: "s".to_owned(),
+        pins: BTreeMap::from([("vip".to_owned(), Arm::Stable)]),
+        ..RolloutCase::default()
+    };
+    let policy = policy(&[case("chat", Some("new")), case("plain", None)], "old", Vec::new());
+    let expected = Split {
+        salt: "s".to_owned(),
+        percent: Some(share(5_000)),
+        pins: BTreeMap::from([("vip".to_owned(), Arm::Stable)]),
+    };
+    assert_eq!(Split::of_rollout(&policy, "chat").unwrap(), expected);
+    let error = |name: &str| Split::of_rollout(&policy, name).unwrap_err().to_string();
+    assert_eq!(error("caht"), "there is no rollout named `caht`; there are: chat, plain");
+    assert_eq!(error("plain"), "rollout `plain` is a plain route without a canary; it splits nobody");
+}
+
+#[test]
 fn every_bucket_is_what_python_computes() {
     let buckets: Buckets = serde_json::from_str(include_str!("golden/split/buckets.json")).unwrap();
     for vector in &buckets.vectors {
@@ -419,6 +442,40 @@ fn a_crowd_of_100_000_splits_as_python_splits_it() {
         for (percent, expected) in &crowd.canary {
             let percent = share(percent.parse().unwrap());
             assert_eq!(found.iter().filter(|bucket| bucket.is_below(percent)).count(), *expected, "{percent}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn raising_the_share_only_moves_users_to_the_canary(user in "[a-c]{1,3}|.{1,20}", low in 0u16..=10_000, high in 0u16..=10_000) {
+        let pins = BTreeMap::from([("a".to_owned(), Arm::Stable), ("b".to_owned(), Arm::Canary)]);
+        let arm = |percent| {
+            let share = InForceShare { percent: share(percent), closed: false };
+            arm_of_user("s", &pins, share, Some(user.as_bytes())).unwrap().0
+        };
+        let (low, high) = (low.min(high), low.max(high));
+        prop_assert_eq!(arm(low), arm(low));
+        prop_assert!(arm(low) == Arm::Stable || arm(high) == Arm::Canary);
+    }
+
+    #[test]
+    fn a_flag_is_true_for_exactly_the_users_on_the_canary(user in "[a-c]{1,2}|[!-~]{1,20}", percent in 0u16..=10_000, closed: bool) {
+        let case = RolloutCase {
+            anonymous: "stable".to_owned(),
+            pins: BTreeMap::from([("a".to_owned(), Arm::Stable), ("b".to_owned(), Arm::Canary)]),
+            ..RolloutCase::default()
+        };
+        let providers = PROVIDERS.map(|name| provider(name, BTreeMap::new(), Unmapped::Pass)).to_vec();
+        let policy = policy(std::slice::from_ref(&case), "old", providers);
+        let in_force = |_| InForceShare { percent: share(percent), closed };
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user.parse::<HeaderValue>().unwrap())]);
+        let facts = Facts { path: "/responses", query: None, headers: &headers, body: None };
+        let planned = plan(&policy, in_force, &facts, || 0).unwrap();
+        let flag = Flag { follows: "chat".to_owned() };
+        match flag::evaluate(&policy, &flag, in_force, Some(&user)) {
+            Ok(verdict) => prop_assert_eq!(verdict.value, planned.arm == Some(Arm::Canary)),
+            Err(_) => prop_assert_eq!(planned.reason, Reason::Anonymous),
         }
     }
 }
