@@ -1,1 +1,36 @@
-//! flags.yaml at the edge.
+//! flags.yaml at the edge: bytes in, a checked [`Policy`](crate::decide::policy::Policy) or every error out.
+//!
+//! The way of a file: [`text`] refuses what no parser should see; [`tree`] reads it with the place of every value;
+//! [`shape`] holds the tree against the schema of the mirror ([`raw`]) and cuts out what does not fit; `serde_yaml`
+//! fills the mirror, and [`agree`] makes sure that it read what the tree says; [`compile`] gives it meaning. No stage
+//! stops at its first error, so one reading tells everything that is wrong, each with its place and its remedy.
+//!
+//! Nothing here knows what is in force: who reads a file decides what to do about it. Invariant: no text of a secret
+//! is in an error, a warning or [`Compiled::shown`](compile::Compiled::shown).
+
+mod agree;
+pub mod compile;
+mod defaults;
+mod environment;
+mod error;
+mod kinds;
+mod later;
+mod mask;
+mod place;
+mod raw;
+mod reading;
+mod scalar;
+pub mod schema;
+mod shape;
+mod suggest;
+mod text;
+mod tree;
+mod url;
+pub mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use environment::Environment;
+pub use error::{FlagsError, render};
+pub use reading::{Reading, read};

@@ -1,0 +1,358 @@
+//! From the mirror to the policy: meaning, defaults, and the rules that hold between keys.
+//!
+//! The only stage that knows what the file is for. It runs over whatever fits of a file with errors too, so that all
+//! errors are told at once, and gives a policy only for a file without any. Invariant: what it gives holds everything
+//! that [`Policy`] promises, so nobody behind it checks again.
+
+mod findings;
+mod provider;
+mod ramp;
+mod rollout;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Token, Unmatched};
+use crate::decide::units::ProviderId;
+
+use super::environment::{Environment, FileRead};
+use super::error::FlagsError;
+use super::place::At;
+use super::raw::File;
+use super::scalar::{length, name, size, switch, whole, wrong};
+use super::tree::Node;
+use super::{agree, defaults, mask, shape, text, tree, url};
+use findings::Findings;
+
+/// An accepted file.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What it means.
+    pub policy: Arc<Policy>,
+    /// What is accepted but should be mended, one sentence each, in the file's order.
+    pub warnings: Vec<String>,
+    /// The text, unexpanded, with every literal secret masked.
+    pub shown: Arc<str>,
+    /// The files that its references name, and the certificates: a change of these is a change of the policy.
+    pub secret_files: Vec<PathBuf>,
+}
+
+/// Reads a file's text. The errors are in the order of their places, at most a hundred of them.
+pub fn compile(text: &str, environment: &Environment) -> Result<Compiled, Vec<FlagsError>> {
+    let mut files = Vec::new();
+    compile_noting(text, environment, &mut files)
+}
+
+/// The same, and the files that were read on the way, also where there are errors.
+pub(super) fn compile_noting(
+    text: &str,
+    environment: &Environment,
+    files: &mut Vec<FileRead>,
+) -> Result<Compiled, Vec<FlagsError>> {
+    let shown = |error: FlagsError| vec![FlagsError { source: mask::line(text, error.line), ..error }];
+    let text = text::admit(text).map_err(shown)?;
+    let tree = tree::parse(text).map_err(shown)?;
+    let mut errors = Vec::new();
+    let fitting = shape::check(&tree, &mut errors);
+    let raw: Option<File> = if errors.is_empty() {
+        agree::check(&tree, text).map_err(shown)?;
+        Some(serde_yaml::from_str(text).map_err(|error| shown(agree::differs(&error, text)))?)
+    } else {
+        fitting.and_then(|value| serde_yaml::from_value(value).ok())
+    };
+    let mut findings = Findings::new(environment, errors);
+    let policy = raw.and_then(|raw| policy(&raw, &tree, &mut findings));
+    files.extend(std::mem::take(&mut findings.files));
+    conclude(policy, findings, files, text)
+}
+
+fn conclude(
+    policy: Option<Policy>,
+    findings: Findings<'_>,
+    files: &[FileRead],
+    text: &str,
+) -> Result<Compiled, Vec<FlagsError>> {
+    let Findings { mut errors, mut warnings, secrets, .. } = findings;
+    if errors.is_empty()
+        && let Some(policy) = policy
+    {
+        warnings.sort();
+        return Ok(Compiled {
+            policy: Arc::new(policy),
+            warnings: warnings.into_iter().map(|(_, warning)| warning).collect(),
+            shown: mask::shown(text, &secrets).into(),
+            secret_files: files.iter().map(|file| file.path.clone()).collect(),
+        });
+    }
+    if errors.is_empty() {
+        errors.push(FlagsError::whole("the file cannot be read as flags.yaml", "begin with `providers:`"));
+    }
+    errors.sort_by(|a, b| (a.line, a.column, &a.path).cmp(&(b.line, b.column, &b.path)));
+    errors.dedup();
+    if errors.len() > shape::MOST_ERRORS {
+        errors.truncate(shape::MOST_ERRORS);
+        errors.push(FlagsError::whole("there are more errors than these", "mend these first"));
+    }
+    let starred = mask::starred(text, &secrets);
+    for error in &mut errors {
+        error.source = mask::line(&starred, error.line);
+    }
+    Err(errors)
+}
+
+fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
+    let root = At::root(tree);
+    let providers = provider::all(raw.providers.as_ref(), &root.key("providers"), findings);
+    let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
+    let mount = findings.value(
+        &root.key("mount"),
+        raw.mount.as_ref().map(|text| text.0.as_str()),
+        defaults::MOUNT.to_owned(),
+        url::mount,
+    );
+    let rollouts = rollout::all(raw.rollouts.as_deref().unwrap_or_default(), &root, &names, &mount, findings);
+    let unmatched = unmatched(raw, &root, &names, rollouts.first().map(|rollout| rollout.stable), findings);
+    let policy = Policy {
+        fixed: fixed(raw, &root, findings),
+        mount,
+        unmatched,
+        flags: flags(raw, &root, &rollouts, findings),
+        clients: clients(raw, &root, findings),
+        tokens: tokens(raw, &root, findings),
+        limits: limits(raw, &root, findings),
+        drain: findings.value(
+            &root.key("drain"),
+            raw.drain.as_ref().map(|text| text.0.as_str()),
+            defaults::DRAIN,
+            length,
+        ),
+        egress: egress(raw, &root, findings),
+        response_headers: findings.value(
+            &root.key("response_headers"),
+            raw.response_headers.as_ref().map(|text| text.0.as_str()),
+            true,
+            switch,
+        ),
+        providers: providers.into_iter().map(Arc::new).collect(),
+        rollouts: rollouts.into_iter().map(Arc::new).collect(),
+    };
+    let open = findings.value(&root.key("open"), raw.open.as_ref().map(|text| text.0.as_str()), false, switch);
+    rules::check(&policy, raw, open, &root, findings);
+    (!policy.providers.is_empty()).then_some(policy)
+}
+
+fn fixed(raw: &File, root: &At, findings: &mut Findings<'_>) -> Fixed {
+    let text = |text: &'_ Option<super::kinds::Text>| text.as_ref().map(|text| text.0.clone());
+    let admin = raw.admin.as_ref().and_then(|admin| text(&admin.listen));
+    let probe = raw.probe.as_ref().and_then(|probe| text(&probe.listen));
+    let state = |text: &str| {
+        if text.trim().is_empty() {
+            return wrong("is not a directory's path", "write a path such as `/var/lib/serin`");
+        }
+        Ok(PathBuf::from(text))
+    };
+    Fixed {
+        listen: findings.value(&root.key("listen"), text(&raw.listen).as_deref(), defaults::LISTEN, url::address),
+        admin: findings.value(&root.key("admin").key("listen"), admin.as_deref(), defaults::ADMIN, url::address),
+        probe: findings.given(&root.key("probe").key("listen"), probe.as_deref(), url::address),
+        state: findings.given(&root.key("state"), text(&raw.state).as_deref(), state),
+        workers: findings
+            .given(&root.key("workers"), raw.workers.as_ref().map(|n| n.0.as_str()), |text| whole(text, 1, 256))
+            .and_then(|workers| u16::try_from(workers).ok()),
+    }
+}
+
+fn unmatched(
+    raw: &File,
+    root: &At,
+    names: &[&str],
+    first_stable: Option<ProviderId>,
+    findings: &mut Findings<'_>,
+) -> Unmatched {
+    let at = root.key("unmatched");
+    let given = raw.unmatched.as_ref().map(|text| text.0.as_str());
+    let parse = |text: &str| match text {
+        "reject" => Ok(Unmatched::Reject),
+        name => rollout::provider_named(names, name).map(Unmatched::Provider),
+    };
+    if let Some(unmatched) = findings.given(&at, given, parse) {
+        return unmatched;
+    }
+    match first_stable {
+        Some(stable) => Unmatched::Provider(stable),
+        None if names.len() == 1 => Unmatched::Provider(ProviderId(0)),
+        None => {
+            if !root.has("unmatched") && !root.has("rollouts") && names.len() > 1 {
+                findings.error(
+                    root,
+                    "there are several providers and no rollouts: where do requests go?",
+                    "add `rollouts`, or `unmatched` with a provider's name",
+                );
+            }
+            Unmatched::Reject
+        }
+    }
+}
+
+fn flags(
+    raw: &File,
+    root: &At,
+    rollouts: &[crate::decide::policy::Rollout],
+    findings: &mut Findings<'_>,
+) -> BTreeMap<String, Flag> {
+    let mut flags = BTreeMap::new();
+    for (flag, value) in raw.flags.iter().flat_map(|flags| &flags.0) {
+        let at = root.key("flags").key(flag);
+        if let Err(problem) = name(flag) {
+            findings.error(&at, format!("`{}` {}", mask::short(flag), problem.problem), problem.remedy);
+        }
+        let known: Vec<&str> = rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
+        let follows =
+            findings.given(
+                &at.key("follows"),
+                value.follows.as_ref().map(|text| text.0.as_str()),
+                |text| match rollouts.iter().find(|rollout| rollout.name == text) {
+                    Some(rollout) if rollout.canary.is_none() => {
+                        wrong("is a plain route: it has no canary to follow", "follow a rollout with a `canary`")
+                    }
+                    Some(_) => Ok(text.to_owned()),
+                    None => wrong("is not a rollout", rollout::there_are("rollout", text, &known)),
+                },
+            );
+        if let Some(follows) = follows {
+            flags.insert(flag.clone(), Flag { follows });
+        }
+    }
+    flags
+}
+
+fn clients(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
+    let mut clients: Vec<Client> = Vec::new();
+    for (index, client) in raw.clients.iter().flatten().enumerate() {
+        let at = root.key("clients").item(index);
+        let given = findings.given(&at.key("name"), client.name.as_ref().map(|text| text.0.as_str()), name);
+        let key = findings.own_secret(&at.key("key"), client.key.as_ref().map(|text| text.0.as_str()));
+        let (Some(name), Some(key)) = (given, key) else { continue };
+        if clients.iter().any(|other| other.name == name) {
+            findings.error(&at.key("name"), format!("a second client named `{name}`"), "give each its own name");
+        } else if findings.resolves() && clients.iter().any(|other| other.key == key) {
+            findings.error(&at.key("key"), "two clients have the same key", "give each its own key");
+        } else {
+            clients.push(Client { name, key });
+        }
+    }
+    clients
+}
+
+fn tokens(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Token> {
+    let mut tokens: Vec<Token> = Vec::new();
+    for (index, token) in raw.admin.iter().flat_map(|admin| admin.tokens.iter().flatten()).enumerate() {
+        let at = root.key("admin").key("tokens").item(index);
+        let given = findings.given(&at.key("name"), token.name.as_ref().map(|text| text.0.as_str()), name);
+        let secret = findings.own_secret(&at.key("token"), token.token.as_ref().map(|text| text.0.as_str()));
+        let mut may = BTreeSet::new();
+        let words = token.may.as_ref().map_or(&[][..], |texts| &texts.0);
+        for (index, word) in words.iter().enumerate() {
+            let role = findings.given(&at.key("may").item(index), Some(word), |text| match text {
+                "read" => Ok(Role::Read),
+                "flags" => Ok(Role::Flags),
+                "rollback" => Ok(Role::Rollback),
+                "change" => Ok(Role::Change),
+                _ => wrong("is nothing that a token allows", "write `read`, `flags`, `rollback` or `change`"),
+            });
+            may.extend(role);
+        }
+        if token.may.as_ref().is_some_and(|texts| texts.0.is_empty()) {
+            findings.error(
+                &at.key("may"),
+                "this token allows nothing",
+                "name at least one of read, flags, rollback, change",
+            );
+        }
+        let (Some(name), Some(token)) = (given, secret) else { continue };
+        if tokens.iter().any(|other| other.name == name) {
+            findings.error(&at.key("name"), format!("a second token named `{name}`"), "give each its own name");
+        } else if findings.resolves() && tokens.iter().any(|other| other.token == token) {
+            findings.error(&at.key("token"), "two tokens are the same", "give each name its own token");
+        } else {
+            tokens.push(Token { name, token, may });
+        }
+    }
+    tokens
+}
+
+fn limits(raw: &File, root: &At, findings: &mut Findings<'_>) -> Limits {
+    let none = super::raw::Limits::default();
+    let raw = raw.limits.as_ref().unwrap_or(&none);
+    let at = root.key("limits");
+    let head = |text: &str| match size(text)? {
+        bytes if (1024..=1024 * 1024).contains(&bytes) => Ok(u32::try_from(bytes).unwrap_or(u32::MAX)),
+        _ => wrong("is not between 1KiB and 1MiB", "write a size such as `64KiB`"),
+    };
+    let limits = Limits {
+        header_bytes: findings.value(
+            &at.key("header_bytes"),
+            raw.header_bytes.as_ref().map(|text| text.0.as_str()),
+            defaults::HEADER_BYTES,
+            head,
+        ),
+        header_time: findings.value(
+            &at.key("header_time"),
+            raw.header_time.as_ref().map(|text| text.0.as_str()),
+            defaults::HEADER_TIME,
+            provider::some_time,
+        ),
+        idle: findings.value(
+            &at.key("idle"),
+            raw.idle.as_ref().map(|text| text.0.as_str()),
+            defaults::IDLE,
+            provider::some_time,
+        ),
+        connections: findings.value(
+            &at.key("connections"),
+            raw.connections.as_ref().map(|text| text.0.as_str()),
+            defaults::CONNECTIONS,
+            |text| whole(text, 1, 1_000_000),
+        ),
+        replay_body: findings.value(
+            &at.key("replay_body"),
+            raw.replay_body.as_ref().map(|text| text.0.as_str()),
+            defaults::REPLAY_BODY,
+            size,
+        ),
+        replay_memory: findings.value(
+            &at.key("replay_memory"),
+            raw.replay_memory.as_ref().map(|text| text.0.as_str()),
+            defaults::REPLAY_MEMORY,
+            size,
+        ),
+    };
+    if limits.replay_memory < limits.replay_body {
+        let at = if at.has("replay_memory") { at.key("replay_memory") } else { at.key("replay_body") };
+        findings.error(
+            &at,
+            "all held bodies together (`replay_memory`) may take less than a single one (`replay_body`)",
+            "raise `replay_memory`, or lower `replay_body`",
+        );
+    }
+    limits
+}
+
+fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<String> {
+    let given = raw.proxy.as_ref().map(|text| text.0.as_str())?;
+    let at = root.key("proxy");
+    if given.contains('@') {
+        // Its password is a secret like any other.
+        let literal = given.split_once("://").map_or(given, |(_, rest)| rest);
+        let credentials = literal.rsplit_once('@').map_or("", |(credentials, _)| credentials);
+        if !credentials.contains("${")
+            && let Some(node) = at.node()
+        {
+            findings.secrets.push(node.span.clone());
+            findings.warn(&at, "a password stands in the file; keep the address in a variable (`${NAME}`)");
+        }
+    }
+    findings.given(&at, Some(given), url::proxy)
+}

@@ -1,0 +1,293 @@
+//! The providers: where they are, how they are asked, and why one may not be usable.
+//!
+//! A provider that lacks its key is no error: the file may be right and the secret late. It is kept and marked, and
+//! whoever routes must not send anything to it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
+use crate::decide::units::Millis;
+
+use super::super::environment::FileRead;
+use super::super::kinds::{Entries, Text};
+use super::super::place::At;
+use super::super::scalar::{Wrong, length, name, whole, wrong};
+use super::super::{defaults, mask, raw, url};
+use super::findings::{Findings, Resolved};
+
+/// More providers than this are a mistake, not a configuration.
+const MOST: usize = 1000;
+
+/// A length of time that is not zero.
+pub(super) fn some_time(text: &str) -> Result<Millis, Wrong> {
+    match length(text)? {
+        Millis(0) => wrong("is no time at all", "write a time above zero, such as `30s`"),
+        length => Ok(length),
+    }
+}
+
+/// All providers, in the file's order; wrong ones too, so that rollouts can refer to them.
+pub(super) fn all(raw: Option<&Entries<raw::Provider>>, at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
+    let entries = raw.map_or(&[][..], |entries| &entries.0);
+    if entries.is_empty() && at.node().is_some() {
+        findings.error(at, "there is no provider", "add one: `openai: { base_url: https://api.openai.com/v1 }`");
+    }
+    if entries.len() > MOST {
+        findings.error(at, format!("there are more than {MOST} providers"), "remove those that nothing uses");
+        return Vec::new();
+    }
+    entries.iter().map(|(name, raw)| provider(name, raw, &at.key(name), findings)).collect()
+}
+
+fn text(text: &Option<Text>) -> Option<&str> {
+    text.as_ref().map(|text| text.0.as_str())
+}
+
+fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> Provider {
+    match name(provider) {
+        Err(Wrong { problem, remedy }) => {
+            findings.error(at, format!("`{}` {problem}", mask::short(provider)), remedy);
+        }
+        Ok(_) if provider == "reject" => {
+            findings.error(at, "`reject` means no provider in `unmatched`", "choose another name");
+        }
+        Ok(_) => {}
+    }
+    let unknown = BaseUrl { https: true, host: "unresolved.invalid".to_owned(), port: 443, path: String::new() };
+    let base_url = findings.value(&at.key("base_url"), text(&raw.base_url), unknown, url::base_url);
+    if base_url.path.is_empty() && is_well_known(&base_url.host) {
+        findings.warn(
+            &at.key("base_url"),
+            format!("the API of {0} lies below a path; did you mean `https://{0}/v1`?", base_url.host),
+        );
+    }
+    let mut unusable = None;
+    let api_keys = api_keys(raw, at, &mut unusable, findings);
+    let auth = findings.value(&at.key("auth"), text(&raw.auth), url::usual_auth(&base_url.host), url::auth);
+    if auth == Auth::None && raw.api_keys.is_some() {
+        findings.warn(&at.key("auth"), "the `api_keys` are never sent: `auth` is none");
+    }
+    let set_headers = set_headers(raw, at, &mut unusable, findings);
+    let tls = tls(raw, at, &mut unusable, findings);
+    Provider {
+        name: provider.to_owned(),
+        auth,
+        api_keys,
+        query: pairs(raw.query.as_ref(), &at.key("query"), findings, |_| Ok(())),
+        timeouts: timeouts(raw.timeouts.as_ref(), &at.key("timeouts"), findings),
+        models: pairs(raw.models.as_ref(), &at.key("models"), findings, not_blank).into_iter().collect(),
+        unmapped: findings.value(&at.key("unmapped"), text(&raw.unmapped), Unmapped::Pass, |text| match text {
+            "pass" => Ok(Unmapped::Pass),
+            "stable" => Ok(Unmapped::Stable),
+            _ => wrong("is no policy for unmapped models", "write `pass` or `stable`"),
+        }),
+        set_headers,
+        forward_headers: forward_headers(raw, at, findings),
+        http2: findings.value(&at.key("http2"), text(&raw.http2), Http2::Never, |text| match text {
+            "never" => Ok(Http2::Never),
+            "auto" => Ok(Http2::Auto),
+            "prior_knowledge" => Ok(Http2::PriorKnowledge),
+            _ => wrong("is no choice of HTTP version", "write `never`, `auto` or `prior_knowledge`"),
+        }),
+        tls,
+        max_connections: findings.value(
+            &at.key("max_connections"),
+            raw.max_connections.as_ref().map(|text| text.0.as_str()),
+            defaults::MAX_CONNECTIONS,
+            |text| whole(text, 1, 1_000_000),
+        ),
+        probe_path: findings.value(
+            &at.key("probe_path"),
+            text(&raw.probe_path),
+            defaults::PROBE_PATH.to_owned(),
+            url::path,
+        ),
+        base_url,
+        unusable,
+    }
+}
+
+fn is_well_known(host: &str) -> bool {
+    matches!(host, "api.openai.com" | "api.anthropic.com")
+}
+
+/// The keys that can be used. None of those named: the provider is unusable; some: that is worth a warning.
+fn api_keys(raw: &raw::Provider, at: &At, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Vec<Secret> {
+    let Some(given) = &raw.api_keys else { return Vec::new() };
+    let at = at.key("api_keys");
+    let mut keys: Vec<Secret> = Vec::new();
+    let mut missing = Vec::new();
+    let mut unresolved = false;
+    for (index, text) in given.0.iter().enumerate() {
+        match findings.secret(&at.item(index), text) {
+            Resolved::Texts(texts) => keys.extend(texts.into_iter().map(Secret::new)),
+            Resolved::Unset(reason) => missing.push((index, reason)),
+            Resolved::Unresolved => unresolved = true,
+        }
+    }
+    if given.0.is_empty() {
+        findings.error(
+            &at,
+            "the list of keys is empty",
+            "name a key, or remove `api_keys`: the application's own pass through",
+        );
+    }
+    if keys.is_empty() && !unresolved {
+        *unusable = missing.first().map(|(_, reason)| reason.clone());
+    }
+    for (index, reason) in missing {
+        let then = if keys.is_empty() { "the provider cannot be used" } else { "the other keys are used" };
+        findings.warn(&at.item(index), format!("{reason}: {then}"));
+    }
+    if unresolved && keys.is_empty() {
+        keys.push(Secret::new(mask::MASK.to_owned()));
+    }
+    keys
+}
+
+fn not_blank(text: &str) -> Result<(), Wrong> {
+    if text.trim().is_empty() { wrong("is blank", "write a name") } else { Ok(()) }
+}
+
+fn pairs(
+    entries: Option<&Entries<Text>>,
+    at: &At,
+    findings: &mut Findings<'_>,
+    check: impl Fn(&str) -> Result<(), Wrong>,
+) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    for (key, value) in entries.map_or(&[][..], |entries| &entries.0) {
+        let good = |text: &str| check(key).and_then(|()| check(text)).map(|()| text.to_owned());
+        if let Some(value) = findings.given(&at.key(key), Some(&value.0), good) {
+            pairs.push((key.clone(), value));
+        }
+    }
+    pairs
+}
+
+fn timeouts(raw: Option<&raw::Timeouts>, at: &At, findings: &mut Findings<'_>) -> Timeouts {
+    let none = raw::Timeouts::default();
+    let raw = raw.unwrap_or(&none);
+    let mut clock = |key: &str, given: &Option<super::super::kinds::Length>, default: Millis| {
+        findings.value(&at.key(key), given.as_ref().map(|text| text.0.as_str()), default, some_time)
+    };
+    Timeouts {
+        connect: clock("connect", &raw.connect, defaults::CONNECT),
+        headers: clock("headers", &raw.headers, defaults::HEADERS),
+        stream_headers: clock("stream_headers", &raw.stream_headers, defaults::STREAM_HEADERS),
+        first_output: clock("first_output", &raw.first_output, defaults::FIRST_OUTPUT),
+        idle: clock("idle", &raw.idle, defaults::PROVIDER_IDLE),
+    }
+}
+
+/// Headers that belong to the connection or to Serin and cannot be set.
+const NOT_TO_SET: [&str; 11] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "keep-alive",
+    "te",
+    "trailer",
+    "upgrade",
+    "expect",
+    "proxy-connection",
+    "proxy-authorization",
+];
+
+fn set_headers(
+    raw: &raw::Provider,
+    at: &At,
+    unusable: &mut Option<String>,
+    findings: &mut Findings<'_>,
+) -> Vec<(String, Secret)> {
+    let mut headers: Vec<(String, Secret)> = Vec::new();
+    for (given, value) in raw.set_headers.iter().flat_map(|entries| &entries.0) {
+        let at = at.key("set_headers").key(given);
+        let name = match url::header(given) {
+            Ok(name) if NOT_TO_SET.contains(&name.as_str()) || name.starts_with("x-serin-") => {
+                findings.error(&at, format!("`{name}` cannot be set: it belongs to the connection"), "remove it");
+                continue;
+            }
+            Ok(name) => name,
+            Err(Wrong { problem, remedy }) => {
+                findings.error(&at, format!("`{}` {problem}", mask::short(given)), remedy);
+                continue;
+            }
+        };
+        if headers.iter().any(|(other, _)| *other == name) {
+            findings.error(
+                &at,
+                format!("`{name}` is written twice; upper and lower case are the same"),
+                "keep one of the two",
+            );
+            continue;
+        }
+        if is_credential(&name) {
+            match findings.secret(&at, &value.0) {
+                Resolved::Texts(texts) => headers.push((name, Secret::new(texts.join(" ")))),
+                Resolved::Unset(reason) => {
+                    findings.warn(&at, format!("{reason}: the provider cannot be used"));
+                    unusable.get_or_insert(reason);
+                }
+                Resolved::Unresolved => headers.push((name, Secret::new(mask::MASK.to_owned()))),
+            }
+        } else if let Some(value) = findings.given(&at, Some(&value.0), header_value) {
+            headers.push((name, Secret::new(value)));
+        }
+    }
+    headers
+}
+
+fn header_value(text: &str) -> Result<String, Wrong> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+        return Ok(text.trim().to_owned());
+    }
+    wrong("has characters that no header can carry", "use printable ASCII characters")
+}
+
+fn is_credential(header: &str) -> bool {
+    ["auth", "key", "token", "secret", "cookie", "password"].iter().any(|word| header.contains(word))
+}
+
+fn forward_headers(raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> BTreeSet<String> {
+    let mut headers = BTreeSet::new();
+    for (index, given) in raw.forward_headers.iter().flat_map(|texts| &texts.0).enumerate() {
+        headers.extend(findings.given(&at.key("forward_headers").item(index), Some(given), url::header));
+    }
+    headers
+}
+
+fn tls(raw: &raw::Provider, at: &At, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Tls {
+    let Some(raw) = &raw.tls else { return Tls::default() };
+    let at = at.key("tls");
+    let mut file = |key: &str, given: &Option<Text>| {
+        let at = at.key(key);
+        let path = findings.given(&at, text(given), |text| {
+            if text.trim().is_empty() {
+                wrong("is not a file's path", "write the path of a PEM file")
+            } else {
+                Ok(PathBuf::from(text))
+            }
+        })?;
+        if findings.resolves() {
+            let (file, problem) = FileRead::pem(&path);
+            findings.files.insert(file);
+            if let Some(reason) = problem {
+                findings.warn(&at, format!("{reason}: the provider cannot be used"));
+                unusable.get_or_insert(reason);
+            }
+        }
+        Some(path)
+    };
+    let tls = Tls {
+        ca_file: file("ca_file", &raw.ca_file),
+        cert_file: file("cert_file", &raw.cert_file),
+        key_file: file("key_file", &raw.key_file),
+    };
+    if raw.cert_file.is_some() != raw.key_file.is_some() {
+        findings.error(&at, "`cert_file` and `key_file` belong together", "give both, or neither");
+    }
+    tls
+}

@@ -1,0 +1,140 @@
+//! The schedule of promotions: its stages one by one, and when each may come.
+
+use crate::decide::policy::{Guard, Ramp};
+use crate::decide::units::{Millis, Percent};
+
+use super::super::kinds::{Length, Rate};
+use super::super::place::At;
+use super::super::scalar::{Wrong, hours, moment, rate, whole, wrong};
+use super::super::{defaults, raw};
+use super::findings::Findings;
+use super::provider::some_time;
+
+fn text(given: &Option<Rate>) -> Option<&str> {
+    given.as_ref().map(|text| text.0.as_str())
+}
+
+fn time(given: &Option<Length>) -> Option<&str> {
+    given.as_ref().map(|text| text.0.as_str())
+}
+
+/// A share that is not zero.
+fn some_share(text: &str) -> Result<Percent, Wrong> {
+    match rate(text)? {
+        Percent::ZERO => wrong("is nobody", "write a share above 0%"),
+        share => Ok(share),
+    }
+}
+
+/// The schedule, from what is written and the defaults.
+pub(super) fn ramp(raw: Option<&raw::Ramp>, at: &At, findings: &mut Findings<'_>) -> Ramp {
+    let none = raw::Ramp::default();
+    let raw = raw.unwrap_or(&none);
+    let every = findings.value(&at.key("every"), time(&raw.every), defaults::EVERY, some_time);
+    let max = findings.value(&at.key("max"), text(&raw.max), defaults::MAX, some_share);
+    Ramp {
+        stages: stages(raw, max, at, findings),
+        hold_start: findings.value(&at.key("hold_start"), time(&raw.hold_start), every, super::super::scalar::length),
+        every,
+        max,
+        from: findings.given(&at.key("from"), raw.from.as_ref().map(|text| text.0.as_str()), moment),
+        hours: findings.given(&at.key("hours"), raw.hours.as_ref().map(|text| text.0.as_str()), hours),
+    }
+}
+
+fn stages(raw: &raw::Ramp, max: Percent, at: &At, findings: &mut Findings<'_>) -> Vec<Percent> {
+    let start = findings.given(&at.key("start"), text(&raw.start), some_share);
+    if let Some(start) = start.filter(|start| *start > max) {
+        findings.error(
+            &at.key("start"),
+            format!("the ramp starts at {start}, above its `max` of {max}"),
+            "lower `start`, or raise `max`",
+        );
+    }
+    if at.has("steps") && at.has("step") {
+        findings.error(&at.key("step"), "`step` and `steps` contradict each other", "keep one of the two");
+    }
+    match &raw.steps {
+        Some(steps) => listed(steps, start, max, at, findings),
+        None => {
+            let step = findings.value(&at.key("step"), text(&raw.step), defaults::STEP, some_share);
+            climb(start.unwrap_or(defaults::START.min(max)), step, max)
+        }
+    }
+}
+
+/// From `start` by `step` to `max`, which is the last stage whatever the step.
+fn climb(start: Percent, step: Percent, max: Percent) -> Vec<Percent> {
+    let mut stages = vec![start];
+    let mut at = start;
+    while at < max {
+        at = at.saturating_add(step).min(max);
+        stages.push(at);
+    }
+    stages
+}
+
+fn listed(steps: &[Rate], start: Option<Percent>, max: Percent, at: &At, findings: &mut Findings<'_>) -> Vec<Percent> {
+    let at = at.key("steps");
+    let mut stages: Vec<Percent> = start.into_iter().collect();
+    if steps.is_empty() {
+        findings.error(&at, "the list of stages is empty", "name them, such as `[1%, 5%, 25%, 100%]`, or use `step`");
+    }
+    for (index, step) in steps.iter().enumerate() {
+        let at = at.item(index);
+        let Some(share) = findings.given(&at, Some(&step.0), some_share) else { continue };
+        match stages.last() {
+            // The start may be named again as the first of the steps.
+            Some(last) if index == 0 && *last == share => continue,
+            Some(last) if *last >= share => {
+                findings.error(
+                    &at,
+                    format!("the stage {share} does not lie above {last}"),
+                    "list the stages from small to large",
+                );
+            }
+            _ if share > max => {
+                findings.error(
+                    &at,
+                    format!("the stage {share} lies above the ramp's `max` of {max}"),
+                    "lower it, or raise `max`",
+                );
+            }
+            _ => stages.push(share),
+        }
+    }
+    if let Some(last) = stages.last().filter(|last| **last < max) {
+        findings.warn(
+            &at,
+            format!(
+                "the ramp ends at {last}; add `100%` if everybody is to move, or `max: {last}` to say that it is meant"
+            ),
+        );
+    }
+    if stages.is_empty() { vec![defaults::START.min(max)] } else { stages }
+}
+
+/// What judges the canary, from what is written and the defaults.
+pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'_>) -> Guard {
+    let none = raw::Guard::default();
+    let raw = raw.unwrap_or(&none);
+    let window = |text: &str| match some_time(text)? {
+        length if (Millis(1000)..=Millis(7 * 86_400_000)).contains(&length) => Ok(length),
+        _ => wrong("is not between 1s and 7d", "write a window such as `30m`"),
+    };
+    Guard {
+        max_error_rate: findings.value(
+            &at.key("max_error_rate"),
+            text(&raw.max_error_rate),
+            defaults::MAX_ERROR_RATE,
+            rate,
+        ),
+        window: findings.value(&at.key("window"), time(&raw.window), defaults::WINDOW, window),
+        min_requests: findings.value(
+            &at.key("min_requests"),
+            raw.min_requests.as_ref().map(|text| text.0.as_str()),
+            defaults::MIN_REQUESTS,
+            |text| whole(text, 1, 1_000_000_000),
+        ),
+    }
+}

@@ -1,0 +1,168 @@
+//! Rules between keys that stand far apart: ports, who may spend the keys, embeddings, rollouts nobody reaches.
+
+use std::net::SocketAddr;
+
+use crate::decide::policy::{Intent, Match, Policy, Rollout, UserSource};
+use crate::decide::units::Percent;
+
+use super::super::place::At;
+use super::super::{defaults, raw};
+use super::findings::Findings;
+use super::rollout;
+
+/// Looks at the whole.
+pub(super) fn check(policy: &Policy, raw: &raw::File, open: bool, root: &At, findings: &mut Findings<'_>) {
+    ports(policy, root, findings);
+    exposure(policy, raw, open, root, findings);
+    embeddings(policy, root, findings);
+    unreachable(policy, root, findings);
+    keyless_canaries(policy, raw, root, findings);
+}
+
+fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    let mut listeners: Vec<(&str, SocketAddr, At)> = vec![
+        ("listen", policy.fixed.listen, root.key("listen")),
+        ("admin.listen", policy.fixed.admin, root.key("admin").key("listen")),
+    ];
+    if let Some(probe) = policy.fixed.probe {
+        listeners.push(("probe.listen", probe, root.key("probe").key("listen")));
+    }
+    for (index, (_, address, at)) in listeners.iter().enumerate() {
+        for (other, taken, _) in &listeners[..index] {
+            let same_ip = address.ip() == taken.ip() || address.ip().is_unspecified() || taken.ip().is_unspecified();
+            if address.port() != 0 && address.port() == taken.port() && same_ip {
+                let remedy = "give each listener its own port";
+                findings.error(at, format!("port {} is already taken by `{other}`", address.port()), remedy);
+            }
+        }
+    }
+}
+
+/// Whoever reaches the proxy port spends the keys, and whoever reaches the operators' port moves the traffic.
+fn exposure(policy: &Policy, raw: &raw::File, open: bool, root: &At, findings: &mut Findings<'_>) {
+    let keys = raw.providers.iter().flat_map(|entries| &entries.0).any(|(_, provider)| provider.api_keys.is_some());
+    let listen = policy.fixed.listen;
+    if !listen.ip().is_loopback() && keys && !root.has("clients") && !open {
+        findings.error(
+            &root.key("listen"),
+            format!("everybody who reaches {listen} could spend the `api_keys`"),
+            "listen on 127.0.0.1, name the `clients`, or write `open: true` if something else keeps strangers out",
+        );
+    }
+    if root.has("clients") && raw.clients.as_ref().is_some_and(Vec::is_empty) {
+        findings.error(&root.key("clients"), "the list of clients is empty", "name one, or remove `clients`");
+    }
+    let admin = policy.fixed.admin;
+    let tokens = root.key("admin").key("tokens");
+    if !admin.ip().is_loopback() && (tokens.node().is_none() || policy.tokens.is_empty() && findings.errors.is_empty())
+    {
+        findings.error(
+            &root.key("admin").key("listen"),
+            format!("everybody who reaches {admin} could move the traffic"),
+            "listen on 127.0.0.1, or name `admin.tokens`; for health checks and metrics alone there is `probe`",
+        );
+    }
+}
+
+/// Two embedding models in one index corrupt it silently, so an index must not be split by users.
+fn embeddings(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    let usual: Vec<UserSource> = defaults::USER.iter().filter_map(|text| rollout::source(text).ok()).collect();
+    for (index, rollout) in policy.rollouts.iter().enumerate() {
+        let Some(canary) = &rollout.canary else { continue };
+        let split = match canary.percent {
+            Intent::Auto => true,
+            Intent::Pinned(share) => {
+                let share = share.min(canary.ramp.max);
+                share != Percent::ZERO && share != Percent::ALL
+            }
+        };
+        // An earlier rollout that takes all embeddings leaves none to this one.
+        let earlier = policy.rollouts[..index].iter().any(|other| {
+            takes_embeddings(&other.matches) && other.matches.model.is_none() && other.matches.headers.is_empty()
+        });
+        let by_index = rollout.user.iter().all(|source| !usual.contains(source));
+        if split && takes_embeddings(&rollout.matches) && !earlier && !by_index {
+            let at = root.key("rollouts").item(index);
+            let at = if at.has("percent") { at.key("percent") } else { at };
+            findings.error(
+                &at,
+                "embeddings are split by user: two models in one vector index corrupt it silently",
+                "write `percent: 0` or `percent: 100%`, or let `user` name what identifies the index, such as \
+                 `user: header:x-index`",
+            );
+        }
+    }
+}
+
+fn takes_embeddings(matches: &Match) -> bool {
+    match &matches.path {
+        Some(pattern) => fits(&pattern.0, "/embeddings"),
+        None => matches.endpoints.iter().any(|endpoint| endpoint == "embeddings"),
+    }
+}
+
+/// Whether a text fits a pattern in which `*` stands for any run of characters.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or("");
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+fn unreachable(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    for (index, rollout) in policy.rollouts.iter().enumerate() {
+        if let Some(first) = policy.rollouts[..index].iter().find(|other| covers(other, rollout)) {
+            findings.warn(
+                &root.key("rollouts").item(index),
+                format!(
+                    "`{}` never gets a request: `{}` above takes all that it matches; put the narrower one first",
+                    rollout.name, first.name
+                ),
+            );
+        }
+    }
+}
+
+/// Whether one rollout takes everything that another would.
+fn covers(first: &Rollout, other: &Rollout) -> bool {
+    let (first, other) = (&first.matches, &other.matches);
+    let paths = match (&first.path, &other.path) {
+        (Some(first), Some(other)) => first == other || matches!(first.0.as_str(), "*" | "/*"),
+        (Some(first), None) => matches!(first.0.as_str(), "*" | "/*"),
+        (None, None) => other.endpoints.iter().all(|endpoint| first.endpoints.contains(endpoint)),
+        (None, Some(_)) => false,
+    };
+    let model = first.model.as_ref().is_none_or(|model| Some(model) == other.model.as_ref());
+    let headers = first.headers.iter().all(|(name, pattern)| other.headers.get(name) == Some(pattern));
+    paths && model && headers
+}
+
+/// The application's own credentials go to stable only: a canary on the internet without keys refuses everybody.
+fn keyless_canaries(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+    let mut told: Vec<&str> = Vec::new();
+    for canary in policy.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref()) {
+        let Some(provider) = policy.providers.get(usize::from(canary.provider.0)) else { continue };
+        let entries = raw.providers.iter().flat_map(|entries| &entries.0);
+        let keys = entries.filter(|(name, _)| *name == provider.name).any(|(_, raw)| raw.api_keys.is_some());
+        let own = !provider.set_headers.is_empty()
+            || !provider.query.is_empty()
+            || !provider.forward_headers.is_empty()
+            || provider.tls.cert_file.is_some();
+        let outside = provider.base_url.https && provider.base_url.host != "unresolved.invalid";
+        if outside && !keys && !own && !told.contains(&provider.name.as_str()) {
+            told.push(&provider.name);
+            findings.warn(
+                &root.key("providers").key(&provider.name),
+                "a canary without `api_keys`: it is asked without credentials, since the application's go to stable only",
+            );
+        }
+    }
+}

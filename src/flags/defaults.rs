@@ -1,0 +1,56 @@
+//! What a key means when the file does not name it. The schema, `serin schema --defaults` and the compiler read the
+//! same constants, so that none of them can tell another story.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::decide::units::{Millis, Percent};
+
+const SECOND: u64 = 1000;
+const MINUTE: u64 = 60 * SECOND;
+const DAY: u64 = 24 * 60 * MINUTE;
+const KIB: u32 = 1024;
+const MIB: u64 = 1024 * 1024;
+
+const fn percent(whole: u16) -> Percent {
+    match Percent::from_hundredths(whole * 100) {
+        Some(percent) => percent,
+        None => Percent::ALL,
+    }
+}
+
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7171);
+pub(super) const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7172);
+pub(super) const MOUNT: &str = "/v1";
+pub(super) const DRAIN: Millis = Millis(10 * MINUTE);
+
+pub(super) const HEADER_BYTES: u32 = 64 * KIB;
+pub(super) const HEADER_TIME: Millis = Millis(10 * SECOND);
+pub(super) const IDLE: Millis = Millis(10 * MINUTE);
+/// The acceptor stays below the process's own limit of open files besides.
+pub(super) const CONNECTIONS: u32 = 10_000;
+pub(super) const REPLAY_BODY: u64 = 8 * MIB;
+pub(super) const REPLAY_MEMORY: u64 = 256 * MIB;
+
+pub(super) const CONNECT: Millis = Millis(5 * SECOND);
+pub(super) const HEADERS: Millis = Millis(10 * MINUTE);
+pub(super) const STREAM_HEADERS: Millis = Millis(MINUTE);
+pub(super) const FIRST_OUTPUT: Millis = Millis(10 * MINUTE);
+pub(super) const PROVIDER_IDLE: Millis = Millis(5 * MINUTE);
+/// As many as there may be clients: by default the provider's side never holds a client up.
+pub(super) const MAX_CONNECTIONS: u32 = CONNECTIONS;
+pub(super) const PROBE_PATH: &str = "/models";
+
+/// The endpoints that generate. Two embedding models in one index would corrupt it silently, hence not all paths.
+pub(super) const ENDPOINTS: [&str; 4] = ["chat/completions", "completions", "responses", "messages"];
+pub(super) const USER: [&str; 5] =
+    ["header:x-user-id", "body:safety_identifier", "body:user", "body:metadata.user_id", "body:prompt_cache_key"];
+
+pub(super) const START: Percent = percent(10);
+pub(super) const STEP: Percent = percent(15);
+pub(super) const EVERY: Millis = Millis(DAY);
+pub(super) const MAX: Percent = Percent::ALL;
+pub(super) const MAX_ERROR_RATE: Percent = percent(5);
+pub(super) const WINDOW: Millis = Millis(30 * MINUTE);
+pub(super) const MIN_REQUESTS: u32 = 100;
+pub(super) const ROLLBACK_TO: Percent = Percent::ZERO;
+pub(super) const ATTEMPT: u32 = 1;

@@ -1,0 +1,193 @@
+//! Where the references of a file lead: `${NAME}` to the environment, `${file:/path}` to a mounted secret.
+//!
+//! The one place of `flags` that reads variables, and the only one besides [`read`](super::read) that opens files.
+
+use std::collections::BTreeMap;
+use std::hash::Hasher as _;
+use std::path::{Path, PathBuf};
+
+/// The largest secret that is read, in bytes.
+const LARGEST: u64 = 64 * 1024;
+
+/// What references are resolved with.
+#[derive(Clone, Debug)]
+pub struct Environment(Source);
+
+#[derive(Clone)]
+enum Source {
+    Process,
+    Map(BTreeMap<String, String>),
+    Nothing,
+}
+
+// A variable may hold a key.
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Source::Process => "the process's environment",
+            Source::Map(_) => "given variables",
+            Source::Nothing => "no secrets",
+        })
+    }
+}
+
+impl Environment {
+    /// The variables of this process, and files.
+    #[must_use]
+    pub fn process() -> Environment {
+        Environment(Source::Process)
+    }
+
+    /// These variables, and files.
+    #[must_use]
+    pub fn of(variables: BTreeMap<String, String>) -> Environment {
+        Environment(Source::Map(variables))
+    }
+
+    /// References are taken as they stand: nothing is read, nothing is missing.
+    #[must_use]
+    pub fn without_secrets() -> Environment {
+        Environment(Source::Nothing)
+    }
+
+    /// Whether references lead anywhere.
+    pub(super) fn resolves(&self) -> bool {
+        !matches!(self.0, Source::Nothing)
+    }
+
+    fn variable(&self, name: &str) -> Result<String, String> {
+        let value = match &self.0 {
+            Source::Process => match std::env::var(name) {
+                Ok(value) => Some(value),
+                Err(std::env::VarError::NotPresent) => None,
+                Err(std::env::VarError::NotUnicode(_)) => return Err(format!("the variable {name} is not UTF-8")),
+            },
+            Source::Map(variables) => variables.get(name).cloned(),
+            Source::Nothing => None,
+        };
+        match value {
+            None => Err(format!("the variable {name} is not set")),
+            Some(value) if value.trim().is_empty() => Err(format!("the variable {name} is empty")),
+            Some(value) => Ok(value.trim().to_owned()),
+        }
+    }
+
+    /// The text with its references replaced.
+    pub(super) fn expand(&self, text: &str) -> Expanded {
+        let mut files = Vec::new();
+        let mut out = String::new();
+        let mut rest = text;
+        let mut unset = None;
+        let mut referred = false;
+        while let Some(begin) = rest.find("${") {
+            out.push_str(&rest[..begin]);
+            let Some(length) = rest[begin..].find('}') else {
+                return Expanded::Malformed("a `${` that is not closed".to_owned());
+            };
+            let name = &rest[begin + 2..begin + length];
+            rest = &rest[begin + length + 1..];
+            referred = true;
+            let value = match Reference::of(name) {
+                Err(problem) => return Expanded::Malformed(problem),
+                Ok(_) if !self.resolves() => continue,
+                Ok(Reference::Variable(name)) => self.variable(name),
+                Ok(Reference::File(path)) => {
+                    let value = secret_file(path);
+                    files.push(FileRead::new(path, &value));
+                    value
+                }
+            };
+            match value {
+                Ok(value) => out.push_str(&value),
+                Err(reason) => unset = unset.or(Some(reason)),
+            }
+        }
+        out.push_str(rest);
+        match unset {
+            Some(reason) => Expanded::Unset { reason, files },
+            None if referred && !self.resolves() => Expanded::Unresolved,
+            None => Expanded::Text { text: out, files },
+        }
+    }
+}
+
+/// A file that was read on the way, and a hash of what was in it: another hash, another policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FileRead {
+    pub(super) path: PathBuf,
+    pub(super) hash: u64,
+    pem: bool,
+}
+
+impl FileRead {
+    fn new(path: &Path, result: &impl std::hash::Hash) -> FileRead {
+        let mut hasher = std::hash::DefaultHasher::new();
+        result.hash(&mut hasher);
+        FileRead { path: path.to_owned(), hash: hasher.finish(), pem: false }
+    }
+
+    /// The same file as it is now.
+    pub(super) fn again(&self) -> FileRead {
+        if self.pem { FileRead::pem(&self.path).0 } else { FileRead::new(&self.path, &secret_file(&self.path)) }
+    }
+
+    /// A file that should be PEM, and why it is none. Its text is never told.
+    pub(super) fn pem(path: &Path) -> (FileRead, Option<String>) {
+        let shown = path.display();
+        let bytes = std::fs::read(path).map_err(|error| format!("the file {shown} cannot be read: {error}"));
+        let problem = match &bytes {
+            Err(problem) => Some(problem.clone()),
+            Ok(bytes) if bytes.windows(11).any(|window| window == b"-----BEGIN ") => None,
+            Ok(_) => Some(format!("the file {shown} is not PEM")),
+        };
+        (FileRead { pem: true, ..FileRead::new(path, &bytes) }, problem)
+    }
+}
+
+/// What became of a text with references.
+pub(super) enum Expanded {
+    /// It is this now.
+    Text { text: String, files: Vec<FileRead> },
+    /// A reference leads nowhere, for this reason.
+    Unset { reason: String, files: Vec<FileRead> },
+    /// References are not resolved here.
+    Unresolved,
+    /// What stands between the braces is no reference.
+    Malformed(String),
+}
+
+enum Reference<'t> {
+    Variable(&'t str),
+    File(&'t Path),
+}
+
+impl Reference<'_> {
+    fn of(text: &str) -> Result<Reference<'_>, String> {
+        if let Some(path) = text.strip_prefix("file:") {
+            let path = Path::new(path.trim());
+            return if path.is_absolute() {
+                Ok(Reference::File(path))
+            } else {
+                Err("a `${file:...}` whose path does not begin with a slash".to_owned())
+            };
+        }
+        let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+        if first && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            Ok(Reference::Variable(text))
+        } else {
+            Err("a `${...}` that names neither a variable nor a file".to_owned())
+        }
+    }
+}
+
+fn secret_file(path: &Path) -> Result<String, String> {
+    let shown = path.display();
+    let length = std::fs::metadata(path).map_err(|error| format!("the file {shown} cannot be read: {error}"))?.len();
+    if length > LARGEST {
+        return Err(format!("the file {shown} is larger than 64 KiB"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("the file {shown} is not UTF-8"))?;
+    let text = text.trim();
+    if text.is_empty() { Err(format!("the file {shown} is empty")) } else { Ok(text.to_owned()) }
+}

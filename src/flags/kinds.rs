@@ -1,0 +1,179 @@
+//! The kinds of value that flags.yaml is made of, as serde and the schema see them.
+//!
+//! A scalar is kept as the text that was written, whatever YAML would make of it: `7.50`, `1e3` and `${WORKERS}` reach
+//! the compiler as they stand, so that a share is never a float and a reference can stand anywhere. Nothing here
+//! judges a text; [`scalar`](super::scalar) does.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+macro_rules! scalars {
+    ($($(#[$doc:meta])* $name:ident = $schema:tt;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, serde::Deserialize)]
+        #[serde(transparent)]
+        pub(super) struct $name(pub(super) String);
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    )*};
+}
+
+scalars! {
+    /// A text.
+    Text = {"type": "string"};
+    /// A user's id; digits need no quotes.
+    Id = {"type": ["string", "integer"]};
+    /// A share: `5%`, or 5 for the same.
+    Rate = {"type": ["string", "number"]};
+    /// A length of time with its unit: `30m`.
+    Length = {"type": "string", "pattern": r"^(([0-9]+(ms|s|m|h|d))+|.*\$\{.+\}.*)$"};
+    /// A number of bytes with its unit: `8MiB`.
+    Size = {"type": "string", "pattern": r"^([0-9]+(B|kB|MB|GB|KiB|MiB|GiB)|.*\$\{.+\}.*)$"};
+    /// A whole number.
+    Whole = {"type": ["integer", "string"], "pattern": r"\$\{.+\}"};
+    /// `true` or `false`.
+    Switch = {"type": ["boolean", "string"], "pattern": r"\$\{.+\}"};
+}
+
+/// A map whose keys the user chooses, in the order of the file.
+#[derive(Clone, Debug)]
+pub(super) struct Entries<V>(pub(super) Vec<(String, V)>);
+
+impl<V> Default for Entries<V> {
+    fn default() -> Entries<V> {
+        Entries(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Entries<V>, D::Error> {
+        struct InOrder<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for InOrder<V> {
+            type Value = Entries<V>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<V>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(InOrder(PhantomData))
+    }
+}
+
+impl<V: JsonSchema> JsonSchema for Entries<V> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Map_of_{}", V::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "object", "additionalProperties": generator.subschema_for::<V>()})
+    }
+}
+
+/// Texts; a single one needs no brackets.
+#[derive(Clone, Debug)]
+pub(super) struct Texts(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Texts, D::Error> {
+        struct OneOrMore;
+        impl<'de> Visitor<'de> for OneOrMore {
+            type Value = Texts;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of texts")
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
+                Ok(Texts(vec![text.to_owned()]))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(Text(text)) = items.next_element()? {
+                    texts.push(text);
+                }
+                Ok(Texts(texts))
+            }
+        }
+        deserializer.deserialize_any(OneOrMore)
+    }
+}
+
+impl JsonSchema for Texts {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Texts".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["array", "string"], "items": {"type": "string"}})
+    }
+}
+
+/// Users whose arm is fixed: a list (all on the canary), or a map from id to arm.
+#[derive(Clone, Debug)]
+pub(super) enum Pins {
+    /// All of them on the canary.
+    Canary(Vec<Id>),
+    /// Each on its own arm.
+    Arms(Entries<Text>),
+}
+
+impl<'de> Deserialize<'de> for Pins {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pins, D::Error> {
+        struct ListOrMap;
+        impl<'de> Visitor<'de> for ListOrMap {
+            type Value = Pins;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of user ids, or a map from user id to `canary` or `stable`")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Pins, A::Error> {
+                let mut ids = Vec::new();
+                while let Some(id) = items.next_element()? {
+                    ids.push(id);
+                }
+                Ok(Pins::Canary(ids))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Pins, A::Error> {
+                Entries::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Pins::Arms)
+            }
+        }
+        deserializer.deserialize_any(ListOrMap)
+    }
+}
+
+impl JsonSchema for Pins {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Pins".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["array", "object"],
+            "items": {"type": ["string", "integer"]},
+            "additionalProperties": {"type": "string", "enum": ["canary", "stable"]},
+        })
+    }
+}

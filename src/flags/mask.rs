@@ -1,0 +1,161 @@
+//! Keeps keys out of sight: in source lines, in quoted values, in the file as the surfaces show it.
+//!
+//! A literal key in a place meant for one is known exactly and always masked. A key that slipped elsewhere (behind a
+//! mistyped name, in a comment, in a file that does not parse) can only be recognised by its look, so whatever looks
+//! like one is masked as well: a masked model name is a nuisance, a shown key is a leak.
+
+use std::ops::Range;
+
+/// What stands in the place of a secret in the file as it is shown.
+pub(super) const MASK: &str = "(secret)";
+
+/// How providers' keys begin.
+const PREFIXES: [&str; 12] =
+    ["sk-", "sk_", "pk-", "rk-", "AIza", "ghp_", "gho_", "github_pat_", "xoxb-", "eyJ", "hf_", "AKIA"];
+
+/// A value of the file as an error may quote it: short, printable, and without what looks like a key.
+pub(super) fn short(value: &str) -> String {
+    let clean: String = stars(value).chars().take(60).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if value.chars().count() > 60 { format!("{clean}...") } else { clean }
+}
+
+/// The text with `*` in the place of each character that lies in a known secret; line structure is kept.
+pub(super) fn starred(text: &str, secrets: &[Range<usize>]) -> String {
+    text.chars()
+        .enumerate()
+        .map(|(index, c)| {
+            let secret = c != '\n' && secrets.iter().any(|range| range.contains(&index));
+            if secret { '*' } else { c }
+        })
+        .collect()
+}
+
+/// The text as surfaces show it: known secrets are replaced by one word, what looks like a secret by stars.
+pub(super) fn shown(text: &str, secrets: &[Range<usize>]) -> String {
+    let mut secrets = secrets.to_vec();
+    secrets.sort_by_key(|range| range.start);
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().enumerate().peekable();
+    let mut next = secrets.iter().peekable();
+    while let Some((index, c)) = chars.next() {
+        while next.next_if(|range| range.end <= index).is_some() {}
+        match next.peek() {
+            Some(range) if range.contains(&index) => {
+                out.push_str(MASK);
+                while chars.next_if(|(index, _)| range.contains(index)).is_some() {}
+            }
+            _ => out.push(c),
+        }
+    }
+    out.lines().map(stars).collect::<Vec<_>>().join("\n") + if text.ends_with('\n') { "\n" } else { "" }
+}
+
+/// A source line as it may be shown, given the line of the key that it belongs to.
+pub(super) fn line(text: &str, number: usize) -> String {
+    let Some(line) = text.lines().nth(number.saturating_sub(1)) else { return String::new() };
+    let line = stars(line);
+    if let Some(begin) = after_secret_key(&line) {
+        return hide_values(&line, begin);
+    }
+    // An item of a list belongs to the key above it.
+    let owner = text.lines().take(number.saturating_sub(1)).collect::<Vec<_>>();
+    let item = |line: &str| {
+        let line = line.trim_start();
+        line.is_empty() || line.starts_with(['-', '#', '"', '\'', ']']) || !line.contains(':')
+    };
+    if item(&line) {
+        let key = owner.iter().rev().find(|line| !item(line));
+        if key.is_some_and(|key| after_secret_key(key).is_some()) {
+            return hide_values(&line, 0);
+        }
+    }
+    line
+}
+
+/// Where the value begins of a key whose name says that it holds a secret, in bytes.
+fn after_secret_key(line: &str) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    lower.match_indices(':').map(|(colon, _)| colon).find_map(|colon| {
+        let name = lower[..colon].trim_end_matches(['"', '\'', ' ']);
+        let name =
+            &name[name.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).map_or(0, |at| at + 1)..];
+        let telling = ["key", "keys", "token", "secret", "password", "passwd", "authorization"];
+        telling.iter().any(|word| name.ends_with(word)).then_some(colon + 1)
+    })
+}
+
+/// Stars for every word from `begin` on that is long enough to be a secret and is no reference.
+fn hide_values(line: &str, begin: usize) -> String {
+    let (head, tail) = line.split_at(begin);
+    words(
+        tail,
+        |word, before| word.chars().count() >= 6 && !before.ends_with("${") && !before.ends_with("${file:"),
+        head,
+    )
+}
+
+/// Stars for every word that looks like a key.
+fn stars(line: &str) -> String {
+    words(line, |word, _| looks_secret(word), "")
+}
+
+fn words(text: &str, hide: impl Fn(&str, &str) -> bool, head: &str) -> String {
+    let part_of_word = |c: char| c.is_alphanumeric() || "_-+/=.".contains(c);
+    let mut out = String::from(head);
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c| !part_of_word(c)).unwrap_or(rest.len());
+        let (word, tail) = rest.split_at(end);
+        if !word.is_empty() && hide(word, &out) {
+            out.extend(std::iter::repeat_n('*', word.chars().count()));
+        } else {
+            out.push_str(word);
+        }
+        let end = tail.find(part_of_word).unwrap_or(tail.len());
+        out.push_str(&tail[..end]);
+        rest = &tail[end..];
+    }
+    out
+}
+
+fn looks_secret(word: &str) -> bool {
+    let long = word.len() >= 12 && PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    let has = |test: fn(&u8) -> bool| word.bytes().any(|byte| test(&byte));
+    let mixed = word.len() >= 20
+        && !word.contains('/')
+        && has(u8::is_ascii_uppercase)
+        && has(u8::is_ascii_lowercase)
+        && has(u8::is_ascii_digit);
+    let hex = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    long || mixed || hex
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_looks_like_a_key_is_hidden_wherever_it_stands() {
+        assert_eq!(short("sk-proj-abcdefghijkl"), "*".repeat(20));
+        assert_eq!(line("apikey: abcdef123\n", 1), "apikey: *********");
+        assert_eq!(line("api_keys:\n  # old\n  - hunter2-hunter2\n", 3), "  - ***************");
+        assert_eq!(line("{ token: hunter22, may: [read] }", 1), "{ token: ********, may: [read] }");
+        assert_eq!(line("x: Zm9vYmFyMTIzNDU2Nzg5MGFi", 1), "x: ************************");
+    }
+
+    #[test]
+    fn references_and_names_stay_readable() {
+        assert_eq!(line("api_keys: [\"${OPENAI_API_KEY}\"]", 1), "api_keys: [\"${OPENAI_API_KEY}\"]");
+        assert_eq!(line("key: ${file:/run/secrets/key}", 1), "key: ${file:/run/secrets/key}");
+        assert_eq!(
+            line("models: { gpt-4: claude-3-5-sonnet-20241022 }", 1),
+            "models: { gpt-4: claude-3-5-sonnet-20241022 }"
+        );
+    }
+
+    #[test]
+    fn known_secrets_are_replaced_and_the_rest_is_kept() {
+        assert_eq!(shown("a: [x, yz]\nb: c\n", &[4..5, 7..9]), "a: [(secret), (secret)]\nb: c\n");
+        assert_eq!(starred("a: xy\nb", &[3..6]), "a: **\nb");
+    }
+}

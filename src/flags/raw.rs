@@ -1,0 +1,353 @@
+//! The mirror of flags.yaml: which keys there are, of what kind, with what default. The schema is made from it.
+//!
+//! No logic and no meaning: texts stay texts until [`compile`](super::compile) reads them. The sentences on the fields
+//! are what an editor shows, so they speak to whoever writes the file.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::defaults;
+use super::kinds::{Entries, Id, Length, Pins, Rate, Size, Switch, Text, Texts, Whole};
+use super::scalar::show_size;
+
+/// Moves an application's traffic from one provider to another: what is to happen, for Serin to carry out.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "flags.yaml")]
+pub(super) struct File {
+    /// Where the application connects; its base URL is this address and the mount. Takes a restart to change.
+    #[schemars(extend("default" = defaults::LISTEN.to_string()))]
+    pub(super) listen: Option<Text>,
+    /// The operators' port: dashboard, API, metrics, flags for the application.
+    pub(super) admin: Option<Admin>,
+    /// The path prefix that each provider's `base_url` replaces; "/" for every path.
+    #[schemars(extend("default" = defaults::MOUNT))]
+    pub(super) mount: Option<Text>,
+    /// Where a request goes that no rollout matches: a provider's name, or `reject`. Default: the first rollout's stable.
+    #[schemars(extend("examples" = ["openai", "reject"]))]
+    pub(super) unmatched: Option<Text>,
+    /// The directory for what must outlast the process. Default: $STATE_DIRECTORY, else $XDG_STATE_HOME/serin, else ./state.
+    #[schemars(extend("examples" = ["/var/lib/serin"]))]
+    pub(super) state: Option<Text>,
+    /// Data-plane threads, 1 to 256. Default: the smaller of 4 and the cores. Takes a restart to change.
+    #[schemars(extend("examples" = [2]))]
+    pub(super) workers: Option<Whole>,
+    /// Who may use the proxy port; without any: everybody who reaches it.
+    #[schemars(extend("examples" = [[{"name": "shop", "key": "${SHOP_KEY}"}]]))]
+    pub(super) clients: Option<Vec<Client>>,
+    /// `true` lets everybody who reaches `listen` spend the `api_keys`, although it is not a loopback address.
+    #[schemars(extend("default" = false))]
+    pub(super) open: Option<Switch>,
+    /// A read-only port without tokens (healthz, readyz, metrics) for kubelet and Prometheus.
+    pub(super) probe: Option<Probe>,
+    /// The egress proxy for all providers. HTTPS_PROXY and NO_PROXY of the environment are read besides.
+    #[schemars(extend("examples" = ["http://proxy.internal:3128"]))]
+    pub(super) proxy: Option<Text>,
+    /// What a client may cost.
+    pub(super) limits: Option<Limits>,
+    /// How long a stopping process waits for what is in flight.
+    #[schemars(extend("default" = defaults::DRAIN.to_string()))]
+    pub(super) drain: Option<Length>,
+    /// Whether answers carry the `x-serin-*` headers.
+    #[schemars(extend("default" = true))]
+    pub(super) response_headers: Option<Switch>,
+    /// The upstreams, by the name that everything else uses.
+    #[schemars(required, extend("examples" = [{"openai": {"base_url": "https://api.openai.com/v1"}}]))]
+    pub(super) providers: Option<Entries<Provider>>,
+    /// The moves from one provider to another: the first whose match fits takes the request.
+    #[schemars(extend("examples" = [[{"name": "chat", "stable": "openai"}]]))]
+    pub(super) rollouts: Option<Vec<Rollout>>,
+    /// Flags that the application reads over OFREP, by name.
+    #[schemars(extend("examples" = [{"new-prompt": {"follows": "chat"}}]))]
+    pub(super) flags: Option<Entries<Flag>>,
+}
+
+/// The operators' port.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    /// Its address. Off loopback it needs `tokens`. Takes a restart to change.
+    #[schemars(extend("default" = defaults::ADMIN.to_string()))]
+    pub(super) listen: Option<Text>,
+    /// Who may use it, and for what; without any: everybody on this machine.
+    #[schemars(extend("examples" = [[{"name": "ops", "token": "${OPS_TOKEN}", "may": ["read", "rollback"]}]]))]
+    pub(super) tokens: Option<Vec<Token>>,
+}
+
+/// Somebody who may use the operators' port.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Token {
+    /// The name that the history shows.
+    #[schemars(required, extend("examples" = ["ops"]))]
+    pub(super) name: Option<Text>,
+    /// Presented as `authorization: Bearer TOKEN`.
+    #[schemars(required, extend("examples" = ["${OPS_TOKEN}"]))]
+    pub(super) token: Option<Text>,
+    /// What it allows: read (status, history, metrics), flags (evaluation), rollback (and pause), change (everything).
+    #[schemars(required, extend("examples" = [["read", "rollback"]]))]
+    pub(super) may: Option<Texts>,
+}
+
+/// Somebody who may use the proxy port.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Client {
+    /// The name in logs.
+    #[schemars(required, extend("examples" = ["shop"]))]
+    pub(super) name: Option<Text>,
+    /// Presented as the application presents an API key; no provider ever sees it.
+    #[schemars(required, extend("examples" = ["${SHOP_KEY}"]))]
+    pub(super) key: Option<Text>,
+}
+
+/// A read-only port.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Probe {
+    /// Its address. Takes a restart to change.
+    #[schemars(required, extend("examples" = ["0.0.0.0:7173"]))]
+    pub(super) listen: Option<Text>,
+}
+
+/// What a client may cost.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    /// A request's head: request line and headers together.
+    #[schemars(extend("default" = show_size(defaults::HEADER_BYTES.into())))]
+    pub(super) header_bytes: Option<Size>,
+    /// From the first byte of a request's head, or the opening of a connection, to the head's last byte.
+    #[schemars(extend("default" = defaults::HEADER_TIME.to_string()))]
+    pub(super) header_time: Option<Length>,
+    /// How long an idle connection of the application is kept.
+    #[schemars(extend("default" = defaults::IDLE.to_string()))]
+    pub(super) idle: Option<Length>,
+    /// Open connections of the application; further ones wait to be accepted. Never above the process's limit of files.
+    #[schemars(extend("default" = defaults::CONNECTIONS))]
+    pub(super) connections: Option<Whole>,
+    /// The largest JSON body that is read whole: for the user's id, the model, and a second try.
+    #[schemars(extend("default" = show_size(defaults::REPLAY_BODY)))]
+    pub(super) replay_body: Option<Size>,
+    /// All bodies that are held at one time.
+    #[schemars(extend("default" = show_size(defaults::REPLAY_MEMORY)))]
+    pub(super) replay_memory: Option<Size>,
+}
+
+/// An upstream.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Provider {
+    /// What replaces the mount: scheme, host, and the path that the provider's API begins with.
+    #[schemars(required, extend("examples" = ["https://api.openai.com/v1"]))]
+    pub(super) base_url: Option<Text>,
+    /// Serin's own keys, as references: `${NAME}` or `${file:/path}`. Without any, the application's own credentials
+    /// pass through, to a stable provider only.
+    #[schemars(extend("examples" = [["${OPENAI_API_KEY}"]]))]
+    pub(super) api_keys: Option<Texts>,
+    /// How a key is presented: bearer, header:NAME, query:NAME or none. Default: by the host of `base_url`.
+    #[schemars(extend("examples" = ["bearer", "header:x-api-key", "query:key", "none"]))]
+    pub(super) auth: Option<Text>,
+    /// Added to the query of every request.
+    #[schemars(extend("examples" = [{"api-version": "2024-10-21"}]))]
+    pub(super) query: Option<Entries<Text>>,
+    /// How long Serin waits for the provider. Each clock stands still while the client is slow.
+    pub(super) timeouts: Option<Timeouts>,
+    /// Model names as the application writes them -> as this provider knows them.
+    #[schemars(extend("examples" = [{"gpt-4": "deepseek-chat"}]))]
+    pub(super) models: Option<Entries<Text>>,
+    /// A canary request whose model `models` does not name: `pass` it on as it is, or leave it on `stable`.
+    #[schemars(extend("default" = "pass", "enum" = ["pass", "stable"]))]
+    pub(super) unmapped: Option<Text>,
+    /// Headers set on every request, over what the application sent.
+    #[schemars(extend("examples" = [{"x-title": "shop"}]))]
+    pub(super) set_headers: Option<Entries<Text>>,
+    /// The application's credentials and cookies that this provider may see although they were meant for another.
+    #[schemars(extend("examples" = [["cookie"]]))]
+    pub(super) forward_headers: Option<Texts>,
+    /// Which HTTP version is spoken: never (HTTP/1.1), auto (what TLS settles on), prior_knowledge.
+    #[schemars(extend("default" = "never", "enum" = ["never", "auto", "prior_knowledge"]))]
+    pub(super) http2: Option<Text>,
+    /// Files for TLS beyond the system's certificates.
+    pub(super) tls: Option<Tls>,
+    /// Connections that a process keeps open to this provider, over all threads.
+    #[schemars(extend("default" = defaults::MAX_CONNECTIONS))]
+    pub(super) max_connections: Option<Whole>,
+    /// Asked with GET below `base_url` to learn whether the provider lives. Any answer but 401, 403 and 5xx means it does.
+    #[schemars(extend("default" = defaults::PROBE_PATH))]
+    pub(super) probe_path: Option<Text>,
+}
+
+/// How long Serin waits for a provider, by what it waits for.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Timeouts {
+    /// Name lookup, TCP and TLS together.
+    #[schemars(extend("default" = defaults::CONNECT.to_string()))]
+    pub(super) connect: Option<Length>,
+    /// From the request's last byte to the head of the answer. An answer that is not streamed has none until it is complete.
+    #[schemars(extend("default" = defaults::HEADERS.to_string()))]
+    pub(super) headers: Option<Length>,
+    /// The same where a stream was asked for.
+    #[schemars(extend("default" = defaults::STREAM_HEADERS.to_string()))]
+    pub(super) stream_headers: Option<Length>,
+    /// From the head of the answer to the first byte of its body.
+    #[schemars(extend("default" = defaults::FIRST_OUTPUT.to_string()))]
+    pub(super) first_output: Option<Length>,
+    /// Between two pieces of the body.
+    #[schemars(extend("default" = defaults::PROVIDER_IDLE.to_string()))]
+    pub(super) idle: Option<Length>,
+}
+
+/// Files for TLS beyond the system's certificates, all PEM.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tls {
+    /// Roots trusted for this provider, besides the system's.
+    #[schemars(extend("examples" = ["/etc/serin/ca.pem"]))]
+    pub(super) ca_file: Option<Text>,
+    /// Our own certificate, together with `key_file`.
+    #[schemars(extend("examples" = ["/etc/serin/client.pem"]))]
+    pub(super) cert_file: Option<Text>,
+    /// The certificate's private key.
+    #[schemars(extend("examples" = ["/etc/serin/client.key"]))]
+    pub(super) key_file: Option<Text>,
+}
+
+/// A named move from one provider to another; with `stable` alone a plain route.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rollout {
+    /// What commands, metrics and the dashboard call it: letters, digits, dot, dash, underscore.
+    #[schemars(required, extend("examples" = ["chat"]))]
+    pub(super) name: Option<Text>,
+    /// The provider that serves users today.
+    #[schemars(required, extend("examples" = ["openai"]))]
+    pub(super) stable: Option<Text>,
+    /// The provider that they move to.
+    #[schemars(extend("examples" = ["holysheep"]))]
+    pub(super) canary: Option<Text>,
+    /// The share of users on the canary. auto: the ramp decides; 25%: pinned; 0: everybody back on stable, now. Required
+    /// where there is a canary.
+    #[schemars(extend("examples" = ["auto", "25%", 0]))]
+    pub(super) percent: Option<Rate>,
+    /// Which requests it takes; every part that is given must fit.
+    #[serde(rename = "match")]
+    pub(super) matches: Option<Match>,
+    /// Where the user's id is looked for, the first that is present: header:NAME, cookie:NAME, query:NAME or
+    /// body:path.to.field.
+    #[schemars(extend("default" = defaults::USER))]
+    pub(super) user: Option<Texts>,
+    /// A request without a user id: hash the opening of its conversation, draw at random, or stay on stable.
+    #[schemars(extend("default" = "conversation", "enum" = ["conversation", "random", "stable"]))]
+    pub(super) anonymous: Option<Text>,
+    /// Put before the user id when hashing: another salt shuffles the users anew.
+    #[schemars(extend("default" = ""))]
+    pub(super) salt: Option<Text>,
+    /// User ids that always stay on stable.
+    #[schemars(extend("examples" = [["user-7"]]))]
+    pub(super) exclude: Option<Vec<Id>>,
+    /// User ids that are always on the canary, as a list; or a map from id to `canary` or `stable`.
+    #[schemars(extend("examples" = [["user-1"], {"user-1": "canary", "user-2": "stable"}]))]
+    pub(super) pin_users: Option<Pins>,
+    /// How a tester chooses the arm.
+    #[schemars(extend("examples" = [{"header": "x-canary", "token": "${CANARY_TOKEN}"}]))]
+    pub(super) force: Option<Force>,
+    /// The schedule that `percent: auto` follows.
+    pub(super) ramp: Option<Ramp>,
+    /// What judges the canary.
+    pub(super) guard: Option<Guard>,
+    /// The share that an automatic rollback goes back to.
+    #[schemars(extend("default" = defaults::ROLLBACK_TO.to_string()))]
+    pub(super) rollback_to: Option<Rate>,
+    /// When an automatic rollback is tried again by itself; never: it waits for a human.
+    #[schemars(extend("default" = "never", "examples" = ["never", "6h"]))]
+    pub(super) try_again_after: Option<Text>,
+    /// A number higher than the one that was rolled back begins a new try.
+    #[schemars(extend("default" = defaults::ATTEMPT))]
+    pub(super) attempt: Option<Whole>,
+}
+
+/// Which requests a rollout takes.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Match {
+    /// Paths below the mount. Every other path goes to stable, unsplit.
+    #[schemars(extend("default" = defaults::ENDPOINTS))]
+    pub(super) endpoints: Option<Texts>,
+    /// The model's name; `*` stands for any run of characters.
+    #[schemars(extend("examples" = ["gpt-*"]))]
+    pub(super) model: Option<Text>,
+    /// Headers and what they hold; `*` stands for any run of characters.
+    #[schemars(extend("examples" = [{"x-team": "search-*"}]))]
+    pub(super) header: Option<Entries<Text>>,
+    /// The path below the mount, in place of `endpoints`; `*` stands for any run of characters.
+    #[schemars(extend("examples" = ["/chat/*"]))]
+    pub(super) path: Option<Text>,
+}
+
+/// A tester's header.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Force {
+    /// The header's name; it is never forwarded.
+    #[schemars(required, extend("examples" = ["x-canary"]))]
+    pub(super) header: Option<Text>,
+    /// The header's value: TOKEN or TOKEN:canary for the canary, TOKEN:stable for stable.
+    #[schemars(required, extend("examples" = ["${CANARY_TOKEN}"]))]
+    pub(super) token: Option<Text>,
+}
+
+/// The schedule of promotions.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ramp {
+    /// The first stage.
+    #[schemars(extend("default" = defaults::START.to_string()))]
+    pub(super) start: Option<Rate>,
+    /// How long the first stage lasts at least. Default: as `every`.
+    #[schemars(extend("examples" = ["7d"]))]
+    pub(super) hold_start: Option<Length>,
+    /// How much each further stage adds.
+    #[schemars(extend("default" = defaults::STEP.to_string()))]
+    pub(super) step: Option<Rate>,
+    /// The stages one by one, in place of `step`.
+    #[schemars(extend("examples" = [["1%", "5%", "25%", "100%"]]))]
+    pub(super) steps: Option<Vec<Rate>>,
+    /// How long each further stage lasts at least.
+    #[schemars(extend("default" = defaults::EVERY.to_string()))]
+    pub(super) every: Option<Length>,
+    /// Never more than this, whatever asks for it.
+    #[schemars(extend("default" = defaults::MAX.to_string()))]
+    pub(super) max: Option<Rate>,
+    /// When the first stage begins: the schedule is then a function of file and clock, for where state cannot be kept.
+    #[schemars(extend("examples" = ["2026-11-23T09:00:00Z"]))]
+    pub(super) from: Option<Text>,
+    /// When promotions may happen: days, a time from and to, and the offset from UTC where it is not zero.
+    #[schemars(extend("examples" = ["mon-fri 09:00-17:00 +02:00"]))]
+    pub(super) hours: Option<Text>,
+}
+
+/// What judges the canary.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Guard {
+    /// The failure rate that is too high on the canary while stable's is not.
+    #[schemars(extend("default" = defaults::MAX_ERROR_RATE.to_string()))]
+    pub(super) max_error_rate: Option<Rate>,
+    /// The time over which rates are taken.
+    #[schemars(extend("default" = defaults::WINDOW.to_string()))]
+    pub(super) window: Option<Length>,
+    /// Fewer answered canary requests than this decide nothing.
+    #[schemars(extend("default" = defaults::MIN_REQUESTS))]
+    pub(super) min_requests: Option<Whole>,
+}
+
+/// A flag that the application reads.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Flag {
+    /// The rollout it follows: true for exactly the users whom that sends to the canary.
+    #[schemars(required, extend("examples" = ["chat"]))]
+    pub(super) follows: Option<Text>,
+}

@@ -1,0 +1,278 @@
+//! What a single value means: shares, lengths of time, sizes, switches, moments, hours.
+//!
+//! Each function takes the text as written and gives the value, or what is wrong with it and what to write instead.
+//! Decimals are read digit by digit, never through a float.
+
+use crate::decide::policy::Hours;
+use crate::decide::units::{Millis, Percent, UnixMillis};
+
+/// Why a text is not the value it should be: "is not ...", and what to write.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) problem: String,
+    pub(super) remedy: String,
+}
+
+pub(super) fn wrong<T>(problem: impl Into<String>, remedy: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong { problem: problem.into(), remedy: remedy.into() })
+}
+
+/// A share: `5%`, 5, `7.25%`.
+pub(super) fn rate(text: &str) -> Result<Percent, Wrong> {
+    const EXAMPLE: &str = "write a share from 0% to 100% with at most two decimals, such as `5%` or `0.25%`";
+    let (number, sign) = match text.strip_suffix('%') {
+        Some(number) => (number.trim_end(), true),
+        None => (text, false),
+    };
+    if number.starts_with('-') {
+        return wrong("is below 0%", EXAMPLE);
+    }
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(part) {
+        return wrong("is not a share", EXAMPLE);
+    }
+    if whole.len() > 1 && whole.starts_with('0') {
+        return wrong("has leading zeros", "write it without them");
+    }
+    if part.trim_end_matches('0').len() > 2 {
+        return wrong("has more than two decimals", "users fall into 10000 buckets: 0.01% is the smallest step");
+    }
+    let hundredths = part.bytes().chain(*b"00").take(2).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    let total = whole.parse::<u32>().ok().and_then(|whole| whole.checked_mul(100)?.checked_add(hundredths));
+    let percent = total.and_then(|total| Percent::from_hundredths(u16::try_from(total).ok()?));
+    match percent {
+        None => wrong("is above 100%", EXAMPLE),
+        Some(percent) if !sign && whole == "0" && percent > Percent::ZERO => {
+            let meant = Percent::from_hundredths(percent.hundredths() * 100).unwrap_or(Percent::ALL);
+            wrong("can be read in two ways", format!("write `{percent}` or `{meant}`, whichever was meant"))
+        }
+        Some(percent) => Ok(percent),
+    }
+}
+
+/// The units of time, the longer names first where one ends in another.
+const UNITS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+/// Longer than any schedule: ten years.
+const LONGEST: u64 = 3650 * 86_400_000;
+
+/// A length of time: `30m`, `1h30m`, `0s`.
+pub(super) fn length(text: &str) -> Result<Millis, Wrong> {
+    const EXAMPLE: &str = "write a whole number with its unit (ms, s, m, h, d), such as `30m` or `1h30m`";
+    if text.is_empty() {
+        return wrong("is not a length of time", EXAMPLE);
+    }
+    let mut total = 0u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(end);
+        let end = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        if number.is_empty() {
+            return wrong("is not a length of time", EXAMPLE);
+        }
+        if unit.is_empty() {
+            return wrong("has no unit of time", format!("write it with one (ms, s, m, h, d), such as `{text}s`"));
+        }
+        if number.len() > 1 && number.starts_with('0') {
+            return wrong("has leading zeros", "write it without them");
+        }
+        let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
+            return wrong("is not a length of time", EXAMPLE);
+        };
+        let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*length));
+        match part.and_then(|part| total.checked_add(part)) {
+            Some(sum) if sum <= LONGEST => total = sum,
+            _ => return wrong("is longer than ten years", EXAMPLE),
+        }
+        rest = tail;
+    }
+    Ok(Millis(total))
+}
+
+const SIZES: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("kB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+/// A number of bytes: `8MiB`.
+pub(super) fn size(text: &str) -> Result<u64, Wrong> {
+    const EXAMPLE: &str = "write a whole number with its unit (B, kB, MB, GB, KiB, MiB, GiB), such as `8MiB`";
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    if number.is_empty() {
+        return wrong("is not a size", EXAMPLE);
+    }
+    if unit.is_empty() {
+        return wrong("has no unit of size", format!("write it with one, such as `{text}B`"));
+    }
+    if number.len() > 1 && number.starts_with('0') {
+        return wrong("has leading zeros", "write it without them");
+    }
+    let Some((_, factor)) = SIZES.iter().find(|(name, _)| *name == unit.trim_start()) else {
+        return wrong("is not a size", EXAMPLE);
+    };
+    match number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)) {
+        Some(bytes) if bytes <= 1 << 50 => Ok(bytes),
+        _ => wrong("is too large", EXAMPLE),
+    }
+}
+
+/// A size as it is written in the file, in the largest binary unit that divides it.
+pub(super) fn show_size(bytes: u64) -> String {
+    for (unit, length) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
+        if bytes >= length && bytes.is_multiple_of(length) {
+            return format!("{}{unit}", bytes / length);
+        }
+    }
+    format!("{bytes}B")
+}
+
+/// A whole number within bounds.
+pub(super) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Wrong> {
+    let remedy = format!("write a whole number from {least} to {most}");
+    if text.len() > 1 && text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return wrong("has leading zeros", "write it without them");
+    }
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return wrong("is not a whole number", remedy);
+    }
+    match text.parse::<u32>() {
+        Ok(number) if (least..=most).contains(&number) => Ok(number),
+        _ => wrong(format!("is not between {least} and {most}"), remedy),
+    }
+}
+
+/// `true` or `false`, and nothing that only looks like one of them.
+pub(super) fn switch(text: &str) -> Result<bool, Wrong> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => wrong("is neither true nor false", "write `true` or `false`"),
+    }
+}
+
+/// A name: unique labels of metrics are made of it.
+pub(super) fn name(text: &str) -> Result<String, Wrong> {
+    const REMEDY: &str = "use 1 to 64 letters, digits, dots, dashes and underscores";
+    let good = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(good) {
+        return wrong("is not a name", REMEDY);
+    }
+    if text == "none" {
+        return wrong("is a name that metrics use for unsplit traffic", "choose another name");
+    }
+    Ok(text.to_owned())
+}
+
+/// A moment: `2026-11-23T09:00:00Z`, with any offset.
+pub(super) fn moment(text: &str) -> Result<UnixMillis, Wrong> {
+    let parsed = parse_moment(text);
+    parsed.map_or_else(
+        || wrong("is not a moment", "write date, time and offset, such as `2026-11-23T09:00:00Z`"),
+        |millis| Ok(UnixMillis(millis)),
+    )
+}
+
+fn parse_moment(text: &str) -> Option<u64> {
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let at = time.find(['Z', 'z', '+', '-'])?;
+    let (time, offset) = time.split_at(at);
+    let offset = if offset.eq_ignore_ascii_case("z") { 0 } else { parse_offset(offset)? };
+    let mut date = date.split('-');
+    let year = digits(date.next()?, 4)?;
+    let month = digits(date.next()?, 2)?;
+    let day = digits(date.next()?, 2)?;
+    let mut time = time.split(':');
+    let hour = digits(time.next()?, 2)?;
+    let minute = digits(time.next()?, 2)?;
+    let second = time.next().map_or(Some(0), |seconds| digits(seconds, 2))?;
+    if date.next().is_some() || time.next().is_some() || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    if year < 1970 || !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
+        return None;
+    }
+    let before = |year: i64| (year - 1) * 365 + (year - 1) / 4 - (year - 1) / 100 + (year - 1) / 400;
+    let months: i64 = (1..month).map(|month| days_in(year, month)).sum();
+    let days = before(year) - before(1970) + months + day - 1;
+    let seconds = ((days * 24 + hour) * 60 + minute - i64::from(offset)) * 60 + second;
+    u64::try_from(seconds).ok()?.checked_mul(1000)
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+fn digits(text: &str, length: usize) -> Option<i64> {
+    (text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+}
+
+/// Minutes east of UTC: `+02:00`.
+fn parse_offset(text: &str) -> Option<i16> {
+    let (sign, rest) = match text.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-", rest) => (-1, rest),
+        _ => return None,
+    };
+    let minutes = clock(rest).filter(|minutes| *minutes <= 14 * 60)?;
+    Some(sign * i16::try_from(minutes).ok()?)
+}
+
+/// Minutes after midnight: `09:30`; `24:00` is the end of the day.
+fn clock(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let (hour, minute) = (digits(hour, 2)?, digits(minute, 2)?);
+    let minutes = (minute < 60).then_some(hour * 60 + minute)?;
+    u16::try_from(minutes).ok().filter(|minutes| *minutes <= 24 * 60)
+}
+
+const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+
+/// A weekly window: `mon-fri 09:00-17:00 +02:00`.
+pub(super) fn hours(text: &str) -> Result<Hours, Wrong> {
+    parse_hours(&text.to_ascii_lowercase()).map_or_else(
+        || {
+            wrong(
+                "is not a weekly window",
+                "write days, times and (unless UTC) the offset, such as `mon-fri 09:00-17:00 +02:00`",
+            )
+        },
+        Ok,
+    )
+}
+
+fn parse_hours(text: &str) -> Option<Hours> {
+    let mut words = text.split_whitespace().peekable();
+    let mut days = [false; 7];
+    if words.peek()?.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        for part in words.next()?.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let index = |name: &str| DAYS.iter().position(|day| *day == name);
+            let (mut day, last) = (index(first)?, index(last)?);
+            days[day] = true;
+            while day != last {
+                day = (day + 1) % 7;
+                days[day] = true;
+            }
+        }
+    } else {
+        days = [true; 7];
+    }
+    let (from, to) = words.next()?.split_once('-')?;
+    let (from, to) = (clock(from)?, clock(to)?);
+    let offset = words.next().map_or(Some(0), parse_offset)?;
+    (words.next().is_none() && from != to && from < 24 * 60).then_some(Hours { days, from, to, offset })
+}

@@ -1,0 +1,162 @@
+//! The JSON Schema of flags.yaml, and every default as YAML: both made from the mirror, neither written by hand.
+//!
+//! The shape check reads the same schema, so an editor's opinion of a file and Serin's cannot drift apart.
+
+use std::sync::OnceLock;
+
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+
+use super::raw::File;
+
+/// The schema, draft 7, without references: editors of every age read that.
+pub fn json() -> &'static Value {
+    static SCHEMA: OnceLock<Value> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
+        let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
+        forbid_null(&mut schema);
+        schema
+    })
+}
+
+/// The schema as it is shipped: indented, with a final newline.
+#[must_use]
+pub fn text() -> String {
+    format!("{:#}\n", json())
+}
+
+// An optional field of the mirror is one that may be absent; null is an error in this file.
+fn forbid_null(schema: &mut Value) {
+    match schema {
+        Value::Object(object) => {
+            if let Some(Value::Array(types)) = object.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [only] = types.as_slice() {
+                    let only = only.clone();
+                    object.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(allowed)) = object.get_mut("enum") {
+                allowed.retain(|value| !value.is_null());
+            }
+            let alternatives = object.get_mut("anyOf").and_then(Value::as_array_mut).map(std::mem::take);
+            if let Some(alternatives) = alternatives {
+                object.remove("anyOf");
+                for alternative in alternatives {
+                    if let Value::Object(alternative) = alternative
+                        && alternative.get("type").is_none_or(|kind| kind != "null")
+                    {
+                        // The field's own sentence says more than that of its type.
+                        for (key, value) in alternative {
+                            object.entry(key).or_insert(value);
+                        }
+                    }
+                }
+            }
+            object.values_mut().for_each(forbid_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forbid_null),
+        _ => {}
+    }
+}
+
+/// Every key with its default, as YAML; a key without one is a comment.
+#[must_use]
+pub fn defaults() -> String {
+    let mut text =
+        String::from("# Every key and its default. A key behind a # has none, or one that depends on others.\n");
+    if let Some(root) = json().as_object() {
+        print_map(&mut text, root, 0, false);
+    }
+    text
+}
+
+fn print_map(text: &mut String, schema: &Map<String, Value>, indent: usize, mut in_item: bool) {
+    let Some(Value::Object(properties)) = schema.get("properties") else { return };
+    let mut keys: Vec<(&String, &Map<String, Value>)> =
+        properties.iter().filter_map(|(key, value)| Some((key, value.as_object()?))).collect();
+    // A name first, then single values, then what has parts of its own.
+    keys.sort_by_key(|(key, value)| (*key != "name", has_parts(value), *key));
+    for (key, value) in keys {
+        let lead = if std::mem::take(&mut in_item) {
+            format!("{}- ", " ".repeat(indent.saturating_sub(2)))
+        } else {
+            " ".repeat(indent)
+        };
+        let nested = value.contains_key("properties");
+        let named =
+            value.get("additionalProperties").and_then(Value::as_object).filter(|v| v.contains_key("properties"));
+        let listed = value.get("items").and_then(Value::as_object).filter(|v| v.contains_key("properties"));
+        let has_defaults = named.is_some_and(any_default) || listed.is_some_and(any_default);
+        if let Some(default) = value.get("default") {
+            text.push_str(&format!("{lead}{key}: {}\n", scalar(default)));
+        } else if nested && any_default(value) {
+            text.push_str(&format!("{lead}{key}:\n"));
+            print_map(text, value, indent + 2, false);
+        } else if let (Some(named), true) = (named, has_defaults) {
+            text.push_str(&format!("{lead}{key}:\n{}  NAME:\n", " ".repeat(indent)));
+            print_map(text, named, indent + 4, false);
+        } else if let (Some(listed), true) = (listed, has_defaults) {
+            text.push_str(&format!("{lead}{key}:\n"));
+            print_map(text, listed, indent + 4, true);
+        } else if lead.trim().is_empty() {
+            text.push_str(&format!("{lead}# {key}: {}\n", example(value)));
+        } else {
+            // A list's item begins with its required name.
+            text.push_str(&format!("{lead}{key}: {}\n", example(value)));
+        }
+    }
+}
+
+fn has_parts(schema: &Map<String, Value>) -> bool {
+    let below = |key: &str| schema.get(key).is_some_and(|inner| inner.get("properties").is_some());
+    schema.contains_key("properties") || below("items") || below("additionalProperties")
+}
+
+fn any_default(schema: &Map<String, Value>) -> bool {
+    let Some(Value::Object(properties)) = schema.get("properties") else { return false };
+    properties
+        .values()
+        .any(|value| value.as_object().is_some_and(|value| value.contains_key("default") || any_default(value)))
+}
+
+/// An example of a key's value, as it may stand in the file.
+pub(super) fn example(schema: &Map<String, Value>) -> String {
+    if let Some(first) = schema.get("examples").and_then(Value::as_array).and_then(|list| list.first()) {
+        return scalar(first);
+    }
+    match (schema.get("default"), schema.get("properties")) {
+        (Some(default), _) => scalar(default),
+        (None, Some(Value::Object(properties))) => {
+            let required = schema.get("required").and_then(Value::as_array);
+            let shown = properties.iter().find(|(key, value)| match required {
+                Some(required) => required.iter().any(|name| name == key.as_str()),
+                None => value.get("default").is_some() || value.get("examples").is_some(),
+            });
+            shown.map_or_else(
+                || "{}".to_owned(),
+                |(key, value)| format!("{{ {key}: {} }}", value.as_object().map_or_else(String::new, example)),
+            )
+        }
+        _ => "...".to_owned(),
+    }
+}
+
+/// A value in YAML's flow notation.
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) if needs_quotes(text) => format!("{text:?}"),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(scalar).collect::<Vec<_>>().join(", ")),
+        Value::Object(entries) => {
+            let parts: Vec<String> = entries.iter().map(|(key, value)| format!("{key}: {}", scalar(value))).collect();
+            format!("{{ {} }}", parts.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn needs_quotes(text: &str) -> bool {
+    text.is_empty() || text.contains(['{', '}', '[', ']', ',', '*', '#']) || text.contains(": ")
+}

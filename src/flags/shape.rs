@@ -1,0 +1,281 @@
+//! Holds a tree against the schema: keys that do not exist, keys written twice, values of the wrong kind or none.
+//!
+//! Gives back the tree without what does not fit, so that the compiler can still judge the rest and one reading finds
+//! everything. Texts are not judged here.
+
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+use super::error::FlagsError;
+use super::place::push_key;
+use super::tree::{Entry, Kind, Node, Spot};
+use super::{later, mask, schema, suggest};
+
+/// Errors found before the list is cut off; nobody mends more than that in one go.
+pub(super) const MOST_ERRORS: usize = 100;
+
+/// What fits of a tree, for the mirror; every scalar is a text. `None`: the root is no map.
+pub(super) fn check(tree: &Node, errors: &mut Vec<FlagsError>) -> Option<serde_yaml::Value> {
+    let root = schema::json().as_object()?;
+    Check { errors }.value(tree, root, &Trail::ROOT)
+}
+
+/// The way from the root, spelt out only for an error.
+struct Trail<'t> {
+    up: Option<&'t Trail<'t>>,
+    step: Step<'t>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'t> {
+    Root,
+    Key { name: &'t str, chosen: bool },
+    Item(usize),
+}
+
+impl Trail<'_> {
+    const ROOT: Trail<'static> = Trail { up: None, step: Step::Root };
+
+    fn path(&self) -> String {
+        let mut path = self.up.map(Trail::path).unwrap_or_default();
+        match self.step {
+            Step::Root => {}
+            Step::Key { name, .. } => push_key(&mut path, name),
+            Step::Item(index) => path.push_str(&format!("[{index}]")),
+        }
+        path
+    }
+
+    /// The place with `*` for names that users choose and `[]` for items.
+    fn kind(&self) -> String {
+        let mut path = self.up.map(Trail::kind).unwrap_or_default();
+        match self.step {
+            Step::Root => {}
+            Step::Key { chosen: true, .. } => path.push_str(".*"),
+            Step::Key { name, .. } => push_key(&mut path, name),
+            Step::Item(_) => path.push_str("[]"),
+        }
+        path
+    }
+}
+
+struct Check<'e> {
+    errors: &'e mut Vec<FlagsError>,
+}
+
+impl Check<'_> {
+    fn error(&mut self, spot: Spot, trail: &Trail<'_>, problem: String, remedy: String) {
+        if self.errors.len() <= MOST_ERRORS {
+            let error = FlagsError::at(spot.line, spot.column, problem, remedy);
+            self.errors.push(FlagsError { path: trail.path(), ..error });
+        }
+    }
+
+    fn value(&mut self, node: &Node, schema: &Map<String, Value>, trail: &Trail<'_>) -> Option<serde_yaml::Value> {
+        match &node.kind {
+            Kind::Scalar { text, plain } => self.scalar(node, text, *plain, schema, trail),
+            Kind::List(items) if allows(schema, "array") => {
+                let inner = schema.get("items").and_then(Value::as_object)?;
+                // Every place in the list is kept, so that what follows is told by its right index; a list of texts
+                // with a hole in it says nothing.
+                let nothing = || serde_yaml::Value::Mapping(serde_yaml::Mapping::new());
+                let hole = inner.contains_key("properties").then(nothing);
+                let mut fitting = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    let trail = Trail { up: Some(trail), step: Step::Item(index) };
+                    fitting.push(self.value(item, inner, &trail).or_else(|| hole.clone()));
+                }
+                fitting.into_iter().collect::<Option<Vec<_>>>().map(serde_yaml::Value::Sequence)
+            }
+            Kind::Map(entries) if allows(schema, "object") => {
+                Some(serde_yaml::Value::Mapping(self.map(node, entries, schema, trail)))
+            }
+            Kind::List(_) => self.wrong_kind(node, schema, trail, "a list"),
+            Kind::Map(_) => self.wrong_kind(node, schema, trail, "a map"),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        node: &Node,
+        text: &str,
+        plain: bool,
+        schema: &Map<String, Value>,
+        trail: &Trail<'_>,
+    ) -> Option<serde_yaml::Value> {
+        if node.is_null() {
+            let remedy = format!("give it a value, such as `{}`, or remove the key", schema::example(schema));
+            self.error(node.spot, trail, "there is no value".to_owned(), remedy);
+            return None;
+        }
+        let textual = allows(schema, "string");
+        if !textual {
+            return self.wrong_kind(node, schema, trail, "a single value");
+        }
+        if plain && has_leading_zeros(text) {
+            let remedy = format!("write it without them; if it is a name or an id, write it in quotes: \"{text}\"");
+            self.error(node.spot, trail, format!("`{}` has leading zeros", mask::short(text)), remedy);
+            return None;
+        }
+        // One text for a list of texts: a number or a switch there would reach the mirror as YAML's idea of it.
+        let typed = plain && matches!(text.to_ascii_lowercase().as_str(), "true" | "false");
+        let number = plain && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+        let only_text = !allows(schema, "boolean") && !allows(schema, "integer") && !allows(schema, "number");
+        if only_text && (typed || (number && allows(schema, "array"))) {
+            let remedy = match expected(schema).as_str() {
+                "a text" => format!("if this is the text that was meant, write it in quotes: \"{text}\""),
+                _ => format!("write {}, such as `{}`", expected(schema), schema::example(schema)),
+            };
+            self.error(node.spot, trail, format!("`{}` is not a text", mask::short(text)), remedy);
+            return None;
+        }
+        Some(serde_yaml::Value::String(text.to_owned()))
+    }
+
+    fn map(
+        &mut self,
+        node: &Node,
+        entries: &[Entry],
+        schema: &Map<String, Value>,
+        trail: &Trail<'_>,
+    ) -> serde_yaml::Mapping {
+        let mut fitting = serde_yaml::Mapping::new();
+        let mut seen: HashMap<&str, Spot> = HashMap::new();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let chosen = schema.get("additionalProperties").and_then(Value::as_object);
+        for entry in entries {
+            let here = Trail {
+                up: Some(trail),
+                step: Step::Key {
+                    name: &entry.key,
+                    chosen: properties.is_none_or(|map| !map.contains_key(&entry.key)),
+                },
+            };
+            if let Some(first) = seen.get(entry.key.as_str()) {
+                let problem = format!("`{}` is written twice; first on line {}", mask::short(&entry.key), first.line);
+                self.error(entry.spot, &here, problem, "keep one of the two".to_owned());
+                continue;
+            }
+            seen.insert(&entry.key, entry.spot);
+            let inner = properties.and_then(|map| map.get(&entry.key)).and_then(Value::as_object).or(chosen);
+            let Some(inner) = inner else {
+                self.unknown(entry, properties, trail, &here);
+                continue;
+            };
+            // A value that is not there has no place of its own worth showing.
+            let value = if entry.value.is_null() {
+                let remedy = format!("give it a value, such as `{}`, or remove the key", schema::example(inner));
+                self.error(entry.spot, &here, format!("`{}` has no value", mask::short(&entry.key)), remedy);
+                None
+            } else {
+                self.value(&entry.value, inner, &here)
+            };
+            if let Some(value) = value {
+                fitting.insert(serde_yaml::Value::String(entry.key.clone()), value);
+            } else if properties.is_none() && inner.contains_key("properties") {
+                // The name exists, whatever is wrong below it: who refers to it must not be told otherwise.
+                let nothing = serde_yaml::Value::Mapping(serde_yaml::Mapping::new());
+                fitting.insert(serde_yaml::Value::String(entry.key.clone()), nothing);
+            }
+        }
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        for key in required.filter_map(Value::as_str).filter(|key| !seen.contains_key(key)) {
+            let example = properties.and_then(|map| map.get(key)).and_then(Value::as_object);
+            let example = example.map_or_else(String::new, schema::example);
+            let remedy = format!("add `{key}`, such as `{key}: {example}`");
+            self.error(node.spot, trail, format!("`{key}` is missing"), remedy);
+        }
+        fitting
+    }
+
+    fn unknown(&mut self, entry: &Entry, known: Option<&Map<String, Value>>, map: &Trail<'_>, here: &Trail<'_>) {
+        let key = mask::short(&entry.key);
+        if later::is_later(&map.kind(), &entry.key) {
+            let remedy = "remove it: a later version will read it".to_owned();
+            return self.error(entry.spot, here, format!("`{key}` is not in this version"), remedy);
+        }
+        let names = || known.into_iter().flat_map(Map::keys).map(String::as_str);
+        let remedy = if let Some(meant) = suggest::nearest(&entry.key, names()) {
+            format!("did you mean `{meant}`?")
+        } else if let Some(place) = place_of(&entry.key, schema::json(), "") {
+            format!("it belongs under `{place}`")
+        } else {
+            format!("remove it; there are: {}", names().collect::<Vec<_>>().join(", "))
+        };
+        self.error(entry.spot, here, format!("there is no key `{key}` here"), remedy);
+    }
+
+    fn wrong_kind(
+        &mut self,
+        node: &Node,
+        schema: &Map<String, Value>,
+        trail: &Trail<'_>,
+        found: &str,
+    ) -> Option<serde_yaml::Value> {
+        let remedy = format!("write {}, such as `{}`", expected(schema), schema::example(schema));
+        let place = if trail.up.is_none() { "the file" } else { "this" };
+        self.error(node.spot, trail, format!("{place} is {found} and should be {}", expected(schema)), remedy);
+        None
+    }
+}
+
+fn allows(schema: &Map<String, Value>, kind: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(only)) => only == kind,
+        Some(Value::Array(kinds)) => kinds.iter().any(|allowed| allowed == kind),
+        _ => false,
+    }
+}
+
+fn expected(schema: &Map<String, Value>) -> String {
+    let words: [(&str, &str); 6] = [
+        ("boolean", "true or false"),
+        ("integer", "a whole number"),
+        ("number", "a share"),
+        ("string", "a text"),
+        ("array", "a list"),
+        ("object", "a map"),
+    ];
+    let mut kinds: Vec<&str> = words.iter().filter(|(kind, _)| allows(schema, kind)).map(|(_, word)| *word).collect();
+    // The text beside a number or a switch is only for references.
+    if kinds.len() > 1 && !kinds.contains(&"a list") {
+        kinds.retain(|word| *word != "a text");
+    }
+    kinds.join(" or ")
+}
+
+fn has_leading_zeros(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    digits.len() > 1
+        && digits.starts_with('0')
+        && digits.as_bytes()[1].is_ascii_digit()
+        && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+/// The only place of the schema where a key stands, if there is just one.
+fn place_of(key: &str, schema: &Value, place: &str) -> Option<String> {
+    let mut places = Vec::new();
+    collect_places(key, schema, place, &mut places);
+    match places.as_mut_slice() {
+        [only] => Some(std::mem::take(only)),
+        _ => None,
+    }
+}
+
+fn collect_places(key: &str, schema: &Value, place: &str, places: &mut Vec<String>) {
+    let join = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        if properties.contains_key(key) {
+            places.push(if place.is_empty() { "the top level".to_owned() } else { place.to_owned() });
+        }
+        for (name, inner) in properties {
+            collect_places(key, inner, &join(name), places);
+        }
+    }
+    if let Some(inner) = schema.get("additionalProperties").filter(|inner| inner.is_object()) {
+        collect_places(key, inner, &join("NAME"), places);
+    }
+    if let Some(inner) = schema.get("items") {
+        collect_places(key, inner, &format!("{place}[]"), places);
+    }
+}

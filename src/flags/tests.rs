@@ -1,0 +1,6 @@
+//! What the whole way from text to policy promises.
+
+mod accepted;
+mod arbitrary;
+mod golden;
+mod shipped;

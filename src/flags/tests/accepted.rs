@@ -1,0 +1,322 @@
+//! What good files mean.
+
+use std::collections::BTreeMap;
+
+use crate::decide::policy::{Anonymous, Auth, Http2, Intent, Policy, Role, Unmapped, Unmatched, UserSource};
+use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+use crate::flags::compile::{Compiled, compile};
+use crate::flags::scalar;
+use crate::flags::{Environment, render};
+
+fn environment() -> Environment {
+    let variables = [("ONE", "key-one"), ("TWO", " key-two \n"), ("PORT", "9000"), ("WORKERS", "3"), ("EMPTY", "")];
+    Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+}
+
+fn compiled(text: &str) -> Compiled {
+    compile(text, &environment()).unwrap_or_else(|errors| panic!("{}", render(&errors, "flags.yaml")))
+}
+
+fn policy(text: &str) -> std::sync::Arc<Policy> {
+    compiled(text).policy
+}
+
+const TWO: &str = "providers: { a: { base_url: http://localhost }, b: { base_url: http://localhost:1 } }\n";
+
+fn stages(ramp: &str) -> Vec<String> {
+    let text = format!("{TWO}rollouts: [{{ name: r, stable: a, canary: b, percent: auto, ramp: {ramp} }}]\n");
+    policy(&text).rollouts[0].canary.as_ref().unwrap().ramp.stages.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_ramp_climbs_by_steps_to_its_top() {
+    assert_eq!(stages("{}"), ["10%", "25%", "40%", "55%", "70%", "85%", "100%"]);
+    assert_eq!(stages("{ start: 20%, step: 50% }"), ["20%", "70%", "100%"]);
+    assert_eq!(stages("{ max: 50% }"), ["10%", "25%", "40%", "50%"]);
+    assert_eq!(stages("{ max: 5% }"), ["5%"]);
+    assert_eq!(stages("{ steps: [1%, 5, 25%, 100%] }"), ["1%", "5%", "25%", "100%"]);
+    assert_eq!(stages("{ start: 1%, steps: [5%, 100%] }"), ["1%", "5%", "100%"]);
+    assert_eq!(stages("{ start: 1%, steps: [1%, 100%] }"), ["1%", "100%"]);
+}
+
+#[test]
+fn shares_are_exact() {
+    for (text, hundredths) in [
+        ("5%", 500),
+        ("5", 500),
+        ("0", 0),
+        ("0%", 0),
+        ("0.0", 0),
+        ("0.01%", 1),
+        ("33.33%", 3333),
+        ("99.99", 9999),
+        ("7.50%", 750),
+        ("7.5", 750),
+        ("100", 10_000),
+        ("0.29%", 29),
+        ("1.15%", 115),
+    ] {
+        assert_eq!(scalar::rate(text).map(Percent::hundredths), Ok(hundredths), "{text}");
+    }
+    for text in [
+        "0.5",
+        "0.01",
+        "100.01%",
+        "101",
+        "-1",
+        "1e1",
+        "5.",
+        ".5%",
+        "05%",
+        "+5%",
+        "5%%",
+        "",
+        "%",
+        "0.001%",
+        "٥%",
+        "99999999999999999999%",
+    ] {
+        assert!(scalar::rate(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn lengths_of_time_need_a_unit() {
+    for (text, millis) in [
+        ("0s", 0),
+        ("1500ms", 1500),
+        ("30m", 1_800_000),
+        ("7d", 604_800_000),
+        ("1h30m", 5_400_000),
+        ("1m500ms", 60_500),
+    ] {
+        assert_eq!(scalar::length(text), Ok(Millis(millis)), "{text}");
+    }
+    for text in ["", "5", "m", "5x", "1.5h", "-1s", "5 m", "05m", "99999999999d", "18446744073709551616ms", "1h30"] {
+        assert!(scalar::length(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn moments_agree_with_the_calendar() {
+    for (text, seconds) in [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2000-02-29T12:00:00Z", 951_825_600),
+        ("2026-11-23T09:00:00Z", 1_795_424_400),
+        ("2026-11-23T11:00+02:00", 1_795_424_400),
+        ("2100-03-01T00:00:00Z", 4_107_542_400),
+    ] {
+        assert_eq!(scalar::moment(text), Ok(UnixMillis(seconds * 1000)), "{text}");
+    }
+    for text in [
+        "2026-11-23",
+        "2026-11-23T09:00:00",
+        "2026-02-29T00:00Z",
+        "2026-13-01T00:00Z",
+        "2026-11-23T24:00Z",
+        "1969-12-31T00:00Z",
+        "1970-01-01T00:00+01:00",
+        "x",
+    ] {
+        assert!(scalar::moment(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn hours_are_days_times_and_an_offset() {
+    let hours = scalar::hours("mon-fri 09:00-17:00 +02:00").unwrap();
+    assert_eq!(hours.days, [true, true, true, true, true, false, false]);
+    assert_eq!((hours.from, hours.to, hours.offset), (540, 1020, 120));
+    assert_eq!(scalar::hours("Sat-Mon,wed 22:30-06:00").unwrap().days, [true, false, true, false, false, true, true]);
+    assert_eq!(scalar::hours("00:00-24:00").unwrap().days, [true; 7]);
+    assert_eq!(scalar::hours("09:00-17:00 -05:30").unwrap().offset, -330);
+    for text in [
+        "",
+        "mon",
+        "mon 9-17",
+        "mon 09:00-09:00",
+        "xyz 09:00-17:00",
+        "mon 09:00-25:00",
+        "mon 09:00-17:00 CET",
+        "mon 09:00-17:00 +02:00 x",
+    ] {
+        assert!(scalar::hours(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn sizes_are_read_and_shown() {
+    for (text, bytes) in [("0B", 0), ("64KiB", 65_536), ("8MiB", 8 << 20), ("1kB", 1000), ("2 GiB", 2 << 30)] {
+        assert_eq!(scalar::size(text), Ok(bytes), "{text}");
+    }
+    assert_eq!([0, 65_536, 8 << 20, 1000].map(scalar::show_size), ["0B", "64KiB", "8MiB", "1000B"]);
+}
+
+#[test]
+fn references_stand_anywhere() {
+    let policy = policy(
+        "listen: 127.0.0.1:${PORT}\nworkers: ${WORKERS}\n\
+         providers: { a: { base_url: 'http://localhost:${PORT}/v1', api_keys: ['${ONE}', '${TWO}'] } }\n",
+    );
+    assert_eq!(policy.fixed.listen.port(), 9000);
+    assert_eq!(policy.fixed.workers, Some(3));
+    assert_eq!(policy.providers[0].base_url.to_string(), "http://localhost:9000/v1");
+    let keys: Vec<&str> = policy.providers[0].api_keys.iter().map(|key| key.reveal()).collect();
+    assert_eq!(keys, ["key-one", "key-two"]);
+    assert!(policy.providers[0].unusable.is_none());
+}
+
+#[test]
+fn an_unset_key_makes_a_provider_unusable_and_is_no_error() {
+    let unset = compiled("providers: { a: { base_url: http://localhost, api_keys: ['${NOWHERE}', '${EMPTY}'] } }\n");
+    assert_eq!(unset.policy.providers[0].unusable.as_deref(), Some("the variable NOWHERE is not set"));
+    assert_eq!(
+        unset.warnings,
+        [
+            "line 1: providers.a.api_keys[0]: the variable NOWHERE is not set: the provider cannot be used",
+            "line 1: providers.a.api_keys[1]: the variable EMPTY is empty: the provider cannot be used",
+        ]
+    );
+    let one = compiled("providers: { a: { base_url: http://localhost, api_keys: ['${NOWHERE}', '${ONE}'] } }\n");
+    assert_eq!(one.policy.providers[0].unusable, None);
+    assert_eq!(
+        one.warnings,
+        ["line 1: providers.a.api_keys[0]: the variable NOWHERE is not set: the other keys are used"]
+    );
+    let header =
+        compiled("providers: { a: { base_url: http://localhost, set_headers: { x-api-key: '${NOWHERE}' } } }\n");
+    assert!(header.policy.providers[0].unusable.is_some());
+}
+
+#[test]
+fn a_key_file_gives_one_key_a_line_and_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("keys");
+    std::fs::write(&file, "\n one \r\ntwo\n\n").unwrap();
+    let text =
+        format!("providers: {{ a: {{ base_url: http://localhost, api_keys: '${{file:{}}}' }} }}\n", file.display());
+    let compiled = compiled(&text);
+    let keys: Vec<&str> = compiled.policy.providers[0].api_keys.iter().map(|key| key.reveal()).collect();
+    assert_eq!(keys, ["one", "two"]);
+    assert_eq!(compiled.secret_files, [file]);
+}
+
+#[test]
+fn a_literal_secret_is_a_warning_and_is_never_shown() {
+    let text = "admin: { tokens: [{ name: ops, token: s3cr3t-token, may: read }] }\n\
+                providers:\n  a:\n    base_url: http://localhost\n    api_keys: [sk-live-0123456789, 'quoted s3cr3t']\n    \
+                set_headers: { authorization: Basic s3cr3t-basic, x-title: shop }\n\
+                rollouts: [{ name: r, stable: a }]\nproxy: http://me:s3cr3t@proxy:1\n# sk-live-in-a-comment\n";
+    let compiled = compiled(text);
+    assert!(!compiled.shown.contains("s3cr3t") && !compiled.shown.contains("sk-live"), "{}", compiled.shown);
+    assert!(compiled.shown.contains("api_keys: [(secret), (secret)]") && compiled.shown.contains("x-title: shop"));
+    assert_eq!(compiled.warnings.len(), 5, "{:?}", compiled.warnings);
+    let told = format!("{:?} {:?}", compiled.warnings, compiled.policy.providers);
+    assert!(!told.contains("s3cr3t") && !told.contains("sk-live"), "{told}");
+    assert_eq!(compiled.policy.tokens[0].may.iter().collect::<Vec<_>>(), [&Role::Read]);
+}
+
+#[test]
+fn well_known_hosts_bring_their_own_way_of_presenting_a_key() {
+    for (host, auth) in [
+        ("api.openai.com", Auth::Bearer),
+        ("api.anthropic.com", Auth::Header("x-api-key".to_owned())),
+        ("shop.openai.azure.com", Auth::Header("api-key".to_owned())),
+        ("generativelanguage.googleapis.com", Auth::Header("x-goog-api-key".to_owned())),
+        ("llm.internal", Auth::Bearer),
+    ] {
+        assert_eq!(policy(&format!("providers: {{ a: {{ base_url: https://{host}/v1 }} }}")).providers[0].auth, auth);
+    }
+    let given = policy("providers: { a: { base_url: https://api.anthropic.com/v1, auth: 'query:key' } }");
+    assert_eq!(given.providers[0].auth, Auth::Query("key".to_owned()));
+}
+
+#[test]
+fn a_rollout_reads_as_it_is_written() {
+    let policy = policy(&format!(
+        "{TWO}unmatched: reject\nmount: /api/\nresponse_headers: false\ndrain: 30s\nrollouts:\n  - name: r\n    stable: a\n    canary: b\n    percent: 12.5%\n    \
+         match: {{ endpoints: [/responses], model: 'gpt-*', header: {{ X-Team: 'search-*' }} }}\n    \
+         user: cookie:uid\n    anonymous: random\n    salt: 2026\n    exclude: [7, user-2]\n    pin_users: [user-1]\n    \
+         force: {{ header: X-Canary, token: '${{ONE}}' }}\n    rollback_to: 1%\n    try_again_after: 6h\n    attempt: 3\n"
+    ));
+    let rollout = &policy.rollouts[0];
+    let canary = rollout.canary.as_ref().unwrap();
+    assert_eq!(policy.unmatched, Unmatched::Reject);
+    assert_eq!((policy.mount.as_str(), policy.response_headers, policy.drain), ("/api", false, Millis(30_000)));
+    assert_eq!(canary.percent, Intent::Pinned(Percent::from_hundredths(1250).unwrap()));
+    assert_eq!(rollout.matches.endpoints, ["responses"]);
+    assert_eq!(rollout.matches.headers["x-team"].0, "search-*");
+    assert_eq!(rollout.user, [UserSource::Cookie("uid".to_owned())]);
+    assert_eq!((rollout.anonymous, rollout.salt.as_str()), (Anonymous::Random, "2026"));
+    let pins = BTreeMap::from([("7", Arm::Stable), ("user-2", Arm::Stable), ("user-1", Arm::Canary)]);
+    assert_eq!(rollout.pins.iter().map(|(id, arm)| (id.as_str(), *arm)).collect::<BTreeMap<_, _>>(), pins);
+    assert_eq!(rollout.force.as_ref().unwrap().header, "x-canary");
+    assert_eq!((canary.try_again_after, canary.attempt), (Some(Millis(21_600_000)), 3));
+}
+
+#[test]
+fn defaults_are_the_design_s() {
+    let policy = policy(&format!("{TWO}rollouts: [{{ name: r, stable: b, canary: a, percent: auto }}]\n"));
+    let provider = &policy.providers[0];
+    assert_eq!(policy.unmatched, Unmatched::Provider(ProviderId(1)));
+    assert_eq!(
+        (policy.fixed.listen.to_string(), policy.fixed.admin.to_string()),
+        ("127.0.0.1:7171".into(), "127.0.0.1:7172".into())
+    );
+    assert_eq!(policy.drain, Millis(600_000));
+    let timeouts = provider.timeouts;
+    assert_eq!(
+        [timeouts.connect, timeouts.headers, timeouts.stream_headers, timeouts.first_output, timeouts.idle],
+        [5_000, 600_000, 60_000, 600_000, 300_000].map(Millis)
+    );
+    assert_eq!(
+        (provider.unmapped, provider.http2, provider.probe_path.as_str()),
+        (Unmapped::Pass, Http2::Never, "/models")
+    );
+    let rollout = &policy.rollouts[0];
+    assert_eq!(rollout.matches.endpoints, ["chat/completions", "completions", "responses", "messages"]);
+    assert_eq!(rollout.user[3], UserSource::Body(vec!["metadata".to_owned(), "user_id".to_owned()]));
+    let canary = rollout.canary.as_ref().unwrap();
+    assert_eq!((canary.rollback_to, canary.try_again_after, canary.attempt), (Percent::ZERO, None, 1));
+    assert_eq!((canary.ramp.hold_start, canary.ramp.every), (Millis(86_400_000), Millis(86_400_000)));
+    assert_eq!((canary.guard.window, canary.guard.min_requests), (Millis(1_800_000), 100));
+    assert_eq!(canary.guard.max_error_rate.to_string(), "5%");
+}
+
+#[test]
+fn an_index_is_moved_whole() {
+    let embeddings = |rest: &str| {
+        compile(
+            &format!(
+                "{TWO}rollouts:\n  - {{ name: r, stable: a, canary: b, match: {{ endpoints: embeddings }}, {rest} }}\n"
+            ),
+            &environment(),
+        )
+        .is_ok()
+    };
+    assert!(embeddings("percent: 0") && embeddings("percent: 100%"));
+    assert!(embeddings("percent: 10%, user: header:x-index"));
+    assert!(
+        !embeddings("percent: 10%") && !embeddings("percent: auto") && !embeddings("percent: 10%, user: 'body:user'")
+    );
+}
+
+#[test]
+fn a_byte_order_mark_aliases_and_a_lone_provider_are_fine() {
+    let policy = policy(
+        "\u{feff}providers:\n  a: { base_url: http://localhost, timeouts: &t { connect: 1s } }\n  b: { base_url: http://localhost, timeouts: *t }\nunmatched: a\n",
+    );
+    assert_eq!(policy.providers[1].timeouts.connect, Millis(1000));
+    let lone = compiled("---\nproviders: { a: { base_url: http://localhost } }\n...\n");
+    assert_eq!(lone.policy.unmatched, Unmatched::Provider(ProviderId(0)));
+}
+
+#[test]
+fn nothing_is_missing_without_secrets() {
+    let text = "listen: ${ADDRESS}\nproviders: { a: { base_url: '${URL}', api_keys: '${file:/nowhere}' }, b: { base_url: '${URL}' } }\n\
+                admin: { tokens: [{ name: o, token: '${TOKEN}', may: [change] }] }\nclients: [{ name: c, key: '${KEY}' }]\n\
+                rollouts: [{ name: r, stable: a, canary: b, percent: '${SHARE}' }]\n";
+    let compiled = compile(text, &Environment::without_secrets()).unwrap();
+    assert_eq!(compiled.warnings, Vec::<String>::new());
+    assert!(compile(text, &environment()).is_err());
+}

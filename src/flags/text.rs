@@ -1,0 +1,83 @@
+//! What no parser should see: files too large, too deep, or not text at all. All of it in one pass over the bytes.
+//!
+//! The limits are far above any file a human keeps and low enough that the slowest parser behind them ends in
+//! milliseconds: libyaml's scanner takes time quadratic in the depth of brackets.
+
+use super::error::FlagsError;
+
+/// The largest file that is read, in bytes.
+pub(super) const LARGEST: usize = 1024 * 1024;
+
+/// How deep maps and lists may be nested. What the file can say needs six.
+pub(super) const DEEPEST: usize = 32;
+
+/// The text of a file's bytes, without its byte-order mark.
+pub(super) fn decode(bytes: &[u8]) -> Result<&str, FlagsError> {
+    if bytes.len() > LARGEST {
+        return Err(too_large());
+    }
+    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+        return Err(FlagsError::at(1, 1, "the file is UTF-16", "save it as UTF-8"));
+    }
+    std::str::from_utf8(bytes).map_err(|error| {
+        let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let (line, column) = last_place(&good);
+        FlagsError::at(
+            line,
+            column,
+            format!("the byte 0x{:02x} is not UTF-8", bytes[error.valid_up_to()]),
+            "save the file as UTF-8",
+        )
+    })
+}
+
+/// The text itself, if a parser may see it.
+pub(super) fn admit(text: &str) -> Result<&str, FlagsError> {
+    if text.len() > LARGEST {
+        return Err(too_large());
+    }
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.trim().is_empty() {
+        return Err(FlagsError::whole("the file is empty", "begin with `providers:`; the README has a whole example"));
+    }
+    bracket_depth(text)?;
+    Ok(text)
+}
+
+/// Counts what is open of `[` and `{`, quotes and comments or not: a file people keep does not come near the limit.
+fn bracket_depth(text: &str) -> Result<(), FlagsError> {
+    let mut depth = 0usize;
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > 2 * DEEPEST {
+            let (line, column) = last_place(&text[..index]);
+            return Err(too_deep(line, column));
+        }
+    }
+    Ok(())
+}
+
+/// The error of a file that is nested too deep, found here or in the tree.
+pub(super) fn too_deep(line: usize, column: usize) -> FlagsError {
+    FlagsError::at(
+        line,
+        column,
+        format!("nested more than {DEEPEST} levels deep"),
+        "close the brackets; nothing in this file needs more than six levels",
+    )
+}
+
+fn too_large() -> FlagsError {
+    FlagsError::whole("the file is larger than 1 MiB", "check that this is the right file")
+}
+
+/// Line and column right behind the end of a text, from 1.
+fn last_place(text: &str) -> (usize, usize) {
+    let line = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let last = text.rsplit('\n').next().unwrap_or("");
+    (line, last.chars().count() + 1)
+}

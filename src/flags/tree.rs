@@ -1,0 +1,270 @@
+//! A file as a tree in which every value knows its place.
+//!
+//! Built from parser events and by nobody else. It refuses what could mean different things to different readers (tags,
+//! merge keys, several documents, maps as keys) and bounds what an alias may multiply. Texts are kept as they are
+//! written; what they mean is for later stages.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::rc::Rc;
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
+
+use super::error::FlagsError;
+use super::text::{DEEPEST, too_deep};
+
+/// How many values all aliases together may repeat.
+const REPEATED: usize = 10_000;
+
+/// A place in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot {
+    /// From 1.
+    pub(super) line: usize,
+    /// From 1, in characters.
+    pub(super) column: usize,
+}
+
+/// A value with its place.
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Where it begins.
+    pub(super) spot: Spot,
+    /// Which characters of the text it is; for scalars only.
+    pub(super) span: Range<usize>,
+    /// What it is.
+    pub(super) kind: Kind,
+    /// How many values it is made of, itself included.
+    size: usize,
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A text, and whether it stands without quotes.
+    Scalar { text: String, plain: bool },
+    /// A list.
+    List(Vec<Rc<Node>>),
+    /// A map, with every key that is written, duplicates too.
+    Map(Vec<Entry>),
+}
+
+/// A key with its value.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The key.
+    pub(super) key: String,
+    /// Where the key is.
+    pub(super) spot: Spot,
+    /// What it holds.
+    pub(super) value: Rc<Node>,
+}
+
+impl Node {
+    /// Whether YAML reads it as no value at all.
+    pub(super) fn is_null(&self) -> bool {
+        match &self.kind {
+            Kind::Scalar { text, plain: true } => matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"),
+            _ => false,
+        }
+    }
+}
+
+/// A map or list that is not closed yet.
+struct Open {
+    spot: Spot,
+    anchor: usize,
+    size: usize,
+    inside: Inside,
+}
+
+enum Inside {
+    List(Vec<Rc<Node>>),
+    Map(Vec<Entry>, Option<(String, Spot)>),
+}
+
+/// Reads a text.
+pub(super) fn parse(text: &str) -> Result<Rc<Node>, FlagsError> {
+    let mut builder = Builder { open: Vec::new(), anchors: HashMap::new(), repeated: 0, root: None, documents: 0 };
+    let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| syntax(text, *error.marker(), error.info()))?;
+        builder.take(event, span)?;
+    }
+    builder.root.ok_or_else(|| {
+        FlagsError::whole(
+            "the file holds nothing but comments",
+            "begin with `providers:`; the README has a whole example",
+        )
+    })
+}
+
+struct Builder {
+    open: Vec<Open>,
+    anchors: HashMap<usize, Rc<Node>>,
+    repeated: usize,
+    root: Option<Rc<Node>>,
+    documents: usize,
+}
+
+impl Builder {
+    fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), FlagsError> {
+        let spot = spot(span.start);
+        match event {
+            Event::DocumentStart(_) => {
+                self.documents += 1;
+                if self.documents > 1 {
+                    return Err(FlagsError::at(
+                        spot.line,
+                        spot.column,
+                        "a second document begins here",
+                        "keep one document in the file: remove the `---` and what follows it",
+                    ));
+                }
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                refuse_tag(tag.is_some(), spot)?;
+                let kind = Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                let range = span.start.index()..span.end.index();
+                self.complete(Node { spot, span: range, kind, size: 1 }, anchor)?;
+            }
+            Event::SequenceStart(anchor, tag) => {
+                refuse_tag(tag.is_some(), spot)?;
+                self.descend(spot, anchor, Inside::List(Vec::new()))?;
+            }
+            Event::MappingStart(anchor, tag) => {
+                refuse_tag(tag.is_some(), spot)?;
+                self.descend(spot, anchor, Inside::Map(Vec::new(), None))?;
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                if let Some(Open { spot, anchor, size, inside }) = self.open.pop() {
+                    let kind = match inside {
+                        Inside::List(items) => Kind::List(items),
+                        Inside::Map(entries, _) => Kind::Map(entries),
+                    };
+                    self.complete(Node { spot, span: 0..0, kind, size: size + 1 }, anchor)?;
+                }
+            }
+            Event::Alias(anchor) => {
+                let Some(node) = self.anchors.get(&anchor).map(Rc::clone) else {
+                    return Err(FlagsError::at(
+                        spot.line,
+                        spot.column,
+                        "this alias stands inside of what it repeats",
+                        "write the value out",
+                    ));
+                };
+                self.repeated += node.size;
+                if self.repeated > REPEATED {
+                    return Err(FlagsError::at(
+                        spot.line,
+                        spot.column,
+                        format!("aliases repeat more than {REPEATED} values"),
+                        "write the values out, or use fewer aliases",
+                    ));
+                }
+                self.attach(node, spot)?;
+            }
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
+        }
+        Ok(())
+    }
+
+    fn descend(&mut self, spot: Spot, anchor: usize, inside: Inside) -> Result<(), FlagsError> {
+        if self.open.len() >= DEEPEST {
+            return Err(too_deep(spot.line, spot.column));
+        }
+        self.open.push(Open { spot, anchor, size: 0, inside });
+        Ok(())
+    }
+
+    fn complete(&mut self, node: Node, anchor: usize) -> Result<(), FlagsError> {
+        let spot = node.spot;
+        let node = Rc::new(node);
+        if anchor > 0 {
+            self.anchors.insert(anchor, Rc::clone(&node));
+        }
+        self.attach(node, spot)
+    }
+
+    fn attach(&mut self, node: Rc<Node>, spot: Spot) -> Result<(), FlagsError> {
+        let Some(parent) = self.open.last_mut() else {
+            self.root.get_or_insert(node);
+            return Ok(());
+        };
+        parent.size += node.size;
+        match &mut parent.inside {
+            Inside::List(items) => items.push(node),
+            Inside::Map(_, key @ None) => *key = Some((key_text(&node, spot)?, spot)),
+            Inside::Map(entries, key) => {
+                if let Some((key, spot)) = key.take() {
+                    entries.push(Entry { key, spot, value: node });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn key_text(node: &Node, spot: Spot) -> Result<String, FlagsError> {
+    let error = |problem: &str, remedy: &str| Err(FlagsError::at(spot.line, spot.column, problem, remedy));
+    match &node.kind {
+        Kind::Scalar { text, plain: true } if text == "<<" => {
+            error("merge keys (`<<`) are not read", "write the keys out here, or repeat a whole value with an alias")
+        }
+        _ if node.is_null() => error("a key without a name", "give the key a name, or remove the line"),
+        Kind::Scalar { text, .. } => Ok(text.clone()),
+        Kind::List(_) | Kind::Map(_) => {
+            error("a list or a map cannot be a key", "write a name before the colon; `{` and `[` need quotes in a name")
+        }
+    }
+}
+
+fn refuse_tag(tagged: bool, spot: Spot) -> Result<(), FlagsError> {
+    if !tagged {
+        return Ok(());
+    }
+    Err(FlagsError::at(spot.line, spot.column, "tags (`!...`) are not read", "remove the tag; quotes make a text"))
+}
+
+fn spot(marker: Marker) -> Spot {
+    Spot { line: marker.line().max(1), column: marker.col() + 1 }
+}
+
+/// What the parser did not understand, said for people.
+pub(super) fn syntax(text: &str, marker: Marker, info: &str) -> FlagsError {
+    let Spot { line, column } = spot(marker);
+    // The parser may notice a tab only where the next token begins, on the line after.
+    for line in [line, line.saturating_sub(1)] {
+        if let Some(column) = tab_in_indentation(text, line) {
+            return FlagsError::at(
+                line,
+                column,
+                "a tab in the indentation",
+                "indent with spaces: YAML does not allow tabs there",
+            );
+        }
+    }
+    FlagsError::at(line, column, format!("this is not YAML: {info}"), hint(info))
+}
+
+/// The column of a tab before the first other character of a line.
+pub(super) fn tab_in_indentation(text: &str, line: usize) -> Option<usize> {
+    let line = text.lines().nth(line.checked_sub(1)?)?;
+    let indentation: &str = &line[..line.len() - line.trim_start().len()];
+    indentation.chars().position(|c| c == '\t').map(|position| position + 1)
+}
+
+fn hint(info: &str) -> &'static str {
+    if info.contains("quot") {
+        "close the quotes"
+    } else if info.contains("flow") || info.contains("',' or") {
+        "close every `[` and `{`, and put a comma between their parts"
+    } else if info.contains("anchor") {
+        "name the value with `&NAME` before it is repeated with `*NAME`; a text that begins with `*` needs quotes"
+    } else if info.contains("start any token") || info.contains("unexpected character") {
+        "put the text in quotes: it begins with a character that means something else in YAML"
+    } else {
+        "check the indentation of this line and the one before, the colons, and the quotes"
+    }
+}

@@ -1,0 +1,172 @@
+//! Addresses: what Serin listens on, and what it calls.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::decide::policy::{Auth, BaseUrl};
+
+use super::scalar::{Wrong, wrong};
+
+/// An address to listen on: `127.0.0.1:7171`, `[::1]:7171`, `localhost:7171`.
+pub(super) fn address(text: &str) -> Result<SocketAddr, Wrong> {
+    if let Some(port) = text.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    text.parse().or_else(|_| {
+        let port = text.rsplit(':').next().unwrap_or(text);
+        let port = if port.parse::<u16>().is_ok() { port } else { "7171" };
+        wrong(
+            "is not an address to listen on",
+            format!("write an IP address and a port: `127.0.0.1:{port}` for this machine, `0.0.0.0:{port}` for all"),
+        )
+    })
+}
+
+/// The prefix that providers' base URLs replace; the empty text stands for every path.
+pub(super) fn mount(text: &str) -> Result<String, Wrong> {
+    let trimmed = text.strip_suffix('/').unwrap_or(text);
+    if trimmed.is_empty() {
+        return Ok(String::new());
+    }
+    if is_path(trimmed) && !trimmed.contains("//") {
+        return Ok(trimmed.to_owned());
+    }
+    wrong("is not a path prefix", "begin it with a slash, such as `/v1`; `/` takes every path")
+}
+
+/// A path below a base URL: `/models`.
+pub(super) fn path(text: &str) -> Result<String, Wrong> {
+    let (bare, _) = text.split_once('?').unwrap_or((text, ""));
+    if is_path(bare) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Ok(text.to_owned());
+    }
+    wrong("is not a path", "begin it with a slash, such as `/models`")
+}
+
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&byte))
+}
+
+/// Where a provider is.
+pub(super) fn base_url(text: &str) -> Result<BaseUrl, Wrong> {
+    const EXAMPLE: &str = "write scheme, host and path, such as `https://api.openai.com/v1`";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return wrong("has no scheme", EXAMPLE);
+    };
+    let https = match scheme.to_ascii_lowercase().as_str() {
+        "https" => true,
+        "http" => false,
+        _ => return wrong("has a scheme other than http and https", EXAMPLE),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.contains('@') {
+        return wrong("has credentials in it", "put the key under `api_keys`, as a reference such as `${NAME}`");
+    }
+    if path.contains('?') {
+        return wrong("has a query", "put its parts under `query`");
+    }
+    if path.contains('#') {
+        return wrong("has a fragment", "remove the `#` and what follows it");
+    }
+    let (host, port) = host_and_port(authority, if https { 443 } else { 80 })?;
+    let path = path.trim_end_matches('/');
+    if !path.is_empty() && !is_path(path) {
+        return wrong("has a character in its path that must be percent-encoded", EXAMPLE);
+    }
+    Ok(BaseUrl { https, host, port, path: path.to_owned() })
+}
+
+/// An egress proxy: `http://user:password@proxy:3128`.
+pub(super) fn proxy(text: &str) -> Result<String, Wrong> {
+    const EXAMPLE: &str = "write scheme, host and port, such as `http://proxy.internal:3128`";
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return wrong("has no scheme", EXAMPLE);
+    };
+    if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
+        return wrong("has a scheme other than http and https", EXAMPLE);
+    }
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    if authority.contains(['/', '?', '#']) {
+        return wrong("has a path", EXAMPLE);
+    }
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host_and_port(host, 80)?;
+    Ok(text.to_owned())
+}
+
+fn host_and_port(authority: &str, default: u16) -> Result<(String, u16), Wrong> {
+    const EXAMPLE: &str = "write a host name or an IP address, and `:PORT` where it is not the scheme's own";
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => match rest.split_once(']') {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, Some(port.strip_prefix(':').unwrap_or("?"))),
+            None => return wrong("has an IPv6 address without its closing bracket", EXAMPLE),
+        },
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let ipv6 = authority.starts_with('[') && host.parse::<std::net::Ipv6Addr>().is_ok();
+    if !ipv6 && !is_host(host) {
+        return wrong("has no valid host", EXAMPLE);
+    }
+    let port = match port {
+        None => default,
+        Some(port) => match port.parse::<u16>() {
+            Ok(port)
+                if port > 0
+                    && port.to_string().len() == authority.len() - authority.rfind(':').map_or(0, |at| at + 1) =>
+            {
+                port
+            }
+            _ => return wrong("has no valid port", "write a port from 1 to 65535 behind the host's colon"),
+        },
+    };
+    Ok((host.to_ascii_lowercase(), port))
+}
+
+fn is_host(host: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    host.len() <= 253 && host.strip_suffix('.').unwrap_or(host).split('.').all(label)
+}
+
+/// A header's name, in lower case.
+pub(super) fn header(text: &str) -> Result<String, Wrong> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if text.is_empty() || !text.bytes().all(token) {
+        return wrong("is not a header's name", "write it without colon and spaces, such as `x-user-id`");
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// How a key is presented.
+pub(super) fn auth(text: &str) -> Result<Auth, Wrong> {
+    match text.split_once(':') {
+        None if text == "bearer" => Ok(Auth::Bearer),
+        None if text == "none" => Ok(Auth::None),
+        Some(("header", name)) => Ok(Auth::Header(header(name)?)),
+        Some(("query", name))
+            if !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') =>
+        {
+            Ok(Auth::Query(name.to_owned()))
+        }
+        _ => wrong("is no way to present a key", "write `bearer`, `header:x-api-key`, `query:key` or `none`"),
+    }
+}
+
+/// How well-known hosts want their keys.
+pub(super) fn usual_auth(host: &str) -> Auth {
+    match host {
+        "api.anthropic.com" => Auth::Header("x-api-key".to_owned()),
+        "generativelanguage.googleapis.com" => Auth::Header("x-goog-api-key".to_owned()),
+        host if host.ends_with(".openai.azure.com") => Auth::Header("api-key".to_owned()),
+        _ => Auth::Bearer,
+    }
+}
