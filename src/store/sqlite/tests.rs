@@ -146,7 +146,7 @@ fn where_nothing_can_be_written_what_was_there_is_still_read() {
 }
 
 #[test]
-fn a_directory_in_the_databases_place_is_set_aside() {
+fn a_directory_in_the_databases_place_is_told_and_not_fatal() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join(FILE)).unwrap();
     let opened = open(dir.path(), UnixMillis(3));
