@@ -11,9 +11,23 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A share of users in hundredths of a percent: `10%` is 1000. Never above 100%.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Deserialize)]
+#[serde(try_from = "u16")]
 pub struct Percent(u16);
+
+impl TryFrom<u16> for Percent {
+    type Error = &'static str;
+
+    fn try_from(hundredths: u16) -> Result<Percent, &'static str> {
+        Percent::from_hundredths(hundredths).ok_or("a share is at most 10000 hundredths of a percent")
+    }
+}
+
+impl Serialize for Percent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u16(self.0)
+    }
+}
 
 impl Percent {
     /// Nobody.

@@ -1,1 +1,95 @@
-//! What lasts.
+//! What lasts: the state of every rollout, the append-only history, the last good flags.yaml, and humans' locks.
+//!
+//! [`open`] claims a state directory ([`dir`]) and opens its database ([`sqlite`]); where that cannot be written the
+//! process goes on with what could be read and [`memory`], and says so. Writes are handed over and answered later: a
+//! store never makes its caller wait, and is never on a request's path. Locks are kept a second time as plain files
+//! ([`locks`]) that work without the database and without a running process. Invariant: what was acknowledged is on
+//! the disk; a batch is written whole or not at all.
+
+pub mod dir;
+pub mod locks;
+pub mod memory;
+pub mod sqlite;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::decide::rollout::state::{Event, Identity, RolloutState};
+use crate::decide::units::UnixMillis;
+use dir::{AlreadyRunning, Claim};
+
+/// What is written together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// The newest state of each rollout that changed.
+    pub states: Vec<(Identity, RolloutState)>,
+    /// Added to the history, in this order.
+    pub events: Vec<Event>,
+    /// The text of the flags.yaml that was accepted last.
+    pub last_good: Option<Arc<str>>,
+}
+
+/// Where state is kept.
+pub trait Store: Send {
+    /// Hands a batch over; the answer comes when it is on the disk, or why it is not.
+    fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>>;
+
+    /// The history, newest first, of one rollout or of all, at most `limit` events.
+    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>>;
+}
+
+/// An open store and what it held.
+pub struct Opened {
+    /// Where state is kept from now on.
+    pub store: Box<dyn Store>,
+    /// What was found unusual, one sentence each, for log and status.
+    pub notes: Vec<String>,
+    /// The states of all rollouts that were ever seen.
+    pub states: Vec<(Identity, RolloutState)>,
+    /// The last good flags.yaml, as it was read.
+    pub last_good: Option<String>,
+    /// Why nothing can be written; `None`: it can.
+    pub error: Option<String>,
+    /// Whether an earlier state was there and could not be read: no ramp may climb as if nothing had happened.
+    pub state_lost: bool,
+    /// Held as long as the process lives.
+    pub claim: Option<Claim>,
+}
+
+/// Claims the directory and opens what is in it. `now` stamps what has to be set aside.
+pub fn open(dir: &Path, now: UnixMillis) -> Result<Opened, AlreadyRunning> {
+    let claim = dir::claim(dir)?;
+    let mut opened = match claim.error.clone() {
+        None => sqlite::open(dir, now),
+        Some(error) => sqlite::open_unwritable(dir, error),
+    };
+    if let Some(error) = &opened.error {
+        opened.notes.push(format!("state in {} cannot be written: {error}", dir.display()));
+    }
+    opened.claim = Some(claim);
+    Ok(opened)
+}
+
+impl Opened {
+    /// Nothing known, kept in memory only. `error`: why it cannot be written.
+    #[must_use]
+    pub fn in_memory(error: Option<String>) -> Opened {
+        Opened {
+            store: Box::new(memory::Memory::new(Vec::new(), error.clone())),
+            notes: Vec::new(),
+            states: Vec::new(),
+            last_good: None,
+            error,
+            state_lost: false,
+            claim: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").field("notes", &self.notes).field("error", &self.error).finish_non_exhaustive()
+    }
+}

@@ -33,10 +33,29 @@ pub struct RolloutState {
     pub attempt: u32,
     /// A human's rollback.
     pub lock: Option<Lock>,
-    /// A human's pause: no promotion until resumed. Rollbacks happen all the same.
-    pub paused: bool,
+    /// A hold on promotions until resumed. Rollbacks happen all the same.
+    pub paused: Option<Pause>,
     /// Counts the evidence periods: judgement begins afresh whenever it rises.
     pub epoch: u64,
+    /// The share that was last put in force, all that lies over the ramp included: what a change is a change from.
+    pub in_force: Percent,
+}
+
+impl RolloutState {
+    /// A rollout that was never seen before: nobody on the canary, waiting for its first answer to a probe.
+    #[must_use]
+    pub const fn new(attempt: u32, now: UnixMillis) -> RolloutState {
+        RolloutState {
+            phase: Phase::Probing,
+            percent: Percent::ZERO,
+            since: now,
+            attempt,
+            lock: None,
+            paused: None,
+            epoch: 1,
+            in_force: Percent::ZERO,
+        }
+    }
 }
 
 /// Where a ramp stands.
@@ -56,6 +75,17 @@ pub enum Phase {
     },
     /// At the ramp's last stage, and held for its time.
     Completed,
+}
+
+/// A hold on promotions; only `resume` lifts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// When.
+    pub at: UnixMillis,
+    /// Who.
+    pub actor: String,
+    /// Why; empty: not said.
+    pub reason: String,
 }
 
 /// A human's rollback; only `resume` lifts it.

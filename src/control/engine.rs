@@ -1,0 +1,504 @@
+//! Control's mind, without a runtime: every rollout's state, and what follows from time, commands, files and locks.
+//!
+//! Does no I/O and reads no clock. It publishes snapshot and status, which are cells in memory, and leaves what must
+//! be written in its [`Outbox`] for the shell around it. Everything that changes a rollout goes through
+//! [`decide::rollout::step`](crate::decide::rollout::step::step) and is an event in the history.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::observe::Observer;
+use super::report;
+use super::series::{Registry, SeriesFactory};
+use crate::decide::guard::{self, Verdict};
+use crate::decide::policy::{Canary, Intent, Policy, Provider, Rollout};
+use crate::decide::rollout::in_force::{Ruling, in_force};
+use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState, Verb};
+use crate::decide::rollout::step::{Input, Step, View, blocked, step};
+use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::state::counters::{Evidence, Series};
+use crate::state::inbox::{Command, Refusal};
+use crate::state::snapshot::{InForce, Shared, Snapshot};
+use crate::state::status::{FlagsStatus, Status, StatusCell};
+use crate::store::locks::LocksFound;
+
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// For windows and pauses.
+    pub mono: Millis,
+    /// For what outlives the process.
+    pub unix: UnixMillis,
+}
+
+/// What has to be written.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The newest state of each rollout that changed.
+    pub states: BTreeMap<Identity, RolloutState>,
+    /// For the history, oldest first.
+    pub events: Vec<Event>,
+    /// A flags.yaml that was accepted.
+    pub last_good: Option<Arc<str>>,
+}
+
+/// What a command came to.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The rollouts that it touched, with the share now in force.
+    pub rollouts: Vec<(String, Percent)>,
+    /// The locks that now hold them, to be written as files.
+    pub locks: Vec<(String, Lock)>,
+    /// Requests of these rollouts still open on a canary.
+    pub open_on_canary: u64,
+    /// What else the sender should know.
+    pub notes: Vec<String>,
+}
+
+/// A provider to be asked whether it lives.
+#[derive(Debug)]
+pub struct Probe {
+    /// On behalf of this rollout.
+    pub rollout: Identity,
+    /// Which of its providers.
+    pub arm: Arm,
+    /// An answer that comes in another epoch is void.
+    pub epoch: u64,
+    /// The provider.
+    pub provider: Arc<Provider>,
+}
+
+/// One rollout or plain route of the file.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) rollout: Arc<Rollout>,
+    pub(super) stable: Arc<Provider>,
+    pub(super) series: [Arc<Series>; 2],
+    pub(super) moving: Option<Moving>,
+    // Of a plain route: nobody reads it.
+    idle: Arc<Evidence>,
+}
+
+/// What moves.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) identity: Identity,
+    pub(super) canary: Arc<Provider>,
+    pub(super) state: RolloutState,
+    pub(super) blocked: Option<String>,
+    pub(super) observer: Observer,
+}
+
+/// What an engine begins with.
+#[expect(missing_debug_implementations, reason = "it holds a closure")]
+pub struct Begin {
+    /// The first file in force.
+    pub policy: Arc<Policy>,
+    /// What is told of it; the generation is set here.
+    pub flags: FlagsStatus,
+    /// The file's text, to be kept as the last good one; `None`: it is that already.
+    pub keep: Option<Arc<str>>,
+    /// All states that were ever kept.
+    pub states: Vec<(Identity, RolloutState)>,
+    /// Whether an earlier state was there and is lost.
+    pub state_lost: bool,
+    /// What was found unusual at the start.
+    pub notes: Vec<String>,
+    /// Humans' locks, as files.
+    pub locks: LocksFound,
+    /// The state directory.
+    pub dir: String,
+    /// Why it cannot be written.
+    pub store_error: Option<String>,
+    /// How many cores count.
+    pub cores: usize,
+    /// How series are made.
+    pub series: SeriesFactory,
+}
+
+/// Control's mind.
+#[expect(missing_debug_implementations, reason = "it holds a closure")]
+pub struct Engine {
+    /// What the data plane reads.
+    pub shared: Arc<Shared>,
+    /// What the surfaces read.
+    pub status: Arc<StatusCell>,
+    /// What has to be written; the shell empties it.
+    pub outbox: Outbox,
+    pub(super) policy: Arc<Policy>,
+    pub(super) rollouts: Vec<Tracked>,
+    // Of rollouts that the file does not have now.
+    pub(super) elsewhere: BTreeMap<Identity, RolloutState>,
+    pub(super) locks: LocksFound,
+    pub(super) flags: FlagsStatus,
+    pub(super) notes: Vec<String>,
+    pub(super) series: Registry,
+    pub(super) dir: String,
+    pub(super) store_error: Option<String>,
+    pub(super) draining: bool,
+    pub(super) ever_written: bool,
+    pub(super) cores: usize,
+    unsplit: Box<[Arc<Series>]>,
+    revision: u64,
+}
+
+impl Engine {
+    /// Restores what was kept, reads the first file and the locks, and publishes the first snapshot.
+    #[must_use]
+    pub fn new(begin: Begin, now: Now) -> Engine {
+        let Begin { policy, flags, states, locks, dir, store_error, cores, notes, .. } = begin;
+        let nothing = Snapshot {
+            revision: 0,
+            generation: 0,
+            policy: Arc::clone(&policy),
+            rollouts: Box::default(),
+            unsplit: Box::default(),
+            draining: false,
+        };
+        let mut engine = Engine {
+            shared: Arc::new(Shared::new(nothing, cores)),
+            status: Arc::new(ArcSwap::from_pointee(report::nothing())),
+            outbox: Outbox::default(),
+            policy: Arc::clone(&policy),
+            rollouts: Vec::new(),
+            elsewhere: states.into_iter().collect(),
+            locks,
+            flags: FlagsStatus { generation: 1, accepted_at: now.unix, ..flags },
+            notes,
+            series: Registry::new(begin.series, cores),
+            dir,
+            ever_written: store_error.is_none(),
+            store_error,
+            draining: false,
+            cores,
+            unsplit: Box::default(),
+            revision: 0,
+        };
+        engine.outbox.last_good = begin.keep;
+        engine.own_event("serin", "start", format!("with state in {}", engine.dir), now);
+        for note in engine.notes.clone() {
+            engine.own_event("serin", "notice", note, now);
+        }
+        engine.reconcile(policy, begin.state_lost, now);
+        engine.publish();
+        engine.report(now);
+        engine
+    }
+
+    /// Time has passed: looks at every rollout.
+    pub fn tick(&mut self, now: Now) {
+        let mut changed = false;
+        for index in 0..self.rollouts.len() {
+            self.refresh_block(index);
+            let Some(moving) = &mut self.rollouts[index].moving else { continue };
+            moving.observer.take(now.mono);
+            let seen = moving.observer.seen(now.mono);
+            changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed);
+        }
+        if changed {
+            self.publish();
+        }
+        self.report(now);
+    }
+
+    /// Carries a command out. When it returns, what follows from it is published, and to be written.
+    pub fn command(&mut self, command: &Command, now: Now) -> Result<Done, Refusal> {
+        let targets = self.targets(command)?;
+        let mut done = Done::default();
+        let verb = command.verb.clone();
+        let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
+        for index in targets {
+            let Some(happened) = self.happened(index, &input, now) else { continue };
+            if let Some(refusal) = happened.step.refused {
+                return Err(Refusal::NotNow(refusal));
+            }
+            done.notes.extend(happened.step.notes);
+            let tracked = &self.rollouts[index];
+            let Some(moving) = &tracked.moving else { continue };
+            done.rollouts.push((tracked.rollout.name.clone(), moving.state.in_force));
+            if matches!(command.verb, Verb::Rollback { .. }) {
+                done.locks.extend(moving.state.lock.clone().map(|lock| (tracked.rollout.name.clone(), lock)));
+            }
+            done.open_on_canary += tracked.series[1].in_flight();
+        }
+        if done.rollouts.is_empty() {
+            done.notes.push("flags.yaml has no rollout with a canary: there is nothing to change".to_owned());
+        }
+        self.publish();
+        self.report(now);
+        Ok(done)
+    }
+
+    /// The locks of other rollouts, which a resume of this one must leave in place, and this one's own.
+    pub fn locks_besides(&self, command: &Command) -> Result<(Option<Lock>, Vec<(String, Lock)>), Refusal> {
+        let targets = self.targets(command)?;
+        let (mut own, mut others) = (None, Vec::new());
+        for (index, tracked) in self.rollouts.iter().enumerate() {
+            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state.lock.clone()) else { continue };
+            if targets.contains(&index) {
+                own = Some(lock);
+            } else {
+                others.push((tracked.rollout.name.clone(), lock));
+            }
+        }
+        Ok((own, others))
+    }
+
+    /// Whether a resume would be carried out, before anything is undone for it; otherwise as [`Engine::locks_besides`].
+    pub fn check_resume(&self, command: &Command, now: Now) -> Result<(Option<Lock>, Vec<(String, Lock)>), Refusal> {
+        for index in self.targets(command)? {
+            let tracked = &self.rollouts[index];
+            let (Some(moving), Some(canary)) = (&tracked.moving, &tracked.rollout.canary) else { continue };
+            let Command { verb, actor, reason, .. } = command.clone();
+            let input = Input::Command { verb, actor, reason };
+            let tried = step(&self.view(tracked, moving, canary), &moving.state, &input, now.unix);
+            if let Some(refusal) = tried.refused {
+                return Err(Refusal::NotNow(refusal));
+            }
+        }
+        self.locks_besides(command)
+    }
+
+    /// The egress proxy that the file names.
+    #[must_use]
+    pub fn egress(&self) -> Option<String> {
+        self.policy.egress.clone()
+    }
+
+    /// Locks were read from files. Returns those that the one for every rollout comes down to, to be written.
+    pub fn locks_found(&mut self, found: LocksFound, now: Now) -> Vec<(String, Lock)> {
+        self.locks = found;
+        let mut changed = false;
+        for index in 0..self.rollouts.len() {
+            changed |= self.apply_lock_file(index, now);
+        }
+        if changed {
+            self.publish();
+        }
+        self.report(now);
+        if self.locks.every.is_none() {
+            return Vec::new();
+        }
+        let held = self.rollouts.iter().filter_map(|tracked| {
+            let lock = tracked.moving.as_ref()?.state.lock.clone()?;
+            Some((tracked.rollout.name.clone(), lock))
+        });
+        held.collect()
+    }
+
+    /// The files of this rollout's lock are gone, and the one for every rollout with them.
+    pub fn locks_removed(&mut self, rollout: &str) {
+        self.locks.every = None;
+        self.locks.rollouts.retain(|(name, _)| name != rollout);
+    }
+
+    pub(super) fn apply_lock_file(&mut self, index: usize, now: Now) -> bool {
+        let Some(lock) = self.locks.of(&self.rollouts[index].rollout.name).cloned() else { return false };
+        self.happened(index, &Input::LockFound(lock), now).is_some_and(|happened| happened.changed)
+    }
+
+    /// Which probes should begin now; they count as begun.
+    pub fn due_probes(&mut self, now: Now) -> Vec<Probe> {
+        let mut due = Vec::new();
+        for tracked in &mut self.rollouts {
+            let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
+            let held = moving.state.lock.is_some() || moving.blocked.is_some();
+            let begins = moving.state.phase == Phase::Probing && canary.percent == Intent::Auto && !held;
+            let seen = moving.observer.seen(now.mono);
+            let exposed = moving.state.in_force > Percent::ZERO;
+            let asks = exposed && guard::judge(&canary.guard, &seen.window, seen.stable_answers) == Verdict::AskStable;
+            let wanted = [(begins, Arm::Canary, &moving.canary), (asks, Arm::Stable, &tracked.stable)];
+            for (wanted, arm, provider) in wanted {
+                if wanted && moving.observer.begin_probe(arm, now.mono) {
+                    let (rollout, epoch) = (moving.identity.clone(), moving.state.epoch);
+                    due.push(Probe { rollout, arm, epoch, provider: Arc::clone(provider) });
+                }
+            }
+        }
+        due
+    }
+
+    /// What a probe said. It is acted upon with the next tick.
+    pub fn probed(&mut self, probe: &Probe, result: Result<(), String>, now: Now) {
+        let asked = self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut());
+        for moving in asked.filter(|moving| moving.identity == probe.rollout && moving.state.epoch == probe.epoch) {
+            moving.observer.probed(probe.arm, result.clone(), now.mono);
+        }
+    }
+
+    /// A batch was written, or why not.
+    pub fn saved(&mut self, result: &Result<(), String>) {
+        self.ever_written |= result.is_ok();
+        let error = result.as_ref().err();
+        if error != self.store_error.as_ref() {
+            match error {
+                Some(error) => tracing::warn!(%error, dir = %self.dir, "state cannot be written"),
+                None => tracing::info!(dir = %self.dir, "state can be written again"),
+            }
+        }
+        self.store_error = error.cloned();
+    }
+
+    /// The process is stopping.
+    pub fn drain(&mut self, now: Now) {
+        self.draining = true;
+        self.publish();
+        self.report(now);
+    }
+
+    fn targets(&self, command: &Command) -> Result<Vec<usize>, Refusal> {
+        let moving = |(index, tracked): (usize, &Tracked)| tracked.moving.as_ref().map(|_| index);
+        let Some(name) = &command.rollout else {
+            if matches!(command.verb, Verb::Rollback { .. } | Verb::Pause) {
+                return Ok(self.rollouts.iter().enumerate().filter_map(moving).collect());
+            }
+            let known = self.known();
+            return Err(Refusal::NotNow(format!(
+                "say which rollout: only rollback and pause take all; there are: {known}"
+            )));
+        };
+        match self.rollouts.iter().position(|tracked| tracked.rollout.name == *name) {
+            None => Err(Refusal::Unknown { name: name.clone(), known: self.known() }),
+            Some(index) if self.rollouts[index].moving.is_none() => {
+                Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to move users to")))
+            }
+            Some(index) => Ok(vec![index]),
+        }
+    }
+
+    fn known(&self) -> String {
+        let names: Vec<&str> = self.rollouts.iter().map(|tracked| tracked.rollout.name.as_str()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+
+    pub(super) fn refresh_block(&mut self, index: usize) {
+        let never_writable = self.store_error.clone().filter(|_| !self.ever_written);
+        let tracked = &mut self.rollouts[index];
+        let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { return };
+        let unusable =
+            moving.canary.unusable.as_ref().map(|why| format!("{} cannot be used: {why}", moving.canary.name));
+        moving.blocked = blocked(canary, unusable.as_deref(), never_writable.as_deref());
+    }
+
+    pub(super) fn happened(&mut self, index: usize, input: &Input, now: Now) -> Option<Happened> {
+        let tracked = &self.rollouts[index];
+        let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
+        let step = step(&self.view(tracked, moving, canary), &moving.state, input, now.unix);
+        let guard = canary.guard;
+        let changed = step.next != moving.state;
+        for event in &step.events {
+            log(event);
+        }
+        self.outbox.events.extend(step.events.iter().cloned());
+        let cores = self.cores;
+        let moving = self.rollouts[index].moving.as_mut()?;
+        if step.next.epoch != moving.state.epoch {
+            moving.observer = Observer::new(step.next.epoch, cores, &guard);
+        }
+        moving.state = step.next.clone();
+        if changed {
+            self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
+        }
+        Some(Happened { step, changed })
+    }
+
+    pub(super) fn view<'a>(&'a self, tracked: &'a Tracked, moving: &'a Moving, canary: &'a Canary) -> View<'a> {
+        View {
+            name: &tracked.rollout.name,
+            canary,
+            blocked: moving.blocked.as_deref(),
+            unwritable: self.store_error.as_deref(),
+            by_clock: self.store_error.is_some() && !self.ever_written && canary.ramp.from.is_some(),
+            generation: self.flags.generation,
+        }
+    }
+
+    pub(super) fn ruling(&self, tracked: &Tracked) -> Option<Ruling> {
+        let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
+        Some(in_force(&self.view(tracked, moving, canary), &moving.state))
+    }
+
+    /// An event of the file or the process.
+    pub(super) fn own_event(&mut self, actor: &str, action: &str, reason: String, now: Now) {
+        let event = Event {
+            at: now.unix,
+            rollout: None,
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            reason,
+            from: Percent::ZERO,
+            to: Percent::ZERO,
+            numbers: Vec::new(),
+            generation: self.flags.generation,
+        };
+        log(&event);
+        self.outbox.events.push(event);
+    }
+
+    /// Puts in force what the states say.
+    pub(super) fn publish(&mut self) {
+        self.revision += 1;
+        let rollouts = self.rollouts.iter().map(|tracked| {
+            let ruling = self.ruling(tracked);
+            InForce {
+                percent: ruling.as_ref().map_or(Percent::ZERO, |ruling| ruling.percent),
+                closed: ruling.is_none_or(|ruling| ruling.closed),
+                evidence: Arc::clone(tracked.moving.as_ref().map_or(&tracked.idle, |moving| &moving.observer.evidence)),
+                series: tracked.series.clone(),
+            }
+        });
+        self.shared.publish(Snapshot {
+            revision: self.revision,
+            generation: self.flags.generation,
+            policy: Arc::clone(&self.policy),
+            rollouts: rollouts.collect(),
+            unsplit: self.unsplit.clone(),
+            draining: self.draining,
+        });
+    }
+
+    /// The revision in force.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Tells the surfaces.
+    pub(super) fn report(&mut self, now: Now) {
+        let status: Status = report::report(self, now);
+        self.status.store(Arc::new(status));
+    }
+
+    pub(super) fn track(&mut self, policy: &Policy, rollout: &Arc<Rollout>, moving: Option<Moving>) -> Tracked {
+        let stable = Arc::clone(policy.provider(rollout.stable));
+        let own = self.series.of(&rollout.name, Arm::Stable.as_str(), &stable.name);
+        let other = match &moving {
+            Some(moving) => self.series.of(&rollout.name, Arm::Canary.as_str(), &moving.canary.name),
+            None => Arc::clone(&own),
+        };
+        let idle = Arc::new(Evidence::new(0, self.cores));
+        Tracked { rollout: Arc::clone(rollout), stable, series: [own, other], moving, idle }
+    }
+
+    pub(super) fn count_unsplit(&mut self, policy: &Policy) {
+        self.unsplit = policy.providers.iter().map(|provider| self.series.of("none", "none", &provider.name)).collect();
+    }
+}
+
+/// A step that was taken.
+pub(super) struct Happened {
+    pub(super) step: Step,
+    pub(super) changed: bool,
+}
+
+fn log(event: &Event) {
+    let Event { rollout, actor, action, reason, from, to, generation, .. } = event;
+    let rollout = rollout.as_deref().unwrap_or("-");
+    if matches!(action.as_str(), "rollback" | "refuse" | "block" | "notice") {
+        tracing::warn!(rollout, actor, action, %from, %to, generation, "{reason}");
+    } else {
+        tracing::info!(rollout, actor, action, %from, %to, generation, "{reason}");
+    }
+}

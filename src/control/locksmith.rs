@@ -1,0 +1,124 @@
+//! Lock files on the disk's side of control: read every 50 ms, written and removed in the order that was asked for.
+//!
+//! One task, one operation at a time, each on the blocking pool: a disk that hangs holds up lock files, never control.
+//! Because readings and removals come out of one queue, a reading from before a removal cannot lock anew what a human
+//! has just resumed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::shell::News;
+use crate::decide::rollout::state::Lock;
+use crate::state::inbox::{Command, Receipt, Refusal};
+use crate::store::locks::{LocksFound, path, read_locks, remove_lock, write_lock};
+
+/// How often a lock that a command has dropped is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A resume on its way: its lock files go first.
+pub(super) struct Resume {
+    pub(super) rollout: String,
+    /// The lock that the human saw and wants lifted.
+    pub(super) held: Option<Lock>,
+    /// Locks that must stay when the one for every rollout goes.
+    pub(super) others: Vec<(String, Lock)>,
+    pub(super) command: Command,
+    pub(super) reply: oneshot::Sender<Result<Receipt, Refusal>>,
+}
+
+pub(super) enum Job {
+    /// Write these; the answer comes when they are on the disk.
+    Write(Vec<(String, Lock)>, oneshot::Sender<Result<(), String>>),
+    /// Write these in place of the one for every rollout.
+    Expand(Vec<(String, Lock)>),
+    /// Remove a rollout's.
+    Remove(Box<Resume>),
+}
+
+pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, news: mpsc::UnboundedSender<News>) {
+    let mut look = interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut told: Option<LocksFound> = None;
+    loop {
+        let told_control = tokio::select! {
+            biased;
+            job = jobs.recv() => match job {
+                None => return,
+                Some(job) => {
+                    told = None;
+                    perform(&dir, job, &news).await
+                }
+            },
+            _ = look.tick() => {
+                let here = dir.clone();
+                match blocking(move || read_locks(&here)).await {
+                    Ok(found) if told.as_ref() != Some(&found) => {
+                        told = Some(found.clone());
+                        news.send(News::Locks(found))
+                    }
+                    // An unreadable directory locks nothing new; what was locked stays so.
+                    _ => Ok(()),
+                }
+            }
+        };
+        if told_control.is_err() {
+            return;
+        }
+    }
+}
+
+async fn perform(dir: &Path, job: Job, news: &mpsc::UnboundedSender<News>) -> Result<(), mpsc::error::SendError<News>> {
+    let here = dir.to_owned();
+    match job {
+        Job::Write(locks, reply) => {
+            let result = blocking(move || write_all(&here, &locks)).await.map_err(|error| {
+                let text = format!("the lock file in {} cannot be written: {error}", dir.join("locks").display());
+                tracing::warn!("{text}");
+                text
+            });
+            // Who asked may have its answer from the database already.
+            let _ = reply.send(result);
+            Ok(())
+        }
+        Job::Expand(locks) => {
+            let expand = move || write_all(&here, &locks).and_then(|()| remove_lock(&here, None));
+            if let Err(error) = blocking(expand).await {
+                tracing::warn!(%error, "the lock for every rollout stays in one file");
+            }
+            Ok(())
+        }
+        Job::Remove(resume) => {
+            let (rollout, others) = (resume.rollout.clone(), resume.others.clone());
+            let remove = move || {
+                if path(&here, None).exists() {
+                    write_all(&here, &others)?;
+                    remove_lock(&here, None)?;
+                }
+                remove_lock(&here, Some(&rollout))
+            };
+            let result = blocking(remove).await.map_err(|error| {
+                let file = path(dir, Some(&resume.rollout));
+                format!(
+                    "the lock of `{}` stays, since its file cannot be removed ({error}): remove {} (and {}) by hand, \
+                     then resume again",
+                    resume.rollout,
+                    file.display(),
+                    path(dir, None).display()
+                )
+            });
+            news.send(News::LockRemoved(resume, result))
+        }
+    }
+}
+
+fn write_all(dir: &Path, locks: &[(String, Lock)]) -> io::Result<()> {
+    locks.iter().try_for_each(|(name, lock)| write_lock(dir, Some(name), lock))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}

@@ -1,0 +1,170 @@
+//! A new flags.yaml meets what is known: which rollouts go on, which begin, and which files are refused.
+//!
+//! A rollout is the same over any edit that keeps its [`Identity`]; providers may be renamed. Its state stays known
+//! while the file does not have it. A human's lock holds the rollout's name: another pair of providers under a locked
+//! name stays locked.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::engine::{Engine, Moving, Now, Tracked};
+use super::observe::Observer;
+use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
+use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
+use crate::decide::rollout::step::Input;
+use crate::state::inbox::FlagsRead;
+
+impl Engine {
+    /// A new version of flags.yaml was read: accepts it whole, or changes nothing and says why.
+    pub fn flags_read(&mut self, read: FlagsRead, now: Now) {
+        self.flags.modified = read.modified;
+        let refused = match read.result {
+            Ok(policy) => match self.refusal(&policy) {
+                None => return self.accept(policy, read.text, read.shown, read.warnings, now),
+                Some(refusal) => vec![refusal],
+            },
+            Err(errors) => errors,
+        };
+        self.flags.failures += 1;
+        let first = refused.first().map_or("it could not be read", String::as_str);
+        let reason = match refused.len() {
+            0 | 1 => format!("the file is not taken: {first}"),
+            count => format!("the file is not taken, for {count} errors; the first: {first}"),
+        };
+        self.own_event("flags", "refuse", reason, now);
+        self.flags.errors = refused;
+        self.report(now);
+    }
+
+    fn accept(&mut self, policy: Arc<Policy>, text: Arc<str>, shown: Arc<str>, mut warnings: Vec<String>, now: Now) {
+        warnings.extend(fixed_edits(&self.policy.fixed, &policy.fixed));
+        let policy = if policy.fixed == self.policy.fixed {
+            policy
+        } else {
+            Arc::new(Policy { fixed: self.policy.fixed.clone(), ..Policy::clone(&policy) })
+        };
+        self.flags.generation += 1;
+        self.flags.accepted_at = now.unix;
+        self.flags.errors = Vec::new();
+        self.flags.from_last_good = false;
+        self.flags.warnings = warnings;
+        self.flags.shown = shown;
+        self.outbox.last_good = Some(text);
+        let reason = format!("the file is in force as generation {}", self.flags.generation);
+        self.own_event("flags", "reload", reason, now);
+        self.reconcile(policy, false, now);
+        self.publish();
+        self.report(now);
+    }
+
+    /// Gives every rollout of the policy its state. `state_lost`: those that have none are not new but forgotten.
+    pub(super) fn reconcile(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
+        let mut before: BTreeMap<Identity, (Moving, Canary)> = BTreeMap::new();
+        let mut locks = BTreeMap::new();
+        for tracked in self.rollouts.drain(..) {
+            let Tracked { rollout, moving: Some(moving), .. } = tracked else { continue };
+            let Some(canary) = rollout.canary.clone() else { continue };
+            if let Some(lock) = &moving.state.lock {
+                locks.insert(rollout.name.clone(), lock.clone());
+            }
+            before.insert(moving.identity.clone(), (moving, canary));
+        }
+        let mut fresh = Vec::new();
+        for rollout in &policy.rollouts {
+            let moving = rollout.canary.as_ref().map(|canary| {
+                let identity = identity(&policy, rollout, canary);
+                let provider = Arc::clone(policy.provider(canary.provider));
+                let known = before.remove(&identity);
+                fresh.push(known.as_ref().is_none_or(|(_, old)| old.guard != canary.guard || old.ramp != canary.ramp));
+                match known {
+                    Some((moving, _)) => Moving { canary: provider, ..moving },
+                    None => {
+                        let kept = self.elsewhere.remove(&identity);
+                        let forgotten = state_lost && kept.is_none() && canary.percent == Intent::Auto;
+                        let mut state = kept.unwrap_or_else(|| RolloutState::new(canary.attempt, now.unix));
+                        if forgotten {
+                            state.paused = Some(forgotten_pause(now));
+                        }
+                        if state.lock.is_none() {
+                            state.lock = locks.get(&rollout.name).cloned();
+                        }
+                        let observer = Observer::new(state.epoch, self.cores, &canary.guard);
+                        Moving { identity, canary: provider, state, blocked: None, observer }
+                    }
+                }
+            });
+            if moving.is_none() {
+                fresh.push(false);
+            }
+            let tracked = self.track(&policy, rollout, moving);
+            self.rollouts.push(tracked);
+        }
+        self.elsewhere.extend(before.into_iter().map(|(identity, (moving, _))| (identity, moving.state)));
+        self.count_unsplit(&policy);
+        self.policy = policy;
+        for (index, fresh) in fresh.into_iter().enumerate() {
+            self.refresh_block(index);
+            // The step's own observer follows from the epoch; nothing else is to be done with what happened.
+            let _ = self.happened(index, &Input::PolicyChanged { fresh }, now);
+            self.apply_lock_file(index, now);
+        }
+    }
+
+    // A canary that was taken back must not come back as everybody's stable.
+    fn refusal(&self, policy: &Policy) -> Option<String> {
+        for rollout in &policy.rollouts {
+            let stable = policy.provider(rollout.stable).base_url.to_string();
+            let old =
+                self.policy.rollout(&rollout.name).map(|old| self.policy.provider(old.stable).base_url.to_string());
+            if old.as_ref() == Some(&stable) {
+                continue;
+            }
+            let taken_back = self.rollouts.iter().find_map(|tracked| {
+                let moving = tracked.moving.as_ref().filter(|moving| moving.identity.canary == stable)?;
+                let held = moving.state.lock.is_some() || matches!(moving.state.phase, Phase::RolledBack { .. });
+                held.then_some(tracked.rollout.name.as_str())
+            });
+            if let Some(other) = taken_back {
+                return Some(format!(
+                    "rollouts `{}`: its new stable {stable} is the canary of `{other}`, which was rolled back; \
+                     `serin resume {other}` first if that provider is well again",
+                    rollout.name
+                ));
+            }
+        }
+        None
+    }
+}
+
+fn identity(policy: &Policy, rollout: &Rollout, canary: &Canary) -> Identity {
+    Identity {
+        rollout: rollout.name.clone(),
+        stable: policy.provider(rollout.stable).base_url.to_string(),
+        canary: policy.provider(canary.provider).base_url.to_string(),
+        salt: rollout.salt.clone(),
+    }
+}
+
+fn forgotten_pause(now: Now) -> Pause {
+    let reason = "the earlier state could not be read, so nobody knows whether this canary was rolled back";
+    Pause { at: now.unix, actor: "serin".to_owned(), reason: reason.to_owned() }
+}
+
+fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<String> {
+    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let edits = [
+        ("listen", Some(old.listen.to_string()), Some(new.listen.to_string())),
+        ("admin.listen", Some(old.admin.to_string()), Some(new.admin.to_string())),
+        ("probe.listen", old.probe.map(|at| at.to_string()), new.probe.map(|at| at.to_string())),
+        ("state", path(&old.state), path(&new.state)),
+        ("workers", old.workers.map(|count| count.to_string()), new.workers.map(|count| count.to_string())),
+    ];
+    let changed = edits.into_iter().filter(|(_, old, new)| old != new);
+    let word = |value: Option<String>| value.unwrap_or_else(|| "the default".to_owned());
+    changed
+        .map(|(key, old, new)| {
+            let (old, new) = (word(old), word(new));
+            format!("`{key}` was changed from {old} to {new}, which takes a restart: {old} stays in force")
+        })
+        .collect()
+}

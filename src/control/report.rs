@@ -1,0 +1,111 @@
+//! What is told of the process: builds the one [`Status`] that every surface reads.
+
+use super::engine::{Engine, Now, Tracked};
+use crate::decide::policy::Intent;
+use crate::decide::rollout::outlook::outlook;
+use crate::decide::rollout::state::Standing;
+use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::window::Counts;
+use crate::state::status::{ArmWindow, FlagsStatus, NextStage, RolloutStatus, Status, StoreStatus};
+
+pub(super) fn nothing() -> Status {
+    Status {
+        flags: FlagsStatus::default(),
+        store: StoreStatus::default(),
+        rollouts: Vec::new(),
+        series: Vec::new(),
+        draining: false,
+    }
+}
+
+pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
+    let seen: Vec<_> = engine
+        .rollouts
+        .iter_mut()
+        .map(|tracked| tracked.moving.as_mut().map(|moving| moving.observer.seen(now.mono)))
+        .collect();
+    let rollouts = engine.rollouts.iter().zip(seen);
+    let rollouts = rollouts.map(|(tracked, seen)| match seen {
+        None => plain(tracked),
+        Some(seen) => moving(engine, tracked, &seen, now).unwrap_or_else(|| plain(tracked)),
+    });
+    let mut flags = engine.flags.clone();
+    flags.warnings.extend(engine.notes.iter().cloned());
+    for (name, _) in &engine.locks.rollouts {
+        if engine.policy.rollout(name).is_none() {
+            flags.warnings.push(format!("a lock is kept for `{name}`, which is no rollout of flags.yaml"));
+        }
+    }
+    Status {
+        rollouts: rollouts.collect(),
+        flags,
+        store: StoreStatus { dir: engine.dir.clone(), error: engine.store_error.clone() },
+        series: engine.series.all(),
+        draining: engine.draining,
+    }
+}
+
+fn moving(
+    engine: &Engine,
+    tracked: &Tracked,
+    seen: &crate::decide::rollout::step::Observation,
+    now: Now,
+) -> Option<RolloutStatus> {
+    let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
+    let ruling = engine.ruling(tracked)?;
+    let ahead = outlook(&engine.view(tracked, moving, canary), &moving.state, seen, now.unix);
+    let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
+    Some(RolloutStatus {
+        canary: Some(moving.canary.name.clone()),
+        standing: ruling.standing,
+        percent: ruling.percent,
+        intent: match canary.percent {
+            Intent::Auto => None,
+            Intent::Pinned(percent) => Some(percent),
+        },
+        reason: ruling.reason,
+        since: moving.state.since,
+        next: ahead.next.map(|(percent, not_before)| NextStage { percent, not_before }),
+        waiting_for: ahead.waiting_for,
+        attempt: moving.state.attempt,
+        lock: moving.state.lock.clone(),
+        paused: moving.state.paused.is_some(),
+        window: [window(seen.window.stable), window(seen.window.canary)],
+        window_length: canary.guard.window,
+        epoch: moving.state.epoch,
+        answered: seen.epoch.canary.requests,
+        ..plain(tracked)
+    })
+}
+
+fn plain(tracked: &Tracked) -> RolloutStatus {
+    RolloutStatus {
+        name: tracked.rollout.name.clone(),
+        stable: tracked.stable.name.clone(),
+        canary: None,
+        standing: Standing::Pinned,
+        percent: Percent::ZERO,
+        intent: None,
+        reason: "a plain route: everything goes to stable".to_owned(),
+        since: UnixMillis(0),
+        next: None,
+        waiting_for: String::new(),
+        attempt: 0,
+        lock: None,
+        paused: false,
+        window: [ArmWindow::default(); 2],
+        window_length: Millis(0),
+        epoch: 0,
+        answered: 0,
+        anonymous_ratio: anonymous_ratio(tracked),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge")]
+fn anonymous_ratio(tracked: &Tracked) -> Option<f64> {
+    // A plain route's two are one.
+    let arms = if tracked.moving.is_some() { &tracked.series[..] } else { &tracked.series[..1] };
+    let (all, anonymous) =
+        arms.iter().map(|series| series.dispatched()).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+    (all > 0).then(|| anonymous as f64 / all as f64)
+}

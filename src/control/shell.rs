@@ -1,0 +1,269 @@
+//! The loop around the [`Engine`](super::engine::Engine): time, inbox, probes, lock files and the store in; what has to
+//! be written and answered out.
+//!
+//! Nothing here decides. The loop itself never waits for a disk, a core or a provider: each of these is a task of its
+//! own whose result comes back as [`News`]. A command is answered when it is in force (every core has acknowledged the
+//! snapshot) and on the disk, or after a bounded time with what is true by then.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_local;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::engine::{Done, Engine, Now, Probe};
+use super::ledger::{Ledger, durable, merge};
+use super::locksmith::{self, Job, Resume};
+use crate::decide::policy::Provider;
+use crate::decide::rollout::state::Verb;
+use crate::state::inbox::{Command, Input, Receipt, Refusal};
+use crate::state::snapshot::Shared;
+use crate::store::Store;
+use crate::store::locks::LocksFound;
+
+/// Asks a provider whether it lives, through this egress proxy; an error says why it does not.
+pub type Prober = Box<dyn Fn(Arc<Provider>, Option<String>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
+
+const TICK: Duration = Duration::from_millis(100);
+/// A core acknowledges within a turn of its loop; one that does not is stuck.
+const CORES_ANSWER: Duration = Duration::from_millis(30);
+/// A rollback is answered soon, whatever the disk does.
+const ROLLBACK_ANSWER: Duration = Duration::from_millis(40);
+/// Whatever makes nothing safer can wait for a slow disk.
+const OTHER_ANSWER: Duration = Duration::from_secs(2);
+/// A provider that does not answer a probe by then is not alive.
+const PROBE_ANSWER: Duration = Duration::from_secs(10);
+
+/// What comes back from the tasks.
+pub(super) enum News {
+    Saved(u64, Result<(), String>),
+    Probed(Probe, Result<(), String>),
+    Locks(LocksFound),
+    LockRemoved(Box<Resume>, Result<(), String>),
+}
+
+pub(super) struct Shell {
+    engine: Engine,
+    ledger: Ledger,
+    prober: Rc<Prober>,
+    clock: Box<dyn Fn() -> Now>,
+    news: mpsc::UnboundedSender<News>,
+    jobs: mpsc::UnboundedSender<Job>,
+}
+
+/// Runs until the inbox is closed; then writes what is left. To be polled on a `LocalSet`.
+pub(super) async fn run(
+    engine: Engine,
+    store: Box<dyn Store>,
+    state_dir: PathBuf,
+    mut inbox: mpsc::Receiver<Input>,
+    prober: Prober,
+    clock: Box<dyn Fn() -> Now>,
+) {
+    // Unbounded, and yet bounded: a task each for a batch, a probe, a lock file operation and a pending command.
+    let (news, mut heard) = mpsc::unbounded_channel();
+    let (jobs, to_do) = mpsc::unbounded_channel();
+    spawn_local(locksmith::work(state_dir, to_do, news.clone()));
+    let mut shell = Shell { engine, ledger: Ledger::new(store), prober: Rc::new(prober), clock, news, jobs };
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        shell.settle();
+        tokio::select! {
+            biased;
+            input = inbox.recv() => match input {
+                Some(input) => shell.input(input),
+                None => break,
+            },
+            news = heard.recv() => if let Some(news) = news {
+                shell.hear(news);
+            },
+            _ = tick.tick() => shell.engine.tick((shell.clock)()),
+        }
+    }
+    // What is on its way and what is left gets one last chance each.
+    for _ in 0..2 {
+        shell.settle();
+        while shell.ledger.is_busy() {
+            match timeout(OTHER_ANSWER, heard.recv()).await {
+                Ok(Some(news)) => shell.hear(news),
+                _ => return,
+            }
+        }
+    }
+}
+
+impl Shell {
+    fn now(&self) -> Now {
+        (self.clock)()
+    }
+
+    // Hands on what the last turn left to do.
+    fn settle(&mut self) -> u64 {
+        let number = self.ledger.take(&mut self.engine.outbox);
+        let now = self.now();
+        if let Some(saving) = self.ledger.pump(now.mono) {
+            let news = self.news.clone();
+            spawn_local(async move {
+                let result = saving.answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                // Control has ended where nobody hears.
+                let _ = news.send(News::Saved(saving.upto, result));
+            });
+        }
+        for probe in self.engine.due_probes(now) {
+            let (news, prober) = (self.news.clone(), Rc::clone(&self.prober));
+            let egress = self.engine.egress();
+            let asked = spawn_local(async move {
+                let answer = timeout(PROBE_ANSWER, prober(Arc::clone(&probe.provider), egress)).await;
+                (answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PROBE_ANSWER.as_secs()))), probe)
+            });
+            spawn_local(async move {
+                if let Ok((result, probe)) = asked.await {
+                    let _ = news.send(News::Probed(probe, result));
+                }
+            });
+        }
+        number
+    }
+
+    fn hear(&mut self, news: News) {
+        let now = self.now();
+        match news {
+            News::Saved(upto, result) => {
+                self.ledger.finished(upto, &result, now.mono);
+                self.engine.saved(&result);
+            }
+            News::Probed(probe, result) => {
+                self.engine.probed(&probe, result, now);
+                self.engine.tick(now);
+            }
+            News::Locks(found) => {
+                let expanded = self.engine.locks_found(found, now);
+                if !expanded.is_empty() {
+                    self.job(Job::Expand(expanded));
+                }
+            }
+            News::LockRemoved(resume, result) => self.resume(*resume, result),
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let now = self.now();
+        match input {
+            Input::Command { command, reply } => match &command.verb {
+                Verb::Resume { .. } => self.begin_resume(command, reply),
+                _ => self.command(&command, reply),
+            },
+            Input::History { rollout, limit, reply } => {
+                let (waiting, kept) = self.ledger.history(rollout.as_ref(), limit);
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|kept| merge(waiting, kept, limit)));
+                });
+            }
+            Input::Flags(read) => self.engine.flags_read(read, now),
+            Input::Drain => self.engine.drain(now),
+        }
+    }
+
+    fn begin_resume(&mut self, command: Command, reply: oneshot::Sender<Result<Receipt, Refusal>>) {
+        match (self.engine.check_resume(&command, self.now()), command.rollout.clone()) {
+            (Ok((held, others)), Some(rollout)) => {
+                self.job(Job::Remove(Box::new(Resume { rollout, held, others, command, reply })));
+            }
+            (Err(refusal), _) => drop(reply.send(Err(refusal))),
+            (Ok(_), None) => drop(reply.send(Err(Refusal::NotNow("say which rollout to resume".to_owned())))),
+        }
+    }
+
+    fn resume(&mut self, resume: Resume, removed: Result<(), String>) {
+        let again = self.engine.locks_besides(&resume.command).map(|(held, _)| held != resume.held);
+        let refusal = match (removed, again) {
+            (Err(stays), _) => Some(Refusal::NotNow(stays)),
+            (_, Err(refusal)) => Some(refusal),
+            (_, Ok(true)) => {
+                let text = format!("`{}` was rolled back again while it was being resumed", resume.rollout);
+                Some(Refusal::NotNow(text))
+            }
+            _ => None,
+        };
+        match refusal {
+            Some(refusal) => drop(resume.reply.send(Err(refusal))),
+            None => {
+                self.engine.locks_removed(&resume.rollout);
+                self.command(&resume.command, resume.reply);
+            }
+        }
+    }
+
+    // Decides and publishes first; the answer waits for the cores and the disk in a task of its own.
+    fn command(&mut self, command: &Command, reply: oneshot::Sender<Result<Receipt, Refusal>>) {
+        let done = match self.engine.command(command, self.now()) {
+            Ok(done) => done,
+            Err(refusal) => return drop(reply.send(Err(refusal))),
+        };
+        let number = self.settle();
+        let written = durable(self.ledger.written(), number);
+        let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
+        if matches!(command.verb, Verb::Rollback { .. }) {
+            let (sender, file) = oneshot::channel();
+            self.job(Job::Write(done.locks.clone(), sender));
+            let either = either(written, async { file.await.unwrap_or_else(|_| Err("no lock file".to_owned())) });
+            spawn_local(answer(done, shared, revision, either, ROLLBACK_ANSWER, reply));
+        } else {
+            spawn_local(answer(done, shared, revision, written, OTHER_ANSWER, reply));
+        }
+    }
+
+    fn job(&self, job: Job) {
+        // The locksmith lives as long as the loop.
+        let _ = self.jobs.send(job);
+    }
+}
+
+async fn answer(
+    done: Done,
+    shared: Arc<Shared>,
+    revision: u64,
+    written: impl Future<Output = Result<(), String>>,
+    patience: Duration,
+    reply: oneshot::Sender<Result<Receipt, Refusal>>,
+) {
+    let late = || Err(format!("not yet written: the disk did not answer within {} ms", patience.as_millis()));
+    let (seen_by_all_cores, durable) = tokio::join!(seen_by_all(&shared, revision), timeout(patience, written));
+    let durable = durable.unwrap_or_else(|_| late());
+    let Done { rollouts, open_on_canary, notes, .. } = done;
+    // Who asked may have left.
+    let _ = reply.send(Ok(Receipt { rollouts, durable, seen_by_all_cores, open_on_canary, notes }));
+}
+
+async fn seen_by_all(shared: &Shared, revision: u64) -> bool {
+    let wait = async {
+        while !shared.seen_by_all(revision) {
+            sleep(Duration::from_micros(200)).await;
+        }
+    };
+    timeout(CORES_ANSWER, wait).await.is_ok()
+}
+
+// A lock lasts in the database or as a file: the first of both is enough.
+async fn either(
+    database: impl Future<Output = Result<(), String>>,
+    file: impl Future<Output = Result<(), String>>,
+) -> Result<(), String> {
+    let (mut database, mut file) = (Box::pin(database), Box::pin(file));
+    tokio::select! {
+        result = &mut database => match result {
+            Ok(()) => Ok(()),
+            Err(error) => file.await.map_err(|other| format!("{error}; {other}")),
+        },
+        result = &mut file => match result {
+            Ok(()) => Ok(()),
+            Err(other) => database.await.map_err(|error| format!("{error}; {other}")),
+        },
+    }
+}

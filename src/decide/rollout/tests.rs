@@ -1,0 +1,328 @@
+//! What must hold for any trace of inputs.
+
+use proptest::prelude::*;
+
+use super::in_force::in_force;
+use super::state::{Lock, Phase, RolloutState, Standing, Verb};
+use super::step::{Input, Observation, Step, View, step};
+use crate::decide::guard::Arms;
+use crate::decide::policy::{Canary, Guard, Intent, Ramp};
+use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::decide::window::Counts;
+
+pub(super) fn percent(whole: u16) -> Percent {
+    Percent::from_hundredths(whole * 100).unwrap()
+}
+
+pub(super) fn canary() -> Canary {
+    Canary {
+        provider: ProviderId(1),
+        percent: Intent::Auto,
+        ramp: Ramp {
+            stages: [10, 25, 40, 55, 70, 85, 100].map(percent).to_vec(),
+            hold_start: Millis(1000),
+            every: Millis(1000),
+            max: Percent::ALL,
+            from: None,
+            hours: None,
+        },
+        guard: Guard { max_error_rate: percent(5), window: Millis(60_000), min_requests: 100 },
+        rollback_to: Percent::ZERO,
+        try_again_after: None,
+        attempt: 1,
+    }
+}
+
+fn view(canary: &Canary) -> View<'_> {
+    View { name: "chat", canary, blocked: None, unwritable: None, by_clock: false, generation: 1 }
+}
+
+fn seen(canary: (u64, u64), stable: (u64, u64)) -> Observation {
+    let counts = |(failures, requests)| Counts { requests, failures };
+    let arms = Arms { stable: counts(stable), canary: counts(canary) };
+    Observation { window: arms, epoch: arms, canary_answers: Some(Ok(())), stable_answers: Some(true) }
+}
+
+fn healthy() -> Observation {
+    seen((0, 100), (0, 900))
+}
+
+fn command(verb: Verb) -> Input {
+    Input::Command { verb, actor: "alice".to_owned(), reason: "test".to_owned() }
+}
+
+fn at_share(share: u16) -> RolloutState {
+    let new = RolloutState::new(1, UnixMillis(0));
+    RolloutState { phase: Phase::Ramping, percent: percent(share), in_force: percent(share), ..new }
+}
+
+const NOW: UnixMillis = UnixMillis(1_000_000);
+
+#[test]
+fn a_healthy_canary_climbs_every_stage_and_completes() {
+    let canary = canary();
+    let mut state = RolloutState::new(1, UnixMillis(0));
+    let mut shares = Vec::new();
+    for tick in 0..100 {
+        state = step(&view(&canary), &state, &Input::Tick(healthy()), UnixMillis(tick * 100)).next;
+        if shares.last() != Some(&state.in_force) {
+            shares.push(state.in_force);
+        }
+    }
+    assert_eq!(shares, [10, 25, 40, 55, 70, 85, 100].map(percent));
+    assert_eq!(state.phase, Phase::Completed);
+}
+
+#[test]
+fn a_rollback_wins_over_a_promotion_that_is_due() {
+    let canary = canary();
+    let step = step(&view(&canary), &at_share(25), &Input::Tick(seen((50, 100), (0, 900))), NOW);
+    assert_eq!((step.next.in_force, step.events.len()), (Percent::ZERO, 1));
+    assert_eq!((step.events[0].actor.as_str(), step.events[0].action.as_str()), ("guard", "rollback"));
+    assert!(step.events[0].numbers.contains(&("canary_error_rate".to_owned(), "50%".to_owned())));
+}
+
+#[test]
+fn the_guard_takes_back_pinned_and_completed_rollouts_as_well() {
+    let bad = Input::Tick(seen((50, 100), (0, 0)));
+    let pinned = Canary { percent: Intent::Pinned(percent(30)), rollback_to: percent(2), ..canary() };
+    let before = step(&view(&pinned), &RolloutState::new(1, NOW), &Input::PolicyChanged { fresh: false }, NOW).next;
+    assert_eq!(before.in_force, percent(30));
+    assert_eq!(step(&view(&pinned), &before, &bad, NOW).next.in_force, percent(2));
+    let completed = RolloutState { phase: Phase::Completed, ..at_share(100) };
+    assert_eq!(step(&view(&canary()), &completed, &bad, NOW).next.in_force, Percent::ZERO);
+}
+
+#[test]
+fn locks_blocks_and_rollbacks_only_ever_lower_the_share() {
+    let canary = Canary { percent: Intent::Pinned(Percent::ZERO), rollback_to: percent(5), ..canary() };
+    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let lock = Some(Lock { to: percent(20), at: NOW, actor: "alice".into(), reason: String::new() });
+    let state = RolloutState { phase, lock, ..at_share(50) };
+    // `percent: 0` is everybody back on stable, whatever happened before.
+    assert_eq!(in_force(&view(&canary), &state).percent, Percent::ZERO);
+    let higher = step(&view(&canary), &at_share(0), &command(Verb::Rollback { to: percent(50) }), NOW);
+    assert_eq!(higher.next.in_force, Percent::ZERO);
+    assert_eq!(higher.notes, ["`chat` stays at 0%: a rollback never raises the share"]);
+}
+
+#[test]
+fn a_lock_says_who_why_and_what_lifts_it() {
+    let pinned = Canary { percent: Intent::Pinned(percent(30)), ..canary() };
+    let locked = step(&view(&pinned), &at_share(30), &command(Verb::Rollback { to: Percent::ZERO }), NOW).next;
+    let ruling = in_force(&view(&pinned), &locked);
+    assert_eq!((ruling.percent, ruling.standing, ruling.closed), (Percent::ZERO, Standing::Locked, true));
+    assert_eq!(
+        ruling.reason,
+        "rolled back to 0% by alice (test), although the file asks for 30%; only `serin resume chat` lifts it"
+    );
+}
+
+#[test]
+fn the_api_and_the_file_of_one_rollback_are_one_event() {
+    let canary = canary();
+    let first = step(&view(&canary), &at_share(40), &command(Verb::Rollback { to: Percent::ZERO }), NOW).next;
+    let lock = Lock { to: Percent::ZERO, at: NOW, actor: "alice".into(), reason: "test".into() };
+    let found = step(&view(&canary), &first, &Input::LockFound(lock), NOW.plus(Millis(50)));
+    assert_eq!((found.events.len(), &found.next), (0, &first));
+    let again = step(&view(&canary), &first, &command(Verb::Rollback { to: Percent::ZERO }), NOW.plus(Millis(90)));
+    assert_eq!(again.events.len(), 0);
+}
+
+#[test]
+fn resume_begins_again_at_the_start_or_where_it_is_told() {
+    let canary = canary();
+    let phase = Phase::RolledBack { at: NOW, cause: "50% failed".into() };
+    let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
+    let resumed = step(&view(&canary), &back, &command(Verb::Resume { at: None }), NOW);
+    assert_eq!((&resumed.next.phase, resumed.next.in_force), (&Phase::Probing, Percent::ZERO));
+    let started = step(&view(&canary), &resumed.next, &Input::Tick(healthy()), NOW);
+    assert_eq!(started.next.in_force, percent(10));
+    let told = step(&view(&canary), &back, &command(Verb::Resume { at: Some(percent(40)) }), NOW);
+    assert_eq!((&told.next.phase, told.next.in_force), (&Phase::Ramping, percent(40)));
+}
+
+#[test]
+fn resume_of_a_pause_keeps_the_share() {
+    let canary = canary();
+    let paused = step(&view(&canary), &at_share(40), &command(Verb::Pause), NOW).next;
+    assert_eq!(step(&view(&canary), &paused, &Input::Tick(healthy()), NOW).next.in_force, percent(40));
+    let resumed = step(&view(&canary), &paused, &command(Verb::Resume { at: None }), NOW).next;
+    assert_eq!(resumed.in_force, percent(40));
+    assert_eq!(step(&view(&canary), &resumed, &Input::Tick(healthy()), NOW).next.in_force, percent(55));
+}
+
+#[test]
+fn a_higher_attempt_begins_a_new_try_and_lifts_no_human_lock() {
+    let next = Canary { attempt: 2, ..canary() };
+    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
+    let begun = step(&view(&next), &back, &Input::PolicyChanged { fresh: false }, NOW);
+    assert_eq!((&begun.next.phase, begun.next.attempt), (&Phase::Probing, 2));
+    let lock = Some(Lock { to: Percent::ZERO, at: NOW, actor: "alice".into(), reason: String::new() });
+    let locked = step(&view(&next), &RolloutState { lock, ..back }, &Input::PolicyChanged { fresh: false }, NOW).next;
+    assert_eq!(step(&view(&next), &locked, &Input::Tick(healthy()), NOW).next.in_force, Percent::ZERO);
+}
+
+#[test]
+fn a_clock_that_was_set_back_holds_nothing_up_for_years() {
+    let canary = Canary { try_again_after: Some(Millis(1000)), ..canary() };
+    let ahead = RolloutState { since: UnixMillis(NOW.0 * 1000), ..at_share(10) };
+    let first = step(&view(&canary), &ahead, &Input::Tick(healthy()), NOW).next;
+    assert_eq!(first.in_force, percent(10));
+    let later = NOW.plus(Millis(1000));
+    assert_eq!(step(&view(&canary), &first, &Input::Tick(healthy()), later).next.in_force, percent(25));
+}
+
+#[test]
+fn without_writable_state_the_ramp_follows_the_clock() {
+    let mut canary = canary();
+    canary.ramp.from = Some(NOW);
+    let view = View { by_clock: true, unwritable: Some("read-only"), ..view(&canary) };
+    let at = |state: &RolloutState, later| step(&view, state, &Input::Tick(healthy()), NOW.plus(Millis(later))).next;
+    let started = at(&RolloutState::new(1, NOW), 2500);
+    assert_eq!(started.in_force, percent(40));
+    let end = at(&started, 7000);
+    assert_eq!((end.in_force, &end.phase), (Percent::ALL, &Phase::Completed));
+    // The guard watches all the same.
+    assert_eq!(step(&view, &end, &Input::Tick(seen((50, 100), (0, 0))), NOW).next.in_force, Percent::ZERO);
+}
+
+#[test]
+fn commands_that_make_no_sense_say_what_does() {
+    let refused = |canary: &Canary, state: &RolloutState, verb: Verb| {
+        let Step { refused, next, .. } = step(&view(canary), state, &command(verb), NOW);
+        assert_eq!(&next, state);
+        refused.unwrap()
+    };
+    let to = |share| Verb::Promote { to: Some(percent(share)) };
+    let pinned = Canary { percent: Intent::Pinned(percent(25)), ..canary() };
+    let capped = Canary { ramp: Ramp { max: percent(50), ..canary().ramp }, ..canary() };
+    let lock = Some(Lock { to: Percent::ZERO, at: NOW, actor: "bob".into(), reason: String::new() });
+    let locked = RolloutState { lock, in_force: Percent::ZERO, ..at_share(40) };
+    assert_eq!(
+        refused(&pinned, &RolloutState { in_force: percent(25), ..at_share(0) }, Verb::Promote { to: None }),
+        "flags.yaml pins `chat` at 25%: edit `percent` there (promote to a share works with percent: auto)"
+    );
+    assert_eq!(
+        refused(&capped, &at_share(40), to(60)),
+        "`chat` may not go above ramp.max 50%: raise that in flags.yaml first"
+    );
+    assert_eq!(
+        refused(&canary(), &at_share(100), Verb::Promote { to: None }),
+        "`chat` is at 100%, the end of its ramp"
+    );
+    assert_eq!(
+        refused(&canary(), &at_share(40), to(20)),
+        "`chat` is at 40% already; `serin resume chat --at 20%` takes the ramp back to 20%, \
+         `serin rollback chat --to 20%` locks it there"
+    );
+    assert_eq!(
+        refused(&canary(), &locked, to(60)),
+        "`chat` was rolled back; `serin resume chat --at P` takes it to a share"
+    );
+}
+
+fn any_share() -> impl Strategy<Value = Percent> {
+    (0_u16..=10_000).prop_map(|share| Percent::from_hundredths(share).unwrap())
+}
+
+fn any_input() -> impl Strategy<Value = Move> {
+    let counts = || (0_u64..300, 0_u64..100).prop_map(|(n, part)| Counts { requests: n, failures: n * part / 100 });
+    let tick =
+        (counts(), counts(), any::<bool>(), any::<Option<bool>>()).prop_map(|(canary, stable, probed, answers)| {
+            let arms = Arms { stable, canary };
+            let canary_answers = probed.then_some(Ok(()));
+            Move::Do(Input::Tick(Observation { window: arms, epoch: arms, canary_answers, stable_answers: answers }))
+        });
+    prop_oneof![
+        6 => tick,
+        4 => Just(Move::Do(Input::Tick(healthy()))),
+        1 => any_share().prop_map(|to| Move::Do(command(Verb::Rollback { to }))),
+        1 => any_share().prop_map(|to| Move::Do(Input::LockFound(
+            Lock { to, at: NOW, actor: "cli".into(), reason: String::new() }))),
+        1 => prop::option::of(any_share()).prop_map(|at| Move::Do(command(Verb::Resume { at }))),
+        1 => prop::option::of(any_share()).prop_map(|to| Move::Do(command(Verb::Promote { to }))),
+        1 => Just(Move::Do(command(Verb::Pause))),
+        1 => prop::option::of(any_share()).prop_map(Move::Percent),
+        1 => any_share().prop_map(Move::Max),
+        1 => Just(Move::Attempt),
+        1 => any::<bool>().prop_map(Move::Block),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Move {
+    Do(Input),
+    Percent(Option<Percent>),
+    Max(Percent),
+    Attempt,
+    Block(bool),
+}
+
+/// What a move may not do, judged from outside.
+fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, after: &Step, now: UnixMillis) {
+    let next = &after.next;
+    assert!(next.in_force <= canary.ramp.max);
+    assert!(!blocked || next.in_force == Percent::ZERO);
+    assert!(after.events.iter().all(|event| event.to == next.in_force && event.from == before.in_force));
+    assert!(next.in_force == before.in_force || !after.events.is_empty(), "a change that nobody is told of");
+    assert!(next.epoch > before.epoch || next.in_force == before.in_force, "evidence outlives its share");
+    assert_eq!(next.in_force, in_force(&View { blocked: blocked.then_some("x"), ..view(canary) }, next).percent);
+    let resumed = matches!(input, Input::Command { verb: Verb::Resume { .. }, .. });
+    assert!(before.lock.is_none() || next.lock.is_some() || resumed, "only resume lifts a lock");
+    if let Phase::RolledBack { at, .. } = before.phase {
+        let again = canary.try_again_after.is_some_and(|after| now.since(at) >= after);
+        let reopened = !matches!(next.phase, Phase::RolledBack { .. });
+        assert!(!reopened || resumed || again || next.attempt > before.attempt, "reopened by {input:?}");
+    }
+    if let Input::Tick(seen) = input {
+        // What a pin or a block hid may come back into sight; the ramp itself did not move then.
+        let promoted = next.percent > before.percent;
+        let ended = seen.epoch.canary.requests;
+        if promoted {
+            assert!(before.lock.is_none() && before.paused.is_none() && canary.percent == Intent::Auto && !blocked);
+            assert!(before.phase == Phase::Probing || ended >= u64::from(canary.guard.min_requests));
+            let hold = super::ramp::hold(&canary.ramp, before.percent);
+            assert!(before.phase == Phase::Probing || now.since(before.since) >= hold);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_trace_breaks_the_rules(
+        moves in prop::collection::vec((any_input(), 0_u64..2500), 1..120),
+        again in prop::option::of(1_u64..5000),
+    ) {
+        let mut canary = Canary { try_again_after: again.map(Millis), ..canary() };
+        let (mut state, mut now, mut blocked) = (RolloutState::new(1, NOW), NOW, false);
+        for (next, passed) in moves {
+            now = now.plus(Millis(passed));
+            let input = match next {
+                Move::Do(input) => input,
+                Move::Percent(share) => {
+                    canary.percent = share.map_or(Intent::Auto, Intent::Pinned);
+                    Input::PolicyChanged { fresh: false }
+                }
+                Move::Max(max) => {
+                    canary.ramp.max = max;
+                    Input::PolicyChanged { fresh: true }
+                }
+                Move::Attempt => {
+                    canary.attempt += 1;
+                    Input::PolicyChanged { fresh: false }
+                }
+                Move::Block(now_blocked) => {
+                    blocked = now_blocked;
+                    Input::Tick(Observation::default())
+                }
+            };
+            let view = View { blocked: blocked.then_some("x"), ..view(&canary) };
+            let after = step(&view, &state, &input, now);
+            check(&canary, blocked, &state, &input, &after, now);
+            prop_assert_eq!(&after, &step(&view, &state, &input, now), "the same trace gives the same steps");
+            state = after.next;
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A store that lasts as long as the process: where the disk cannot be written, and for tests.
+//!
+//! Keeps the newest [`KEPT`] events. When it stands in for a disk that cannot be written it still keeps the history
+//! of this run for the surfaces, and answers every write with the disk's error: nothing is ever called durable.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use super::{Batch, Store};
+use crate::decide::rollout::state::Event;
+
+/// How many events are kept.
+const KEPT: usize = 1000;
+
+/// Keeps the history of this run.
+#[derive(Debug)]
+pub struct Memory {
+    history: Mutex<VecDeque<Event>>,
+    error: Option<String>,
+}
+
+impl Memory {
+    /// Begins with these events, oldest first. `error`: what every write is answered with.
+    #[must_use]
+    pub fn new(history: Vec<Event>, error: Option<String>) -> Memory {
+        Memory { history: Mutex::new(history.into()), error }
+    }
+}
+
+impl Store for Memory {
+    fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        for event in batch.events {
+            // A batch that was refused comes again.
+            if !history.contains(&event) {
+                history.push_back(event);
+            }
+        }
+        while history.len() > KEPT {
+            history.pop_front();
+        }
+        answered(self.error.clone().map_or(Ok(()), Err))
+    }
+
+    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = history.iter().rev().filter(|event| rollout.is_none() || event.rollout == rollout);
+        answered(Ok(wanted.take(usize::try_from(limit).unwrap_or(usize::MAX)).cloned().collect()))
+    }
+}
+
+/// An answer that is there already.
+pub(super) fn answered<T>(answer: T) -> oneshot::Receiver<T> {
+    let (sender, receiver) = oneshot::channel();
+    // The receiver is right here.
+    let _ = sender.send(answer);
+    receiver
+}

@@ -1,0 +1,298 @@
+//! The embedded database, `STATE/serin.db`, on a thread of its own behind a bounded channel.
+//!
+//! A write is one transaction with full synchronisation and a rollback journal: one file holds everything, a kill at
+//! any moment leaves the last whole batch, and a disk that has become read-only can still be read. Callers hand over
+//! and await the answer; a full channel is an answer too. A database that cannot be read, or was written by a newer
+//! version, is renamed to `serin.db.unreadable-STAMP` and never touched again. The history is append-only by a trigger.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use tokio::sync::oneshot;
+
+use super::memory::{Memory, answered};
+use super::{Batch, Opened, Store};
+use crate::decide::rollout::state::{Event, Identity, RolloutState};
+use crate::decide::units::UnixMillis;
+
+/// The database's file name.
+pub const FILE: &str = "serin.db";
+/// What this version writes and reads.
+const SCHEMA_VERSION: i64 = 1;
+/// How many batches may wait.
+const QUEUE: usize = 64;
+
+const SCHEMA: &str = "
+    CREATE TABLE rollout (
+        name TEXT NOT NULL, stable TEXT NOT NULL, canary TEXT NOT NULL, salt TEXT NOT NULL, state TEXT NOT NULL,
+        PRIMARY KEY (name, stable, canary, salt)
+    ) WITHOUT ROWID;
+    CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, rollout TEXT, event TEXT NOT NULL);
+    CREATE INDEX history_by_rollout ON history (rollout, id);
+    CREATE TRIGGER history_keeps BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
+    CREATE TRIGGER history_stays BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
+    CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// Why a database could not be used.
+#[derive(Debug)]
+enum Problem {
+    /// Its content makes no sense to this version.
+    Unreadable(String),
+    /// The disk refuses.
+    Refused(String),
+}
+
+impl From<rusqlite::Error> for Problem {
+    fn from(error: rusqlite::Error) -> Problem {
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            // No code: the content is not what this version writes (a missing column, another type).
+            None | Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
+                Problem::Unreadable(text)
+            }
+            Some(_) => Problem::Refused(text),
+        }
+    }
+}
+
+struct Contents {
+    states: Vec<(Identity, RolloutState)>,
+    last_good: Option<String>,
+}
+
+/// Opens the database of a directory that can be written, making it where it is missing.
+#[must_use]
+pub fn open(dir: &Path, now: UnixMillis) -> Opened {
+    let path = dir.join(FILE);
+    let mut notes = Vec::new();
+    let mut state_lost = false;
+    let mut tried = open_for_writing(&path, now);
+    if let Err(Problem::Unreadable(why)) = &tried {
+        state_lost = true;
+        match set_aside(&path, now) {
+            Ok(name) => {
+                notes.push(format!("the state in {} could not be read ({why}): kept as {name}", path.display()));
+                tried = open_for_writing(&path, now);
+            }
+            Err(error) => tried = Err(Problem::Refused(format!("{why}; and it cannot be set aside: {error}"))),
+        }
+    }
+    let refused = match tried {
+        Ok((connection, contents)) => match start(connection) {
+            Ok(store) => {
+                let Contents { states, last_good } = contents;
+                let store = Box::new(store);
+                return Opened { store, notes, states, last_good, error: None, state_lost, claim: None };
+            }
+            Err(error) => error.to_string(),
+        },
+        Err(Problem::Unreadable(why) | Problem::Refused(why)) => why,
+    };
+    let mut opened = open_unwritable(dir, refused);
+    opened.notes.splice(0..0, notes);
+    opened.state_lost |= state_lost;
+    opened
+}
+
+/// Reads what there is in a directory that cannot be written; `error` says why it cannot.
+#[must_use]
+pub fn open_unwritable(dir: &Path, error: String) -> Opened {
+    let path = dir.join(FILE);
+    let mut opened = Opened::in_memory(Some(error.clone()));
+    if !path.exists() {
+        return opened;
+    }
+    let read = || -> Result<(Contents, Vec<Event>), Problem> {
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        Ok((contents(&connection)?, history(&connection, None, 1000)?))
+    };
+    match read() {
+        Ok((contents, mut events)) => {
+            events.reverse();
+            opened.store = Box::new(Memory::new(events, Some(error)));
+            opened.states = contents.states;
+            opened.last_good = contents.last_good;
+        }
+        Err(Problem::Unreadable(why) | Problem::Refused(why)) => {
+            opened.notes.push(format!("the state in {} could not be read: {why}", path.display()));
+            opened.state_lost = true;
+        }
+    }
+    opened
+}
+
+fn set_aside(path: &Path, now: UnixMillis) -> io::Result<String> {
+    let name = format!("{FILE}.unreadable-{}", now.0);
+    fs::rename(path, path.with_file_name(&name))?;
+    let journal = path.with_file_name(format!("{FILE}-journal"));
+    if journal.exists() {
+        fs::rename(journal, path.with_file_name(format!("{name}-journal")))?;
+    }
+    Ok(name)
+}
+
+fn open_for_writing(path: &Path, now: UnixMillis) -> Result<(Connection, Contents), Problem> {
+    // Made here and not by SQLite: the file holds flags.yaml, and is its owner's only.
+    let made = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    made.map_err(|error| Problem::Refused(error.to_string()))?;
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_millis(500))?;
+    connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        let making = connection.transaction()?;
+        making.execute_batch(SCHEMA)?;
+        making.commit()?;
+    }
+    let contents = contents(&connection)?;
+    // Whether it can be written is known now, and not at the first rollback.
+    connection.execute("INSERT OR REPLACE INTO kept VALUES ('opened', ?1)", params![now.0.to_string()])?;
+    Ok((connection, contents))
+}
+
+fn contents(connection: &Connection) -> Result<Contents, Problem> {
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version != SCHEMA_VERSION {
+        let why = if version > SCHEMA_VERSION { "written by a newer version of serin" } else { "not serin's" };
+        return Err(Problem::Unreadable(format!(
+            "its schema version is {version}, {why}; this one reads {SCHEMA_VERSION}"
+        )));
+    }
+    let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if sound != "ok" {
+        return Err(Problem::Unreadable(sound));
+    }
+    let mut states = Vec::new();
+    let mut rows = connection.prepare("SELECT name, stable, canary, salt, state FROM rollout")?;
+    let mut rows = rows.query([])?;
+    while let Some(row) = rows.next()? {
+        let identity = Identity { rollout: row.get(0)?, stable: row.get(1)?, canary: row.get(2)?, salt: row.get(3)? };
+        let text: String = row.get(4)?;
+        let state = serde_json::from_str(&text)
+            .map_err(|error| Problem::Unreadable(format!("the state of `{}`: {error}", identity.rollout)))?;
+        states.push((identity, state));
+    }
+    let last_good =
+        connection.query_row("SELECT value FROM kept WHERE name = 'last_good'", [], |row| row.get(0)).optional()?;
+    Ok(Contents { states, last_good })
+}
+
+fn history(connection: &Connection, rollout: Option<&str>, limit: u32) -> rusqlite::Result<Vec<Event>> {
+    let mut events = Vec::new();
+    let by_name = "SELECT event FROM history WHERE rollout = ?1 ORDER BY id DESC LIMIT ?2";
+    let all = "SELECT event FROM history WHERE ?1 IS NULL ORDER BY id DESC LIMIT ?2";
+    let mut rows = connection.prepare(if rollout.is_some() { by_name } else { all })?;
+    let mut rows = rows.query(params![rollout, limit])?;
+    while let Some(row) = rows.next()? {
+        let text: String = row.get(0)?;
+        // A line that this version does not understand is of another version; the others are still told.
+        events.extend(serde_json::from_str::<Event>(&text));
+    }
+    Ok(events)
+}
+
+fn save(connection: &mut Connection, batch: &Batch) -> Result<(), String> {
+    let write = |connection: &mut Connection| -> rusqlite::Result<()> {
+        let writing = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        for (identity, state) in &batch.states {
+            writing.prepare("INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
+                identity.rollout,
+                identity.stable,
+                identity.canary,
+                identity.salt,
+                as_json(state)?
+            ])?;
+        }
+        for event in &batch.events {
+            writing
+                .prepare("INSERT INTO history (rollout, event) VALUES (?1, ?2)")?
+                .execute(params![event.rollout, as_json(event)?])?;
+        }
+        if let Some(text) = &batch.last_good {
+            writing.prepare("INSERT OR REPLACE INTO kept VALUES ('last_good', ?1)")?.execute(params![text.as_ref()])?;
+        }
+        writing.commit()
+    };
+    write(connection).map_err(|error| error.to_string())
+}
+
+fn as_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+enum Ask {
+    Save(Batch, oneshot::Sender<Result<(), String>>),
+    History(Option<String>, u32, oneshot::Sender<Result<Vec<Event>, String>>),
+}
+
+/// The database behind its thread.
+#[derive(Debug)]
+struct Sqlite {
+    asks: Option<SyncSender<Ask>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn start(connection: Connection) -> io::Result<Sqlite> {
+    let (asks, asked) = sync_channel(QUEUE);
+    let thread = thread::Builder::new().name("serin-store".to_owned()).spawn(move || serve(connection, &asked))?;
+    Ok(Sqlite { asks: Some(asks), thread: Some(thread) })
+}
+
+fn serve(mut connection: Connection, asked: &Receiver<Ask>) {
+    while let Ok(ask) = asked.recv() {
+        // Whoever asked may have given up waiting.
+        match ask {
+            Ask::Save(batch, reply) => drop(reply.send(save(&mut connection, &batch))),
+            Ask::History(rollout, limit, reply) => {
+                let events = history(&connection, rollout.as_deref(), limit);
+                drop(reply.send(events.map_err(|error| error.to_string())));
+            }
+        }
+    }
+}
+
+impl Sqlite {
+    fn hand_over<T>(
+        &self,
+        ask: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Ask,
+    ) -> oneshot::Receiver<Result<T, String>> {
+        let (reply, answer) = oneshot::channel();
+        match self.asks.as_ref().map(|asks| asks.try_send(ask(reply))) {
+            Some(Ok(())) => answer,
+            _ => answered(Err("the store is too slow: its queue is full".to_owned())),
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
+        self.hand_over(|reply| Ask::Save(batch, reply))
+    }
+
+    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+        self.hand_over(|reply| Ask::History(rollout, limit, reply))
+    }
+}
+
+// What was handed over is written before the process ends in order.
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.asks = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been printed already.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

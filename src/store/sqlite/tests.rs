@@ -1,0 +1,190 @@
+//! What the database keeps, over restarts, damage and a disk that refuses.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::decide::rollout::state::{Lock, Phase};
+use crate::decide::units::Percent;
+
+fn percent(hundredths: u16) -> Percent {
+    Percent::from_hundredths(hundredths).unwrap()
+}
+
+fn identity(name: &str) -> Identity {
+    let [stable, canary] = ["https://a/v1", "https://b/v1"].map(str::to_owned);
+    Identity { rollout: name.to_owned(), stable, canary, salt: String::new() }
+}
+
+fn state(share: u16) -> RolloutState {
+    let lock = Lock { to: Percent::ZERO, at: UnixMillis(5), actor: "alice".into(), reason: "slow".into() };
+    let phase = Phase::RolledBack { at: UnixMillis(3), cause: "50% failed".into() };
+    let new = RolloutState::new(2, UnixMillis(1));
+    RolloutState { phase, percent: percent(share), lock: Some(lock), in_force: percent(share), ..new }
+}
+
+fn event(rollout: Option<&str>, action: &str) -> Event {
+    Event {
+        at: UnixMillis(9),
+        rollout: rollout.map(str::to_owned),
+        actor: "ramp".into(),
+        action: action.into(),
+        reason: "because".into(),
+        from: Percent::ZERO,
+        to: percent(10),
+        numbers: vec![("canary_requests".into(), "100".into())],
+        generation: 4,
+    }
+}
+
+fn batch(share: u16, action: &str) -> Batch {
+    Batch {
+        states: vec![(identity("chat"), state(share))],
+        events: vec![event(Some("chat"), action)],
+        last_good: Some(format!("percent: {share}%\n").into()),
+    }
+}
+
+fn saved(opened: &Opened, batch: Batch) -> Result<(), String> {
+    opened.store.save(batch).blocking_recv().unwrap()
+}
+
+fn told(opened: &Opened, rollout: Option<&str>, limit: u32) -> Vec<String> {
+    let events = opened.store.history(rollout.map(str::to_owned), limit).blocking_recv().unwrap().unwrap();
+    events.into_iter().map(|event| event.action).collect()
+}
+
+#[test]
+fn what_was_saved_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), UnixMillis(1));
+    assert_eq!((opened.notes.len(), opened.states.len(), opened.error.as_ref()), (0, 0, None));
+    assert_eq!(saved(&opened, batch(10, "start")), Ok(()));
+    assert_eq!(saved(&opened, batch(25, "promote")), Ok(()));
+    assert_eq!(saved(&opened, Batch { events: vec![event(None, "reload")], ..Batch::default() }), Ok(()));
+    drop(opened);
+    let opened = open(dir.path(), UnixMillis(2));
+    assert_eq!(opened.states, [(identity("chat"), state(25))]);
+    assert_eq!(opened.last_good.as_deref(), Some("percent: 25%\n"));
+    assert_eq!(told(&opened, None, 10), ["reload", "promote", "start"]);
+    assert_eq!(told(&opened, Some("chat"), 1), ["promote"]);
+    assert_eq!(told(&opened, Some("other"), 10), Vec::<String>::new());
+    assert!(!opened.state_lost);
+}
+
+#[test]
+fn the_history_cannot_be_rewritten() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path(), UnixMillis(1)));
+    let mut connection = Connection::open(dir.path().join(FILE)).unwrap();
+    save(&mut connection, &batch(10, "start")).unwrap();
+    for statement in ["DELETE FROM history", "UPDATE history SET event = ''"] {
+        assert_eq!(connection.execute(statement, []).unwrap_err().to_string(), "history is append-only");
+    }
+}
+
+fn set_aside_and_said(damage: impl Fn(&Path), expected: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), UnixMillis(1));
+    saved(&opened, batch(10, "start")).unwrap();
+    drop(opened);
+    damage(&dir.path().join(FILE));
+    let opened = open(dir.path(), UnixMillis(77));
+    let note = opened.notes.join("\n");
+    assert!(note.contains(expected) && note.contains("kept as serin.db.unreadable-77"), "{note}");
+    assert!(dir.path().join("serin.db.unreadable-77").exists());
+    assert!(opened.state_lost && opened.states.is_empty() && opened.error.is_none());
+    assert_eq!(saved(&opened, batch(10, "start")), Ok(()));
+}
+
+#[test]
+fn an_unreadable_database_is_set_aside_and_said() {
+    set_aside_and_said(|file| fs::write(file, vec![b'x'; 8192]).unwrap(), "file is not a database");
+    set_aside_and_said(
+        |file| {
+            let sql = "UPDATE rollout SET state = '{\"phase\": 3'";
+            Connection::open(file).unwrap().execute(sql, []).unwrap();
+        },
+        "the state of `chat`: ",
+    );
+    set_aside_and_said(
+        |file| {
+            let mut bytes = fs::read(file).unwrap();
+            bytes[4096..].fill(0xee);
+            fs::write(file, bytes).unwrap();
+        },
+        "could not be read",
+    );
+}
+
+#[test]
+fn a_newer_database_is_set_aside_and_said() {
+    let newer = |file: &Path| Connection::open(file).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
+    set_aside_and_said(newer, "its schema version is 7, written by a newer version of serin; this one reads 1");
+}
+
+#[test]
+fn a_half_made_database_file_is_made_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join(FILE), "").unwrap();
+    let opened = open(dir.path(), UnixMillis(1));
+    assert!(opened.notes.is_empty() && opened.error.is_none());
+}
+
+#[test]
+fn where_nothing_can_be_written_what_was_there_is_still_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), UnixMillis(1));
+    saved(&opened, batch(10, "start")).unwrap();
+    drop(opened);
+    let opened = open_unwritable(dir.path(), "read-only file system".to_owned());
+    assert_eq!(opened.states, [(identity("chat"), state(10))]);
+    assert_eq!(told(&opened, None, 9), ["start"]);
+    assert_eq!(saved(&opened, batch(25, "promote")), Err("read-only file system".to_owned()));
+    assert_eq!(told(&opened, None, 9), ["promote", "start"]);
+}
+
+#[test]
+fn a_directory_in_the_databases_place_is_told_and_not_fatal() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join(FILE)).unwrap();
+    let opened = open(dir.path(), UnixMillis(3));
+    // It cannot be opened, so nothing can be kept: said, and no crash.
+    assert!(opened.error.is_some());
+}
+
+/// Not a test of its own: the process that [`a_kill_loses_nothing_that_was_acknowledged`] kills.
+#[test]
+fn writer_that_will_be_killed() {
+    let Ok(dir) = std::env::var("SERIN_TEST_KILLED_WRITER") else { return };
+    let opened = open(Path::new(&dir), UnixMillis(1));
+    for round in 1..=10_000 {
+        saved(&opened, batch(round, &round.to_string())).unwrap();
+        println!("\nacknowledged {round}");
+    }
+}
+
+#[test]
+fn a_kill_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    for rounds in [1_usize, 7, 20] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::sqlite::tests::writer_that_will_be_killed", "--nocapture"])
+            .env("SERIN_TEST_KILLED_WRITER", dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let mut acknowledged = lines.filter_map(|line| line.strip_prefix("acknowledged ")?.parse::<u16>().ok());
+        let last = acknowledged.nth(rounds - 1).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let opened = open(dir.path(), UnixMillis(2));
+        assert_eq!((opened.error.as_ref(), opened.notes.len()), (None, 0));
+        // The one after the last acknowledged may have been written as well.
+        let held = opened.states[0].1.in_force.hundredths();
+        assert!(held >= last, "{held} {last}");
+        assert_eq!(told(&opened, None, 1), [held.to_string()], "state and history are of the same batch");
+    }
+}
