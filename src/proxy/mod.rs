@@ -4,7 +4,7 @@
 pub(crate) mod attempt;
 #[cfg_attr(not(test), expect(dead_code, reason = "called by the request path"))]
 pub(crate) mod body;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "called by the request path"))]
+#[cfg_attr(not(test), expect(dead_code, reason = "called by the request path"))]
 pub(crate) mod upstream;
 
 pub use upstream::probe;

@@ -25,7 +25,7 @@ mod tls;
 mod wire;
 
 pub(crate) use connect::ConnectError;
-pub(crate) use credentials::{KeyError, present_key};
+pub(crate) use credentials::present_key;
 pub(crate) use line::{Lease, SendError, Waits};
 pub use probe::probe;
 

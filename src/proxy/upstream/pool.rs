@@ -272,6 +272,10 @@ impl Pool {
     /// A stream has ended: who waits for one may look again.
     pub(super) fn stream_ended(self: &Rc<Self>) {
         self.stream_ended.notify_one();
+        if self.retired.get() {
+            self.shared.borrow_mut().retain(|connection| !connection.is_idle_for(Duration::ZERO, clock::now()));
+            return;
+        }
         self.reap_later();
     }
 
