@@ -34,12 +34,14 @@ pub(super) struct Conn {
     pub(super) alarm: Alarm,
     /// Whether it has lain in the pool: then the provider may have closed it unseen.
     pub(super) pooled: bool,
+    /// Whether a request has gone out on it.
+    pub(super) served: bool,
 }
 
 impl Conn {
     /// Whether nothing is outstanding on it. One that was never used has not been asked yet.
     pub(super) fn is_usable(&self) -> bool {
-        self.sender.is_ready() || (!self.pooled && !self.sender.is_closed())
+        self.sender.is_ready() || (!self.served && !self.sender.is_closed())
     }
 }
 
@@ -134,6 +136,8 @@ pub(crate) enum SendError {
     HeadTimeout(Millis),
     /// The provider ended this one stream.
     Reset(hyper::Error),
+    /// A new HTTP/2 connection broke before it brought anything.
+    FirstStream(Box<SendError>),
     /// The answer is not HTTP.
     Protocol(hyper::Error),
     /// The answer's framing is ambiguous or unknown.
@@ -145,7 +149,12 @@ pub(crate) enum SendError {
 impl std::fmt::Display for SendError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            SendError::Unsent(_, error) => write!(f, "the connection was closed before the request: {error}"),
+            SendError::Unsent(_, error) => {
+                write!(f, "the connection was closed before the request: {}", chain(error))
+            }
+            SendError::FirstStream(error) => {
+                write!(f, "{error}; if the provider does not speak HTTP/2, write http2: never")
+            }
             SendError::Unprocessed(error) => write!(f, "the provider did not take the request: {}", chain(error)),
             SendError::Lost(error) => write!(f, "the connection ended before an answer: {}", chain(error)),
             SendError::HeadTimeout(limit) => write!(f, "no answer within {limit}"),
@@ -165,7 +174,11 @@ impl SendError {
         match self {
             SendError::Unsent(..) | SendError::Lost(_) | SendError::Protocol(_) => true,
             SendError::Unprocessed(error) => !http2::was_stream_reset(error),
-            SendError::Reset(_) | SendError::HeadTimeout(_) | SendError::Framing(_) | SendError::ClientBroke => false,
+            SendError::FirstStream(_)
+            | SendError::Reset(_)
+            | SendError::HeadTimeout(_)
+            | SendError::Framing(_)
+            | SendError::ClientBroke => false,
         }
     }
 }
@@ -222,6 +235,7 @@ impl Lease {
                 }
                 held.reusable = false;
                 held.conn.as_mut().map(|conn| {
+                    conn.served = true;
                     conn.pulse.begin();
                     pulse = Some(Arc::clone(&conn.pulse));
                     Answer::One(conn.sender.try_send_request(Request::from_parts(parts, outgoing)))
@@ -246,12 +260,13 @@ impl Lease {
                 Some(Err(_)) if upload.is_some_and(|upload| upload.is_broken()) => return Err(SendError::ClientBroke),
                 Some(Err(error)) => {
                     let error = explain(error, pulse.is_some_and(|pulse| pulse.heard()));
-                    if let Line::Http2(stream) = &line
-                        && error.is_of_the_connection()
-                    {
-                        stream.abandon();
-                    }
-                    return Err(error);
+                    return Err(match &line {
+                        Line::Http2(stream) if error.is_of_the_connection() => {
+                            stream.abandon();
+                            if stream.is_first() { SendError::FirstStream(Box::new(error)) } else { error }
+                        }
+                        _ => error,
+                    });
                 }
                 None => return Err(SendError::HeadTimeout(waits.head)),
             };

@@ -240,11 +240,15 @@ fn a_server_that_speaks_http1_only_is_said() {
     on_a_core(async {
         let (listener, address) = listener().await;
         tokio::task::spawn_local(async move {
-            let mut peer = Peer::accept(&listener).await;
-            peer.say("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            loop {
+                let mut peer = Peer::accept(&listener).await;
+                peer.say("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+            }
         });
         let failed = failure(send(&upstreams(), &Arc::new(prior_knowledge(address)), post(whole("x"))).await);
         assert_eq!(failed.ending, Ending::NoHead);
+        let said = failed.cause.to_string();
+        assert!(said.ends_with("; if the provider does not speak HTTP/2, write http2: never"), "{said}");
     });
 }
 

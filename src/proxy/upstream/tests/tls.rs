@@ -96,7 +96,6 @@ fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
 async fn sentence(provider: Provider) -> String {
     let failed = failure(send(&upstreams(), &Arc::new(provider), post(RequestBody::Empty)).await);
     assert_eq!(failed.ending, Ending::NoConnection);
-    assert!(failed.request.is_some(), "an unsent request must come back");
     failed.cause.to_string()
 }
 
