@@ -15,6 +15,7 @@ mod alarm;
 mod connect;
 mod credentials;
 mod egress;
+mod failure;
 mod http2;
 pub(crate) mod line;
 mod pool;
@@ -22,11 +23,13 @@ mod probe;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod wait;
 mod wire;
 
 pub(crate) use connect::ConnectError;
 pub(crate) use credentials::present_key;
-pub(crate) use line::{Lease, SendError, Waits};
+pub(crate) use failure::SendError;
+pub(crate) use line::{Lease, Waits};
 pub use probe::probe;
 
 use connect::Target;

@@ -146,10 +146,13 @@ impl Pool {
 
     /// A connection for one request: shared, idle or new, when it is its turn.
     pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, ConnectError> {
-        if self.may_share()
-            && let Some(lease) = Box::pin(self.acquire_shared(provider)).await?
-        {
-            return Ok(lease);
+        if self.may_share() {
+            if let Some(lease) = self.free_stream() {
+                return Ok(lease);
+            }
+            if let Some(lease) = Box::pin(self.acquire_shared(provider)).await? {
+                return Ok(lease);
+            }
         }
         let turn = self.turn().await;
         match self.pop_idle() {

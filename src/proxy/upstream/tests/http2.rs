@@ -268,3 +268,38 @@ fn those_who_wait_for_a_dial_share_its_failure() {
         assert!(began.elapsed() < Duration::from_millis(1500), "each dialled a silent provider for itself");
     });
 }
+
+/// A frame's type and stream.
+async fn frame(peer: &mut Peer) -> (u8, u32) {
+    let mut head = [0; 9];
+    peer.0.read_exact(&mut head).await.unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    peer.0.read_exact(&mut vec![0; usize::try_from(length).unwrap()]).await.unwrap();
+    (head[3], u32::from_be_bytes([head[5], head[6], head[7], head[8]]))
+}
+
+#[test]
+fn a_goodbye_that_leaves_a_request_out_has_it_repeated_elsewhere() {
+    const HEADERS: u8 = 1;
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let (provider, upstreams) = (Arc::new(prior_knowledge(address)), upstreams());
+        tokio::task::spawn_local(async move {
+            let mut peer = Peer::accept(&listener).await;
+            peer.0.read_exact(&mut [0; 24]).await.unwrap();
+            peer.0.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
+            while frame(&mut peer).await != (HEADERS, 3) {}
+            let goodbye_after_1 = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+            let status_200_on_1 = [0, 0, 1, HEADERS, 5, 0, 0, 0, 1, 0x88];
+            peer.0.write_all(&goodbye_after_1).await.unwrap();
+            peer.0.write_all(&status_200_on_1).await.unwrap();
+            let mut server = accept(&listener, 100).await;
+            answer(server.accept().await.unwrap().unwrap().1, "elsewhere");
+            let _ = server.accept().await;
+        });
+        let both =
+            tokio::join!(send(&upstreams, &provider, post(whole("1"))), send(&upstreams, &provider, post(whole("2"))),);
+        assert_eq!(text(both.0.unwrap()).await, "");
+        assert_eq!(text(both.1.unwrap()).await, "elsewhere");
+    });
+}
