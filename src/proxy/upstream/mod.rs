@@ -108,6 +108,10 @@ impl Upstreams {
     /// A new policy is in force: what its providers do not use is let go, once its last request has ended.
     pub(crate) fn retain(&self, policy: &Policy) {
         self.known.borrow_mut().retain(|known| policy.providers.iter().any(|kept| Arc::ptr_eq(kept, &known.provider)));
+        if policy.providers.iter().any(|provider| provider.base_url.https) {
+            // Before a request has to wait for it.
+            tls::system_roots();
+        }
         let mut wanted = Vec::new();
         for provider in &policy.providers {
             if let Ok(known) = self.known(provider, policy.egress.as_deref()) {

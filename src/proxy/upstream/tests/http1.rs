@@ -202,3 +202,23 @@ fn an_upgraded_connection_carries_bytes_both_ways_and_keeps_its_place() {
         assert!(!lease.unwrap().is_reused());
     });
 }
+
+#[test]
+fn a_name_is_looked_up_and_every_address_of_it_tried() {
+    on_a_core(async {
+        // Where the name has an IPv6 address too, nobody listens there.
+        let (listener, address) = listener().await;
+        let mut provider = provider(address);
+        provider.base_url.host = "localhost".into();
+        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let provider_side = async {
+            let mut peer = Peer::accept(&listener).await;
+            let head = peer.request().await.0;
+            assert!(head.contains(&format!("host: localhost:{}\r\n", address.port())), "{head}");
+            peer.answer("found").await;
+            peer
+        };
+        let (_peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+        assert_eq!(text(response.unwrap()).await, "found");
+    });
+}

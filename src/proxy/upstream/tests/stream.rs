@@ -70,7 +70,7 @@ fn the_head_clock_starts_anew_while_the_provider_still_takes_the_request() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let mut provider = provider(address);
-        provider.timeouts.headers = Millis(300);
+        provider.timeouts.headers = Millis(1500);
         let (provider, upstreams) = (Arc::new(provider), upstreams());
         let size = 16 * 1024 * 1024;
         let request = post(RequestBody::Whole(Bytes::from(vec![b'x'; size])));
@@ -79,7 +79,7 @@ fn the_head_clock_starts_anew_while_the_provider_still_takes_the_request() {
             peer.head().await;
             let mut piece = vec![0; size / 4];
             for _ in 0..4 {
-                tokio::time::sleep(Duration::from_millis(150)).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
                 peer.0.read_exact(&mut piece).await.unwrap();
             }
             peer.answer("taken").await;
@@ -123,8 +123,8 @@ fn no_clock_runs_while_nobody_asks_for_more() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let mut provider = provider(address);
-        provider.timeouts.first_output = SHORT;
-        provider.timeouts.idle = SHORT;
+        provider.timeouts.first_output = Millis(300);
+        provider.timeouts.idle = Millis(300);
         let (provider, upstreams) = (Arc::new(provider), upstreams());
         let provider_side = async {
             let mut peer = Peer::accept(&listener).await;
@@ -134,9 +134,9 @@ fn no_clock_runs_while_nobody_asks_for_more() {
         };
         let (mut peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
         let mut body = response.unwrap().into_body();
-        tokio::time::sleep(LONGER).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
-        tokio::time::sleep(LONGER).await;
+        tokio::time::sleep(Duration::from_millis(700)).await;
         peer.say("0\r\n\r\n").await;
         assert!(body.frame().await.is_none());
         assert_eq!(upstreams.idle_count(), 1);
@@ -148,14 +148,14 @@ fn a_lively_stream_outlives_its_idle_limit_many_times() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let mut provider = provider(address);
-        provider.timeouts.idle = Millis(120);
+        provider.timeouts.idle = Millis(400);
         let (provider, upstreams) = (Arc::new(provider), upstreams());
         let provider_side = async {
             let mut peer = Peer::accept(&listener).await;
             peer.request().await;
             peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
             for _ in 0..12 {
-                tokio::time::sleep(Duration::from_millis(30)).await;
+                tokio::time::sleep(Duration::from_millis(60)).await;
                 peer.say("2\r\nok\r\n").await;
             }
             peer.say("0\r\n\r\n").await;
