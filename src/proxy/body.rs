@@ -1,0 +1,281 @@
+//! The request body on its way to a provider and the answer body on its way back.
+//!
+//! [`RequestBody`] is what the exchange hands over; [`Outgoing`] is the same under hyper's eyes, and tells the head's
+//! clock whose turn it is. [`AnswerBody`] carries the answer's frames on untouched, gives the connection back to its
+//! pool at the end and never before, and runs the provider's clocks only while somebody polls it and nothing is there:
+//! a slow client does not poll, so it cannot run them down. Dropped before its end, it closes the HTTP/1.1 connection
+//! or resets the HTTP/2 stream.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::upstream::line::Line;
+use crate::clock;
+use crate::decide::outcome::BodyEnd;
+use crate::decide::units::Millis;
+
+/// What a request carries.
+#[derive(Debug)]
+pub(crate) enum RequestBody {
+    /// Nothing.
+    Empty,
+    /// All of it, in memory: can be sent again.
+    Whole(Bytes),
+    /// As it comes from the client: can be sent once.
+    Streaming(Incoming),
+}
+
+impl RequestBody {
+    /// The same body once more; `None` where it streams.
+    pub(crate) fn replay(&self) -> Option<RequestBody> {
+        match self {
+            RequestBody::Empty => Some(RequestBody::Empty),
+            RequestBody::Whole(bytes) => Some(RequestBody::Whole(bytes.clone())),
+            RequestBody::Streaming(_) => None,
+        }
+    }
+}
+
+/// Whose turn it is while a request streams through: shared with the wait for the head, on the same core.
+#[derive(Debug, Default)]
+pub(crate) struct Upload {
+    starved: Cell<bool>,
+    broken: Cell<bool>,
+    moved: Cell<Millis>,
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Upload {
+    /// Whether the provider has taken all there is, and the client has to send more.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.starved.get()
+    }
+
+    /// Whether the client broke off.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken.get()
+    }
+
+    /// When the provider last took a piece.
+    pub(crate) fn moved(&self) -> Millis {
+        self.moved.get()
+    }
+
+    /// Wakes this task when it is the provider's turn again.
+    pub(crate) fn wake_when_fed(&self, cx: &Context<'_>) {
+        *self.waiting.borrow_mut() = Some(cx.waker().clone());
+    }
+
+    fn note(&self, starved: bool) {
+        if starved {
+            self.starved.set(true);
+        } else {
+            self.moved.set(clock::now());
+            if self.starved.replace(false)
+                && let Some(waker) = self.waiting.borrow_mut().take()
+            {
+                waker.wake();
+            }
+        }
+    }
+}
+
+/// A request body as hyper sends it.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    body: RequestBody,
+    upload: Option<Rc<Upload>>,
+}
+
+impl Outgoing {
+    /// With an [`Upload`] to watch where the body streams.
+    pub(crate) fn new(body: RequestBody) -> (Outgoing, Option<Rc<Upload>>) {
+        let upload = match &body {
+            RequestBody::Empty | RequestBody::Whole(_) => None,
+            RequestBody::Streaming(_) => Some(Rc::new(Upload::default())),
+        };
+        (Outgoing { body, upload: upload.clone() }, upload)
+    }
+
+    /// The body of a message that hyper gave back unsent.
+    pub(crate) fn into_inner(self) -> RequestBody {
+        self.body
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let outgoing = &mut *self;
+        match &mut outgoing.body {
+            RequestBody::Empty => Poll::Ready(None),
+            RequestBody::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                outgoing.body = RequestBody::Empty;
+                Poll::Ready(if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) })
+            }
+            RequestBody::Streaming(incoming) => {
+                let polled = Pin::new(incoming).poll_frame(cx);
+                if let Some(upload) = &outgoing.upload {
+                    upload.note(polled.is_pending());
+                    if matches!(polled, Poll::Ready(Some(Err(_)))) {
+                        upload.broken.set(true);
+                    }
+                }
+                polled
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.body {
+            RequestBody::Empty => true,
+            RequestBody::Whole(bytes) => bytes.is_empty(),
+            RequestBody::Streaming(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.body {
+            RequestBody::Empty => SizeHint::with_exact(0),
+            RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            RequestBody::Streaming(incoming) => incoming.size_hint(),
+        }
+    }
+}
+
+/// How an answer's body ended, other than well.
+#[derive(Debug)]
+pub(crate) enum BodyError {
+    /// Before its announced end.
+    Early(hyper::Error),
+    /// Its first byte did not come in time.
+    NoFirstByte(Millis),
+    /// It fell silent.
+    Silent(Millis),
+}
+
+impl BodyError {
+    /// In the vocabulary of outcomes.
+    pub(crate) fn end(&self) -> BodyEnd {
+        match self {
+            BodyError::Early(_) => BodyEnd::Early,
+            BodyError::NoFirstByte(_) => BodyEnd::NoFirstByte,
+            BodyError::Silent(_) => BodyEnd::Silent,
+        }
+    }
+}
+
+impl fmt::Display for BodyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BodyError::Early(_) => f.write_str("the provider's answer ended before its announced end"),
+            BodyError::NoFirstByte(limit) => write!(f, "the provider sent no first byte of its answer within {limit}"),
+            BodyError::Silent(limit) => write!(f, "the provider fell silent for {limit} within its answer"),
+        }
+    }
+}
+
+impl std::error::Error for BodyError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            BodyError::Early(error) => Some(error),
+            BodyError::NoFirstByte(_) | BodyError::Silent(_) => None,
+        }
+    }
+}
+
+/// The limits that hold for an answer's body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyClocks {
+    /// To the first piece.
+    pub(crate) first_output: Millis,
+    /// Between two pieces.
+    pub(crate) idle: Millis,
+}
+
+/// An answer's body. After a `101` it is empty and holds the connection's place until it is dropped.
+#[derive(Debug)]
+pub(crate) struct AnswerBody {
+    incoming: Incoming,
+    line: Line,
+    clocks: BodyClocks,
+    begun: bool,
+    upgraded: bool,
+}
+
+impl AnswerBody {
+    /// `line` is what the answer came by.
+    pub(crate) fn new(incoming: Incoming, line: Line, clocks: BodyClocks, upgraded: bool) -> AnswerBody {
+        let mut body = AnswerBody { incoming, line, clocks, begun: false, upgraded };
+        if body.incoming.is_end_stream() {
+            body.finish();
+        }
+        body
+    }
+
+    fn finish(&mut self) {
+        if !self.upgraded {
+            self.line.done();
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let body = &mut *self;
+        match Pin::new(&mut body.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                body.begun = true;
+                if let Some(alarm) = body.line.alarm() {
+                    alarm.lift();
+                }
+                if body.incoming.is_end_stream() {
+                    body.finish();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                body.finish();
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(error))) => {
+                body.line.cut();
+                Poll::Ready(Some(Err(BodyError::Early(error))))
+            }
+            Poll::Pending => {
+                let Some(alarm) = body.line.alarm() else { return Poll::Ready(None) };
+                let limit = if body.begun { body.clocks.idle } else { body.clocks.first_output };
+                if !alarm.is_set() {
+                    alarm.set(limit.duration());
+                }
+                if alarm.poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                body.line.cut();
+                let error = if body.begun { BodyError::Silent(limit) } else { BodyError::NoFirstByte(limit) };
+                Poll::Ready(Some(Err(error)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,87 @@
+//! One timer that serves a connection for its whole life.
+//!
+//! A deadline of minutes is set for every request and almost never rings. So the runtime's timer is made once, stays
+//! registered, and is only touched when a new deadline lies before the one it is set for; when it rings early, for a
+//! deadline that was since put off, it is set to the true one. Invariant: it never rings before `due`, and a disarmed
+//! alarm never rings.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+
+use crate::clock;
+
+/// A deadline that is cheap to set, put off and lift.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    timer: Option<Pin<Box<Sleep>>>,
+    due: Option<Instant>,
+}
+
+impl Alarm {
+    /// Whether a deadline is set.
+    pub(crate) fn is_set(&self) -> bool {
+        self.due.is_some()
+    }
+
+    /// Rings this long from now; a time beyond what the clock can count never comes.
+    pub(crate) fn set(&mut self, from_now: Duration) {
+        self.due = clock::instant().checked_add(from_now);
+    }
+
+    /// Rings no more.
+    pub(crate) fn lift(&mut self) {
+        self.due = None;
+    }
+
+    /// Ready once the deadline has passed. While none is set this is pending and wakes nobody.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(due) = self.due else { return Poll::Pending };
+        let due = tokio::time::Instant::from_std(due);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= due {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_put_off_is_kept_and_one_brought_forward_is_met() {
+        let mut alarm = Alarm::default();
+        let began = clock::instant();
+        alarm.set(Duration::from_millis(20));
+        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+        alarm.set(Duration::from_millis(120));
+        poll_fn(|cx| alarm.poll(cx)).await;
+        assert!(began.elapsed() >= Duration::from_millis(120), "it rang for the first deadline");
+        alarm.set(Duration::from_secs(60));
+        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+        alarm.set(Duration::from_millis(20));
+        let brought_forward = poll_fn(|cx| alarm.poll(cx));
+        assert!(tokio::time::timeout(Duration::from_secs(10), brought_forward).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_lifted_deadline_never_rings() {
+        let mut alarm = Alarm::default();
+        alarm.set(Duration::ZERO);
+        alarm.lift();
+        assert!(!alarm.is_set());
+        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+    }
+}

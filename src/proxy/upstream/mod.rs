@@ -1,0 +1,182 @@
+//! Connections to providers: found, made, pooled and given back, per core.
+//!
+//! [`Upstreams`] is one core's whole stock. It maps a provider to a pool by what identifies a connection (scheme, host,
+//! port, TLS files, HTTP version, egress proxy), so a reload that changes none of these keeps every connection, and one
+//! that changes any of them leaves the old ones to their last requests. Refuses to decide where a request goes, to
+//! retry, and to count. Invariant: nothing here is shared between cores but the system's root certificates.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::decide::policy::{Http2, Policy, Provider, Secret};
+
+mod alarm;
+mod connect;
+mod credentials;
+mod egress;
+mod failure;
+mod http2;
+pub(crate) mod line;
+mod pool;
+mod probe;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod wait;
+mod wire;
+
+pub(crate) use connect::ConnectError;
+pub(crate) use credentials::present_key;
+pub(crate) use failure::SendError;
+pub(crate) use line::{Lease, Waits};
+pub use probe::probe;
+
+use connect::Target;
+use egress::Environment;
+use pool::Pool;
+
+/// One core's connections to all providers.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    cores: usize,
+    environment: Environment,
+    known: RefCell<Vec<Rc<Known>>>,
+    pools: RefCell<Vec<Rc<Pool>>>,
+}
+
+/// What was worked out for a provider of a policy: found again by comparing pointers.
+#[derive(Debug)]
+struct Known {
+    provider: Arc<Provider>,
+    egress: Option<String>,
+    pool: Rc<Pool>,
+    /// For requests that ask for an upgrade, which HTTP/2 cannot carry.
+    upgrades: Rc<Pool>,
+    next_key: Cell<usize>,
+}
+
+impl Upstreams {
+    /// Empty, for one of so many cores.
+    pub(crate) fn new(cores: usize) -> Rc<Upstreams> {
+        Upstreams::with_environment(cores, Environment::get().clone())
+    }
+
+    fn with_environment(cores: usize, environment: Environment) -> Rc<Upstreams> {
+        Rc::new(Upstreams { cores: cores.max(1), environment, known: RefCell::default(), pools: RefCell::default() })
+    }
+
+    /// A connection to the provider, pooled or new; waits its turn at this core's share of `max_connections`.
+    pub(crate) async fn acquire(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, ConnectError> {
+        let known = self.known(provider, egress)?;
+        known.pool.acquire(provider).await
+    }
+
+    /// A connection that nobody has used before, for the one retry after a stale one.
+    pub(crate) async fn connect(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, ConnectError> {
+        let known = self.known(provider, egress)?;
+        Box::pin(known.pool.connect(provider)).await
+    }
+
+    /// A connection for a request that asks for an upgrade: HTTP/1.1 whatever `http2:` says. Pooled unless `fresh`.
+    pub(crate) async fn for_upgrade(
+        &self,
+        provider: &Arc<Provider>,
+        egress: Option<&str>,
+        fresh: bool,
+    ) -> Result<Lease, ConnectError> {
+        let known = self.known(provider, egress)?;
+        if fresh { Box::pin(known.upgrades.connect(provider)).await } else { known.upgrades.acquire(provider).await }
+    }
+
+    /// The provider's next key, in turn; `None` where the client's own credentials are meant to pass.
+    pub(crate) fn next_key<'p>(&self, provider: &'p Arc<Provider>, egress: Option<&str>) -> Option<&'p Secret> {
+        match provider.api_keys.as_slice() {
+            [] => None,
+            [only] => Some(only),
+            keys => {
+                let turn = self.known(provider, egress).map_or(0, |known| {
+                    let turn = known.next_key.get();
+                    known.next_key.set(turn.wrapping_add(1));
+                    turn
+                });
+                keys.get(turn % keys.len())
+            }
+        }
+    }
+
+    /// A new policy is in force: what its providers do not use is let go, once its last request has ended.
+    pub(crate) fn retain(&self, policy: &Policy) {
+        self.known.borrow_mut().retain(|known| policy.providers.iter().any(|kept| Arc::ptr_eq(kept, &known.provider)));
+        if policy.providers.iter().any(|provider| provider.base_url.https) {
+            // Before a request has to wait for it.
+            tls::system_roots();
+        }
+        let mut wanted = Vec::new();
+        for provider in &policy.providers {
+            if let Ok(known) = self.known(provider, policy.egress.as_deref()) {
+                known.pool.resize(self.share(provider));
+                wanted.push(known);
+            }
+        }
+        self.pools.borrow_mut().retain(|pool| {
+            let kept = wanted.iter().any(|known| Rc::ptr_eq(pool, &known.pool) || Rc::ptr_eq(pool, &known.upgrades));
+            if !kept {
+                pool.retire();
+            }
+            kept
+        });
+    }
+
+    /// Connections that lie unused, over all pools.
+    #[cfg(test)]
+    fn idle_count(&self) -> usize {
+        self.pools.borrow().iter().map(|pool| pool.idle_count()).sum()
+    }
+
+    fn share(&self, provider: &Provider) -> usize {
+        usize::try_from(provider.max_connections).unwrap_or(usize::MAX) / self.cores
+    }
+
+    fn known(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Rc<Known>, ConnectError> {
+        let found = |known: &&Rc<Known>| Arc::ptr_eq(&known.provider, provider) && known.egress.as_deref() == egress;
+        if let Some(known) = self.known.borrow().iter().find(found) {
+            return Ok(Rc::clone(known));
+        }
+        let url = &provider.base_url;
+        let proxy = self.environment.choose(egress, url.https, &url.host, url.port).map_err(ConnectError::Egress)?;
+        let pool = self.pool(provider, Target::of(provider, provider.http2, proxy.clone()));
+        let upgrades = match provider.http2 {
+            Http2::Never => Rc::clone(&pool),
+            Http2::Auto if !url.https => Rc::clone(&pool),
+            Http2::Auto | Http2::PriorKnowledge => self.pool(provider, Target::of(provider, Http2::Never, proxy)),
+        };
+        let known = Rc::new(Known {
+            provider: Arc::clone(provider),
+            egress: egress.map(str::to_owned),
+            pool,
+            upgrades,
+            next_key: Cell::new(0),
+        });
+        self.known.borrow_mut().push(Rc::clone(&known));
+        Ok(known)
+    }
+
+    fn pool(&self, provider: &Provider, target: Target) -> Rc<Pool> {
+        let mut pools = self.pools.borrow_mut();
+        if let Some(pool) = pools.iter().find(|pool| *pool.target() == target) {
+            return Rc::clone(pool);
+        }
+        let pool = Pool::new(target, &provider.base_url.authority(), self.share(provider));
+        pools.push(Rc::clone(&pool));
+        pool
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        for pool in self.pools.borrow().iter() {
+            pool.retire();
+        }
+    }
+}

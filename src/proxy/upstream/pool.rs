@@ -1,0 +1,351 @@
+//! The connections of one core to one target.
+//!
+//! Owns the idle ones (most recently used first, reaped before their provider would close them), the shared HTTP/2 ones,
+//! and whose turn it is: the cores of a process share out `max_connections`, and who comes later waits in line. Refuses
+//! to know what is sent. Invariant: connections open or being opened never exceed this core's share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use http::uri::Scheme;
+use hyper_util::rt::TokioIo;
+use tokio::sync::{Notify, Semaphore};
+
+use super::alarm::Alarm;
+use super::connect::{self, ConnectError, Target};
+use super::http2::Shared;
+use super::line::{Conn, Held, Lease, Line};
+use super::tls::TlsCache;
+use super::wire::Wire;
+use crate::clock;
+use crate::decide::policy::{Http2, Provider};
+use crate::decide::units::Millis;
+
+/// How long an unused connection is kept: below the 60 s after which common servers and balancers close theirs.
+pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);
+/// HTTP/2 connections a core opens to one target when their streams run out.
+const SHARED_CONNECTIONS: usize = 4;
+
+/// One core's connections to one target.
+#[derive(Debug)]
+pub(super) struct Pool {
+    target: Target,
+    tls: TlsCache,
+    host: HeaderValue,
+    scheme: Scheme,
+    idle: RefCell<Vec<Idle>>,
+    /// When the reaper looks next; `None`: it does not run.
+    reaping: Cell<Option<Instant>>,
+    sooner: Rc<Notify>,
+    /// Nobody will ask for connections any more.
+    retired: Cell<bool>,
+    turns: Semaphore,
+    limit: Cell<usize>,
+    /// Turns to swallow, after the limit was lowered below what is open.
+    owed: Cell<usize>,
+    shared: RefCell<Vec<Rc<Shared>>>,
+    /// One dials for all who could share the connection.
+    dialling: Semaphore,
+    failed_dials: RefCell<(u64, Option<ConnectError>)>,
+    only_http1: Cell<bool>,
+    stream_ended: Notify,
+}
+
+#[derive(Debug)]
+struct Idle {
+    conn: Conn,
+    until: Instant,
+}
+
+/// A place in the line for connections; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Turn(Rc<Pool>);
+
+impl Turn {
+    pub(super) fn pool(&self) -> &Rc<Pool> {
+        &self.0
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let owed = self.0.owed.get();
+        if owed > 0 {
+            self.0.owed.set(owed - 1);
+        } else {
+            self.0.turns.add_permits(1);
+        }
+    }
+}
+
+impl Pool {
+    /// Empty. `authority` is what the Host header says.
+    pub(super) fn new(target: Target, authority: &str, limit: usize) -> Rc<Pool> {
+        let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
+        Rc::new(Pool {
+            scheme: if target.https { Scheme::HTTPS } else { Scheme::HTTP },
+            host: HeaderValue::from_str(authority).unwrap_or(HeaderValue::from_static("")),
+            target,
+            tls: TlsCache::default(),
+            idle: RefCell::default(),
+            reaping: Cell::new(None),
+            sooner: Rc::default(),
+            retired: Cell::new(false),
+            turns: Semaphore::new(limit),
+            limit: Cell::new(limit),
+            owed: Cell::new(0),
+            shared: RefCell::default(),
+            dialling: Semaphore::new(1),
+            failed_dials: RefCell::default(),
+            only_http1: Cell::new(false),
+            stream_ended: Notify::new(),
+        })
+    }
+
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(super) fn host(&self) -> &HeaderValue {
+        &self.host
+    }
+
+    pub(super) fn scheme(&self) -> &Scheme {
+        &self.scheme
+    }
+
+    /// Connections that lie unused.
+    #[cfg(test)]
+    pub(super) fn idle_count(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Follows an edit of `max_connections`.
+    pub(super) fn resize(&self, limit: usize) {
+        let (limit, before) = (limit.clamp(1, Semaphore::MAX_PERMITS), self.limit.get());
+        self.limit.set(limit);
+        if limit > before {
+            let forgiven = self.owed.get().min(limit - before);
+            self.owed.set(self.owed.get() - forgiven);
+            self.turns.add_permits(limit - before - forgiven);
+        } else {
+            let gone = self.turns.forget_permits(before - limit);
+            self.owed.set(self.owed.get() + (before - limit - gone));
+            self.trim();
+        }
+    }
+
+    /// Lets everything go that is not in use, now and later.
+    pub(super) fn retire(&self) {
+        self.retired.set(true);
+        let (idle, shared) = (self.idle.take(), self.shared.take());
+        drop((idle, shared));
+    }
+
+    /// A connection for one request: shared, idle or new, when it is its turn.
+    pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, ConnectError> {
+        if self.may_share() {
+            if let Some(lease) = self.free_stream() {
+                return Ok(lease);
+            }
+            if let Some(lease) = Box::pin(self.acquire_shared(provider)).await? {
+                return Ok(lease);
+            }
+        }
+        let turn = self.turn().await;
+        match self.pop_idle() {
+            Some(conn) => Ok(self.lease(conn, turn)),
+            None => Box::pin(self.dial(provider.timeouts.connect, turn)).await,
+        }
+    }
+
+    /// A connection that cannot be stale: new, or a shared one that has not failed.
+    pub(super) async fn connect(self: &Rc<Self>, provider: &Provider) -> Result<Lease, ConnectError> {
+        if self.may_share()
+            && let Some(lease) = self.acquire_shared(provider).await?
+        {
+            return Ok(lease);
+        }
+        let turn = self.turn().await;
+        self.dial(provider.timeouts.connect, turn).await
+    }
+
+    fn may_share(&self) -> bool {
+        match self.target.http2 {
+            Http2::Never => false,
+            Http2::Auto => self.target.https && !self.only_http1.get(),
+            Http2::PriorKnowledge => true,
+        }
+    }
+
+    /// A stream of a shared connection; `None` when the target turns out to speak HTTP/1.1 only.
+    async fn acquire_shared(self: &Rc<Self>, provider: &Provider) -> Result<Option<Lease>, ConnectError> {
+        loop {
+            if let Some(lease) = self.free_stream() {
+                return Ok(Some(lease));
+            }
+            let connections = self.shared.borrow().len();
+            if connections >= SHARED_CONNECTIONS || (connections > 0 && self.turns.available_permits() == 0) {
+                self.stream_ended.notified().await;
+                continue;
+            }
+            let failed = self.failed_dials.borrow().0;
+            let Ok(_dialling) = self.dialling.acquire().await else { continue };
+            if !self.may_share() {
+                return Ok(None);
+            }
+            if let Some(lease) = self.free_stream() {
+                return Ok(Some(lease));
+            }
+            if let (now, Some(error)) = &*self.failed_dials.borrow()
+                && *now != failed
+            {
+                return Err(error.clone());
+            }
+            let turn = self.turn().await;
+            let dialled = self.dial(provider.timeouts.connect, turn).await;
+            if let Err(error) = &dialled {
+                let mut failed = self.failed_dials.borrow_mut();
+                *failed = (failed.0 + 1, Some(error.clone()));
+            }
+            return dialled.map(Some);
+        }
+    }
+
+    async fn turn(self: &Rc<Self>) -> Turn {
+        match self.turns.try_acquire() {
+            Ok(permit) => permit.forget(),
+            // Never closed: an error cannot come.
+            Err(_) => {
+                if let Ok(permit) = self.turns.acquire().await {
+                    permit.forget();
+                }
+            }
+        }
+        Turn(Rc::clone(self))
+    }
+
+    async fn dial(self: &Rc<Self>, limit: Millis, turn: Turn) -> Result<Lease, ConnectError> {
+        self.trim();
+        let wire = connect::open(&self.target, &self.tls, limit).await?;
+        let preface = |problem| ConnectError::Preface { place: self.target.place(), problem };
+        if self.target.http2 == Http2::PriorKnowledge || wire.settled_on_http2() {
+            let shared = Shared::handshake(wire, turn).await.map_err(preface)?;
+            let stream = shared.stream(self);
+            self.shared.borrow_mut().push(shared);
+            return Ok(Lease::new(Line::Http2(stream), Rc::clone(self)));
+        }
+        self.only_http1.set(true);
+        let conn = http1(wire).await.map_err(preface)?;
+        Ok(self.lease(conn, turn))
+    }
+
+    fn lease(self: &Rc<Self>, conn: Conn, turn: Turn) -> Lease {
+        Lease::new(Line::Http1(Held::new(conn, turn)), Rc::clone(self))
+    }
+
+    fn free_stream(self: &Rc<Self>) -> Option<Lease> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|connection| !connection.is_closed());
+        let connection = shared.iter().find(|connection| connection.has_room())?;
+        Some(Lease::new(Line::Http2(connection.stream(self)), Rc::clone(self)))
+    }
+
+    fn pop_idle(&self) -> Option<Conn> {
+        let mut idle = self.idle.borrow_mut();
+        let now = clock::instant();
+        while let Some(Idle { conn, until }) = idle.pop() {
+            if until > now && conn.is_usable() {
+                return Some(conn);
+            }
+        }
+        None
+    }
+
+    /// Takes a connection back, unless its provider has closed it or would before it is of use.
+    pub(super) fn put_back(self: &Rc<Self>, mut conn: Conn, keep: Duration) {
+        if keep.is_zero() || self.retired.get() || !conn.is_usable() {
+            return;
+        }
+        let Some(until) = clock::instant().checked_add(keep) else { return };
+        conn.pooled = true;
+        self.idle.borrow_mut().push(Idle { conn, until });
+        self.reap_at(until);
+    }
+
+    /// A stream has ended: who waits for one may look again.
+    pub(super) fn stream_ended(self: &Rc<Self>) {
+        self.stream_ended.notify_one();
+        if self.retired.get() {
+            self.shared.borrow_mut().retain(|connection| !connection.is_idle_for(Duration::ZERO, clock::now()));
+            return;
+        }
+        if let Some(until) = clock::instant().checked_add(KEEP_IDLE) {
+            self.reap_at(until);
+        }
+    }
+
+    /// Makes room for one more connection, at the cost of the one that lay unused the longest.
+    fn trim(&self) {
+        let mut idle = self.idle.borrow_mut();
+        // Every connection in use holds a turn; the one about to be opened does as well.
+        let in_use = (self.limit.get() + self.owed.get()).saturating_sub(self.turns.available_permits());
+        let room = self.limit.get().saturating_sub(in_use);
+        if idle.len() > room {
+            let surplus = idle.len() - room;
+            idle.drain(..surplus);
+        }
+    }
+
+    /// Has what lies too long closed at this time; one task does so for as long as anything lies here.
+    fn reap_at(self: &Rc<Self>, at: Instant) {
+        match self.reaping.get() {
+            Some(next) if next <= at => return,
+            Some(_) => {
+                self.reaping.set(Some(at));
+                self.sooner.notify_one();
+                return;
+            }
+            None => self.reaping.set(Some(at)),
+        }
+        let (pool, sooner) = (Rc::downgrade(self), Rc::clone(&self.sooner));
+        tokio::task::spawn_local(async move {
+            while let Some(next) = pool.upgrade().and_then(|pool| pool.reaping.get()) {
+                tokio::select! {
+                    () = tokio::time::sleep_until(next.into()) => {}
+                    () = sooner.notified() => continue,
+                }
+                let Some(pool) = pool.upgrade() else { return };
+                pool.reaping.set(pool.reap());
+            }
+        });
+    }
+
+    /// When there may be something to close again; `None` when nothing is left.
+    fn reap(&self) -> Option<Instant> {
+        let now = clock::instant();
+        let mut idle = self.idle.borrow_mut();
+        idle.retain(|idle| idle.until > now && !idle.conn.sender.is_closed());
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|connection| !connection.is_closed() && !connection.is_idle_for(KEEP_IDLE, clock::now()));
+        let earliest = idle.iter().map(|idle| idle.until).min();
+        let shared = if shared.is_empty() { None } else { now.checked_add(KEEP_IDLE) };
+        earliest.into_iter().chain(shared).min()
+    }
+}
+
+/// The HTTP/1.1 side of a new connection, driven by a task of its own.
+async fn http1(wire: Wire) -> Result<Conn, String> {
+    let pulse = wire.pulse();
+    let (sender, connection) = hyper::client::conn::http1::Builder::new()
+        .handshake(TokioIo::new(wire))
+        .await
+        .map_err(|error| error.to_string())?;
+    tokio::task::spawn_local(async move {
+        // Its end reaches whoever waits for an answer; nobody else needs to know.
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(Conn { sender, pulse, alarm: Alarm::default(), pooled: false, served: false })
+}

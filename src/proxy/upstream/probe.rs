@@ -1,0 +1,64 @@
+//! Whether a provider lives: one request on a connection of its own.
+//!
+//! Any answer but 401, 403 and 5xx counts: a 404 for the probed path still shows a server that listens and a key that
+//! was not refused. Refuses to share a pool with traffic, so that it also tells whether a connection can be made now.
+
+use std::sync::Arc;
+
+use http::header::{HeaderName, HeaderValue, USER_AGENT};
+use http::{Request, Uri};
+
+use super::{Upstreams, Waits, present_key};
+use crate::clock;
+use crate::decide::policy::Provider;
+use crate::decide::units::Millis;
+use crate::proxy::body::{BodyClocks, RequestBody};
+
+/// A probe's answer may take no longer, whatever the provider's own timeouts allow.
+const PATIENCE: Millis = Millis(10_000);
+
+/// `200 in 12 ms` when the provider lives, else a sentence why not. Runs on any current-thread `LocalSet`.
+pub async fn probe(provider: Arc<Provider>, egress: Option<String>) -> Result<String, String> {
+    if let Some(reason) = &provider.unusable {
+        return Err(reason.clone());
+    }
+    let began = clock::instant();
+    let upstreams = Upstreams::new(1);
+    let request = request(&provider)?;
+    let lease = upstreams.connect(&provider, egress.as_deref()).await.map_err(|error| error.to_string())?;
+    let waits = Waits {
+        head: PATIENCE.min(provider.timeouts.headers),
+        body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
+    };
+    let response = lease.send(request, waits).await.map_err(|error| error.to_string())?;
+    let took = clock::instant().saturating_duration_since(began).as_millis();
+    match response.status().as_u16() {
+        status @ (401 | 403) => Err(format!("{status} for {}: its key is refused", provider.probe_path)),
+        status @ 500..=599 => Err(format!("{status} for {} in {took} ms", provider.probe_path)),
+        status => Ok(format!("{status} in {took} ms")),
+    }
+}
+
+fn request(provider: &Provider) -> Result<Request<RequestBody>, String> {
+    let wrong = |problem: String| format!("the probe of provider `{}` cannot be written: {problem}", provider.name);
+    let slash = if provider.probe_path.starts_with('/') { "" } else { "/" };
+    let mut path = format!("{}{slash}{}", provider.base_url.path, provider.probe_path);
+    for (name, value) in &provider.query {
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.extend(percent_encoding::utf8_percent_encode(name, super::credentials::IN_QUERY));
+        path.push('=');
+        path.extend(percent_encoding::utf8_percent_encode(value, super::credentials::IN_QUERY));
+    }
+    let uri: Uri = path.parse().map_err(|_| wrong(format!("`{}` is no path", provider.probe_path)))?;
+    let (mut parts, body) = Request::new(RequestBody::Empty).into_parts();
+    parts.uri = uri;
+    parts.headers.insert(USER_AGENT, HeaderValue::from_static(concat!("serin/", env!("CARGO_PKG_VERSION"))));
+    present_key(provider, provider.api_keys.first(), &mut parts).map_err(|error| error.to_string())?;
+    for (name, value) in &provider.set_headers {
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(format!("`{name}` is no header")))?;
+        let value = HeaderValue::from_str(value.reveal())
+            .map_err(|_| wrong(format!("the value of `{name}` cannot be a header")))?;
+        parts.headers.insert(header, value);
+    }
+    Ok(Request::from_parts(parts, body))
+}

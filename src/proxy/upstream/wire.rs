@@ -1,0 +1,162 @@
+//! The byte stream to a provider, plain or TLS, and what can be seen of its life from outside.
+//!
+//! Hyper's errors do not tell whether a broken connection had already said something, nor when the last of a request
+//! went out. A [`Pulse`] does: it notes the first byte heard and the last write. Invariant: a pulse is reset at every
+//! dispatch, so what it tells is about the request in flight.
+
+use std::io;
+use std::io::IoSlice;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use crate::clock;
+use crate::decide::units::Millis;
+
+/// Signs of life on one connection. Atomic only because an upgraded stream must be `Send`.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    heard: AtomicBool,
+    writes: AtomicU32,
+    last_write: AtomicU64,
+}
+
+impl Pulse {
+    /// A request is about to go out.
+    pub(super) fn begin(&self) {
+        self.heard.store(false, Relaxed);
+        self.writes.store(0, Relaxed);
+        self.last_write.store(0, Relaxed);
+    }
+
+    /// Whether any byte came back since.
+    pub(super) fn heard(&self) -> bool {
+        self.heard.load(Relaxed)
+    }
+
+    /// When the connection last took bytes; `None` when one write right after the dispatch was all.
+    pub(super) fn last_write(&self) -> Option<Millis> {
+        match self.last_write.load(Relaxed) {
+            0 => None,
+            at => Some(Millis(at)),
+        }
+    }
+
+    fn note_write(&self) {
+        let before = self.writes.load(Relaxed);
+        self.writes.store(before.saturating_add(1), Relaxed);
+        // The first write coincides with the dispatch: most requests are spared a reading of the clock.
+        if before > 0 {
+            self.last_write.store(clock::now().0.max(1), Relaxed);
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A connection's bytes.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: Stream,
+    pulse: Arc<Pulse>,
+}
+
+impl Wire {
+    /// Without TLS.
+    pub(super) fn plain(stream: TcpStream) -> Wire {
+        Wire { stream: Stream::Plain(stream), pulse: Arc::default() }
+    }
+
+    /// After the TLS handshake.
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Wire {
+        Wire { stream: Stream::Tls(Box::new(stream)), pulse: Arc::default() }
+    }
+
+    /// What can be seen of it once hyper owns it.
+    pub(super) fn pulse(&self) -> Arc<Pulse> {
+        Arc::clone(&self.pulse)
+    }
+
+    /// Whether ALPN settled on HTTP/2.
+    pub(super) fn settled_on_http2(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(_) => false,
+            Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let wire = self.get_mut();
+        let before = buf.filled().len();
+        let polled = match &mut wire.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+        };
+        if buf.filled().len() > before {
+            wire.pulse.heard.store(true, Relaxed);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let polled = match &mut wire.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
+            Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+        };
+        if polled.is_ready() {
+            wire.pulse.note_write();
+        }
+        polled
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        let polled = match &mut wire.stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
+            Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+        };
+        if polled.is_ready() {
+            wire.pulse.note_write();
+        }
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Plain(tcp) => tcp.is_write_vectored(),
+            Stream::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.get_mut().stream {
+            Stream::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
+    }
+}
