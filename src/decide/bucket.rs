@@ -1,1 +1,97 @@
-//! Where a user falls.
+//! Where a user falls: a fixed function of salt and id, the same in every version and every process.
+//!
+//! MD5(salt + id) read as a 128-bit big-endian integer, mod 10000. Without a salt that is exactly what
+//! `int(hashlib.md5(id.encode()).hexdigest(), 16) % 10000` gives in Python, so a team that already splits in its
+//! application keeps its cohorts. The modulus never depends on anything. MD5 spreads users here and nothing more:
+//! it protects nothing.
+
+use md5::{Digest, Md5};
+
+use super::units::Bucket;
+use crate::wire::opening::Opening;
+
+const BUCKETS: u16 = 10_000;
+
+/// The bucket of a user id, taken as the bytes that were sent: nothing is trimmed, folded or normalised.
+#[must_use]
+pub fn bucket(salt: &str, user: &[u8]) -> Bucket {
+    of_parts([salt.as_bytes(), user])
+}
+
+/// The bucket of a conversation without a user id: MD5(salt + first system message + first user message), each the
+/// JSON text that was sent.
+#[must_use]
+pub fn bucket_of_conversation(salt: &str, opening: &Opening<'_>) -> Bucket {
+    of_parts([salt.as_bytes(), opening.system.unwrap_or_default().as_bytes(), opening.user.as_bytes()])
+}
+
+/// A bucket drawn by chance: any number, folded into the range.
+#[must_use]
+pub const fn drawn(number: u16) -> Bucket {
+    Bucket(number % BUCKETS)
+}
+
+fn of_parts<const N: usize>(parts: [&[u8]; N]) -> Bucket {
+    let mut hash = Md5::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let number = u128::from_be_bytes(hash.finalize().into());
+    // The remainder is below 10000, hence the last two bytes hold all of it.
+    let [.., high, low] = (number % u128::from(BUCKETS)).to_be_bytes();
+    Bucket(u16::from_be_bytes([high, low]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::units::Percent;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_known_user_falls_where_python_says() {
+        assert_eq!(bucket("", b"user-123"), Bucket(3128));
+    }
+
+    #[test]
+    fn a_salt_is_put_before_the_id() {
+        assert_eq!(bucket("user-", b"123"), bucket("", b"user-123"));
+    }
+
+    #[test]
+    fn a_conversation_is_its_system_and_user_message_in_a_row() {
+        let opening = Opening { system: Some("\"be brief\""), user: "{\"role\":\"user\"}" };
+        assert_eq!(bucket_of_conversation("s", &opening), bucket("s", b"\"be brief\"{\"role\":\"user\"}"));
+        let opening = Opening { system: None, user: "\"hi\"" };
+        assert_eq!(bucket_of_conversation("", &opening), bucket("", b"\"hi\""));
+    }
+
+    #[test]
+    fn a_draw_is_folded_into_the_range() {
+        assert_eq!((drawn(9_999), drawn(10_000), drawn(u16::MAX)), (Bucket(9_999), Bucket(0), Bucket(5_535)));
+    }
+
+    #[test]
+    fn ids_spread_evenly() {
+        let canary = (0..20_000).filter(|n| bucket("", format!("user-{n}").as_bytes()).0 < 1_000).count();
+        assert_eq!(canary, 1_952, "of 20000 ids at 10%");
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_has_one_bucket_in_range(salt: String, user: Vec<u8>) {
+            let found = bucket(&salt, &user);
+            prop_assert!(found.0 < 10_000);
+            prop_assert_eq!(found, bucket(&salt, &user));
+        }
+
+        #[test]
+        fn raising_the_share_only_moves_users_to_the_canary(user: Vec<u8>, low in 0u16..=10_000, high in 0u16..=10_000) {
+            let (low, high) = (low.min(high), low.max(high));
+            let (low, high) = (Percent::from_hundredths(low).unwrap(), Percent::from_hundredths(high).unwrap());
+            let found = bucket("", &user);
+            prop_assert!(!found.is_below(low) || found.is_below(high));
+            prop_assert!(found.is_below(Percent::ALL) && !found.is_below(Percent::ZERO));
+        }
+    }
+}

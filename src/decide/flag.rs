@@ -1,1 +1,91 @@
-//! What a flag says to a user.
+//! What a flag says to a user: true for exactly the users whom its rollout sends to the canary.
+//!
+//! The same buckets, pins and share in force as for requests, so that an application's own switch (a prompt, a limit)
+//! never disagrees with the provider that answers. What belongs to a request and not to a user (`force`, a model that
+//! the canary lacks, a conversation without a user id) cannot be known here and has no say.
+
+use super::policy::{Flag, Policy};
+use super::route::{self, InForceShare, arm_of_user};
+use super::units::{Arm, RolloutId};
+use super::user::is_nobody;
+
+/// What a flag says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the user is on the canary.
+    pub value: bool,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why a flag says what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It says the same to everybody.
+    Static,
+    /// This user is pinned or excluded.
+    TargetingMatch,
+    /// The user's bucket chose.
+    Split,
+}
+
+impl Reason {
+    /// The word that OpenFeature has for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Static => "STATIC",
+            Reason::TargetingMatch => "TARGETING_MATCH",
+            Reason::Split => "SPLIT",
+        }
+    }
+}
+
+/// Why a flag says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlagError {
+    /// The value depends on the user, and no user is named: `TARGETING_KEY_MISSING`.
+    #[error(
+        "the flag follows rollout `{rollout}`, which splits by user, and the targeting key is missing, blank or a \
+         stand-in such as \"anonymous\"; send the user id that requests carry"
+    )]
+    TargetingKeyMissing {
+        /// The rollout.
+        rollout: String,
+    },
+    /// It follows a rollout that is not in the policy.
+    #[error("the flag follows `{rollout}`, and there is no rollout of that name")]
+    NoRollout {
+        /// The name.
+        rollout: String,
+    },
+}
+
+/// Evaluates a flag for a targeting key, which is a user id: taken as it is, absent by the same rules as in requests.
+///
+/// # Errors
+/// [`FlagError::TargetingKeyMissing`] only where the key decides: not at 0 and not at 100.
+pub fn evaluate(
+    policy: &Policy,
+    flag: &Flag,
+    in_force: impl Fn(RolloutId) -> InForceShare,
+    targeting_key: Option<&str>,
+) -> Result<Verdict, FlagError> {
+    let name = &flag.follows;
+    let found = (0..=u16::MAX).zip(&policy.rollouts).find(|(_, rollout)| rollout.name == *name);
+    let Some((id, rollout)) = found else { return Err(FlagError::NoRollout { rollout: name.clone() }) };
+    if rollout.canary.is_none() {
+        return Ok(Verdict { value: false, reason: Reason::Static });
+    }
+    let user = targeting_key.map(str::as_bytes).filter(|key| !is_nobody(key));
+    let share = in_force(RolloutId(id));
+    let Some((arm, reason)) = arm_of_user(&rollout.salt, &rollout.pins, share, user) else {
+        return Err(FlagError::TargetingKeyMissing { rollout: name.clone() });
+    };
+    let reason = match reason {
+        route::Reason::Pinned => Reason::TargetingMatch,
+        route::Reason::Bucket => Reason::Split,
+        _ => Reason::Static,
+    };
+    Ok(Verdict { value: arm == Arm::Canary, reason })
+}

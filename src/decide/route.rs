@@ -1,1 +1,284 @@
-//! Which arm takes a request.
+//! Which provider takes a request, on which arm, and why.
+//!
+//! The first rollout whose match fits takes the request; then the first of these that applies names the arm: nobody is
+//! on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded user,
+//! the bucket. Only what a bucket chose is counted for the guard, so that hands on the scale are no evidence. Nothing
+//! here is compiled or allocated per request but an id that arrives escaped.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use subtle::ConstantTimeEq;
+
+use super::bucket::{bucket, bucket_of_conversation, drawn};
+use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, Unmatched, UserSource};
+use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId};
+use super::user::user_id;
+use crate::wire::body::{Peek, Wanted};
+use crate::wire::opening::opening;
+
+/// What is known of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// Below the mount, with its leading slash, without the query.
+    pub path: &'a str,
+    /// Without its question mark.
+    pub query: Option<&'a str>,
+    /// As the client sent them.
+    pub headers: &'a HeaderMap,
+    /// `None` when there is no JSON object, or it was not read (too large, encoded): its fields count as absent.
+    pub body: Option<&'a Peek<'a>>,
+}
+
+/// What is in force for a rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InForceShare {
+    /// The share of users on the canary.
+    pub percent: Percent,
+    /// Whether nothing but the bucket may choose the canary.
+    pub closed: bool,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Which rollout took it; `None`: none did.
+    pub rollout: Option<RolloutId>,
+    /// Which arm it is on; `None`: unsplit (no rollout, or a plain route).
+    pub arm: Option<Arm>,
+    /// Who serves it.
+    pub provider: ProviderId,
+    /// Why.
+    pub reason: Reason,
+    /// Whether it is evidence for the guard: a bucket chose its arm.
+    pub counted: bool,
+    /// Whether a rollout with a canary found no user id in it.
+    pub anonymous: bool,
+}
+
+impl Plan {
+    /// The same request on stable after all, and no evidence: for what is learnt only after the plan was made.
+    #[must_use]
+    pub fn back_on_stable(self, policy: &Policy, reason: Reason) -> Plan {
+        match (self.rollout, self.arm) {
+            (Some(id), Some(_)) => {
+                let provider = policy.rollouts.get(usize::from(id.0)).map_or(self.provider, |rollout| rollout.stable);
+                Plan { arm: Some(Arm::Stable), provider, reason, counted: false, ..self }
+            }
+            _ => self,
+        }
+    }
+}
+
+/// Why a request goes where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// No rollout takes it.
+    Unmatched,
+    /// Its rollout has no canary.
+    PlainRoute,
+    /// Nobody is on the canary.
+    Closed,
+    /// The canary has no such model.
+    Unmapped,
+    /// A tester chose.
+    Forced,
+    /// The user is pinned or excluded.
+    Pinned,
+    /// Everybody is on the canary.
+    Everybody,
+    /// The user's bucket chose.
+    Bucket,
+    /// No user id: the conversation's bucket chose.
+    Conversation,
+    /// No user id: chance chose.
+    Drawn,
+    /// No user id, and nothing to choose by.
+    Anonymous,
+}
+
+impl Reason {
+    /// The word used in logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::Unmatched => "unmatched",
+            Reason::PlainRoute => "plain_route",
+            Reason::Closed => "closed",
+            Reason::Unmapped => "unmapped",
+            Reason::Forced => "forced",
+            Reason::Pinned => "pinned",
+            Reason::Everybody => "everybody",
+            Reason::Bucket => "bucket",
+            Reason::Conversation => "conversation",
+            Reason::Drawn => "drawn",
+            Reason::Anonymous => "anonymous",
+        }
+    }
+
+    /// Whether a bucket chose, so that the request is evidence for the guard.
+    #[must_use]
+    pub const fn is_counted(self) -> bool {
+        matches!(self, Reason::Everybody | Reason::Bucket | Reason::Conversation | Reason::Drawn)
+    }
+}
+
+/// No rollout takes the request, and the file says that such requests are refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no rollout takes this request, and flags.yaml has `unmatched: reject`; add a rollout that matches its path, model \
+     and headers, or name a provider in `unmatched`"
+)]
+pub struct Rejected;
+
+/// The fields of a JSON body that this policy reads: compiled once for each accepted file.
+#[must_use]
+pub fn wanted(policy: &Policy) -> Wanted {
+    let split = || policy.rollouts.iter().filter(|rollout| rollout.canary.is_some());
+    let paths = split().flat_map(|rollout| &rollout.user).filter_map(|source| match source {
+        UserSource::Body(path) => Some(path.as_slice()),
+        _ => None,
+    });
+    Wanted::new(paths, split().any(|rollout| rollout.anonymous == Anonymous::Conversation))
+}
+
+/// Plans a request. `draw` gives a number in 0..=9999 by chance, and is asked only for `anonymous: random`.
+///
+/// # Errors
+/// [`Rejected`] where no rollout fits and the policy refuses such requests.
+pub fn plan(
+    policy: &Policy,
+    in_force: impl Fn(RolloutId) -> InForceShare,
+    facts: &Facts<'_>,
+    draw: impl FnOnce() -> u16,
+) -> Result<Plan, Rejected> {
+    let unsplit = Plan {
+        rollout: None,
+        arm: None,
+        provider: ProviderId(0),
+        reason: Reason::Unmatched,
+        counted: false,
+        anonymous: false,
+    };
+    let taken = (0..=u16::MAX).zip(&policy.rollouts).find(|(_, rollout)| takes(&rollout.matches, facts));
+    let Some((id, rollout)) = taken else {
+        return match policy.unmatched {
+            Unmatched::Provider(provider) => Ok(Plan { provider, ..unsplit }),
+            Unmatched::Reject => Err(Rejected),
+        };
+    };
+    let unsplit = Plan { rollout: Some(RolloutId(id)), provider: rollout.stable, ..unsplit };
+    let Some(canary) = &rollout.canary else { return Ok(Plan { reason: Reason::PlainRoute, ..unsplit }) };
+    let share = in_force(RolloutId(id));
+    // Looked for even where it decides nothing, so that the ratio of anonymous requests is known before a ramp begins.
+    let user = user_id(&rollout.user, facts);
+    let (arm, reason) = if share.percent == Percent::ZERO {
+        (Arm::Stable, Reason::Closed)
+    } else if is_unmapped(policy, canary, facts) {
+        (Arm::Stable, Reason::Unmapped)
+    } else if let Some(arm) = forced(rollout, facts.headers).filter(|arm| may_choose(*arm, share)) {
+        (arm, Reason::Forced)
+    } else if let Some(chosen) = arm_of_user(&rollout.salt, &rollout.pins, share, user.as_deref()) {
+        chosen
+    } else {
+        by_no_user(rollout, share, facts, draw)
+    };
+    let provider = match arm {
+        Arm::Stable => rollout.stable,
+        Arm::Canary => canary.provider,
+    };
+    let (counted, anonymous) = (reason.is_counted(), user.is_none());
+    Ok(Plan { arm: Some(arm), provider, reason, counted, anonymous, ..unsplit })
+}
+
+/// The arm of a user, or of everybody; `None` where it takes an id and there is none. `force` and `unmapped`, which
+/// belong to a request and not to a user, are not in it.
+#[must_use]
+pub fn arm_of_user(
+    salt: &str,
+    pins: &BTreeMap<String, Arm>,
+    share: InForceShare,
+    user: Option<&[u8]>,
+) -> Option<(Arm, Reason)> {
+    if share.percent == Percent::ZERO {
+        return Some((Arm::Stable, Reason::Closed));
+    }
+    if let Some(arm) = user.and_then(|user| pinned(pins, user)).filter(|arm| may_choose(*arm, share)) {
+        return Some((arm, Reason::Pinned));
+    }
+    if share.percent == Percent::ALL {
+        return Some((Arm::Canary, Reason::Everybody));
+    }
+    user.map(|user| (arm_at(bucket(salt, user), share), Reason::Bucket))
+}
+
+fn by_no_user(rollout: &Rollout, share: InForceShare, facts: &Facts<'_>, draw: impl FnOnce() -> u16) -> (Arm, Reason) {
+    match rollout.anonymous {
+        Anonymous::Conversation => match facts.body.and_then(opening) {
+            Some(opening) => (arm_at(bucket_of_conversation(&rollout.salt, &opening), share), Reason::Conversation),
+            None => (Arm::Stable, Reason::Anonymous),
+        },
+        Anonymous::Random => (arm_at(drawn(draw()), share), Reason::Drawn),
+        Anonymous::Stable => (Arm::Stable, Reason::Anonymous),
+    }
+}
+
+fn arm_at(bucket: Bucket, share: InForceShare) -> Arm {
+    if bucket.is_below(share.percent) { Arm::Canary } else { Arm::Stable }
+}
+
+/// A hand may always choose stable; the canary only while nothing closes it.
+fn may_choose(arm: Arm, share: InForceShare) -> bool {
+    arm == Arm::Stable || !share.closed
+}
+
+fn pinned(pins: &BTreeMap<String, Arm>, user: &[u8]) -> Option<Arm> {
+    if pins.is_empty() {
+        return None;
+    }
+    pins.get(str::from_utf8(user).ok()?).copied()
+}
+
+/// The arm that a tester's header asks for: `TOKEN` and `TOKEN:canary`, or `TOKEN:stable`.
+fn forced(rollout: &Rollout, headers: &HeaderMap) -> Option<Arm> {
+    let force = rollout.force.as_ref()?;
+    let value = headers.get(force.header.as_str())?.as_bytes();
+    let token = force.token.reveal().as_bytes();
+    let is_token = |given: &[u8]| !token.is_empty() && bool::from(given.ct_eq(token));
+    let asks = |suffix: &[u8]| value.strip_suffix(suffix).is_some_and(is_token);
+    if is_token(value) || asks(b":canary") {
+        return Some(Arm::Canary);
+    }
+    asks(b":stable").then_some(Arm::Stable)
+}
+
+/// Whether the canary translates models, and this request's is not among them. A request whose model cannot be read
+/// has none that is.
+fn is_unmapped(policy: &Policy, canary: &Canary, facts: &Facts<'_>) -> bool {
+    let provider = policy.provider(canary.provider);
+    if provider.unmapped == Unmapped::Pass || provider.models.is_empty() {
+        return false;
+    }
+    !facts.body.and_then(Peek::model).is_some_and(|model| provider.models.contains_key(model))
+}
+
+/// Whether every part of a match that is present fits.
+fn takes(matches: &Match, facts: &Facts<'_>) -> bool {
+    let path_fits = match &matches.path {
+        Some(pattern) => pattern.fits(facts.path.as_bytes()),
+        None => {
+            // One trailing slash makes no other endpoint: a provider that accepts it means the same.
+            let path = facts.path.strip_prefix('/').unwrap_or(facts.path);
+            let path = path.strip_suffix('/').unwrap_or(path);
+            matches.endpoints.iter().any(|endpoint| endpoint == path)
+        }
+    };
+    path_fits
+        && matches
+            .model
+            .as_ref()
+            .is_none_or(|pattern| facts.body.and_then(Peek::model).is_some_and(|model| pattern.fits(model.as_bytes())))
+        && matches.headers.iter().all(|(name, pattern)| {
+            facts.headers.get_all(name.as_str()).iter().any(|value| pattern.fits(value.as_bytes()))
+        })
+}

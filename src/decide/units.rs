@@ -5,6 +5,7 @@
 //! yields "no time has passed" and not a panic.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,77 @@ impl fmt::Display for Percent {
             hundredths => write!(f, "{whole}.{hundredths:02}%"),
         }
     }
+}
+
+/// Reads what flags.yaml and the command line have: `10%`, `7.5%`, `0.01%`, and without the sign `10` or `0`.
+impl FromStr for Percent {
+    type Err = ParsePercentError;
+
+    fn from_str(text: &str) -> Result<Percent, ParsePercentError> {
+        let not_a_share = || ParsePercentError::NotAShare(text.to_owned());
+        let number = text.strip_suffix('%').unwrap_or(text);
+        let (whole, part) = match number.split_once('.') {
+            Some((whole, part)) if !part.is_empty() => (whole, part),
+            Some(_) => return Err(not_a_share()),
+            None => (number, ""),
+        };
+        if whole.is_empty() || !whole.bytes().chain(part.bytes()).all(|byte| byte.is_ascii_digit()) {
+            return Err(not_a_share());
+        }
+        if whole.len() > 1 && whole.starts_with('0') {
+            return Err(ParsePercentError::LeadingZero(text.to_owned()));
+        }
+        if number.len() == text.len() && whole == "0" && part.bytes().any(|byte| byte != b'0') {
+            return Err(ParsePercentError::Ambiguous { text: text.to_owned(), hundredfold: hundredfold(part) });
+        }
+        if part.len() > 2 {
+            return Err(ParsePercentError::TooFine(text.to_owned()));
+        }
+        let too_large = || ParsePercentError::TooLarge(text.to_owned());
+        let whole: u16 = whole.parse().map_err(|_| too_large())?;
+        let part: u16 = format!("{part:0<2}").parse().map_err(|_| not_a_share())?;
+        let hundredths = whole.checked_mul(100).and_then(|whole| whole.checked_add(part)).ok_or_else(too_large)?;
+        Percent::from_hundredths(hundredths).ok_or_else(too_large)
+    }
+}
+
+/// The fraction with these decimals, in percent: `075` is `7.5`.
+fn hundredfold(decimals: &str) -> String {
+    let padded = format!("{decimals:0<2}");
+    let (whole, part) = padded.split_at(2);
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    match part.trim_end_matches('0') {
+        "" => whole.to_owned(),
+        part => format!("{whole}.{part}"),
+    }
+}
+
+/// Why a text is no share.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParsePercentError {
+    /// It is no number, or a negative one.
+    #[error("`{0}` is not a share; write a number from 0 to 100 with a percent sign, such as `10%` or `7.5%`")]
+    NotAShare(String),
+    /// `05`: some readers take such numbers as octal.
+    #[error("`{0}` begins with a zero too many; write it without, such as `5%`")]
+    LeadingZero(String),
+    /// `0.1`: a percentage, or a fraction?
+    #[error("`{text}` could be a percentage or a fraction; write `{text}%` or `{hundredfold}%`, whichever is meant")]
+    Ambiguous {
+        /// As written.
+        text: String,
+        /// The fraction in percent.
+        hundredfold: String,
+    },
+    /// More than two decimals.
+    #[error("`{0}` has more than two decimals; users are split in steps of 0.01%")]
+    TooFine(String),
+    /// Above 100%.
+    #[error("`{0}` is more than 100%")]
+    TooLarge(String),
 }
 
 impl fmt::Debug for Percent {
@@ -152,6 +224,60 @@ impl Arm {
         match self {
             Arm::Stable => "stable",
             Arm::Canary => "canary",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hundredths(text: &str) -> u16 {
+        text.parse::<Percent>().unwrap().hundredths()
+    }
+
+    #[test]
+    fn a_share_is_read_as_a_decimal() {
+        assert_eq!(["0", "0%", "0.01%", "0.1%", "7.5%", "7.05%"].map(hundredths), [0, 0, 1, 10, 750, 705]);
+        assert_eq!(
+            ["10", "10%", "1", "33.33", "99.99%", "100%"].map(hundredths),
+            [1000, 1000, 100, 3333, 9999, 10_000]
+        );
+        assert_eq!(["0.0", "0.00%", "100.00"].map(hundredths), [0, 0, 10_000]);
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for hundredths in 0..=10_000 {
+            let percent = Percent::from_hundredths(hundredths).unwrap();
+            assert_eq!(percent.to_string().parse(), Ok(percent));
+        }
+    }
+
+    #[test]
+    fn what_is_no_share_is_told_how_to_become_one() {
+        let error = |text: &str| text.parse::<Percent>().unwrap_err().to_string();
+        for text in ["", "%", "-5%", "+5", "5 %", "1e2", ".5%", "5.%", "five", "5%%", "NaN", "inf", "1_0", "٥%"] {
+            assert!(
+                error(text).ends_with(
+                    "is not a share; write a number from 0 to 100 with a percent sign, such as `10%` or `7.5%`"
+                ),
+                "{text}"
+            );
+        }
+        for text in ["100.01%", "101", "99999999999999999999%", "655.36%"] {
+            assert!(error(text).ends_with("is more than 100%"), "{text}");
+        }
+        assert_eq!(error("05%"), "`05%` begins with a zero too many; write it without, such as `5%`");
+        assert_eq!(error("7.125%"), "`7.125%` has more than two decimals; users are split in steps of 0.01%");
+        let which = |first: &str, second: &str| {
+            format!(
+                "`{first}` could be a percentage or a fraction; write `{first}%` or `{second}%`, whichever is meant"
+            )
+        };
+        for (text, hundredfold) in [("0.1", "10"), ("0.05", "5"), ("0.075", "7.5"), ("0.0001", "0.01"), ("0.50", "50")]
+        {
+            assert_eq!(error(text), which(text, hundredfold));
         }
     }
 }

@@ -1,1 +1,9 @@
-//! What travels: pure reading of bytes.
+//! What travels: pure reading of the bytes that clients and providers send.
+//!
+//! Nothing here knows of rollouts or policies, and nothing here copies what it can borrow. Input is never trusted:
+//! every reader is bounded in time and stack whatever it is given, and says "absent" rather than guessing.
+
+pub mod body;
+pub mod cookie;
+pub mod opening;
+pub mod query;

@@ -1,0 +1,86 @@
+//! Whose request it is.
+//!
+//! The sources are asked in the policy's order, and the first id that is present wins. An id is taken as the bytes that
+//! were sent: not trimmed, not folded, so that the application, other tools and `serin bucket` can tell the same bucket.
+//! What programs write when they have no user is no id: it would put everybody without one into a single bucket.
+
+use std::borrow::Cow;
+
+use http::header;
+
+use super::policy::UserSource;
+use super::route::Facts;
+use crate::wire::{cookie, query};
+
+/// What programs write for "nobody", in lower case: printed null values (of JavaScript, Python, SQL and Go), ids that
+/// stand for none, and the words for nobody in particular. Words that somebody may well be called (`user`, `test`,
+/// `admin`) are left out: a wrong entry takes a real user's id away, a missing one can be mended in the application.
+const NOBODY: [&[u8]; 13] = [
+    b"null",
+    b"undefined",
+    b"[object object]",
+    b"none",
+    b"<nil>",
+    b"0",
+    b"-1",
+    b"00000000-0000-0000-0000-000000000000",
+    b"anonymous",
+    b"anon",
+    b"default",
+    b"guest",
+    b"unknown",
+];
+
+/// Whether an id counts as absent: empty, blank, or a stand-in for nobody, in any case and however it is padded.
+#[must_use]
+pub fn is_nobody(id: &[u8]) -> bool {
+    let id = match str::from_utf8(id) {
+        Ok(text) => text.trim().as_bytes(),
+        Err(_) => id.trim_ascii(),
+    };
+    id.is_empty() || NOBODY.iter().any(|word| id.eq_ignore_ascii_case(word))
+}
+
+/// The id of the user who sent a request, from the first source that has one.
+#[must_use]
+pub fn user_id<'a>(sources: &[UserSource], facts: &Facts<'a>) -> Option<Cow<'a, [u8]>> {
+    sources.iter().find_map(|source| match source {
+        UserSource::Header(name) => {
+            present(facts.headers.get_all(name.as_str()).iter().map(|value| Cow::Borrowed(value.as_bytes())))
+        }
+        UserSource::Cookie(name) => {
+            let headers = facts.headers.get_all(header::COOKIE).iter();
+            present(headers.flat_map(|value| cookie::values(value.as_bytes(), name.as_bytes())).map(Cow::Borrowed))
+        }
+        UserSource::Query(name) => present(query::values(facts.query?, name)),
+        UserSource::Body(path) => present(facts.body?.text(path).into_iter().map(|text| match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        })),
+    })
+}
+
+fn present<'a>(mut ids: impl Iterator<Item = Cow<'a, [u8]>>) -> Option<Cow<'a, [u8]>> {
+    ids.find(|id| !is_nobody(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_and_stand_ins_are_nobody() {
+        for id in ["", " ", "\t\u{a0}", "anonymous", "Anonymous", "DEFAULT", "0", " null ", "[object Object]", "<nil>"]
+        {
+            assert!(is_nobody(id.as_bytes()), "{id:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_somebody_may_have_are_somebody() {
+        for id in ["user", "test", "00", "0x0", "nullable", "a", "-", "anonymous-17", "Nil", "None of yours"] {
+            assert!(!is_nobody(id.as_bytes()), "{id:?}");
+        }
+        assert!(!is_nobody(b"\xff\xfe"));
+    }
+}
