@@ -95,6 +95,8 @@ pub enum Reason {
     Drawn,
     /// No user id, and nothing to choose by.
     Anonymous,
+    /// Its JSON body is too large to be held, or encoded: nothing could be read of it.
+    Unheld,
 }
 
 impl Reason {
@@ -113,6 +115,7 @@ impl Reason {
             Reason::Conversation => "conversation",
             Reason::Drawn => "drawn",
             Reason::Anonymous => "anonymous",
+            Reason::Unheld => "unheld",
         }
     }
 
@@ -262,18 +265,23 @@ fn is_unmapped(policy: &Policy, canary: &Canary, facts: &Facts<'_>) -> bool {
     !facts.body.and_then(Peek::model).is_some_and(|model| provider.models.contains_key(model))
 }
 
-/// Whether every part of a match that is present fits.
-fn takes(matches: &Match, facts: &Facts<'_>) -> bool {
-    let path_fits = match &matches.path {
-        Some(pattern) => pattern.fits(facts.path.as_bytes()),
+/// Whether a path below the mount (with its leading slash) may be taken, as far as the path alone tells.
+#[must_use]
+pub fn takes_path(matches: &Match, path: &str) -> bool {
+    match &matches.path {
+        Some(pattern) => pattern.fits(path.as_bytes()),
         None => {
             // One trailing slash makes no other endpoint: a provider that accepts it means the same.
-            let path = facts.path.strip_prefix('/').unwrap_or(facts.path);
+            let path = path.strip_prefix('/').unwrap_or(path);
             let path = path.strip_suffix('/').unwrap_or(path);
             matches.endpoints.iter().any(|endpoint| endpoint == path)
         }
-    };
-    path_fits
+    }
+}
+
+/// Whether every part of a match that is present fits.
+fn takes(matches: &Match, facts: &Facts<'_>) -> bool {
+    takes_path(matches, facts.path)
         && matches
             .model
             .as_ref()

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -30,6 +31,10 @@ pub(crate) enum RequestBody {
     Whole(Bytes),
     /// As it comes from the client: can be sent once.
     Streaming(Incoming),
+    /// What was read of it before it proved too large to hold, then the rest as it comes: can be sent once.
+    Prefixed(Bytes, Incoming),
+    /// All of it, in memory, with the trailers that ended it: can be sent again.
+    Trailed(Bytes, Box<HeaderMap>),
 }
 
 impl RequestBody {
@@ -38,7 +43,8 @@ impl RequestBody {
         match self {
             RequestBody::Empty => Some(RequestBody::Empty),
             RequestBody::Whole(bytes) => Some(RequestBody::Whole(bytes.clone())),
-            RequestBody::Streaming(_) => None,
+            RequestBody::Trailed(bytes, trailers) => Some(RequestBody::Trailed(bytes.clone(), trailers.clone())),
+            RequestBody::Streaming(_) | RequestBody::Prefixed(..) => None,
         }
     }
 }
@@ -98,8 +104,8 @@ impl Outgoing {
     /// With an [`Upload`] to watch where the body streams.
     pub(crate) fn new(body: RequestBody) -> (Outgoing, Option<Rc<Upload>>) {
         let upload = match &body {
-            RequestBody::Empty | RequestBody::Whole(_) => None,
-            RequestBody::Streaming(_) => Some(Rc::new(Upload::default())),
+            RequestBody::Empty | RequestBody::Whole(_) | RequestBody::Trailed(..) => None,
+            RequestBody::Streaming(_) | RequestBody::Prefixed(..) => Some(Rc::new(Upload::default())),
         };
         (Outgoing { body, upload: upload.clone() }, upload)
     }
@@ -123,7 +129,23 @@ impl Body for Outgoing {
                 outgoing.body = RequestBody::Empty;
                 Poll::Ready(if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) })
             }
-            RequestBody::Streaming(incoming) => {
+            RequestBody::Trailed(bytes, trailers) => {
+                let frame = if bytes.is_empty() {
+                    let trailers = std::mem::take(&mut **trailers);
+                    outgoing.body = RequestBody::Empty;
+                    Frame::trailers(trailers)
+                } else {
+                    Frame::data(std::mem::take(bytes))
+                };
+                Poll::Ready(Some(Ok(frame)))
+            }
+            RequestBody::Prefixed(first, _) if !first.is_empty() => {
+                if let Some(upload) = &outgoing.upload {
+                    upload.note(false);
+                }
+                Poll::Ready(Some(Ok(Frame::data(std::mem::take(first)))))
+            }
+            RequestBody::Streaming(incoming) | RequestBody::Prefixed(_, incoming) => {
                 let polled = Pin::new(incoming).poll_frame(cx);
                 if let Some(upload) = &outgoing.upload {
                     upload.note(polled.is_pending());
@@ -141,6 +163,8 @@ impl Body for Outgoing {
             RequestBody::Empty => true,
             RequestBody::Whole(bytes) => bytes.is_empty(),
             RequestBody::Streaming(incoming) => incoming.is_end_stream(),
+            RequestBody::Prefixed(first, rest) => first.is_empty() && rest.is_end_stream(),
+            RequestBody::Trailed(..) => false,
         }
     }
 
@@ -149,6 +173,12 @@ impl Body for Outgoing {
             RequestBody::Empty => SizeHint::with_exact(0),
             RequestBody::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             RequestBody::Streaming(incoming) => incoming.size_hint(),
+            RequestBody::Prefixed(first, rest) => {
+                let known = |rest: u64| SizeHint::with_exact(rest.saturating_add(first.len() as u64));
+                rest.size_hint().exact().map_or_else(SizeHint::new, known)
+            }
+            // Trailers need chunks, so the length is not told.
+            RequestBody::Trailed(..) => SizeHint::new(),
         }
     }
 }

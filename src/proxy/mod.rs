@@ -1,10 +1,33 @@
-//! The data plane.
+//! The data plane: from a client's socket to a provider's and back.
+//!
+//! [`start`] runs it on threads of its own, one runtime a core and nothing shared between them but the snapshot and a
+//! few counts. The path of a request is in `service`: eight stops, each with a file of its own. It decides nothing that
+//! `decide` can decide, and knows neither flags.yaml nor the admin API. Invariant: what it dispatches is in force at
+//! that moment.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "called by the request path"))]
 pub(crate) mod attempt;
-#[cfg_attr(not(test), expect(dead_code, reason = "called by the request path"))]
 pub(crate) mod body;
-#[cfg_attr(not(test), expect(dead_code, reason = "called by the request path"))]
+mod connection;
+mod core;
+mod departure;
+mod door;
+mod error;
+mod exchange;
+mod facts;
+mod headers;
+mod listener;
+mod prepared;
+mod relay;
+mod replay;
+mod rescue;
+mod server;
+mod service;
+mod target;
+#[cfg(test)]
+mod tests;
+mod upgrade;
 pub(crate) mod upstream;
+mod worker;
 
+pub use server::{Running, Setup, start};
 pub use upstream::probe;

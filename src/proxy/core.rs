@@ -1,0 +1,201 @@
+//! What one data-plane core owns: its view of what is in force, its connections to providers, its share of budgets.
+//!
+//! Everything here is used by one thread only, hence cells and no locks; what other threads read is in [`Load`].
+//! Invariant: [`Core::in_use`] never hands out anything older than what was published when it was called.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use super::door::Door;
+use super::prepared::Prepared;
+use super::replay::{Budget, Share};
+use super::upstream::Upstreams;
+use crate::state::counters;
+use crate::state::snapshot::{Reader, Shared, Snapshot};
+
+/// How busy a core is: written by it (and, for connections, by the acceptor), read by the acceptor and the drain.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    open: AtomicU32,
+    begun: AtomicU64,
+    connections: AtomicU32,
+}
+
+impl Load {
+    /// Requests that are being served.
+    pub(crate) fn open(&self) -> u32 {
+        self.open.load(Relaxed)
+    }
+
+    /// Requests ever begun.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Relaxed)
+    }
+
+    /// Open client connections, those on their way to the core included.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Relaxed)
+    }
+
+    /// A connection is handed to the core.
+    pub(crate) fn connection_comes(&self) {
+        self.connections.fetch_add(1, Relaxed);
+    }
+
+    /// It is closed.
+    pub(crate) fn connection_goes(&self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+
+    // Only the owning core writes these two, so that no locked instruction is needed.
+    fn request_begins(&self) {
+        self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
+        self.begun.store(self.begun.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    fn request_ends(&self) {
+        self.open.store(self.open.load(Relaxed).wrapping_sub(1), Relaxed);
+    }
+}
+
+/// The snapshot in force, with what was prepared for its version of the file.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    /// What is in force.
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// The policy, ready to be applied.
+    pub(crate) prepared: Rc<Prepared>,
+}
+
+/// One core.
+#[derive(Debug)]
+pub(crate) struct Core {
+    /// Whose cells it counts in.
+    pub(crate) id: counters::Core,
+    /// Its connections to providers.
+    pub(crate) upstreams: Rc<Upstreams>,
+    /// How busy it is.
+    pub(crate) load: Arc<Load>,
+    /// Its share of the memory for held bodies.
+    pub(crate) replay: Share,
+    /// Open client connections, for the sweep.
+    pub(crate) doors: RefCell<HashMap<u64, Weak<Door>>>,
+    /// Whether clients are being asked to close.
+    draining: Cell<bool>,
+    /// Whether what is still open is being cut: its outcome is Serin's doing.
+    cutting: Cell<bool>,
+    reader: RefCell<Reader>,
+    in_use: RefCell<Rc<InUse>>,
+    chance: RefCell<fastrand::Rng>,
+}
+
+impl Core {
+    /// A core among `cores`.
+    pub(crate) fn new(id: u16, cores: usize, shared: &Shared, load: Arc<Load>, budget: Arc<Budget>) -> Rc<Core> {
+        let mut reader = shared.reader();
+        let snapshot = Arc::clone(reader.load());
+        let prepared = Rc::new(Prepared::new(&snapshot.policy, snapshot.generation));
+        Rc::new(Core {
+            id: counters::Core(id),
+            upstreams: Upstreams::new(cores),
+            load,
+            replay: Share::of(budget),
+            doors: RefCell::default(),
+            draining: Cell::new(snapshot.draining),
+            cutting: Cell::new(false),
+            reader: RefCell::new(reader),
+            in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
+            chance: RefCell::new(fastrand::Rng::new()),
+        })
+    }
+
+    /// What is in force at this moment.
+    pub(crate) fn in_use(&self) -> Rc<InUse> {
+        let mut reader = self.reader.borrow_mut();
+        let latest = reader.load();
+        let known = self.in_use.borrow();
+        if Arc::ptr_eq(latest, &known.snapshot) {
+            return Rc::clone(&known);
+        }
+        drop(known);
+        self.adopt(Arc::clone(latest))
+    }
+
+    #[cold]
+    fn adopt(&self, snapshot: Arc<Snapshot>) -> Rc<InUse> {
+        let known = Rc::clone(&self.in_use.borrow());
+        let same_file =
+            Arc::ptr_eq(&known.snapshot.policy, &snapshot.policy) && known.snapshot.generation == snapshot.generation;
+        let prepared = if same_file {
+            Rc::clone(&known.prepared)
+        } else {
+            self.upstreams.retain(&snapshot.policy);
+            Rc::new(Prepared::new(&snapshot.policy, snapshot.generation))
+        };
+        if snapshot.draining {
+            self.draining.set(true);
+        }
+        let in_use = Rc::new(InUse { snapshot, prepared });
+        self.in_use.replace(Rc::clone(&in_use));
+        in_use
+    }
+
+    /// Whether clients are being asked to close.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// From now on clients are asked to close.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        self.wake_connections();
+    }
+
+    /// Has every connection look again at what it should do.
+    pub(crate) fn wake_connections(&self) {
+        for door in self.doors.borrow().values().filter_map(Weak::upgrade) {
+            door.wake();
+        }
+    }
+
+    /// What ends from now on was ended by Serin.
+    pub(crate) fn cut(&self) {
+        self.cutting.set(true);
+    }
+
+    /// Whether an end that nobody saw coming is Serin's own doing.
+    pub(crate) fn is_cutting(&self) -> bool {
+        self.cutting.get() || std::thread::panicking()
+    }
+
+    /// A draw for requests that belong to nobody: 0..=9999.
+    pub(crate) fn draw(&self) -> u16 {
+        self.chance.borrow_mut().u16(0..10_000)
+    }
+}
+
+/// A request that is being served, until the last byte of its answer is on its way.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// The connection that it came by.
+    pub(crate) door: Rc<Door>,
+}
+
+impl Ticket {
+    /// A request came by this connection.
+    pub(crate) fn new(door: &Rc<Door>) -> Ticket {
+        door.core.load.request_begins();
+        door.pulse.request_begins();
+        Ticket { door: Rc::clone(door) }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.door.pulse.request_ends();
+        self.door.core.load.request_ends();
+    }
+}

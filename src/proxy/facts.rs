@@ -1,0 +1,171 @@
+//! What a request shows of itself before anybody decides about it.
+//!
+//! Reads the path, the framing, the client's key and, where the split needs it, the body. Whoever may not pass is
+//! turned away here, before a byte of the body is read. Invariant: what is read changes nothing but one thing: a key
+//! that was meant for Serin is taken off the request.
+
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName};
+use http::{Method, Uri, request};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use subtle::ConstantTimeEq as _;
+
+use super::core::{Core, InUse};
+use super::error::{Problem, shown};
+use super::headers;
+use super::replay::{self, Held};
+use super::target;
+use crate::decide::policy::Client;
+use crate::decide::route::{self, Facts, InForceShare, Plan, Reason};
+use crate::wire::body::{self, Peek, PeekError};
+
+/// What the head of a request says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    /// Where the part of the path below the mount begins.
+    below_at: usize,
+    /// Whether the client asks to leave HTTP.
+    pub(crate) upgrade: bool,
+}
+
+impl Visit {
+    /// Reads the head, and turns away who may not pass.
+    pub(crate) fn admit(in_use: &InUse, parts: &mut request::Parts) -> Result<Visit, Problem> {
+        let policy = &in_use.snapshot.policy;
+        if parts.method == Method::CONNECT {
+            return Err(Problem::Connect);
+        }
+        let path = parts.uri.path();
+        let Some(below) = target::below(path, &policy.mount) else {
+            return Err(Problem::OutsideMount { path: shown(path), mount: policy.mount.clone() });
+        };
+        let below_at = path.len() - below.len();
+        if let Some(coding) = headers::unknown_coding(&parts.headers) {
+            return Err(Problem::TransferEncoding(coding));
+        }
+        if !policy.clients.is_empty() {
+            take_key(&policy.clients, &mut parts.headers).ok_or(Problem::Unauthorized)?;
+        }
+        Ok(Visit { below_at, upgrade: headers::asks_to_upgrade(&parts.headers) })
+    }
+
+    /// The path below the mount.
+    pub(crate) fn below<'a>(&self, uri: &'a Uri) -> &'a str {
+        uri.path().get(self.below_at..).unwrap_or_default()
+    }
+
+    /// Reads the body, where it has to be known before the request can go anywhere.
+    pub(crate) async fn hold<'a>(
+        &self,
+        core: &'a Core,
+        in_use: &InUse,
+        parts: &request::Parts,
+        body: Incoming,
+    ) -> Result<Held<'a>, Problem> {
+        if self.upgrade || !in_use.prepared.reads_body(self.below(&parts.uri)) {
+            return Ok(Held::passing(body));
+        }
+        replay::hold(&core.replay, &in_use.snapshot.policy.limits, &parts.headers, body).await
+    }
+
+    /// The client's end of the connection, where it asks to leave HTTP.
+    pub(crate) fn client_side(&self, parts: &mut request::Parts) -> Option<OnUpgrade> {
+        if self.upgrade { parts.extensions.remove() } else { None }
+    }
+
+    /// Where the request goes by what is in force now.
+    pub(crate) fn plan(
+        &self,
+        core: &Core,
+        in_use: &InUse,
+        parts: &request::Parts,
+        peek: Option<&Peek<'_>>,
+        unheld: bool,
+    ) -> Result<Plan, Problem> {
+        let snapshot = &in_use.snapshot;
+        let facts =
+            Facts { path: self.below(&parts.uri), query: parts.uri.query(), headers: &parts.headers, body: peek };
+        let in_force = |id| {
+            let rollout = snapshot.in_force(id);
+            InForceShare { percent: rollout.percent, closed: rollout.closed }
+        };
+        let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
+        Ok(if unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
+    }
+}
+
+/// The fields of a held body. What is no JSON object has none, and the provider may say what it thinks of it.
+pub(crate) fn peek<'a>(json: Option<&'a Bytes>, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
+    match json.map(|json| body::peek(json, &in_use.prepared.wanted)) {
+        Some(Ok(peek)) => Ok(Some(peek)),
+        Some(Err(problem @ PeekError::Duplicate { .. })) => Err(Problem::DuplicateKey(problem)),
+        Some(Err(PeekError::NotJson(_))) | None => Ok(None),
+    }
+}
+
+/// Whether a streamed answer is asked for: by the body where it was read, else by the accepted type.
+pub(crate) fn asks_for_stream(peek: Option<&Peek<'_>>, headers: &HeaderMap) -> bool {
+    match peek {
+        Some(peek) => peek.stream(),
+        None => headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream")),
+    }
+}
+
+const KEY_HEADERS: [HeaderName; 3] =
+    [AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
+
+/// Takes the headers with a client's key off a request; `None` when there is none.
+fn take_key(clients: &[Client], headers: &mut HeaderMap) -> Option<()> {
+    let mut found = None;
+    for name in KEY_HEADERS {
+        let Some(value) = headers.get(&name) else { continue };
+        let mut shown = value.as_bytes();
+        if name == AUTHORIZATION {
+            match shown.split_at_checked(7) {
+                Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => shown = key.trim_ascii(),
+                _ => continue,
+            }
+        }
+        // All keys are compared, each in constant time.
+        let known =
+            clients.iter().fold(false, |known, client| known | bool::from(client.key.reveal().as_bytes().ct_eq(shown)));
+        if known {
+            headers.remove(&name);
+            found = Some(());
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+    use crate::decide::policy::Secret;
+
+    #[test]
+    fn a_key_is_found_in_any_of_its_places_and_taken_off() {
+        let client = |key: &str| Client { name: key.to_owned(), key: Secret::new(key.to_owned()) };
+        let clients = [client("one"), client("two")];
+        for (name, value, known) in [
+            ("authorization", "Bearer two", true),
+            ("authorization", "bearer  one", true),
+            ("authorization", "Basic one", false),
+            ("authorization", "one", false),
+            ("authorization", "Bearer ", false),
+            ("x-api-key", "one", true),
+            ("api-key", "two", true),
+            ("api-key", "three", false),
+            ("x-other", "one", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+            headers.insert("openai-project", HeaderValue::from_static("p"));
+            assert_eq!(take_key(&clients, &mut headers).is_some(), known, "{name}: {value}");
+            assert_eq!(headers.contains_key(name), !known, "{name}: {value}");
+            assert!(headers.contains_key("openai-project"));
+        }
+    }
+}

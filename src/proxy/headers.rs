@@ -1,0 +1,208 @@
+//! Which headers pass, in both directions.
+//!
+//! Pure functions over a header map. A request loses what is between two hops (and what its `Connection` lists),
+//! `x-serin-*`, the headers that carry a user id or force an arm, and, on its way to a provider other than the one
+//! they were meant for, the client's credentials and cookies. What it lost is kept, so that a request can be planned
+//! anew for another provider. Invariants: the order among equal names stays; a credential reaches nobody it was not
+//! meant for.
+
+use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+
+use super::prepared::{Key, Outbound};
+
+const X_SERIN: &str = "x-serin-";
+const OWN_RULE: [&str; 7] = ["close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "content-length"];
+
+/// What decides about a request's headers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Passage<'a> {
+    /// The provider.
+    pub(crate) to: &'a Outbound,
+    /// The key of Serin's own that is presented.
+    pub(crate) key: Option<&'a Key>,
+    /// Whether the client's credentials were meant for it.
+    pub(crate) entitled: bool,
+    /// The headers that `user:` and `force:` name.
+    pub(crate) private: &'a [HeaderName],
+    /// Whether the client asks to leave HTTP.
+    pub(crate) upgrade: bool,
+}
+
+/// What a request's headers lost and gained on their way to one provider.
+#[derive(Debug, Default)]
+pub(crate) struct Withheld(Vec<(HeaderName, HeaderValue)>);
+
+/// Makes a request's headers fit for a provider.
+pub(crate) fn outbound(headers: &mut HeaderMap, passage: Passage<'_>) -> Withheld {
+    let to = passage.to;
+    let listed = listed_by_connection(headers);
+    let mut doomed: Vec<HeaderName> = Vec::new();
+    let mut cookies = 0_usize;
+    for (name, value) in headers.iter() {
+        if name == header::COOKIE {
+            cookies += 1;
+        }
+        let drop = passes_never(name, value, passage.upgrade)
+            || is_withheld_credential(name.as_str(), passage)
+            || passage.private.contains(name)
+            || listed.iter().any(|listed| listed == name);
+        if drop && doomed.last() != Some(name) {
+            doomed.push(name.clone());
+        }
+    }
+    let mut withheld = Withheld(Vec::with_capacity(doomed.len() + 2));
+    for name in doomed {
+        withheld.take(headers, name);
+    }
+    // HTTP/2 may split what HTTP/1 has in one line; everybody understands the one line.
+    if cookies > 1 && headers.contains_key(header::COOKIE) {
+        withheld.take(headers, header::COOKIE);
+        let crumbs: Vec<&[u8]> =
+            withheld.0.iter().filter(|(name, _)| *name == header::COOKIE).map(|(_, value)| value.as_bytes()).collect();
+        if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+            headers.insert(header::COOKIE, whole);
+        }
+    }
+    withheld.set(headers, header::HOST, to.host.clone());
+    if passage.upgrade {
+        withheld.set(headers, header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    if let Some(Key::Header(name, value)) = passage.key {
+        withheld.set(headers, name.clone(), value.clone());
+    }
+    for (name, value) in &to.set {
+        withheld.set(headers, name.clone(), value.clone());
+    }
+    withheld
+}
+
+impl Withheld {
+    fn take(&mut self, headers: &mut HeaderMap, name: HeaderName) {
+        if let Entry::Occupied(entry) = headers.entry(name) {
+            let (name, values) = entry.remove_entry_mult();
+            self.0.extend(values.map(|value| (name.clone(), value)));
+        }
+    }
+
+    fn set(&mut self, headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
+        match headers.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(value);
+            }
+            Entry::Occupied(mut entry) => {
+                let name = entry.key().clone();
+                self.0.extend(entry.insert_mult(value).map(|old| (name.clone(), old)));
+            }
+        }
+    }
+
+    /// Corrects a request's length after its body was rewritten, and takes digests of the old one off it.
+    pub(crate) fn fit_body(&mut self, headers: &mut HeaderMap, length: usize) {
+        if headers.contains_key(header::CONTENT_LENGTH) {
+            self.set(headers, header::CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        for digest in ["content-digest", "repr-digest", "digest", "content-md5"] {
+            self.take(headers, HeaderName::from_static(digest));
+        }
+    }
+
+    /// Gives a request back the headers that it came with, after it was made fit for `to`.
+    pub(crate) fn restore(self, headers: &mut HeaderMap, to: &Outbound, key: Option<&Key>) {
+        headers.remove(header::HOST);
+        headers.remove(header::CONNECTION);
+        if let Some(Key::Header(name, _)) = key {
+            headers.remove(name);
+        }
+        for (name, _) in to.set.iter().chain(&self.0) {
+            headers.remove(name);
+        }
+        for (name, value) in self.0 {
+            headers.append(name, value);
+        }
+    }
+}
+
+/// Makes a response's headers fit for the client. `switching`: it is a 101; `canary`: it comes from the canary.
+pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, canary: bool) {
+    let listed = listed_by_connection(headers);
+    let mut doomed: Vec<HeaderName> = Vec::new();
+    for name in headers.keys() {
+        let drop = match name.as_str() {
+            "connection" | "upgrade" => !switching,
+            "keep-alive" | "proxy-connection" | "proxy-authenticate" | "transfer-encoding" | "te" => true,
+            "set-cookie" => canary,
+            text => text.starts_with(X_SERIN),
+        };
+        if drop || listed.iter().any(|listed| listed == name) {
+            doomed.push(name.clone());
+        }
+    }
+    for name in doomed {
+        headers.remove(name);
+    }
+}
+
+/// The transfer coding of a request that cannot be served: anything but one `chunked`.
+pub(crate) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = codings.next()?;
+    if codings.next().is_none() && first.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return None;
+    }
+    let all: Vec<_> = headers.get_all(header::TRANSFER_ENCODING).iter().map(|v| v.to_str().unwrap_or("?")).collect();
+    Some(all.join(", ").chars().take(100).collect())
+}
+
+/// Whether the client asks to leave HTTP for a protocol that Serin carries (any but HTTP/2).
+pub(crate) fn asks_to_upgrade(headers: &HeaderMap) -> bool {
+    headers.get(header::UPGRADE).is_some_and(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c"))
+        && tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
+}
+
+fn passes_never(name: &HeaderName, value: &HeaderValue, upgrade: bool) -> bool {
+    match name.as_str() {
+        "upgrade" => !upgrade,
+        "te" => !value.as_bytes().eq_ignore_ascii_case(b"trailers"),
+        "connection"
+        | "expect"
+        | "keep-alive"
+        | "proxy-connection"
+        | "proxy-authenticate"
+        | "proxy-authorization"
+        | "http2-settings" => true,
+        text => text.starts_with(X_SERIN),
+    }
+}
+
+fn is_withheld_credential(name: &str, passage: Passage<'_>) -> bool {
+    let withheld = match name {
+        "authorization" | "x-api-key" | "api-key" => passage.to.own_key || !passage.entitled,
+        "cookie" | "openai-organization" | "openai-project" => !passage.entitled,
+        _ => return false,
+    };
+    withheld && !passage.to.provider.forward_headers.contains(name)
+}
+
+fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|token| !token.is_empty())
+}
+
+// What `Connection` names, beyond what has a rule of its own: framing cannot be taken off a message this way.
+fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    if !headers.contains_key(header::CONNECTION) {
+        return Vec::new();
+    }
+    tokens(headers)
+        .filter(|token| !OWN_RULE.iter().any(|known| token.eq_ignore_ascii_case(known)))
+        .filter_map(|token| HeaderName::try_from(token).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! What a core prepares once per generation, so that a request neither parses nor formats it.
+//!
+//! Owns header values, addresses and lists that follow from the policy alone. Nothing here changes while in force;
+//! percent and lock are read from the snapshot at every dispatch. A name or key that cannot travel in a header makes
+//! its provider unusable, with the reason, and touches no other.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use http::Uri;
+use http::header::{self, HeaderName, HeaderValue};
+
+use super::target::Target;
+use crate::decide::policy::{Auth, Policy, Provider, Unmatched, UserSource};
+use crate::decide::route::{takes_path, wanted};
+use crate::decide::units::ProviderId;
+use crate::wire::body::Wanted;
+
+/// A policy, ready to be applied to requests.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    /// What it was made of.
+    pub(crate) policy: Arc<Policy>,
+    /// Which fields of a body are read.
+    pub(crate) wanted: Wanted,
+    /// By [`ProviderId`].
+    pub(crate) providers: Box<[Outbound]>,
+    /// The rollouts' names as header values, by rollout id.
+    pub(crate) rollouts: Box<[HeaderValue]>,
+    /// Headers that `user:` and `force:` name, of all rollouts: never forwarded.
+    pub(crate) private: Box<[HeaderName]>,
+    /// The generation as a header value.
+    pub(crate) generation: HeaderValue,
+    /// Which rollouts have to see a JSON body, by rollout id.
+    readers: Box<[bool]>,
+    /// Whether requests that no rollout takes go to a provider that translates models.
+    unmatched_translates: bool,
+}
+
+/// How requests are made fit for one provider.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    /// Who it is.
+    pub(crate) provider: Arc<Provider>,
+    /// Its name, for the response header.
+    pub(crate) name: HeaderValue,
+    /// What replaces Host.
+    pub(crate) host: HeaderValue,
+    /// How it is addressed where its key is not in the query.
+    target: Target,
+    /// Whether Serin presents a key of its own, in place of the client's.
+    pub(crate) own_key: bool,
+    /// The parameter that carries the key, where it travels in the query.
+    key_parameter: Option<String>,
+    /// Its keys, used in turn; empty: none of Serin's own is presented.
+    keys: Box<[Key]>,
+    turn: Cell<usize>,
+    /// Set over what the client sent.
+    pub(crate) set: Box<[(HeaderName, HeaderValue)]>,
+    /// Whether `?key=` may pass although it was meant for another provider.
+    forwards_query_key: bool,
+    /// Why no request can be sent to it; `None`: one can.
+    pub(crate) unusable: Option<String>,
+}
+
+/// One of a provider's keys, where it wants it.
+#[derive(Debug)]
+pub(crate) enum Key {
+    /// In this header.
+    Header(HeaderName, HeaderValue),
+    /// In the query.
+    Query(Target),
+}
+
+impl Prepared {
+    /// For this version of the file.
+    pub(crate) fn new(policy: &Arc<Policy>, generation: u64) -> Prepared {
+        let mut private: Vec<HeaderName> = Vec::new();
+        for rollout in &policy.rollouts {
+            let users = rollout.user.iter().filter_map(|source| match source {
+                UserSource::Header(name) => Some(name.as_str()),
+                _ => None,
+            });
+            for name in users.chain(rollout.force.iter().map(|force| force.header.as_str())) {
+                if let Ok(name) = HeaderName::try_from(name)
+                    && !private.contains(&name)
+                {
+                    private.push(name);
+                }
+            }
+        }
+        let translates = |id: ProviderId| !policy.provider(id).models.is_empty();
+        Prepared {
+            policy: Arc::clone(policy),
+            wanted: wanted(policy),
+            providers: policy.providers.iter().map(|provider| Outbound::new(provider, &policy.mount)).collect(),
+            rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
+            private: private.into(),
+            generation: HeaderValue::from(generation),
+            readers: policy
+                .rollouts
+                .iter()
+                .map(|rollout| {
+                    rollout.canary.is_some() || rollout.matches.model.is_some() || translates(rollout.stable)
+                })
+                .collect(),
+            unmatched_translates: match policy.unmatched {
+                Unmatched::Provider(id) => translates(id),
+                Unmatched::Reject => false,
+            },
+        }
+    }
+
+    /// Whether a JSON body at this path below the mount has to be read before the request can go anywhere.
+    pub(crate) fn reads_body(&self, path: &str) -> bool {
+        let mut rollouts = self.policy.rollouts.iter().zip(&self.readers);
+        self.unmatched_translates || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
+    }
+
+    /// How requests are made fit for this provider.
+    pub(crate) fn outbound(&self, id: ProviderId) -> &Outbound {
+        &self.providers[usize::from(id.0)]
+    }
+}
+
+impl Outbound {
+    pub(crate) fn new(provider: &Arc<Provider>, mount: &str) -> Outbound {
+        let mut unusable = provider.unusable.clone();
+        let mut broken = |what: &str| {
+            unusable.get_or_insert_with(|| format!("{what} holds characters that no HTTP header can carry"));
+        };
+        let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let path = &provider.base_url.path;
+        let mut keys = Vec::with_capacity(provider.api_keys.len());
+        for key in provider.api_keys.iter().map(|key| key.reveal()) {
+            let (name, text) = match &provider.auth {
+                Auth::Bearer => (Ok(header::AUTHORIZATION), format!("Bearer {key}")),
+                Auth::Header(name) => (HeaderName::try_from(name.as_str()), key.to_owned()),
+                Auth::Query(name) => {
+                    keys.push(Key::Query(Target::new(path, mount, query().chain([(name.as_str(), key)]))));
+                    continue;
+                }
+                Auth::None => break,
+            };
+            match (name, HeaderValue::try_from(text)) {
+                (Ok(name), Ok(mut value)) => {
+                    value.set_sensitive(true);
+                    keys.push(Key::Header(name, value));
+                }
+                _ => broken("an api key of it, or its `auth`,"),
+            }
+        }
+        let key_parameter = match &provider.auth {
+            Auth::Query(name) if !keys.is_empty() => Some(name.clone()),
+            _ => None,
+        };
+        let mut set = Vec::with_capacity(provider.set_headers.len());
+        for (name, value) in &provider.set_headers {
+            match (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.reveal())) {
+                (Ok(name), Ok(mut value)) => {
+                    value.set_sensitive(true);
+                    set.push((name, value));
+                }
+                _ => broken("`set_headers`"),
+            }
+        }
+        let host = HeaderValue::try_from(provider.base_url.authority()).unwrap_or_else(|_| {
+            broken("the host of its base_url");
+            HeaderValue::from_static("invalid")
+        });
+        Outbound {
+            name: named(&provider.name),
+            host,
+            target: Target::new(path, mount, query()),
+            own_key: !keys.is_empty(),
+            key_parameter,
+            keys: keys.into(),
+            turn: Cell::new(0),
+            set: set.into(),
+            forwards_query_key: provider.forward_headers.contains("query:key"),
+            unusable,
+            provider: Arc::clone(provider),
+        }
+    }
+
+    /// The key for the next request.
+    pub(crate) fn next_key(&self) -> Option<&Key> {
+        match &*self.keys {
+            [] => None,
+            [only] => Some(only),
+            keys => {
+                let turn = self.turn.get();
+                self.turn.set(turn.wrapping_add(1));
+                keys.get(turn % keys.len())
+            }
+        }
+    }
+
+    /// The URI of a request on its way here. `entitled`: the client's credentials were meant for this provider.
+    pub(crate) fn uri(&self, original: &Uri, below: &str, entitled: bool, key: Option<&Key>) -> Option<Uri> {
+        let withholds = (self.own_key || !entitled) && !self.forwards_query_key;
+        let without = match (&self.key_parameter, withholds) {
+            (None, false) => &[][..],
+            (None, true) => &["key"][..],
+            (Some(name), true) => &["key", name.as_str()][..],
+            (Some(name), false) => &[name.as_str()][..],
+        };
+        let target = match key {
+            Some(Key::Query(target)) => target,
+            _ => &self.target,
+        };
+        target.uri(original, below, without)
+    }
+}
+
+// Names are checked to be `[A-Za-z0-9._-]` when the file is read.
+fn named(name: &str) -> HeaderValue {
+    HeaderValue::try_from(name).unwrap_or_else(|_| HeaderValue::from_static("unnamed"))
+}

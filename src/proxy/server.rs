@@ -1,0 +1,181 @@
+//! The data plane as a whole: started on a bound socket, drained, stopped.
+//!
+//! With one core, it accepts for itself; with more, an acceptor on a thread of its own deals connections out. Invariant:
+//! a drain accepts connections to its end, so that nobody is refused who still finds this process.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, watch};
+use tokio::task::LocalSet;
+
+use super::core::Load;
+use super::listener::{self, Desk, Gate};
+use super::worker::{Intake, Stage, Worker};
+use crate::clock;
+use crate::decide::units::Millis;
+use crate::state::snapshot::Shared;
+
+/// How long nothing must have been in flight for a drain to be over.
+const QUIET: Millis = Millis(2000);
+/// How often a drain looks.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// What the data plane is started with.
+#[derive(Debug)]
+pub struct Setup {
+    /// Bound and listening.
+    pub listener: TcpListener,
+    /// What is in force; made for `cores` cores.
+    pub shared: Arc<Shared>,
+    /// How many threads serve; at least 1.
+    pub cores: usize,
+}
+
+/// A running data plane. Dropped, it stops at once.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    loads: Vec<Arc<Load>>,
+    stage: watch::Sender<Stage>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Serves on its own threads until drained or dropped.
+///
+/// # Errors
+/// When the socket cannot be used, or a thread or runtime cannot be made.
+pub fn start(setup: Setup) -> io::Result<Running> {
+    let Setup { listener, shared, cores } = setup;
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let cores = cores.max(1);
+    let stage = watch::Sender::new(Stage::Running);
+    let gate = Arc::new(Gate::default());
+    let budget = Arc::default();
+    let loads: Vec<Arc<Load>> = (0..cores).map(|_| Arc::default()).collect();
+    let mut running = Running { address, loads: loads.clone(), stage, threads: Vec::with_capacity(cores + 1) };
+    let mut desks = Vec::with_capacity(cores);
+    let mut own = Some(listener);
+    for (id, load) in (0..=u16::MAX).zip(&loads) {
+        let intake = if cores == 1
+            && let Some(listener) = own.take()
+        {
+            Intake::Own(listener)
+        } else {
+            let (inbox, dealt) = mpsc::unbounded_channel();
+            desks.push(Desk { load: Arc::clone(load), inbox });
+            Intake::Dealt(dealt)
+        };
+        let worker = Worker {
+            id,
+            cores,
+            shared: Arc::clone(&shared),
+            load: Arc::clone(load),
+            budget: Arc::clone(&budget),
+            gate: Arc::clone(&gate),
+            stage: running.stage.subscribe(),
+            intake,
+        };
+        running.spawn(format!("serin-core-{id}"), move |runtime| worker.run(runtime))?;
+    }
+    if let Some(listener) = own {
+        let stage = running.stage.subscribe();
+        running.spawn("serin-acceptor".to_owned(), move |runtime| {
+            LocalSet::new().block_on(runtime, acceptor(listener, gate, shared, desks, stage));
+        })?;
+    }
+    Ok(running)
+}
+
+async fn acceptor(
+    listener: TcpListener,
+    gate: Arc<Gate>,
+    shared: Arc<Shared>,
+    desks: Vec<Desk>,
+    mut stage: watch::Receiver<Stage>,
+) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the listening socket cannot be used");
+            return;
+        }
+    };
+    let deal = |stream| listener::deal(stream, &desks, &gate);
+    tokio::select! {
+        () = listener::accept(listener, Arc::clone(&gate), shared, deal) => {}
+        _ = stage.wait_for(|stage| *stage == Stage::Stopped) => {}
+    }
+}
+
+impl Running {
+    /// Where clients connect.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Requests that are being served, open streams and tunnels included.
+    #[must_use]
+    pub fn open_requests(&self) -> u64 {
+        self.loads.iter().map(|load| u64::from(load.open())).sum()
+    }
+
+    /// Open client connections.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.loads.iter().map(|load| u64::from(load.connections())).sum()
+    }
+
+    /// Asks clients to close, serves them until nothing has been in flight for 2 s or `patience` has passed, and
+    /// stops. Gives back how many requests were cut.
+    pub async fn drain(mut self, patience: Millis) -> u64 {
+        self.stage.send_replace(Stage::Draining);
+        let began = clock::now();
+        let mut quiet_since = began;
+        let mut served = self.begun();
+        loop {
+            let now = clock::now();
+            let begun = self.begun();
+            if self.open_requests() > 0 || begun != served {
+                quiet_since = now;
+                served = begun;
+            }
+            if now.since(quiet_since) >= QUIET || now.since(began) >= patience {
+                break;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+        let cut = self.open_requests();
+        self.stage.send_replace(Stage::Stopped);
+        let threads = std::mem::take(&mut self.threads);
+        let ended = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
+        if !ended.await.unwrap_or(false) {
+            tracing::error!("a data-plane thread ended by a defect of Serin");
+        }
+        cut
+    }
+
+    fn begun(&self) -> u64 {
+        self.loads.iter().map(|load| load.begun()).sum()
+    }
+
+    fn spawn(&mut self, name: String, run: impl FnOnce(&Runtime) + Send + 'static) -> io::Result<()> {
+        // Made here, so that a failure is the caller's to hear of.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(61).build()?;
+        let thread = std::thread::Builder::new().name(name).spawn(move || run(&runtime))?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stage.send_replace(Stage::Stopped);
+    }
+}

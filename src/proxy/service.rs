@@ -1,0 +1,65 @@
+//! The path of one request, in eight stops.
+//!
+//! This file shows their order and nothing else; each stop is a call to the file that owns it. Whatever goes wrong at
+//! a stop is a [`Problem`], and leaves through [`rescue`](super::rescue). Invariant: a request is dispatched by what is
+//! in force at that moment, or planned anew.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+use super::attempt::{self, AttemptError, Gate};
+use super::core::{Core, Ticket};
+use super::departure::depart;
+use super::door::Door;
+use super::error::Problem;
+use super::exchange::Exchange;
+use super::facts::{self, Visit};
+use super::relay::{self, Answer, Reply, ReplyBody};
+use super::rescue::{self, Shape};
+use crate::clock;
+
+/// Answers one request.
+pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Response<Reply> {
+    let ticket = Ticket::new(&door); // 1. accepted
+    let core = &door.core;
+    let version = request.version();
+    let shape = Shape::of(&core.in_use().snapshot.policy.mount, &request);
+    let answer = serve(core, request, clock::instant()).await;
+    let mut response = match answer.and_then(|answer| relay::answer(&door, answer)) {
+        Ok(response) => response, // 7. relay, and 8. finish when its body has ended
+        Err(problem) => rescue::answer(&problem, shape).map(ReplyBody::Own),
+    };
+    relay::say_goodbye(core, version, response.headers_mut());
+    response.map(|body| Reply::new(body, ticket))
+}
+
+async fn serve(core: &Rc<Core>, request: Request<Incoming>, arrived: Instant) -> Result<Answer, Problem> {
+    let (mut parts, incoming) = request.into_parts();
+    let in_use = core.in_use(); // 2. the snapshot
+    let visit = Visit::admit(&in_use, &mut parts)?; // 3. the facts
+    let held = visit.hold(core, &in_use, &parts, incoming).await?;
+    let mut body = held.body;
+    let upgrade = visit.client_side(&mut parts);
+    loop {
+        let in_use = core.in_use(); // reading the body took its time
+        let peek = facts::peek(held.json.as_ref(), &in_use)?;
+        let plan = visit.plan(core, &in_use, &parts, peek.as_ref(), held.unheld)?; // 4. plan
+        let streaming = facts::asks_for_stream(peek.as_ref(), &parts.headers);
+        let json = held.json.as_ref().zip(peek.as_ref());
+        let (request, departure) = depart(&in_use.prepared, &plan, &visit, parts, body, json)?; // 5. attempt
+        let mut exchange = Exchange::planned(core, &in_use, plan, arrived);
+        let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
+        let (provider, egress) = (departure.provider(), in_use.snapshot.policy.egress.as_deref());
+        match attempt::run(&core.upstreams, provider, egress, request, streaming, gate).await {
+            Ok(response) => return Ok(Answer { response, exchange, upgrade }), // 6. upstream has answered
+            Err(AttemptError::Failed(failure)) => return Err(exchange.failed(&failure)),
+            Err(AttemptError::Replan(request)) => {
+                exchange.forget();
+                (parts, body) = departure.undo(*request);
+            }
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Where a request goes, by its path: the mount is replaced by the provider's base path, byte for byte.
+//!
+//! Nothing is decoded, normalised or collapsed: `%2F`, `//`, `..` and the query arrive as they were sent, so a
+//! provider sees what the application wrote. What is added or taken is a provider's own `query` and credentials in
+//! the query. Invariant: `/v1x` is not below `/v1`.
+
+use bytes::Bytes;
+use http::Uri;
+use http::uri::PathAndQuery;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// What is left of a path below the mount: empty, or from a slash on. `None`: it is not below.
+pub(crate) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
+    let rest = path.strip_prefix(mount)?;
+    (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+}
+
+/// How one provider is addressed, prepared once per generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// `base_url`'s path, without a trailing slash.
+    path: String,
+    /// Whether that is the mount itself, so that most requests go on with their URI untouched.
+    path_is_mount: bool,
+    /// Added to every query, encoded, without a leading `&`; empty: nothing.
+    query: String,
+}
+
+impl Target {
+    /// For a provider with this base path and these additions to the query.
+    pub(crate) fn new<'a>(path: &str, mount: &str, query: impl Iterator<Item = (&'a str, &'a str)>) -> Target {
+        let query: Vec<String> = query.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
+        Target { path: path.to_owned(), path_is_mount: path == mount, query: query.join("&") }
+    }
+
+    /// The origin-form URI for a request. `below` is the part of its path below the mount; pairs of its query with
+    /// a name in `without` are taken out. `None` when the result is no URI, which takes a base path that is none.
+    pub(crate) fn uri(&self, original: &Uri, below: &str, without: &[&str]) -> Option<Uri> {
+        let query = original.query();
+        let strip = query.is_some_and(|query| query.split('&').any(|pair| without.contains(&name(pair))));
+        if self.path_is_mount && self.query.is_empty() && !strip {
+            if original.authority().is_none() {
+                return Some(original.clone());
+            }
+            return original.path_and_query().cloned().map(Uri::from);
+        }
+        let mut text = String::with_capacity(
+            self.path.len() + below.len() + query.map_or(0, |query| query.len() + 1) + self.query.len() + 2,
+        );
+        text.push_str(&self.path);
+        text.push_str(below);
+        if text.is_empty() {
+            text.push('/');
+        }
+        let mut separator = '?';
+        match query {
+            Some(query) if strip => {
+                for pair in query.split('&').filter(|pair| !without.contains(&name(pair))) {
+                    text.push(separator);
+                    text.push_str(pair);
+                    separator = '&';
+                }
+            }
+            Some(query) => {
+                text.push(separator);
+                text.push_str(query);
+                separator = '&';
+            }
+            None => {}
+        }
+        if !self.query.is_empty() {
+            text.push(separator);
+            text.push_str(&self.query);
+        }
+        PathAndQuery::from_maybe_shared(Bytes::from(text)).ok().map(Uri::from)
+    }
+}
+
+fn name(pair: &str) -> &str {
+    pair.split_once('=').map_or(pair, |(name, _)| name)
+}
+
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, ESCAPED).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mount_ends_at_a_slash_or_at_the_end() {
+        for (path, mount, rest) in [
+            ("/v1/chat/completions", "/v1", Some("/chat/completions")),
+            ("/v1", "/v1", Some("")),
+            ("/v1/", "/v1", Some("/")),
+            ("/v1//x", "/v1", Some("//x")),
+            ("/v1x", "/v1", None),
+            ("/v", "/v1", None),
+            ("/V1/x", "/v1", None),
+            ("/%761/x", "/v1", None),
+            ("/anything", "", Some("/anything")),
+            ("*", "/v1", None),
+        ] {
+            assert_eq!(below(path, mount), rest, "{path} below {mount}");
+        }
+    }
+
+    #[test]
+    fn path_and_query_arrive_byte_for_byte() {
+        let to = |base: &str, mount: &str, query: &[(&str, &str)], without: &[&str], uri: &str| {
+            let uri: Uri = uri.parse().unwrap();
+            let target = Target::new(base, mount, query.iter().copied());
+            target.uri(&uri, below(uri.path(), mount).unwrap(), without).unwrap().to_string()
+        };
+        for (base, uri, expected) in [
+            ("/v1", "/v1/chat/completions", "/v1/chat/completions"),
+            ("/v1", "/v1/a%2Fb//c/../d;x=1?q=%20+&&x", "/v1/a%2Fb//c/../d;x=1?q=%20+&&x"),
+            ("/api/openai/v1", "/v1/a%2Fb//c/../d?q=%20+&&x", "/api/openai/v1/a%2Fb//c/../d?q=%20+&&x"),
+            ("", "/v1/models", "/models"),
+            ("", "/v1", "/"),
+            ("/x", "/v1", "/x"),
+            ("/x", "/v1/", "/x/"),
+            ("/x", "/v1/a?", "/x/a?"),
+            ("/v1", "http://elsewhere:99/v1/a?b", "/v1/a?b"),
+            ("/x", "http://elsewhere:99/v1/a?b", "/x/a?b"),
+        ] {
+            assert_eq!(to(base, "/v1", &[], &[], uri), expected, "{uri} onto {base}");
+        }
+        let version = [("api-version", "2024 06/01")];
+        assert_eq!(to("/x", "/v1", &version, &[], "/v1/a"), "/x/a?api-version=2024%2006%2F01");
+        assert_eq!(to("/v1", "/v1", &version, &[], "/v1/a?b=c"), "/v1/a?b=c&api-version=2024%2006%2F01");
+        assert_eq!(to("/v1", "/v1", &[], &["key"], "/v1/a?b=c&key=secret&monkey=1&key"), "/v1/a?b=c&monkey=1");
+        assert_eq!(to("/v1", "/v1", &[], &["key"], "/v1/a?key=secret"), "/v1/a");
+        assert_eq!(to("/v1", "/v1", &[("key", "ours")], &["key"], "/v1/a?key=secret"), "/v1/a?key=ours");
+    }
+}

@@ -1,0 +1,87 @@
+//! What follows a 101: bytes, both ways, until both sides have ended.
+//!
+//! Any protocol that a client asks to upgrade to is carried, WebSocket first among them; nothing of it is parsed, so
+//! close frames arrive as they were sent. One side's end is passed on while the other may still speak; no idle limit
+//! applies. Invariant: the account ends when the bytes do, with the side to blame that broke.
+
+use std::io;
+
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use super::body::AnswerBody;
+use super::core::Ticket;
+use super::exchange::Exchange;
+use crate::decide::outcome::{BodyEnd, Ending};
+
+/// How much is read at a time, each way.
+const PIECE: usize = 8 * 1024;
+
+/// Carries bytes between both sides as soon as both have left HTTP. `place` keeps the provider's connection counted.
+pub(crate) fn carry(client: OnUpgrade, provider: OnUpgrade, place: AnswerBody, mut exchange: Exchange, ticket: Ticket) {
+    tokio::task::spawn_local(async move {
+        let _held = (place, ticket);
+        match tunnel(client, provider, &mut exchange).await {
+            Ok(()) => exchange.body_ended(BodyEnd::Complete),
+            Err(Broken::Provider) => exchange.body_ended(BodyEnd::Early),
+            Err(Broken::Client) => exchange.end(Ending::ClientLeft),
+        }
+    });
+}
+
+/// Which side broke.
+enum Broken {
+    Client,
+    Provider,
+}
+
+async fn tunnel(client: OnUpgrade, provider: OnUpgrade, exchange: &mut Exchange) -> Result<(), Broken> {
+    let provider = provider.await.map_err(|_| Broken::Provider)?;
+    let client = client.await.map_err(|_| Broken::Client)?;
+    let (from_client, to_client) = split(client);
+    let (from_provider, to_provider) = split(provider);
+    let up = async {
+        pump(from_client, to_provider, || ()).await.map_err(|end| match end {
+            End::Read => Broken::Client,
+            End::Write => Broken::Provider,
+        })
+    };
+    let down = async {
+        pump(from_provider, to_client, || exchange.output()).await.map_err(|end| match end {
+            End::Read => Broken::Provider,
+            End::Write => Broken::Client,
+        })
+    };
+    tokio::try_join!(up, down).map(|_| ())
+}
+
+fn split(side: Upgraded) -> (impl AsyncRead + Unpin, impl AsyncWrite + Unpin) {
+    tokio::io::split(TokioIo::new(side))
+}
+
+enum End {
+    Read,
+    Write,
+}
+
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut passed: impl FnMut(),
+) -> Result<(), End> {
+    let mut piece = vec![0_u8; PIECE];
+    loop {
+        let read = from.read(&mut piece).await.map_err(|_| End::Read)?;
+        if read == 0 {
+            // A side that is gone already needs no end of ours.
+            return match to.shutdown().await {
+                Err(error) if error.kind() != io::ErrorKind::NotConnected => Err(End::Write),
+                _ => Ok(()),
+            };
+        }
+        passed();
+        to.write_all(&piece[..read]).await.map_err(|_| End::Write)?;
+        to.flush().await.map_err(|_| End::Write)?;
+    }
+}
