@@ -1,7 +1,7 @@
 //! The composition root.
 //!
-//! A stand-in with the signatures that the demo and the tests call; the real one takes its place at the merge.
-//! It starts nothing and says so.
+//! A stand-in with the signatures that the demo calls; the real one takes its place at the merge. It starts nothing
+//! and says so.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,18 +10,26 @@ use std::sync::Arc;
 use crate::state::inbox::Inbox;
 use crate::state::status::Status;
 
-/// What a sidecar is started with.
-#[derive(Clone, Debug, Default)]
+/// How to start.
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// The file.
+    /// flags.yaml.
     pub flags: PathBuf,
     /// Where state lasts.
     pub state: Option<PathBuf>,
-    /// Whether a broken file at start is fatal.
+    /// Whether a broken file ends the start.
     pub strict: bool,
 }
 
-/// Why a sidecar did not start.
+impl Options {
+    /// As `serin run --flags FLAGS` starts.
+    #[must_use]
+    pub fn new(flags: PathBuf) -> Options {
+        Options { flags, state: None, strict: false }
+    }
+}
+
+/// Why a sidecar did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 #[error("the composition root is not here yet")]
 pub struct StartError;
@@ -30,7 +38,7 @@ pub struct StartError;
 #[derive(Debug)]
 pub struct Running {
     /// Where the application connects.
-    pub proxy: SocketAddr,
+    pub listen: SocketAddr,
     /// Where operators connect.
     pub admin: SocketAddr,
     inbox: Inbox,
@@ -50,11 +58,13 @@ impl Running {
         &self.inbox
     }
 
-    /// Begins to drain.
+    /// Ends it once nothing is in flight.
     pub fn request_drain(&self) {}
 
-    /// Waits for the end.
-    pub fn wait(self) {}
+    /// Waits until it has ended.
+    pub fn wait(self) -> Result<(), StartError> {
+        Err(StartError)
+    }
 }
 
 /// Starts a sidecar.
