@@ -34,7 +34,7 @@ add() { # name, passed, failed
 
 echo "== cargo test"
 log="$target/cargo-test.log"
-cargo test --locked --no-fail-fast 2>&1 | tee "$log"
+timeout 1500 cargo test --locked --no-fail-fast 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 read -r ok bad < <(awk '/^test result:/ { ok += $4; bad += $6 } END { print ok + 0, bad + 0 }' "$log")
 # A build that fails, or a test binary that dies, has no result line of its own.

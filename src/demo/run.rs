@@ -216,7 +216,7 @@ fn invitation(sidecar: &Sidecar, flags: &Path) -> String {
          \x20            -d '{{\"model\": \"demo-large\", \"user\": \"user-7\", \"messages\": [{{\"role\": \"user\", \
          \"content\": \"who are you?\"}}]}}'\n\
          edit it    {flags}\n\
-         steer it   serin --admin http://{admin} status | rollback | resume {ROLLOUT}\n\
+         steer it   serin status | serin rollback | serin resume {ROLLOUT}    (--admin http://{admin})\n\
          watch it   http://{admin}/metrics\n"
     )
 }

@@ -18,12 +18,13 @@ pub(super) struct Sidecar(app::Running);
 impl Sidecar {
     /// Starts it on this file, with its state in this directory. The error is ready to be shown.
     pub(super) fn start(flags: &Path, state: &Path) -> Result<Sidecar, app::StartError> {
-        app::start(app::Options { flags: flags.to_owned(), state: Some(state.to_owned()), strict: true }).map(Sidecar)
+        let options = app::Options::new(flags.to_owned());
+        app::start(app::Options { state: Some(state.to_owned()), strict: true, ..options }).map(Sidecar)
     }
 
     /// Where the application connects.
     pub(super) fn proxy(&self) -> SocketAddr {
-        self.0.proxy
+        self.0.listen
     }
 
     /// Where operators connect.
@@ -55,6 +56,7 @@ impl Sidecar {
     /// Ends it, as a signal would.
     pub(super) fn stop(self) {
         self.0.request_drain();
-        self.0.wait();
+        // It was asked to end: how it did so changes nothing any more.
+        let _ = self.0.wait();
     }
 }
