@@ -5,6 +5,9 @@
 //! directory when none answers.
 
 pub mod bucket;
+pub mod check;
+pub mod demo;
+pub mod schema;
 
 use std::fmt;
 use std::process::ExitCode;

@@ -1,1 +1,17 @@
-//! Everything that needs real sockets, in one binary.
+//! The sidecar as its users meet it: the real binary between real sockets, in one test binary.
+//!
+//! Each file is one promise. Ports are free ones, waiting is for a condition with a deadline, and every sidecar has a
+//! directory, a state and a registry of its own, so that tests run side by side.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test whose stage cannot be built has failed")]
+
+mod support;
+
+mod bodies;
+mod connections;
+mod demo;
+mod ramp;
+mod reload;
+mod rollback;
+mod split;
+mod stream;

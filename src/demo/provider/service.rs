@@ -1,0 +1,279 @@
+//! One request to a provider: read, count, decide whether to fail, answer.
+//!
+//! Owns the routes and how a failure is brought about; what is said lies in the files beside it. A request is counted
+//! once it has been read whole. Bodies are read up to a bound and refused beyond it.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::answer::{self, Question};
+use super::behaviour::{Behaviour, Failure};
+use super::feed::{End, Feed};
+use super::files::Files;
+use super::tally::Tally;
+use super::{messages, responses};
+use crate::clock;
+
+const LARGEST_BODY: usize = 64 << 20;
+
+type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
+
+/// What a provider's thread and its handle share; the locks are held for a few instructions.
+#[derive(Debug)]
+pub(super) struct Shared {
+    name: String,
+    behaviour: Mutex<Behaviour>,
+    tally: Mutex<Tally>,
+}
+
+impl Shared {
+    pub(super) fn new(name: &str, behaviour: Behaviour) -> Shared {
+        Shared { name: name.to_owned(), behaviour: Mutex::new(behaviour), tally: Mutex::default() }
+    }
+
+    pub(super) fn set(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap_or_else(PoisonError::into_inner) = behaviour;
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        self.behaviour.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts a request; for a generating one, gives its number and whether it fails.
+    fn count(&self, method: &Method, path: &str, asks: Option<&Value>, behaviour: &Behaviour) -> (u64, bool) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.requests += 1;
+        Tally::count(&mut tally.by_path, &format!("{method} {path}"));
+        let Some(body) = asks else { return (tally.requests, false) };
+        let number = tally.generating;
+        tally.generating += 1;
+        let fails = behaviour.fails(number);
+        tally.failed += u64::from(fails);
+        Tally::count(&mut tally.by_model, body["model"].as_str().unwrap_or_default());
+        if let Some(user) = user(body) {
+            Tally::count(&mut tally.by_user, user);
+        }
+        (number, fails)
+    }
+}
+
+fn user(body: &Value) -> Option<&str> {
+    [&body["safety_identifier"], &body["user"], &body["metadata"]["user_id"]].into_iter().find_map(Value::as_str)
+}
+
+/// A kind of generating request: how it is answered whole and as a stream, and its errors.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Endpoint {
+    Chat,
+    Completions,
+    Responses,
+    Messages,
+    Embeddings,
+    Speech,
+}
+
+impl Endpoint {
+    fn of(path: &str) -> Option<Endpoint> {
+        Some(match path {
+            "/v1/chat/completions" => Endpoint::Chat,
+            "/v1/completions" => Endpoint::Completions,
+            "/v1/responses" => Endpoint::Responses,
+            "/v1/messages" => Endpoint::Messages,
+            "/v1/embeddings" => Endpoint::Embeddings,
+            "/v1/audio/speech" => Endpoint::Speech,
+            _ => return None,
+        })
+    }
+
+    fn whole(self, question: &Question) -> (&'static str, Bytes) {
+        let json = |value: Value| ("application/json", Bytes::from(value.to_string()));
+        match self {
+            Endpoint::Chat => json(answer::chat(question)),
+            Endpoint::Completions => json(answer::completion(question)),
+            Endpoint::Responses => json(responses::response(question)),
+            Endpoint::Messages => json(messages::message(question)),
+            Endpoint::Embeddings => json(answer::embeddings(question)),
+            Endpoint::Speech => ("audio/mpeg", (0..=255).cycle().take(40_000).collect()),
+        }
+    }
+
+    fn stream(self, question: &Question) -> Option<Vec<String>> {
+        match self {
+            Endpoint::Chat => Some(answer::chat_stream(question)),
+            Endpoint::Completions => Some(answer::completion_stream(question)),
+            Endpoint::Responses => Some(responses::response_stream(question)),
+            Endpoint::Messages => Some(messages::message_stream(question)),
+            Endpoint::Embeddings | Endpoint::Speech => None,
+        }
+    }
+
+    fn error(self, provider: &str, status: u16) -> Value {
+        match self {
+            Endpoint::Messages => messages::error(provider, status),
+            _ => answer::error(provider, status),
+        }
+    }
+
+    fn error_event(self, provider: &str) -> String {
+        match self {
+            Endpoint::Messages => answer::named_event(&messages::error(provider, 529)),
+            Endpoint::Responses => answer::named_event(&responses::error_event(provider)),
+            _ => answer::event(&answer::error(provider, 500)),
+        }
+    }
+}
+
+/// Answers one request. An error ends the connection without an answer.
+pub(super) async fn answer(shared: Arc<Shared>, files: Rc<Files>, request: Request<Incoming>) -> io::Result<Answer> {
+    let (head, body) = request.into_parts();
+    let (method, path) = (head.method, head.uri.path().to_owned());
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        return Ok(json(413, &answer::error(&shared.name, 413)));
+    };
+    let (body, behaviour) = (body.to_bytes(), shared.behaviour());
+    let Some(endpoint) = Endpoint::of(&path).filter(|_| method == Method::POST) else {
+        shared.count(&method, &path, None, &behaviour);
+        return Ok(stored(&shared.name, &files, &method, &path, &head.headers, &body));
+    };
+    let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
+    let (number, fails) = shared.count(&method, &path, Some(&body), &behaviour);
+    let question = ask(&shared.name, number, body, &behaviour);
+    if question.body.is_null() {
+        return Ok(json(400, &endpoint.error(&shared.name, 400)));
+    }
+    if behaviour.latency.0 > 0 {
+        tokio::time::sleep(behaviour.latency.duration()).await;
+    }
+    generated(endpoint, &question, &behaviour, fails.then_some(behaviour.failure)).await
+}
+
+fn ask(provider: &str, number: u64, body: Value, behaviour: &Behaviour) -> Question {
+    Question {
+        provider: provider.to_owned(),
+        number,
+        created: clock::unix().0 / 1000,
+        model: body["model"].as_str().unwrap_or("demo-large").to_owned(),
+        prompt: prompt(&body),
+        words: behaviour.words,
+        include_usage: body["stream_options"]["include_usage"] == true,
+        body,
+    }
+}
+
+/// The last text that the user said, wherever the dialect has it.
+fn prompt(body: &Value) -> String {
+    let said = match (&body["messages"], &body["input"], &body["prompt"]) {
+        (Value::Array(messages), ..) => messages.last().map_or(&Value::Null, |last| &last["content"]),
+        (_, Value::Array(items), _) => items.last().map_or(&Value::Null, |last| match &last["content"] {
+            Value::Null => last,
+            content => content,
+        }),
+        (_, Value::String(_), _) => &body["input"],
+        _ => &body["prompt"],
+    };
+    match said {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join(" "),
+        _ => String::new(),
+    }
+}
+
+async fn generated(
+    endpoint: Endpoint,
+    question: &Question,
+    behaviour: &Behaviour,
+    failure: Option<Failure>,
+) -> io::Result<Answer> {
+    let stream = endpoint.stream(question).filter(|_| question.body["stream"] == true);
+    let end = match failure {
+        Some(Failure::Status(status)) => return Ok(json(status, &endpoint.error(&question.provider, status))),
+        Some(Failure::Reset) => return Err(io::ErrorKind::ConnectionReset.into()),
+        Some(Failure::Silent) => std::future::pending().await,
+        Some(Failure::ErrorEvent) if stream.is_none() => {
+            return Ok(json(500, &endpoint.error(&question.provider, 500)));
+        }
+        Some(Failure::Cut) => End::Cut,
+        Some(Failure::Stall) => End::Stall,
+        Some(Failure::ErrorEvent) | None => End::Complete,
+    };
+    let Some(mut events) = stream else {
+        let (kind, whole) = endpoint.whole(question);
+        return Ok(match end {
+            End::Complete => respond(200, kind, Full::new(whole).map_err(|never| match never {}).boxed_unsync()),
+            end => {
+                let half = whole.slice(..whole.len() / 2);
+                respond(200, kind, Feed::new(vec![half], behaviour.gap.duration(), end).boxed_unsync())
+            }
+        });
+    };
+    if failure.is_some() {
+        events.truncate(events.len() / 2);
+    }
+    if failure == Some(Failure::ErrorEvent) {
+        events.push(endpoint.error_event(&question.provider));
+    }
+    let pieces = events.into_iter().map(Bytes::from).collect();
+    let mut response = respond(
+        200,
+        "text/event-stream; charset=utf-8",
+        Feed::new(pieces, behaviour.gap.duration(), end).boxed_unsync(),
+    );
+    response.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// Models and files: what is not generated.
+fn stored(name: &str, files: &Files, method: &Method, path: &str, headers: &HeaderMap, body: &Bytes) -> Answer {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    match (method, parts.as_slice()) {
+        (&Method::GET, ["v1", "models"]) => json(200, &answer::models(name)),
+        (&Method::GET, ["v1", "models", id]) => json(200, &answer::model(name, id)),
+        (&Method::GET, ["v1", "files"]) => json(200, &files.list()),
+        (&Method::POST, ["v1", "files"]) => {
+            let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+            match files.keep(name, kind, body, clock::unix().0 / 1000) {
+                Some(file) => json(200, &file.described()),
+                None => json(400, &answer::error(name, 400)),
+            }
+        }
+        (&Method::GET, ["v1", "files", id]) => match files.find(id) {
+            Some(file) => json(200, &file.described()),
+            None => json(404, &answer::error(name, 404)),
+        },
+        (&Method::GET, ["v1", "files", id, "content"]) => match files.find(id) {
+            Some(file) => {
+                let content = Full::new(file.content).map_err(|never| match never {}).boxed_unsync();
+                respond(200, "application/octet-stream", content)
+            }
+            None => json(404, &answer::error(name, 404)),
+        },
+        _ => json(404, &answer::error(name, 404)),
+    }
+}
+
+fn json(status: u16, value: &Value) -> Answer {
+    let body = Full::new(Bytes::from(value.to_string())).map_err(|never| match never {}).boxed_unsync();
+    let mut response = respond(status, "application/json", body);
+    if status == 429 {
+        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
+    }
+    response
+}
+
+fn respond(status: u16, kind: &'static str, body: UnsyncBoxBody<Bytes, io::Error>) -> Answer {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+    response
+}

@@ -1,0 +1,377 @@
+//! The demo from its first line to its last: build the stage, run the script, keep running, clear up.
+//!
+//! Owns the directory, the flags file that it writes there once (and the user edits), the two providers, the users
+//! and the sidecar. Invariant: whatever ends the demo, the sidecar is drained and a directory of its own making is
+//! removed.
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::provider::{Behaviour, Provider};
+use super::sidecar::Sidecar;
+use super::story::{Cue, Pace, Scene};
+use super::traffic::Traffic;
+use super::view::{self, Facts, ProviderFacts};
+use crate::app::StartError;
+use crate::clock;
+use crate::decide::units::{Millis, Percent, UnixMillis};
+
+const ROLLOUT: &str = "chat";
+const PORT: u16 = 7171;
+const REDRAW: Duration = Duration::from_millis(200);
+const EVENTS: u32 = 20;
+
+/// How the demo is run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Times and pauses shortened to a few seconds.
+    pub fast: bool,
+    /// End when the script is over.
+    pub once: bool,
+    /// The proxy port; the admin port is the next one. 0: any two. `None`: 7171, or any two where that is taken.
+    pub port: Option<u16>,
+    /// Where the flags file and the state go, and stay. `None`: a new directory, removed at the end.
+    pub dir: Option<PathBuf>,
+}
+
+/// Why the demo ended before its time.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// Something around it failed.
+    #[error("{place}: {source}")]
+    Io {
+        /// What was done, and to what.
+        place: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The sidecar did not start.
+    #[error("the sidecar did not start: {0}")]
+    Start(#[from] StartError),
+    /// The script did not come to its end.
+    #[error("the demo was not over after {after}; it stood at: {scene} (canary at {percent}, {standing}: {reason})")]
+    Stuck {
+        /// How long it ran.
+        after: Millis,
+        /// The scene it stood at.
+        scene: &'static str,
+        /// The share in force.
+        percent: Percent,
+        /// Where the rollout was.
+        standing: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+fn at(place: impl Into<String>) -> impl FnOnce(io::Error) -> DemoError {
+    let place = place.into();
+    move |source| DemoError::Io { place, source }
+}
+
+/// What the two speeds differ in.
+struct Speed {
+    hold_start: Millis,
+    every: Millis,
+    window: Millis,
+    min_requests: u32,
+    per_second: u32,
+    pace: Pace,
+}
+
+const CALM: Speed = Speed {
+    hold_start: Millis(5000),
+    every: Millis(3000),
+    window: Millis(10_000),
+    min_requests: 15,
+    per_second: 40,
+    pace: Pace { rolled_back: Millis(6000), mended: Millis(3000), deadline: Millis(240_000) },
+};
+
+const FAST: Speed = Speed {
+    hold_start: Millis(500),
+    every: Millis(500),
+    window: Millis(2000),
+    min_requests: 5,
+    per_second: 150,
+    pace: Pace { rolled_back: Millis(500), mended: Millis(500), deadline: Millis(90_000) },
+};
+
+/// Runs the demo until Ctrl-C, or until its script is over when asked so.
+pub fn run(options: &Options) -> Result<(), DemoError> {
+    let speed = if options.fast { FAST } else { CALM };
+    let stage = Stage::new(options.dir.as_deref())?;
+    let oldcorp = provider("oldcorp", well())?;
+    let newcorp = provider("newcorp", well())?;
+    let (listen, admin) = ports(options.port);
+    let flags = stage.dir.join("flags.yaml");
+    let text = flags_text(listen, admin, &oldcorp, &newcorp, &speed);
+    std::fs::write(&flags, text).map_err(at(format!("writing {}", flags.display())))?;
+    let sidecar = Sidecar::start(&flags, &stage.dir.join("state"))?;
+    let traffic = Traffic::start(sidecar.proxy(), speed.per_second).map_err(at("starting the demo's users"))?;
+    say(&invitation(&sidecar, &flags));
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(at("starting the demo's own runtime"))?;
+    let world = World { began: clock::unix(), oldcorp, newcorp, traffic, sidecar };
+    let ended = runtime.block_on(world.play(&speed, options.once));
+    let World { traffic, sidecar, .. } = world;
+    drop(traffic);
+    sidecar.stop();
+    ended
+}
+
+/// The directory, removed at the end when it is ours.
+struct Stage {
+    dir: PathBuf,
+    ours: bool,
+}
+
+impl Stage {
+    fn new(dir: Option<&Path>) -> Result<Stage, DemoError> {
+        let ours = dir.is_none();
+        let dir = dir.map_or_else(
+            || std::env::temp_dir().join(format!("serin-demo-{}-{:x}", std::process::id(), clock::unix().0)),
+            Path::to_owned,
+        );
+        std::fs::create_dir_all(&dir).map_err(at(format!("creating {}", dir.display())))?;
+        Ok(Stage { dir, ours })
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if self.ours {
+            // What cannot be removed is a few small files below the system's own temporary directory.
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn provider(name: &str, behaviour: Behaviour) -> Result<Provider, DemoError> {
+    Provider::start(name, behaviour).map_err(at(format!("starting the provider {name}")))
+}
+
+fn well() -> Behaviour {
+    Behaviour { latency: Millis(20), gap: Millis(5), ..Behaviour::default() }
+}
+
+fn ill() -> Behaviour {
+    Behaviour { failures: Percent::from_hundredths(5000).unwrap_or(Percent::ALL), ..well() }
+}
+
+fn ports(asked: Option<u16>) -> (SocketAddr, SocketAddr) {
+    let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let free = |port| TcpListener::bind(local(port)).is_ok();
+    match asked {
+        Some(0) => (local(0), local(0)),
+        Some(port) => (local(port), local(port.checked_add(1).unwrap_or(0))),
+        None if free(PORT) && free(PORT + 1) => (local(PORT), local(PORT + 1)),
+        None => (local(0), local(0)),
+    }
+}
+
+fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provider, speed: &Speed) -> String {
+    format!(
+        "# Written by `serin demo`. Edit it while the demo runs: it is in force when you save it.\n\
+         # Try `percent: 25%`, `percent: 0`, or something wrong: a file with an error changes nothing.\n\
+         listen: {listen}\n\
+         admin: {{ listen: {admin} }}\n\
+         \n\
+         providers:\n\
+         \x20 {old}:\n\
+         \x20   base_url: {old_url}\n\
+         \x20   auth: none\n\
+         \x20 {new}:\n\
+         \x20   base_url: {new_url}\n\
+         \x20   auth: none\n\
+         \n\
+         rollouts:\n\
+         \x20 - name: {ROLLOUT}\n\
+         \x20   stable: {old}\n\
+         \x20   canary: {new}\n\
+         \x20   percent: auto\n\
+         \x20   ramp: {{ start: 10%, hold_start: {hold_start}, step: 15%, every: {every} }}\n\
+         \x20   guard: {{ max_error_rate: 5%, window: {window}, min_requests: {min_requests} }}\n",
+        old = old.name(),
+        old_url = old.base_url(),
+        new = new.name(),
+        new_url = new.base_url(),
+        hold_start = speed.hold_start,
+        every = speed.every,
+        window = speed.window,
+        min_requests = speed.min_requests,
+    )
+}
+
+fn invitation(sidecar: &Sidecar, flags: &Path) -> String {
+    let (proxy, admin, flags) = (sidecar.proxy(), sidecar.admin(), flags.display());
+    format!(
+        "Two providers, 500 users and a sidecar between them, all in this process.\n\n\
+         ask it     curl -i http://{proxy}/v1/chat/completions -H 'content-type: application/json' \\\n\
+         \x20            -d '{{\"model\": \"demo-large\", \"user\": \"user-7\", \"messages\": [{{\"role\": \"user\", \
+         \"content\": \"who are you?\"}}]}}'\n\
+         edit it    {flags}\n\
+         steer it   serin status | serin rollback | serin resume {ROLLOUT}    (--admin http://{admin})\n\
+         watch it   http://{admin}/metrics\n"
+    )
+}
+
+/// What is on the stage while the script runs.
+struct World {
+    began: UnixMillis,
+    oldcorp: Provider,
+    newcorp: Provider,
+    traffic: Traffic,
+    sidecar: Sidecar,
+}
+
+impl World {
+    async fn play(&self, speed: &Speed, once: bool) -> Result<(), DemoError> {
+        let terminal = io::stdout().is_terminal();
+        let mut screen = Screen { terminal, colour: terminal && std::env::var_os("NO_COLOR").is_none(), drawn: None };
+        let mut scene = Scene::Climbing;
+        let mut redraw = tokio::time::interval(REDRAW);
+        let leave = tokio::signal::ctrl_c();
+        tokio::pin!(leave);
+        let started = clock::now();
+        loop {
+            tokio::select! {
+                _ = redraw.tick() => {}
+                _ = &mut leave => break screen.close(),
+            }
+            let facts = self.facts(scene).await;
+            let now = clock::now();
+            let (next, cue) = scene.next(facts.percent, facts.standing, now, &speed.pace);
+            scene = next;
+            match cue {
+                Some(Cue::Break) => self.newcorp.set(ill()),
+                Some(Cue::Mend) => self.newcorp.set(well()),
+                // Refused: the scene is played once more, after its pause.
+                Some(Cue::Resume) if self.sidecar.resume(ROLLOUT).await.is_err() => {
+                    scene = Scene::Mended { since: now };
+                }
+                Some(Cue::Resume | Cue::Finish) | None => {}
+            }
+            screen.show(Facts { told: scene.told(), ..facts.clone() });
+            if scene == Scene::Over && once {
+                break screen.close();
+            }
+            let after = now.since(started);
+            if once && after > speed.pace.deadline {
+                screen.close();
+                let Facts { percent, standing, reason, .. } = facts;
+                let (scene, standing) = (scene.told(), standing.as_str());
+                return Err(DemoError::Stuck { after, scene, percent, standing, reason });
+            }
+        }
+        Ok(())
+    }
+
+    async fn facts(&self, scene: Scene) -> Facts {
+        let status = self.sidecar.status();
+        let rollout = status.rollouts.iter().find(|rollout| rollout.name == ROLLOUT);
+        let asked = |provider: &Provider| {
+            let tally = provider.requests();
+            ProviderFacts { name: provider.name().to_owned(), requests: tally.generating, failed: tally.failed }
+        };
+        // Between a file that removes the rollout and one that brings it back, nobody is on the canary.
+        let (percent, standing, reason) = rollout.map_or_else(
+            || {
+                let gone = "the file in force has no rollout `chat`".to_owned();
+                (Percent::ZERO, crate::decide::rollout::state::Standing::Blocked, gone)
+            },
+            |rollout| (rollout.percent, rollout.standing, rollout.reason.clone()),
+        );
+        let wrong = status.flags.errors.first().map(|error| format!("flags.yaml is not in force: {error}"));
+        Facts {
+            began: self.began,
+            now: clock::unix(),
+            told: scene.told(),
+            percent,
+            standing,
+            reason: wrong.unwrap_or(reason),
+            providers: [asked(&self.oldcorp), asked(&self.newcorp)],
+            users: self.traffic.seen(),
+            events: self.sidecar.history(EVENTS).await,
+        }
+    }
+}
+
+/// Where the view goes.
+struct Screen {
+    terminal: bool,
+    colour: bool,
+    drawn: Option<Facts>,
+}
+
+impl Screen {
+    fn show(&mut self, facts: Facts) {
+        if self.terminal {
+            let frame = view::frame(&facts, self.colour);
+            let back = if self.drawn.is_some() { format!("\x1b[{}A", frame.lines().count()) } else { String::new() };
+            // Without line wrap, so that the frame has as many rows as lines on a narrow terminal too.
+            let lines = frame.replace('\n', "\x1b[K\n");
+            say(&format!("\x1b[?25l\x1b[?7l{back}{lines}\x1b[?7h"));
+        } else {
+            for line in view::changes(self.drawn.as_ref(), &facts) {
+                say(&format!("{line}\n"));
+            }
+        }
+        self.drawn = Some(facts);
+    }
+
+    fn close(&self) {
+        if self.terminal {
+            say("\x1b[?25h\n");
+        }
+    }
+}
+
+/// A reader that has gone away (`serin demo | head`) does not end the demo.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_file_is_yaml_that_names_both_providers() {
+        let (old, new) = (provider("oldcorp", well()).unwrap(), provider("newcorp", well()).unwrap());
+        let (listen, admin) = ports(Some(0));
+        let text = flags_text(listen, admin, &old, &new, &CALM);
+        let file: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
+        assert_eq!(file["rollouts"][0]["stable"], "oldcorp");
+        assert_eq!(file["providers"]["newcorp"]["base_url"], new.base_url().as_str());
+        assert_eq!(file["rollouts"][0]["ramp"]["hold_start"], "5s");
+        assert_eq!(file["rollouts"][0]["guard"]["window"], "10s");
+    }
+
+    #[test]
+    fn ports_that_are_taken_are_avoided_unless_asked_for() {
+        assert_eq!(ports(Some(0)), ("127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()));
+        assert_eq!(ports(Some(9000)), ("127.0.0.1:9000".parse().unwrap(), "127.0.0.1:9001".parse().unwrap()));
+        let (proxy, admin) = ports(None);
+        assert!(proxy.port() == 0 || admin.port() == proxy.port() + 1);
+    }
+
+    #[test]
+    fn a_directory_of_its_own_goes_and_a_given_one_stays() {
+        let own = Stage::new(None).unwrap();
+        let path = own.dir.clone();
+        assert!(path.is_dir());
+        drop(own);
+        assert!(!path.exists());
+        let given = tempfile::tempdir().unwrap();
+        let inside = given.path().join("demo");
+        drop(Stage::new(Some(&inside)).unwrap());
+        assert!(inside.is_dir());
+    }
+}

@@ -1,0 +1,151 @@
+//! The demo's script: which scene is on, and what happens at its end.
+//!
+//! Pure: what is in force and the time come in, a cue for the stage hands goes out. The script never decides for
+//! the sidecar: it breaks and mends a provider and asks for one `resume`; all else is the sidecar's doing, and a
+//! human who takes over (a pin, a pause, a rollback) ends the script at once.
+
+use crate::decide::rollout::state::Standing;
+use crate::decide::units::{Millis, Percent};
+
+/// How long the quiet moments last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pace {
+    /// Between the rollback and the provider's recovery.
+    pub(super) rolled_back: Millis,
+    /// Between the recovery and the resume.
+    pub(super) mended: Millis,
+    /// Everything together; later than this the script has failed.
+    pub(super) deadline: Millis,
+}
+
+/// Where the new provider begins to fail: 40%.
+const BREAKS_AT: u16 = 4000;
+
+/// Something for the stage hands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cue {
+    /// The new provider begins to fail.
+    Break,
+    /// The new provider recovers.
+    Mend,
+    /// A human resumes the rollout.
+    Resume,
+    /// The script is over; all goes on.
+    Finish,
+}
+
+/// Which part is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scene {
+    /// The share climbs for the first time.
+    Climbing,
+    /// The new provider fails, and nobody has acted yet.
+    Failing,
+    /// The guard has acted.
+    RolledBack {
+        /// When.
+        since: Millis,
+    },
+    /// The new provider is well again; nothing reopens by itself.
+    Mended {
+        /// When.
+        since: Millis,
+    },
+    /// Resumed: the share climbs again.
+    Again,
+    /// The script is over.
+    Over,
+}
+
+impl Scene {
+    /// The next scene, and what has to be done for it.
+    pub(super) fn next(self, percent: Percent, standing: Standing, now: Millis, pace: &Pace) -> (Scene, Option<Cue>) {
+        let taken_over = matches!(standing, Standing::Pinned | Standing::Paused | Standing::Locked);
+        match self {
+            Scene::Over => (Scene::Over, None),
+            _ if taken_over => (Scene::Over, Some(Cue::Finish)),
+            Scene::Climbing if percent.hundredths() >= BREAKS_AT => (Scene::Failing, Some(Cue::Break)),
+            Scene::Failing if standing == Standing::RolledBack => (Scene::RolledBack { since: now }, None),
+            Scene::RolledBack { since } if now.since(since) >= pace.rolled_back => {
+                (Scene::Mended { since: now }, Some(Cue::Mend))
+            }
+            Scene::Mended { since } if now.since(since) >= pace.mended => (Scene::Again, Some(Cue::Resume)),
+            Scene::Again if percent == Percent::ALL => (Scene::Over, Some(Cue::Finish)),
+            scene => (scene, None),
+        }
+    }
+
+    /// What is going on, for the view.
+    pub(super) const fn told(self) -> &'static str {
+        match self {
+            Scene::Climbing => "newcorp answers as well as oldcorp: its share climbs, stage by stage.",
+            Scene::Failing => "newcorp has begun to fail half of its answers. Nobody is watching but the guard.",
+            Scene::RolledBack { .. } => {
+                "The guard has taken everybody back to oldcorp. It will not try again by itself."
+            }
+            Scene::Mended { .. } => "newcorp is well again. The rollout stays closed until a human resumes it.",
+            Scene::Again => "`serin resume chat` was given: the share climbs again.",
+            Scene::Over => "It keeps running: curl it, edit the flags file, roll it back. Ctrl-C ends it.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { rolled_back: Millis(5000), mended: Millis(3000), deadline: Millis(180_000) };
+
+    fn percent(whole: u16) -> Percent {
+        Percent::from_hundredths(whole * 100).unwrap()
+    }
+
+    #[test]
+    fn the_script_runs_from_the_first_climb_to_everybody() {
+        let mut scene = Scene::Climbing;
+        let mut cues = Vec::new();
+        for (second, share, standing) in [
+            (1, 10, Standing::Ramping),
+            (5, 25, Standing::Ramping),
+            (9, 40, Standing::Ramping),
+            (10, 40, Standing::Ramping),
+            (11, 0, Standing::RolledBack),
+            (12, 0, Standing::RolledBack),
+            (16, 0, Standing::RolledBack),
+            (19, 0, Standing::RolledBack),
+            (20, 10, Standing::Ramping),
+            (40, 85, Standing::Ramping),
+            (45, 100, Standing::Ramping),
+            (50, 100, Standing::Completed),
+        ] {
+            let (next, cue) = scene.next(percent(share), standing, Millis(second * 1000), &PACE);
+            cues.extend(cue.map(|cue| (second, cue)));
+            scene = next;
+        }
+        assert_eq!(cues, [(9, Cue::Break), (16, Cue::Mend), (19, Cue::Resume), (45, Cue::Finish)]);
+        assert_eq!(scene, Scene::Over);
+    }
+
+    #[test]
+    fn a_human_who_takes_over_ends_the_script() {
+        for standing in [Standing::Pinned, Standing::Paused, Standing::Locked] {
+            for scene in [Scene::Climbing, Scene::Failing, Scene::Mended { since: Millis(0) }, Scene::Again] {
+                let next = scene.next(percent(10), standing, Millis(9), &PACE);
+                assert_eq!(next, (Scene::Over, Some(Cue::Finish)));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_happens_before_its_time() {
+        for (scene, share, standing) in [
+            (Scene::Climbing, 25, Standing::Ramping),
+            (Scene::Failing, 40, Standing::Ramping),
+            (Scene::RolledBack { since: Millis(1000) }, 0, Standing::RolledBack),
+            (Scene::Mended { since: Millis(1000) }, 0, Standing::RolledBack),
+            (Scene::Again, 85, Standing::Ramping),
+        ] {
+            assert_eq!(scene.next(percent(share), standing, Millis(1500), &PACE), (scene, None));
+        }
+    }
+}

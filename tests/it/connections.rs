@@ -1,0 +1,98 @@
+//! Clients that misbehave cost nothing that lasts, and well-behaved ones do not notice them.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use serin::demo::provider::{Behaviour, Provider};
+
+use crate::support::eventually::{SOON, eventually};
+use crate::support::load::{Load, all_well};
+use crate::support::sidecar::Workspace;
+
+/// Of each kind and round; the whole number is held open at one time.
+const EACH: usize = 60;
+const ROUNDS: usize = 3;
+
+fn misbehave(addr: std::net::SocketAddr) -> Vec<TcpStream> {
+    let mut open = Vec::new();
+    for number in 0..EACH * 6 {
+        let mut stream = TcpStream::connect(addr).unwrap();
+        // The sidecar may have closed already: that is its right.
+        let _ = match number % 6 {
+            0 => Ok(()),
+            1 => stream.write_all(b"PRI * HT"),
+            2 => stream.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-le"),
+            3 => stream.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 99\r\n\r\n{\"us"),
+            4 => stream.write_all(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n"),
+            _ => stream.write_all(b"\x16\x03\x01nonsense\r\n\r\n"),
+        };
+        // Some leave at once, unread answers and all, which resets; the others stay.
+        if fastrand::bool() {
+            open.push(stream);
+        }
+    }
+    open
+}
+
+#[test]
+fn idle_half_open_slow_and_reset_connections_leave_nothing_behind() {
+    let provider = Provider::start("oldcorp", Behaviour::default()).unwrap();
+    let flags = format!(
+        "limits: {{ header_time: 1s, idle: 2s }}\n\
+         providers:\n  oldcorp: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: oldcorp }}\n",
+        provider.base_url()
+    );
+    let workspace = Workspace::new(&flags);
+    let sidecar = workspace.start();
+    let load = Load::start(sidecar.listen, 2, all_well);
+    eventually("the load runs", SOON, || (load.answered() > 50).then_some(()));
+    let before = sidecar.descriptors();
+    for _ in 0..ROUNDS {
+        let open = misbehave(sidecar.listen);
+        let answered = load.answered();
+        eventually("others are answered meanwhile", SOON, || (load.answered() > answered + 50).then_some(()));
+        drop(open);
+    }
+    // Held open by their clients: what never became a request is closed by the sidecar, in bounded time.
+    let open: Vec<TcpStream> = (0..EACH)
+        .map(|number| {
+            let mut stream = TcpStream::connect(sidecar.listen).unwrap();
+            if number % 2 == 0 {
+                stream.write_all(b"PRI * HT").unwrap();
+            }
+            stream
+        })
+        .collect();
+    let spare = 12;
+    eventually("every descriptor is given back", Duration::from_secs(30), || {
+        (sidecar.descriptors() <= before + spare).then_some(())
+    });
+    drop(open);
+    let (_, wrong) = load.stop();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_is_no_failure_of_the_provider() {
+    let behaviour = Behaviour { gap: serin::decide::units::Millis(50), words: 200, ..Behaviour::default() };
+    let provider = Provider::start("oldcorp", behaviour).unwrap();
+    let flags = format!(
+        "providers:\n  oldcorp: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: oldcorp }}\n",
+        provider.base_url()
+    );
+    let workspace = Workspace::new(&flags);
+    let sidecar = workspace.start();
+    let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let mut client = sidecar.client();
+    client.raw().write_all(head.as_bytes()).unwrap();
+    assert_eq!(client.receive_head().unwrap().status, 200);
+    client.receive_chunk().unwrap();
+    drop(client);
+    let series = r#"serin_requests_total{rollout="all",arm="stable",provider="oldcorp",outcome="client_gone"} 1"#;
+    eventually("the outcome is client_gone", SOON, || {
+        let metrics = crate::support::client::Client::connect(sidecar.admin).unwrap().get("/metrics").unwrap().text();
+        metrics.lines().any(|line| line == series).then_some(())
+    });
+}

@@ -1,0 +1,7 @@
+//! The stage of the integration tests: sidecars, clients, load, providers, and waiting.
+
+pub(crate) mod client;
+pub(crate) mod echo;
+pub(crate) mod eventually;
+pub(crate) mod load;
+pub(crate) mod sidecar;

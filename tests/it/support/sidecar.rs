@@ -1,0 +1,183 @@
+//! A sidecar: the real binary, on ports of its own choice, with a directory, a state and a registry of its own.
+//!
+//! The binary and not a call into the library, since the tests kill it, count its descriptors and run several.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::client::{Answer, Client};
+use super::eventually::{SOON, eventually};
+
+/// The directory that outlives a sidecar.
+pub(crate) struct Workspace {
+    dir: tempfile::TempDir,
+}
+
+impl Workspace {
+    /// With this flags.yaml; `listen` and `admin` are put before it.
+    pub(crate) fn new(flags: &str) -> Workspace {
+        let workspace = Workspace { dir: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(workspace.dir.path().join("run")).unwrap();
+        std::fs::create_dir(workspace.dir.path().join("etc")).unwrap();
+        workspace.write(flags);
+        workspace
+    }
+
+    /// What the file says before the part that a test is about.
+    pub(crate) fn text(flags: &str) -> String {
+        format!("listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{flags}")
+    }
+
+    pub(crate) fn flags(&self) -> PathBuf {
+        self.dir.path().join("etc/flags.yaml")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
+    /// Writes the file by a rename, so that nobody sees half of it.
+    pub(crate) fn write(&self, flags: &str) {
+        let unfinished = self.dir.path().join("unfinished.yaml");
+        std::fs::write(&unfinished, Workspace::text(flags)).unwrap();
+        std::fs::rename(unfinished, self.flags()).unwrap();
+    }
+
+    /// `serin` with these arguments; it sees only what runs in this workspace.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
+        command.args(arguments).env("XDG_RUNTIME_DIR", self.dir.path().join("run"));
+        for name in ["SERIN_FLAGS", "SERIN_STATE", "SERIN_ADMIN", "SERIN_ADMIN_TOKEN", "HTTP_PROXY", "HTTPS_PROXY"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Starts a sidecar here and waits until it is ready.
+    pub(crate) fn start(&self) -> Sidecar {
+        let log = self.dir.path().join("serin.log");
+        let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let (flags, state) = (self.flags(), self.state());
+        let arguments = ["run", "--flags", &flags.to_string_lossy(), "--state", &state.to_string_lossy()];
+        let errors = out.try_clone().unwrap();
+        let child = self.command(&arguments).stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
+        let mut sidecar =
+            Sidecar { child, listen: SocketAddr::from(([0; 4], 0)), admin: SocketAddr::from(([0; 4], 0)) };
+        let told = || std::fs::read_to_string(&log).unwrap_or_default();
+        (sidecar.listen, sidecar.admin) = eventually("the sidecar is ready", SOON, || {
+            if let Some(status) = sidecar.child.try_wait().unwrap() {
+                panic!("the sidecar ended with {status}:\n{}", told());
+            }
+            let (listen, admin) = self.registered(sidecar.child.id())?;
+            let ready = Client::connect(admin).ok()?.get("/readyz").ok()?;
+            (ready.status == 200).then_some((listen, admin))
+        });
+        sidecar
+    }
+
+    /// The addresses under which this process has listed itself.
+    fn registered(&self, pid: u32) -> Option<(SocketAddr, SocketAddr)> {
+        let entries = std::fs::read_dir(self.dir.path().join("run/serin")).ok()?;
+        entries.flatten().find_map(|entry| {
+            let entry: Value = serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok()?;
+            let addr = |key: &str| entry[key].as_str()?.trim_start_matches("http://").parse().ok();
+            (entry["pid"] == pid).then(|| Some((addr("listen")?, addr("admin")?)))?
+        })
+    }
+}
+
+/// A running sidecar; dropping it kills it.
+pub(crate) struct Sidecar {
+    child: Child,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Sidecar {
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.listen).unwrap()
+    }
+
+    /// Which arm a chat request of this user takes now.
+    pub(crate) fn arm(&self, user: &str) -> String {
+        let answer = self.client().chat(user).unwrap();
+        assert!(!answer.arm().is_empty(), "{} {:?} {}", answer.status, answer.headers, answer.text());
+        answer.arm().to_owned()
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        let answer = Client::connect(self.admin).unwrap().get("/api/v1/status").unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// The status of the rollout `chat`.
+    pub(crate) fn chat(&self) -> Value {
+        let status = self.status();
+        let rollouts = status["rollouts"].as_array().unwrap();
+        rollouts.iter().find(|rollout| rollout["name"] == "chat").cloned().unwrap_or_else(|| panic!("{status}"))
+    }
+
+    pub(crate) fn percent(&self) -> f64 {
+        self.chat()["percent"].as_f64().unwrap()
+    }
+
+    pub(crate) fn phase(&self) -> String {
+        self.chat()["phase"].as_str().unwrap().to_owned()
+    }
+
+    /// Everything that happened, oldest first.
+    pub(crate) fn history(&self) -> Vec<Value> {
+        let answer = Client::connect(self.admin).unwrap().get("/api/v1/history").unwrap();
+        let mut events = answer.json()["events"].as_array().unwrap().clone();
+        events.reverse();
+        events
+    }
+
+    /// A change of the rollout `chat`: `rollback`, `resume`, `pause`, `promote`.
+    pub(crate) fn change(&self, what: &str) -> Answer {
+        let mut client = Client::connect(self.admin).unwrap();
+        client.post(&format!("/api/v1/rollouts/chat/{what}"), &[], r#"{"reason": "a test"}"#).unwrap()
+    }
+
+    /// Versions of the file that were read so far, accepted or refused.
+    pub(crate) fn versions(&self) -> u64 {
+        let status = self.status();
+        status["flags"]["generation"].as_u64().unwrap() + status["flags"]["failures"].as_u64().unwrap()
+    }
+
+    /// Open file descriptors of the process.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Kills it as `kill -9` does.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Sidecar {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Two providers and the rollout `chat` between them, with these further lines of the rollout.
+pub(crate) fn two(old: &str, new: &str, rollout: &str) -> String {
+    let lines: String = rollout.lines().map(|line| format!("    {line}\n")).collect();
+    format!(
+        "providers:\n  oldcorp: {{ base_url: \"{old}\", auth: none }}\n  newcorp: {{ base_url: \"{new}\", auth: none }}\n\
+         rollouts:\n  - name: chat\n    stable: oldcorp\n    canary: newcorp\n{lines}"
+    )
+}

@@ -1,0 +1,189 @@
+//! The README tells the truth: every key, default, command, option, metric, route and make target in it exists, and
+//! nothing that exists is missing from it.
+//!
+//! The README is compared with what the binary prints (`schema`, `--help`, `check`) and with the lists in the sources.
+
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot read its subject has failed")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+fn package(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn serin(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_serin")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "serin {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The rows of every table below this heading and above the next of its rank: cells without their backticks.
+fn rows(readme: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = readme.split(&format!("\n## {heading}\n")).nth(1).unwrap_or_else(|| panic!("no `## {heading}`"));
+    let section = section.split("\n## ").next().unwrap();
+    let is_row = |line: &&str| line.starts_with("| `");
+    let cells = |line: &str| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+    section.lines().filter(is_row).map(cells).collect()
+}
+
+/// The text of the fenced blocks of this language.
+fn blocks<'r>(readme: &'r str, language: &str) -> Vec<&'r str> {
+    readme.split(&format!("\n```{language}\n")).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect()
+}
+
+fn bare(cell: &str) -> String {
+    cell.replace('`', "")
+}
+
+// === flags.yaml ===
+
+/// Every key of the schema, dotted as in the README, with its default where it has one.
+fn keys(schema: &Value) -> BTreeMap<String, Option<String>> {
+    fn walk(root: &Value, node: &Value, path: &str, keys: &mut BTreeMap<String, Option<String>>) {
+        let node = node["$ref"].as_str().and_then(|at| root.pointer(at.trim_start_matches('#'))).unwrap_or(node);
+        for branch in ["anyOf", "oneOf", "allOf"].iter().filter_map(|name| node[*name].as_array()).flatten() {
+            walk(root, branch, path, keys);
+        }
+        for (name, inner) in node["properties"].as_object().into_iter().flatten() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            let default = inner.get("default").map(|value| match value {
+                Value::String(text) => text.clone(),
+                Value::Array(items) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+                other => other.to_string(),
+            });
+            keys.insert(path.clone(), default);
+            walk(root, inner, &path, keys);
+        }
+        if node["additionalProperties"].is_object() {
+            walk(root, &node["additionalProperties"], &format!("{path}.NAME"), keys);
+        }
+        if node["items"].is_object() {
+            walk(root, &node["items"], &format!("{path}[]"), keys);
+        }
+    }
+    let mut keys = BTreeMap::new();
+    walk(schema, schema, "", &mut keys);
+    keys
+}
+
+#[test]
+fn every_key_of_the_file_is_told_with_its_default() {
+    let keys = keys(&serde_json::from_str(&serin(&["schema"])).unwrap());
+    let told: BTreeMap<String, String> =
+        rows(&package("README.md"), "flags.yaml").into_iter().map(|row| (bare(&row[0]), bare(&row[1]))).collect();
+    let told_keys: BTreeSet<&String> = told.keys().collect();
+    // A map of keys is told by its keys.
+    let is_parent = |key: &str| keys.keys().any(|other| other.starts_with(&format!("{key}.")));
+    let known: BTreeSet<&String> = keys.keys().collect();
+    let missing: Vec<_> = known.difference(&told_keys).filter(|key| !is_parent(key)).map(ToString::to_string).collect();
+    let invented: Vec<_> = told_keys.difference(&known).map(ToString::to_string).collect();
+    assert!(missing.is_empty() && invented.is_empty(), "missing: {missing:?}; not in the schema: {invented:?}");
+    let wrong: Vec<String> = told
+        .iter()
+        .filter_map(|(key, told)| match keys[key].as_deref() {
+            Some("") if told == "empty" => None,
+            Some(default) if default != told => Some(format!("{key}: README says `{told}`, the schema `{default}`")),
+            _ => None,
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_example_of_the_file_passes_check() {
+    let readme = package("README.md");
+    let examples = blocks(&readme, "yaml");
+    assert!(!examples.is_empty());
+    for example in examples {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), example).unwrap();
+        serin(&["check", "--no-secrets", &file.path().to_string_lossy()]);
+    }
+}
+
+// === Commands ===
+
+fn commands() -> BTreeSet<String> {
+    let help = serin(&["--help"]);
+    let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+/// Every `--option` in a text.
+fn options(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+    words.filter(|word| word.len() > 3 && word.starts_with("--")).collect()
+}
+
+#[test]
+fn every_command_is_told_and_every_option_exists() {
+    let readme = package("README.md");
+    let rows = rows(&readme, "Commands");
+    let told: BTreeSet<String> = rows.iter().map(|row| bare(&row[0]).trim_start_matches("serin ").to_owned()).collect();
+    assert_eq!(told, commands());
+    for row in &rows {
+        let command = bare(&row[0]).trim_start_matches("serin ").to_owned();
+        let help = serin(&[&command, "--help"]);
+        for option in options(&row[1]) {
+            assert!(options(&help).contains(option), "`serin {command}` has no {option}:\n{help}");
+        }
+    }
+    for line in blocks(&readme, "sh").iter().flat_map(|block| block.lines()) {
+        let Some(rest) = line.strip_prefix("serin ") else { continue };
+        let command = rest.split_whitespace().next().unwrap();
+        let help = serin(&[command, "--help"]);
+        for option in options(rest.split('"').next().unwrap()) {
+            assert!(options(&help).contains(option), "`{line}`: no {option} in\n{help}");
+        }
+    }
+}
+
+#[test]
+fn every_make_target_exists() {
+    let (readme, makefile) = (package("README.md"), package("Makefile"));
+    let in_code = readme.split('`').skip(1).step_by(2).filter_map(|code| code.strip_prefix("make "));
+    let in_blocks =
+        blocks(&readme, "sh").into_iter().flat_map(str::lines).filter_map(|line| line.strip_prefix("make "));
+    let targets: BTreeSet<&str> = in_code.chain(in_blocks).filter_map(|rest| rest.split_whitespace().next()).collect();
+    assert!(targets.len() >= 3, "{targets:?}");
+    for target in targets {
+        assert!(makefile.contains(&format!("\n{target}:")), "the Makefile has no `{target}`");
+    }
+}
+
+// === Metrics and routes ===
+
+/// The words in this text that begin so and go on with word characters.
+fn words<'t>(text: &'t str, begin: &str) -> BTreeSet<&'t str> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.split(|c: char| !is_word(c)).filter(|word| word.starts_with(begin) && word.len() > begin.len()).collect()
+}
+
+#[test]
+fn every_metric_is_told() {
+    let source = package("src/telemetry/metrics.rs");
+    let quoted: String = source.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" ");
+    let readme = package("README.md");
+    let told: BTreeSet<String> = rows(&readme, "Metrics").iter().map(|row| bare(&row[0])).collect();
+    let told: BTreeSet<&str> = told.iter().map(String::as_str).collect();
+    let missing: Vec<_> = told.difference(&words(&quoted, "serin_")).copied().collect();
+    assert!(missing.is_empty(), "told and not in the sources: {missing:?}");
+    let list = source.split("metrics_list! {").nth(1).unwrap().split("\n}").next().unwrap();
+    let names: BTreeSet<&str> = list.split('"').skip(1).step_by(2).filter(|text| text.starts_with("serin_")).collect();
+    assert_eq!(told, names);
+}
+
+#[test]
+fn every_route_exists() {
+    let source = package("src/admin/route.rs");
+    for row in rows(&package("README.md"), "Admin API") {
+        let route = bare(&row[0]);
+        assert!(source.contains(&format!("\"{route}\"")), "src/admin/route.rs has no `{route}`");
+    }
+}

@@ -1,0 +1,65 @@
+"""Runs the SDK tests and prints their sum, `N passed, N failed`, on the last line."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import traceback
+
+import sdk_anthropic
+import sdk_openai
+from stage import Stage, users
+
+passed = failed = 0
+
+
+def report(name, error=None):
+    global passed, failed
+    if error is None:
+        passed += 1
+        print(f"ok      {name}", flush=True)
+    else:
+        failed += 1
+        print(f"FAILED  {name}\n{error}", flush=True)
+
+
+def python_tests(module, stage):
+    for name, test in vars(module).items():
+        if name.startswith("test_"):
+            try:
+                test(stage)
+                report(f"{module.__name__}.{name}")
+            except Exception:
+                report(f"{module.__name__}.{name}", traceback.format_exc())
+
+
+def node_tests(stage):
+    # Modules are looked for beside the script, so it runs where they were installed.
+    source = pathlib.Path(__file__).with_name("sdk_openai.mjs")
+    script = pathlib.Path(os.environ["NODE_WORK"]) / source.name
+    script.write_text(source.read_text())
+    stable, canary = users(1)
+    environment = dict(os.environ, ORIGIN=stage.origin, STABLE_USER=stable[0], CANARY_USER=canary[0])
+    result = subprocess.run(["node", str(script)], env=environment, capture_output=True, text=True, timeout=120)
+    names = re.findall(r"^(ok|FAILED) +(\S+)(.*)$", result.stdout, re.MULTILINE)
+    for verdict, name, error in names:
+        report(f"sdk_openai.mjs.{name}", None if verdict == "ok" else error)
+    told = any(verdict == "FAILED" for verdict, _, _ in names)
+    if not names or (result.returncode != 0 and not told):
+        report("sdk_openai.mjs", f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
+
+
+try:
+    stage = Stage()
+except SystemExit as error:
+    report("the stage", str(error))
+else:
+    try:
+        python_tests(sdk_openai, stage)
+        python_tests(sdk_anthropic, stage)
+        node_tests(stage)
+    finally:
+        stage.close()
+print(f"{passed} passed, {failed} failed")
+sys.exit(1 if failed else 0)

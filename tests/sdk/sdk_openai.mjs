@@ -1,0 +1,80 @@
+// The OpenAI Node SDK through the sidecar. Prints `ok NAME` or `FAILED NAME REASON` for each test.
+
+import assert from "node:assert/strict";
+import OpenAI, { toFile } from "openai";
+
+const { ORIGIN, STABLE_USER, CANARY_USER } = process.env;
+const client = new OpenAI({ baseURL: `${ORIGIN}/v1`, apiKey: "any", maxRetries: 0, timeout: 30_000 });
+const messages = [{ role: "user", content: "who are you?" }];
+const arms = [[STABLE_USER, "oldcorp"], [CANARY_USER, "newcorp"]];
+
+const tests = {
+  async chat() {
+    for (const [user, provider] of arms) {
+      const { data, response } = await client.chat.completions.create({ model: "m", messages, user }).withResponse();
+      assert.equal(response.headers.get("x-serin-provider"), provider);
+      assert.match(data.choices[0].message.content, new RegExp(`This is ${provider} answering: who are you`));
+    }
+  },
+  async streamed_chat() {
+    for (const [user, provider] of arms) {
+      const stream = await client.chat.completions.create({ model: "m", messages, user, stream: true });
+      let text = "";
+      let finish = null;
+      for await (const chunk of stream) {
+        text += chunk.choices[0]?.delta?.content ?? "";
+        finish = chunk.choices[0]?.finish_reason ?? finish;
+      }
+      assert.match(text, new RegExp(`This is ${provider} answering: who are you`));
+      assert.equal(finish, "stop");
+    }
+  },
+  async streamed_responses() {
+    for (const [user, provider] of arms) {
+      const stream = await client.responses.create({ model: "m", input: "hi", safety_identifier: user, stream: true });
+      let last = null;
+      for await (const event of stream) last = event;
+      assert.equal(last.type, "response.completed");
+      assert.match(last.response.output[0].content[0].text, new RegExp(provider));
+    }
+  },
+  async embeddings() {
+    const answer = await client.embeddings.create({ model: "e", input: ["one", "two"], user: CANARY_USER });
+    assert.deepEqual(answer.data.map((vector) => vector.embedding.length), [8, 8]);
+  },
+  async models() {
+    const ids = [];
+    for await (const model of client.models.list()) ids.push(model.id);
+    assert.ok(ids.includes("demo-large"));
+  },
+  async upload_and_download() {
+    const content = Buffer.alloc(2_000_000, Buffer.from([0, 13, 10, 255, 45, 45]));
+    const file = await client.files.create({ file: await toFile(content, "b.bin"), purpose: "batch" });
+    assert.equal(file.bytes, content.length);
+    const back = Buffer.from(await (await client.files.content(file.id)).arrayBuffer());
+    assert.ok(content.equals(back));
+  },
+  async provider_errors() {
+    await assert.rejects(client.chat.completions.create({ model: "ill", messages }), /illcorp/);
+    const stream = await client.chat.completions.create({ model: "ill", messages, stream: true });
+    await assert.rejects(async () => { for await (const _ of stream); }, /illcorp/);
+  },
+  async a_stream_is_left_in_its_middle() {
+    const stream = await client.chat.completions.create({ model: "m", messages, user: CANARY_USER, stream: true });
+    for await (const _ of stream) break;
+    const answer = await client.chat.completions.create({ model: "m", messages, user: CANARY_USER });
+    assert.match(answer.choices[0].message.content, /newcorp/);
+  },
+};
+
+let failed = false;
+for (const [name, test] of Object.entries(tests)) {
+  try {
+    await test();
+    console.log(`ok ${name}`);
+  } catch (error) {
+    failed = true;
+    console.log(`FAILED ${name} ${String(error?.stack ?? error).replaceAll("\n", " | ")}`);
+  }
+}
+process.exitCode = failed ? 1 : 0;

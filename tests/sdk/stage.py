@@ -1,0 +1,104 @@
+"""What the SDK tests stand on: providers, a sidecar between them, and the split computed by hand."""
+
+import contextlib
+import hashlib
+import os
+import pathlib
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+from held import HeldProvider
+
+FLAGS = """\
+listen: 127.0.0.1:{listen}
+admin: {{ listen: 127.0.0.1:{admin} }}
+providers:
+  oldcorp: {{ base_url: "{oldcorp}", auth: none }}
+  newcorp: {{ base_url: "{newcorp}", auth: none }}
+  illcorp: {{ base_url: "{illcorp}", auth: none }}
+  held: {{ base_url: "{held}", auth: none }}
+rollouts:
+  - {{ name: held, stable: held, match: {{ model: held }} }}
+  - {{ name: ill, stable: illcorp, match: {{ model: ill }} }}
+  - name: chat
+    stable: oldcorp
+    canary: newcorp
+    percent: 50%
+"""
+
+
+def bucket(user):
+    return int(hashlib.md5(user.encode()).hexdigest(), 16) % 10000
+
+
+def users(count=2):
+    """Users on stable and users on the canary, at 50%."""
+    everybody = [f"user-{n}" for n in range(1, 100)]
+    stable = [user for user in everybody if bucket(user) >= 5000]
+    canary = [user for user in everybody if bucket(user) < 5000]
+    return [(user, "oldcorp") for user in stable[:count]] + [(user, "newcorp") for user in canary[:count]]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Stage:
+    """Everything that runs, ended together."""
+
+    def __init__(self):
+        self.ending = contextlib.ExitStack()
+        try:
+            self._build()
+        except BaseException:
+            self.ending.close()
+            raise
+
+    def _build(self):
+        folder = pathlib.Path(self.ending.enter_context(tempfile.TemporaryDirectory()))
+        self.held = HeldProvider()
+        self.ending.callback(self.held.close)
+        urls = {name: self._provider(name) for name in ("oldcorp", "newcorp")}
+        urls["illcorp"] = self._provider("illcorp", "--fail", "100%", "--failure", "error-event")
+        listen, admin = free_port(), free_port()
+        flags = folder / "flags.yaml"
+        flags.write_text(FLAGS.format(listen=listen, admin=admin, held=self.held.base_url, **urls))
+        log = open(folder / "serin.log", "w+")
+        self.ending.callback(log.close)
+        command = [os.environ["SERIN"], "run", "--flags", str(flags), "--state", str(folder / "state")]
+        serin = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        self.ending.callback(self._end, serin)
+        self.origin = f"http://127.0.0.1:{listen}"
+        deadline = time.monotonic() + 30
+        while not self._ready(admin):
+            if serin.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                raise SystemExit(f"the sidecar did not become ready:\n{log.read()}")
+            time.sleep(0.02)
+
+    def _provider(self, name, *arguments):
+        command = [os.environ["PROVIDER"], "--name", name, *arguments]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.ending.callback(self._end, process)
+        return process.stdout.readline().strip()
+
+    @staticmethod
+    def _end(process):
+        process.kill()
+        process.wait()
+
+    @staticmethod
+    def _ready(admin):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{admin}/readyz", timeout=2) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def close(self):
+        self.ending.close()
