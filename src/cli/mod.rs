@@ -5,9 +5,7 @@
 //! directory when none answers.
 
 pub mod bucket;
-pub mod check;
 pub mod demo;
-pub mod schema;
 
 use std::fmt;
 use std::process::ExitCode;
