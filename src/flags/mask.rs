@@ -21,51 +21,60 @@ pub(super) fn short(value: &str) -> String {
 
 /// The text with `*` in the place of each character that lies in a known secret; line structure is kept.
 pub(super) fn starred(text: &str, secrets: &[Range<usize>]) -> String {
-    text.chars()
-        .enumerate()
-        .map(|(index, c)| {
-            let secret = c != '\n' && secrets.iter().any(|range| range.contains(&index));
-            if secret { '*' } else { c }
-        })
-        .collect()
+    replace(text, secrets, |secret| secret.chars().map(|c| if c == '\n' { c } else { '*' }).collect())
 }
 
 /// The text as surfaces show it: known secrets are replaced by one word, what looks like a secret by stars.
 pub(super) fn shown(text: &str, secrets: &[Range<usize>]) -> String {
-    let mut secrets = secrets.to_vec();
-    secrets.sort_by_key(|range| range.start);
-    let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().enumerate().peekable();
-    let mut next = secrets.iter().peekable();
-    while let Some((index, c)) = chars.next() {
-        while next.next_if(|range| range.end <= index).is_some() {}
-        match next.peek() {
-            Some(range) if range.contains(&index) => {
-                out.push_str(MASK);
-                while chars.next_if(|(index, _)| range.contains(index)).is_some() {}
-            }
-            _ => out.push(c),
-        }
-    }
-    out.lines().map(stars).collect::<Vec<_>>().join("\n") + if text.ends_with('\n') { "\n" } else { "" }
+    let out = replace(text, secrets, |_| MASK.to_owned());
+    out.split_inclusive('\n').map(stars).collect()
 }
 
-/// A source line as it may be shown, given the line of the key that it belongs to.
+/// Puts something in the place of each of these ranges of characters.
+fn replace(text: &str, ranges: &[Range<usize>], by: impl Fn(&str) -> String) -> String {
+    let mut ranges = ranges.to_vec();
+    ranges.sort_by_key(|range| range.start);
+    let mut out = String::with_capacity(text.len());
+    let (mut at_char, mut at_byte) = (0, 0);
+    for range in ranges {
+        // An alias may name the same place twice.
+        if range.start < at_char || range.is_empty() {
+            continue;
+        }
+        let begin = after(text, at_byte, range.start - at_char);
+        let end = after(text, begin, range.len());
+        out.push_str(&text[at_byte..begin]);
+        out.push_str(&by(&text[begin..end]));
+        (at_char, at_byte) = (range.end, end);
+    }
+    out.push_str(&text[at_byte..]);
+    out
+}
+
+/// The byte that lies so many characters after another.
+fn after(text: &str, byte: usize, characters: usize) -> usize {
+    text[byte..].char_indices().nth(characters).map_or(text.len(), |(index, _)| byte + index)
+}
+
+/// Longer lines are not shown: nobody reads them, and masking them takes its time.
+const LONGEST_LINE: usize = 1000;
+
+/// A source line as it may be shown, given the text that it belongs to.
 pub(super) fn line(text: &str, number: usize) -> String {
-    let Some(line) = text.lines().nth(number.saturating_sub(1)) else { return String::new() };
+    let line = text.lines().nth(number.saturating_sub(1)).filter(|line| line.len() <= LONGEST_LINE);
+    let Some(line) = line else { return String::new() };
     let line = stars(line);
     if let Some(begin) = after_secret_key(&line) {
         return hide_values(&line, begin);
     }
     // An item of a list belongs to the key above it.
-    let owner = text.lines().take(number.saturating_sub(1)).collect::<Vec<_>>();
     let item = |line: &str| {
         let line = line.trim_start();
         line.is_empty() || line.starts_with(['-', '#', '"', '\'', ']']) || !line.contains(':')
     };
     if item(&line) {
-        let key = owner.iter().rev().find(|line| !item(line));
-        if key.is_some_and(|key| after_secret_key(key).is_some()) {
+        let above = text.lines().take(number.saturating_sub(1)).filter(|line| !item(line)).last();
+        if above.is_some_and(|key| key.len() <= LONGEST_LINE && after_secret_key(key).is_some()) {
             return hide_values(&line, 0);
         }
     }
@@ -77,8 +86,7 @@ fn after_secret_key(line: &str) -> Option<usize> {
     let lower = line.to_ascii_lowercase();
     lower.match_indices(':').map(|(colon, _)| colon).find_map(|colon| {
         let name = lower[..colon].trim_end_matches(['"', '\'', ' ']);
-        let name =
-            &name[name.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')).map_or(0, |at| at + 1)..];
+        let name = name.rsplit(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).next().unwrap_or("");
         let telling = ["key", "keys", "token", "secret", "password", "passwd", "authorization"];
         telling.iter().any(|word| name.ends_with(word)).then_some(colon + 1)
     })

@@ -189,6 +189,9 @@ impl Check<'_> {
     }
 
     fn unknown(&mut self, entry: &Entry, known: Option<&Map<String, Value>>, map: &Trail<'_>, here: &Trail<'_>) {
+        if self.errors.len() > MOST_ERRORS {
+            return;
+        }
         let key = mask::short(&entry.key);
         if later::is_later(&map.kind(), &entry.key) {
             let remedy = "remove it: a later version will read it".to_owned();

@@ -5,8 +5,9 @@
 //! where inotify does not: no watches left, network file systems, a symlink whose target lies elsewhere. Stats can tie
 //! within one tick of the kernel's clock, so after a change the content is compared for a while.
 //!
-//! A version is taken when its writer has closed it or renamed it into place, or when the content stood still: 25 ms,
-//! or more where somebody was seen writing or where the file is empty or missing. Time passes here only as waits that
+//! A version is taken when its writer has closed it or renamed it into place (and nobody wrote on for 10 ms: a truncated
+//! file is closed, too), or when the content stood still: 25 ms, or more where somebody was seen writing or where the
+//! file is empty or missing. Time passes here only as waits that
 //! ran out, so no clock is read.
 
 use std::ffi::OsString;
@@ -29,6 +30,10 @@ mod tests;
 const STAT: Duration = Duration::from_millis(50);
 /// Between two looks while a change settles.
 const SETTLE: Duration = Duration::from_millis(25);
+/// The same when its writer has closed it.
+const CLOSED: Duration = Duration::from_millis(10);
+/// Closings after which a file is taken although it is closed again and again.
+const CLOSINGS: u32 = 10;
 /// Unchanged looks after which a version is taken.
 const STILL: u32 = 1;
 /// The same for one that nobody has closed, or that is empty or missing: most likely more is to come.
@@ -78,20 +83,7 @@ impl Watcher {
         let path = std::path::absolute(&path).unwrap_or(path);
         let (wake, woken) = channel();
         let events = inotify.then(|| events(&path, wake.clone())).flatten();
-        let eye = Eye {
-            path,
-            environment,
-            known,
-            on_reading,
-            stamp: None,
-            taken: None,
-            candidate: None,
-            still: 0,
-            writing: false,
-            wary: 0,
-            looks: 0,
-            secrets: Vec::new(),
-        };
+        let eye = Eye::new(path, environment, known, on_reading);
         let thread = std::thread::Builder::new().name("serin-flags".to_owned()).spawn(move || eye.watch(&woken))?;
         Ok(Watcher { wake, thread: Some(thread), _events: events })
     }
@@ -185,6 +177,8 @@ struct Eye<F> {
     candidate: Option<Result<Vec<u8>, String>>,
     /// For how many looks it has.
     still: u32,
+    /// How often it was closed or renamed into place since.
+    closed: u32,
     /// Whether somebody was seen writing and not closing.
     writing: bool,
     /// For how many looks more the content is compared whatever the stat says.
@@ -195,27 +189,58 @@ struct Eye<F> {
 }
 
 impl<F: FnMut(Reading)> Eye<F> {
+    fn new(path: PathBuf, environment: Environment, known: u64, on_reading: F) -> Eye<F> {
+        Eye {
+            path,
+            environment,
+            known,
+            on_reading,
+            stamp: None,
+            taken: None,
+            candidate: None,
+            still: 0,
+            closed: 0,
+            writing: false,
+            wary: 0,
+            looks: 0,
+            secrets: Vec::new(),
+        }
+    }
+
     fn watch(mut self, woken: &Receiver<Wake>) {
         let mut wait = Duration::ZERO;
         loop {
             match woken.recv_timeout(wait) {
                 Ok(Wake::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Wake::Complete) => {
-                    self.writing = false;
-                    self.look(true, true);
-                }
-                Ok(Wake::Writing) => {
-                    self.writing = true;
-                    self.wary = WARY;
-                    self.candidate = None;
-                }
-                Ok(Wake::Changed) => self.look(false, false),
+                Ok(wake) => self.hear(wake),
                 Err(RecvTimeoutError::Timeout) => {
                     self.look(true, false);
                     self.look_at_secrets();
                 }
             }
-            wait = if self.candidate.is_some() || self.writing { SETTLE } else { STAT };
+            wait = match (&self.candidate, self.writing) {
+                (Some(_), _) if self.closed > 0 => CLOSED,
+                (None, false) => STAT,
+                _ => SETTLE,
+            };
+        }
+    }
+
+    /// Something happened to the file.
+    fn hear(&mut self, wake: Wake) {
+        match wake {
+            Wake::Complete => {
+                self.writing = false;
+                self.look(false, true);
+            }
+            Wake::Writing => {
+                self.writing = true;
+                self.wary = WARY;
+                self.candidate = None;
+                self.closed = 0;
+            }
+            Wake::Changed => self.look(false, false),
+            Wake::Stop => {}
         }
     }
 
@@ -235,21 +260,26 @@ impl<F: FnMut(Reading)> Eye<F> {
         let loaded = load(&self.path);
         if self.taken.as_ref() == Some(&loaded.bytes) {
             self.candidate = None;
+            self.closed = 0;
             self.writing &= self.wary > 0;
             return;
         }
         let nothing_there = loaded.bytes.as_ref().map_or(true, Vec::is_empty);
         if complete && !nothing_there {
+            self.closed += 1;
+        } else if self.candidate.as_ref() != Some(&loaded.bytes) {
+            self.closed = 0;
+        }
+        if self.closed > CLOSINGS {
             return self.settle(loaded);
         }
-        if self.candidate.as_ref() != Some(&loaded.bytes) {
+        if complete || self.candidate.as_ref() != Some(&loaded.bytes) {
             self.candidate = Some(loaded.bytes);
             self.still = 0;
         } else if waited {
             self.still += 1;
-            let enough = if self.writing || nothing_there { STILL_UNFINISHED } else { STILL };
-            if self.still >= enough {
-                self.writing = false;
+            let finished = self.closed > 0 || !(self.writing || nothing_there);
+            if self.still >= if finished { STILL } else { STILL_UNFINISHED } {
                 self.settle(loaded);
             }
         }
@@ -259,6 +289,8 @@ impl<F: FnMut(Reading)> Eye<F> {
     fn settle(&mut self, loaded: Loaded) {
         self.candidate = None;
         self.still = 0;
+        self.closed = 0;
+        self.writing = false;
         self.taken = Some(loaded.bytes.clone());
         let (reading, files) = take(loaded, &self.path, &self.environment);
         self.secrets = files.into_iter().map(|file| (file, None)).collect();

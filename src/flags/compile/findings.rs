@@ -57,7 +57,9 @@ impl<'e> Findings<'e> {
 
     pub(super) fn warn(&mut self, at: &At, warning: impl AsRef<str>) {
         let line = at.spot().line;
-        self.warnings.push((line, format!("line {line}: {}: {}", at.path, warning.as_ref())));
+        if self.warnings.len() < MOST_ERRORS {
+            self.warnings.push((line, format!("line {line}: {}: {}", at.path, warning.as_ref())));
+        }
     }
 
     /// The value of a text, or what stands for it where it is absent, wrong or not resolved here.

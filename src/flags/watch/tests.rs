@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Watcher, load};
+use super::{Eye, STILL_UNFINISHED, Wake, Watcher, load};
 use crate::flags::{Environment, Reading, read};
 
 /// Far longer than any report takes; a test that gets none has failed.
@@ -167,17 +167,44 @@ fn a_writer_that_never_closes_is_believed_in_the_end() {
 
 #[test]
 fn a_half_written_file_is_not_taken() {
-    let scene = Scene::new(true);
-    // The half is a good file by itself.
-    let whole = version(1) + "flags: {}\nlimits: { connections: 7 }\n";
-    let mut file = fs::OpenOptions::new().write(true).truncate(true).open(&scene.path).unwrap();
-    file.write_all(version(1).as_bytes()).unwrap();
-    file.flush().unwrap();
-    file.write_all(&whole.as_bytes()[version(1).len()..]).unwrap();
-    drop(file);
-    let reading = scene.next();
-    assert_eq!(&*reading.text, whole);
-    assert_eq!(reading.result.unwrap().policy.limits.connections, 7);
+    // The looks are driven by hand: each stands for a wait that ran out.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flags.yaml");
+    fs::write(&path, version(0)).unwrap();
+    let (sender, readings) = channel();
+    let environment = Environment::of(BTreeMap::new());
+    let mut eye = Eye::new(path.clone(), environment, 0, move |reading: Reading| sender.send(reading).unwrap());
+    eye.look(true, false);
+    eye.look(true, false);
+    assert_eq!(&*readings.try_recv().unwrap().text, version(0));
+
+    // Somebody writes and pauses: the half, a good file by itself, must stand still for longer than a pause.
+    fs::write(&path, version(1)).unwrap();
+    eye.hear(Wake::Writing);
+    for _ in 0..STILL_UNFINISHED {
+        eye.look(true, false);
+        assert!(readings.try_recv().is_err());
+    }
+    let whole = version(1) + "limits: { connections: 7 }\n";
+    fs::write(&path, &whole).unwrap();
+    eye.hear(Wake::Writing);
+    eye.hear(Wake::Complete);
+    assert!(readings.try_recv().is_err());
+    eye.look(true, false);
+    assert_eq!(&*readings.try_recv().unwrap().text, whole);
+
+    // A truncated file is closed, and only then written.
+    fs::write(&path, "").unwrap();
+    eye.hear(Wake::Complete);
+    eye.look(true, false);
+    fs::write(&path, version(2)).unwrap();
+    eye.hear(Wake::Complete);
+    eye.hear(Wake::Writing);
+    eye.look(true, false);
+    assert!(readings.try_recv().is_err());
+    eye.hear(Wake::Complete);
+    eye.look(true, false);
+    assert_eq!(&*readings.try_recv().unwrap().text, version(2));
 }
 
 #[test]
