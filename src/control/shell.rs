@@ -67,7 +67,7 @@ pub(super) async fn run(
     // Unbounded, and yet bounded: a task each for a batch, a probe, a lock file operation and a pending command.
     let (news, mut heard) = mpsc::unbounded_channel();
     let (jobs, to_do) = mpsc::unbounded_channel();
-    spawn_local(locksmith::work(state_dir, to_do, news.clone()));
+    let locksmith = spawn_local(locksmith::work(state_dir, to_do, news.clone()));
     let mut shell = Shell { engine, ledger: Ledger::new(store), prober: Rc::new(prober), clock, news, jobs };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,15 +85,19 @@ pub(super) async fn run(
             _ = tick.tick() => shell.engine.tick((shell.clock)()),
         }
     }
-    // What is on its way and what is left gets one last chance each.
+    // What is on its way and what is left gets one last chance each; lock files likewise.
     for _ in 0..2 {
         shell.settle();
         while shell.ledger.is_busy() {
             match timeout(OTHER_ANSWER, heard.recv()).await {
                 Ok(Some(news)) => shell.hear(news),
-                _ => return,
+                _ => break,
             }
         }
+    }
+    drop(shell);
+    if timeout(OTHER_ANSWER, locksmith).await.is_err() {
+        tracing::warn!("lock files were not written in time");
     }
 }
 
@@ -117,14 +121,16 @@ impl Shell {
         for probe in self.engine.due_probes(now) {
             let (news, prober) = (self.news.clone(), Rc::clone(&self.prober));
             let egress = self.engine.egress();
-            let asked = spawn_local(async move {
-                let answer = timeout(PROBE_ANSWER, prober(Arc::clone(&probe.provider), egress)).await;
-                (answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PROBE_ANSWER.as_secs()))), probe)
-            });
+            let provider = Arc::clone(&probe.provider);
+            // A task of its own, so that a defect in the prober is a failed probe and no more.
+            let asked = spawn_local(async move { timeout(PROBE_ANSWER, prober(provider, egress)).await });
             spawn_local(async move {
-                if let Ok((result, probe)) = asked.await {
-                    let _ = news.send(News::Probed(probe, result));
-                }
+                let result = match asked.await {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(_)) => Err(format!("no answer within {} s", PROBE_ANSWER.as_secs())),
+                    Err(defect) => Err(format!("the probe broke off: {defect}")),
+                };
+                let _ = news.send(News::Probed(probe, result));
             });
         }
         number
