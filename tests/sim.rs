@@ -215,7 +215,7 @@ impl World {
                 format!("idle for {idle} ms")
             }
             _ => {
-                for _ in 0..self.chance.u8(1..20) {
+                for _ in 0..self.chance.u8(1..15) {
                     self.tick();
                 }
                 "time passes".to_owned()
@@ -358,7 +358,7 @@ impl World {
     fn tick(&mut self) {
         self.mono += TICK;
         let snapshot = self.engine.shared.load();
-        for _ in 0..self.chance.u8(0..60) {
+        for _ in 0..self.chance.u8(0..40) {
             let in_force = snapshot.in_force(RolloutId(self.chance.u16(0..2)));
             let on_canary = Bucket(self.chance.u16(0..10_000)).is_below(in_force.percent);
             let arm = if on_canary { Arm::Canary } else { Arm::Stable };
@@ -419,19 +419,27 @@ impl World {
         self.flights.clear();
         self.canaries = [0, 1].map(|index: usize| Canary { attempt: self.canaries[index].attempt, ..first_canary() });
         self.edit_back();
+        // What failed before is no longer in the window.
+        self.mono += 60_000;
         for which in 0..2 {
             self.save();
             self.command(which, Verb::Resume { at: None });
         }
+        let under_way = |world: &World| {
+            world.engine.status.load().rollouts.iter().any(|told| told.standing != Standing::Completed)
+        };
         for _ in 0..600 {
             self.tick();
             self.check();
+            if !under_way(self) {
+                break;
+            }
         }
         let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
         assert_eq!(standings, [Standing::Completed; 2], "{:?}", self.engine.status.load().rollouts);
         // And one that dies after its completion is taken back all the same.
         self.failing = [0, 100];
-        (0..100).for_each(|_| self.tick());
+        (0..40).for_each(|_| self.tick());
         let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
         assert_eq!(standings, [Standing::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
     }
@@ -483,7 +491,7 @@ impl Drop for Diary {
 fn live(seed: u64) -> Vec<String> {
     let mut world = World::new(seed);
     let mut diary = Diary { seed, actions: Vec::new() };
-    for _ in 0..150 {
+    for _ in 0..120 {
         let action = world.act();
         diary.actions.push(action);
         world.check();
