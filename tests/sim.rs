@@ -425,9 +425,8 @@ impl World {
             self.save();
             self.command(which, Verb::Resume { at: None });
         }
-        let under_way = |world: &World| {
-            world.engine.status.load().rollouts.iter().any(|told| told.standing != Standing::Completed)
-        };
+        let under_way =
+            |world: &World| world.engine.status.load().rollouts.iter().any(|told| told.standing != Standing::Completed);
         for _ in 0..600 {
             self.tick();
             self.check();

@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::engine::{Done, Engine, Now, Probe};
+use super::commands::{Done, Held};
+use super::engine::{Engine, Now, Probe};
 use super::ledger::{Ledger, durable, merge};
 use super::locksmith::{self, Job, Resume};
 use crate::decide::policy::Provider;
@@ -178,8 +179,8 @@ impl Shell {
 
     fn begin_resume(&mut self, command: Command, reply: oneshot::Sender<Result<Receipt, Refusal>>) {
         match (self.engine.check_resume(&command, self.now()), command.rollout.clone()) {
-            (Ok((held, others)), Some(rollout)) => {
-                self.job(Job::Remove(Box::new(Resume { rollout, held, others, command, reply })));
+            (Ok(Held { own, others }), Some(rollout)) => {
+                self.job(Job::Remove(Box::new(Resume { rollout, held: own, others, command, reply })));
             }
             (Err(refusal), _) => drop(reply.send(Err(refusal))),
             (Ok(_), None) => drop(reply.send(Err(Refusal::NotNow("say which rollout to resume".to_owned())))),
@@ -187,7 +188,7 @@ impl Shell {
     }
 
     fn resume(&mut self, resume: Resume, removed: Result<(), String>) {
-        let again = self.engine.locks_besides(&resume.command).map(|(held, _)| held != resume.held);
+        let again = self.engine.held(&resume.command).map(|now| now.own != resume.held);
         let refusal = match (removed, again) {
             (Err(stays), _) => Some(Refusal::NotNow(stays)),
             (_, Err(refusal)) => Some(refusal),

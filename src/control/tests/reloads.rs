@@ -95,6 +95,19 @@ fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
 }
 
 #[test]
+fn at_the_start_the_same_is_told() {
+    let mut first = engine(one(pinned(30)));
+    ask(&mut first, Verb::Rollback { to: Percent::ZERO });
+    let mut swapped = one(pinned(30));
+    let chat_rollout = Arc::make_mut(&mut swapped.rollouts[0]);
+    (chat_rollout.stable, chat_rollout.canary) = (ProviderId(1), None);
+    let states = std::mem::take(&mut first.outbox.states).into_iter().collect();
+    let second = Engine::new(begin(swapped, states), at(500));
+    let told = "the stable of `chat`, https://b.test/v1, is the canary of `chat`, which was rolled back";
+    assert_eq!(second.status.load().flags.warnings, [told]);
+}
+
+#[test]
 fn what_takes_a_restart_stays_and_is_told() {
     let mut engine = engine(one(pinned(30)));
     let mut moved = one(pinned(40));
