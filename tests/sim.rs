@@ -138,7 +138,9 @@ struct World {
     // What users were promised: these are locked at most there, these were taken back.
     locked: [Option<Percent>; 2],
     taken_back: [bool; 2],
-    last: [(Percent, u64); 2],
+    // The share that the history came to, and what the last check saw.
+    last: [Percent; 2],
+    shown: [(Percent, u64); 2],
     told: Vec<Event>,
 }
 
@@ -161,7 +163,8 @@ impl World {
             probes_answer: true,
             locked: [None, None],
             taken_back: [false; 2],
-            last: [(Percent::ZERO, 0); 2],
+            last: [Percent::ZERO; 2],
+            shown: [(Percent::ZERO, 0); 2],
             told: Vec::new(),
         }
     }
@@ -326,7 +329,8 @@ impl World {
                 // A resume that could not be written: the lock is back, which is the safe side.
                 self.locked[index] = lock.map(|lock| lock.to);
             }
-            self.last[index] = (kept.map_or(Percent::ZERO, |state| state.in_force), 0);
+            self.last[index] = kept.map_or(Percent::ZERO, |state| state.in_force);
+            self.shown[index] = (self.last[index], kept.map_or(0, |state| state.epoch));
         }
         self.told.clear();
         format!("a crash, the clock {} ms ahead", self.ahead)
@@ -345,8 +349,8 @@ impl World {
     fn collect(&mut self) {
         for event in std::mem::take(&mut self.engine.outbox.events) {
             let Some(index) = NAMES.iter().position(|name| event.rollout.as_deref() == Some(name)) else { continue };
-            assert_eq!(event.from, self.last[index].0, "the history has a gap before {event:?}");
-            self.last[index].0 = event.to;
+            assert_eq!(event.from, self.last[index], "the history has a gap before {event:?}");
+            self.last[index] = event.to;
             if event.actor == "guard" {
                 self.taken_back[index] = true;
                 assert!(event.numbers.iter().any(|(name, _)| name == "canary_error_rate"), "{event:?}");
@@ -391,9 +395,12 @@ impl World {
             let (in_force, told) = (snapshot.in_force(RolloutId(index)), &status.rollouts[usize::from(index)]);
             let (canary, index) = (&self.canaries[usize::from(index)], usize::from(index));
             assert_eq!(in_force.percent, told.percent, "what is told is in force");
-            assert_eq!(in_force.percent, self.last[index].0, "the history tells of it");
-            assert!(in_force.evidence.epoch >= self.last[index].1, "epochs only rise");
-            self.last[index].1 = in_force.evidence.epoch;
+            assert_eq!(in_force.percent, self.last[index], "the history tells of it");
+            let (share, epoch) = self.shown[index];
+            let moved = in_force.percent != share;
+            assert!(in_force.evidence.epoch >= epoch + u64::from(moved), "a new share begins a new epoch");
+            assert_eq!(in_force.evidence.epoch, told.epoch, "what is counted is what is judged");
+            self.shown[index] = (in_force.percent, in_force.evidence.epoch);
             assert!(in_force.percent <= canary.ramp.max);
             assert!(self.usable || in_force.percent == Percent::ZERO, "an unusable canary is at 0");
             if canary.percent == Intent::Pinned(Percent::ZERO) {
