@@ -15,11 +15,11 @@ use super::series::{Registry, SeriesFactory};
 use crate::decide::guard::{self, Verdict};
 use crate::decide::policy::{Canary, Intent, Policy, Provider, Rollout};
 use crate::decide::rollout::in_force::{Ruling, in_force};
-use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState, Verb};
+use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::{Evidence, Series};
-use crate::state::inbox::{Command, Refusal};
+
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
@@ -42,19 +42,6 @@ pub struct Outbox {
     pub events: Vec<Event>,
     /// A flags.yaml that was accepted.
     pub last_good: Option<Arc<str>>,
-}
-
-/// What a command came to.
-#[derive(Debug, Default)]
-pub struct Done {
-    /// The rollouts that it touched, with the share now in force.
-    pub rollouts: Vec<(String, Percent)>,
-    /// The locks that now hold them, to be written as files.
-    pub locks: Vec<(String, Lock)>,
-    /// Requests of these rollouts still open on a canary.
-    pub open_on_canary: u64,
-    /// What else the sender should know.
-    pub notes: Vec<String>,
 }
 
 /// A provider to be asked whether it lives.
@@ -147,7 +134,8 @@ pub struct Engine {
 impl Engine {
     /// Restores what was kept, reads the first file and the locks, and publishes the first snapshot.
     #[must_use]
-    pub fn new(begin: Begin, now: Now) -> Engine {
+    pub fn new(mut begin: Begin, now: Now) -> Engine {
+        begin.notes.extend(stable_taken_back(&begin));
         let Begin { policy, flags, states, locks, dir, store_error, cores, notes, .. } = begin;
         let nothing = Snapshot {
             revision: 0,
@@ -201,64 +189,6 @@ impl Engine {
             self.publish();
         }
         self.report(now);
-    }
-
-    /// Carries a command out. When it returns, what follows from it is published, and to be written.
-    pub fn command(&mut self, command: &Command, now: Now) -> Result<Done, Refusal> {
-        let targets = self.targets(command)?;
-        let mut done = Done::default();
-        let verb = command.verb.clone();
-        let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
-        for index in targets {
-            let Some(happened) = self.happened(index, &input, now) else { continue };
-            if let Some(refusal) = happened.step.refused {
-                return Err(Refusal::NotNow(refusal));
-            }
-            done.notes.extend(happened.step.notes);
-            let tracked = &self.rollouts[index];
-            let Some(moving) = &tracked.moving else { continue };
-            done.rollouts.push((tracked.rollout.name.clone(), moving.state.in_force));
-            if matches!(command.verb, Verb::Rollback { .. }) {
-                done.locks.extend(moving.state.lock.clone().map(|lock| (tracked.rollout.name.clone(), lock)));
-            }
-            done.open_on_canary += tracked.series[1].in_flight();
-        }
-        if done.rollouts.is_empty() {
-            done.notes.push("flags.yaml has no rollout with a canary: there is nothing to change".to_owned());
-        }
-        self.publish();
-        self.report(now);
-        Ok(done)
-    }
-
-    /// The locks of other rollouts, which a resume of this one must leave in place, and this one's own.
-    pub fn locks_besides(&self, command: &Command) -> Result<(Option<Lock>, Vec<(String, Lock)>), Refusal> {
-        let targets = self.targets(command)?;
-        let (mut own, mut others) = (None, Vec::new());
-        for (index, tracked) in self.rollouts.iter().enumerate() {
-            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state.lock.clone()) else { continue };
-            if targets.contains(&index) {
-                own = Some(lock);
-            } else {
-                others.push((tracked.rollout.name.clone(), lock));
-            }
-        }
-        Ok((own, others))
-    }
-
-    /// Whether a resume would be carried out, before anything is undone for it; otherwise as [`Engine::locks_besides`].
-    pub fn check_resume(&self, command: &Command, now: Now) -> Result<(Option<Lock>, Vec<(String, Lock)>), Refusal> {
-        for index in self.targets(command)? {
-            let tracked = &self.rollouts[index];
-            let (Some(moving), Some(canary)) = (&tracked.moving, &tracked.rollout.canary) else { continue };
-            let Command { verb, actor, reason, .. } = command.clone();
-            let input = Input::Command { verb, actor, reason };
-            let tried = step(&self.view(tracked, moving, canary), &moving.state, &input, now.unix);
-            if let Some(refusal) = tried.refused {
-                return Err(Refusal::NotNow(refusal));
-            }
-        }
-        self.locks_besides(command)
     }
 
     /// The egress proxy that the file names.
@@ -346,31 +276,6 @@ impl Engine {
         self.draining = true;
         self.publish();
         self.report(now);
-    }
-
-    fn targets(&self, command: &Command) -> Result<Vec<usize>, Refusal> {
-        let moving = |(index, tracked): (usize, &Tracked)| tracked.moving.as_ref().map(|_| index);
-        let Some(name) = &command.rollout else {
-            if matches!(command.verb, Verb::Rollback { .. } | Verb::Pause) {
-                return Ok(self.rollouts.iter().enumerate().filter_map(moving).collect());
-            }
-            let known = self.known();
-            return Err(Refusal::NotNow(format!(
-                "say which rollout: only rollback and pause take all; there are: {known}"
-            )));
-        };
-        match self.rollouts.iter().position(|tracked| tracked.rollout.name == *name) {
-            None => Err(Refusal::Unknown { name: name.clone(), known: self.known() }),
-            Some(index) if self.rollouts[index].moving.is_none() => {
-                Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to move users to")))
-            }
-            Some(index) => Ok(vec![index]),
-        }
-    }
-
-    fn known(&self) -> String {
-        let names: Vec<&str> = self.rollouts.iter().map(|tracked| tracked.rollout.name.as_str()).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 
     pub(super) fn refresh_block(&mut self, index: usize) {
@@ -485,6 +390,22 @@ impl Engine {
     pub(super) fn count_unsplit(&mut self, policy: &Policy) {
         self.unsplit = policy.providers.iter().map(|provider| self.series.of("none", "none", &provider.name)).collect();
     }
+}
+
+// At the start there is no older file to stay with, so what a reload would refuse is said.
+fn stable_taken_back(begin: &Begin) -> Vec<String> {
+    let Begin { policy, states, .. } = begin;
+    let taken_back = |url: &str| {
+        let held = |state: &RolloutState| state.lock.is_some() || matches!(state.phase, Phase::RolledBack { .. });
+        states.iter().find(|(identity, state)| identity.canary == url && held(state))
+    };
+    let warn = |rollout: &Arc<Rollout>| {
+        let stable = policy.provider(rollout.stable).base_url.to_string();
+        let (identity, _) = taken_back(&stable)?;
+        let (name, other) = (&rollout.name, &identity.rollout);
+        Some(format!("the stable of `{name}`, {stable}, is the canary of `{other}`, which was rolled back"))
+    };
+    policy.rollouts.iter().filter_map(warn).collect()
 }
 
 /// A step that was taken.

@@ -7,6 +7,7 @@
 //! The order that a rollback keeps: decide, publish, then wait for the cores and for the disk. Whatever the disk does,
 //! users are back on stable first.
 
+pub mod commands;
 pub mod engine;
 mod ledger;
 mod locksmith;

@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::engine::{Done, Engine, Now, Probe};
+use super::commands::{Done, Held};
+use super::engine::{Engine, Now, Probe};
 use super::ledger::{Ledger, durable, merge};
 use super::locksmith::{self, Job, Resume};
 use crate::decide::policy::Provider;
@@ -67,7 +68,7 @@ pub(super) async fn run(
     // Unbounded, and yet bounded: a task each for a batch, a probe, a lock file operation and a pending command.
     let (news, mut heard) = mpsc::unbounded_channel();
     let (jobs, to_do) = mpsc::unbounded_channel();
-    spawn_local(locksmith::work(state_dir, to_do, news.clone()));
+    let locksmith = spawn_local(locksmith::work(state_dir, to_do, news.clone()));
     let mut shell = Shell { engine, ledger: Ledger::new(store), prober: Rc::new(prober), clock, news, jobs };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,15 +86,19 @@ pub(super) async fn run(
             _ = tick.tick() => shell.engine.tick((shell.clock)()),
         }
     }
-    // What is on its way and what is left gets one last chance each.
+    // What is on its way and what is left gets one last chance each; lock files likewise.
     for _ in 0..2 {
         shell.settle();
         while shell.ledger.is_busy() {
             match timeout(OTHER_ANSWER, heard.recv()).await {
                 Ok(Some(news)) => shell.hear(news),
-                _ => return,
+                _ => break,
             }
         }
+    }
+    drop(shell);
+    if timeout(OTHER_ANSWER, locksmith).await.is_err() {
+        tracing::warn!("lock files were not written in time");
     }
 }
 
@@ -117,14 +122,16 @@ impl Shell {
         for probe in self.engine.due_probes(now) {
             let (news, prober) = (self.news.clone(), Rc::clone(&self.prober));
             let egress = self.engine.egress();
-            let asked = spawn_local(async move {
-                let answer = timeout(PROBE_ANSWER, prober(Arc::clone(&probe.provider), egress)).await;
-                (answer.unwrap_or_else(|_| Err(format!("no answer within {} s", PROBE_ANSWER.as_secs()))), probe)
-            });
+            let provider = Arc::clone(&probe.provider);
+            // A task of its own, so that a defect in the prober is a failed probe and no more.
+            let asked = spawn_local(async move { timeout(PROBE_ANSWER, prober(provider, egress)).await });
             spawn_local(async move {
-                if let Ok((result, probe)) = asked.await {
-                    let _ = news.send(News::Probed(probe, result));
-                }
+                let result = match asked.await {
+                    Ok(Ok(answer)) => answer,
+                    Ok(Err(_)) => Err(format!("no answer within {} s", PROBE_ANSWER.as_secs())),
+                    Err(defect) => Err(format!("the probe broke off: {defect}")),
+                };
+                let _ = news.send(News::Probed(probe, result));
             });
         }
         number
@@ -172,8 +179,8 @@ impl Shell {
 
     fn begin_resume(&mut self, command: Command, reply: oneshot::Sender<Result<Receipt, Refusal>>) {
         match (self.engine.check_resume(&command, self.now()), command.rollout.clone()) {
-            (Ok((held, others)), Some(rollout)) => {
-                self.job(Job::Remove(Box::new(Resume { rollout, held, others, command, reply })));
+            (Ok(Held { own, others }), Some(rollout)) => {
+                self.job(Job::Remove(Box::new(Resume { rollout, held: own, others, command, reply })));
             }
             (Err(refusal), _) => drop(reply.send(Err(refusal))),
             (Ok(_), None) => drop(reply.send(Err(Refusal::NotNow("say which rollout to resume".to_owned())))),
@@ -181,7 +188,7 @@ impl Shell {
     }
 
     fn resume(&mut self, resume: Resume, removed: Result<(), String>) {
-        let again = self.engine.locks_besides(&resume.command).map(|(held, _)| held != resume.held);
+        let again = self.engine.held(&resume.command).map(|now| now.own != resume.held);
         let refusal = match (removed, again) {
             (Err(stays), _) => Some(Refusal::NotNow(stays)),
             (_, Err(refusal)) => Some(refusal),

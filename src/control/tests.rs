@@ -1,1 +1,6 @@
+//! Control against a store that can fail, a prober that answers as told, and virtual time. No sockets.
 
+mod bench;
+mod files;
+mod locks;
+mod reloads;

@@ -86,11 +86,11 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
         }
     }
     let refused = match tried {
-        Ok((connection, contents)) => match start(connection) {
+        Ok((connection, contents, error)) => match start(connection) {
             Ok(store) => {
                 let Contents { states, last_good } = contents;
                 let store = Box::new(store);
-                return Opened { store, notes, states, last_good, error: None, state_lost, claim: None };
+                return Opened { store, notes, states, last_good, error, state_lost, claim: None };
             }
             Err(error) => error.to_string(),
         },
@@ -139,7 +139,8 @@ fn set_aside(path: &Path, now: UnixMillis) -> io::Result<String> {
     Ok(name)
 }
 
-fn open_for_writing(path: &Path, now: UnixMillis) -> Result<(Connection, Contents), Problem> {
+// With the connection, and what was in it, why it cannot be written just now: a full disk may have room later.
+fn open_for_writing(path: &Path, now: UnixMillis) -> Result<(Connection, Contents, Option<String>), Problem> {
     // Made here and not by SQLite: the file holds flags.yaml, and is its owner's only.
     let made = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map_err(|error| Problem::Refused(error.to_string()))?;
@@ -155,8 +156,8 @@ fn open_for_writing(path: &Path, now: UnixMillis) -> Result<(Connection, Content
     }
     let contents = contents(&connection)?;
     // Whether it can be written is known now, and not at the first rollback.
-    connection.execute("INSERT OR REPLACE INTO kept VALUES ('opened', ?1)", params![now.0.to_string()])?;
-    Ok((connection, contents))
+    let opened = connection.execute("INSERT OR REPLACE INTO kept VALUES ('opened', ?1)", params![now.0.to_string()]);
+    Ok((connection, contents, opened.err().map(|error| error.to_string())))
 }
 
 fn contents(connection: &Connection) -> Result<Contents, Problem> {

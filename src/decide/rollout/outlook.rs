@@ -34,7 +34,10 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
     }
     match (&state.phase, view.canary.percent) {
         (Phase::RolledBack { at, .. }, _) => match view.canary.try_again_after {
-            Some(after) => Outlook { next: Some((Percent::ZERO, at.plus(after))), ..Outlook::default() },
+            Some(after) => {
+                let first = ramp::next_stage(&view.canary.ramp, Percent::ZERO);
+                Outlook { next: first.zip(Some(at.plus(after))), ..Outlook::default() }
+            }
             None => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
         },
         (_, Intent::Pinned(_)) | (Phase::Completed, _) => Outlook::default(),

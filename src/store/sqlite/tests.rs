@@ -146,6 +146,20 @@ fn where_nothing_can_be_written_what_was_there_is_still_read() {
 }
 
 #[test]
+fn a_full_disk_is_told_and_written_to_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path(), UnixMillis(1)));
+    // A reader's lock stands for the full disk: nothing can be written until it is gone.
+    let other = Connection::open(dir.path().join(FILE)).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM rollout; INSERT INTO kept VALUES ('x', 'y')").unwrap();
+    let opened = open(dir.path(), UnixMillis(2));
+    assert_eq!(opened.error.as_deref(), Some("database is locked"));
+    assert!(opened.notes.is_empty() && !opened.state_lost);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(saved(&opened, batch(10, "start")), Ok(()));
+}
+
+#[test]
 fn a_directory_in_the_databases_place_is_told_and_not_fatal() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join(FILE)).unwrap();

@@ -1,0 +1,116 @@
+//! Humans' commands, from whom they are for to what they came to.
+//!
+//! A command of several rollouts (rollback and pause only) is one publication: no moment shows half of it.
+
+use super::engine::{Engine, Now, Tracked};
+use crate::decide::rollout::state::{Lock, Verb};
+use crate::decide::rollout::step::{Input, step};
+use crate::decide::units::Percent;
+use crate::state::inbox::{Command, Refusal};
+
+/// What a command came to.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// The rollouts that it touched, with the share now in force.
+    pub rollouts: Vec<(String, Percent)>,
+    /// The locks that now hold them, to be written as files.
+    pub locks: Vec<(String, Lock)>,
+    /// Requests of these rollouts still open on a canary.
+    pub open_on_canary: u64,
+    /// What else the sender should know.
+    pub notes: Vec<String>,
+}
+
+/// The locks that a resume meets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The one to be lifted.
+    pub own: Option<Lock>,
+    /// Those of other rollouts.
+    pub others: Vec<(String, Lock)>,
+}
+
+impl Engine {
+    /// Carries a command out. When it returns, what follows from it is published, and to be written.
+    pub fn command(&mut self, command: &Command, now: Now) -> Result<Done, Refusal> {
+        let targets = self.targets(command)?;
+        let mut done = Done::default();
+        let verb = command.verb.clone();
+        let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
+        for index in targets {
+            let Some(happened) = self.happened(index, &input, now) else { continue };
+            if let Some(refusal) = happened.step.refused {
+                return Err(Refusal::NotNow(refusal));
+            }
+            done.notes.extend(happened.step.notes);
+            let tracked = &self.rollouts[index];
+            let Some(moving) = &tracked.moving else { continue };
+            done.rollouts.push((tracked.rollout.name.clone(), moving.state.in_force));
+            if matches!(command.verb, Verb::Rollback { .. }) {
+                done.locks.extend(moving.state.lock.clone().map(|lock| (tracked.rollout.name.clone(), lock)));
+            }
+            done.open_on_canary += tracked.series[1].in_flight();
+        }
+        if done.rollouts.is_empty() {
+            done.notes.push("flags.yaml has no rollout with a canary: there is nothing to change".to_owned());
+        }
+        self.publish();
+        self.report(now);
+        Ok(done)
+    }
+
+    /// The lock that a resume is to lift, and those that it must leave in place.
+    pub fn held(&self, command: &Command) -> Result<Held, Refusal> {
+        let targets = self.targets(command)?;
+        let mut held = Held::default();
+        for (index, tracked) in self.rollouts.iter().enumerate() {
+            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state.lock.clone()) else { continue };
+            if targets.contains(&index) {
+                held.own = Some(lock);
+            } else {
+                held.others.push((tracked.rollout.name.clone(), lock));
+            }
+        }
+        Ok(held)
+    }
+
+    /// Whether a resume would be carried out, before anything is undone for it; otherwise as [`Engine::held`].
+    pub fn check_resume(&self, command: &Command, now: Now) -> Result<Held, Refusal> {
+        for index in self.targets(command)? {
+            let tracked = &self.rollouts[index];
+            let (Some(moving), Some(canary)) = (&tracked.moving, &tracked.rollout.canary) else { continue };
+            let Command { verb, actor, reason, .. } = command.clone();
+            let input = Input::Command { verb, actor, reason };
+            let tried = step(&self.view(tracked, moving, canary), &moving.state, &input, now.unix);
+            if let Some(refusal) = tried.refused {
+                return Err(Refusal::NotNow(refusal));
+            }
+        }
+        self.held(command)
+    }
+
+    fn targets(&self, command: &Command) -> Result<Vec<usize>, Refusal> {
+        let moving = |(index, tracked): (usize, &Tracked)| tracked.moving.as_ref().map(|_| index);
+        let Some(name) = &command.rollout else {
+            if matches!(command.verb, Verb::Rollback { .. } | Verb::Pause) {
+                return Ok(self.rollouts.iter().enumerate().filter_map(moving).collect());
+            }
+            let known = self.known();
+            return Err(Refusal::NotNow(format!(
+                "say which rollout: only rollback and pause take all; there are: {known}"
+            )));
+        };
+        match self.rollouts.iter().position(|tracked| tracked.rollout.name == *name) {
+            None => Err(Refusal::Unknown { name: name.clone(), known: self.known() }),
+            Some(index) if self.rollouts[index].moving.is_none() => {
+                Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to move users to")))
+            }
+            Some(index) => Ok(vec![index]),
+        }
+    }
+
+    fn known(&self) -> String {
+        let names: Vec<&str> = self.rollouts.iter().map(|tracked| tracked.rollout.name.as_str()).collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    }
+}

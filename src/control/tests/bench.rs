@@ -1,0 +1,293 @@
+//! A control loop on the test's own runtime, with hands on everything around it.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::{LocalSet, spawn_local};
+
+use crate::control::engine::{Begin, Engine, Now};
+use crate::control::shell;
+use crate::decide::policy::*;
+use crate::decide::rollout::state::{Event, Identity, RolloutState, Verb};
+use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::state::counters::{Labels, Series};
+use crate::state::inbox::{Command, FlagsRead, Inbox, Receipt, Refusal, inbox};
+use crate::state::snapshot::Shared;
+use crate::state::status::{FlagsStatus, RolloutStatus, StatusCell};
+use crate::store::locks::{LocksFound, read_locks};
+use crate::store::{Batch, Store};
+
+pub(super) fn percent(whole: u16) -> Percent {
+    Percent::from_hundredths(whole * 100).unwrap()
+}
+
+pub(super) fn provider(name: &str, host: &str) -> Provider {
+    Provider {
+        name: name.to_owned(),
+        base_url: BaseUrl { https: true, host: host.to_owned(), port: 443, path: "/v1".to_owned() },
+        api_keys: Vec::new(),
+        auth: Auth::Bearer,
+        query: Vec::new(),
+        timeouts: Timeouts {
+            connect: Millis(5000),
+            headers: Millis(600_000),
+            stream_headers: Millis(60_000),
+            first_output: Millis(600_000),
+            idle: Millis(300_000),
+        },
+        models: BTreeMap::new(),
+        unmapped: Unmapped::Pass,
+        set_headers: Vec::new(),
+        forward_headers: BTreeSet::new(),
+        http2: Http2::Never,
+        tls: Tls::default(),
+        max_connections: 100,
+        probe_path: "/models".to_owned(),
+        unusable: None,
+    }
+}
+
+pub(super) fn canary() -> Canary {
+    Canary {
+        provider: ProviderId(1),
+        percent: Intent::Auto,
+        ramp: Ramp {
+            stages: [10, 25, 40].map(percent).to_vec(),
+            hold_start: Millis(1000),
+            every: Millis(1000),
+            max: Percent::ALL,
+            from: None,
+            hours: None,
+        },
+        guard: Guard { max_error_rate: percent(5), window: Millis(60_000), min_requests: 10 },
+        rollback_to: Percent::ZERO,
+        try_again_after: None,
+        attempt: 1,
+    }
+}
+
+pub(super) fn rollout(name: &str, canary: Option<Canary>) -> Rollout {
+    Rollout {
+        name: name.to_owned(),
+        matches: Match { endpoints: Vec::new(), model: None, headers: BTreeMap::new(), path: None },
+        stable: ProviderId(0),
+        canary,
+        user: Vec::new(),
+        anonymous: Anonymous::Stable,
+        salt: String::new(),
+        pins: BTreeMap::new(),
+        force: None,
+    }
+}
+
+pub(super) fn policy(rollouts: Vec<Rollout>) -> Policy {
+    Policy {
+        fixed: Fixed {
+            listen: "127.0.0.1:7171".parse().unwrap(),
+            admin: "127.0.0.1:7172".parse().unwrap(),
+            probe: None,
+            state: None,
+            workers: None,
+        },
+        mount: "/v1".to_owned(),
+        unmatched: Unmatched::Reject,
+        providers: [("openai", "a.test"), ("holysheep", "b.test")].map(|(n, h)| Arc::new(provider(n, h))).to_vec(),
+        rollouts: rollouts.into_iter().map(Arc::new).collect(),
+        flags: BTreeMap::new(),
+        clients: Vec::new(),
+        tokens: Vec::new(),
+        limits: Limits {
+            header_bytes: 65_536,
+            header_time: Millis(10_000),
+            idle: Millis(600_000),
+            connections: 1000,
+            replay_body: 1 << 23,
+            replay_memory: 1 << 28,
+        },
+        drain: Millis(600_000),
+        egress: None,
+        response_headers: true,
+    }
+}
+
+pub(super) fn one(canary: Canary) -> Policy {
+    policy(vec![rollout("chat", Some(canary)), rollout("plain", None)])
+}
+
+pub(super) fn read(policy: Policy) -> FlagsRead {
+    FlagsRead {
+        result: Ok(Arc::new(policy)),
+        text: "the text".into(),
+        shown: "the text".into(),
+        warnings: Vec::new(),
+        hash: 1,
+        modified: None,
+    }
+}
+
+pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Begin {
+    Begin {
+        policy: Arc::new(policy),
+        flags: FlagsStatus::default(),
+        keep: Some("the text".into()),
+        states,
+        state_lost: false,
+        notes: Vec::new(),
+        locks: LocksFound::default(),
+        dir: "state".to_owned(),
+        store_error: None,
+        cores: 1,
+        series: Box::new(|labels: Labels, cores| {
+            let none = metrics::Histogram::noop;
+            Arc::new(Series::new(labels, cores, none(), none()))
+        }),
+    }
+}
+
+/// A store whose disk can be full or hang.
+#[derive(Clone, Default)]
+pub(super) struct Disk(Arc<Mutex<DiskState>>);
+
+#[derive(Default)]
+struct DiskState {
+    states: BTreeMap<Identity, RolloutState>,
+    events: Vec<Event>,
+    full: bool,
+    hanging: bool,
+    waiting: Vec<oneshot::Sender<Result<(), String>>>,
+}
+
+impl Disk {
+    pub(super) fn set(&self, full: bool, hanging: bool) {
+        let mut disk = self.0.lock().unwrap();
+        (disk.full, disk.hanging) = (full, hanging);
+    }
+
+    pub(super) fn states(&self) -> Vec<(Identity, RolloutState)> {
+        self.0.lock().unwrap().states.clone().into_iter().collect()
+    }
+
+    pub(super) fn actions(&self) -> Vec<String> {
+        self.0.lock().unwrap().events.iter().map(|event| format!("{} {}", event.actor, event.action)).collect()
+    }
+}
+
+impl Store for Disk {
+    fn save(&self, batch: Batch) -> oneshot::Receiver<Result<(), String>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut disk = self.0.lock().unwrap();
+        if disk.hanging {
+            disk.waiting.push(sender);
+        } else if disk.full {
+            sender.send(Err("disk full".to_owned())).unwrap();
+        } else {
+            disk.states.extend(batch.states);
+            disk.events.extend(batch.events);
+            sender.send(Ok(())).unwrap();
+        }
+        receiver
+    }
+
+    fn history(&self, rollout: Option<String>, limit: u32) -> oneshot::Receiver<Result<Vec<Event>, String>> {
+        let (sender, receiver) = oneshot::channel();
+        let events = self.0.lock().unwrap().events.clone().into_iter().rev();
+        let events = events.filter(|event| rollout.is_none() || event.rollout == rollout);
+        sender.send(Ok(events.take(usize::try_from(limit).unwrap()).collect())).unwrap();
+        receiver
+    }
+}
+
+/// A running control loop and all that is around it.
+pub(super) struct Bench {
+    pub(super) inbox: Inbox,
+    pub(super) shared: Arc<Shared>,
+    pub(super) status: Arc<StatusCell>,
+    pub(super) probe_answer: Rc<RefCell<Result<(), String>>>,
+    started: tokio::time::Instant,
+}
+
+/// Virtual time since the start.
+#[expect(clippy::disallowed_methods, reason = "tokio's virtual clock, not the machine's")]
+fn virtual_now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+impl Bench {
+    /// Runs `story` beside a control loop over this directory and disk; `acknowledging`: whether the core lives.
+    pub(super) async fn run<F: Future<Output = ()>>(
+        policy: Policy,
+        dir: &Path,
+        disk: &Disk,
+        acknowledging: bool,
+        story: impl FnOnce(Rc<Bench>) -> F,
+    ) {
+        let local = LocalSet::new();
+        let begin =
+            Begin { locks: read_locks(dir).unwrap(), dir: dir.display().to_string(), ..begin(policy, disk.states()) };
+        let started = virtual_now();
+        let clock = move || {
+            let passed = u64::try_from((virtual_now() - started).as_millis()).unwrap();
+            Now { mono: Millis(passed), unix: UnixMillis(1_000_000 + passed) }
+        };
+        let engine = Engine::new(begin, clock());
+        let (inbox, wishes) = inbox();
+        let probe_answer = Rc::new(RefCell::new(Ok(())));
+        let (shared, status) = (Arc::clone(&engine.shared), Arc::clone(&engine.status));
+        let answers = Rc::clone(&probe_answer);
+        let prober: shell::Prober = Box::new(move |_, _| {
+            let answer = answers.borrow().clone();
+            Box::pin(async move { answer })
+        });
+        let bench = Rc::new(Bench { inbox, shared: Arc::clone(&shared), status, probe_answer, started });
+        let (disk, dir) = (disk.clone(), dir.to_owned());
+        local
+            .run_until(async move {
+                if acknowledging {
+                    let core = Arc::clone(&shared);
+                    spawn_local(async move {
+                        let mut published = core.subscribe();
+                        loop {
+                            let revision = *published.borrow_and_update();
+                            core.acknowledge(crate::state::counters::Core(0), revision);
+                            if published.changed().await.is_err() {
+                                return;
+                            }
+                        }
+                    });
+                }
+                let control = spawn_local(shell::run(engine, Box::new(disk), dir, wishes, prober, Box::new(clock)));
+                story(Rc::clone(&bench)).await;
+                drop(bench);
+                control.await.unwrap();
+            })
+            .await;
+    }
+
+    pub(super) async fn ask(&self, verb: Verb) -> Result<Receipt, Refusal> {
+        let (actor, reason) = ("alice".to_owned(), "test".to_owned());
+        self.inbox.ask(Command { rollout: Some("chat".to_owned()), verb, actor, reason }).await
+    }
+
+    pub(super) fn chat(&self) -> RolloutStatus {
+        self.status.load().rollouts[0].clone()
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        virtual_now() - self.started
+    }
+
+    /// Lets virtual time pass until this holds; fails after a virtual minute.
+    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Bench) -> bool) -> Duration {
+        let began = self.elapsed();
+        while !holds(self) {
+            assert!(self.elapsed() - began < Duration::from_secs(60), "never: {what}; {:?}", self.chat());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.elapsed() - began
+    }
+}

@@ -1,0 +1,257 @@
+//! What an edit of flags.yaml does to rollouts that are under way, and what it cannot do.
+
+use std::sync::Arc;
+
+use super::bench::*;
+use crate::control::engine::{Begin, Engine, Now};
+use crate::decide::policy::{Canary, Intent, Policy, Provider};
+use crate::decide::rollout::state::{Phase, Standing, Verb};
+use crate::decide::units::{Millis, Percent, ProviderId, RolloutId, UnixMillis};
+use crate::state::inbox::{Command, FlagsRead};
+use crate::state::status::RolloutStatus;
+use crate::store::locks::LocksFound;
+
+fn at(millis: u64) -> Now {
+    Now { mono: Millis(millis), unix: UnixMillis(1_000_000 + millis) }
+}
+
+fn engine(policy: Policy) -> Engine {
+    Engine::new(begin(policy, Vec::new()), at(0))
+}
+
+fn chat(engine: &Engine) -> RolloutStatus {
+    engine.status.load().rollouts[0].clone()
+}
+
+fn ask(engine: &mut Engine, verb: Verb) {
+    let (actor, reason) = ("alice".to_owned(), String::new());
+    engine.command(&Command { rollout: Some("chat".into()), verb, actor, reason }, at(10)).unwrap();
+}
+
+fn pinned(share: u16) -> Canary {
+    Canary { percent: Intent::Pinned(percent(share)), ..canary() }
+}
+
+fn with_provider(mut policy: Policy, index: usize, edit: impl FnOnce(&mut Provider)) -> Policy {
+    edit(Arc::make_mut(&mut policy.providers[index]));
+    policy
+}
+
+#[test]
+fn an_edit_of_percent_lifts_nothing() {
+    let mut engine = engine(one(pinned(30)));
+    ask(&mut engine, Verb::Rollback { to: Percent::ZERO });
+    for canary in [pinned(50), canary(), Canary { attempt: 2, ..pinned(50) }] {
+        engine.flags_read(read(one(canary)), at(20));
+        assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Locked, Percent::ZERO));
+    }
+    assert_eq!(engine.status.load().flags.generation, 4);
+}
+
+#[test]
+fn percent_0_is_everybody_back_at_once_and_closes_the_canary() {
+    let mut engine = engine(one(pinned(30)));
+    assert!(!engine.shared.load().in_force(RolloutId(0)).closed);
+    engine.flags_read(read(one(pinned(0))), at(20));
+    let snapshot = engine.shared.load();
+    assert_eq!(
+        (snapshot.in_force(RolloutId(0)).percent, snapshot.in_force(RolloutId(0)).closed),
+        (Percent::ZERO, true)
+    );
+}
+
+#[test]
+fn a_broken_file_changes_nothing_and_is_told() {
+    let mut engine = engine(one(pinned(30)));
+    let before = engine.shared.load();
+    let errors = vec!["3:5 rollouts[0].percent: ...".to_owned(), "9:1 ...".to_owned()];
+    engine.flags_read(FlagsRead { result: Err(errors.clone()), ..read(one(pinned(1))) }, at(20));
+    let status = engine.status.load();
+    assert_eq!((&status.flags.errors, status.flags.failures, status.flags.generation), (&errors, 1, 1));
+    assert_eq!(engine.shared.load().revision, before.revision);
+    let refused = engine.outbox.events.last().unwrap();
+    assert_eq!(refused.reason, "the file is not taken, for 2 errors; the first: 3:5 rollouts[0].percent: ...");
+    engine.flags_read(read(one(pinned(30))), at(30));
+    assert!(engine.status.load().flags.errors.is_empty());
+}
+
+#[test]
+fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
+    let mut engine = engine(one(pinned(30)));
+    let mut swapped = one(pinned(30));
+    let chat_rollout = Arc::make_mut(&mut swapped.rollouts[0]);
+    (chat_rollout.stable, chat_rollout.canary) = (ProviderId(1), None);
+    ask(&mut engine, Verb::Rollback { to: Percent::ZERO });
+    engine.flags_read(read(swapped.clone()), at(20));
+    assert_eq!(
+        engine.status.load().flags.errors,
+        ["rollouts `chat`: its new stable https://b.test/v1 is the canary of `chat`, which was rolled back; \
+          `serin resume chat` first if that provider is well again"]
+    );
+    assert_eq!((engine.status.load().flags.generation, chat(&engine).canary.is_some()), (1, true));
+    ask(&mut engine, Verb::Resume { at: None });
+    engine.flags_read(read(swapped), at(30));
+    assert_eq!((engine.status.load().flags.generation, chat(&engine).canary.is_some()), (2, false));
+}
+
+#[test]
+fn at_the_start_the_same_is_told() {
+    let mut first = engine(one(pinned(30)));
+    ask(&mut first, Verb::Rollback { to: Percent::ZERO });
+    let mut swapped = one(pinned(30));
+    let chat_rollout = Arc::make_mut(&mut swapped.rollouts[0]);
+    (chat_rollout.stable, chat_rollout.canary) = (ProviderId(1), None);
+    let states = std::mem::take(&mut first.outbox.states).into_iter().collect();
+    let second = Engine::new(begin(swapped, states), at(500));
+    let told = "the stable of `chat`, https://b.test/v1, is the canary of `chat`, which was rolled back";
+    assert_eq!(second.status.load().flags.warnings, [told]);
+}
+
+#[test]
+fn what_takes_a_restart_stays_and_is_told() {
+    let mut engine = engine(one(pinned(30)));
+    let mut moved = one(pinned(40));
+    moved.fixed.listen = "127.0.0.1:9999".parse().unwrap();
+    moved.fixed.workers = Some(8);
+    engine.flags_read(read(moved), at(20));
+    assert_eq!(engine.shared.load().policy.fixed.listen.port(), 7171);
+    assert_eq!(chat(&engine).percent, percent(40));
+    assert_eq!(
+        engine.status.load().flags.warnings,
+        [
+            "`listen` was changed from 127.0.0.1:7171 to 127.0.0.1:9999, which takes a restart: 127.0.0.1:7171 stays in force",
+            "`workers` was changed from the default to 8, which takes a restart: the default stays in force",
+        ]
+    );
+}
+
+#[test]
+fn a_rollout_is_the_same_while_its_urls_and_salt_are() {
+    let mut engine = engine(one(canary()));
+    ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
+    let evidence = engine.shared.load().in_force(RolloutId(0)).evidence.epoch;
+    let renamed = with_provider(one(canary()), 1, |provider| provider.name = "sheep".to_owned());
+    engine.flags_read(read(renamed), at(20));
+    assert_eq!((chat(&engine).percent, chat(&engine).canary.as_deref()), (percent(25), Some("sheep")));
+    assert_eq!(engine.shared.load().in_force(RolloutId(0)).evidence.epoch, evidence);
+    // An edit of the guard keeps percent and phase and begins fresh evidence.
+    let mut stricter = canary();
+    stricter.guard.min_requests = 50;
+    engine.flags_read(read(one(stricter)), at(30));
+    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), Standing::Ramping));
+    assert_eq!(engine.shared.load().in_force(RolloutId(0)).evidence.epoch, evidence + 1);
+    // Another URL is another rollout, and the old one is remembered.
+    let elsewhere = with_provider(one(canary()), 1, |provider| provider.base_url.host = "c.test".to_owned());
+    engine.flags_read(read(elsewhere), at(40));
+    assert_eq!((chat(&engine).percent, chat(&engine).standing), (Percent::ZERO, Standing::Probing));
+    engine.flags_read(read(one(canary())), at(50));
+    assert_eq!((chat(&engine).percent, chat(&engine).standing), (percent(25), Standing::Ramping));
+}
+
+#[test]
+fn another_pair_of_providers_under_a_locked_name_stays_locked() {
+    let mut engine = engine(one(pinned(30)));
+    ask(&mut engine, Verb::Rollback { to: Percent::ZERO });
+    let elsewhere = with_provider(one(pinned(30)), 1, |provider| provider.base_url.host = "c.test".to_owned());
+    engine.flags_read(read(elsewhere), at(20));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Locked, Percent::ZERO));
+}
+
+#[test]
+fn an_unusable_canary_is_blocked_with_its_reason_and_goes_on_when_mended() {
+    let mut engine = engine(one(pinned(30)));
+    let unset = |provider: &mut Provider| provider.unusable = Some("HOLYSHEEP_API_KEY is not set".to_owned());
+    engine.flags_read(read(with_provider(one(pinned(30)), 1, unset)), at(20));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Blocked, Percent::ZERO));
+    assert_eq!(
+        chat(&engine).reason,
+        "blocked at 0%, although the file asks for 30%: holysheep cannot be used: HOLYSHEEP_API_KEY is not set"
+    );
+    engine.flags_read(read(one(pinned(30))), at(30));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Pinned, percent(30)));
+}
+
+#[test]
+fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
+    let start =
+        |canary| Engine::new(Begin { store_error: Some("read-only".into()), ..begin(one(canary), Vec::new()) }, at(0));
+    let blocked = chat(&start(canary()));
+    assert_eq!((blocked.standing, blocked.percent), (Standing::Blocked, Percent::ZERO));
+    assert_eq!(
+        blocked.reason,
+        "blocked at 0%, although the file says auto: state cannot be written (read-only), so the ramp could not be \
+         remembered: mend that, set ramp.from, or pin percent"
+    );
+    assert_eq!(chat(&start(pinned(30))).percent, percent(30));
+    let mut by_clock = canary();
+    by_clock.ramp.from = Some(UnixMillis(1_000_000));
+    let mut engine = start(by_clock);
+    let probe = engine.due_probes(at(1500)).remove(0);
+    engine.probed(&probe, Ok(()), at(1500));
+    engine.tick(at(1500));
+    assert_eq!(chat(&engine).percent, percent(25));
+}
+
+#[test]
+fn a_disk_that_fills_up_later_holds_promotions_and_moves_nobody() {
+    let mut engine = engine(one(canary()));
+    ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
+    engine.saved(&Err("disk full".to_owned()));
+    engine.tick(at(60_000));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Ramping, percent(25)));
+    assert!(chat(&engine).waiting_for.ends_with("state that can be written (disk full)"));
+}
+
+#[test]
+fn state_that_was_lost_never_climbs_by_itself() {
+    let mut engine = Engine::new(Begin { state_lost: true, ..begin(one(canary()), Vec::new()) }, at(0));
+    let probe = engine.due_probes(at(0)).remove(0);
+    engine.probed(&probe, Ok(()), at(0));
+    engine.tick(at(100));
+    assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Paused, Percent::ZERO));
+    assert!(chat(&engine).reason.contains("serin paused the ramp (the earlier state could not be read"));
+    // What is new later is new.
+    let added = policy(vec![rollout("chat", Some(canary())), rollout("code", Some(canary()))]);
+    engine.flags_read(read(added), at(200));
+    assert_eq!(engine.status.load().rollouts[1].standing, Standing::Probing);
+}
+
+#[test]
+fn a_lock_of_a_rollout_that_is_not_there_is_told_and_waits_for_it() {
+    let mut engine = engine(one(pinned(30)));
+    let (to, at_once) = (Percent::ZERO, UnixMillis(1));
+    let lock = crate::decide::rollout::state::Lock { to, at: at_once, actor: "bob".into(), reason: String::new() };
+    engine.locks_found(LocksFound { every: None, rollouts: vec![("code".to_owned(), lock)] }, at(5));
+    let told = "a lock is kept for `code`, which is no rollout of flags.yaml";
+    assert_eq!(engine.status.load().flags.warnings, [told]);
+    let added = policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(pinned(30)))]);
+    engine.flags_read(read(added), at(20));
+    assert_eq!(engine.status.load().rollouts[1].standing, Standing::Locked);
+}
+
+#[test]
+fn a_restart_in_mid_ramp_goes_on_at_its_percent() {
+    let mut first = engine(one(canary()));
+    ask(&mut first, Verb::Promote { to: Some(percent(25)) });
+    let states = std::mem::take(&mut first.outbox.states).into_iter().collect();
+    let second = Engine::new(begin(one(canary()), states), at(500));
+    assert_eq!((chat(&second).percent, chat(&second).standing), (percent(25), Standing::Ramping));
+    assert_eq!(second.shared.load().in_force(RolloutId(0)).percent, percent(25));
+}
+
+#[test]
+fn a_late_answer_of_an_older_epoch_judges_nothing() {
+    use crate::decide::outcome::Outcome;
+    use crate::decide::units::Arm;
+    use crate::state::counters::Core;
+    let mut engine = engine(one(canary()));
+    ask(&mut engine, Verb::Promote { to: Some(percent(10)) });
+    let old = engine.shared.load().in_force(RolloutId(0)).evidence.clone();
+    (0..50).for_each(|_| old.begin(Core(0), Arm::Canary));
+    ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
+    (0..50).for_each(|_| old.end(Core(0), Arm::Canary, Outcome::Timeout));
+    engine.tick(at(100));
+    assert_eq!((chat(&engine).answered, chat(&engine).window[1].failures), (0, 0));
+    assert_eq!(chat(&engine).percent, percent(25));
+    assert!(!matches!(engine.rollouts[0].moving.as_ref().unwrap().state.phase, Phase::RolledBack { .. }));
+}

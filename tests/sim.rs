@@ -1,0 +1,527 @@
+//! A seeded life of control: traffic, faults, commands, lock files, reloads, crashes and clock jumps, in no order.
+//!
+//! The engine is driven without a runtime and without real time; beside it runs a small model of what users were
+//! promised, and after every action both must agree. A failure prints its seed; `SERIN_SIM_SEED=n` runs that one alone,
+//! `SERIN_SIM_SEEDS=n` that many.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serin::control::engine::{Begin, Engine, Now};
+use serin::decide::outcome::Outcome;
+use serin::decide::policy::*;
+use serin::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState, Standing, Verb};
+use serin::decide::units::{Arm, Bucket, Millis, Percent, ProviderId, RolloutId, UnixMillis};
+use serin::state::counters::{Core, Evidence, Series};
+use serin::state::inbox::{Command, FlagsRead};
+use serin::state::status::FlagsStatus;
+use serin::store::locks::LocksFound;
+
+const TICK: u64 = 100;
+const NAMES: [&str; 2] = ["chat", "code"];
+
+fn percent(whole: u16) -> Percent {
+    Percent::from_hundredths(whole * 100).unwrap()
+}
+
+fn provider(name: &str) -> Arc<Provider> {
+    let host = format!("{name}.test");
+    let wait = Millis(60_000);
+    Arc::new(Provider {
+        name: name.to_owned(),
+        base_url: BaseUrl { https: true, host, port: 443, path: "/v1".to_owned() },
+        api_keys: Vec::new(),
+        auth: Auth::Bearer,
+        query: Vec::new(),
+        timeouts: Timeouts { connect: wait, headers: wait, stream_headers: wait, first_output: wait, idle: wait },
+        models: BTreeMap::new(),
+        unmapped: Unmapped::Pass,
+        set_headers: Vec::new(),
+        forward_headers: BTreeSet::new(),
+        http2: Http2::Never,
+        tls: Tls::default(),
+        max_connections: 100,
+        probe_path: "/models".to_owned(),
+        unusable: None,
+    })
+}
+
+fn first_canary() -> Canary {
+    Canary {
+        provider: ProviderId(1),
+        percent: Intent::Auto,
+        ramp: Ramp {
+            stages: [10, 25, 40, 55, 70, 85, 100].map(percent).to_vec(),
+            hold_start: Millis(2000),
+            every: Millis(1000),
+            max: Percent::ALL,
+            from: None,
+            hours: None,
+        },
+        guard: Guard { max_error_rate: percent(5), window: Millis(30_000), min_requests: 20 },
+        rollback_to: Percent::ZERO,
+        try_again_after: None,
+        attempt: 1,
+    }
+}
+
+fn policy(canaries: &[Canary; 2], usable: bool) -> Arc<Policy> {
+    let mut providers: Vec<Arc<Provider>> = ["openai", "holysheep"].map(provider).to_vec();
+    Arc::make_mut(&mut providers[1]).unusable = (!usable).then(|| "HOLYSHEEP_API_KEY is not set".to_owned());
+    let rollout = |(name, canary): (&str, &Canary)| {
+        Arc::new(Rollout {
+            name: name.to_owned(),
+            matches: Match { endpoints: Vec::new(), model: None, headers: BTreeMap::new(), path: None },
+            stable: ProviderId(0),
+            canary: Some(canary.clone()),
+            user: Vec::new(),
+            anonymous: Anonymous::Stable,
+            salt: String::new(),
+            pins: BTreeMap::new(),
+            force: None,
+        })
+    };
+    let [listen, admin] = ["127.0.0.1:7171", "127.0.0.1:7172"].map(|address| address.parse().unwrap());
+    Arc::new(Policy {
+        fixed: Fixed { listen, admin, probe: None, state: None, workers: None },
+        mount: "/v1".to_owned(),
+        unmatched: Unmatched::Reject,
+        providers,
+        rollouts: NAMES.into_iter().zip(canaries).map(rollout).collect(),
+        flags: BTreeMap::new(),
+        clients: Vec::new(),
+        tokens: Vec::new(),
+        limits: Limits {
+            header_bytes: 65_536,
+            header_time: Millis(10_000),
+            idle: Millis(600_000),
+            connections: 1000,
+            replay_body: 1 << 23,
+            replay_memory: 1 << 28,
+        },
+        drain: Millis(1000),
+        egress: None,
+        response_headers: true,
+    })
+}
+
+/// What is on the disk.
+#[derive(Clone, Default)]
+struct Disk {
+    states: BTreeMap<Identity, RolloutState>,
+    locks: LocksFound,
+}
+
+struct Flight {
+    evidence: Arc<Evidence>,
+    arm: Arm,
+    ends: u64,
+    outcome: Outcome,
+}
+
+struct World {
+    chance: fastrand::Rng,
+    engine: Engine,
+    disk: Disk,
+    disk_full: bool,
+    canaries: [Canary; 2],
+    usable: bool,
+    // Monotonic milliseconds, and how far the wall clock lies ahead of them.
+    mono: u64,
+    ahead: u64,
+    flights: Vec<Flight>,
+    // Share of failures on each arm, of 100.
+    failing: [u8; 2],
+    probes_answer: bool,
+    // What users were promised: these are locked at most there, these were taken back.
+    locked: [Option<Percent>; 2],
+    taken_back: [bool; 2],
+    // The share that the history came to, and what the last check saw.
+    last: [Percent; 2],
+    shown: [(Percent, u64); 2],
+    told: Vec<Event>,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let canaries = [first_canary(), first_canary()];
+        let disk = Disk::default();
+        let now = Now { mono: Millis(0), unix: UnixMillis(1_700_000_000_000) };
+        World {
+            chance: fastrand::Rng::with_seed(seed),
+            engine: engine(&canaries, true, &disk, now),
+            disk,
+            disk_full: false,
+            canaries,
+            usable: true,
+            mono: 0,
+            ahead: 1_700_000_000_000,
+            flights: Vec::new(),
+            failing: [0, 0],
+            probes_answer: true,
+            locked: [None, None],
+            taken_back: [false; 2],
+            last: [Percent::ZERO; 2],
+            shown: [(Percent::ZERO, 0); 2],
+            told: Vec::new(),
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { mono: Millis(self.mono), unix: UnixMillis(self.mono + self.ahead) }
+    }
+
+    fn policy(&self) -> Arc<Policy> {
+        policy(&self.canaries, self.usable)
+    }
+
+    fn act(&mut self) -> String {
+        let which = self.chance.usize(0..2);
+        match self.chance.u8(0..60) {
+            0 => {
+                let to = percent(self.chance.u16(0..3) * 20);
+                self.command(which, Verb::Rollback { to })
+            }
+            1 | 2 => {
+                let at = self.chance.bool().then(|| percent(self.chance.u16(0..=100)));
+                self.command(which, Verb::Resume { at })
+            }
+            3 => self.command(which, Verb::Pause),
+            4 => {
+                let to = self.chance.bool().then(|| percent(self.chance.u16(0..=100)));
+                self.command(which, Verb::Promote { to })
+            }
+            5 => self.lock_file(which),
+            6..=8 => self.edit(which),
+            9 => self.crash(),
+            10 => {
+                self.failing[1] = [0, 0, 50, 100][self.chance.usize(0..4)];
+                format!("the canary fails at {}%", self.failing[1])
+            }
+            11 => {
+                self.failing[0] = [0, 0, 0, 60][self.chance.usize(0..4)];
+                format!("stable fails at {}%", self.failing[0])
+            }
+            12 => {
+                self.probes_answer = !self.probes_answer;
+                format!("probes answer: {}", self.probes_answer)
+            }
+            13 => {
+                self.disk_full = !self.disk_full;
+                format!("disk full: {}", self.disk_full)
+            }
+            14 => {
+                let idle = self.chance.u64(0..120_000);
+                self.mono += idle;
+                format!("idle for {idle} ms")
+            }
+            _ => {
+                for _ in 0..self.chance.u8(1..15) {
+                    self.tick();
+                }
+                "time passes".to_owned()
+            }
+        }
+    }
+
+    fn command(&mut self, which: usize, verb: Verb) -> String {
+        let (rollout, reason) = (Some(NAMES[which].to_owned()), format!("{}", self.mono));
+        let command = Command { rollout, verb: verb.clone(), actor: "alice".to_owned(), reason };
+        let done = self.engine.command(&command, self.now());
+        self.collect();
+        let Ok(done) = done else { return format!("{verb:?} of {} is refused", NAMES[which]) };
+        match &verb {
+            Verb::Rollback { .. } => {
+                self.locked[which] = Some(done.rollouts[0].1);
+                // An acknowledged rollback is on the disk as a file, whether the database is or not.
+                self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
+                self.disk.locks.rollouts.extend(done.locks);
+            }
+            Verb::Resume { .. } => {
+                self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
+                self.engine.locks_removed(NAMES[which]);
+                self.locked[which] = None;
+                self.taken_back[which] = false;
+            }
+            _ => {}
+        }
+        format!("{verb:?} of {}", NAMES[which])
+    }
+
+    fn lock_file(&mut self, which: usize) -> String {
+        let lock = Lock { to: Percent::ZERO, at: self.now().unix, actor: "bob".into(), reason: "by file".into() };
+        self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
+        self.disk.locks.rollouts.push((NAMES[which].to_owned(), lock));
+        self.engine.locks_found(self.disk.locks.clone(), self.now());
+        self.locked[which] = Some(Percent::ZERO);
+        format!("a lock file for {}", NAMES[which])
+    }
+
+    fn edit(&mut self, which: usize) -> String {
+        let share = percent(self.chance.u16(0..=100));
+        let canary = &mut self.canaries[which];
+        let what = match self.chance.u8(0..8) {
+            0 => {
+                canary.percent = Intent::Pinned(share);
+                format!("percent: {share}")
+            }
+            1 | 2 => {
+                canary.percent = Intent::Auto;
+                "percent: auto".to_owned()
+            }
+            3 => {
+                canary.ramp.max = share;
+                format!("max: {share}")
+            }
+            4 => {
+                canary.ramp.max = Percent::ALL;
+                "max: 100%".to_owned()
+            }
+            5 => {
+                canary.attempt += 1;
+                self.taken_back[which] = false;
+                format!("attempt: {}", canary.attempt)
+            }
+            6 => {
+                self.usable = !self.usable;
+                format!("usable: {}", self.usable)
+            }
+            _ => {
+                canary.guard.min_requests = 10 + self.chance.u32(0..20);
+                "min_requests".to_owned()
+            }
+        };
+        let read = |result| FlagsRead {
+            result,
+            text: "text".into(),
+            shown: "text".into(),
+            warnings: Vec::new(),
+            hash: 0,
+            modified: None,
+        };
+        // Before every good version somebody saves a broken one.
+        self.engine.flags_read(read(Err(vec!["1:1 broken".to_owned()])), self.now());
+        self.engine.flags_read(read(Ok(self.policy())), self.now());
+        format!("{} is edited to {what}", NAMES[which])
+    }
+
+    /// The process dies and starts again: what was not on the disk never happened.
+    fn crash(&mut self) -> String {
+        self.save();
+        let lost = self.chance.bool();
+        if !lost {
+            self.disk_full = false;
+            self.save();
+        }
+        self.ahead = self.ahead.saturating_add_signed(self.chance.i64(-86_400_000..86_400_000));
+        self.flights.clear();
+        self.collect();
+        self.engine = engine(&self.canaries, self.usable, &self.disk, self.now());
+        for (index, name) in NAMES.iter().enumerate() {
+            let kept = self.disk.states.iter().find(|(identity, _)| identity.rollout == *name).map(|(_, state)| state);
+            // Locks were acknowledged, and hold. The guard's own rollbacks hold as far as they were written.
+            let back = kept.is_some_and(|state| matches!(state.phase, Phase::RolledBack { .. }));
+            self.taken_back[index] = back && kept.unwrap().attempt >= self.canaries[index].attempt;
+            let lock = kept.and_then(|state| state.lock.as_ref());
+            if self.locked[index].is_none() && lock.is_some() {
+                // A resume that could not be written: the lock is back, which is the safe side.
+                self.locked[index] = lock.map(|lock| lock.to);
+            }
+            self.last[index] = kept.map_or(Percent::ZERO, |state| state.in_force);
+            self.shown[index] = (self.last[index], kept.map_or(0, |state| state.epoch));
+        }
+        self.told.clear();
+        format!("a crash, the clock {} ms ahead", self.ahead)
+    }
+
+    fn save(&mut self) {
+        self.collect();
+        let result = if self.disk_full { Err("disk full".to_owned()) } else { Ok(()) };
+        if result.is_ok() {
+            self.disk.states.append(&mut self.engine.outbox.states);
+        }
+        self.engine.saved(&result);
+    }
+
+    /// Checks that the history explains every share: each event begins where the last one ended.
+    fn collect(&mut self) {
+        for event in std::mem::take(&mut self.engine.outbox.events) {
+            let Some(index) = NAMES.iter().position(|name| event.rollout.as_deref() == Some(name)) else { continue };
+            assert_eq!(event.from, self.last[index], "the history has a gap before {event:?}");
+            self.last[index] = event.to;
+            if event.actor == "guard" {
+                self.taken_back[index] = true;
+                assert!(event.numbers.iter().any(|(name, _)| name == "canary_error_rate"), "{event:?}");
+            }
+            self.told.push(event);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.mono += TICK;
+        let snapshot = self.engine.shared.load();
+        for _ in 0..self.chance.u8(0..40) {
+            let in_force = snapshot.in_force(RolloutId(self.chance.u16(0..2)));
+            let on_canary = Bucket(self.chance.u16(0..10_000)).is_below(in_force.percent);
+            let arm = if on_canary { Arm::Canary } else { Arm::Stable };
+            in_force.evidence.begin(Core(0), arm);
+            let fails = self.chance.u8(0..100) < self.failing[arm as usize];
+            let outcome = if fails { Outcome::ServerError } else { Outcome::Ok };
+            let ends = self.mono + self.chance.u64(0..1500);
+            self.flights.push(Flight { evidence: Arc::clone(&in_force.evidence), arm, ends, outcome });
+        }
+        let now = self.mono;
+        self.flights.retain(|flight| {
+            if flight.ends <= now {
+                flight.evidence.end(Core(0), flight.arm, flight.outcome);
+            }
+            flight.ends > now
+        });
+        for probe in self.engine.due_probes(self.now()) {
+            let result = if self.probes_answer { Ok(()) } else { Err("HTTP 503".to_owned()) };
+            self.engine.probed(&probe, result, self.now());
+        }
+        self.engine.tick(self.now());
+        self.save();
+    }
+
+    fn check(&mut self) {
+        self.collect();
+        let (snapshot, status) = (self.engine.shared.load(), self.engine.status.load());
+        assert_eq!(snapshot.generation, status.flags.generation);
+        for index in 0..2_u16 {
+            let (in_force, told) = (snapshot.in_force(RolloutId(index)), &status.rollouts[usize::from(index)]);
+            let (canary, index) = (&self.canaries[usize::from(index)], usize::from(index));
+            assert_eq!(in_force.percent, told.percent, "what is told is in force");
+            assert_eq!(in_force.percent, self.last[index], "the history tells of it");
+            let (share, epoch) = self.shown[index];
+            let moved = in_force.percent != share;
+            assert!(in_force.evidence.epoch >= epoch + u64::from(moved), "a new share begins a new epoch");
+            assert_eq!(in_force.evidence.epoch, told.epoch, "what is counted is what is judged");
+            self.shown[index] = (in_force.percent, in_force.evidence.epoch);
+            assert!(in_force.percent <= canary.ramp.max);
+            assert!(self.usable || in_force.percent == Percent::ZERO, "an unusable canary is at 0");
+            if canary.percent == Intent::Pinned(Percent::ZERO) {
+                assert!(in_force.percent == Percent::ZERO && in_force.closed, "percent: 0 is everybody back");
+            }
+            if let Some(most) = self.locked[index] {
+                assert!(in_force.percent <= most && in_force.closed, "a lock holds: {told:?}");
+                assert_eq!(told.standing, Standing::Locked);
+            }
+            if self.taken_back[index] {
+                assert_eq!(in_force.percent, Percent::ZERO, "nothing else reopens it: {told:?}");
+            }
+            assert!(!told.reason.is_empty());
+        }
+    }
+
+    /// Whatever happened before, a healthy canary that humans let go on comes to its end.
+    fn all_ends_well(&mut self) {
+        self.disk_full = false;
+        self.usable = true;
+        self.probes_answer = true;
+        self.failing = [0, 0];
+        self.flights.clear();
+        self.canaries = [0, 1].map(|index: usize| Canary { attempt: self.canaries[index].attempt, ..first_canary() });
+        self.edit_back();
+        // What failed before is no longer in the window.
+        self.mono += 60_000;
+        for which in 0..2 {
+            self.save();
+            self.command(which, Verb::Resume { at: None });
+        }
+        let under_way =
+            |world: &World| world.engine.status.load().rollouts.iter().any(|told| told.standing != Standing::Completed);
+        for _ in 0..600 {
+            self.tick();
+            self.check();
+            if !under_way(self) {
+                break;
+            }
+        }
+        let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
+        assert_eq!(standings, [Standing::Completed; 2], "{:?}", self.engine.status.load().rollouts);
+        // And one that dies after its completion is taken back all the same.
+        self.failing = [0, 100];
+        (0..40).for_each(|_| self.tick());
+        let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
+        assert_eq!(standings, [Standing::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
+    }
+
+    fn edit_back(&mut self) {
+        let (text, shown) = ("text".into(), "text".into());
+        let result = Ok(self.policy());
+        let read = FlagsRead { result, text, shown, warnings: Vec::new(), hash: 0, modified: None };
+        self.engine.flags_read(read, self.now());
+    }
+}
+
+fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now) -> Engine {
+    let begin = Begin {
+        policy: policy(canaries, usable),
+        flags: FlagsStatus::default(),
+        keep: None,
+        states: disk.states.clone().into_iter().collect(),
+        state_lost: false,
+        notes: Vec::new(),
+        locks: disk.locks.clone(),
+        dir: "state".to_owned(),
+        store_error: None,
+        cores: 1,
+        series: Box::new(|labels, cores| {
+            let none = metrics::Histogram::noop;
+            Arc::new(Series::new(labels, cores, none(), none()))
+        }),
+    };
+    Engine::new(begin, now)
+}
+
+/// Prints the seed and the last actions when the world breaks.
+struct Diary {
+    seed: u64,
+    actions: Vec<String>,
+}
+
+impl Drop for Diary {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let last = self.actions.len().saturating_sub(15);
+            eprintln!("SERIN_SIM_SEED={} broke after {} actions:", self.seed, self.actions.len());
+            self.actions[last..].iter().for_each(|action| eprintln!("  {action}"));
+        }
+    }
+}
+
+fn live(seed: u64) -> Vec<String> {
+    let mut world = World::new(seed);
+    let mut diary = Diary { seed, actions: Vec::new() };
+    for _ in 0..120 {
+        let action = world.act();
+        diary.actions.push(action);
+        world.check();
+    }
+    diary.actions.push("all ends well".to_owned());
+    world.all_ends_well();
+    let shares = world.told.iter().map(|event| format!("{} {} {}", event.actor, event.action, event.to));
+    diary.actions.iter().cloned().chain(shares).collect()
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+#[test]
+fn promises_hold_in_every_world() {
+    match number("SERIN_SIM_SEED") {
+        Some(seed) => drop(live(seed)),
+        None => (0..number("SERIN_SIM_SEEDS").unwrap_or(200)).for_each(|seed| drop(live(seed))),
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_world() {
+    assert_eq!(live(7), live(7));
+    assert_ne!(live(7), live(8));
+}
