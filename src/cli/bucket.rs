@@ -13,14 +13,15 @@ use serde::Serialize;
 
 use super::{Exit, Failure, Outcome};
 use crate::decide::bucket::bucket;
-use crate::decide::policy::{Intent, Rollout};
+use crate::decide::policy::{Intent, Policy};
 use crate::decide::route::{InForceShare, arm_of_user};
 use crate::decide::units::{Arm, Bucket, Percent};
 
 /// Print the bucket of users (0 to 9999) and, with a percent, the arm they are on.
 #[derive(Args, Clone, Debug, Default)]
 pub struct BucketArgs {
-    /// User ids, exactly as requests carry them; `-` reads them from standard input.
+    /// User ids, exactly as requests carry them; `-` reads them from standard input. Words that stand for nobody
+    /// ("anonymous", "0", "null") are hashed like any other here, but count as absent in requests.
     #[arg(value_name = "USER")]
     pub users: Vec<OsString>,
     /// Read ids from standard input, one a line, after those that are named.
@@ -30,12 +31,12 @@ pub struct BucketArgs {
     #[arg(short = '0', long)]
     pub null: bool,
     /// The rollout's salt.
-    #[arg(long, default_value = "")]
-    pub salt: String,
+    #[arg(long)]
+    pub salt: Option<String>,
     /// The share of users on the canary, such as 10% or 7.5%: prints each user's arm as well.
     #[arg(long)]
     pub percent: Option<Percent>,
-    /// One JSON object a line: {"user":"...","bucket":3128,"arm":"stable"}.
+    /// One JSON object a line: {"user":"...","bucket":3128,"arm":"stable"}. What is no UTF-8 in an id is shown as U+FFFD.
     #[arg(long)]
     pub json: bool,
 }
@@ -45,8 +46,13 @@ pub struct BucketArgs {
 /// # Errors
 /// Usage without any user id, and whatever standard input and output refuse.
 pub fn run(args: &BucketArgs) -> Outcome {
-    let split = Split { salt: args.salt.clone(), percent: args.percent, pins: BTreeMap::new() };
+    let split = split_of(args);
     answer(args, &split, &mut io::stdin().lock(), BufWriter::with_capacity(1 << 16, io::stdout().lock()))
+}
+
+/// How the arguments say that users are split.
+fn split_of(args: &BucketArgs) -> Split {
+    Split::default().with(args)
 }
 
 /// How a rollout splits its users, as far as this command needs it.
@@ -61,14 +67,30 @@ pub struct Split {
 }
 
 impl Split {
-    /// As a rollout of flags.yaml has it; its share only where the file pins it.
-    #[must_use]
-    pub fn of_rollout(rollout: &Rollout) -> Split {
-        let percent = rollout.canary.as_ref().and_then(|canary| match canary.percent {
+    /// As a rollout of flags.yaml has it; its share only where the file pins it, since `auto` has none of its own.
+    ///
+    /// # Errors
+    /// Usage, where the policy has no rollout of this name, or a plain route.
+    pub fn of_rollout(policy: &Policy, name: &str) -> Result<Split, Failure> {
+        let usage = |message: String| Failure { exit: Exit::Usage, message };
+        let Some(rollout) = policy.rollout(name) else {
+            let known: Vec<_> = policy.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
+            return Err(usage(format!("there is no rollout named `{name}`; there are: {}", known.join(", "))));
+        };
+        let Some(canary) = &rollout.canary else {
+            return Err(usage(format!("rollout `{name}` is a plain route without a canary; it splits nobody")));
+        };
+        let percent = match canary.percent {
             Intent::Pinned(percent) => Some(percent),
             Intent::Auto => None,
-        });
-        Split { salt: rollout.salt.clone(), percent, pins: rollout.pins.clone() }
+        };
+        Ok(Split { salt: rollout.salt.clone(), percent, pins: rollout.pins.clone() })
+    }
+
+    /// What the arguments say wins over what the file says.
+    fn with(self, args: &BucketArgs) -> Split {
+        let salt = args.salt.clone().unwrap_or(self.salt);
+        Split { salt, percent: args.percent.or(self.percent), ..self }
     }
 
     fn arm(&self, user: &[u8]) -> Option<Arm> {
@@ -148,9 +170,8 @@ mod tests {
 
     fn ran(args: &[&str], input: &[u8]) -> Result<String, String> {
         let args = Cli::try_parse_from([&["serin"], args].concat()).map_err(|error| error.to_string())?.args;
-        let split = Split { salt: args.salt.clone(), percent: args.percent, ..Split::default() };
         let mut out = Vec::new();
-        answer(&args, &split, &mut &*input, &mut out).map_err(|failure| failure.message)?;
+        answer(&args, &split_of(&args), &mut &*input, &mut out).map_err(|failure| failure.message)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -177,6 +198,19 @@ mod tests {
         let expected = "{\"user\":\"user-123\",\"bucket\":3128,\"arm\":\"stable\"}\n{\"user\":\"q\\\"\\n\",\"bucket\":6656,\"arm\":\"stable\"}\n";
         assert_eq!(lines, expected);
         assert_eq!(ran(&["user-123", "--json"], b"").unwrap(), "{\"user\":\"user-123\",\"bucket\":3128}\n");
+    }
+
+    #[test]
+    fn ids_that_look_like_options_come_after_two_dashes() {
+        assert_eq!(ran(&["--", "-42", "--salt"], b"").unwrap(), "-42  5836\n--salt  8070\n");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_hashed_as_they_are() {
+        let args = BucketArgs { stdin: true, ..BucketArgs::default() };
+        let mut out = Vec::new();
+        answer(&args, &Split::default(), &mut &b"\xff\xfe\r\n"[..], &mut out).unwrap();
+        assert_eq!(out, b"\xff\xfe\r  2679\n");
     }
 
     #[test]

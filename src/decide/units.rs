@@ -65,7 +65,10 @@ impl FromStr for Percent {
 
     fn from_str(text: &str) -> Result<Percent, ParsePercentError> {
         let not_a_share = || ParsePercentError::NotAShare(text.to_owned());
-        let number = text.strip_suffix('%').unwrap_or(text);
+        let (number, sign) = match text.strip_suffix('%') {
+            Some(number) => (number.trim_end(), true),
+            None => (text, false),
+        };
         let (whole, part) = match number.split_once('.') {
             Some((whole, part)) if !part.is_empty() => (whole, part),
             Some(_) => return Err(not_a_share()),
@@ -77,9 +80,10 @@ impl FromStr for Percent {
         if whole.len() > 1 && whole.starts_with('0') {
             return Err(ParsePercentError::LeadingZero(text.to_owned()));
         }
-        if number.len() == text.len() && whole == "0" && part.bytes().any(|byte| byte != b'0') {
+        if !sign && whole == "0" && part.bytes().any(|byte| byte != b'0') {
             return Err(ParsePercentError::Ambiguous { text: text.to_owned(), hundredfold: hundredfold(part) });
         }
+        let part = part.trim_end_matches('0');
         if part.len() > 2 {
             return Err(ParsePercentError::TooFine(text.to_owned()));
         }
@@ -243,7 +247,7 @@ mod tests {
             ["10", "10%", "1", "33.33", "99.99%", "100%"].map(hundredths),
             [1000, 1000, 100, 3333, 9999, 10_000]
         );
-        assert_eq!(["0.0", "0.00%", "100.00"].map(hundredths), [0, 0, 10_000]);
+        assert_eq!(["0.0", "0.000%", "100.00", "7.500%", "7.5 %"].map(hundredths), [0, 0, 10_000, 750, 750]);
     }
 
     #[test]
@@ -257,7 +261,7 @@ mod tests {
     #[test]
     fn what_is_no_share_is_told_how_to_become_one() {
         let error = |text: &str| text.parse::<Percent>().unwrap_err().to_string();
-        for text in ["", "%", "-5%", "+5", "5 %", "1e2", ".5%", "5.%", "five", "5%%", "NaN", "inf", "1_0", "٥%"] {
+        for text in ["", "%", "-5%", "+5", "5 ", " 5", "1e2", ".5%", "5.%", "five", "5%%", "NaN", "inf", "1_0", "٥%"] {
             assert!(
                 error(text).ends_with(
                     "is not a share; write a number from 0 to 100 with a percent sign, such as `10%` or `7.5%`"

@@ -20,7 +20,7 @@ pub(super) struct Scan<'w, 'a> {
 
 impl<'w, 'a> Scan<'w, 'a> {
     pub(super) fn new(wanted: &'w Wanted) -> Scan<'w, 'a> {
-        Scan { wanted, found: Vec::new(), duplicate: None }
+        Scan { wanted, found: Vec::with_capacity(8), duplicate: None }
     }
 
     /// Walks a whole body, which must be one JSON object.
