@@ -41,8 +41,6 @@ pub(crate) struct Failure {
     pub(crate) ending: Ending,
     /// What went wrong, for logs and the client: `Display` has no secrets.
     pub(crate) cause: Cause,
-    /// The request, where none of it was sent.
-    pub(crate) request: Option<Box<Request<RequestBody>>>,
 }
 
 /// What went wrong.
@@ -83,7 +81,7 @@ pub(crate) async fn run(
     };
     let lease = match leased {
         Ok(lease) => lease,
-        Err(error) => return Err(no_connection(error, request)),
+        Err(error) => return Err(no_connection(error)),
     };
     let spare = if lease.is_reused() { replay(&request) } else { None };
     let (error, again) = match dispatch(lease, request, waits, &mut gate).await {
@@ -101,7 +99,7 @@ pub(crate) async fn run(
     };
     let lease = match leased {
         Ok(lease) => lease,
-        Err(error) => return Err(no_connection(error, request)),
+        Err(error) => return Err(no_connection(error)),
     };
     match dispatch(lease, request, waits, &mut gate).await {
         Ok(response) => Ok(response),
@@ -145,9 +143,9 @@ fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     Some(copy)
 }
 
-fn no_connection(error: ConnectError, request: Request<RequestBody>) -> AttemptError {
+fn no_connection(error: ConnectError) -> AttemptError {
     let ending = if error.is_ours() { Ending::CutBySerin } else { Ending::NoConnection };
-    AttemptError::Failed(Failure { ending, cause: Cause::Connect(error), request: Some(Box::new(request)) })
+    AttemptError::Failed(Failure { ending, cause: Cause::Connect(error) })
 }
 
 fn failed(error: SendError) -> AttemptError {
@@ -157,9 +155,10 @@ fn failed(error: SendError) -> AttemptError {
         SendError::Unsent(..)
         | SendError::Unprocessed(_)
         | SendError::Lost(_)
+        | SendError::FirstStream(_)
         | SendError::Reset(_)
         | SendError::Protocol(_)
         | SendError::Framing(_) => Ending::NoHead,
     };
-    AttemptError::Failed(Failure { ending, cause: Cause::Send(error), request: None })
+    AttemptError::Failed(Failure { ending, cause: Cause::Send(error) })
 }

@@ -53,3 +53,35 @@ impl Alarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_put_off_is_kept_and_one_brought_forward_is_met() {
+        let mut alarm = Alarm::default();
+        let began = clock::instant();
+        alarm.set(Duration::from_millis(20));
+        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+        alarm.set(Duration::from_millis(120));
+        poll_fn(|cx| alarm.poll(cx)).await;
+        assert!(began.elapsed() >= Duration::from_millis(120), "it rang for the first deadline");
+        alarm.set(Duration::from_secs(60));
+        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+        alarm.set(Duration::from_millis(20));
+        let brought_forward = poll_fn(|cx| alarm.poll(cx));
+        assert!(tokio::time::timeout(Duration::from_secs(10), brought_forward).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_lifted_deadline_never_rings() {
+        let mut alarm = Alarm::default();
+        alarm.set(Duration::ZERO);
+        alarm.lift();
+        assert!(!alarm.is_set());
+        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+    }
+}

@@ -205,3 +205,22 @@ fn is_ours(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
         || matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_sockets_is_ours_and_a_refusal_is_the_providers() {
+        const EMFILE: i32 = 24;
+        const ECONNREFUSED: i32 = 111;
+        assert!(is_ours(&io::Error::from_raw_os_error(EMFILE)));
+        assert!(!is_ours(&io::Error::from_raw_os_error(ECONNREFUSED)));
+        let error = ConnectError::NoSocket { place: "api.example:443".into(), problem: "too many open files".into() };
+        assert!(error.is_ours());
+        assert_eq!(
+            error.to_string(),
+            "no socket left to connect to api.example:443: too many open files; raise the limit on open files"
+        );
+    }
+}

@@ -4,27 +4,24 @@
 //! the line belongs to the answer, and only an answer that ended well gives it back. Invariant: a connection in the pool
 //! has nothing outstanding in either direction.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
-use hyper::body::Incoming;
-use hyper::client::conn::TrySendError;
 use hyper::client::conn::http1::SendRequest;
 
 use super::alarm::Alarm;
+use super::failure::{SendError, explain};
 use super::http2::{self, Stream};
 use super::pool::{Pool, Turn};
+use super::wait::Wait;
 use super::wire::Pulse;
-use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::body::{AnswerBody, BodyClocks, Outgoing, RequestBody, Upload};
+use crate::proxy::body::{AnswerBody, BodyClocks, Outgoing, RequestBody};
 
 /// An open HTTP/1.1 connection.
 #[derive(Debug)]
@@ -34,12 +31,14 @@ pub(super) struct Conn {
     pub(super) alarm: Alarm,
     /// Whether it has lain in the pool: then the provider may have closed it unseen.
     pub(super) pooled: bool,
+    /// Whether a request has gone out on it.
+    pub(super) served: bool,
 }
 
 impl Conn {
     /// Whether nothing is outstanding on it. One that was never used has not been asked yet.
     pub(super) fn is_usable(&self) -> bool {
-        self.sender.is_ready() || (!self.pooled && !self.sender.is_closed())
+        self.sender.is_ready() || (!self.served && !self.sender.is_closed())
     }
 }
 
@@ -121,65 +120,6 @@ pub(crate) struct Lease {
     pool: Rc<Pool>,
 }
 
-/// Why there is no answer.
-#[derive(Debug)]
-pub(crate) enum SendError {
-    /// Not a byte of the request was written; here it is again.
-    Unsent(Box<Request<RequestBody>>, hyper::Error),
-    /// The provider said that it did not begin with it.
-    Unprocessed(hyper::Error),
-    /// The connection ended before a byte of the answer.
-    Lost(hyper::Error),
-    /// The head did not come in time.
-    HeadTimeout(Millis),
-    /// The provider ended this one stream.
-    Reset(hyper::Error),
-    /// The answer is not HTTP.
-    Protocol(hyper::Error),
-    /// The answer's framing is ambiguous or unknown.
-    Framing(&'static str),
-    /// The client broke off in the middle of its body.
-    ClientBroke,
-}
-
-impl std::fmt::Display for SendError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            SendError::Unsent(_, error) => write!(f, "the connection was closed before the request: {error}"),
-            SendError::Unprocessed(error) => write!(f, "the provider did not take the request: {}", chain(error)),
-            SendError::Lost(error) => write!(f, "the connection ended before an answer: {}", chain(error)),
-            SendError::HeadTimeout(limit) => write!(f, "no answer within {limit}"),
-            SendError::Reset(error) => write!(f, "the provider reset the request: {}", chain(error)),
-            SendError::Protocol(error) => write!(f, "the answer is not valid HTTP: {}", chain(error)),
-            SendError::Framing(problem) => write!(f, "the answer's framing cannot be trusted: {problem}"),
-            SendError::ClientBroke => f.write_str("the client broke off its request"),
-        }
-    }
-}
-
-impl std::error::Error for SendError {}
-
-impl SendError {
-    /// Whether others on the same HTTP/2 connection have to expect the same.
-    fn is_of_the_connection(&self) -> bool {
-        match self {
-            SendError::Unsent(..) | SendError::Lost(_) | SendError::Protocol(_) => true,
-            SendError::Unprocessed(error) => !http2::was_stream_reset(error),
-            SendError::Reset(_) | SendError::HeadTimeout(_) | SendError::Framing(_) | SendError::ClientBroke => false,
-        }
-    }
-}
-
-fn chain(error: &hyper::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
-
 impl Lease {
     pub(super) fn new(line: Line, pool: Rc<Pool>) -> Lease {
         Lease { line, pool }
@@ -209,6 +149,11 @@ impl Lease {
         let answer = match &mut line {
             Line::Http1(held) => {
                 parts.version = Version::HTTP_11;
+                if parts.uri.authority().is_some() {
+                    // The absolute form is for proxies.
+                    let path = parts.uri.path_and_query().cloned();
+                    parts.uri = path.map_or_else(Uri::default, Uri::from);
+                }
                 if !parts.headers.contains_key(HOST) {
                     parts.headers.insert(HOST, pool.host().clone());
                 }
@@ -222,6 +167,7 @@ impl Lease {
                 }
                 held.reusable = false;
                 held.conn.as_mut().map(|conn| {
+                    conn.served = true;
                     conn.pulse.begin();
                     pulse = Some(Arc::clone(&conn.pulse));
                     Answer::One(conn.sender.try_send_request(Request::from_parts(parts, outgoing)))
@@ -246,12 +192,13 @@ impl Lease {
                 Some(Err(_)) if upload.is_some_and(|upload| upload.is_broken()) => return Err(SendError::ClientBroke),
                 Some(Err(error)) => {
                     let error = explain(error, pulse.is_some_and(|pulse| pulse.heard()));
-                    if let Line::Http2(stream) = &line
-                        && error.is_of_the_connection()
-                    {
-                        stream.abandon();
-                    }
-                    return Err(error);
+                    return Err(match &line {
+                        Line::Http2(stream) if error.is_of_the_connection() => {
+                            stream.abandon();
+                            if stream.is_first() { SendError::FirstStream(Box::new(error)) } else { error }
+                        }
+                        _ => error,
+                    });
                 }
                 None => return Err(SendError::HeadTimeout(waits.head)),
             };
@@ -273,77 +220,6 @@ impl Lease {
 enum Answer<One, Two> {
     One(One),
     Two(Two),
-}
-
-type Sent = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>;
-
-/// The wait for an answer's head, and its clock.
-struct Wait<'a> {
-    line: &'a mut Line,
-    upload: Option<&'a Upload>,
-    pulse: Option<&'a Pulse>,
-    limit: Millis,
-}
-
-impl Wait<'_> {
-    /// `None` when it did not come in time.
-    async fn head(&mut self, answer: impl Future<Output = Sent>) -> Option<Sent> {
-        let mut answer = pin!(answer);
-        poll_fn(|cx| {
-            if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
-                if let Some(alarm) = self.line.alarm() {
-                    alarm.lift();
-                }
-                return Poll::Ready(Some(sent));
-            }
-            loop {
-                let moved = self.last_movement();
-                let Some(alarm) = self.line.alarm() else { return Poll::Ready(None) };
-                if let Some(upload) = self.upload
-                    && upload.is_starved()
-                {
-                    alarm.lift();
-                    upload.wake_when_fed(cx);
-                    return Poll::Pending;
-                }
-                if !alarm.is_set() {
-                    alarm.set(self.limit.duration());
-                }
-                if alarm.poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                // Time is over, unless the provider was still taking the request meanwhile.
-                let quiet = moved.map(|moved| clock::now().since(moved));
-                match quiet {
-                    Some(quiet) if quiet < self.limit => alarm.set(self.limit.since(quiet).duration()),
-                    _ => return Poll::Ready(None),
-                }
-            }
-        })
-        .await
-    }
-
-    fn last_movement(&self) -> Option<Millis> {
-        let moved = self.upload.map(Upload::moved).filter(|moved| moved.0 > 0);
-        moved.max(self.pulse.and_then(Pulse::last_write))
-    }
-}
-
-fn explain(mut error: TrySendError<Request<Outgoing>>, heard: bool) -> SendError {
-    let message = error.take_message();
-    let error = error.into_error();
-    if let Some(request) = message {
-        return SendError::Unsent(Box::new(request.map(Outgoing::into_inner)), error);
-    }
-    if http2::was_not_processed(&error) {
-        SendError::Unprocessed(error)
-    } else if http2::was_stream_reset(&error) {
-        SendError::Reset(error)
-    } else if error.is_parse() || heard {
-        SendError::Protocol(error)
-    } else {
-        SendError::Lost(error)
-    }
 }
 
 /// An answer that two readers could cut differently is nobody's to pass on.

@@ -15,6 +15,7 @@ mod alarm;
 mod connect;
 mod credentials;
 mod egress;
+mod failure;
 mod http2;
 pub(crate) mod line;
 mod pool;
@@ -22,11 +23,13 @@ mod probe;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod wait;
 mod wire;
 
 pub(crate) use connect::ConnectError;
-pub(crate) use credentials::{KeyError, present_key};
-pub(crate) use line::{Lease, SendError, Waits};
+pub(crate) use credentials::present_key;
+pub(crate) use failure::SendError;
+pub(crate) use line::{Lease, Waits};
 pub use probe::probe;
 
 use connect::Target;
@@ -105,6 +108,10 @@ impl Upstreams {
     /// A new policy is in force: what its providers do not use is let go, once its last request has ended.
     pub(crate) fn retain(&self, policy: &Policy) {
         self.known.borrow_mut().retain(|known| policy.providers.iter().any(|kept| Arc::ptr_eq(kept, &known.provider)));
+        if policy.providers.iter().any(|provider| provider.base_url.https) {
+            // Before a request has to wait for it.
+            tls::system_roots();
+        }
         let mut wanted = Vec::new();
         for provider in &policy.providers {
             if let Ok(known) = self.known(provider, policy.egress.as_deref()) {

@@ -36,7 +36,9 @@ pub(super) struct Pool {
     host: HeaderValue,
     scheme: Scheme,
     idle: RefCell<Vec<Idle>>,
-    reaping: Cell<bool>,
+    /// When the reaper looks next; `None`: it does not run.
+    reaping: Cell<Option<Instant>>,
+    sooner: Rc<Notify>,
     /// Nobody will ask for connections any more.
     retired: Cell<bool>,
     turns: Semaphore,
@@ -88,7 +90,8 @@ impl Pool {
             target,
             tls: TlsCache::default(),
             idle: RefCell::default(),
-            reaping: Cell::new(false),
+            reaping: Cell::new(None),
+            sooner: Rc::default(),
             retired: Cell::new(false),
             turns: Semaphore::new(limit),
             limit: Cell::new(limit),
@@ -143,10 +146,13 @@ impl Pool {
 
     /// A connection for one request: shared, idle or new, when it is its turn.
     pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, ConnectError> {
-        if self.may_share()
-            && let Some(lease) = Box::pin(self.acquire_shared(provider)).await?
-        {
-            return Ok(lease);
+        if self.may_share() {
+            if let Some(lease) = self.free_stream() {
+                return Ok(lease);
+            }
+            if let Some(lease) = Box::pin(self.acquire_shared(provider)).await? {
+                return Ok(lease);
+            }
         }
         let turn = self.turn().await;
         match self.pop_idle() {
@@ -266,13 +272,19 @@ impl Pool {
         let Some(until) = clock::instant().checked_add(keep) else { return };
         conn.pooled = true;
         self.idle.borrow_mut().push(Idle { conn, until });
-        self.reap_later();
+        self.reap_at(until);
     }
 
     /// A stream has ended: who waits for one may look again.
     pub(super) fn stream_ended(self: &Rc<Self>) {
         self.stream_ended.notify_one();
-        self.reap_later();
+        if self.retired.get() {
+            self.shared.borrow_mut().retain(|connection| !connection.is_idle_for(Duration::ZERO, clock::now()));
+            return;
+        }
+        if let Some(until) = clock::instant().checked_add(KEEP_IDLE) {
+            self.reap_at(until);
+        }
     }
 
     /// Makes room for one more connection, at the cost of the one that lay unused the longest.
@@ -287,38 +299,39 @@ impl Pool {
         }
     }
 
-    /// Closes what has lain too long, for as long as anything lies here.
-    fn reap_later(self: &Rc<Self>) {
-        if self.reaping.replace(true) {
-            return;
+    /// Has what lies too long closed at this time; one task does so for as long as anything lies here.
+    fn reap_at(self: &Rc<Self>, at: Instant) {
+        match self.reaping.get() {
+            Some(next) if next <= at => return,
+            Some(_) => {
+                self.reaping.set(Some(at));
+                self.sooner.notify_one();
+                return;
+            }
+            None => self.reaping.set(Some(at)),
         }
-        let pool = Rc::downgrade(self);
+        let (pool, sooner) = (Rc::downgrade(self), Rc::clone(&self.sooner));
         tokio::task::spawn_local(async move {
-            let mut next = KEEP_IDLE;
-            loop {
-                tokio::time::sleep(next).await;
-                let Some(pool) = pool.upgrade() else { return };
-                match pool.reap() {
-                    Some(wait) => next = wait,
-                    None => {
-                        pool.reaping.set(false);
-                        return;
-                    }
+            while let Some(next) = pool.upgrade().and_then(|pool| pool.reaping.get()) {
+                tokio::select! {
+                    () = tokio::time::sleep_until(next.into()) => {}
+                    () = sooner.notified() => continue,
                 }
+                let Some(pool) = pool.upgrade() else { return };
+                pool.reaping.set(pool.reap());
             }
         });
     }
 
-    /// How long until there may be something to close again; `None` when nothing is left.
-    fn reap(&self) -> Option<Duration> {
+    /// When there may be something to close again; `None` when nothing is left.
+    fn reap(&self) -> Option<Instant> {
         let now = clock::instant();
         let mut idle = self.idle.borrow_mut();
         idle.retain(|idle| idle.until > now && !idle.conn.sender.is_closed());
-        let unix = clock::now();
         let mut shared = self.shared.borrow_mut();
-        shared.retain(|connection| !connection.is_closed() && !connection.is_idle_for(KEEP_IDLE, unix));
-        let earliest = idle.iter().map(|idle| idle.until.saturating_duration_since(now)).min();
-        let shared = if shared.is_empty() { None } else { Some(KEEP_IDLE) };
+        shared.retain(|connection| !connection.is_closed() && !connection.is_idle_for(KEEP_IDLE, clock::now()));
+        let earliest = idle.iter().map(|idle| idle.until).min();
+        let shared = if shared.is_empty() { None } else { now.checked_add(KEEP_IDLE) };
         earliest.into_iter().chain(shared).min()
     }
 }
@@ -334,5 +347,5 @@ async fn http1(wire: Wire) -> Result<Conn, String> {
         // Its end reaches whoever waits for an answer; nobody else needs to know.
         let _ = connection.with_upgrades().await;
     });
-    Ok(Conn { sender, pulse, alarm: Alarm::default(), pooled: false })
+    Ok(Conn { sender, pulse, alarm: Alarm::default(), pooled: false, served: false })
 }

@@ -113,8 +113,9 @@ fn unreadable(what: &str, path: &Path, error: &rustls_pki_types::pem::Error) -> 
     }
 }
 
-/// The system's authorities, or Mozilla's where the system has none (an image from scratch).
-fn system_roots() -> &'static Arc<RootCertStore> {
+/// The system's authorities, or Mozilla's where the system has none (an image from scratch). Reads files when first
+/// called in a process.
+pub(super) fn system_roots() -> &'static Arc<RootCertStore> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     ROOTS.get_or_init(|| {
         let mut roots = RootCertStore::empty();

@@ -1,0 +1,99 @@
+//! Why a request that was sent has no answer, told from hyper's error and from what was seen on the wire.
+//!
+//! The distinctions are those that decide what may be done next: nothing was written, the provider vouches that it did
+//! not begin, the connection ended before a byte of an answer, or it answered and the answer is no use.
+
+use http::Request;
+use hyper::client::conn::TrySendError;
+
+use super::http2;
+use crate::decide::units::Millis;
+use crate::proxy::body::{Outgoing, RequestBody};
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(crate) enum SendError {
+    /// Not a byte of the request was written; here it is again.
+    Unsent(Box<Request<RequestBody>>, hyper::Error),
+    /// The provider said that it did not begin with it.
+    Unprocessed(hyper::Error),
+    /// The connection ended before a byte of the answer.
+    Lost(hyper::Error),
+    /// The head did not come in time.
+    HeadTimeout(Millis),
+    /// The provider ended this one stream.
+    Reset(hyper::Error),
+    /// A new HTTP/2 connection broke before it brought anything.
+    FirstStream(Box<SendError>),
+    /// The answer is not HTTP.
+    Protocol(hyper::Error),
+    /// The answer's framing is ambiguous or unknown.
+    Framing(&'static str),
+    /// The client broke off in the middle of its body.
+    ClientBroke,
+}
+
+impl std::fmt::Display for SendError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SendError::Unsent(_, error) => {
+                write!(f, "the connection was closed before the request: {}", chain(error))
+            }
+            SendError::FirstStream(error) => {
+                write!(f, "{error}; if the provider does not speak HTTP/2, write http2: never")
+            }
+            SendError::Unprocessed(error) => write!(f, "the provider did not take the request: {}", chain(error)),
+            SendError::Lost(error) => write!(f, "the connection ended before an answer: {}", chain(error)),
+            SendError::HeadTimeout(limit) => write!(f, "no answer within {limit}"),
+            SendError::Reset(error) => write!(f, "the provider reset the request: {}", chain(error)),
+            SendError::Protocol(error) => write!(f, "the answer is not valid HTTP: {}", chain(error)),
+            SendError::Framing(problem) => write!(f, "the answer's framing cannot be trusted: {problem}"),
+            SendError::ClientBroke => f.write_str("the client broke off its request"),
+        }
+    }
+}
+
+impl std::error::Error for SendError {}
+
+impl SendError {
+    /// Whether others on the same HTTP/2 connection have to expect the same.
+    pub(super) fn is_of_the_connection(&self) -> bool {
+        match self {
+            SendError::Unsent(..) | SendError::Lost(_) | SendError::Protocol(_) => true,
+            SendError::Unprocessed(error) => !http2::was_stream_reset(error),
+            SendError::FirstStream(_)
+            | SendError::Reset(_)
+            | SendError::HeadTimeout(_)
+            | SendError::Framing(_)
+            | SendError::ClientBroke => false,
+        }
+    }
+}
+
+fn chain(error: &hyper::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// What hyper's error amounts to; `heard` tells whether any byte of an answer was seen.
+pub(super) fn explain(mut error: TrySendError<Request<Outgoing>>, heard: bool) -> SendError {
+    let message = error.take_message();
+    let error = error.into_error();
+    if let Some(request) = message {
+        return SendError::Unsent(Box::new(request.map(Outgoing::into_inner)), error);
+    }
+    if http2::was_not_processed(&error) {
+        SendError::Unprocessed(error)
+    } else if http2::was_stream_reset(&error) {
+        SendError::Reset(error)
+    } else if error.is_parse() || heard {
+        SendError::Protocol(error)
+    } else {
+        SendError::Lost(error)
+    }
+}

@@ -1,0 +1,295 @@
+//! What the pool keeps, shares out and lets go.
+
+use super::*;
+use crate::decide::policy::{Fixed, Limits, Policy, Unmatched};
+use crate::decide::units::ProviderId;
+use crate::proxy::upstream::present_key;
+
+fn policy(providers: Vec<Arc<Provider>>) -> Policy {
+    let here = "127.0.0.1:0".parse().unwrap();
+    Policy {
+        fixed: Fixed { listen: here, admin: here, probe: None, state: None, workers: None },
+        mount: "/v1".into(),
+        unmatched: Unmatched::Provider(ProviderId(0)),
+        providers,
+        rollouts: vec![],
+        flags: BTreeMap::new(),
+        clients: vec![],
+        tokens: vec![],
+        limits: Limits {
+            header_bytes: 65_536,
+            header_time: Millis(10_000),
+            idle: Millis(600_000),
+            connections: 100,
+            replay_body: 1 << 23,
+            replay_memory: 1 << 28,
+        },
+        drain: Millis(1000),
+        egress: None,
+        response_headers: true,
+    }
+}
+
+/// Answers every request on every connection with "ok"; the count of connections.
+fn serve(listener: TcpListener) -> Rc<Cell<usize>> {
+    let connections = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&connections);
+    tokio::task::spawn_local(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            counted.set(counted.get() + 1);
+            tokio::task::spawn_local(async move {
+                let mut peer = Peer(stream);
+                while peer.0.peek(&mut [0]).await.is_ok_and(|n| n > 0) {
+                    peer.request().await;
+                    peer.answer("ok").await;
+                }
+            });
+        }
+    });
+    connections
+}
+
+#[test]
+fn one_connection_serves_one_request_after_the_other() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let connections = serve(listener);
+        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        for _ in 0..20 {
+            assert_eq!(text(send(&upstreams, &provider, post(whole("x"))).await.unwrap()).await, "ok");
+        }
+        assert_eq!(connections.get(), 1);
+    });
+}
+
+#[test]
+fn an_answer_without_a_body_gives_its_connection_back_unread() {
+    for head in ["HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"] {
+        on_a_core(async {
+            let (listener, address) = listener().await;
+            let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+            let provider_side = async {
+                let mut peer = Peer::accept(&listener).await;
+                peer.request().await;
+                peer.say(head).await;
+                peer
+            };
+            let (_peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+            drop(response.unwrap());
+            assert_eq!(upstreams.idle_count(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_provider_that_closes_or_gives_no_time_is_not_pooled() {
+    for header in ["connection: close", "keep-alive: timeout=1"] {
+        on_a_core(async {
+            let (listener, address) = listener().await;
+            let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+            let provider_side = async {
+                let mut peer = Peer::accept(&listener).await;
+                peer.request().await;
+                peer.say(&format!("HTTP/1.1 200 OK\r\n{header}\r\ncontent-length: 2\r\n\r\nok")).await;
+                peer.closed().await;
+            };
+            let client_side = async { text(send(&upstreams, &provider, post(whole("x"))).await.unwrap()).await };
+            let ((), body) = tokio::join!(provider_side, client_side);
+            assert_eq!(body, "ok");
+            assert_eq!(upstreams.idle_count(), 0);
+        });
+    }
+}
+
+#[test]
+fn an_idle_connection_is_closed_a_second_before_its_provider_would() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let provider_side = async {
+            let mut peer = Peer::accept(&listener).await;
+            peer.request().await;
+            peer.say("HTTP/1.1 200 OK\r\nKeep-Alive: max=9, timeout=2\r\ncontent-length: 2\r\n\r\nok").await;
+            peer
+        };
+        let client_side = async { text(send(&upstreams, &provider, post(whole("x"))).await.unwrap()).await };
+        let (mut peer, _) = tokio::join!(provider_side, client_side);
+        assert_eq!(upstreams.idle_count(), 1);
+        peer.closed().await;
+        assert_eq!(upstreams.idle_count(), 0);
+    });
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_was_taken_does_not_pool_the_connection() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let (incoming, client) = streaming().await;
+        let provider_side = async {
+            let mut peer = Peer::accept(&listener).await;
+            peer.head().await;
+            peer.answer("early").await;
+            peer
+        };
+        let client_side = async {
+            let request = post(RequestBody::Streaming(incoming));
+            text(send(&upstreams, &provider, request).await.unwrap()).await
+        };
+        let (mut peer, body) = tokio::join!(provider_side, client_side);
+        assert_eq!(body, "early");
+        assert_eq!(upstreams.idle_count(), 0);
+        drop(client);
+        peer.closed().await;
+    });
+}
+
+#[test]
+fn who_comes_beyond_max_connections_waits_and_takes_over_the_connection() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let mut provider = provider(address);
+        provider.max_connections = 1;
+        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let provider_side = async {
+            let mut peer = Peer::accept(&listener).await;
+            peer.request().await;
+            peer.say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfir").await;
+            peer
+        };
+        let (mut peer, first) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("1"))));
+        let mut second = Box::pin(send(&upstreams, &provider, post(whole("2"))));
+        assert!(is_waiting(&mut second).await);
+        let provider_side = async {
+            peer.say("st").await;
+            assert_eq!(peer.request().await.1, "2", "the second request must come by the first connection");
+            peer.answer("second").await;
+        };
+        let client_side = async {
+            assert_eq!(text(first.unwrap()).await, "first");
+            text(second.await.unwrap()).await
+        };
+        let ((), body) = tokio::join!(provider_side, client_side);
+        assert_eq!(body, "second");
+    });
+}
+
+#[test]
+fn a_waiter_that_gives_up_leaves_its_place_to_the_next() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        serve(listener);
+        let mut provider = provider(address);
+        provider.max_connections = 1;
+        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let held = upstreams.acquire(&provider, None).await.unwrap();
+        let mut first = Box::pin(upstreams.acquire(&provider, None));
+        let mut second = Box::pin(upstreams.acquire(&provider, None));
+        assert!(is_waiting(&mut first).await);
+        assert!(is_waiting(&mut second).await);
+        drop(first);
+        drop(held);
+        assert!(second.await.unwrap().is_reused());
+    });
+}
+
+#[test]
+fn a_reload_with_the_same_values_keeps_connections_and_one_without_the_provider_drops_them() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let connections = serve(listener);
+        let upstreams = upstreams();
+        let before = Arc::new(provider(address));
+        text(send(&upstreams, &before, post(whole("x"))).await.unwrap()).await;
+
+        let mut edited = provider(address);
+        edited.name = "renamed".into();
+        edited.base_url.path = "/v2".into();
+        edited.timeouts.idle = Millis(1);
+        let edited = Arc::new(edited);
+        upstreams.retain(&policy(vec![Arc::clone(&edited)]));
+        assert_eq!(upstreams.idle_count(), 1);
+        text(send(&upstreams, &edited, post(whole("x"))).await.unwrap()).await;
+        assert_eq!(connections.get(), 1);
+
+        let (_other, elsewhere) = super::listener().await;
+        upstreams.retain(&policy(vec![Arc::new(provider(elsewhere))]));
+        assert_eq!(upstreams.idle_count(), 0);
+    });
+}
+
+#[test]
+fn a_lower_max_connections_takes_effect_as_connections_come_back() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        serve(listener);
+        let upstreams = upstreams();
+        let before = Arc::new(provider(address));
+        let held = [
+            upstreams.acquire(&before, None).await.unwrap(),
+            upstreams.acquire(&before, None).await.unwrap(),
+            upstreams.acquire(&before, None).await.unwrap(),
+        ];
+        let mut fewer = provider(address);
+        fewer.max_connections = 1;
+        let fewer = Arc::new(fewer);
+        upstreams.retain(&policy(vec![Arc::clone(&fewer)]));
+        let mut next = Box::pin(upstreams.acquire(&fewer, None));
+        let [one, two, three] = held;
+        drop(one);
+        assert!(is_waiting(&mut next).await);
+        drop(two);
+        assert!(is_waiting(&mut next).await);
+        drop(three);
+        drop(next.await.unwrap());
+    });
+}
+
+#[test]
+fn several_keys_take_turns() {
+    on_a_core(async {
+        let upstreams = upstreams();
+        let mut provider = provider("127.0.0.1:9".parse().unwrap());
+        provider.api_keys = vec![secret("a"), secret("b"), secret("c")];
+        let provider = Arc::new(provider);
+        let seen: String = (0..7).map(|_| upstreams.next_key(&provider, None).unwrap().reveal().to_owned()).collect();
+        assert_eq!(seen, "abcabca");
+    });
+}
+
+fn presented(auth: Auth, uri: &str) -> http::request::Parts {
+    let mut provider = provider("127.0.0.1:9".parse().unwrap());
+    provider.auth = auth;
+    let mut parts = Request::new(()).into_parts().0;
+    parts.uri = uri.parse().unwrap();
+    parts.headers.insert("authorization", "Bearer client".parse().unwrap());
+    present_key(&provider, Some(&secret("s&k")), &mut parts).unwrap();
+    parts
+}
+
+#[test]
+fn a_key_is_put_where_the_provider_wants_it_and_never_shown() {
+    let parts = presented(Auth::Bearer, "/x");
+    assert_eq!(parts.headers["authorization"], "Bearer s&k");
+    assert!(!format!("{:?}", parts.headers).contains("s&k"));
+    let parts = presented(Auth::Header("x-api-key".into()), "/x");
+    assert_eq!(parts.headers["x-api-key"], "s&k");
+    assert_eq!(presented(Auth::None, "/x").headers["authorization"], "Bearer client");
+    for (before, after) in [
+        ("/x", "/x?key=s%26k"),
+        ("/x?a=1&b=%20", "/x?a=1&b=%20&key=s%26k"),
+        ("/x?key=mine&a=1", "/x?a=1&key=s%26k"),
+        ("/x?monkey=1", "/x?monkey=1&key=s%26k"),
+    ] {
+        assert_eq!(presented(Auth::Query("key".into()), before).uri, after);
+    }
+}
+
+#[test]
+fn a_key_that_no_header_can_carry_is_an_error_that_does_not_show_it() {
+    let provider = provider("127.0.0.1:9".parse().unwrap());
+    let mut parts = Request::new(()).into_parts().0;
+    let error = present_key(&provider, Some(&secret("line\nbreak")), &mut parts).unwrap_err().to_string();
+    assert_eq!(error, "a key of provider `acme` cannot be a header value: it has a line break or a control character");
+}
