@@ -51,7 +51,7 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
     let socket = |heads| TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), heads));
     let service = {
         let door = Rc::clone(door);
-        service_fn(move |request: Request<Incoming>| Caught::new(&door, request))
+        service_fn(move |request: Request<Incoming>| Caught::of(&door, service::handle(Rc::clone(&door), request)))
     };
     let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
     if !http2 {
@@ -124,16 +124,16 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisCore {
 
 pin_project! {
     /// A request whose panic ends nothing but itself.
-    struct Caught<F> {
+    pub(super) struct Caught<F> {
         #[pin]
         inner: F,
         door: Rc<Door>,
     }
 }
 
-impl Caught<()> {
-    fn new(door: &Rc<Door>, request: Request<Incoming>) -> Caught<impl Future<Output = Response<Reply>> + use<>> {
-        Caught { inner: service::handle(Rc::clone(door), request), door: Rc::clone(door) }
+impl<F: Future<Output = Response<Reply>>> Caught<F> {
+    pub(super) fn of(door: &Rc<Door>, inner: F) -> Caught<F> {
+        Caught { inner, door: Rc::clone(door) }
     }
 }
 

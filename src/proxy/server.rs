@@ -132,6 +132,12 @@ impl Running {
         self.loads.iter().map(|load| u64::from(load.connections())).sum()
     }
 
+    /// Open client connections of each core.
+    #[cfg(test)]
+    pub(super) fn loads(&self) -> impl Iterator<Item = u32> {
+        self.loads.iter().map(|load| load.connections())
+    }
+
     /// Asks clients to close, serves them until nothing has been in flight for 2 s or `patience` has passed, and
     /// stops. Gives back how many requests were cut.
     pub async fn drain(mut self, patience: Millis) -> u64 {

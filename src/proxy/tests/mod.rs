@@ -1,1 +1,11 @@
+//! The data plane over real sockets: scripted providers, raw clients, no sleeps.
 
+mod bodies;
+mod cancel;
+mod doors;
+mod framing;
+mod http2;
+mod lifecycle;
+mod passing;
+mod support;
+mod tunnels;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
-use http::{HeaderValue, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::client::conn::http1::SendRequest;
 
@@ -149,6 +149,11 @@ impl Lease {
         let answer = match &mut line {
             Line::Http1(held) => {
                 parts.version = Version::HTTP_11;
+                if parts.uri.authority().is_some() {
+                    // The absolute form is for proxies.
+                    let path = parts.uri.path_and_query().cloned();
+                    parts.uri = path.map_or_else(Uri::default, Uri::from);
+                }
                 if !parts.headers.contains_key(HOST) {
                     parts.headers.insert(HOST, pool.host().clone());
                 }

@@ -30,11 +30,12 @@ fn a_request_arrives_as_it_was_given() {
 }
 
 #[test]
-fn a_host_that_the_request_has_is_kept() {
+fn a_host_header_is_kept_and_an_absolute_uri_is_not() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
         let mut request = post(RequestBody::Empty);
+        *request.uri_mut() = "http://elsewhere.example/v1/models".parse().unwrap();
         request.headers_mut().insert(HOST, "front.example".parse().unwrap());
         let provider_side = async {
             let mut peer = Peer::accept(&listener).await;
@@ -44,6 +45,7 @@ fn a_host_that_the_request_has_is_kept() {
         };
         let (head, response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
         assert_eq!(response.unwrap().status(), 200);
+        assert!(head.starts_with("POST /v1/models HTTP/1.1\r\n"), "{head}");
         assert_eq!(head.matches("host: ").count(), 1);
         assert!(head.contains("host: front.example\r\n"), "{head}");
     });

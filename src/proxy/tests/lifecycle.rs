@@ -1,0 +1,132 @@
+//! Publications, the drain, and what is cut.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use super::support::*;
+use crate::decide::outcome::Outcome;
+use crate::decide::units::{Arm, Millis, Percent};
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+#[test]
+fn after_a_publication_is_acknowledged_nothing_goes_by_the_one_before() {
+    let (old, _seen) = Scripted::answering(OK);
+    let (new, _seen_new) = Scripted::answering(OK);
+    let sidecar = Sidecar::with_cores(policy(old.address, new.address), Percent::ALL, 1);
+    let mut client = sidecar.client();
+    for round in 0..20 {
+        let (percent, arm) = if round % 2 == 0 { (Percent::ZERO, "stable") } else { (Percent::ALL, "canary") };
+        sidecar.set_percent(percent);
+        client.send(post("/v1/chat/completions", "x-user-id: u\r\n", "{}"));
+        assert_eq!(client.reply().header("x-serin-arm").as_deref(), Some(arm));
+    }
+}
+
+#[test]
+fn a_new_file_is_in_force_for_the_next_request() {
+    let (old, _seen) = Scripted::answering(OK);
+    let (new, _seen_new) = Scripted::answering(OK);
+    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let mut client = sidecar.client();
+    client.send("GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n");
+    assert_eq!(client.reply().header("x-serin-generation").as_deref(), Some("7"));
+    let mut edited = policy(new.address, nobody());
+    edited.mount = "/v2".to_owned();
+    let mut next = snapshot(2, edited, Percent::ZERO, 1);
+    next.generation = 8;
+    sidecar.shared.publish(next);
+    until("it is acknowledged", || sidecar.shared.seen_by_all(2));
+    client.send("GET /v2/models HTTP/1.1\r\nhost: h\r\n\r\n");
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.header("x-serin-generation").as_deref()), (200, Some("8")));
+}
+
+#[test]
+fn a_drain_serves_to_the_end_and_asks_clients_to_close() {
+    let (proceed, wait) = channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let old = Scripted::new(move |mut client| {
+        client.message();
+        wait.lock().unwrap().recv().unwrap();
+        client.send(OK);
+    });
+    let Sidecar { running, shared } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let address = running.local_addr();
+    let mut before = Client::connect(address);
+    before.send(post("/v1/chat/completions", "", "{}"));
+    until("it is being served", || running.open_requests() == 1);
+    let draining = std::thread::spawn(move || runtime().block_on(running.drain(Millis(30_000))));
+    // A connection that comes during the drain is served, and told to close.
+    let mut during = Client::connect(address);
+    proceed.send(()).unwrap();
+    proceed.send(()).unwrap();
+    during.send(post("/v1/chat/completions", "", "{}"));
+    assert_eq!(before.reply().status, 200);
+    let reply = during.reply();
+    assert_eq!((reply.status, reply.header("connection").as_deref()), (200, Some("close")));
+    assert!(during.read_to_end().is_empty());
+    assert_eq!(draining.join().unwrap(), 0, "nothing was cut");
+    assert_eq!(shared.load().rollouts[0].series[0].requests(Outcome::Ok), 2);
+    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn what_outlasts_the_drain_is_cut_and_is_nobodys_fault_but_ours() {
+    let old = Scripted::new(|mut client| {
+        client.message();
+        client.read_to_end();
+    });
+    let Sidecar { running, shared } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let mut client = Client::connect(running.local_addr());
+    client.send(post("/v1/chat/completions", "", "{}"));
+    until("it is dispatched", || shared.load().rollouts[0].series[0].in_flight() == 1);
+    assert_eq!(runtime().block_on(running.drain(Millis(30))), 1);
+    assert!(client.read_to_end().is_empty());
+    let series = &shared.load().rollouts[0].series[Arm::Stable as usize];
+    assert_eq!((series.requests(Outcome::SerinError), series.in_flight()), (1, 0));
+}
+
+#[test]
+fn a_panic_ends_one_request_and_is_counted_as_ours() {
+    use crate::proxy::core::{Core, Load, Ticket};
+    use crate::proxy::door::Door;
+    use crate::proxy::exchange::Exchange;
+    use crate::proxy::listener::{Gate, Slot};
+    use crate::state::snapshot::Shared;
+
+    let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
+    let load: Arc<Load> = Arc::default();
+    let core = Core::new(0, 1, &shared, Arc::clone(&load), Arc::default());
+    let door = Door::open(&core, 1, Slot::take(&Arc::<Gate>::default(), &load), Millis(0));
+    let plan = crate::decide::route::Plan {
+        rollout: Some(crate::decide::units::RolloutId(0)),
+        arm: Some(Arm::Stable),
+        provider: crate::decide::units::ProviderId(0),
+        reason: crate::decide::route::Reason::Bucket,
+        counted: true,
+        anonymous: false,
+    };
+    let began = Rc::new(RefCell::new(false));
+    let seen = Rc::clone(&began);
+    let (of_core, of_door) = (Rc::clone(&core), Rc::clone(&door));
+    let request = async move {
+        let _ticket = Ticket::new(&of_door);
+        let mut exchange = Exchange::planned(&of_core, &of_core.in_use(), plan, crate::clock::instant());
+        *seen.borrow_mut() = exchange.dispatch();
+        panic!("a defect");
+    };
+    let reply = runtime().block_on(crate::proxy::connection::Caught::of(&door, request)).unwrap();
+    assert!(*began.borrow());
+    assert_eq!((reply.status().as_u16(), &reply.headers()["x-serin-error"]), (500, &"defect".parse().unwrap()));
+    assert_eq!(load.open(), 1, "the answer to it is still going out");
+    drop(reply);
+    assert_eq!(load.open(), 0);
+    let rollout = &shared.load().rollouts[0];
+    assert_eq!(rollout.series[0].requests(Outcome::SerinError), 1);
+    assert_eq!(rollout.evidence.totals(Arm::Stable).not_judged, 1);
+}

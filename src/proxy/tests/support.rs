@@ -1,0 +1,394 @@
+//! A sidecar on port 0, providers that do as told, and clients that say exactly what a test wants.
+//!
+//! Everything blocks with a deadline, on threads of its own: a test that waits for something which never comes fails
+//! with what it waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use crate::clock;
+use crate::decide::outcome::Outcome;
+use crate::decide::policy::*;
+use crate::decide::units::{Arm, Millis, Percent, ProviderId};
+use crate::proxy::{Running, Setup, start};
+use crate::state::counters::{ArmTotals, Evidence, Labels, Series};
+use crate::state::snapshot::{InForce, Shared, Snapshot};
+
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn provider(name: &str, address: SocketAddr) -> Provider {
+    let base_url =
+        BaseUrl { https: false, host: address.ip().to_string(), port: address.port(), path: "/v1".to_owned() };
+    Provider {
+        name: name.to_owned(),
+        base_url,
+        api_keys: Vec::new(),
+        auth: Auth::Bearer,
+        query: Vec::new(),
+        timeouts: Timeouts {
+            connect: Millis(2000),
+            headers: Millis(10_000),
+            stream_headers: Millis(10_000),
+            first_output: Millis(10_000),
+            idle: Millis(10_000),
+        },
+        models: BTreeMap::new(),
+        unmapped: Unmapped::Pass,
+        set_headers: Vec::new(),
+        forward_headers: BTreeSet::new(),
+        http2: Http2::Never,
+        tls: Tls::default(),
+        max_connections: 100,
+        probe_path: "/models".to_owned(),
+        unusable: None,
+    }
+}
+
+/// Two providers, `old` and `new`, and a rollout `chat` between them at the share the snapshot gives it.
+pub(super) fn policy(old: SocketAddr, new: SocketAddr) -> Policy {
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let canary = Canary {
+        provider: ProviderId(1),
+        percent: Intent::Auto,
+        ramp: Ramp {
+            stages: vec![Percent::ALL],
+            hold_start: Millis(1),
+            every: Millis(1),
+            max: Percent::ALL,
+            from: None,
+            hours: None,
+        },
+        guard: Guard { max_error_rate: Percent::ALL, window: Millis(1), min_requests: 1 },
+        rollback_to: Percent::ZERO,
+        try_again_after: None,
+        attempt: 1,
+    };
+    let rollout = Rollout {
+        name: "chat".to_owned(),
+        matches: Match {
+            endpoints: vec!["chat/completions".to_owned(), "messages".to_owned()],
+            model: None,
+            headers: BTreeMap::new(),
+            path: None,
+        },
+        stable: ProviderId(0),
+        canary: Some(canary),
+        user: vec![UserSource::Header("x-user-id".to_owned()), UserSource::Body(vec!["user".to_owned()])],
+        anonymous: Anonymous::Stable,
+        salt: String::new(),
+        pins: BTreeMap::from([("canary-user".to_owned(), Arm::Canary), ("stable-user".to_owned(), Arm::Stable)]),
+        force: Some(Force { header: "x-force".to_owned(), token: Secret::new("token".to_owned()) }),
+    };
+    Policy {
+        fixed: Fixed { listen: loopback, admin: loopback, probe: None, state: None, workers: None },
+        mount: "/v1".to_owned(),
+        unmatched: Unmatched::Provider(ProviderId(0)),
+        providers: vec![Arc::new(provider("old", old)), Arc::new(provider("new", new))],
+        rollouts: vec![Arc::new(rollout)],
+        flags: BTreeMap::new(),
+        clients: Vec::new(),
+        tokens: Vec::new(),
+        limits: Limits {
+            header_bytes: 64 * 1024,
+            header_time: Millis(10_000),
+            idle: Millis(600_000),
+            connections: 1000,
+            replay_body: 8 << 20,
+            replay_memory: 64 << 20,
+        },
+        drain: Millis(10_000),
+        egress: None,
+        response_headers: true,
+    }
+}
+
+/// Changes one provider of a policy.
+pub(super) fn with_provider(policy: &mut Policy, index: usize, change: impl FnOnce(&mut Provider)) {
+    change(Arc::make_mut(&mut policy.providers[index]));
+}
+
+/// A snapshot of this policy with every rollout at this share.
+pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: usize) -> Snapshot {
+    let series = |rollout: &str, arm, provider: &str| {
+        let labels = Labels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() };
+        Arc::new(Series::new(labels, cores, metrics::Histogram::noop(), metrics::Histogram::noop()))
+    };
+    let rollouts = policy.rollouts.iter().map(|rollout| InForce {
+        percent,
+        closed: percent == Percent::ZERO,
+        evidence: Arc::new(Evidence::new(1, cores)),
+        series: [series(&rollout.name, "stable", "old"), series(&rollout.name, "canary", "new")],
+    });
+    Snapshot {
+        revision,
+        generation: 7,
+        rollouts: rollouts.collect(),
+        unsplit: policy.providers.iter().map(|provider| series("none", "none", &provider.name)).collect(),
+        policy: Arc::new(policy),
+        draining: false,
+    }
+}
+
+/// A running data plane.
+pub(super) struct Sidecar {
+    pub(super) running: Running,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Sidecar {
+    pub(super) fn start(policy: Policy, percent: Percent) -> Sidecar {
+        Sidecar::with_cores(policy, percent, 1)
+    }
+
+    pub(super) fn with_cores(policy: Policy, percent: Percent, cores: usize) -> Sidecar {
+        let shared = Arc::new(Shared::new(snapshot(1, policy, percent, cores), cores));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let running = start(Setup { listener, shared: Arc::clone(&shared), cores }).unwrap();
+        Sidecar { running, shared }
+    }
+
+    /// Puts another share in force and waits until every core has seen it.
+    pub(super) fn set_percent(&self, percent: Percent) {
+        let now = self.shared.load();
+        let mut next = snapshot(now.revision + 1, (*now.policy).clone(), percent, 1);
+        // Control keeps the series of a rollout over publications.
+        next.policy = Arc::clone(&now.policy);
+        for (next, now) in next.rollouts.iter_mut().zip(&now.rollouts) {
+            next.series = now.series.clone();
+        }
+        let revision = next.revision;
+        self.shared.publish(next);
+        until("every core has acknowledged", || self.shared.seen_by_all(revision));
+    }
+
+    pub(super) fn client(&self) -> Client {
+        Client::connect(self.running.local_addr())
+    }
+
+    /// One request on a connection of its own, and everything that comes back.
+    pub(super) fn ask(&self, request: &str) -> Reply {
+        let mut client = self.client();
+        client.send(request);
+        client.reply()
+    }
+
+    /// How often a request of this arm ended so.
+    pub(super) fn ended(&self, arm: Arm, outcome: Outcome) -> u64 {
+        self.shared.load().rollouts[0].series[arm as usize].requests(outcome)
+    }
+
+    pub(super) fn unsplit_ended(&self, outcome: Outcome) -> u64 {
+        self.shared.load().unsplit[0].requests(outcome)
+    }
+
+    pub(super) fn evidence(&self, arm: Arm) -> ArmTotals {
+        self.shared.load().rollouts[0].evidence.totals(arm)
+    }
+
+    pub(super) fn until_ended(&self, arm: Arm, outcome: Outcome, count: u64) {
+        until(&format!("{count} {arm:?} requests ended as {outcome:?}"), || self.ended(arm, outcome) == count);
+    }
+}
+
+/// Waits for what other threads bring about.
+pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = clock::instant();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// A client's end of a connection, or a provider's.
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Client {
+    pub(super) fn connect(address: SocketAddr) -> Client {
+        Client::of(TcpStream::connect(address).unwrap())
+    }
+
+    pub(super) fn of(stream: TcpStream) -> Client {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client { stream, read: Vec::new() }
+    }
+
+    pub(super) fn send(&mut self, text: impl AsRef<[u8]>) {
+        self.stream.write_all(text.as_ref()).unwrap();
+    }
+
+    fn more(&mut self) -> usize {
+        let mut piece = [0; 65536];
+        match self.stream.read(&mut piece) {
+            Ok(read) => {
+                self.read.extend_from_slice(&piece[..read]);
+                read
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+            Err(error) => panic!("nothing came ({error}) after {:?}", String::from_utf8_lossy(&self.read)),
+        }
+    }
+
+    /// Everything up to and including `end`.
+    pub(super) fn read_to(&mut self, end: &str) -> String {
+        loop {
+            let found = self.read.windows(end.len()).position(|window| window == end.as_bytes());
+            if let Some(at) = found {
+                let rest = self.read.split_off(at + end.len());
+                return String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap();
+            }
+            assert!(self.more() > 0, "the connection ended before {end:?}: {:?}", String::from_utf8_lossy(&self.read));
+        }
+    }
+
+    pub(super) fn read_exact(&mut self, length: usize) -> Vec<u8> {
+        while self.read.len() < length {
+            assert!(self.more() > 0, "the connection ended after {} of {length} bytes", self.read.len());
+        }
+        let rest = self.read.split_off(length);
+        std::mem::replace(&mut self.read, rest)
+    }
+
+    /// Everything until the connection ends.
+    pub(super) fn read_to_end(&mut self) -> Vec<u8> {
+        while self.more() > 0 {}
+        std::mem::take(&mut self.read)
+    }
+
+    /// A head, and its body by content-length or chunks.
+    pub(super) fn message(&mut self) -> Message {
+        let head = self.read_to("\r\n\r\n");
+        let mut message = Message { head, body: Vec::new(), trailers: String::new() };
+        if message.header("transfer-encoding").as_deref() == Some("chunked") {
+            loop {
+                let size = self.read_to("\r\n");
+                let size = usize::from_str_radix(size.trim(), 16).unwrap();
+                if size == 0 {
+                    break;
+                }
+                message.body.extend(self.read_exact(size));
+                self.read_to("\r\n");
+            }
+            loop {
+                let line = self.read_to("\r\n");
+                if line == "\r\n" {
+                    break;
+                }
+                message.trailers.push_str(&line);
+            }
+        } else if let Some(length) = message.header("content-length") {
+            message.body = self.read_exact(length.parse().unwrap());
+        }
+        message
+    }
+
+    /// The answer to a request on this connection.
+    pub(super) fn reply(&mut self) -> Reply {
+        let message = self.message();
+        let status = message.head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply { status, message }
+    }
+}
+
+/// A request or an answer as it was on the wire.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
+    pub(super) trailers: String,
+}
+
+impl Message {
+    pub(super) fn first_line(&self) -> &str {
+        self.head.lines().next().unwrap()
+    }
+
+    /// The values of this name, in their order, joined with a bar.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        let values = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let values: Vec<&str> =
+            values.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect();
+        (!values.is_empty()).then(|| values.join("|"))
+    }
+
+    pub(super) fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) message: Message,
+}
+
+impl Reply {
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.message.header(name)
+    }
+
+    pub(super) fn text(&self) -> &str {
+        self.message.text()
+    }
+}
+
+/// A provider whose connections are scripted, each on a thread of its own.
+pub(super) struct Scripted {
+    pub(super) address: SocketAddr,
+}
+
+impl Scripted {
+    pub(super) fn new(script: impl Fn(Client) + Send + Sync + 'static) -> Scripted {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(script);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let script = Arc::clone(&script);
+                std::thread::spawn(move || script(Client::of(stream.unwrap())));
+            }
+        });
+        Scripted { address }
+    }
+
+    /// Answers every request with these bytes, and tells what it got.
+    pub(super) fn answering(answer: &'static str) -> (Scripted, Receiver<Message>) {
+        let (sender, receiver) = channel();
+        let provider = Scripted::new(move |mut client| {
+            while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
+                let message = client.message();
+                let _ = sender.send(message);
+                client.send(answer);
+            }
+        });
+        (provider, receiver)
+    }
+}
+
+/// What a provider got, within the deadline.
+pub(super) fn got<T>(receiver: &Receiver<T>) -> T {
+    receiver.recv_timeout(PATIENCE).unwrap()
+}
+
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+
+/// An address that nobody listens on.
+pub(super) fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A POST of JSON.
+pub(super) fn post(path: &str, headers: &str, json: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: sidecar\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{json}",
+        json.len()
+    )
+}
