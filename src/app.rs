@@ -1,1 +1,28 @@
-//! The composition root.
+//! The composition root: the one place that knows every layer.
+//!
+//! [`start`] reads flags.yaml, opens the state directory, binds every socket, and starts the control loop, the data
+//! plane, the operators' ports and the watcher; [`Running`] gives the bound addresses back and waits for the end.
+//! Nothing is decided here. The pieces that commands need while no process answers are in [`offline`] and
+//! [`registry`]; what the admin API says is in [`api`].
+
+mod bind;
+mod drain;
+mod first;
+pub mod offline;
+pub mod registry;
+mod signals;
+mod socket;
+mod start;
+
+pub use self::drain::{Ended, Stopper};
+pub use self::signals::watch as watch_signals;
+pub use self::socket::connect as connect_socket;
+pub use self::start::{Options, Running, StartError, probe_once, start};
+
+/// The admin API's own shapes, for those who read its answers.
+pub mod api {
+    pub use crate::admin::change::check_reason;
+    pub use crate::admin::dto::*;
+    pub use crate::admin::stamp::Stamp;
+    pub use crate::admin::users::current as current_user;
+}

@@ -44,7 +44,9 @@ enum Roles {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     /// No token where one is needed.
-    #[error("this admin port needs a token: send `authorization: Bearer TOKEN` (the serin command reads it from SERIN_ADMIN_TOKEN)")]
+    #[error(
+        "this admin port needs a token: send `authorization: Bearer TOKEN` (the serin command reads it from SERIN_ADMIN_TOKEN)"
+    )]
     NoToken,
     /// A token that flags.yaml does not have.
     #[error("this token is not one of admin.tokens in flags.yaml")]
@@ -67,7 +69,9 @@ pub enum Denied {
     #[error("the Origin `{0}` is not on loopback: without admin.tokens no web page from elsewhere is answered")]
     ForeignOrigin(String),
     /// Off loopback, and nobody could be known.
-    #[error("this admin port listens on {0}, off loopback, and flags.yaml has no admin.tokens: nothing is answered here")]
+    #[error(
+        "this admin port listens on {0}, off loopback, and flags.yaml has no admin.tokens: nothing is answered here"
+    )]
     Unguarded(IpAddr),
 }
 

@@ -283,9 +283,7 @@ impl From<&RolloutStatus> for Rollout {
             intent: rollout.intent.map_or_else(|| "auto".to_owned(), |percent| percent.to_string()),
             reason: rollout.reason.clone(),
             since: Stamp(rollout.since),
-            next: rollout
-                .next
-                .map(|next| Next { percent: next.percent.as_f64(), not_before: Stamp(next.not_before) }),
+            next: rollout.next.map(|next| Next { percent: next.percent.as_f64(), not_before: Stamp(next.not_before) }),
             waiting_for: rollout.waiting_for.clone(),
             attempt: rollout.attempt,
             lock: rollout.lock.as_ref().map(Locked::from),
@@ -304,12 +302,7 @@ impl From<&RolloutStatus> for Rollout {
 
 impl From<&Lock> for Locked {
     fn from(lock: &Lock) -> Locked {
-        Locked {
-            to: lock.to.as_f64(),
-            at: Stamp(lock.at),
-            actor: lock.actor.clone(),
-            reason: lock.reason.clone(),
-        }
+        Locked { to: lock.to.as_f64(), at: Stamp(lock.at), actor: lock.actor.clone(), reason: lock.reason.clone() }
     }
 }
 

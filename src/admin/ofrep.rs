@@ -55,7 +55,8 @@ struct Bulk<'a> {
 
 /// One flag.
 pub(super) fn one(snapshot: &Snapshot, key: &str, body: &[u8]) -> Reply {
-    let failed = |status, error_code, error_details| json(status, &Failed { key: Some(key), error_code, error_details });
+    let failed =
+        |status, error_code, error_details| json(status, &Failed { key: Some(key), error_code, error_details });
     let targeting_key = match targeting_key(body) {
         Ok(targeting_key) => targeting_key,
         Err((code, details)) => return failed(StatusCode::BAD_REQUEST, code, details),
@@ -82,7 +83,8 @@ pub(super) fn all(snapshot: &Snapshot, head: &Parts, body: &[u8]) -> Reply {
         }
     };
     let flags = &snapshot.policy.flags;
-    let bulk = Bulk { flags: flags.iter().map(|(key, flag)| item(snapshot, key, flag, targeting_key.as_deref())).collect() };
+    let bulk =
+        Bulk { flags: flags.iter().map(|(key, flag)| item(snapshot, key, flag, targeting_key.as_deref())).collect() };
     let etag = etag(&bulk);
     let known = head.headers.get_all(IF_NONE_MATCH).iter().any(|known| matches(known, &etag));
     let mut reply = if known {
@@ -124,8 +126,8 @@ fn targeting_key(body: &[u8]) -> Result<Option<String>, (&'static str, String)> 
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(None);
     }
-    let body: Value = serde_json::from_slice(body)
-        .map_err(|error| ("PARSE_ERROR", format!("the body is not JSON: {error}")))?;
+    let body: Value =
+        serde_json::from_slice(body).map_err(|error| ("PARSE_ERROR", format!("the body is not JSON: {error}")))?;
     let invalid = |what: &str| ("INVALID_CONTEXT", what.to_owned());
     let Value::Object(body) = body else { return Err(invalid("the body is not an object")) };
     let context = match body.get("context") {

@@ -96,11 +96,7 @@ pub fn find(door: &Door, method: &Method, path: &str) -> Result<Route, NoRoute> 
         _ => "GET",
     };
     let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
-    if fits {
-        Ok(route)
-    } else {
-        Err(NoRoute::Method { path: path.to_owned(), method: method.to_string(), takes })
-    }
+    if fits { Ok(route) } else { Err(NoRoute::Method { path: path.to_owned(), method: method.to_string(), takes }) }
 }
 
 fn at(path: &str) -> Option<Route> {
@@ -153,7 +149,10 @@ mod tests {
     #[test]
     fn a_wrong_path_gets_the_list_and_a_wrong_method_the_right_one() {
         let error = find(&admin(), &Method::GET, "/api/v1/stats").unwrap_err().to_string();
-        assert!(error.starts_with("there is nothing at `/api/v1/stats`; there are: GET /healthz, GET /readyz"), "{error}");
+        assert!(
+            error.starts_with("there is nothing at `/api/v1/stats`; there are: GET /healthz, GET /readyz"),
+            "{error}"
+        );
         assert!(error.contains("POST /api/v1/rollouts/{name}/rollback"), "{error}");
         let error = find(&admin(), &Method::GET, "/api/v1/rollouts/chat/rollback").unwrap_err().to_string();
         assert_eq!(error, "`/api/v1/rollouts/chat/rollback` takes POST, not GET");
@@ -163,9 +162,6 @@ mod tests {
     fn the_probe_port_has_health_and_metrics_only() {
         assert_eq!(find(&Door::Probe, &Method::HEAD, "/healthz"), Ok(Route::Health));
         let error = find(&Door::Probe, &Method::GET, "/api/v1/status").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "there is nothing at `/api/v1/status`; there are: GET /healthz, GET /readyz, GET /metrics"
-        );
+        assert_eq!(error, "there is nothing at `/api/v1/status`; there are: GET /healthz, GET /readyz, GET /metrics");
     }
 }

@@ -71,7 +71,12 @@ async fn rest(error: &std::io::Error) {
     tokio::time::sleep(PAUSE).await;
 }
 
-fn connection(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, door: Door, view: &Rc<View>, slot: OwnedSemaphorePermit) {
+fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    door: Door,
+    view: &Rc<View>,
+    slot: OwnedSemaphorePermit,
+) {
     let view = Rc::clone(view);
     tokio::task::spawn_local(async move {
         let service = service_fn(move |request: Request<Incoming>| {

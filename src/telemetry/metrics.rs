@@ -156,8 +156,7 @@ impl std::fmt::Debug for Metrics {
 #[must_use]
 pub fn document() -> String {
     ALL.iter().fold(String::new(), |mut text, metric| {
-        let labels =
-            if metric.labels.is_empty() { String::new() } else { format!("{{{}}}", metric.labels.join(",")) };
+        let labels = if metric.labels.is_empty() { String::new() } else { format!("{{{}}}", metric.labels.join(",")) };
         let _ = writeln!(text, "- `{}{labels}`: {}", metric.name, metric.help);
         text
     })

@@ -27,9 +27,16 @@ fn denial(door: &Door, headers: &[(&str, &str)], tokens: &[Token]) -> String {
 
 #[test]
 fn without_tokens_every_loopback_name_is_served() {
-    for host in
-        ["127.0.0.1:7172", "127.0.0.1", "127.9.9.9:1", "[::1]:7172", "[::1]", "localhost", "LOCALHOST.:80", "a.localhost:1"]
-    {
+    for host in [
+        "127.0.0.1:7172",
+        "127.0.0.1",
+        "127.9.9.9:1",
+        "[::1]:7172",
+        "[::1]",
+        "localhost",
+        "LOCALHOST.:80",
+        "a.localhost:1",
+    ] {
         let caller = identify(&loopback(), &head(&[("host", host)]), &[]).unwrap();
         assert_eq!(caller.actor, "loopback");
         assert_eq!(caller.may(Role::Change), Ok(()), "{host}");
@@ -38,7 +45,8 @@ fn without_tokens_every_loopback_name_is_served() {
 
 #[test]
 fn without_tokens_a_name_from_elsewhere_is_refused() {
-    for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:7172", "localhost@evil.example", "[::1].evil", ""] {
+    for host in ["evil.example", "127.0.0.1.evil.example", "10.0.0.1:7172", "localhost@evil.example", "[::1].evil", ""]
+    {
         let denied = identify(&loopback(), &head(&[("host", host)]), &[]).unwrap_err();
         assert_eq!(denied, Denied::ForeignHost(host.into()));
         assert_eq!(denied.status(), StatusCode::FORBIDDEN);
