@@ -1,73 +1,28 @@
-//! The composition root.
+//! The composition root: the one place that knows every layer.
 //!
-//! A stand-in with the signatures that the demo calls; the real one takes its place at the merge. It starts nothing
-//! and says so.
+//! [`start`] reads flags.yaml, opens the state directory, binds every socket, and starts the control loop, the data
+//! plane, the operators' ports and the watcher; [`Running`] gives the bound addresses back and waits for the end.
+//! Nothing is decided here. The pieces that commands need while no process answers are in [`offline`] and
+//! [`registry`]; what the admin API says is in [`api`].
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::Arc;
+mod bind;
+mod drain;
+mod first;
+pub mod offline;
+pub mod registry;
+mod signals;
+mod socket;
+mod start;
 
-use crate::state::inbox::Inbox;
-use crate::state::status::Status;
+pub use self::drain::{Ended, Stopper};
+pub use self::signals::watch as watch_signals;
+pub use self::socket::connect as connect_socket;
+pub use self::start::{Options, Running, StartError, probe_all, start};
 
-/// How to start.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// flags.yaml.
-    pub flags: PathBuf,
-    /// Where state lasts.
-    pub state: Option<PathBuf>,
-    /// Whether a broken file ends the start.
-    pub strict: bool,
-}
-
-impl Options {
-    /// As `serin run --flags FLAGS` starts.
-    #[must_use]
-    pub fn new(flags: PathBuf) -> Options {
-        Options { flags, state: None, strict: false }
-    }
-}
-
-/// Why a sidecar did not start, or ended.
-#[derive(Debug, thiserror::Error)]
-#[error("the composition root is not here yet")]
-pub struct StartError;
-
-/// A running sidecar.
-#[derive(Debug)]
-pub struct Running {
-    /// Where the application connects.
-    pub listen: SocketAddr,
-    /// Where operators connect.
-    pub admin: SocketAddr,
-    inbox: Inbox,
-    status: Arc<Status>,
-}
-
-impl Running {
-    /// The report in force.
-    #[must_use]
-    pub fn status(&self) -> Arc<Status> {
-        Arc::clone(&self.status)
-    }
-
-    /// Where wishes are put.
-    #[must_use]
-    pub fn inbox(&self) -> &Inbox {
-        &self.inbox
-    }
-
-    /// Ends it once nothing is in flight.
-    pub fn request_drain(&self) {}
-
-    /// Waits until it has ended.
-    pub fn wait(self) -> Result<(), StartError> {
-        Err(StartError)
-    }
-}
-
-/// Starts a sidecar.
-pub fn start(_: Options) -> Result<Running, StartError> {
-    Err(StartError)
+/// The admin API's own shapes, for those who read its answers.
+pub mod api {
+    pub use crate::admin::change::check_reason;
+    pub use crate::admin::dto::*;
+    pub use crate::admin::stamp::Stamp;
+    pub use crate::admin::users::current as current_user;
 }

@@ -1,3 +1,29 @@
-//! The thin binary.
+//! The thin binary: reads the command line, does it, prints what went wrong, and ends with the right code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use serin::cli::Exit;
+use serin::cli::args::Cli;
+
+/// Requests allocate and free on the same core, which this allocator is made for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is wrong usage. A closed pipe has nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    match cli.run() {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            eprintln!("serin: {failure}");
+            failure.exit.into()
+        }
+    }
+}

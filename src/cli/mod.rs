@@ -4,8 +4,20 @@
 //! main. Nothing here decides: commands ask a running sidecar through its admin API, or read and write its state
 //! directory when none answers.
 
+pub mod args;
 pub mod bucket;
+mod call;
+pub mod change;
+pub mod check;
+pub mod completions;
 pub mod demo;
+pub mod history;
+mod out;
+mod reach;
+pub mod rollback;
+pub mod run;
+pub mod schema;
+pub mod status;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -41,6 +53,18 @@ pub struct Failure {
     pub exit: Exit,
     /// What, where and how to mend it; may have several lines.
     pub message: String,
+}
+
+impl Failure {
+    /// It failed: exit code 1.
+    pub(crate) fn failed(message: impl Into<String>) -> Failure {
+        Failure { exit: Exit::Failed, message: message.into() }
+    }
+
+    /// The arguments or the file are wrong: exit code 64.
+    pub(crate) fn usage(message: impl Into<String>) -> Failure {
+        Failure { exit: Exit::Usage, message: message.into() }
+    }
 }
 
 impl fmt::Display for Failure {

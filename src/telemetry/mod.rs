@@ -1,1 +1,7 @@
-//! Metrics and logs.
+//! What the process tells of itself: [`metrics`] for scrapers, [`log`] for people.
+//!
+//! Nothing here is global but the log's subscriber: a process with two sidecars in it (the demo, the tests) has two
+//! sets of metrics. Neither ever carries a secret, a user id or a raw model name.
+
+pub mod log;
+pub mod metrics;

@@ -1,0 +1,163 @@
+//! What each route does: read the report, ask control, write the answer.
+//!
+//! Nothing is decided or changed here: a change is a [`Command`] in the inbox, and its answer says what is in force.
+//! Reading never waits for control; only the history does, since it lies in the store.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use http::request::Parts;
+
+use super::auth::{Caller, Door, identify};
+use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
+use super::reply::{Problem, Reply, json, text};
+use super::route::{Change, Route, find};
+use super::stamp::Stamp;
+use super::{change, ofrep};
+use crate::decide::policy::Role;
+use crate::decide::rollout::state::Verb;
+use crate::state::inbox::{Command, Inbox};
+use crate::state::snapshot::Shared;
+use crate::state::status::StatusCell;
+use crate::telemetry::metrics::Metrics;
+
+/// How long control may take: it waits for the disk before it calls a command durable.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Lines of history where none was said, and at most.
+const HISTORY: (u32, u32) = (50, 1000);
+
+/// Everything that the operators' ports show and reach.
+#[derive(Debug)]
+pub struct View {
+    /// Which process this is; `draining` is taken from elsewhere.
+    pub process: Process,
+    /// The report in force.
+    pub status: Arc<StatusCell>,
+    /// What is in force.
+    pub shared: Arc<Shared>,
+    /// Where changes are asked for.
+    pub inbox: Inbox,
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// Set once the process is stopping: it wants no more traffic.
+    pub draining: Arc<AtomicBool>,
+}
+
+/// Answers one request whose body was read.
+pub(super) async fn answer(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Reply {
+    match respond(view, door, head, body).await {
+        Ok(reply) => reply,
+        Err(problem) => problem.reply(),
+    }
+}
+
+async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<Reply, Problem> {
+    let route = find(door, &head.method, head.uri.path())?;
+    // Health tells nothing, and a kubelet asks by the pod's address and without a token.
+    match route {
+        Route::Health => return Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n".to_owned())),
+        Route::Ready => return Ok(ready(view)),
+        _ => {}
+    }
+    let snapshot = view.shared.load();
+    let caller = identify(door, head, &snapshot.policy.tokens)?;
+    match route {
+        Route::Flag(name) => {
+            caller.may(Role::Flags)?;
+            return Ok(ofrep::one(&snapshot, &name, body));
+        }
+        Route::Flags => {
+            caller.may(Role::Flags)?;
+            return Ok(ofrep::all(&snapshot, head, body));
+        }
+        Route::Change(rollout, change) => return make(view, &caller, rollout, change, body).await,
+        _ => caller.may(Role::Read)?,
+    }
+    Ok(match route {
+        Route::Metrics => {
+            text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", view.metrics.render(&view.status.load()))
+        }
+        Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
+        Route::Config => json(StatusCode::OK, &config(view)),
+        _ => json(StatusCode::OK, &status(view)),
+    })
+}
+
+fn ready(view: &View) -> Reply {
+    let (status, word) = if view.draining.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else {
+        (StatusCode::OK, "ready\n")
+    };
+    text(status, "text/plain; charset=utf-8", word.to_owned())
+}
+
+fn status(view: &View) -> StatusReply {
+    let status = view.status.load();
+    let draining = status.draining || view.draining.load(Ordering::Relaxed);
+    StatusReply::new(Process { draining, ..view.process.clone() }, &status)
+}
+
+fn config(view: &View) -> ConfigReply {
+    let status = view.status.load();
+    ConfigReply {
+        path: status.flags.path.clone(),
+        generation: status.flags.generation,
+        accepted_at: Stamp(status.flags.accepted_at),
+        text: status.flags.shown.to_string(),
+    }
+}
+
+async fn history(view: &View, query: &str) -> Result<HistoryReply, Problem> {
+    let (rollout, limit) = history_query(query)?;
+    let events = tokio::time::timeout(PATIENCE, view.inbox.history(rollout, limit))
+        .await
+        .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))?
+        .map_err(Problem::Store)?;
+    Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
+}
+
+fn history_query(query: &str) -> Result<(Option<String>, u32), Problem> {
+    let (mut rollout, mut limit) = (None, HISTORY.0);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "rollout" => rollout = Some(value.to_owned()),
+            "limit" => {
+                limit = value.parse().ok().filter(|limit| (1..=HISTORY.1).contains(limit)).ok_or_else(|| {
+                    Problem::Bad(format!("`limit={value}`: the limit is a number from 1 to {}", HISTORY.1))
+                })?;
+            }
+            _ => return Err(Problem::Bad(format!("unknown parameter `{name}`; history takes rollout and limit"))),
+        }
+    }
+    Ok((rollout, limit))
+}
+
+async fn make(
+    view: &View,
+    caller: &Caller,
+    rollout: Option<String>,
+    asked: Change,
+    body: &[u8],
+) -> Result<Reply, Problem> {
+    let safer = matches!(asked, Change::Rollback | Change::Pause);
+    caller.may(if safer { Role::Rollback } else { Role::Change })?;
+    let (verb, reason) = change::read(asked, body)?;
+    if let Verb::Rollback { to } = verb {
+        // A rollback that raises a share is a change like any other.
+        let raises = view.status.load().rollouts.iter().any(|known| {
+            known.canary.is_some() && rollout.as_ref().is_none_or(|name| *name == known.name) && to > known.percent
+        });
+        caller.may(if raises { Role::Change } else { Role::Rollback })?;
+    }
+    let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
+    tracing::info!(actor = %command.actor, rollout = command.rollout.as_deref().unwrap_or("all"), verb = ?command.verb, reason = %command.reason, "asked for a change");
+    let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
+        .await
+        .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))??;
+    let status = if receipt.seen_by_all_cores { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(json(status, &ChangeReply::from(receipt)))
+}

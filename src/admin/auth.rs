@@ -1,0 +1,202 @@
+//! Who may do what at the admin port.
+//!
+//! With tokens in flags.yaml a TCP caller shows one, and its roles decide. Without tokens only loopback is served, and
+//! there `Host` and `Origin` must be loopback too: a page on the internet can make a browser send requests to
+//! 127.0.0.1 under its own name (DNS rebinding), and this is where that ends. The Unix socket asks for no token: the
+//! file's permissions decided already. Tokens are compared in constant time and never shown.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::request::Parts;
+use http::{StatusCode, Uri};
+use subtle::ConstantTimeEq;
+
+use super::users;
+use crate::decide::policy::{Role, Token};
+
+/// Where a caller came in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The admin port, by the address it is bound to.
+    Tcp(SocketAddr),
+    /// The Unix socket, with the user at its other end where the system tells.
+    Socket(Option<u32>),
+    /// The probe port: health and metrics, for anybody who reaches it.
+    Probe,
+}
+
+/// Somebody who was let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The actor in the history.
+    pub actor: String,
+    roles: Roles,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Roles {
+    Every,
+    Of(std::collections::BTreeSet<Role>),
+}
+
+/// Why somebody was not let in, or not that far.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No token where one is needed.
+    #[error(
+        "this admin port needs a token: send `authorization: Bearer TOKEN` (the serin command reads it from SERIN_ADMIN_TOKEN)"
+    )]
+    NoToken,
+    /// A token that flags.yaml does not have.
+    #[error("this token is not one of admin.tokens in flags.yaml")]
+    WrongToken,
+    /// A token without the role.
+    #[error("the token `{name}` does not allow this: it takes `{role}` in admin.tokens[].may of flags.yaml")]
+    NotAllowed {
+        /// The token's name.
+        name: String,
+        /// What would be needed.
+        role: &'static str,
+    },
+    /// A name that is not loopback's.
+    #[error(
+        "the Host `{0}` is not a loopback address: without admin.tokens only 127.0.0.1, [::1] and localhost are \
+         answered, since a web page could reach this port under a name of its own"
+    )]
+    ForeignHost(String),
+    /// A page from elsewhere.
+    #[error("the Origin `{0}` is not on loopback: without admin.tokens no web page from elsewhere is answered")]
+    ForeignOrigin(String),
+    /// Off loopback, and nobody could be known.
+    #[error(
+        "this admin port listens on {0}, off loopback, and flags.yaml has no admin.tokens: nothing is answered here"
+    )]
+    Unguarded(IpAddr),
+}
+
+impl Denied {
+    /// 401 where a token would help, else 403.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Denied::NoToken | Denied::WrongToken => StatusCode::UNAUTHORIZED,
+            _ => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
+/// Tells who is calling.
+pub fn identify(door: &Door, head: &Parts, tokens: &[Token]) -> Result<Caller, Denied> {
+    match door {
+        Door::Socket(uid) => {
+            let actor = uid.map_or_else(|| "admin.sock".to_owned(), users::name_of);
+            Ok(Caller { actor, roles: Roles::Every })
+        }
+        Door::Probe => Ok(Caller { actor: "probe".to_owned(), roles: Roles::Of([Role::Read].into()) }),
+        Door::Tcp(bound) if tokens.is_empty() => {
+            on_loopback(*bound, head)?;
+            Ok(Caller { actor: "loopback".to_owned(), roles: Roles::Every })
+        }
+        Door::Tcp(_) => by_token(presented(head).ok_or(Denied::NoToken)?, tokens),
+    }
+}
+
+impl Caller {
+    /// Whether this caller may.
+    pub fn may(&self, role: Role) -> Result<(), Denied> {
+        let allowed = match &self.roles {
+            Roles::Every => true,
+            Roles::Of(held) => held.iter().any(|held| implies(*held, role)),
+        };
+        if allowed { Ok(()) } else { Err(Denied::NotAllowed { name: self.actor.clone(), role: word(role) }) }
+    }
+}
+
+/// Who may change may do all; who may roll back must see what there is.
+fn implies(held: Role, asked: Role) -> bool {
+    held == asked || held == Role::Change || (held == Role::Rollback && asked == Role::Read)
+}
+
+const fn word(role: Role) -> &'static str {
+    match role {
+        Role::Read => "read",
+        Role::Flags => "flags",
+        Role::Rollback => "rollback",
+        Role::Change => "change",
+    }
+}
+
+fn presented(head: &Parts) -> Option<&str> {
+    let bearer = head.headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    // OpenFeature clients know both ways.
+    bearer.or_else(|| head.headers.get("x-api-key")?.to_str().ok())
+}
+
+fn by_token(presented: &str, tokens: &[Token]) -> Result<Caller, Denied> {
+    let mut found = None;
+    // All are compared, so that the time tells nothing about which came close.
+    for token in tokens {
+        if bool::from(token.token.reveal().as_bytes().ct_eq(presented.as_bytes())) {
+            found = Some(token);
+        }
+    }
+    let token = found.ok_or(Denied::WrongToken)?;
+    Ok(Caller { actor: token.name.clone(), roles: Roles::Of(token.may.clone()) })
+}
+
+fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), Denied> {
+    if !bound.ip().is_loopback() {
+        return Err(Denied::Unguarded(bound.ip()));
+    }
+    let host = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
+    let named = head.uri.authority().map(|authority| authority.as_str().to_owned());
+    for host in [Some(host.unwrap_or_default()), named].into_iter().flatten() {
+        if !is_loopback(&host) {
+            return Err(Denied::ForeignHost(host));
+        }
+    }
+    if let Some(origin) = head.headers.get(ORIGIN) {
+        let origin = String::from_utf8_lossy(origin.as_bytes());
+        if !is_loopback_origin(&origin) {
+            return Err(Denied::ForeignOrigin(origin.into_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a page of this origin lives on this machine.
+pub(super) fn is_loopback_origin(origin: &str) -> bool {
+    let Ok(origin) = origin.parse::<Uri>() else { return false };
+    matches!(origin.scheme_str(), Some("http" | "https"))
+        && origin.authority().is_some_and(|authority| is_loopback(authority.as_str()))
+}
+
+/// `host` or `host:port`, the host a loopback address or one of its names.
+fn is_loopback(authority: &str) -> bool {
+    if authority.contains(['@', '/', ' ']) {
+        return false;
+    }
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => match v6.split_once(']') {
+            Some((v6, port)) if port.is_empty() || port.starts_with(':') => v6,
+            _ => return false,
+        },
+        None => authority.split_once(':').map_or(authority, |(host, _)| host),
+    };
+    match host.parse::<IpAddr>() {
+        Ok(ip) => ip.is_loopback(),
+        Err(_) => {
+            let host = host.to_ascii_lowercase();
+            // A trailing dot is the same name; `*.localhost` never leaves the machine (RFC 6761).
+            let host = host.strip_suffix('.').unwrap_or(&host);
+            host == "localhost" || host.ends_with(".localhost")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,345 @@
+//! What the admin API says, in its own shapes: stable names for programs, whatever the inside is called.
+//!
+//! Shares are numbers of percent (`7.5`), moments are RFC 3339, lengths of time are seconds. A field may be added,
+//! none is renamed or removed; readers ignore what they do not know. Nothing here can hold a secret.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::stamp::Stamp;
+use crate::decide::rollout::state::{Event, Lock};
+use crate::decide::units::Percent;
+use crate::state::inbox::Receipt;
+use crate::state::status::{ArmWindow, FlagsStatus, RolloutStatus, Status};
+
+/// The process behind the API.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// Serin's version.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// When it started.
+    pub started_at: Stamp,
+    /// Where the application connects.
+    pub listen: String,
+    /// Where operators connect.
+    pub admin: String,
+    /// The read-only port, if there is one.
+    pub probe: Option<String>,
+    /// Whether it is stopping.
+    pub draining: bool,
+}
+
+/// `GET /api/v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// The process.
+    pub process: Process,
+    /// flags.yaml.
+    pub flags: Flags,
+    /// Where state lasts.
+    pub state: State,
+    /// In the file's order; plain routes too.
+    pub rollouts: Vec<Rollout>,
+}
+
+/// flags.yaml, as it is and as it is in force.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Flags {
+    /// The file's path.
+    pub path: String,
+    /// Accepted versions since the start.
+    pub generation: u64,
+    /// When the version in force was accepted.
+    pub accepted_at: Stamp,
+    /// When the file on disk was last changed.
+    pub modified_at: Option<Stamp>,
+    /// Why the file on disk is not in force; empty: it is.
+    pub errors: Vec<String>,
+    /// Versions refused since the start.
+    pub failures: u64,
+    /// Whether the version in force is the kept copy of an earlier run.
+    pub from_last_good: bool,
+    /// What is accepted but should be mended.
+    pub warnings: Vec<String>,
+}
+
+/// Where state lasts, and whether it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The directory.
+    pub dir: String,
+    /// Why nothing can be written.
+    pub error: Option<String>,
+}
+
+/// One rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    /// Its name.
+    pub name: String,
+    /// The stable provider.
+    pub stable: String,
+    /// The canary; absent from a plain route.
+    pub canary: Option<String>,
+    /// Where it is, in a word: the `phase` label of the metrics.
+    pub phase: String,
+    /// Share of users on the canary now.
+    pub percent: f64,
+    /// What the file asks for: `auto`, or a share as the file writes it.
+    pub intent: String,
+    /// Why the share in force is what it is.
+    pub reason: String,
+    /// When this stage began.
+    pub since: Stamp,
+    /// The next stage, if one is ahead.
+    pub next: Option<Next>,
+    /// What holds a promotion that is due otherwise; empty: nothing.
+    pub waiting_for: String,
+    /// The try of the rollout.
+    pub attempt: u32,
+    /// The human's rollback that lies over it.
+    pub lock: Option<Locked>,
+    /// Whether a human holds the ramp.
+    pub paused: bool,
+    /// What the guard sees.
+    pub window: Window,
+    /// Which evidence period this is.
+    pub epoch: u64,
+    /// Canary requests answered in this evidence period.
+    pub answered: u64,
+    /// Share of requests without a user id since the start, 0 to 1.
+    pub anonymous_ratio: Option<f64>,
+}
+
+/// A promotion to come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Next {
+    /// To which share.
+    pub percent: f64,
+    /// Not before.
+    pub not_before: Stamp,
+}
+
+/// A human's rollback.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Locked {
+    /// The share that it holds the rollout at.
+    pub to: f64,
+    /// When.
+    pub at: Stamp,
+    /// Who.
+    pub actor: String,
+    /// Why; empty: not said.
+    pub reason: String,
+}
+
+/// Both arms over the guard's window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// Its length.
+    pub seconds: f64,
+    /// The stable arm.
+    pub stable: Arm,
+    /// The canary arm.
+    pub canary: Arm,
+}
+
+/// One arm over the guard's window.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arm {
+    /// Judged requests.
+    pub requests: u64,
+    /// Failures among them.
+    pub failures: u64,
+    /// Percent of failures; absent without requests.
+    pub failure_percent: Option<f64>,
+}
+
+/// `GET /api/v1/history`, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryReply {
+    /// What happened.
+    pub events: Vec<Happened>,
+}
+
+/// One line of the history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Happened {
+    /// When.
+    pub at: Stamp,
+    /// Which rollout; absent: the file or the process.
+    pub rollout: Option<String>,
+    /// Who.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// Why.
+    pub reason: String,
+    /// The share in force before.
+    pub from: f64,
+    /// The share in force after.
+    pub to: f64,
+    /// What it was decided by.
+    pub numbers: BTreeMap<String, String>,
+    /// The version of flags.yaml in force.
+    pub generation: u64,
+}
+
+/// `GET /api/v1/config`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConfigReply {
+    /// The file's path.
+    pub path: String,
+    /// Which accepted version this is.
+    pub generation: u64,
+    /// When it was accepted.
+    pub accepted_at: Stamp,
+    /// The version in force, references not resolved and literal secrets masked.
+    pub text: String,
+}
+
+/// The answer to a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeReply {
+    /// The rollouts it touched.
+    pub rollouts: Vec<Changed>,
+    /// Whether every core decides by it already.
+    pub in_force: bool,
+    /// Whether it survives a crash.
+    pub durable: bool,
+    /// Why it does not.
+    pub durability_error: Option<String>,
+    /// Requests of these rollouts still open on a canary.
+    pub open_on_canary: u64,
+    /// What else the operator should know.
+    pub notes: Vec<String>,
+}
+
+/// One rollout after a change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Its name.
+    pub name: String,
+    /// The share in force now.
+    pub percent: f64,
+}
+
+/// Every error of the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorReply {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// A word for programs.
+    pub code: String,
+    /// A sentence for people.
+    pub message: String,
+}
+
+impl StatusReply {
+    /// From the report in force.
+    #[must_use]
+    pub fn new(process: Process, status: &Status) -> StatusReply {
+        StatusReply {
+            process,
+            flags: Flags::from(&status.flags),
+            state: State { dir: status.store.dir.clone(), error: status.store.error.clone() },
+            rollouts: status.rollouts.iter().map(Rollout::from).collect(),
+        }
+    }
+}
+
+impl From<&FlagsStatus> for Flags {
+    fn from(flags: &FlagsStatus) -> Flags {
+        Flags {
+            path: flags.path.clone(),
+            generation: flags.generation,
+            accepted_at: Stamp(flags.accepted_at),
+            modified_at: flags.modified.map(Stamp),
+            errors: flags.errors.clone(),
+            failures: flags.failures,
+            from_last_good: flags.from_last_good,
+            warnings: flags.warnings.clone(),
+        }
+    }
+}
+
+impl From<&RolloutStatus> for Rollout {
+    fn from(rollout: &RolloutStatus) -> Rollout {
+        let [stable, canary] = rollout.window;
+        Rollout {
+            name: rollout.name.clone(),
+            stable: rollout.stable.clone(),
+            canary: rollout.canary.clone(),
+            phase: rollout.standing.as_str().to_owned(),
+            percent: rollout.percent.as_f64(),
+            intent: rollout.intent.map_or_else(|| "auto".to_owned(), |percent| percent.to_string()),
+            reason: rollout.reason.clone(),
+            since: Stamp(rollout.since),
+            next: rollout.next.map(|next| Next { percent: next.percent.as_f64(), not_before: Stamp(next.not_before) }),
+            waiting_for: rollout.waiting_for.clone(),
+            attempt: rollout.attempt,
+            lock: rollout.lock.as_ref().map(Locked::from),
+            paused: rollout.paused,
+            window: Window {
+                seconds: rollout.window_length.duration().as_secs_f64(),
+                stable: stable.into(),
+                canary: canary.into(),
+            },
+            epoch: rollout.epoch,
+            answered: rollout.answered,
+            anonymous_ratio: rollout.anonymous_ratio,
+        }
+    }
+}
+
+impl From<&Lock> for Locked {
+    fn from(lock: &Lock) -> Locked {
+        Locked { to: lock.to.as_f64(), at: Stamp(lock.at), actor: lock.actor.clone(), reason: lock.reason.clone() }
+    }
+}
+
+impl From<ArmWindow> for Arm {
+    #[expect(clippy::cast_precision_loss, reason = "a rate for reading; decisions are made on integers elsewhere")]
+    fn from(arm: ArmWindow) -> Arm {
+        let failure_percent = (arm.requests > 0).then(|| arm.failures as f64 * 100.0 / arm.requests as f64);
+        Arm { requests: arm.requests, failures: arm.failures, failure_percent }
+    }
+}
+
+impl From<Event> for Happened {
+    fn from(event: Event) -> Happened {
+        Happened {
+            at: Stamp(event.at),
+            rollout: event.rollout,
+            actor: event.actor,
+            action: event.action,
+            reason: event.reason,
+            from: event.from.as_f64(),
+            to: event.to.as_f64(),
+            numbers: event.numbers.into_iter().collect(),
+            generation: event.generation,
+        }
+    }
+}
+
+impl From<Receipt> for ChangeReply {
+    fn from(receipt: Receipt) -> ChangeReply {
+        let changed = |(name, percent): (String, Percent)| Changed { name, percent: percent.as_f64() };
+        ChangeReply {
+            rollouts: receipt.rollouts.into_iter().map(changed).collect(),
+            in_force: receipt.seen_by_all_cores,
+            durable: receipt.durable.is_ok(),
+            durability_error: receipt.durable.err(),
+            open_on_canary: receipt.open_on_canary,
+            notes: receipt.notes,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Answers of the operators' ports: JSON and text, and the one shape that every error has.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+use super::auth::Denied;
+use super::dto::{ErrorBody, ErrorReply};
+use super::route::NoRoute;
+use crate::state::inbox::Refusal;
+
+/// What goes back.
+pub(super) type Reply = Response<Full<Bytes>>;
+
+/// Why a request is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// Not let in, or not that far.
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    /// Nothing there.
+    #[error(transparent)]
+    Route(#[from] NoRoute),
+    /// Control refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The query or the body makes no sense.
+    #[error("{0}")]
+    Bad(String),
+    /// The body is not JSON by its own words.
+    #[error("the body is `{0}`; send `content-type: application/json`, or no body")]
+    MediaType(String),
+    /// The body is too long.
+    #[error("the body is longer than {0} bytes")]
+    TooLong(usize),
+    /// The body does not arrive.
+    #[error("the body did not arrive within {0} s")]
+    Slow(u64),
+    /// Control did not answer in time.
+    #[error(
+        "the control loop did not answer within {0} s; what was asked for may still be carried out: see `serin status`"
+    )]
+    Unanswered(u64),
+    /// The store failed.
+    #[error("the history cannot be read: {0}")]
+    Store(String),
+}
+
+impl Problem {
+    fn kind(&self) -> (StatusCode, &'static str) {
+        match self {
+            Problem::Denied(denied) if denied.status() == StatusCode::UNAUTHORIZED => {
+                (StatusCode::UNAUTHORIZED, "unauthorized")
+            }
+            Problem::Denied(_) => (StatusCode::FORBIDDEN, "forbidden"),
+            Problem::Route(NoRoute::NotFound { .. }) => (StatusCode::NOT_FOUND, "not_found"),
+            Problem::Route(NoRoute::Method { .. }) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Problem::Refused(Refusal::Unknown { .. }) => (StatusCode::NOT_FOUND, "unknown_rollout"),
+            Problem::Refused(Refusal::NotNow(_)) => (StatusCode::CONFLICT, "not_now"),
+            Problem::Refused(Refusal::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+            Problem::Bad(_) => (StatusCode::BAD_REQUEST, "bad_request"),
+            Problem::MediaType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Problem::TooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Problem::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            Problem::Unanswered(_) => (StatusCode::GATEWAY_TIMEOUT, "unanswered"),
+            Problem::Store(_) => (StatusCode::INTERNAL_SERVER_ERROR, "store"),
+        }
+    }
+
+    pub(super) fn reply(&self) -> Reply {
+        let (status, code) = self.kind();
+        let body = ErrorReply { error: ErrorBody { code: code.to_owned(), message: self.to_string() } };
+        let mut reply = json(status, &body);
+        match self {
+            Problem::Route(NoRoute::Method { takes, .. }) => {
+                reply.headers_mut().insert(ALLOW, HeaderValue::from_static(takes));
+            }
+            Problem::Denied(denied) if denied.status() == StatusCode::UNAUTHORIZED => {
+                reply.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        reply
+    }
+}
+
+/// A JSON answer, one line with its end.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
+    // The shapes of `dto` have text keys and no failing parts: serialising them cannot fail.
+    let mut bytes = serde_json::to_vec(body).unwrap_or_default();
+    bytes.push(b'\n');
+    with(status, HeaderValue::from_static("application/json"), bytes)
+}
+
+/// A text answer.
+pub(super) fn text(status: StatusCode, media_type: &'static str, body: String) -> Reply {
+    with(status, HeaderValue::from_static(media_type), body.into_bytes())
+}
+
+fn with(status: StatusCode, media_type: HeaderValue, body: Vec<u8>) -> Reply {
+    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    *reply.status_mut() = status;
+    reply.headers_mut().insert(CONTENT_TYPE, media_type);
+    reply.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    reply
+}

@@ -1,0 +1,167 @@
+//! The route table of the operators' ports, as data: what exists, by which method, at which door.
+
+use http::Method;
+
+use super::auth::Door;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// What is.
+    Status,
+    /// What was.
+    History,
+    /// The file in force.
+    Config,
+    /// A change of one rollout, or (`None`) of all.
+    Change(Option<String>, Change),
+    /// The metrics.
+    Metrics,
+    /// The process lives.
+    Health,
+    /// The process wants traffic.
+    Ready,
+    /// One flag for the application.
+    Flag(String),
+    /// Every flag for the application.
+    Flags,
+}
+
+/// The changes that the API knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Lock it.
+    Rollback,
+    /// Unlock it.
+    Resume,
+    /// Hold the ramp.
+    Pause,
+    /// To the next stage.
+    Promote,
+}
+
+/// Nothing is there, or not by this method.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRoute {
+    /// Nothing at this path.
+    #[error("there is nothing at `{path}`; there are: {}", routes.join(", "))]
+    NotFound {
+        /// What was asked for.
+        path: String,
+        /// What exists at this door.
+        routes: Vec<&'static str>,
+    },
+    /// Another method is needed.
+    #[error("`{path}` takes {takes}, not {method}")]
+    Method {
+        /// What was asked for.
+        path: String,
+        /// How.
+        method: String,
+        /// How it should be.
+        takes: &'static str,
+    },
+}
+
+const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
+const OPERATORS: [&str; 10] = [
+    "GET /api/v1/status",
+    "GET /api/v1/history",
+    "GET /api/v1/config",
+    "POST /api/v1/rollouts/{name}/rollback",
+    "POST /api/v1/rollouts/{name}/resume",
+    "POST /api/v1/rollouts/{name}/pause",
+    "POST /api/v1/rollouts/{name}/promote",
+    "POST /api/v1/rollback",
+    "POST /api/v1/pause",
+    "POST /ofrep/v1/evaluate/flags[/{name}]",
+];
+
+/// Finds what a request asks for. `HEAD` is `GET`; the preflight of a browser is answered elsewhere.
+pub fn find(door: &Door, method: &Method, path: &str) -> Result<Route, NoRoute> {
+    let not_found = || {
+        let mut routes = HEALTH.to_vec();
+        if *door != Door::Probe {
+            routes.extend(OPERATORS);
+        }
+        NoRoute::NotFound { path: path.to_owned(), routes }
+    };
+    let route = at(path).ok_or_else(not_found)?;
+    let health = matches!(route, Route::Health | Route::Ready | Route::Metrics);
+    if *door == Door::Probe && !health {
+        return Err(not_found());
+    }
+    let takes = match route {
+        Route::Change(..) | Route::Flag(_) | Route::Flags => "POST",
+        _ => "GET",
+    };
+    let fits = if takes == "GET" { matches!(*method, Method::GET | Method::HEAD) } else { *method == Method::POST };
+    if fits { Ok(route) } else { Err(NoRoute::Method { path: path.to_owned(), method: method.to_string(), takes }) }
+}
+
+fn at(path: &str) -> Option<Route> {
+    let parts: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    Some(match parts[..] {
+        ["healthz"] => Route::Health,
+        ["readyz"] => Route::Ready,
+        ["metrics"] => Route::Metrics,
+        ["api", "v1", "status"] => Route::Status,
+        ["api", "v1", "history"] => Route::History,
+        ["api", "v1", "config"] => Route::Config,
+        ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
+        ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
+        ["api", "v1", "rollouts", name, change] if !name.is_empty() => {
+            let change = match change {
+                "rollback" => Change::Rollback,
+                "resume" => Change::Resume,
+                "pause" => Change::Pause,
+                "promote" => Change::Promote,
+                _ => return None,
+            };
+            Route::Change(Some(name.to_owned()), change)
+        }
+        ["ofrep", "v1", "evaluate", "flags"] => Route::Flags,
+        ["ofrep", "v1", "evaluate", "flags", name] if !name.is_empty() => Route::Flag(name.to_owned()),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admin() -> Door {
+        Door::Socket(None)
+    }
+
+    #[test]
+    fn every_listed_route_is_found_by_its_method_only() {
+        for listed in HEALTH.into_iter().chain(OPERATORS) {
+            let (method, path) = listed.split_once(' ').unwrap();
+            let path = path.replace("[/{name}]", "").replace("{name}", "chat");
+            let method: Method = method.parse().unwrap();
+            let other = if method == Method::GET { Method::POST } else { Method::GET };
+            assert!(find(&admin(), &method, &path).is_ok(), "{listed}");
+            assert!(matches!(find(&admin(), &other, &path), Err(NoRoute::Method { .. })), "{listed}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_path_gets_the_list_and_a_wrong_method_the_right_one() {
+        let error = find(&admin(), &Method::GET, "/api/v1/stats").unwrap_err().to_string();
+        assert!(
+            error.starts_with("there is nothing at `/api/v1/stats`; there are: GET /healthz, GET /readyz"),
+            "{error}"
+        );
+        assert!(error.contains("POST /api/v1/rollouts/{name}/rollback"), "{error}");
+        let error = find(&admin(), &Method::GET, "/api/v1/rollouts/chat/rollback").unwrap_err().to_string();
+        assert_eq!(error, "`/api/v1/rollouts/chat/rollback` takes POST, not GET");
+    }
+
+    #[test]
+    fn the_probe_port_has_health_and_metrics_only() {
+        assert_eq!(find(&Door::Probe, &Method::HEAD, "/healthz"), Ok(Route::Health));
+        let error = find(&Door::Probe, &Method::GET, "/api/v1/status").unwrap_err().to_string();
+        assert_eq!(error, "there is nothing at `/api/v1/status`; there are: GET /healthz, GET /readyz, GET /metrics");
+    }
+}

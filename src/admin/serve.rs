@@ -1,0 +1,130 @@
+//! Connections of the operators' ports: accepted within bounds, read within bounds, answered by [`super::api`].
+//!
+//! Each door has its own bound of connections, so that a flooded port never shuts the socket that takes rollbacks.
+//! A connection that sends nothing, or half a request, ends in bounded time.
+
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::request::Parts;
+use http::{Method, Request};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::api::{self, View};
+use super::auth::Door;
+use super::ofrep;
+use super::reply::{Problem, Reply};
+
+/// Open connections a door.
+const CONNECTIONS: usize = 128;
+/// The longest body.
+const BODY: usize = 64 * 1024;
+/// From a request's head to the end of its body.
+const BODY_TIME: Duration = Duration::from_secs(10);
+/// From a connection's first moment, or the last answer, to the end of the next head. Scrapers come every minute.
+const HEAD_TIME: Duration = Duration::from_secs(75);
+/// How long accepting pauses after a failure such as too many open files.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves a TCP port until the runtime ends.
+pub(super) async fn tcp(listener: TcpListener, door: Door, view: Rc<View>) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                // Without it an answer may wait for the peer's delayed acknowledgement; failing costs that time only.
+                let _ = stream.set_nodelay(true);
+                connection(stream, door.clone(), &view, slot);
+            }
+            Err(error) => rest(&error).await,
+        }
+    }
+}
+
+/// Serves the Unix socket until the runtime ends.
+pub(super) async fn unix(listener: UnixListener, view: Rc<View>) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                connection(stream, Door::Socket(uid), &view, slot);
+            }
+            Err(error) => rest(&error).await,
+        }
+    }
+}
+
+async fn rest(error: &std::io::Error) {
+    tracing::warn!(%error, "the admin port cannot accept a connection");
+    tokio::time::sleep(PAUSE).await;
+}
+
+fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    door: Door,
+    view: &Rc<View>,
+    slot: OwnedSemaphorePermit,
+) {
+    let view = Rc::clone(view);
+    tokio::task::spawn_local(async move {
+        let service = service_fn(move |request: Request<Incoming>| {
+            let (view, door) = (Rc::clone(&view), door.clone());
+            async move { Ok::<Reply, Infallible>(request_of(&view, &door, request).await) }
+        });
+        let mut server = http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(BODY);
+        // A peer that leaves or breaks the protocol concerns nobody else.
+        let _ = server.serve_connection(TokioIo::new(stream), service).await;
+        drop(slot);
+    });
+}
+
+async fn request_of(view: &View, door: &Door, request: Request<Incoming>) -> Reply {
+    let (head, body) = request.into_parts();
+    let mut reply = match ofrep::preflight(door, &head) {
+        Some(reply) => reply,
+        None => match read(&head, body).await {
+            Ok(body) => api::answer(view, door, &head, &body).await,
+            Err(problem) => problem.reply(),
+        },
+    };
+    ofrep::share_with_page(&head, !view.shared.load().policy.tokens.is_empty(), &mut reply);
+    reply
+}
+
+async fn read(head: &Parts, body: Incoming) -> Result<Bytes, Problem> {
+    if head.method == Method::POST {
+        check_media_type(&head.headers)?;
+    }
+    let whole = Limited::new(body, BODY).collect();
+    match tokio::time::timeout(BODY_TIME, whole).await {
+        Err(_) => Err(Problem::Slow(BODY_TIME.as_secs())),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLong(BODY)),
+        Ok(Err(error)) => Err(Problem::Bad(format!("the body broke off: {error}"))),
+    }
+}
+
+/// JSON or nothing: a form, which any web page may send anywhere, is neither.
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(media_type) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let media_type = String::from_utf8_lossy(media_type.as_bytes()).into_owned();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.is_empty() || essence.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(Problem::MediaType(media_type))
+    }
+}

@@ -1,0 +1,427 @@
+//! The ports over real sockets, with a control loop that the test plays.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::admin::dto::Process;
+use crate::admin::stamp::Stamp;
+use crate::decide::policy::{
+    Anonymous, Auth, BaseUrl, Canary, Fixed, Flag, Guard, Http2, Intent, Limits, Match, Policy, Provider, Ramp, Role,
+    Rollout, Secret, Timeouts, Tls, Token, Unmapped, Unmatched,
+};
+use crate::decide::rollout::state::{Event, Standing, Verb};
+use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::state::counters::{Evidence, Labels};
+use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
+use crate::state::snapshot::{InForce, Shared, Snapshot};
+use crate::state::status::{ArmWindow, FlagsStatus, RolloutStatus, Status, StatusCell, StoreStatus};
+
+mod changes;
+mod flags;
+
+fn percent(hundredths: u16) -> Percent {
+    Percent::from_hundredths(hundredths).unwrap()
+}
+
+fn provider(name: &str) -> Arc<Provider> {
+    let ms = Millis(1000);
+    Arc::new(Provider {
+        name: name.into(),
+        base_url: BaseUrl { https: false, host: name.into(), port: 80, path: "/v1".into() },
+        api_keys: vec![Secret::new("sk-never-shown".into())],
+        auth: Auth::Bearer,
+        query: Vec::new(),
+        timeouts: Timeouts { connect: ms, headers: ms, stream_headers: ms, first_output: ms, idle: ms },
+        models: [].into(),
+        unmapped: Unmapped::Pass,
+        set_headers: Vec::new(),
+        forward_headers: [].into(),
+        http2: Http2::Never,
+        tls: Tls::default(),
+        max_connections: 1,
+        probe_path: "/models".into(),
+        unusable: None,
+    })
+}
+
+fn policy(tokens: Vec<Token>) -> Policy {
+    let canary = Canary {
+        provider: ProviderId(1),
+        percent: Intent::Auto,
+        ramp: Ramp {
+            stages: vec![percent(1000)],
+            hold_start: Millis(0),
+            every: Millis(0),
+            max: Percent::ALL,
+            from: None,
+            hours: None,
+        },
+        guard: Guard { max_error_rate: percent(500), window: Millis(1000), min_requests: 100 },
+        rollback_to: Percent::ZERO,
+        try_again_after: None,
+        attempt: 1,
+    };
+    let rollout = Rollout {
+        name: "chat".into(),
+        matches: Match { endpoints: Vec::new(), model: None, headers: [].into(), path: None },
+        stable: ProviderId(0),
+        canary: Some(canary),
+        user: Vec::new(),
+        anonymous: Anonymous::Stable,
+        salt: String::new(),
+        pins: [("vip".to_owned(), crate::decide::units::Arm::Canary)].into(),
+        force: None,
+    };
+    let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    Policy {
+        fixed: Fixed { listen: loopback, admin: loopback, probe: None, state: None, workers: None },
+        mount: "/v1".into(),
+        unmatched: Unmatched::Reject,
+        providers: vec![provider("openai"), provider("holysheep")],
+        rollouts: vec![Arc::new(rollout)],
+        flags: [("new-prompt".to_owned(), Flag { follows: "chat".into() })].into(),
+        clients: Vec::new(),
+        tokens,
+        limits: Limits {
+            header_bytes: 1,
+            header_time: Millis(1),
+            idle: Millis(1),
+            connections: 1,
+            replay_body: 1,
+            replay_memory: 1,
+        },
+        drain: Millis(0),
+        egress: None,
+        response_headers: true,
+    }
+}
+
+fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
+    let series = || metrics.series(Labels { rollout: "chat".into(), arm: "stable", provider: "openai".into() }, 1);
+    let in_force = InForce {
+        percent: share,
+        closed: false,
+        evidence: Arc::new(Evidence::new(1, 1)),
+        series: [series(), series()],
+    };
+    Snapshot {
+        revision: 1,
+        generation: 1,
+        policy: Arc::new(policy),
+        rollouts: [in_force].into(),
+        unsplit: [series(), series()].into(),
+        draining: false,
+    }
+}
+
+fn status() -> Status {
+    let rollout = RolloutStatus {
+        name: "chat".into(),
+        stable: "openai".into(),
+        canary: Some("holysheep".into()),
+        standing: Standing::Ramping,
+        percent: percent(1000),
+        intent: None,
+        reason: "stage 1".into(),
+        since: UnixMillis(0),
+        next: None,
+        waiting_for: String::new(),
+        attempt: 1,
+        lock: None,
+        paused: false,
+        window: [ArmWindow { requests: 200, failures: 1 }, ArmWindow::default()],
+        window_length: Millis(1000),
+        epoch: 1,
+        answered: 3,
+        anonymous_ratio: None,
+    };
+    Status {
+        flags: FlagsStatus {
+            path: "/f.yaml".into(),
+            shown: "percent: auto\n".into(),
+            generation: 1,
+            ..FlagsStatus::default()
+        },
+        store: StoreStatus { dir: "/s".into(), error: None },
+        rollouts: vec![rollout],
+        series: Vec::new(),
+        draining: false,
+    }
+}
+
+/// The ports, running.
+struct Ports {
+    admin: SocketAddr,
+    probe: SocketAddr,
+    socket: std::path::PathBuf,
+    draining: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    /// What the test's control loop was asked, by the latest first.
+    asked: Arc<std::sync::Mutex<Vec<Command>>>,
+    _dir: tempfile::TempDir,
+    _running: Running,
+}
+
+fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Command>>) {
+    while let Some(input) = inbox.blocking_recv() {
+        match input {
+            Input::Command { command, reply } => {
+                let answer = match command.rollout.as_deref() {
+                    Some("chat") | None => match command.verb {
+                        Verb::Promote { .. } => Err(Refusal::NotNow("`chat` is completed: nothing is ahead".into())),
+                        _ => Ok(receipt(matches!(command.verb, Verb::Rollback { .. }))),
+                    },
+                    Some(name) => Err(Refusal::Unknown { name: name.into(), known: "chat".into() }),
+                };
+                asked.lock().unwrap().push(command);
+                let _ = reply.send(answer);
+            }
+            Input::History { rollout, limit, reply } => {
+                let answer = match rollout.as_deref() {
+                    Some("lost") => Err("the database is gone".to_owned()),
+                    _ => Ok(vec![event(rollout, limit)]),
+                };
+                let _ = reply.send(answer);
+            }
+            Input::Flags(_) | Input::Drain => {}
+        }
+    }
+}
+
+fn receipt(at_once: bool) -> Receipt {
+    Receipt {
+        rollouts: vec![("chat".into(), Percent::ZERO)],
+        durable: if at_once { Ok(()) } else { Err("disk full".into()) },
+        seen_by_all_cores: at_once,
+        open_on_canary: 2,
+        notes: vec!["take care".into()],
+    }
+}
+
+fn event(rollout: Option<String>, limit: u32) -> Event {
+    Event {
+        at: UnixMillis(0),
+        rollout,
+        actor: "guard".into(),
+        action: "rollback".into(),
+        reason: "too many failures".into(),
+        from: percent(1000),
+        to: Percent::ZERO,
+        numbers: vec![("limit".into(), limit.to_string())],
+        generation: 1,
+    }
+}
+
+impl Ports {
+    fn open(tokens: Vec<Token>) -> Ports {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("admin.sock");
+        let metrics = Arc::new(Metrics::new());
+        let shared = Arc::new(Shared::new(snapshot(policy(tokens), Percent::ZERO, &metrics), 1));
+        let status: Arc<StatusCell> = Arc::new(ArcSwap::from_pointee(status()));
+        let (inbox, end) = inbox();
+        let asked: Arc<std::sync::Mutex<Vec<Command>>> = Arc::default();
+        let listens = Arc::clone(&asked);
+        std::thread::spawn(move || control(end, &listens));
+        let bind = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (admin, probe) = (bind(), bind());
+        let draining = Arc::new(AtomicBool::new(false));
+        let process = Process {
+            version: "0".into(),
+            pid: 1,
+            started_at: Stamp(UnixMillis(0)),
+            listen: "127.0.0.1:7171".into(),
+            admin: "127.0.0.1:7172".into(),
+            probe: None,
+            draining: false,
+        };
+        let view =
+            View { process, status, shared: Arc::clone(&shared), inbox, metrics, draining: Arc::clone(&draining) };
+        Ports {
+            admin: admin.local_addr().unwrap(),
+            probe: probe.local_addr().unwrap(),
+            draining,
+            shared,
+            asked,
+            _running: start(Setup {
+                listener: admin,
+                probe: Some(probe),
+                socket: Some(UnixListener::bind(&socket).unwrap()),
+                view,
+            })
+            .unwrap(),
+            socket,
+            _dir: dir,
+        }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "")
+    }
+
+    fn post(&self, path: &str, body: &str) -> Answer {
+        self.send("POST", path, &[("content-type", "application/json")], body)
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        exchange(TcpStream::connect(self.admin).unwrap(), method, path, headers, body)
+    }
+
+    fn verbs(&self) -> Vec<Verb> {
+        self.asked.lock().unwrap().iter().map(|command| command.verb.clone()).collect()
+    }
+}
+
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// Code and message of an error.
+    fn error(&self) -> (String, String) {
+        let error = &self.json()["error"];
+        (error["code"].as_str().unwrap().to_owned(), error["message"].as_str().unwrap().to_owned())
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
+}
+
+fn exchange(mut stream: impl Read + Write, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        head.push_str("host: localhost\r\n");
+    }
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    // The answer to a body that is refused may come before it was taken whole.
+    let _ = stream.write_all(format!("{head}\r\n{body}").as_bytes());
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    Answer { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head: head.into(), body: body.into() }
+}
+
+fn token(name: &str, may: &[Role]) -> Token {
+    Token { name: name.into(), token: Secret::new(format!("{name}-token")), may: may.iter().copied().collect() }
+}
+
+#[test]
+fn status_history_and_config_are_read() {
+    let ports = Ports::open(Vec::new());
+    let status = ports.get("/api/v1/status");
+    assert_eq!(status.status, 200);
+    assert_eq!(status.header("content-type"), Some("application/json"));
+    let chat = &status.json()["rollouts"][0];
+    assert_eq!((&chat["name"], &chat["percent"], &chat["intent"]), (&json!("chat"), &json!(10.0), &json!("auto")));
+    assert_eq!(chat["window"]["stable"], json!({"requests": 200, "failures": 1, "failure_percent": 0.5}));
+    assert_eq!(chat["window"]["canary"]["failure_percent"], Value::Null);
+    assert_eq!(status.json()["process"]["started_at"], json!("1970-01-01T00:00:00.000Z"));
+    assert!(!status.body.contains("never-shown"));
+
+    let history = ports.get("/api/v1/history?rollout=chat&limit=7").json();
+    assert_eq!(history["events"][0]["numbers"], json!({"limit": "7"}));
+    assert_eq!(history["events"][0]["from"], json!(10.0));
+    assert_eq!(ports.get("/api/v1/history").json()["events"][0]["numbers"]["limit"], json!("50"));
+
+    let config = ports.get("/api/v1/config").json();
+    assert_eq!((&config["text"], &config["generation"]), (&json!("percent: auto\n"), &json!(1)));
+}
+
+#[test]
+fn a_wrong_query_path_or_method_is_told_what_is_right() {
+    let ports = Ports::open(Vec::new());
+    let error = |path: &str| {
+        let answer = ports.get(path);
+        (answer.status, answer.error().1)
+    };
+    assert_eq!(error("/api/v1/history?limit=0"), (400, "`limit=0`: the limit is a number from 1 to 1000".to_owned()));
+    assert_eq!(
+        error("/api/v1/history?max=3"),
+        (400, "unknown parameter `max`; history takes rollout and limit".to_owned())
+    );
+    assert_eq!(
+        error("/api/v1/history?rollout=lost"),
+        (500, "the history cannot be read: the database is gone".to_owned())
+    );
+    let (status, message) = error("/");
+    assert_eq!(status, 404);
+    assert!(message.starts_with("there is nothing at `/`; there are: GET /healthz"), "{message}");
+    let wrong = ports.send("DELETE", "/api/v1/status", &[], "");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, Some("GET")));
+    assert_eq!(wrong.error(), ("method_not_allowed".into(), "`/api/v1/status` takes GET, not DELETE".into()));
+}
+
+#[test]
+fn readiness_turns_with_the_drain_and_life_goes_on() {
+    let ports = Ports::open(vec![token("ops", &[Role::Change])]);
+    let probe = |path: &str| {
+        let answer = exchange(TcpStream::connect(ports.probe).unwrap(), "GET", path, &[("host", "10.1.2.3")], "");
+        (answer.status, answer.body)
+    };
+    assert_eq!(probe("/readyz"), (200, "ready\n".to_owned()));
+    ports.draining.store(true, Ordering::Relaxed);
+    assert_eq!(probe("/readyz"), (503, "draining\n".to_owned()));
+    assert_eq!(probe("/healthz"), (200, "alive\n".to_owned()));
+    // The admin port tells the same without a token.
+    assert_eq!(ports.get("/readyz").status, 503);
+}
+
+#[test]
+fn the_probe_port_gives_metrics_and_nothing_else() {
+    let ports = Ports::open(vec![token("ops", &[Role::Change])]);
+    let probe = |method: &str, path: &str| {
+        exchange(TcpStream::connect(ports.probe).unwrap(), method, path, &[("host", "serin.internal")], "")
+    };
+    let metrics = probe("GET", "/metrics");
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert!(metrics.body.contains("\nserin_rollout_percent{rollout=\"chat\"} 10\n"), "{}", metrics.body);
+    assert_eq!(probe("GET", "/api/v1/status").status, 404);
+    assert_eq!(probe("POST", "/api/v1/rollback").status, 404);
+    assert_eq!(probe("HEAD", "/metrics").body, "");
+    // The admin port asks for a token.
+    assert_eq!(ports.get("/metrics").status, 401);
+}
+
+#[test]
+fn a_page_from_elsewhere_is_refused() {
+    let ports = Ports::open(Vec::new());
+    for headers in
+        [[("host", "rebind.example"), ("x", "y")], [("host", "localhost"), ("origin", "https://evil.example")]]
+    {
+        let answer = ports.send("GET", "/api/v1/status", &headers, "");
+        assert_eq!((answer.status, answer.error().0.as_str()), (403, "forbidden"));
+        let answer = ports.send("POST", "/api/v1/rollback", &headers, "");
+        assert_eq!(answer.status, 403);
+    }
+    assert_eq!(ports.verbs(), []);
+}
+
+#[test]
+fn the_socket_needs_no_token() {
+    let ports = Ports::open(vec![token("ops", &[Role::Change])]);
+    assert_eq!(ports.get("/api/v1/status").status, 401);
+    assert_eq!(ports.get("/api/v1/status").header("www-authenticate"), Some("Bearer"));
+    let answer = exchange(UnixStream::connect(&ports.socket).unwrap(), "POST", "/api/v1/rollback", &[], "");
+    assert_eq!(answer.status, 200);
+    assert_eq!(ports.asked.lock().unwrap()[0].actor, users::current());
+}

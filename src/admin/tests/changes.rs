@@ -1,0 +1,135 @@
+//! Changes: what reaches control, and what comes back.
+
+use super::*;
+
+#[test]
+fn a_rollback_is_asked_for_and_its_receipt_told() {
+    let ports = Ports::open(Vec::new());
+    let answer = ports.post("/api/v1/rollouts/chat/rollback", r#"{"to": "5%", "reason": "errors"}"#);
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.json(),
+        json!({
+            "rollouts": [{"name": "chat", "percent": 0.0}],
+            "in_force": true,
+            "durable": true,
+            "durability_error": null,
+            "open_on_canary": 2,
+            "notes": ["take care"],
+        })
+    );
+    let five = Command {
+        rollout: Some("chat".into()),
+        verb: Verb::Rollback { to: percent(500) },
+        actor: "loopback".into(),
+        reason: "errors".into(),
+    };
+    assert_eq!(*ports.asked.lock().unwrap(), [five]);
+}
+
+#[test]
+fn every_change_has_its_route() {
+    let ports = Ports::open(Vec::new());
+    ports.post("/api/v1/rollback", "");
+    ports.post("/api/v1/pause", "");
+    ports.post("/api/v1/rollouts/chat/pause", "{}");
+    ports.post("/api/v1/rollouts/chat/resume", r#"{"at": 10}"#);
+    ports.post("/api/v1/rollouts/chat/promote", r#"{"to": "50%"}"#);
+    assert_eq!(
+        ports.verbs(),
+        [
+            Verb::Rollback { to: Percent::ZERO },
+            Verb::Pause,
+            Verb::Pause,
+            Verb::Resume { at: Some(percent(1000)) },
+            Verb::Promote { to: Some(percent(5000)) },
+        ]
+    );
+    let rollouts: Vec<_> = ports.asked.lock().unwrap().iter().map(|command| command.rollout.clone()).collect();
+    assert_eq!(rollouts[..3], [None, None, Some("chat".to_owned())]);
+}
+
+#[test]
+fn what_is_not_yet_in_force_or_durable_is_said() {
+    let ports = Ports::open(Vec::new());
+    let answer = ports.post("/api/v1/rollouts/chat/resume", "");
+    assert_eq!(answer.status, 202);
+    assert_eq!(answer.json()["in_force"], json!(false));
+    assert_eq!(answer.json()["durability_error"], json!("disk full"));
+}
+
+#[test]
+fn what_control_refuses_is_passed_on() {
+    let ports = Ports::open(Vec::new());
+    let unknown = ports.post("/api/v1/rollouts/chta/rollback", "");
+    assert_eq!(unknown.status, 404);
+    assert_eq!(unknown.error(), ("unknown_rollout".into(), "there is no rollout named `chta`; there are: chat".into()));
+    let not_now = ports.post("/api/v1/rollouts/chat/promote", "");
+    assert_eq!(not_now.status, 409);
+    assert_eq!(not_now.error(), ("not_now".into(), "`chat` is completed: nothing is ahead".into()));
+}
+
+#[test]
+fn a_wrong_body_changes_nothing() {
+    let ports = Ports::open(Vec::new());
+    let error = |headers: &[(&str, &str)], body: &str| {
+        let answer = ports.send("POST", "/api/v1/rollouts/chat/rollback", headers, body);
+        let (code, message) = answer.error();
+        (answer.status, code, message)
+    };
+    let (status, code, message) = error(&[], r#"{"percent": 0}"#);
+    assert_eq!((status, code.as_str()), (400, "bad_request"));
+    assert!(message.contains("unknown field `percent`, expected `to` or `reason`"), "{message}");
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let told = "the body is `application/x-www-form-urlencoded`; send `content-type: application/json`, or no body";
+    assert_eq!(error(&[form], "to=0"), (415, "unsupported_media_type".into(), told.into()));
+    let (status, code, message) = error(&[], &"x".repeat(64 * 1024 + 1));
+    assert_eq!((status, code.as_str(), message.as_str()), (413, "too_large", "the body is longer than 65536 bytes"));
+    assert_eq!(ports.verbs(), []);
+}
+
+#[test]
+fn a_token_does_what_its_roles_say() {
+    let ports = Ports::open(vec![
+        token("grafana", &[Role::Read]),
+        token("oncall", &[Role::Rollback]),
+        token("ops", &[Role::Change]),
+    ]);
+    let status = |name: &str, method: &str, path: &str, body: &str| {
+        let bearer = format!("Bearer {name}-token");
+        let headers =
+            [("authorization", bearer.as_str()), ("host", "serin.internal"), ("origin", "https://any.example")];
+        let answer = ports.send(method, path, &headers, body);
+        assert!(!answer.body.contains("-token"));
+        answer.status
+    };
+    let rollback = "/api/v1/rollouts/chat/rollback";
+    assert_eq!(status("grafana", "GET", "/api/v1/status", ""), 200);
+    assert_eq!(status("grafana", "POST", rollback, ""), 403);
+    assert_eq!(status("oncall", "GET", "/metrics", ""), 200);
+    assert_eq!(status("oncall", "POST", rollback, ""), 200);
+    assert_eq!(status("oncall", "POST", "/api/v1/pause", ""), 202);
+    assert_eq!(status("oncall", "POST", "/api/v1/rollouts/chat/resume", ""), 403);
+    // 10% is in force: to hold it at 50% would send more users to the canary.
+    assert_eq!(status("oncall", "POST", rollback, r#"{"to": 50}"#), 403);
+    assert_eq!(status("oncall", "POST", rollback, r#"{"to": 10}"#), 200);
+    assert_eq!(status("ops", "POST", rollback, r#"{"to": 50}"#), 200);
+    assert_eq!(status("nobody", "POST", rollback, ""), 401);
+    let actors: Vec<_> = ports.asked.lock().unwrap().iter().map(|command| command.actor.clone()).collect();
+    assert_eq!(actors, ["oncall", "oncall", "oncall", "ops"]);
+}
+
+#[test]
+fn a_control_loop_that_is_gone_is_told() {
+    let ports = Ports::open(Vec::new());
+    // The test's control loop dies of a poisoned list.
+    let asked = Arc::clone(&ports.asked);
+    let _ = std::thread::spawn(move || {
+        let _held = asked.lock().unwrap();
+        panic!("on purpose");
+    })
+    .join();
+    let answer = ports.post("/api/v1/rollback", "");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.error(), ("unavailable".into(), "the control loop does not answer".into()));
+}

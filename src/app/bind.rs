@@ -1,0 +1,153 @@
+//! Sockets for the ports: inherited from whoever started the process, or bound here.
+//!
+//! An inherited socket (systemd, LISTEN_FDS) goes to the port whose address it is bound to; the first one that fits
+//! none is the proxy's. A restart then loses no connection, since the socket outlives the process.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use super::registry::Registry;
+use super::start::StartError;
+
+/// Connections that may wait for being accepted.
+const BACKLOG: u32 = 4096;
+
+/// The sockets that the process was started with.
+#[derive(Debug, Default)]
+pub(super) struct Inherited(Vec<TcpListener>);
+
+impl Inherited {
+    /// Takes those that the environment announces to this process.
+    pub(super) fn take() -> Inherited {
+        let mut announced = listenfd::ListenFd::from_env();
+        let sockets = (0..announced.len()).filter_map(|at| announced.take_tcp_listener(at).ok().flatten());
+        Inherited(sockets.collect())
+    }
+
+    fn bound_to(&mut self, address: SocketAddr) -> Option<TcpListener> {
+        let at = self.0.iter().position(|socket| socket.local_addr().is_ok_and(|bound| bound == address))?;
+        Some(self.0.swap_remove(at))
+    }
+
+    fn any(&mut self) -> Option<TcpListener> {
+        if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
+    }
+}
+
+/// What the ports are called in flags.yaml, and where they should be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// `listen`.
+    pub(super) listen: SocketAddr,
+    /// `admin.listen`.
+    pub(super) admin: SocketAddr,
+    /// `probe.listen`.
+    pub(super) probe: Option<SocketAddr>,
+}
+
+/// The ports, bound.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) listen: TcpListener,
+    pub(super) admin: TcpListener,
+    pub(super) probe: Option<TcpListener>,
+}
+
+/// Binds every port, or says which one cannot be had.
+pub(super) fn bind(wanted: Wanted, mut inherited: Inherited, registry: &Registry) -> Result<Bound, StartError> {
+    let admin = inherited.bound_to(wanted.admin);
+    let probe = wanted.probe.and_then(|address| inherited.bound_to(address));
+    let listen = inherited.bound_to(wanted.listen).or_else(|| inherited.any());
+    let or_bind = |socket: Option<TcpListener>, address, key| match socket {
+        Some(socket) => Ok(socket),
+        None => open(address).map_err(|error| refused(key, address, error, registry)),
+    };
+    Ok(Bound {
+        listen: or_bind(listen, wanted.listen, "listen")?,
+        admin: or_bind(admin, wanted.admin, "admin.listen")?,
+        probe: wanted.probe.map(|address| or_bind(probe, address, "probe.listen")).transpose()?,
+    })
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    // The standard library's backlog of 128 refuses a burst; the runtime's socket lets it be chosen.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let _inside = runtime.enter();
+    let socket = if address.is_ipv4() { tokio::net::TcpSocket::new_v4()? } else { tokio::net::TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
+}
+
+fn refused(key: &'static str, address: SocketAddr, error: io::Error, registry: &Registry) -> StartError {
+    let text = address.to_string();
+    let holder = (error.kind() == io::ErrorKind::AddrInUse)
+        .then(|| registry.running().into_iter().find(|entry| entry.listen == text || entry.admin == text))
+        .flatten();
+    StartError::Bind { key, address, pid: holder.map(|entry| entry.pid), error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::registry::{Entry, own_birth};
+    use super::*;
+
+    fn free() -> SocketAddr {
+        "127.0.0.1:0".parse().unwrap()
+    }
+
+    fn wanted(listen: SocketAddr) -> Wanted {
+        Wanted { listen, admin: free(), probe: Some(free()) }
+    }
+
+    #[test]
+    fn every_port_is_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::at(dir.path().to_owned());
+        let bound = bind(wanted(free()), Inherited::default(), &registry).unwrap();
+        let ports =
+            [&bound.listen, &bound.admin, bound.probe.as_ref().unwrap()].map(|l| l.local_addr().unwrap().port());
+        assert!(ports.iter().all(|port| *port != 0), "{ports:?}");
+    }
+
+    #[test]
+    fn a_port_in_use_is_named_with_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::at(dir.path().to_owned());
+        let taken = TcpListener::bind(free()).unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(wanted(address), Inherited::default(), &registry).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("listen: {address} is in use: ")), "{error}");
+        let (pid, born) = own_birth();
+        let _registered = registry
+            .register(&Entry {
+                pid,
+                born,
+                listen: address.to_string(),
+                admin: "127.0.0.1:1".into(),
+                sock: None,
+                state: "/s".into(),
+                flags: "/f".into(),
+            })
+            .unwrap();
+        let error = bind(wanted(address), Inherited::default(), &registry).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "listen: {address} is in use by the serin with pid {pid}: stop it, or choose another address in flags.yaml"
+            )
+        );
+    }
+
+    #[test]
+    fn an_inherited_socket_goes_to_the_port_it_is_bound_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::at(dir.path().to_owned());
+        let (one, two) = (TcpListener::bind(free()).unwrap(), TcpListener::bind(free()).unwrap());
+        let (first, second) = (one.local_addr().unwrap(), two.local_addr().unwrap());
+        let wanted = Wanted { listen: free(), admin: second, probe: None };
+        let bound = bind(wanted, Inherited(vec![two, one]), &registry).unwrap();
+        assert_eq!(bound.admin.local_addr().unwrap(), second);
+        assert_eq!(bound.listen.local_addr().unwrap(), first);
+    }
+}

@@ -1,0 +1,43 @@
+//! What the operating system asks of the process: SIGTERM and SIGINT drain it, a second one ends it at once, SIGHUP
+//! does nothing (flags.yaml is watched, and a terminal that closes takes nobody's traffic with it).
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::drain::Stopper;
+
+/// Passes signals on until the process ends, from a thread of its own. Registered when this returns.
+///
+/// # Errors
+/// Where signals cannot be watched or no thread can be had.
+pub fn watch(stopper: Stopper) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut terminate, mut interrupt, mut hangup) = {
+        let _inside = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
+    };
+    let pass_on = async move {
+        let mut asked = false;
+        loop {
+            let name = tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "SIGINT",
+                _ = hangup.recv() => {
+                    tracing::info!("SIGHUP changes nothing: flags.yaml is taken up whenever it is written");
+                    continue;
+                }
+            };
+            if asked {
+                tracing::warn!("{name} again: ending now");
+                stopper.end_now();
+            } else {
+                tracing::info!("{name}: finishing what is in flight; once more ends at once");
+                stopper.request_drain();
+            }
+            asked = true;
+        }
+    };
+    std::thread::Builder::new().name("signals".to_owned()).spawn(move || runtime.block_on(pass_on))?;
+    Ok(())
+}

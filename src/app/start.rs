@@ -1,0 +1,360 @@
+//! From a path to a running sidecar, step by step; the first step that fails undoes the ones before it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::bind::{Bound, Inherited, Wanted, bind};
+use super::drain::{self, Ended, Parts, Stopper, Word};
+use super::registry::{Entry, Registered, Registry, own_birth};
+use super::{first, socket};
+use crate::admin::api::View;
+use crate::admin::dto::Process;
+use crate::admin::stamp::Stamp;
+use crate::decide::policy::{Fixed, Policy, Provider};
+use crate::flags::watch::Watcher;
+use crate::flags::{self, Environment, Reading};
+use crate::state::inbox::{Inbox, Input, inbox};
+use crate::state::snapshot::Shared;
+use crate::state::status::{Status, StatusCell};
+use crate::store::dir::AlreadyRunning;
+use crate::telemetry::metrics::Metrics;
+use crate::{admin, clock, control, proxy, store};
+
+/// More data-plane threads than this only by `workers`.
+const MOST_WORKERS: usize = 4;
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// flags.yaml.
+    pub flags: PathBuf,
+    /// Where state lasts, over what the file says; `None`: as the file or the environment says.
+    pub state: Option<PathBuf>,
+    /// Whether a broken file ends the start, whatever good copy is there.
+    pub strict: bool,
+    /// The application's port, over what the file says.
+    pub listen: Option<SocketAddr>,
+    /// The operators' port, over what the file says.
+    pub admin: Option<SocketAddr>,
+    /// Whether sockets announced by LISTEN_FDS are taken.
+    pub inherit: bool,
+    /// Where the process lists itself.
+    pub registry: Registry,
+}
+
+impl Options {
+    /// As `serin run --flags FLAGS` starts.
+    #[must_use]
+    pub fn new(flags: PathBuf) -> Options {
+        Options {
+            flags,
+            state: None,
+            strict: false,
+            listen: None,
+            admin: None,
+            inherit: false,
+            registry: Registry::of_this_system(),
+        }
+    }
+}
+
+/// Why a sidecar did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// flags.yaml is not accepted, and nothing stands in for it.
+    #[error("{text}")]
+    Flags {
+        /// Every error, with its place, ready to be shown.
+        text: String,
+    },
+    /// Another process has the state directory.
+    #[error(transparent)]
+    Running(#[from] AlreadyRunning),
+    /// A port cannot be had.
+    #[error("{}", refused(key, address, *pid, error))]
+    Bind {
+        /// Its key in flags.yaml.
+        key: &'static str,
+        /// Where it should be.
+        address: SocketAddr,
+        /// The sidecar that has it, if one is listed.
+        pid: Option<u32>,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The system gives no thread, no socket, no more files.
+    #[error("{what} cannot start: {error}")]
+    System {
+        /// Which part.
+        what: &'static str,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+fn refused(key: &str, address: &SocketAddr, pid: Option<u32>, error: &io::Error) -> String {
+    let remedy = "stop it, or choose another address in flags.yaml";
+    match (error.kind(), pid) {
+        (io::ErrorKind::AddrInUse, Some(pid)) => {
+            format!("{key}: {address} is in use by the serin with pid {pid}: {remedy}")
+        }
+        (io::ErrorKind::AddrInUse, None) => format!("{key}: {address} is in use: find who has it, {remedy}"),
+        (io::ErrorKind::PermissionDenied, _) => {
+            format!("{key}: {address} may not be bound by this user: choose a port above 1023 in flags.yaml")
+        }
+        _ => format!("{key}: {address} cannot be bound: {error}"),
+    }
+}
+
+/// A running sidecar. Dropping it without [`Running::wait`] ends the operators' ports and the watcher; requests in
+/// flight break off with the process.
+pub struct Running {
+    /// Where the application connects.
+    pub proxy: SocketAddr,
+    /// Where operators connect.
+    pub admin: SocketAddr,
+    /// The read-only port.
+    pub probe: Option<SocketAddr>,
+    /// Where state lasts.
+    pub state: PathBuf,
+    /// The socket that needs no token; `None`: it could not be made.
+    pub socket: Option<PathBuf>,
+    /// What could not be had and is not needed, one sentence each.
+    pub notes: Vec<String>,
+    status: Arc<StatusCell>,
+    shared: Arc<Shared>,
+    inbox: Inbox,
+    plane: proxy::Running,
+    words: mpsc::Receiver<Word>,
+    word: mpsc::Sender<Word>,
+    draining: Arc<AtomicBool>,
+    held: Held,
+}
+
+/// What lives as long as the process serves: dropped in this order.
+struct Held {
+    _registered: Option<Registered>,
+    _watcher: Watcher,
+    _placed: Option<socket::Placed>,
+    _admin: admin::Running,
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("proxy", &self.proxy).field("admin", &self.admin).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// The report in force.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.status.load_full()
+    }
+
+    /// Where changes are asked for.
+    #[must_use]
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
+    }
+
+    /// What asks it to end.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.word.clone())
+    }
+
+    /// Ends it once nothing is in flight.
+    pub fn request_drain(&self) {
+        self.stopper().request_drain();
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// Where it ended without having been asked to.
+    pub fn wait(self) -> Result<(), Ended> {
+        let Running { shared, inbox, plane, words, word, draining, held, .. } = self;
+        let ended = drain::wait(Parts { draining, inbox: &inbox, shared, plane, words: &words, word });
+        // The last inboxes close with these, and with them the control loop.
+        drop((held, inbox));
+        if ended.is_ok() {
+            drain::wait_for_control(&words);
+        }
+        ended
+    }
+}
+
+/// Starts a sidecar: when this returns, every port answers.
+///
+/// # Errors
+/// What is wrong and how to mend it; nothing is left behind.
+pub fn start(options: Options) -> Result<Running, StartError> {
+    let environment = Environment::process();
+    let system = |what| move |error| StartError::System { what, error };
+    let path = std::path::absolute(&options.flags).unwrap_or_else(|_| options.flags.clone());
+    let reading = flags::read(&path, &environment);
+    let state = state_dir(&options, &reading);
+    let opened = store::open(&state, clock::unix())?;
+    let mut notes = opened.notes.clone();
+    let first = first::choose(&path, reading, opened.last_good.as_deref(), &environment, options.strict)?;
+    let fixed = first.policy.fixed.clone();
+
+    let wanted = Wanted {
+        listen: options.listen.unwrap_or(fixed.listen),
+        admin: options.admin.unwrap_or(fixed.admin),
+        probe: fixed.probe,
+    };
+    let inherited = if options.inherit { Inherited::take() } else { Inherited::default() };
+    let Bound { listen, admin, probe } = bind(wanted, inherited, &options.registry)?;
+    let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
+    let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
+    let probe_at = probe.as_ref().map(local).transpose()?;
+
+    let metrics = Arc::new(Metrics::new());
+    let for_series = Arc::clone(&metrics);
+    let cores = workers(&fixed);
+    let (inbox, inbox_end) = inbox();
+    let started = control::start(control::Setup {
+        first: first.flags,
+        path: path.display().to_string(),
+        store: opened,
+        state_dir: state.clone(),
+        inbox: inbox_end,
+        cores,
+        prober: Box::new(prober),
+        series: Box::new(move |labels, cores| for_series.series(labels, cores)),
+    })
+    .map_err(system("the control loop"))?;
+    let (word, words) = mpsc::channel();
+    drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
+    let plane = proxy::start(proxy::Setup { listener: listen, shared: Arc::clone(&started.shared), cores })
+        .map_err(system("the data plane"))?;
+
+    let (placed, socket_listener) = match socket::bind(&state) {
+        Ok((listener, placed)) => (Some(placed), Some(listener)),
+        Err(error) => {
+            notes.push(format!(
+                "admin.sock in {} cannot be made: {error}; commands use the admin port",
+                state.display()
+            ));
+            (None, None)
+        }
+    };
+    let draining = Arc::new(AtomicBool::new(false));
+    let (pid, born) = own_birth();
+    let view = View {
+        process: Process {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid,
+            started_at: Stamp(clock::unix()),
+            listen: listen_at.to_string(),
+            admin: admin_at.to_string(),
+            probe: probe_at.map(|probe| probe.to_string()),
+            draining: false,
+        },
+        status: Arc::clone(&started.status),
+        shared: Arc::clone(&started.shared),
+        inbox: inbox.clone(),
+        metrics,
+        draining: Arc::clone(&draining),
+    };
+    let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })
+        .map_err(system("the admin port"))?;
+    let watcher = Watcher::start(path.clone(), environment, first.known, taker(inbox.clone(), fixed))
+        .map_err(system("the watcher of flags.yaml"))?;
+
+    let sock = placed.is_some().then(|| std::path::absolute(state.join(socket::NAME)).unwrap_or_default());
+    let entry = Entry {
+        pid,
+        born,
+        listen: listen_at.to_string(),
+        admin: admin_at.to_string(),
+        sock: sock.clone(),
+        state: std::path::absolute(&state).unwrap_or_else(|_| state.clone()),
+        flags: path,
+    };
+    let registered = match options.registry.register(&entry) {
+        Ok(registered) => Some(registered),
+        Err(error) => {
+            notes
+                .push(format!("commands need --state or --admin to find this process: it cannot be listed in {error}"));
+            None
+        }
+    };
+    Ok(Running {
+        proxy: listen_at,
+        admin: admin_at,
+        probe: probe_at,
+        state,
+        socket: sock,
+        notes,
+        status: started.status,
+        shared: started.shared,
+        inbox,
+        plane,
+        words,
+        word,
+        draining,
+        held: Held { _registered: registered, _watcher: watcher, _placed: placed, _admin: admin },
+    })
+}
+
+fn state_dir(options: &Options, reading: &Reading) -> PathBuf {
+    let named = match &reading.result {
+        Ok(compiled) => compiled.policy.fixed.state.clone(),
+        Err(_) => first::state_hint(&reading.text).map(PathBuf::from),
+    };
+    store::dir::resolve(options.state.as_deref().or(named.as_deref()), |name| std::env::var_os(name))
+}
+
+fn workers(fixed: &Fixed) -> usize {
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST_WORKERS));
+    fixed.workers.map_or_else(cores, |workers| usize::from(workers).max(1))
+}
+
+fn prober() -> control::Prober {
+    Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) }))
+}
+
+/// Hands every reading to control. Control empties its inbox within milliseconds; a full one is waited for, since a
+/// version of the file that is dropped would never be looked at again.
+fn taker(inbox: Inbox, started: Fixed) -> impl FnMut(Reading) + Send + 'static {
+    const TRIES: usize = 500;
+    move |reading| {
+        let mut read = first::told(reading);
+        if let Ok(policy) = &read.result {
+            read.warnings.extend(first::not_taken(&started, &policy.fixed));
+        }
+        for _ in 0..TRIES {
+            if inbox.put(Input::Flags(read.clone())) {
+                return;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        tracing::error!("a new flags.yaml was read, and the control loop does not take it");
+    }
+}
+
+/// Asks every provider once whether it lives, as the control loop does before a ramp begins; for `serin check --probe`.
+/// Each comes with its name and with how it answered, or why it did not.
+#[must_use]
+pub fn probe_all(policy: &Policy) -> Vec<(String, Result<String, String>)> {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let why = || Err(format!("no probe can be sent: {error}"));
+            return policy.providers.iter().map(|provider| (provider.name.clone(), why())).collect();
+        }
+    };
+    let ask = |provider: &Arc<Provider>| {
+        let probe = proxy::probe(Arc::clone(provider), policy.egress.clone());
+        (provider.name.clone(), tokio::task::LocalSet::new().block_on(&runtime, probe))
+    };
+    policy.providers.iter().map(ask).collect()
+}

@@ -1,0 +1,105 @@
+//! What can be written on the command line: every command and flag with its help text, and which file does it.
+
+use clap::{Parser, Subcommand};
+
+use super::{Outcome, bucket, change, check, completions, demo, history, rollback, run, schema, status};
+use crate::app;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "serin",
+    version,
+    about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and takes it back when the new one fails.",
+    after_long_help = "Exit codes: 0 done, 1 failed, 64 bad usage or file, 75 not confirmed in time.\n\n\
+        Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_LOG, SERIN_LOG_FORMAT, NO_COLOR.\n\n\
+        Begin with `serin demo`; it needs no key and no network.",
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the sidecar: the application's base URL becomes its `listen` address.
+    Run(run::RunArgs),
+    /// Show what is in force in every rollout, and why.
+    Status(status::StatusArgs),
+    /// Take a rollout back, or all of them: their users are on stable when this returns.
+    Rollback(rollback::RollbackArgs),
+    /// Lift a lock, a pause or an automatic rollback; the ramp goes on.
+    Resume(change::ResumeArgs),
+    /// Hold the ramp: no promotion until resumed. Automatic rollbacks happen all the same.
+    Pause(change::PauseArgs),
+    /// Go to the ramp's next stage now, or to a given share.
+    Promote(change::PromoteArgs),
+    /// Show what changed, when, by whom and why, newest first.
+    History(history::HistoryArgs),
+    /// Check flags.yaml: every error with its place and its remedy.
+    Check(check::CheckArgs),
+    /// Print the bucket and the arm of users.
+    Bucket(bucket::BucketArgs),
+    /// Print the JSON Schema of flags.yaml, or every default.
+    Schema(schema::SchemaArgs),
+    /// Watch a rollout from start to rollback and back in about a minute, with two embedded providers.
+    Demo(demo::DemoArgs),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub fn run(&self) -> Outcome {
+        match &self.command {
+            Command::Run(args) => run::run(args),
+            Command::Status(args) => status::run(args),
+            Command::Rollback(args) => rollback::run(args),
+            Command::Resume(args) => change::resume(args),
+            Command::Pause(args) => change::pause(args),
+            Command::Promote(args) => change::promote(args),
+            Command::History(args) => history::run(args),
+            Command::Check(args) => check::run(args, app::probe_all),
+            Command::Bucket(args) => bucket::run(args),
+            Command::Schema(args) => schema::run(args),
+            Command::Demo(args) => demo::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn every_command_and_flag_has_a_help_text() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        for command in command.get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+
+    #[test]
+    fn a_share_and_a_reason_are_checked_on_the_way_in() {
+        let error = |line: &str| Cli::try_parse_from(line.split(' ')).unwrap_err().to_string();
+        let told = error("serin rollback chat --to 0.1");
+        assert!(told.contains("`0.1` could be"), "{told}");
+        let long = format!("serin pause chat --reason {}", "a".repeat(501));
+        assert!(error(&long).contains("the reason has more than 500 characters: shorten it"));
+        assert!(error("serin history --limit 0").contains("0 is not in 1..=1000"));
+    }
+}

@@ -1,0 +1,192 @@
+//! One request to the admin API: over the socket in the state directory, or over TCP with a token.
+//!
+//! Blocking for the caller and bounded in time. A call that was never sent ([`CallError::Unreachable`]) may be sent
+//! another way; one that was sent and not answered may not, since it may have been carried out.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::app;
+use crate::app::api::ErrorReply;
+
+/// The largest answer: a long history with its numbers.
+const LARGEST: usize = 32 * 1024 * 1024;
+
+/// A way to a sidecar.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) enum Via {
+    /// The socket.
+    Socket(PathBuf),
+    /// `host:port`, and what to show there.
+    Tcp {
+        /// Where.
+        authority: String,
+        /// The token, if one is set.
+        token: Option<String>,
+    },
+}
+
+impl std::fmt::Display for Via {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Via::Socket(path) => write!(f, "{}", path.display()),
+            Via::Tcp { authority, .. } => write!(f, "http://{authority}"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Via {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why there is no answer as hoped for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CallError {
+    /// Nothing was sent.
+    #[error("{via} cannot be reached: {why}")]
+    Unreachable {
+        /// Where.
+        via: String,
+        /// What the system said.
+        why: String,
+    },
+    /// Sent, and not answered in a way that is understood.
+    #[error("{via} did not answer: {why}")]
+    NoAnswer {
+        /// Where.
+        via: String,
+        /// What went wrong.
+        why: String,
+    },
+    /// Answered with an error.
+    #[error("{message}")]
+    Refused {
+        /// The API's word for it; `http` where it is not the API that answers.
+        code: String,
+        /// Its sentence.
+        message: String,
+    },
+}
+
+impl CallError {
+    /// Whether the sidecar says that there is no such rollout.
+    pub(super) fn is_unknown_rollout(&self) -> bool {
+        matches!(self, CallError::Refused { code, .. } if code == "unknown_rollout")
+    }
+}
+
+/// Calls by the first way that can be reached.
+pub(super) fn by_any<T: DeserializeOwned>(
+    vias: &[Via],
+    method: &Method,
+    path: &str,
+    body: Option<&Value>,
+    limit: Duration,
+) -> Result<T, CallError> {
+    let mut last = CallError::Unreachable { via: "it".to_owned(), why: "no way to it is known".to_owned() };
+    for via in vias {
+        match call(via, method, path, body, limit) {
+            Err(error @ CallError::Unreachable { .. }) => last = error,
+            other => return other,
+        }
+    }
+    Err(last)
+}
+
+fn call<T: DeserializeOwned>(
+    via: &Via,
+    method: &Method,
+    path: &str,
+    body: Option<&Value>,
+    limit: Duration,
+) -> Result<T, CallError> {
+    let unreachable = |why: String| CallError::Unreachable { via: via.to_string(), why };
+    let no_answer = |why: String| CallError::NoAnswer { via: via.to_string(), why };
+    let mut request = Request::builder().method(method).uri(path);
+    request = match via {
+        Via::Socket(_) => request.header(HOST, "localhost"),
+        Via::Tcp { authority, token } => {
+            let request = request.header(HOST, authority);
+            match token {
+                Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+                None => request,
+            }
+        }
+    };
+    if body.is_some() {
+        request = request.header(CONTENT_TYPE, "application/json");
+    }
+    let bytes = body.map_or_else(Bytes::new, |body| Bytes::from(body.to_string()));
+    let request = request.body(Full::new(bytes)).map_err(|error| unreachable(error.to_string()))?;
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| unreachable(error.to_string()))?;
+    let (status, bytes) = runtime.block_on(async {
+        let late = || format!("not within {} s", limit.as_secs());
+        let connected = tokio::time::timeout(limit, async {
+            match via {
+                Via::Socket(path) => {
+                    let stream = app::connect_socket(path)?;
+                    stream.set_nonblocking(true)?;
+                    Ok(Box::new(tokio::net::UnixStream::from_std(stream)?) as Box<dyn Stream>)
+                }
+                Via::Tcp { authority, .. } => {
+                    Ok(Box::new(tokio::net::TcpStream::connect(authority.as_str()).await?) as Box<dyn Stream>)
+                }
+            }
+        });
+        let stream = match connected.await {
+            Ok(connected) => connected.map_err(|error: std::io::Error| unreachable(error.to_string()))?,
+            Err(_) => return Err(unreachable(late())),
+        };
+        match tokio::time::timeout(limit, exchange(stream, request)).await {
+            Ok(answer) => answer.map_err(no_answer),
+            Err(_) => Err(no_answer(late())),
+        }
+    })?;
+    if !status.is_success() {
+        return Err(match serde_json::from_slice::<ErrorReply>(&bytes) {
+            Ok(reply) => CallError::Refused { code: reply.error.code, message: reply.error.message },
+            Err(_) => CallError::Refused {
+                code: "http".to_owned(),
+                message: format!("{via} answered {status}, and not as Serin's admin port does: is it another program?"),
+            },
+        });
+    }
+    serde_json::from_slice(&bytes).map_err(|error| no_answer(format!("its answer is not understood: {error}")))
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream for T {}
+
+async fn exchange(stream: Box<dyn Stream>, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
+    let told = |error: hyper::Error| error.to_string();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(told)?;
+    let answered = async {
+        let answer = sender.send_request(request).await.map_err(told)?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), LARGEST).collect().await.map_err(|error| error.to_string())?;
+        Ok((status, body.to_bytes()))
+    };
+    tokio::pin!(answered, connection);
+    tokio::select! {
+        answer = &mut answered => answer,
+        // The connection may end first with the answer already here.
+        _ = &mut connection => answered.await,
+    }
+}

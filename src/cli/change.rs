@@ -1,0 +1,152 @@
+//! `serin resume`, `serin pause`, `serin promote`: what only a running process can do.
+
+use std::time::Duration;
+
+use clap::Args;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::call::by_any;
+use super::out::{self, Style, one_line};
+use super::reach::{ReachArgs, Target};
+use super::rollback::{reason, segment};
+use super::{Exit, Failure, Outcome};
+use crate::app::api::{ChangeReply, Changed};
+use crate::decide::units::Percent;
+
+/// Control waits for the disk before it calls a change durable.
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// Arguments of `serin resume`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_long_help = "Examples:\n  serin resume chat\n  serin resume chat --at 5% --reason \"fixed by the provider\""
+)]
+pub struct ResumeArgs {
+    /// The rollout that goes on.
+    rollout: String,
+    /// The share of users at which the ramp goes on; without it, where it stood.
+    #[arg(long, value_name = "PERCENT")]
+    at: Option<Percent>,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    reason: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Arguments of `serin pause`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "Examples:\n  serin pause chat --reason \"release freeze\"\n  serin pause")]
+pub struct PauseArgs {
+    /// The rollout to hold; without a name, all of them.
+    rollout: Option<String>,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    reason: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Arguments of `serin promote`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_long_help = "Examples:\n  serin promote chat\n  serin promote chat --to 50% --reason \"a quiet weekend\""
+)]
+pub struct PromoteArgs {
+    /// The rollout to promote.
+    rollout: String,
+    /// The share of users to go to; without it, the ramp's next stage.
+    #[arg(long, value_name = "PERCENT")]
+    to: Option<Percent>,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    reason: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Resumes.
+///
+/// # Errors
+/// Where it is refused or nothing answers.
+pub fn resume(args: &ResumeArgs) -> Outcome {
+    let body = with_share("at", args.at, &args.reason);
+    make(&args.reach, Some(&args.rollout), "resume", &body, args.json)
+}
+
+/// Pauses.
+///
+/// # Errors
+/// Where it is refused or nothing answers.
+pub fn pause(args: &PauseArgs) -> Outcome {
+    make(&args.reach, args.rollout.as_deref(), "pause", &json!({"reason": args.reason}), args.json)
+}
+
+/// Promotes.
+///
+/// # Errors
+/// Where it is refused or nothing answers.
+pub fn promote(args: &PromoteArgs) -> Outcome {
+    let body = with_share("to", args.to, &args.reason);
+    make(&args.reach, Some(&args.rollout), "promote", &body, args.json)
+}
+
+fn with_share(key: &str, share: Option<Percent>, reason: &str) -> Value {
+    match share {
+        Some(share) => json!({key: share.to_string(), "reason": reason}),
+        None => json!({"reason": reason}),
+    }
+}
+
+fn make(reach: &ReachArgs, rollout: Option<&str>, verb: &str, body: &Value, as_json: bool) -> Outcome {
+    let reply = post(&reach.find_one()?, rollout, verb, body)?;
+    if as_json {
+        out::print_json(&reply);
+    } else {
+        out::print(&told(&reply, verb, Style::of_stdout()));
+    }
+    Ok(if reply.in_force { Exit::Done } else { Exit::NotConfirmed })
+}
+
+pub(super) fn post(target: &Target, rollout: Option<&str>, verb: &str, body: &Value) -> Result<ChangeReply, Failure> {
+    let path = match rollout {
+        Some(name) => format!("/api/v1/rollouts/{}/{verb}", segment(name)),
+        None => format!("/api/v1/{verb}"),
+    };
+    by_any(&target.vias, &Method::POST, &path, Some(body), PATIENCE).map_err(|error| Failure::failed(error.to_string()))
+}
+
+pub(super) fn told(reply: &ChangeReply, verb: &str, style: Style) -> String {
+    let mut text = String::new();
+    let done = match verb {
+        "resume" => "resumed",
+        "pause" => "paused",
+        _ => "promoted",
+    };
+    for Changed { name, percent } in &reply.rollouts {
+        text.push_str(&format!("{name}: {}, {percent}% of users on the canary\n", style.green(done)));
+    }
+    if reply.rollouts.is_empty() {
+        text.push_str("there is no rollout with a canary\n");
+    }
+    if !reply.in_force {
+        text.push_str(&style.red("not every core decides by it yet: see `serin status`\n"));
+    }
+    if let Some(why) = &reply.durability_error {
+        text.push_str(&style.yellow(&format!("warning: in force, but not durable: {}\n", one_line(why))));
+    }
+    for note in &reply.notes {
+        text.push_str(&format!("note: {}\n", one_line(note)));
+    }
+    text
+}

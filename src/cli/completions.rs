@@ -1,0 +1,28 @@
+//! `serin completions`: a script that teaches a shell the commands and flags.
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::args::Cli;
+use super::{Exit, Outcome, out};
+
+/// Arguments of `serin completions`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_long_help = "Examples:\n  serin completions bash > /etc/bash_completion.d/serin\n  serin completions zsh > ~/.zfunc/_serin"
+)]
+pub struct CompletionsArgs {
+    /// The shell.
+    shell: Shell,
+}
+
+/// Prints the script.
+///
+/// # Errors
+/// None.
+pub fn run(args: &CompletionsArgs) -> Outcome {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "serin", &mut script);
+    out::print(&String::from_utf8_lossy(&script));
+    Ok(Exit::Done)
+}

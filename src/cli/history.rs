@@ -1,0 +1,124 @@
+//! `serin history`: what changed, when, by whom and why, newest first.
+
+use std::time::Duration;
+
+use clap::Args;
+use http::Method;
+
+use super::call::by_any;
+use super::out::{self, Style, moment, one_line};
+use super::reach::ReachArgs;
+use super::rollback::segment;
+use super::{Exit, Failure, Outcome};
+use crate::app::api::{Happened, HistoryReply};
+
+const PATIENCE: Duration = Duration::from_secs(12);
+
+/// Arguments of `serin history`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "Examples:\n  serin history\n  serin history chat --limit 5\n  serin history --json")]
+pub struct HistoryArgs {
+    /// Only this rollout; without a name, everything.
+    rollout: Option<String>,
+    /// How many lines at most, 1 to 1000.
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Shows the history.
+///
+/// # Errors
+/// Where nothing answers.
+pub fn run(args: &HistoryArgs) -> Outcome {
+    let target = args.reach.find_one()?;
+    let rollout = args.rollout.as_ref().map(|name| format!("&rollout={}", segment(name))).unwrap_or_default();
+    let path = format!("/api/v1/history?limit={}{rollout}", args.limit);
+    let reply: HistoryReply = by_any(&target.vias, &Method::GET, &path, None, PATIENCE)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    if args.json {
+        out::print_json(&reply);
+    } else {
+        out::print(&told(&reply.events, Style::of_stdout()));
+    }
+    Ok(Exit::Done)
+}
+
+fn told(events: &[Happened], style: Style) -> String {
+    if events.is_empty() {
+        return "nothing has happened yet\n".to_owned();
+    }
+    let rollout = |event: &Happened| event.rollout.clone().unwrap_or_else(|| "-".to_owned());
+    let share = |event: &Happened| {
+        if event.rollout.is_none() {
+            String::new()
+        } else if event.from == event.to {
+            format!("{}%", event.to)
+        } else {
+            format!("{}% -> {}%", event.from, event.to)
+        }
+    };
+    let width =
+        |of: &dyn Fn(&Happened) -> String| events.iter().map(|event| of(event).chars().count()).max().unwrap_or(0);
+    let actor = |event: &Happened| one_line(&event.actor);
+    let action = |event: &Happened| one_line(&event.action);
+    let widths = [width(&rollout), width(&action), width(&share), width(&actor)];
+    let mut text = String::new();
+    for event in events {
+        let numbers: Vec<String> = event.numbers.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let numbers = if numbers.is_empty() { String::new() } else { format!(" ({})", one_line(&numbers.join(", "))) };
+        let line = format!(
+            "{}  {:w0$}  {:w1$}  {:w2$}  {:w3$}  {}{}",
+            style.dim(&moment(event.at)),
+            rollout(event),
+            action(event),
+            share(event),
+            actor(event),
+            one_line(&event.reason),
+            style.dim(&numbers),
+            w0 = widths[0],
+            w1 = widths[1],
+            w2 = widths[2],
+            w3 = widths[3],
+        );
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::api::Stamp;
+    use crate::decide::units::UnixMillis;
+
+    #[test]
+    fn columns_are_aligned_and_numbers_follow_the_reason() {
+        let event = |rollout: Option<&str>, action: &str, from, to, numbers: &[(&str, &str)]| Happened {
+            at: Stamp(UnixMillis(1_795_247_762_123)),
+            rollout: rollout.map(str::to_owned),
+            actor: "guard".into(),
+            action: action.into(),
+            reason: "too many\nfailures".into(),
+            from,
+            to,
+            numbers: numbers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            generation: 3,
+        };
+        let events = [
+            event(Some("chat"), "rollback", 10.0, 0.0, &[("canary_failures", "9")]),
+            event(None, "reload", 0.0, 0.0, &[]),
+        ];
+        assert_eq!(
+            told(&events, Style::PLAIN),
+            "2026-11-21 07:56:02Z  chat  rollback  10% -> 0%  guard  too many failures (canary_failures=9)\n\
+             2026-11-21 07:56:02Z  -     reload               guard  too many failures\n"
+        );
+        assert_eq!(told(&[], Style::PLAIN), "nothing has happened yet\n");
+    }
+}

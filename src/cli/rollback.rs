@@ -1,0 +1,356 @@
+//! `serin rollback`: stable serves everybody when this returns, or it says that it does not know.
+//!
+//! Two ways at once, to every process meant: the admin API, and the lock file in its state directory, which a process
+//! obeys although its flags.yaml is broken, its port blocked or its disk full for the database. The first
+//! acknowledgement ends the wait. Nothing is claimed that was not acknowledged.
+
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use clap::Args;
+use http::Method;
+use serde::Serialize;
+use serde_json::json;
+
+use super::call::{CallError, by_any};
+use super::out::{self, Style, one_line};
+use super::reach::{Found, ReachArgs, Target, several};
+use super::{Exit, Failure, Outcome};
+use crate::app::api::{ChangeReply, Changed, check_reason, current_user};
+use crate::app::offline::{self, InForce};
+use crate::clock;
+use crate::decide::rollout::state::Lock;
+use crate::decide::units::{Millis, Percent};
+
+/// How long a process may take to acknowledge, by either way.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How often `in-force.json` is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Arguments of `serin rollback`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_long_help = "Examples:\n  serin rollback\n  serin rollback chat --reason \"answers in the wrong language\"\n  \
+    serin rollback chat --to 5%\n\nWorks with a broken or missing flags.yaml and with the admin port blocked: the lock \
+    is also written into the state directory, where the running process and every later start obey it. Only `serin \
+    resume` lifts it."
+)]
+pub struct RollbackArgs {
+    /// The rollout to take back; without a name, all of them.
+    pub(super) rollout: Option<String>,
+    /// The share of users to hold it at.
+    #[arg(long, value_name = "PERCENT", default_value = "0%")]
+    pub(super) to: Percent,
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    pub(super) reason: String,
+    /// Print JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) reach: ReachArgs,
+}
+
+/// A reason that the history takes.
+pub(super) fn reason(text: &str) -> Result<String, String> {
+    check_reason(text).map(|()| text.trim().to_owned())
+}
+
+/// Rolls back.
+///
+/// # Errors
+/// Where no process acknowledged, or none runs.
+pub fn run(args: &RollbackArgs) -> Outcome {
+    let targets = match args.reach.find()? {
+        Found::Running(targets) => targets,
+        Found::Nothing { state, flags } => return at_rest(args, &state, &flags),
+    };
+    if targets.len() > 1 && args.rollout.is_some() {
+        return Err(several(&targets));
+    }
+    let report = roll_back(args, &targets);
+    if args.json {
+        out::print_json(&report);
+    } else {
+        out::print(&told(&report, args, Style::of_stdout()));
+    }
+    match report.exit() {
+        Exit::Done => Ok(Exit::Done),
+        exit if args.json => Ok(exit),
+        exit => Err(Failure { exit, message: report.errors.join("\n") }),
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Report {
+    /// Processes that were asked.
+    pub(super) processes: usize,
+    /// Processes in which it is in force.
+    pub(super) confirmed: usize,
+    /// From the first word to the last acknowledgement.
+    pub(super) milliseconds: u64,
+    /// Whether it survives a crash everywhere.
+    pub(super) durable: bool,
+    /// The rollouts as they are now.
+    pub(super) rollouts: Vec<Changed>,
+    /// Requests still open on a canary.
+    pub(super) open_on_canary: u64,
+    /// What else the operator should know.
+    pub(super) notes: Vec<String>,
+    /// What failed.
+    pub(super) errors: Vec<String>,
+    /// Whether something refused it, as against not answering.
+    #[serde(skip)]
+    refused: bool,
+}
+
+impl Report {
+    pub(super) fn exit(&self) -> Exit {
+        match () {
+            () if self.confirmed == self.processes => Exit::Done,
+            () if self.refused => Exit::Failed,
+            () => Exit::NotConfirmed,
+        }
+    }
+}
+
+// === Asking ===
+
+enum Heard {
+    Api(Result<ChangeReply, CallError>),
+    /// Whether the lock is on the disk.
+    Written(Result<(), String>),
+    /// The process shows it.
+    Shown(InForce),
+    /// It does not, and the time is over.
+    NotShown,
+}
+
+/// What is known of one process.
+#[derive(Default)]
+struct Answers {
+    api: Option<Result<ChangeReply, CallError>>,
+    written: Option<Result<(), String>>,
+    shown: Option<Option<InForce>>,
+    has_state: bool,
+}
+
+impl Answers {
+    fn confirmed(&self) -> bool {
+        matches!(&self.api, Some(Ok(reply)) if reply.in_force) || matches!(self.shown, Some(Some(_)))
+    }
+
+    /// Nothing more will come that could change the picture.
+    fn settled(&self) -> bool {
+        let durable = match &self.api {
+            Some(Ok(reply)) if reply.in_force => reply.durable || !self.has_state || self.written.is_some(),
+            Some(Err(error)) if error.is_unknown_rollout() => return !self.has_state || self.written.is_some(),
+            _ => true,
+        };
+        let exhausted = self.api.is_some() && (!self.has_state || self.shown.is_some());
+        (self.confirmed() && durable) || exhausted
+    }
+}
+
+pub(super) fn roll_back(args: &RollbackArgs, targets: &[Target]) -> Report {
+    let began = clock::now();
+    let deadline = Millis(began.0 + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX));
+    let (sender, heard) = mpsc::channel();
+    let mut answers: Vec<Answers> = Vec::new();
+    for (at, target) in targets.iter().enumerate() {
+        answers.push(Answers { has_state: target.state.is_some(), ..Answers::default() });
+        spawn(&sender, at, ask(args, target));
+        if let Some(state) = &target.state {
+            spawn(&sender, at, by_file(args, state, deadline));
+        }
+    }
+    drop(sender);
+    while !answers.iter().all(Answers::settled) {
+        let left = deadline.since(clock::now()).duration();
+        match heard.recv_timeout(left) {
+            Ok((at, Heard::Api(result))) => answers[at].api = Some(result),
+            Ok((at, Heard::Written(result))) => answers[at].written = Some(result),
+            Ok((at, Heard::Shown(shown))) => answers[at].shown = Some(Some(shown)),
+            Ok((at, Heard::NotShown)) => answers[at].shown = Some(None),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    let mut report = Report {
+        processes: targets.len(),
+        milliseconds: clock::now().since(began).0,
+        durable: true,
+        ..Report::default()
+    };
+    for (target, answers) in targets.iter().zip(answers) {
+        judge(args, target, answers, &mut report);
+    }
+    report
+}
+
+fn spawn(sender: &Sender<(usize, Heard)>, at: usize, work: impl FnOnce(&mut dyn FnMut(Heard)) + Send + 'static) {
+    let sender = sender.clone();
+    // Where no thread can be had, the other way has to do; the channel's end tells that nothing more comes.
+    let _ = std::thread::Builder::new().spawn(move || {
+        work(&mut |heard| {
+            let _ = sender.send((at, heard));
+        });
+    });
+}
+
+fn ask(args: &RollbackArgs, target: &Target) -> impl FnOnce(&mut dyn FnMut(Heard)) + Send + 'static {
+    let path = match &args.rollout {
+        Some(name) => format!("/api/v1/rollouts/{}/rollback", segment(name)),
+        None => "/api/v1/rollback".to_owned(),
+    };
+    let body = json!({"to": args.to.to_string(), "reason": args.reason});
+    let vias = target.vias.clone();
+    move |tell| tell(Heard::Api(by_any(&vias, &Method::POST, &path, Some(&body), PATIENCE)))
+}
+
+fn by_file(args: &RollbackArgs, state: &Path, deadline: Millis) -> impl FnOnce(&mut dyn FnMut(Heard)) + Send + 'static {
+    let (state, rollout, to, lock) = (state.to_owned(), args.rollout.clone(), args.to, lock(args));
+    move |tell| {
+        let before = offline::in_force(&state).map_or(0, |in_force| in_force.revision);
+        let written = offline::write_lock(&state, rollout.as_deref(), &lock).map_err(|error| error.to_string());
+        let failed = written.is_err();
+        tell(Heard::Written(written));
+        while !failed && clock::now() < deadline {
+            if let Some(shown) = offline::in_force(&state).filter(|shown| obeys(shown, before, rollout.as_deref(), to))
+            {
+                return tell(Heard::Shown(shown));
+            }
+            std::thread::park_timeout(LOOK);
+        }
+        tell(Heard::NotShown);
+    }
+}
+
+/// Whether a process shows the lock: it has published since, and nothing it names is above the share.
+fn obeys(shown: &InForce, before: u64, rollout: Option<&str>, to: Percent) -> bool {
+    let mut meant = shown.rollouts.iter().filter(|(name, _)| rollout.is_none_or(|rollout| rollout == *name));
+    let exists = rollout.is_none_or(|rollout| shown.rollouts.contains_key(rollout));
+    shown.revision > before && exists && meant.all(|(_, percent)| *percent <= to)
+}
+
+fn lock(args: &RollbackArgs) -> Lock {
+    Lock { to: args.to, at: clock::unix(), actor: current_user(), reason: args.reason.clone() }
+}
+
+/// A name as one segment of a path; a name with other characters names nothing, and is told so by the API.
+pub(super) fn segment(name: &str) -> String {
+    name.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+fn judge(args: &RollbackArgs, target: &Target, answers: Answers, report: &mut Report) {
+    let confirmed = answers.confirmed();
+    let on_disk = matches!(answers.written, Some(Ok(())));
+    match answers.api {
+        Some(Ok(reply)) if reply.in_force => {
+            if !reply.durable && !on_disk {
+                report.durable = false;
+                let why = reply.durability_error.unwrap_or_else(|| "the state directory cannot be written".to_owned());
+                report.notes.push(format!("it would not survive a restart of {}: {why}", target.name));
+            }
+            report.rollouts.extend(reply.rollouts);
+            report.open_on_canary += reply.open_on_canary;
+            report.notes.extend(reply.notes);
+        }
+        Some(Err(error)) if error.is_unknown_rollout() => {
+            if let Some(state) = target.state.as_deref().filter(|_| on_disk) {
+                offline::remove_lock(state, args.rollout.as_deref());
+            }
+            report.refused = true;
+            report.errors.push(error.to_string());
+        }
+        other => {
+            if let Some(Some(shown)) = answers.shown {
+                let named = |name: &String| args.rollout.as_ref().is_none_or(|rollout| rollout == name);
+                let changed = |(name, percent): (String, Percent)| Changed { name, percent: percent.as_f64() };
+                report.rollouts.extend(shown.rollouts.into_iter().filter(|(name, _)| named(name)).map(changed));
+            } else {
+                let said = match &other {
+                    Some(Ok(_)) => "it was accepted, and not every core had it yet".to_owned(),
+                    Some(Err(error)) => error.to_string(),
+                    None => "it did not answer in time".to_owned(),
+                };
+                report.errors.push(match answers.written {
+                    Some(Ok(())) => format!(
+                        "not confirmed by {}: {said}; the lock is written and holds from its next look or start on",
+                        target.name
+                    ),
+                    Some(Err(why)) => {
+                        format!("not confirmed by {}: {said}; and no lock can be written: {why}", target.name)
+                    }
+                    None => format!("not confirmed by {}: {said}", target.name),
+                });
+                report.refused |= matches!(other, Some(Err(CallError::Refused { .. }))) && !on_disk;
+            }
+        }
+    }
+    report.confirmed += usize::from(confirmed);
+}
+
+// === Telling ===
+
+pub(super) fn told(report: &Report, args: &RollbackArgs, style: Style) -> String {
+    let Report { processes, confirmed, milliseconds, .. } = report;
+    let summary = format!("in force in {confirmed} of {processes} processes, {milliseconds} ms");
+    let mut text = if confirmed == processes { style.green(&summary) } else { style.red(&summary) };
+    text.push('\n');
+    for Changed { name, percent } in &report.rollouts {
+        text.push_str(&format!("{name}: {percent}% of users on the canary, locked until `serin resume {name}`\n"));
+    }
+    if report.open_on_canary > 0 {
+        let (requests, are) = if report.open_on_canary == 1 { ("request", "is") } else { ("requests", "are") };
+        text.push_str(&format!(
+            "{} {requests} begun earlier {are} still open on the canary, and finish there\n",
+            report.open_on_canary
+        ));
+    }
+    if !report.durable {
+        text.push_str(&style.yellow("warning: in force, but not durable\n"));
+    }
+    for note in &report.notes {
+        text.push_str(&format!("note: {}\n", one_line(note)));
+    }
+    if report.rollouts.is_empty() && *confirmed > 0 && args.rollout.is_none() {
+        text.push_str("there is no rollout with a canary\n");
+    }
+    text
+}
+
+// === Where nothing runs ===
+
+fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path) -> Outcome {
+    if let Some((name, known)) = args.rollout.as_ref().zip(offline::rollouts_of(flags))
+        && !known.contains(name)
+    {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let file = flags.display();
+        return Err(Failure::failed(format!("{file} has no rollout `{name}` with a canary; there are: {known}")));
+    }
+    let message = match offline::write_lock(state, args.rollout.as_deref(), &lock(args)) {
+        Ok(()) => {
+            let (to, from) = (args.to.hundredths(), state.display());
+            let share = if to == 0 { "0".to_owned() } else { args.to.to_string() };
+            format!("nothing is running here; the next start from {from} will be at {share}")
+        }
+        Err(error) => format!("nothing is running here, and no lock can be written for the next start: {error}"),
+    };
+    if args.json {
+        let report = Report { errors: vec![message], ..Report::default() };
+        out::print_json(&report);
+        return Ok(Exit::Failed);
+    }
+    Err(Failure::failed(message))
+}
+
+#[cfg(test)]
+mod tests;

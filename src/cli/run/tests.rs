@@ -1,0 +1,100 @@
+//! What `serin run` says at its start.
+
+use super::*;
+use crate::decide::rollout::state::Standing;
+use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::state::status::{ArmWindow, FlagsStatus, StoreStatus};
+
+fn rollout(canary: Option<&str>) -> RolloutStatus {
+    RolloutStatus {
+        name: "chat".into(),
+        stable: "openai".into(),
+        canary: canary.map(str::to_owned),
+        standing: Standing::Ramping,
+        percent: Percent::from_hundredths(1000).unwrap(),
+        intent: None,
+        reason: "stage 1 of 7 of the ramp".into(),
+        since: UnixMillis(0),
+        next: None,
+        waiting_for: String::new(),
+        attempt: 1,
+        lock: None,
+        paused: false,
+        window: [ArmWindow::default(); 2],
+        window_length: Millis(0),
+        epoch: 1,
+        answered: 0,
+        anonymous_ratio: None,
+    }
+}
+
+fn status() -> Status {
+    Status {
+        flags: FlagsStatus { path: "/etc/serin/flags.yaml".into(), ..FlagsStatus::default() },
+        store: StoreStatus { dir: "/var/lib/serin".into(), error: None },
+        rollouts: vec![rollout(Some("holysheep")), rollout(None)],
+        series: Vec::new(),
+        draining: false,
+    }
+}
+
+fn place() -> Place {
+    Place {
+        listen: "127.0.0.1:7171".into(),
+        admin: "127.0.0.1:7172".into(),
+        probe: Some("0.0.0.0:7173".into()),
+        state: "/var/lib/serin".into(),
+    }
+}
+
+#[test]
+fn the_start_says_where_and_what() {
+    let text = told(&place(), &[], &status());
+    let (first, rest) = text.split_once('\n').unwrap();
+    assert_eq!(first, format!("serin {}, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
+    assert_eq!(
+        rest,
+        "  listen   http://127.0.0.1:7171 (the application's base URL, with the path that providers expect, such as /v1)\n  \
+           admin    http://127.0.0.1:7172\n  \
+           probe    http://0.0.0.0:7173\n  \
+           flags    /etc/serin/flags.yaml\n  \
+           state    /var/lib/serin\n  \
+           rollout  chat: openai -> holysheep, 10% of users on the canary: stage 1 of 7 of the ramp\n  \
+           rollout  chat: openai\n"
+    );
+}
+
+#[test]
+fn what_is_wrong_at_the_start_is_said_once() {
+    let mut status = status();
+    status.flags.from_last_good = true;
+    status.flags.errors = vec!["line 3, column 1: unknown key\n  mend: remove it".into()];
+    status.store.error = Some("read-only file system".into());
+    let note = "state in /var/lib/serin cannot be written: read-only file system".to_owned();
+    let text = told(&place(), &[note, "admin.sock cannot be made".into()], &status);
+    assert!(
+        text.contains("flags    /etc/serin/flags.yaml (broken: the copy that was good last is in force)\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with(
+            "  warning  line 3, column 1: unknown key   mend: remove it\n  \
+           warning  state in /var/lib/serin cannot be written: read-only file system\n  \
+           warning  admin.sock cannot be made\n"
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_file_that_is_not_accepted_is_wrong_usage() {
+    let failure = failure(StartError::Flags { text: "flags.yaml: 1 error".into() });
+    assert_eq!((failure.exit, failure.message.as_str()), (Exit::Usage, "flags.yaml: 1 error"));
+    let error = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+    let address = "127.0.0.1:80".parse().unwrap();
+    let failure = super::failure(StartError::Bind { key: "listen", address, pid: None, error });
+    assert_eq!(
+        (failure.exit, failure.message.as_str()),
+        (Exit::Failed, "listen: 127.0.0.1:80 may not be bound by this user: choose a port above 1023 in flags.yaml")
+    );
+}

@@ -1,0 +1,99 @@
+//! `serin status`: what is in force in every rollout, and why.
+
+use std::time::Duration;
+
+use clap::Args;
+use http::Method;
+
+use super::call::{CallError, by_any};
+use super::out::{self, Style};
+use super::reach::{Found, ReachArgs, Target, one_of};
+use super::{Exit, Failure, Outcome};
+use crate::app::api::StatusReply;
+use crate::app::offline;
+use crate::clock;
+use crate::decide::rollout::state::Lock;
+
+mod view;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Arguments of `serin status`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_long_help = "Examples:\n  serin status\n  serin status --watch\n  serin status --json | jq '.[].rollouts[] | {name, percent, phase}'"
+)]
+pub struct StatusArgs {
+    /// Show it again every second, until interrupted.
+    #[arg(long)]
+    watch: bool,
+    /// Print JSON: a list with one entry for each process.
+    #[arg(long, conflicts_with = "watch")]
+    json: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Shows the status.
+///
+/// # Errors
+/// Where nothing runs or nothing answers.
+pub fn run(args: &StatusArgs) -> Outcome {
+    loop {
+        let targets = match args.reach.find()? {
+            Found::Running(targets) => targets,
+            Found::Nothing { state, flags } => return Err(at_rest(Found::Nothing { state, flags })),
+        };
+        if args.json {
+            let replies = targets.iter().map(get).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            out::print_json(&replies);
+            return Ok(Exit::Done);
+        }
+        let style = Style::of_stdout();
+        let mut text = String::new();
+        let mut unanswered = Vec::new();
+        for target in &targets {
+            match get(target) {
+                Ok(reply) => text.push_str(&view::render(&reply, clock::unix(), style)),
+                Err(error) => unanswered.push(error.to_string()),
+            }
+        }
+        if !args.watch {
+            out::print(&text);
+            return if unanswered.is_empty() { Ok(Exit::Done) } else { Err(Failure::failed(unanswered.join("\n"))) };
+        }
+        for error in &unanswered {
+            text.push_str(&format!("{}\n", style.red(error)));
+        }
+        // Home, then clear what is below: the screen does not flicker as it would when cleared first.
+        out::print(&format!("\x1b[H\x1b[J{text}"));
+        std::thread::park_timeout(EVERY);
+    }
+}
+
+fn get(target: &Target) -> Result<StatusReply, CallError> {
+    by_any(&target.vias, &Method::GET, "/api/v1/status", None, PATIENCE)
+}
+
+fn failed(error: CallError) -> Failure {
+    Failure::failed(error.to_string())
+}
+
+/// Nothing runs; what the next start will obey is told all the same.
+fn at_rest(found: Found) -> Failure {
+    let locks = match &found {
+        Found::Nothing { state, .. } => offline::locks_in(state),
+        Found::Running(_) => Vec::new(),
+    };
+    let mut failure = match one_of(found) {
+        Err(failure) => failure,
+        Ok(_) => Failure::failed("nothing is running here"),
+    };
+    for (rollout, Lock { to, actor, reason, .. }) in locks {
+        let rollout = rollout.unwrap_or_else(|| "every rollout".to_owned());
+        let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+        failure.message.push_str(&format!("\nlocked for the next start: {rollout} at {to}, by {actor}{reason}"));
+    }
+    failure
+}

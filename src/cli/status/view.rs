@@ -1,0 +1,114 @@
+//! The status as a person reads it: a head for the process, then a small table for each rollout.
+//!
+//! Pure: a reply and the time in, text out. Wherever the share in force is not what the file asks for, the line says
+//! both and why.
+
+use std::fmt::Write as _;
+
+use crate::app::api::{Arm, Rollout, StatusReply};
+use crate::cli::out::{Style, distance, moment, one_line, span};
+use crate::decide::units::{Millis, UnixMillis};
+
+/// The whole status of one process.
+pub(super) fn render(reply: &StatusReply, now: UnixMillis, style: Style) -> String {
+    let mut text = String::new();
+    head(&mut text, reply, now, style);
+    for rollout in &reply.rollouts {
+        text.push('\n');
+        match &rollout.canary {
+            Some(canary) => moving(&mut text, rollout, canary, now, style),
+            None => {
+                let _ = writeln!(text, "{}  {} (a plain route)", style.bold(&rollout.name), rollout.stable);
+            }
+        }
+    }
+    text
+}
+
+fn row(text: &mut String, key: &str, value: &str) {
+    let _ = writeln!(text, "  {key:<10} {value}");
+}
+
+fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
+    let StatusReply { process, flags, state, .. } = reply;
+    let up = span(now.since(process.started_at.0));
+    let draining = if process.draining { style.yellow(", draining") } else { String::new() };
+    let _ = writeln!(text, "{} {}, pid {}, up {up}{draining}", style.bold("serin"), process.version, process.pid);
+    let probe = process.probe.as_ref().map(|probe| format!(", probe {probe}")).unwrap_or_default();
+    row(text, "listen", &format!("{}, admin {}{probe}", process.listen, process.admin));
+    let changed = flags.modified_at.map(|at| format!(", changed {}", distance(at, now))).unwrap_or_default();
+    row(text, "flags", &format!("{}{changed}", flags.path));
+    row(text, "", &format!("generation {}, in force since {}", flags.generation, moment(flags.accepted_at)));
+    if flags.from_last_good {
+        row(text, "", &style.yellow("the copy that was good last is in force: the file was broken at start"));
+    }
+    if !flags.errors.is_empty() {
+        row(text, "", &style.red("the file on disk is not in force:"));
+        for line in flags.errors.iter().flat_map(|error| error.lines()) {
+            row(text, "", &format!("  {}", one_line(line)));
+        }
+    }
+    for warning in &flags.warnings {
+        row(text, "", &style.yellow(&format!("warning: {}", one_line(warning))));
+    }
+    row(text, "state", &state.dir);
+    if let Some(error) = &state.error {
+        row(text, "", &style.red(&format!("cannot be written: {}", one_line(error))));
+    }
+}
+
+fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, style: Style) {
+    let phase = match rollout.phase.as_str() {
+        "locked" | "blocked" | "rolled_back" => style.red(&rollout.phase),
+        "completed" | "ramping" => style.green(&rollout.phase),
+        _ => style.yellow(&rollout.phase),
+    };
+    let attempt = if rollout.attempt > 1 { format!(", attempt {}", rollout.attempt) } else { String::new() };
+    let name = style.bold(&rollout.name);
+    let _ = writeln!(text, "{name}  {} -> {canary}  {phase}{attempt}", rollout.stable);
+    row(text, "percent", &format!("{}% of users on the canary, the file says {}", rollout.percent, rollout.intent));
+    row(text, "why", &one_line(&rollout.reason));
+    row(text, "since", &format!("{}, {}", moment(rollout.since), distance(rollout.since, now)));
+    if let Some(lock) = &rollout.lock {
+        let reason = if lock.reason.is_empty() { String::new() } else { format!(": {}", one_line(&lock.reason)) };
+        let actor = one_line(&lock.actor);
+        row(text, "lock", &style.red(&format!("at {}% by {actor}, {}{reason}", lock.to, moment(lock.at))));
+    }
+    if rollout.paused {
+        row(text, "paused", &style.yellow(&format!("no promotion until `serin resume {}`", rollout.name)));
+    }
+    if let Some(next) = &rollout.next {
+        let when = if next.not_before.0 > now {
+            format!("not before {} ({})", moment(next.not_before), distance(next.not_before, now))
+        } else {
+            "due now".to_owned()
+        };
+        row(text, "next", &format!("{}%, {when}", next.percent));
+    }
+    if !rollout.waiting_for.is_empty() {
+        row(text, "waits for", &one_line(&rollout.waiting_for));
+    }
+    window(text, rollout, style);
+    if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
+        row(text, "anonymous", &format!("{:.1}% of requests carry no user id", ratio * 100.0));
+    }
+}
+
+fn window(text: &mut String, rollout: &Rollout, style: Style) {
+    let length = format!("last {}", span(millis(rollout.window.seconds)));
+    row(text, "window", &style.dim(&format!("{length:<10} {:>10} {:>10} {:>8}", "requests", "failures", "rate")));
+    for (name, arm) in [("stable", rollout.window.stable), ("canary", rollout.window.canary)] {
+        let Arm { requests, failures, failure_percent } = arm;
+        let rate = failure_percent.map_or_else(|| "-".to_owned(), |rate| format!("{rate:.2}%"));
+        row(text, "", &format!("{name:<10} {requests:>10} {failures:>10} {rate:>8}"));
+    }
+    row(text, "", &format!("{} canary requests answered at this stage", rollout.answered));
+}
+
+fn millis(seconds: f64) -> Millis {
+    let length = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    Millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! The status, letter for letter.
+
+use super::*;
+use crate::app::api::{Flags, Locked, Next, Process, Stamp, State, Window};
+
+const NOW: u64 = 1_795_247_762_000;
+
+fn at(seconds_ago: u64) -> Stamp {
+    Stamp(UnixMillis(NOW - seconds_ago * 1000))
+}
+
+fn reply(rollouts: Vec<Rollout>) -> StatusReply {
+    StatusReply {
+        process: Process {
+            version: "0.1.0".into(),
+            pid: 42,
+            started_at: at(7200),
+            listen: "127.0.0.1:7171".into(),
+            admin: "127.0.0.1:7172".into(),
+            probe: None,
+            draining: false,
+        },
+        flags: Flags {
+            path: "/etc/serin/flags.yaml".into(),
+            generation: 3,
+            accepted_at: at(60),
+            modified_at: Some(at(61)),
+            errors: Vec::new(),
+            failures: 0,
+            from_last_good: false,
+            warnings: Vec::new(),
+        },
+        state: State { dir: "/var/lib/serin".into(), error: None },
+        rollouts,
+    }
+}
+
+fn rollout() -> Rollout {
+    let arm = |requests, failures, failure_percent| Arm { requests, failures, failure_percent };
+    Rollout {
+        name: "chat".into(),
+        stable: "openai".into(),
+        canary: Some("holysheep".into()),
+        phase: "ramping".into(),
+        percent: 10.0,
+        intent: "auto".into(),
+        reason: "stage 1 of 7".into(),
+        since: at(3600),
+        next: Some(Next { percent: 25.0, not_before: Stamp(UnixMillis(NOW + 600_000)) }),
+        waiting_for: "38 more answered canary requests".into(),
+        attempt: 1,
+        lock: None,
+        paused: false,
+        window: Window { seconds: 1800.0, stable: arm(12034, 12, Some(0.0997)), canary: arm(0, 0, None) },
+        epoch: 2,
+        answered: 62,
+        anonymous_ratio: Some(0.034),
+    }
+}
+
+#[test]
+fn a_ramp_shows_where_it_is_and_what_it_waits_for() {
+    let mut plain = rollout();
+    (plain.name, plain.canary) = ("embed".into(), None);
+    assert_eq!(
+        render(&reply(vec![rollout(), plain]), UnixMillis(NOW), Style::PLAIN),
+        "\
+serin 0.1.0, pid 42, up 2h
+  listen     127.0.0.1:7171, admin 127.0.0.1:7172
+  flags      /etc/serin/flags.yaml, changed 1m 1s ago
+             generation 3, in force since 2026-11-21 07:55:02Z
+  state      /var/lib/serin
+
+chat  openai -> holysheep  ramping
+  percent    10% of users on the canary, the file says auto
+  why        stage 1 of 7
+  since      2026-11-21 06:56:02Z, 1h ago
+  next       25%, not before 2026-11-21 08:06:02Z (in 10m)
+  waits for  38 more answered canary requests
+  window     last 30m     requests   failures     rate
+             stable          12034         12    0.10%
+             canary              0          0        -
+             62 canary requests answered at this stage
+  anonymous  3.4% of requests carry no user id
+
+embed  openai (a plain route)
+"
+    );
+}
+
+#[test]
+fn what_differs_from_the_file_is_said_with_who_and_why() {
+    let mut locked = rollout();
+    (locked.phase, locked.percent, locked.intent) = ("locked".into(), 0.0, "25%".into());
+    locked.reason = "locked by ana".into();
+    locked.lock = Some(Locked { to: 0.0, at: at(60), actor: "ana".into(), reason: "wrong\nlanguage".into() });
+    (locked.next, locked.paused, locked.attempt) = (None, true, 2);
+    let text = render(&reply(vec![locked]), UnixMillis(NOW), Style::PLAIN);
+    for line in [
+        "chat  openai -> holysheep  locked, attempt 2\n",
+        "  percent    0% of users on the canary, the file says 25%\n",
+        "  lock       at 0% by ana, 2026-11-21 07:55:02Z: wrong language\n",
+        "  paused     no promotion until `serin resume chat`\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_broken_file_and_a_full_disk_are_at_the_top() {
+    let mut reply = reply(Vec::new());
+    reply.flags.errors = vec!["line 3, column 1: unknown key `percnt`\n  mend: write `percent`".into()];
+    reply.flags.from_last_good = true;
+    reply.flags.warnings = vec!["`listen` takes a restart".into()];
+    reply.state.error = Some("no space left on device".into());
+    reply.process.draining = true;
+    let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
+    for line in [
+        "up 2h, draining\n",
+        "             the copy that was good last is in force: the file was broken at start\n",
+        "             the file on disk is not in force:\n",
+        "               line 3, column 1: unknown key `percnt`\n",
+        "                 mend: write `percent`\n",
+        "             warning: `listen` takes a restart\n",
+        "             cannot be written: no space left on device\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}

@@ -1,0 +1,134 @@
+//! The exposition, as a scraper reads it.
+
+use super::*;
+use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::state::counters::Core;
+use crate::state::status::{ArmWindow, FlagsStatus, StoreStatus};
+
+fn labels(arm: &'static str, provider: &str) -> Labels {
+    Labels { rollout: "chat".into(), arm, provider: provider.into() }
+}
+
+fn status(series: Vec<Arc<Series>>) -> Status {
+    let rollout = RolloutStatus {
+        name: "chat".into(),
+        stable: "openai".into(),
+        canary: Some("holysheep".into()),
+        standing: Standing::Locked,
+        percent: Percent::ZERO,
+        intent: Percent::from_hundredths(750),
+        reason: String::new(),
+        since: UnixMillis(0),
+        next: None,
+        waiting_for: String::new(),
+        attempt: 1,
+        lock: None,
+        paused: false,
+        window: [ArmWindow::default(); 2],
+        window_length: Millis(0),
+        epoch: 1,
+        answered: 0,
+        anonymous_ratio: Some(0.25),
+    };
+    Status {
+        flags: FlagsStatus { generation: 3, accepted_at: UnixMillis(1500), failures: 2, ..FlagsStatus::default() },
+        store: StoreStatus::default(),
+        rollouts: vec![rollout],
+        series,
+        draining: false,
+    }
+}
+
+fn lines(text: &str) -> Vec<&str> {
+    text.lines().collect()
+}
+
+#[test]
+fn counts_gauges_and_latencies_are_shown() {
+    let metrics = Metrics::new();
+    let canary = metrics.series(labels("canary", "holysheep"), 1);
+    canary.begin(Core(0));
+    canary.begin(Core(0));
+    canary.end_attempt(Core(0), Outcome::Timeout);
+    canary.end(Core(0), Outcome::Timeout);
+    canary.duration.record(0.3);
+    let text = metrics.render(&status(vec![canary]));
+    let lines = lines(&text);
+    for expected in [
+        r#"serin_requests_total{rollout="chat",arm="canary",provider="holysheep",outcome="timeout"} 1"#,
+        r#"serin_requests_total{rollout="chat",arm="canary",provider="holysheep",outcome="ok"} 0"#,
+        r#"serin_attempts_total{rollout="chat",arm="canary",provider="holysheep",outcome="timeout"} 1"#,
+        r#"serin_requests_in_flight{rollout="chat",arm="canary",provider="holysheep"} 1"#,
+        r#"serin_request_duration_seconds_bucket{rollout="chat",arm="canary",provider="holysheep",le="0.25"} 0"#,
+        r#"serin_request_duration_seconds_bucket{rollout="chat",arm="canary",provider="holysheep",le="0.5"} 1"#,
+        r#"serin_request_duration_seconds_count{rollout="chat",arm="canary",provider="holysheep"} 1"#,
+        r#"serin_rollout_percent{rollout="chat"} 0"#,
+        r#"serin_rollout_intent_percent{rollout="chat"} 7.5"#,
+        r#"serin_rollout_phase{rollout="chat",phase="locked"} 1"#,
+        r#"serin_rollout_phase{rollout="chat",phase="ramping"} 0"#,
+        r#"serin_anonymous_ratio{rollout="chat"} 0.25"#,
+        "serin_flags_generation 3",
+        "serin_flags_reload_failures_total 2",
+        "serin_flags_last_reload_success_timestamp_seconds 1.5",
+        "serin_flags_in_force 1",
+        "serin_state_writable 1",
+    ] {
+        assert!(lines.contains(&expected), "{expected}\n{text}");
+    }
+}
+
+#[test]
+fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
+    let metrics = Metrics::new();
+    let series = metrics.series(labels("stable", "openai"), 1);
+    series.duration.record(1.0);
+    series.first_output.record(1.0);
+    let text = metrics.render(&status(vec![series]));
+    for metric in ALL {
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        };
+        assert!(text.contains(&format!("# HELP {} {}\n# TYPE {} {kind}\n", metric.name, metric.help, metric.name)));
+        // The rules of promtool's linter.
+        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        assert!(metric.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", metric.name);
+        assert!(metric.help.ends_with('.'), "{}", metric.name);
+    }
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let name = line.split(['{', ' ']).next().unwrap();
+        let name = ["_bucket", "_sum", "_count"].iter().find_map(|part| name.strip_suffix(part)).unwrap_or(name);
+        assert!(ALL.iter().any(|metric| metric.name == name), "{line}");
+    }
+    let types: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    let mut unique = types.clone();
+    unique.dedup();
+    assert_eq!(types, unique);
+    assert_eq!(types.len(), ALL.len());
+}
+
+#[test]
+fn a_rollout_that_left_the_file_leaves_the_metrics() {
+    let metrics = Metrics::new();
+    let mut status = status(Vec::new());
+    assert!(metrics.render(&status).contains("serin_rollout_percent{"));
+    status.rollouts.clear();
+    assert!(!metrics.render(&status).contains("serin_rollout_percent{"));
+}
+
+#[test]
+fn names_of_the_file_cannot_break_a_line() {
+    let metrics = Metrics::new();
+    let mut odd = labels("stable", "open\"ai\n");
+    odd.rollout = "a\\b".into();
+    let text = metrics.render(&status(vec![metrics.series(odd, 1)]));
+    assert!(text.contains(r#"rollout="a\\b",arm="stable",provider="open\"ai\n",outcome="ok""#), "{text}");
+}
+
+#[test]
+fn the_list_for_readers_names_every_metric_with_its_labels() {
+    let text = document();
+    assert_eq!(text.lines().count(), ALL.len());
+    assert!(text.contains("- `serin_rollout_percent{rollout}`: Share of users on the canary now, 0 to 100.\n"));
+}
