@@ -4,6 +4,9 @@
 //! main. Nothing here decides: commands ask a running sidecar through its admin API, or read and write its state
 //! directory when none answers.
 
+pub mod check;
+pub mod schema;
+
 use std::fmt;
 use std::process::ExitCode;
 

@@ -47,10 +47,10 @@ fn text(text: &Option<Text>) -> Option<&str> {
 fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> Provider {
     match name(provider) {
         Err(Wrong { problem, remedy }) => {
-            findings.error(at, format!("`{}` {problem}", mask::short(provider)), remedy);
+            findings.error(&at.name(), format!("`{}` {problem}", mask::short(provider)), remedy);
         }
         Ok(_) if provider == "reject" => {
-            findings.error(at, "`reject` means no provider in `unmatched`", "choose another name");
+            findings.error(&at.name(), "`reject` means no provider in `unmatched`", "choose another name");
         }
         Ok(_) => {}
     }
@@ -207,18 +207,22 @@ fn set_headers(
         let at = at.key("set_headers").key(given);
         let name = match url::header(given) {
             Ok(name) if NOT_TO_SET.contains(&name.as_str()) || name.starts_with("x-serin-") => {
-                findings.error(&at, format!("`{name}` cannot be set: it belongs to the connection"), "remove it");
+                findings.error(
+                    &at.name(),
+                    format!("`{name}` cannot be set: it belongs to the connection"),
+                    "remove it",
+                );
                 continue;
             }
             Ok(name) => name,
             Err(Wrong { problem, remedy }) => {
-                findings.error(&at, format!("`{}` {problem}", mask::short(given)), remedy);
+                findings.error(&at.name(), format!("`{}` {problem}", mask::short(given)), remedy);
                 continue;
             }
         };
         if headers.iter().any(|(other, _)| *other == name) {
             findings.error(
-                &at,
+                &at.name(),
                 format!("`{name}` is written twice; upper and lower case are the same"),
                 "keep one of the two",
             );

@@ -1,0 +1,149 @@
+//! `serin check`: what a flags.yaml says, and what is wrong with it, without anything running.
+//!
+//! Reads with the same code as a running sidecar. Asking the providers is the caller's: this only prints what came back.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use crate::decide::policy::{Intent, Policy};
+use crate::flags::compile::Compiled;
+use crate::flags::{Environment, FlagsError, read, render};
+
+use super::schema::print;
+use super::{Exit, Failure, Outcome};
+
+mod summary;
+#[cfg(test)]
+mod tests;
+
+/// Arguments of `serin check`.
+#[derive(Debug, clap::Args)]
+pub struct CheckArgs {
+    /// The file to check.
+    #[arg(default_value = "flags.yaml", env = "SERIN_FLAGS")]
+    pub file: PathBuf,
+    /// Ask every provider whether it answers.
+    #[arg(long, conflicts_with = "no_secrets")]
+    pub probe: bool,
+    /// Take references to variables and files as they stand, for a machine that has none of the secrets.
+    #[arg(long)]
+    pub no_secrets: bool,
+    /// Print the result as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a prober tells of each provider: its name, and how it answered or why it did not.
+pub type Probed = Vec<(String, Result<String, String>)>;
+
+/// Checks the file. With `--probe` the providers of a good one are asked through `probe`.
+pub fn run(args: &CheckArgs, probe: impl Fn(&Policy) -> Probed) -> Outcome {
+    let environment = if args.no_secrets { Environment::without_secrets() } else { Environment::process() };
+    let (text, outcome) = examine(args, &environment, probe);
+    print(&text)?;
+    outcome
+}
+
+/// What to print, and how it ended.
+fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) -> Probed) -> (String, Outcome) {
+    let file = args.file.display().to_string();
+    match read(&args.file, environment).result {
+        Err(errors) if args.json => (line(&errors_json(&file, &errors)), Ok(Exit::Usage)),
+        Err(errors) => {
+            (String::new(), Err(Failure { exit: Exit::Usage, message: render(&errors, &file).trim_end().to_owned() }))
+        }
+        Ok(compiled) => {
+            let probed = if args.probe { probe(&compiled.policy) } else { Vec::new() };
+            let exit = if probed.iter().all(|(_, answer)| answer.is_ok()) { Exit::Done } else { Exit::Failed };
+            let notes = notes(&compiled.policy);
+            let text = if args.json {
+                line(&accepted_json(&file, &compiled, &notes, &probed))
+            } else {
+                accepted_text(&file, &compiled, &notes, &probed, args.no_secrets)
+            };
+            (text, Ok(exit))
+        }
+    }
+}
+
+/// What is right and still should be known.
+fn notes(policy: &Policy) -> Vec<String> {
+    let auto = policy
+        .rollouts
+        .iter()
+        .filter(|rollout| rollout.canary.as_ref().is_some_and(|canary| canary.percent == Intent::Auto));
+    let names: Vec<&str> = auto.map(|rollout| rollout.name.as_str()).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "`percent: auto` ({}) is for one process: with several replicas each would ramp by itself, so pin the percent \
+         in the shared file",
+        names.join(", ")
+    )]
+}
+
+fn accepted_text(file: &str, compiled: &Compiled, notes: &[String], probed: &Probed, masked: bool) -> String {
+    let mut text = format!("{file}: good\n\n{}", summary::text(&compiled.policy, masked));
+    let mut paragraph = |lines: Vec<String>| {
+        if !lines.is_empty() {
+            text.push('\n');
+            text.extend(lines.into_iter().map(|line| line + "\n"));
+        }
+    };
+    paragraph(compiled.warnings.iter().map(|warning| format!("warning: {warning}")).collect());
+    paragraph(notes.iter().map(|note| format!("note: {note}")).collect());
+    paragraph(
+        probed
+            .iter()
+            .map(|(provider, answer)| match answer {
+                Ok(answer) => format!("probe: {provider} answers: {answer}"),
+                Err(problem) => format!("probe: {provider} FAILS: {problem}"),
+            })
+            .collect(),
+    );
+    text
+}
+
+fn line(value: &Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn errors_json(file: &str, errors: &[FlagsError]) -> Value {
+    let errors: Vec<Value> = errors
+        .iter()
+        .map(|error| {
+            json!({
+                "line": error.line,
+                "column": error.column,
+                "path": error.path,
+                "problem": error.problem,
+                "remedy": error.remedy,
+            })
+        })
+        .collect();
+    json!({"file": file, "good": false, "errors": errors})
+}
+
+fn accepted_json(file: &str, compiled: &Compiled, notes: &[String], probed: &Probed) -> Value {
+    let probed: Vec<Value> = probed
+        .iter()
+        .map(|(provider, answer)| {
+            let (text, answers) = match answer {
+                Ok(text) => (text, true),
+                Err(text) => (text, false),
+            };
+            json!({"provider": provider, "answers": answers, "detail": text})
+        })
+        .collect();
+    json!({
+        "file": file,
+        "good": true,
+        "errors": [],
+        "warnings": compiled.warnings,
+        "notes": notes,
+        "summary": summary::json(&compiled.policy),
+        "probe": probed,
+    })
+}

@@ -1,0 +1,149 @@
+//! A policy in a few lines that say what will happen.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::decide::policy::{Auth, Canary, Intent, Policy, Provider, Rollout, Unmatched};
+use crate::decide::units::Percent;
+
+/// For people. `masked`: how many keys there are is not known.
+pub(super) fn text(policy: &Policy, masked: bool) -> String {
+    let mut text = String::new();
+    let fixed = &policy.fixed;
+    let mount = if policy.mount.is_empty() { "/" } else { &policy.mount };
+    let _ = writeln!(text, "listen     {}, the app's base URL is http://{}{mount}", fixed.listen, fixed.listen);
+    let _ = writeln!(text, "admin      {}", fixed.admin);
+    if let Some(probe) = fixed.probe {
+        let _ = writeln!(text, "probe      {probe}");
+    }
+    text.push_str("providers\n");
+    let width = policy.providers.iter().map(|provider| provider.name.len()).max().unwrap_or(0);
+    for provider in &policy.providers {
+        let _ = writeln!(text, "  {:width$}  {}, {}", provider.name, provider.base_url, credentials(provider, masked));
+    }
+    if !policy.rollouts.is_empty() {
+        text.push_str("rollouts\n");
+    }
+    for rollout in &policy.rollouts {
+        rollout_text(&mut text, rollout, policy);
+    }
+    let _ = match policy.unmatched {
+        Unmatched::Provider(id) => writeln!(text, "otherwise  {}, unsplit", policy.provider(id).name),
+        Unmatched::Reject => writeln!(text, "otherwise  404"),
+    };
+    if !policy.flags.is_empty() {
+        text.push_str("flags\n");
+    }
+    for (name, flag) in &policy.flags {
+        let _ = writeln!(text, "  {name}: true for the users whom `{}` sends to the canary", flag.follows);
+    }
+    text
+}
+
+fn credentials(provider: &Provider, masked: bool) -> String {
+    let keys = provider.api_keys.len();
+    let how = match &provider.auth {
+        Auth::Bearer => "as bearer".to_owned(),
+        Auth::Header(name) => format!("in {name}"),
+        Auth::Query(name) => format!("in ?{name}="),
+        Auth::None => "never sent".to_owned(),
+    };
+    match (&provider.unusable, keys) {
+        (Some(reason), _) => format!("NOT USABLE: {reason}"),
+        (None, 0) => "the app's own credentials (as stable only)".to_owned(),
+        (None, _) if masked => format!("its own keys {how}"),
+        (None, 1) => format!("1 key {how}"),
+        (None, keys) => format!("{keys} keys {how}"),
+    }
+}
+
+fn rollout_text(text: &mut String, rollout: &Rollout, policy: &Policy) {
+    let stable = &policy.provider(rollout.stable).name;
+    let Some(canary) = &rollout.canary else {
+        let _ = writeln!(text, "  {}: {stable}, unsplit ({})", rollout.name, takes(rollout));
+        return;
+    };
+    let to = &policy.provider(canary.provider).name;
+    let _ = writeln!(text, "  {}: from {stable} to {to} ({})", rollout.name, takes(rollout));
+    let _ = match canary.percent {
+        Intent::Auto => writeln!(
+            text,
+            "    ramp   {}; {} at the first, {} at each further one",
+            stages(canary),
+            canary.ramp.hold_start,
+            canary.ramp.every
+        ),
+        Intent::Pinned(percent) => writeln!(text, "    pinned at {percent}"),
+    };
+    let guard = &canary.guard;
+    let _ = writeln!(
+        text,
+        "    guard  back to {} above {} failures over {}, from {} requests on",
+        canary.rollback_to, guard.max_error_rate, guard.window, guard.min_requests
+    );
+}
+
+fn takes(rollout: &Rollout) -> String {
+    let matches = &rollout.matches;
+    let mut parts = vec![match &matches.path {
+        Some(path) => path.0.clone(),
+        None => matches.endpoints.join(", "),
+    }];
+    parts.extend(matches.model.iter().map(|model| format!("model {}", model.0)));
+    parts.extend(matches.headers.iter().map(|(name, value)| format!("{name}: {}", value.0)));
+    parts.join("; ")
+}
+
+/// More stages than fit a line are left out in the middle.
+const SHOWN: usize = 12;
+
+fn stages(canary: &Canary) -> String {
+    let stages: Vec<String> = canary.ramp.stages.iter().map(Percent::to_string).collect();
+    match stages.as_slice() {
+        [head @ .., last] if stages.len() > SHOWN => format!("{} -> ... -> {last}", head[..SHOWN - 2].join(" -> ")),
+        stages => stages.join(" -> "),
+    }
+}
+
+/// For programs.
+pub(super) fn json(policy: &Policy) -> Value {
+    let providers: Vec<Value> = policy
+        .providers
+        .iter()
+        .map(|provider| {
+            json!({
+                "name": provider.name,
+                "base_url": provider.base_url.to_string(),
+                "own_keys": !provider.api_keys.is_empty(),
+                "unusable": provider.unusable,
+            })
+        })
+        .collect();
+    let rollouts: Vec<Value> = policy
+        .rollouts
+        .iter()
+        .map(|rollout| {
+            let canary = rollout.canary.as_ref();
+            json!({
+                "name": rollout.name,
+                "stable": policy.provider(rollout.stable).name,
+                "canary": canary.map(|canary| &policy.provider(canary.provider).name),
+                "percent": canary.map(|canary| match canary.percent {
+                    Intent::Auto => "auto".to_owned(),
+                    Intent::Pinned(percent) => percent.to_string(),
+                }),
+                "ramp": canary.map(|canary| canary.ramp.stages.iter().map(Percent::to_string).collect::<Vec<_>>()),
+            })
+        })
+        .collect();
+    json!({
+        "listen": policy.fixed.listen.to_string(),
+        "admin": policy.fixed.admin.to_string(),
+        "probe": policy.fixed.probe.map(|probe| probe.to_string()),
+        "mount": policy.mount,
+        "providers": providers,
+        "rollouts": rollouts,
+        "flags": policy.flags.iter().map(|(name, flag)| (name.clone(), json!({"follows": flag.follows}))).collect::<serde_json::Map<_, _>>(),
+    })
+}
