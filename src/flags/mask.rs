@@ -171,6 +171,12 @@ mod tests {
     }
 
     #[test]
+    fn letters_of_several_bytes_do_not_cut_a_key_in_two() {
+        assert_eq!(line("caf\u{e9}: x", 1), "caf\u{e9}: x");
+        assert_eq!(line("\u{feff}\u{e9}key: hunter22", 1), "\u{feff}\u{e9}key: ********");
+    }
+
+    #[test]
     fn known_secrets_are_replaced_and_the_rest_is_kept() {
         assert_eq!(shown("a: [x, yz]\nb: c\n", &[4..5, 7..9]), "a: [(secret), (secret)]\nb: c\n");
         assert_eq!(starred("a: xy\nb: z", &[3..6, 9..10]), "a: **\nb: *");

@@ -245,6 +245,10 @@ fn expected(schema: &Map<String, Value>) -> String {
         ("object", "a map"),
     ];
     let mut kinds: Vec<&str> = words.iter().filter(|(kind, _)| allows(schema, kind)).map(|(_, word)| *word).collect();
+    // An id may look like a number; a number may only be a reference where its pattern says so.
+    if allows(schema, "integer") && !schema.contains_key("pattern") {
+        kinds.retain(|word| *word != "a whole number");
+    }
     // The text beside a number or a switch is only for references.
     if kinds.len() > 1 && !kinds.contains(&"a list") {
         kinds.retain(|word| *word != "a text");
