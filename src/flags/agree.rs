@@ -88,3 +88,29 @@ impl<'de> Visitor<'de> for Same<'_> {
         map.next_key::<String>()?.map_or(Ok(()), |_| Err(A::Error::custom("a further key")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::parse;
+    use super::*;
+
+    #[test]
+    fn only_the_very_same_reading_agrees() {
+        let text = "a: [x, 1.50, \"y: z\"]\nb: { c: 007 }\n";
+        let tree = parse(text).unwrap();
+        assert_eq!(check(&tree, text), Ok(()));
+        assert_eq!(check(&tree, "b: { c: 007 }\na: [x, 1.50, 'y: z']\n").unwrap_err().line, 1);
+        for other in [
+            "a: [x, 1.5, 'y: z']\nb: { c: 007 }",
+            "a: [x, 1.50]\nb: { c: 007 }",
+            "a: [x, 1.50, 'y: z', w]\nb: { c: 007 }",
+            "a: [x, 1.50, 'y: z']\nb: { c: 007 }\nd: 1",
+            "a: [x, 1.50, 'y: z']\nb: c",
+            "a: [x, 1.50, 'y: z']",
+        ] {
+            let error = check(&tree, other).unwrap_err();
+            assert_eq!(error.problem, "two YAML readers take this in different ways", "{other}");
+        }
+        assert_eq!(check(&tree, "a:\n\t- x\n").unwrap_err().problem, "a tab in the indentation");
+    }
+}

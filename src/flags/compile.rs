@@ -206,7 +206,7 @@ fn flags(
     for (flag, value) in raw.flags.iter().flat_map(|flags| &flags.0) {
         let at = root.key("flags").key(flag);
         if let Err(problem) = name(flag) {
-            findings.error(&at, format!("`{}` {}", mask::short(flag), problem.problem), problem.remedy);
+            findings.error(&at.name(), format!("`{}` {}", mask::short(flag), problem.problem), problem.remedy);
         }
         let known: Vec<&str> = rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
         let follows =

@@ -42,10 +42,12 @@ fn replace(text: &str, ranges: &[Range<usize>], by: impl Fn(&str) -> String) -> 
             continue;
         }
         let begin = after(text, at_byte, range.start - at_char);
-        let end = after(text, begin, range.len());
+        // The parser counts the blanks behind a quoted text as part of it.
+        let end = begin + text[begin..after(text, begin, range.len())].trim_end().len();
         out.push_str(&text[at_byte..begin]);
         out.push_str(&by(&text[begin..end]));
-        (at_char, at_byte) = (range.end, end);
+        at_char = range.start + text[begin..end].chars().count();
+        at_byte = end;
     }
     out.push_str(&text[at_byte..]);
     out
@@ -61,67 +63,72 @@ const LONGEST_LINE: usize = 1000;
 
 /// A source line as it may be shown, given the text that it belongs to.
 pub(super) fn line(text: &str, number: usize) -> String {
-    let line = text.lines().nth(number.saturating_sub(1)).filter(|line| line.len() <= LONGEST_LINE);
-    let Some(line) = line else { return String::new() };
-    let line = stars(line);
-    if let Some(begin) = after_secret_key(&line) {
-        return hide_values(&line, begin);
-    }
+    let line = number.checked_sub(1).and_then(|index| text.lines().nth(index));
+    let Some(line) = line.filter(|line| line.len() <= LONGEST_LINE) else { return String::new() };
     // An item of a list belongs to the key above it.
     let item = |line: &str| {
         let line = line.trim_start();
         line.is_empty() || line.starts_with(['-', '#', '"', '\'', ']']) || !line.contains(':')
     };
-    if item(&line) {
+    let mut inside = false;
+    if item(line) {
         let above = text.lines().take(number.saturating_sub(1)).filter(|line| !item(line)).last();
-        if above.is_some_and(|key| key.len() <= LONGEST_LINE && after_secret_key(key).is_some()) {
-            return hide_values(&line, 0);
+        let key = above.and_then(|line| line.rsplit_once(':')).map(|(key, _)| key);
+        inside = key.is_some_and(|key| tells_secret(key.trim_end_matches(['"', '\'', ' '])));
+    }
+    hide_values(&stars(line), inside)
+}
+
+/// Whether a key's name, the last word of this, says that a secret is behind it.
+fn tells_secret(key: &str) -> bool {
+    let word = key.rsplit(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).next().unwrap_or("");
+    let word = word.to_ascii_lowercase();
+    ["key", "keys", "token", "secret", "password", "passwd", "authorization"].iter().any(|end| word.ends_with(end))
+}
+
+/// Stars for every value behind a key that tells of a secret, references excepted; `inside`: from the beginning on.
+fn hide_values(line: &str, mut inside: bool) -> String {
+    words(line, |word, before, after| {
+        let mut behind = after.trim_start_matches(['"', '\'', ' ']).chars();
+        if behind.next() == Some(':') && behind.next().is_none_or(char::is_whitespace) {
+            inside = tells_secret(word);
+            return false;
         }
+        inside && word.chars().count() >= 6 && !before.ends_with("${") && !before.ends_with("${file:")
+    })
+}
+
+/// Stars for every word that looks like a key, and for the credentials of a URL.
+fn stars(line: &str) -> String {
+    let mut line = words(line, |word, _, _| looks_secret(word));
+    let mut from = 0;
+    while let Some(begin) = line[from..].find("://").map(|at| from + at + 3) {
+        let end = line[begin..].find(['/', '"', '\'', ' ', ',', '}', ']']).map_or(line.len(), |at| begin + at);
+        let credentials = line[begin..end].rfind('@').map(|at| begin..begin + at);
+        if let Some(range) = credentials.filter(|range| !line[range.clone()].contains("${")) {
+            let hidden = "*".repeat(line[range.clone()].chars().count());
+            line.replace_range(range, &hidden);
+        }
+        from = begin;
     }
     line
 }
 
-/// Where the value begins of a key whose name says that it holds a secret, in bytes.
-fn after_secret_key(line: &str) -> Option<usize> {
-    let lower = line.to_ascii_lowercase();
-    lower.match_indices(':').map(|(colon, _)| colon).find_map(|colon| {
-        let name = lower[..colon].trim_end_matches(['"', '\'', ' ']);
-        let name = name.rsplit(|c: char| !(c.is_ascii_alphanumeric() || "_-".contains(c))).next().unwrap_or("");
-        let telling = ["key", "keys", "token", "secret", "password", "passwd", "authorization"];
-        telling.iter().any(|word| name.ends_with(word)).then_some(colon + 1)
-    })
-}
-
-/// Stars for every word from `begin` on that is long enough to be a secret and is no reference.
-fn hide_values(line: &str, begin: usize) -> String {
-    let (head, tail) = line.split_at(begin);
-    words(
-        tail,
-        |word, before| word.chars().count() >= 6 && !before.ends_with("${") && !before.ends_with("${file:"),
-        head,
-    )
-}
-
-/// Stars for every word that looks like a key.
-fn stars(line: &str) -> String {
-    words(line, |word, _| looks_secret(word), "")
-}
-
-fn words(text: &str, hide: impl Fn(&str, &str) -> bool, head: &str) -> String {
+/// Stars for the words that are to be hidden, each judged with what comes before and after it.
+fn words(text: &str, mut hide: impl FnMut(&str, &str, &str) -> bool) -> String {
     let part_of_word = |c: char| c.is_alphanumeric() || "_-+/=.".contains(c);
-    let mut out = String::from(head);
+    let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
-        let end = rest.find(|c| !part_of_word(c)).unwrap_or(rest.len());
-        let (word, tail) = rest.split_at(end);
-        if !word.is_empty() && hide(word, &out) {
+        let (word, tail) = rest.split_at(rest.find(|c| !part_of_word(c)).unwrap_or(rest.len()));
+        if !word.is_empty() && hide(word, &text[..text.len() - rest.len()], tail) {
             out.extend(std::iter::repeat_n('*', word.chars().count()));
         } else {
             out.push_str(word);
         }
-        let end = tail.find(part_of_word).unwrap_or(tail.len());
-        out.push_str(&tail[..end]);
-        rest = &tail[end..];
+        let (between, tail) = tail.split_at(tail.find(part_of_word).unwrap_or(tail.len()));
+        out.push_str(between);
+        rest = tail;
     }
     out
 }
@@ -148,6 +155,8 @@ mod tests {
         assert_eq!(line("apikey: abcdef123\n", 1), "apikey: *********");
         assert_eq!(line("api_keys:\n  # old\n  - hunter2-hunter2\n", 3), "  - ***************");
         assert_eq!(line("{ token: hunter22, may: [read] }", 1), "{ token: ********, may: [read] }");
+        assert_eq!(line("{ key: hunter22, name: somebody }", 1), "{ key: ********, name: somebody }");
+        assert_eq!(line("x: http://me:hunter2@proxy:1", 1), "x: http://**********@proxy:1");
         assert_eq!(line("x: Zm9vYmFyMTIzNDU2Nzg5MGFi", 1), "x: ************************");
     }
 
@@ -162,8 +171,14 @@ mod tests {
     }
 
     #[test]
+    fn letters_of_several_bytes_do_not_cut_a_key_in_two() {
+        assert_eq!(line("caf\u{e9}: x", 1), "caf\u{e9}: x");
+        assert_eq!(line("\u{feff}\u{e9}key: hunter22", 1), "\u{feff}\u{e9}key: ********");
+    }
+
+    #[test]
     fn known_secrets_are_replaced_and_the_rest_is_kept() {
         assert_eq!(shown("a: [x, yz]\nb: c\n", &[4..5, 7..9]), "a: [(secret), (secret)]\nb: c\n");
-        assert_eq!(starred("a: xy\nb", &[3..6]), "a: **\nb");
+        assert_eq!(starred("a: xy\nb: z", &[3..6, 9..10]), "a: **\nb: *");
     }
 }

@@ -6,6 +6,7 @@ use super::tree::{Kind, Node, Spot};
 
 /// Appends a key to a path.
 pub(super) fn push_key(path: &mut String, key: &str) {
+    let key = &super::mask::short(key);
     let plain = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-/".contains(c));
     if plain {
         if !path.is_empty() {
@@ -13,7 +14,7 @@ pub(super) fn push_key(path: &mut String, key: &str) {
         }
         path.push_str(key);
     } else {
-        path.push_str(&format!("[{:?}]", super::mask::short(key)));
+        path.push_str(&format!("[{:?}]", key));
     }
 }
 
@@ -24,6 +25,8 @@ pub(super) struct At {
     node: Option<Rc<Node>>,
     /// The nearest place that exists.
     spot: Spot,
+    /// Where its key is, or that of what it would stand in.
+    key_spot: Spot,
     /// The path from the root.
     pub(super) path: String,
 }
@@ -31,7 +34,7 @@ pub(super) struct At {
 impl At {
     /// The whole file.
     pub(super) fn root(tree: &Rc<Node>) -> At {
-        At { spot: tree.spot, node: Some(Rc::clone(tree)), path: String::new() }
+        At { spot: tree.spot, key_spot: tree.spot, node: Some(Rc::clone(tree)), path: String::new() }
     }
 
     /// The value of this key.
@@ -39,9 +42,14 @@ impl At {
         let mut path = self.path.clone();
         push_key(&mut path, key);
         match self.entry(key) {
-            Some(node) => At { spot: node.spot, node: Some(node), path },
-            None => At { node: None, spot: self.spot, path },
+            Some((node, key_spot)) => At { spot: node.spot, key_spot, node: Some(node), path },
+            None => At { node: None, spot: self.spot, key_spot: self.key_spot, path },
         }
+    }
+
+    /// The same, but about the key and not its value.
+    pub(super) fn name(&self) -> At {
+        At { spot: self.key_spot, ..self.clone() }
     }
 
     /// The item of this index; a lone value stands for a list of one.
@@ -50,8 +58,8 @@ impl At {
             Some(Kind::List(items)) => {
                 let path = format!("{}[{index}]", self.path);
                 match items.get(index) {
-                    Some(node) => At { spot: node.spot, node: Some(Rc::clone(node)), path },
-                    None => At { node: None, spot: self.spot, path },
+                    Some(node) => At { spot: node.spot, key_spot: node.spot, node: Some(Rc::clone(node)), path },
+                    None => At { node: None, spot: self.spot, key_spot: self.key_spot, path },
                 }
             }
             _ => self.clone(),
@@ -73,9 +81,11 @@ impl At {
         self.spot
     }
 
-    fn entry(&self, key: &str) -> Option<Rc<Node>> {
+    fn entry(&self, key: &str) -> Option<(Rc<Node>, Spot)> {
         match &self.node.as_deref()?.kind {
-            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| Rc::clone(&entry.value)),
+            Kind::Map(entries) => {
+                entries.iter().find(|entry| entry.key == key).map(|entry| (Rc::clone(&entry.value), entry.spot))
+            }
             _ => None,
         }
     }

@@ -104,7 +104,7 @@ impl Check<'_> {
         trail: &Trail<'_>,
     ) -> Option<serde_yaml::Value> {
         if node.is_null() {
-            let remedy = format!("give it a value, such as `{}`, or remove the key", schema::example(schema));
+            let remedy = format!("{}, or remove this", write(schema));
             self.error(node.spot, trail, "there is no value".to_owned(), remedy);
             return None;
         }
@@ -122,9 +122,14 @@ impl Check<'_> {
         let number = plain && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
         let only_text = !allows(schema, "boolean") && !allows(schema, "integer") && !allows(schema, "number");
         if only_text && (typed || (number && allows(schema, "array"))) {
-            let remedy = match expected(schema).as_str() {
-                "a text" => format!("if this is the text that was meant, write it in quotes: \"{text}\""),
-                _ => format!("write {}, such as `{}`", expected(schema), schema::example(schema)),
+            let choices = schema.get("enum").and_then(Value::as_array);
+            let remedy = match (choices, expected(schema).as_str()) {
+                (Some(choices), _) => {
+                    let words: Vec<&str> = choices.iter().filter_map(Value::as_str).collect();
+                    format!("write one of: {}", words.join(", "))
+                }
+                (None, "a text") => format!("if this is the text that was meant, write it in quotes: \"{text}\""),
+                (None, _) => write(schema),
             };
             self.error(node.spot, trail, format!("`{}` is not a text", mask::short(text)), remedy);
             return None;
@@ -215,7 +220,7 @@ impl Check<'_> {
         trail: &Trail<'_>,
         found: &str,
     ) -> Option<serde_yaml::Value> {
-        let remedy = format!("write {}, such as `{}`", expected(schema), schema::example(schema));
+        let remedy = write(schema);
         let place = if trail.up.is_none() { "the file" } else { "this" };
         self.error(node.spot, trail, format!("{place} is {found} and should be {}", expected(schema)), remedy);
         None
@@ -240,11 +245,22 @@ fn expected(schema: &Map<String, Value>) -> String {
         ("object", "a map"),
     ];
     let mut kinds: Vec<&str> = words.iter().filter(|(kind, _)| allows(schema, kind)).map(|(_, word)| *word).collect();
+    // An id may look like a number; a number may only be a reference where its pattern says so.
+    if allows(schema, "integer") && !schema.contains_key("pattern") {
+        kinds.retain(|word| *word != "a whole number");
+    }
     // The text beside a number or a switch is only for references.
     if kinds.len() > 1 && !kinds.contains(&"a list") {
         kinds.retain(|word| *word != "a text");
     }
     kinds.join(" or ")
+}
+
+fn write(schema: &Map<String, Value>) -> String {
+    match schema::example(schema).as_str() {
+        "..." => format!("write {}", expected(schema)),
+        example => format!("write {}, such as `{example}`", expected(schema)),
+    }
 }
 
 fn has_leading_zeros(text: &str) -> bool {

@@ -234,8 +234,9 @@ fn spot(marker: Marker) -> Spot {
 /// What the parser did not understand, said for people.
 pub(super) fn syntax(text: &str, marker: Marker, info: &str) -> FlagsError {
     let Spot { line, column } = spot(marker);
-    // The parser may notice a tab only where the next token begins, on the line after.
-    for line in [line, line.saturating_sub(1)] {
+    // The parser may notice a tab only where the next token begins, or tell where the text began that it ends.
+    let near = if info.contains("tab") { line + 50 } else { line };
+    for line in std::iter::once(line).chain(line.saturating_sub(1)..=near) {
         if let Some(column) = tab_in_indentation(text, line) {
             return FlagsError::at(
                 line,

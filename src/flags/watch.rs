@@ -13,7 +13,7 @@
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +38,8 @@ const CLOSINGS: u32 = 10;
 const STILL: u32 = 1;
 /// The same for one that nobody has closed, or that is empty or missing: most likely more is to come.
 const STILL_UNFINISHED: u32 = 5;
+/// Events that may wait for the thread.
+const WAITING: usize = 64;
 /// Looks after a change in which the content is compared although the stat says that nothing happened.
 const WARY: u32 = 20;
 /// Looks between two looks at the secrets.
@@ -45,7 +47,7 @@ const SECRETS: u32 = 20;
 
 /// Watches one file until it is dropped.
 pub struct Watcher {
-    wake: Sender<Wake>,
+    wake: SyncSender<Wake>,
     thread: Option<JoinHandle<()>>,
     // Dropping it ends the events.
     _events: Option<RecommendedWatcher>,
@@ -81,7 +83,7 @@ impl Watcher {
         on_reading: impl FnMut(Reading) + Send + 'static,
     ) -> std::io::Result<Watcher> {
         let path = std::path::absolute(&path).unwrap_or(path);
-        let (wake, woken) = channel();
+        let (wake, woken) = sync_channel(WAITING);
         let events = inotify.then(|| events(&path, wake.clone())).flatten();
         let eye = Eye::new(path, environment, known, on_reading);
         let thread = std::thread::Builder::new().name("serin-flags".to_owned()).spawn(move || eye.watch(&woken))?;
@@ -99,14 +101,15 @@ impl Drop for Watcher {
 }
 
 /// Events of the parent directory that concern our file. `None`: there are none to be had, and stats must do.
-fn events(path: &Path, wake: Sender<Wake>) -> Option<RecommendedWatcher> {
+fn events(path: &Path, wake: SyncSender<Wake>) -> Option<RecommendedWatcher> {
     let directory = path.parent()?.to_owned();
     let file = path.to_owned();
     let name: OsString = path.file_name()?.to_owned();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         let wish = event.map_or(Some(Wake::Changed), |event| meaning(&event, &name, &file));
         if let Some(wish) = wish {
-            let _ = wake.send(wish);
+            // Where too many wait already, the next stat tells the same.
+            let _ = wake.try_send(wish);
         }
     })
     .ok()?;

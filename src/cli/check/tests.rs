@@ -67,7 +67,7 @@ fn a_missing_key_is_told_and_a_failing_probe_fails() {
         )
     );
     assert!(
-        text.contains("warning: line 17: providers.holysheep.api_keys[0]: the variable HOLYSHEEP_API_KEY is not set")
+        text.contains("warning: line 15: providers.holysheep.api_keys[0]: the variable HOLYSHEEP_API_KEY is not set")
     );
     assert!(text.ends_with("\nprobe: openai answers: 200 in 8 ms\nprobe: holysheep FAILS: 401\n"), "{text}");
     let (_, outcome) = examine(&args(&[&shipped()]), &environment, |_| unreachable!("nobody asked"));

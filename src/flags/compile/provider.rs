@@ -3,7 +3,7 @@
 //! A provider that lacks its key is no error: the file may be right and the secret late. It is kept and marked, and
 //! whoever routes must not send anything to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
@@ -47,10 +47,10 @@ fn text(text: &Option<Text>) -> Option<&str> {
 fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> Provider {
     match name(provider) {
         Err(Wrong { problem, remedy }) => {
-            findings.error(at, format!("`{}` {problem}", mask::short(provider)), remedy);
+            findings.error(&at.name(), format!("`{}` {problem}", mask::short(provider)), remedy);
         }
         Ok(_) if provider == "reject" => {
-            findings.error(at, "`reject` means no provider in `unmatched`", "choose another name");
+            findings.error(&at.name(), "`reject` means no provider in `unmatched`", "choose another name");
         }
         Ok(_) => {}
     }
@@ -69,14 +69,15 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
         findings.warn(&at.key("auth"), "the `api_keys` are never sent: `auth` is none");
     }
     let set_headers = set_headers(raw, at, &mut unusable, findings);
+    let query = query(raw, &at.key("query"), &mut unusable, findings);
     let tls = tls(raw, at, &mut unusable, findings);
     Provider {
         name: provider.to_owned(),
         auth,
         api_keys,
-        query: pairs(raw.query.as_ref(), &at.key("query"), findings, |_| Ok(())),
+        query,
         timeouts: timeouts(raw.timeouts.as_ref(), &at.key("timeouts"), findings),
-        models: pairs(raw.models.as_ref(), &at.key("models"), findings, not_blank).into_iter().collect(),
+        models: models(raw, &at.key("models"), findings),
         unmapped: findings.value(&at.key("unmapped"), text(&raw.unmapped), Unmapped::Pass, |text| match text {
             "pass" => Ok(Unmapped::Pass),
             "stable" => Ok(Unmapped::Stable),
@@ -150,20 +151,48 @@ fn not_blank(text: &str) -> Result<(), Wrong> {
     if text.trim().is_empty() { wrong("is blank", "write a name") } else { Ok(()) }
 }
 
-fn pairs(
-    entries: Option<&Entries<Text>>,
-    at: &At,
-    findings: &mut Findings<'_>,
-    check: impl Fn(&str) -> Result<(), Wrong>,
-) -> Vec<(String, String)> {
-    let mut pairs = Vec::new();
-    for (key, value) in entries.map_or(&[][..], |entries| &entries.0) {
-        let good = |text: &str| check(key).and_then(|()| check(text)).map(|()| text.to_owned());
-        if let Some(value) = findings.given(&at.key(key), Some(&value.0), good) {
-            pairs.push((key.clone(), value));
+fn models(raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> BTreeMap<String, String> {
+    let mut models = BTreeMap::new();
+    for (model, known_as) in raw.models.iter().flat_map(|entries| &entries.0) {
+        let good = |text: &str| not_blank(model).and_then(|()| not_blank(text)).map(|()| text.to_owned());
+        if let Some(known_as) = findings.given(&at.key(model), Some(&known_as.0), good) {
+            models.insert(model.clone(), known_as);
         }
     }
-    pairs
+    models
+}
+
+fn query(
+    raw: &raw::Provider,
+    at: &At,
+    unusable: &mut Option<String>,
+    findings: &mut Findings<'_>,
+) -> Vec<(String, String)> {
+    let mut query = Vec::new();
+    for (name, value) in raw.query.iter().flat_map(|entries| &entries.0) {
+        let at = at.key(name);
+        if name.is_empty() {
+            findings.error(&at.name(), "a query parameter without a name", "name it, such as `api-version`");
+        } else if is_credential(&name.to_ascii_lowercase()) && !value.0.is_empty() {
+            query.extend(credential(&at, &value.0, unusable, findings).map(|value| (name.clone(), value)));
+        } else if let Some(value) = findings.given(&at, Some(&value.0), |text| Ok(text.to_owned())) {
+            query.push((name.clone(), value));
+        }
+    }
+    query
+}
+
+/// A secret that the provider cannot do without, although it is none of the `api_keys`.
+fn credential(at: &At, given: &str, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Option<String> {
+    match findings.secret(at, given) {
+        Resolved::Texts(texts) => Some(texts.join(" ")),
+        Resolved::Unresolved => Some(mask::MASK.to_owned()),
+        Resolved::Unset(reason) => {
+            findings.warn(at, format!("{reason}: the provider cannot be used"));
+            unusable.get_or_insert(reason);
+            None
+        }
+    }
 }
 
 fn timeouts(raw: Option<&raw::Timeouts>, at: &At, findings: &mut Findings<'_>) -> Timeouts {
@@ -207,32 +236,30 @@ fn set_headers(
         let at = at.key("set_headers").key(given);
         let name = match url::header(given) {
             Ok(name) if NOT_TO_SET.contains(&name.as_str()) || name.starts_with("x-serin-") => {
-                findings.error(&at, format!("`{name}` cannot be set: it belongs to the connection"), "remove it");
+                findings.error(
+                    &at.name(),
+                    format!("`{name}` cannot be set: it belongs to the connection"),
+                    "remove it",
+                );
                 continue;
             }
             Ok(name) => name,
             Err(Wrong { problem, remedy }) => {
-                findings.error(&at, format!("`{}` {problem}", mask::short(given)), remedy);
+                findings.error(&at.name(), format!("`{}` {problem}", mask::short(given)), remedy);
                 continue;
             }
         };
         if headers.iter().any(|(other, _)| *other == name) {
             findings.error(
-                &at,
+                &at.name(),
                 format!("`{name}` is written twice; upper and lower case are the same"),
                 "keep one of the two",
             );
             continue;
         }
         if is_credential(&name) {
-            match findings.secret(&at, &value.0) {
-                Resolved::Texts(texts) => headers.push((name, Secret::new(texts.join(" ")))),
-                Resolved::Unset(reason) => {
-                    findings.warn(&at, format!("{reason}: the provider cannot be used"));
-                    unusable.get_or_insert(reason);
-                }
-                Resolved::Unresolved => headers.push((name, Secret::new(mask::MASK.to_owned()))),
-            }
+            let value = credential(&at, &value.0, unusable, findings);
+            headers.extend(value.map(|value| (name, Secret::new(value))));
         } else if let Some(value) = findings.given(&at, Some(&value.0), header_value) {
             headers.push((name, Secret::new(value)));
         }

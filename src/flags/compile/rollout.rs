@@ -8,7 +8,7 @@ use crate::decide::units::{Arm, Percent, ProviderId};
 use super::super::kinds::{Pins, Text};
 use super::super::place::At;
 use super::super::scalar::{Wrong, name, rate, whole, wrong};
-use super::super::{defaults, raw, suggest, url};
+use super::super::{defaults, mask, raw, suggest, url};
 use super::findings::Findings;
 use super::provider::some_time;
 use super::ramp;
@@ -28,11 +28,14 @@ pub(super) fn provider_named(names: &[&str], name: &str) -> Result<ProviderId, W
 
 /// What could be written in the place of an unknown name.
 pub(super) fn there_are(what: &str, written: &str, known: &[&str]) -> String {
+    let known: Vec<&str> = known.iter().copied().filter(|name| !name.is_empty()).collect();
     match suggest::nearest(written, known.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None if known.is_empty() => format!("there is no {what} yet: add it, or remove this"),
         None => {
-            let shown: Vec<&str> = known.iter().take(10).copied().collect();
+            let mut shown = known;
+            shown.dedup();
+            shown.truncate(10);
             format!("name one of the {what}s: {}", shown.join(", "))
         }
     }
@@ -112,7 +115,7 @@ fn refuse_canary_keys(at: &At, findings: &mut Findings<'_>) {
         ["percent", "ramp", "guard", "rollback_to", "try_again_after", "attempt", "force", "pin_users", "exclude"];
     for key in NEED_CANARY.into_iter().filter(|key| at.has(key)) {
         findings.error(
-            &at.key(key),
+            &at.key(key).name(),
             format!("`{key}` has no meaning without a `canary`"),
             format!("name the `canary`, or remove `{key}` for a plain route"),
         );
@@ -234,13 +237,15 @@ fn matches(raw: Option<&raw::Match>, at: &At, mount: &str, findings: &mut Findin
                     && headers.insert(name, value).is_some()
                 {
                     findings.error(
-                        &at,
+                        &at.name(),
                         "this header is written twice; upper and lower case are the same",
                         "keep one of the two",
                     );
                 }
             }
-            Err(Wrong { problem, remedy }) => findings.error(&at, format!("`{given}` {problem}"), remedy),
+            Err(Wrong { problem, remedy }) => {
+                findings.error(&at.name(), format!("`{}` {problem}", mask::short(given)), remedy);
+            }
         }
     }
     Match {

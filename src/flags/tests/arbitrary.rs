@@ -152,7 +152,8 @@ flags:
 "#;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    // A counter-example becomes a test with a name, not a file.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
 
     #[test]
     fn any_text_is_judged(text in "\\PC{0,200}") {
