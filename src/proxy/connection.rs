@@ -51,7 +51,10 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
     let socket = |heads| TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), heads));
     let service = {
         let door = Rc::clone(door);
-        service_fn(move |request: Request<Incoming>| Caught::of(&door, service::handle(Rc::clone(&door), request)))
+        // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle.
+        service_fn(move |request: Request<Incoming>| {
+            Caught::of(&door, Box::pin(service::handle(Rc::clone(&door), request)))
+        })
     };
     let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
     if !http2 {

@@ -2,8 +2,8 @@
 //!
 //! The socket's wrapper notes what happens on the connection; a sweep over all connections of a core, a few times a
 //! second, compares. No timer is armed and no time is read for a request. Invariants: a head (or a new connection)
-//! takes at most `header_time`, an idle connection stays for `idle`, a connection with a request in flight is never
-//! closed from here.
+//! takes at most `header_time`, an idle connection stays for `idle`, and so does one whose client stops in the middle of
+//! a body that is being held; otherwise a connection with a request in flight is never closed from here.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -32,6 +32,8 @@ pub(crate) struct Pulse {
     open: AtomicU32,
     /// Whether a head is on its way in.
     in_head: AtomicBool,
+    /// Whether a request waits for its body to be complete before it goes anywhere.
+    awaits_body: AtomicBool,
     /// Whether a request was ever begun.
     used: AtomicBool,
 }
@@ -43,7 +45,7 @@ impl Pulse {
 
     /// The connection is a new one, or the first byte of a head came.
     pub(crate) fn head_begins(&self) {
-        if !self.in_head.load(Relaxed) && self.open.load(Relaxed) == 0 {
+        if !self.in_head.load(Relaxed) {
             self.in_head.store(true, Relaxed);
             self.beats();
         }
@@ -53,6 +55,20 @@ impl Pulse {
     pub(crate) fn head_ends(&self) {
         self.in_head.store(false, Relaxed);
         self.beats();
+    }
+
+    /// A request waits for its whole body, or does no longer.
+    pub(crate) fn awaits_body(&self, waits: bool) {
+        self.awaits_body.store(waits, Relaxed);
+    }
+
+    /// Bytes came from the client.
+    fn heard(&self, heads: bool) {
+        if heads && self.open.load(Relaxed) == 0 {
+            self.head_begins();
+        } else if self.awaits_body.load(Relaxed) {
+            self.beats();
+        }
     }
 
     /// A request is being served.
@@ -137,7 +153,8 @@ impl Door {
             self.overdue.set(false);
             return;
         }
-        if self.pulse.open.load(Relaxed) > 0 {
+        // A provider may take its time, and so may a client with its answer; but a body that is held holds memory.
+        if self.pulse.open.load(Relaxed) > 0 && !self.pulse.awaits_body.load(Relaxed) {
             return;
         }
         let allowed = if self.pulse.in_head.load(Relaxed) { limits.header_time } else { limits.idle };
@@ -193,8 +210,8 @@ impl AsyncRead for Socket {
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
-        if self.heads && buf.filled().len() > before {
-            self.pulse.head_begins();
+        if buf.filled().len() > before {
+            self.pulse.heard(self.heads);
         }
         read
     }

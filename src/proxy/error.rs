@@ -91,7 +91,7 @@ const fn what(ending: Ending) -> &'static str {
     match ending {
         Ending::NoConnection => "could not be reached",
         Ending::HeadTimeout => "sent no response in time",
-        Ending::CutBySerin => "was not waited for, since Serin is stopping",
+        Ending::CutBySerin => "was not asked, since Serin itself ran short",
         Ending::ClientLeft => "did not get the whole request",
         Ending::NoHead | Ending::Answered { .. } => "ended the connection before a response",
     }
@@ -101,7 +101,7 @@ const fn remedy(ending: Ending) -> &'static str {
     match ending {
         Ending::NoConnection => "check its base_url, DNS and the network (`serin check --probe` tries it)",
         Ending::HeadTimeout => "raise its `timeouts` if it may take longer",
-        Ending::CutBySerin => "send it again",
+        Ending::CutBySerin => "send it again, and raise the limit of open files",
         Ending::ClientLeft => "send the body whole and framed as announced",
         Ending::NoHead | Ending::Answered { .. } => "send it again, or look at the provider's status",
     }
@@ -140,7 +140,7 @@ impl Problem {
             Problem::NoAnswer { ending, .. } => match ending {
                 Ending::NoConnection => "connect",
                 Ending::HeadTimeout => "timeout",
-                Ending::CutBySerin => "draining",
+                Ending::CutBySerin => "resources",
                 Ending::ClientLeft => "body",
                 Ending::NoHead | Ending::Answered { .. } => "reset",
             },

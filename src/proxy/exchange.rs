@@ -89,10 +89,12 @@ impl Exchange {
         }
     }
 
-    /// The request is planned anew, under another account.
+    /// The request is planned anew, under another account. One that had been sent, on a connection that was dead by
+    /// then, says nothing about the provider.
     pub(crate) fn forget(mut self) {
-        if self.stage == Stage::Planned {
-            self.stage = Stage::Over;
+        match self.stage {
+            Stage::Planned => self.stage = Stage::Over,
+            _ => self.end(Ending::CutBySerin),
         }
     }
 

@@ -12,6 +12,7 @@ use hyper::upgrade::OnUpgrade;
 use subtle::ConstantTimeEq as _;
 
 use super::core::{Core, InUse};
+use super::door::Door;
 use super::error::{Problem, shown};
 use super::headers;
 use super::replay::{self, Held};
@@ -58,7 +59,7 @@ impl Visit {
     /// Reads the body, where it has to be known before the request can go anywhere.
     pub(crate) async fn hold<'a>(
         &self,
-        core: &'a Core,
+        door: &'a Door,
         in_use: &InUse,
         parts: &request::Parts,
         body: Incoming,
@@ -66,7 +67,11 @@ impl Visit {
         if self.upgrade || !in_use.prepared.reads_body(self.below(&parts.uri)) {
             return Ok(Held::passing(body));
         }
-        replay::hold(&core.replay, &in_use.snapshot.policy.limits, &parts.headers, body).await
+        let limits = &in_use.snapshot.policy.limits;
+        door.pulse.awaits_body(true);
+        let held = replay::hold(&door.core.replay, limits, &parts.headers, body).await;
+        door.pulse.awaits_body(false);
+        held
     }
 
     /// The client's end of the connection, where it asks to leave HTTP.

@@ -126,9 +126,7 @@ impl Prepared {
 impl Outbound {
     pub(crate) fn new(provider: &Arc<Provider>, mount: &str) -> Outbound {
         let mut unusable = provider.unusable.clone();
-        let mut broken = |what: &str| {
-            unusable.get_or_insert_with(|| format!("{what} holds characters that no HTTP header can carry"));
-        };
+        let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");
         let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let path = &provider.base_url.path;
         let mut keys = Vec::with_capacity(provider.api_keys.len());
@@ -147,27 +145,40 @@ impl Outbound {
                     value.set_sensitive(true);
                     keys.push(Key::Header(name, value));
                 }
-                _ => broken("an api key of it, or its `auth`,"),
+                _ => {
+                    unusable.get_or_insert_with(|| unsendable("an api key of it, or its `auth`,"));
+                }
             }
         }
         let key_parameter = match &provider.auth {
             Auth::Query(name) if !keys.is_empty() => Some(name.clone()),
             _ => None,
         };
-        let mut set = Vec::with_capacity(provider.set_headers.len());
-        for (name, value) in &provider.set_headers {
-            match (HeaderName::try_from(name.as_str()), HeaderValue::try_from(value.reveal())) {
-                (Ok(name), Ok(mut value)) => {
-                    value.set_sensitive(true);
-                    set.push((name, value));
-                }
-                _ => broken("`set_headers`"),
-            }
-        }
-        let host = HeaderValue::try_from(provider.base_url.authority()).unwrap_or_else(|_| {
-            broken("the host of its base_url");
+        let mut host = HeaderValue::try_from(provider.base_url.authority()).unwrap_or_else(|_| {
+            unusable.get_or_insert_with(|| unsendable("the host of its base_url"));
             HeaderValue::from_static("invalid")
         });
+        // Each header is set by one rule only, so that undoing one provider's rules leaves nothing of them.
+        let mut set: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(provider.set_headers.len());
+        for (name, value) in &provider.set_headers {
+            let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value.reveal())) else {
+                unusable.get_or_insert_with(|| unsendable("`set_headers`"));
+                continue;
+            };
+            value.set_sensitive(true);
+            if name == header::HOST {
+                host = value;
+            } else if keys.iter().any(|key| matches!(key, Key::Header(known, _) if *known == name)) {
+                keys = vec![Key::Header(name, value)];
+            } else if belongs_to_connection(&name) {
+                unusable.get_or_insert_with(|| {
+                    format!("`set_headers` names `{name}`, which belongs to the connection; take it out")
+                });
+            } else {
+                set.retain(|(known, _)| *known != name);
+                set.push((name, value));
+            }
+        }
         Outbound {
             name: named(&provider.name),
             host,
@@ -211,6 +222,18 @@ impl Outbound {
         };
         target.uri(original, below, without)
     }
+}
+
+fn belongs_to_connection(name: &HeaderName) -> bool {
+    let own = [
+        header::CONNECTION,
+        header::CONTENT_LENGTH,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+        header::TE,
+        header::EXPECT,
+    ];
+    own.contains(name)
 }
 
 // Names are checked to be `[A-Za-z0-9._-]` when the file is read.

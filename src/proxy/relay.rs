@@ -94,7 +94,6 @@ pub(crate) struct Reply {
 
 /// Whose words they are.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large one is the usual one")]
 pub(crate) enum ReplyBody {
     /// Serin's own, or none.
     Own(Bytes),

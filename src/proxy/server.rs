@@ -22,6 +22,11 @@ use crate::state::snapshot::Shared;
 
 /// How long nothing must have been in flight for a drain to be over.
 const QUIET: Millis = Millis(2000);
+/// Connections that may wait to be accepted: as many as the system allows, at most.
+const BACKLOG: i32 = 4096;
+/// When and how often a silent client is asked whether it is still there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How often a drain looks.
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -52,6 +57,7 @@ pub struct Running {
 pub fn start(setup: Setup) -> io::Result<Running> {
     let Setup { listener, shared, cores } = setup;
     listener.set_nonblocking(true)?;
+    prepare(&listener)?;
     let address = listener.local_addr()?;
     let cores = cores.max(1);
     let stage = watch::Sender::new(Stage::Running);
@@ -90,6 +96,13 @@ pub fn start(setup: Setup) -> io::Result<Running> {
         })?;
     }
     Ok(running)
+}
+
+/// What accepted connections inherit: a client that has vanished without a word is noticed within two minutes.
+fn prepare(listener: &TcpListener) -> io::Result<()> {
+    let socket = socket2::SockRef::from(listener);
+    socket.listen(BACKLOG)?;
+    socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY))
 }
 
 async fn acceptor(

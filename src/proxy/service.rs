@@ -11,7 +11,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 use super::attempt::{self, AttemptError, Gate};
-use super::core::{Core, Ticket};
+use super::core::Ticket;
 use super::departure::depart;
 use super::door::Door;
 use super::error::Problem;
@@ -27,7 +27,7 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let core = &door.core;
     let version = request.version();
     let shape = Shape::of(&core.in_use().snapshot.policy.mount, &request);
-    let answer = serve(core, request, clock::instant()).await;
+    let answer = serve(&door, request, clock::instant()).await;
     let mut response = match answer.and_then(|answer| relay::answer(&door, answer)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
         Err(problem) => rescue::answer(&problem, shape).map(ReplyBody::Own),
@@ -36,11 +36,12 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     response.map(|body| Reply::new(body, ticket))
 }
 
-async fn serve(core: &Rc<Core>, request: Request<Incoming>, arrived: Instant) -> Result<Answer, Problem> {
+async fn serve(door: &Door, request: Request<Incoming>, arrived: Instant) -> Result<Answer, Problem> {
+    let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
     let in_use = core.in_use(); // 2. the snapshot
     let visit = Visit::admit(&in_use, &mut parts)?; // 3. the facts
-    let held = visit.hold(core, &in_use, &parts, incoming).await?;
+    let held = visit.hold(door, &in_use, &parts, incoming).await?;
     let mut body = held.body;
     let upgrade = visit.client_side(&mut parts);
     loop {

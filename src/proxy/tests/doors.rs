@@ -96,6 +96,17 @@ fn a_request_in_flight_is_not_idle() {
 }
 
 #[test]
+fn a_client_that_stops_within_a_held_body_is_closed_like_an_idle_one() {
+    let (sidecar, _seen) = impatient(|policy| policy.limits.idle = Millis(80));
+    let mut client = sidecar.client();
+    client.send(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+    );
+    assert!(client.read_to_end().is_empty());
+    until("nothing is open", || sidecar.running.open_requests() == 0 && sidecar.running.connections() == 0);
+}
+
+#[test]
 fn beyond_the_limit_connections_wait_and_none_is_reset() {
     let (sidecar, _seen) = impatient(|policy| {
         policy.limits.header_time = Millis(10_000);

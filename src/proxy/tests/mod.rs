@@ -7,5 +7,5 @@ mod framing;
 mod http2;
 mod lifecycle;
 mod passing;
-mod support;
+pub(super) mod support;
 mod tunnels;

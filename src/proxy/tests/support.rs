@@ -20,7 +20,7 @@ use crate::state::snapshot::{InForce, Shared, Snapshot};
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(super) fn provider(name: &str, address: SocketAddr) -> Provider {
+pub(in crate::proxy) fn provider(name: &str, address: SocketAddr) -> Provider {
     let base_url =
         BaseUrl { https: false, host: address.ip().to_string(), port: address.port(), path: "/v1".to_owned() };
     Provider {

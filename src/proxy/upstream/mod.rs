@@ -5,11 +5,11 @@
 //! that changes any of them leaves the old ones to their last requests. Refuses to decide where a request goes, to
 //! retry, and to count. Invariant: nothing here is shared between cores but the system's root certificates.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::decide::policy::{Http2, Policy, Provider, Secret};
+use crate::decide::policy::{Http2, Policy, Provider};
 
 mod alarm;
 mod connect;
@@ -53,7 +53,6 @@ struct Known {
     pool: Rc<Pool>,
     /// For requests that ask for an upgrade, which HTTP/2 cannot carry.
     upgrades: Rc<Pool>,
-    next_key: Cell<usize>,
 }
 
 impl Upstreams {
@@ -87,22 +86,6 @@ impl Upstreams {
     ) -> Result<Lease, ConnectError> {
         let known = self.known(provider, egress)?;
         if fresh { Box::pin(known.upgrades.connect(provider)).await } else { known.upgrades.acquire(provider).await }
-    }
-
-    /// The provider's next key, in turn; `None` where the client's own credentials are meant to pass.
-    pub(crate) fn next_key<'p>(&self, provider: &'p Arc<Provider>, egress: Option<&str>) -> Option<&'p Secret> {
-        match provider.api_keys.as_slice() {
-            [] => None,
-            [only] => Some(only),
-            keys => {
-                let turn = self.known(provider, egress).map_or(0, |known| {
-                    let turn = known.next_key.get();
-                    known.next_key.set(turn.wrapping_add(1));
-                    turn
-                });
-                keys.get(turn % keys.len())
-            }
-        }
     }
 
     /// A new policy is in force: what its providers do not use is let go, once its last request has ended.
@@ -151,13 +134,8 @@ impl Upstreams {
             Http2::Auto if !url.https => Rc::clone(&pool),
             Http2::Auto | Http2::PriorKnowledge => self.pool(provider, Target::of(provider, Http2::Never, proxy)),
         };
-        let known = Rc::new(Known {
-            provider: Arc::clone(provider),
-            egress: egress.map(str::to_owned),
-            pool,
-            upgrades,
-            next_key: Cell::new(0),
-        });
+        let known =
+            Rc::new(Known { provider: Arc::clone(provider), egress: egress.map(str::to_owned), pool, upgrades });
         self.known.borrow_mut().push(Rc::clone(&known));
         Ok(known)
     }

@@ -246,18 +246,6 @@ fn a_lower_max_connections_takes_effect_as_connections_come_back() {
     });
 }
 
-#[test]
-fn several_keys_take_turns() {
-    on_a_core(async {
-        let upstreams = upstreams();
-        let mut provider = provider("127.0.0.1:9".parse().unwrap());
-        provider.api_keys = vec![secret("a"), secret("b"), secret("c")];
-        let provider = Arc::new(provider);
-        let seen: String = (0..7).map(|_| upstreams.next_key(&provider, None).unwrap().reveal().to_owned()).collect();
-        assert_eq!(seen, "abcabca");
-    });
-}
-
 fn presented(auth: Auth, uri: &str) -> http::request::Parts {
     let mut provider = provider("127.0.0.1:9".parse().unwrap());
     provider.auth = auth;
