@@ -43,7 +43,7 @@ pub struct RollbackArgs {
     #[arg(long, value_name = "PERCENT", default_value = "0%")]
     pub(super) to: Percent,
     /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub(super) reason: String,
     /// Print JSON.
     #[arg(long)]
