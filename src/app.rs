@@ -8,6 +8,7 @@
 mod bind;
 mod drain;
 mod first;
+mod in_force;
 pub mod offline;
 pub mod registry;
 mod signals;
@@ -26,3 +27,6 @@ pub mod api {
     pub use crate::admin::stamp::Stamp;
     pub use crate::admin::users::current as current_user;
 }
+
+#[cfg(test)]
+mod tests;

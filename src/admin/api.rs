@@ -154,7 +154,6 @@ async fn make(
         caller.may(if raises { Role::Change } else { Role::Rollback })?;
     }
     let command = Command { rollout, verb, actor: caller.actor.clone(), reason };
-    tracing::info!(actor = %command.actor, rollout = command.rollout.as_deref().unwrap_or("all"), verb = ?command.verb, reason = %command.reason, "asked for a change");
     let receipt = tokio::time::timeout(PATIENCE, view.inbox.ask(command))
         .await
         .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))??;

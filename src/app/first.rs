@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::start::StartError;
 use crate::control::FirstFlags;
-use crate::decide::policy::{Fixed, Policy};
+use crate::decide::policy::Policy;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::{Environment, FlagsError, Reading, render};
 use crate::state::inbox::FlagsRead;
@@ -81,26 +81,6 @@ pub(super) fn told(reading: Reading) -> FlagsRead {
     }
 }
 
-/// What a new version asks for that takes a restart, one sentence each.
-pub(super) fn not_taken(started: &Fixed, wanted: &Fixed) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let mut compare = |key: &str, is: String, wants: String| {
-        if is != wants {
-            warnings.push(format!("`{key}` takes a restart: {is} stays in force, the file says {wants}"));
-        }
-    };
-    fn or_default<T: ToString>(value: Option<T>) -> String {
-        value.map_or_else(|| "the default".to_owned(), |value| value.to_string())
-    }
-    let path = |state: &Fixed| or_default(state.state.as_ref().map(|path| path.display()));
-    compare("listen", started.listen.to_string(), wanted.listen.to_string());
-    compare("admin.listen", started.admin.to_string(), wanted.admin.to_string());
-    compare("probe.listen", or_default(started.probe), or_default(wanted.probe));
-    compare("state", path(started), path(wanted));
-    compare("workers", or_default(started.workers), or_default(wanted.workers));
-    warnings
-}
-
 /// Where a file that does not compile says that state lies, so that its last good copy is found all the same: the
 /// value of a plain `state:` line at the left margin.
 pub(super) fn state_hint(text: &str) -> Option<&str> {
@@ -121,33 +101,5 @@ mod tests {
         for none in ["", "  state: /nested", "state: ${DIR}", "state:", "statement: x"] {
             assert_eq!(state_hint(none), None, "{none}");
         }
-    }
-
-    #[test]
-    fn what_takes_a_restart_is_told() {
-        let started = Fixed {
-            listen: "127.0.0.1:7171".parse().unwrap(),
-            admin: "127.0.0.1:7172".parse().unwrap(),
-            probe: None,
-            state: None,
-            workers: Some(2),
-        };
-        assert_eq!(not_taken(&started, &started), Vec::<String>::new());
-        let wanted = Fixed {
-            listen: "127.0.0.1:8000".parse().unwrap(),
-            probe: Some("0.0.0.0:9".parse().unwrap()),
-            state: Some("/s".into()),
-            workers: None,
-            ..started.clone()
-        };
-        assert_eq!(
-            not_taken(&started, &wanted),
-            [
-                "`listen` takes a restart: 127.0.0.1:7171 stays in force, the file says 127.0.0.1:8000",
-                "`probe.listen` takes a restart: the default stays in force, the file says 0.0.0.0:9",
-                "`state` takes a restart: the default stays in force, the file says /s",
-                "`workers` takes a restart: 2 stays in force, the file says the default",
-            ]
-        );
     }
 }

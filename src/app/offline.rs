@@ -2,7 +2,7 @@
 //!
 //! A rollback must work with a broken flags.yaml, with the admin port blocked and with a control loop that hangs, so
 //! its lock is a plain file that a running process picks up by itself and the next start obeys. What the process made
-//! of it is read from `in-force.json`, which control writes after every change of what is in force.
+//! of it is read from `in-force.json`.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{first, socket};
+use super::{first, in_force, socket};
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::Percent;
 use crate::flags::{self, Environment};
@@ -92,7 +92,7 @@ pub struct InForce {
 /// Reads what the process of this directory says is in force; `None`: nothing readable is there.
 #[must_use]
 pub fn in_force(state: &Path) -> Option<InForce> {
-    serde_json::from_slice(&std::fs::read(state.join("in-force.json")).ok()?).ok()
+    serde_json::from_slice(&std::fs::read(state.join(in_force::NAME)).ok()?).ok()
 }
 
 #[cfg(test)]

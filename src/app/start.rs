@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::bind::{Bound, Inherited, Wanted, bind};
 use super::drain::{self, Ended, Parts, Stopper, Word};
 use super::registry::{Entry, Registered, Registry, own_birth};
-use super::{first, socket};
+use super::{first, in_force, socket};
 use crate::admin::api::View;
 use crate::admin::dto::Process;
 use crate::admin::stamp::Stamp;
@@ -140,6 +140,7 @@ pub struct Running {
 struct Held {
     _registered: Option<Registered>,
     _watcher: Watcher,
+    _teller: Option<in_force::Teller>,
     _placed: Option<socket::Placed>,
     _admin: admin::Running,
 }
@@ -200,6 +201,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let path = std::path::absolute(&options.flags).unwrap_or_else(|_| options.flags.clone());
     let reading = flags::read(&path, &environment);
     let state = state_dir(&options, &reading);
+    let state = std::path::absolute(&state).unwrap_or(state);
     let opened = store::open(&state, clock::unix())?;
     let mut notes = opened.notes.clone();
     let first = first::choose(&path, reading, opened.last_good.as_deref(), &environment, options.strict)?;
@@ -266,17 +268,19 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     };
     let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })
         .map_err(system("the admin port"))?;
-    let watcher = Watcher::start(path.clone(), environment, first.known, taker(inbox.clone(), fixed))
+    let watcher = Watcher::start(path.clone(), environment, first.known, taker(inbox.clone()))
         .map_err(system("the watcher of flags.yaml"))?;
 
-    let sock = placed.is_some().then(|| std::path::absolute(state.join(socket::NAME)).unwrap_or_default());
+    // Best effort, as what it writes is.
+    let teller = in_force::tell(Arc::clone(&started.shared), state.clone()).ok();
+    let sock = placed.is_some().then(|| state.join(socket::NAME));
     let entry = Entry {
         pid,
         born,
         listen: listen_at.to_string(),
         admin: admin_at.to_string(),
         sock: sock.clone(),
-        state: std::path::absolute(&state).unwrap_or_else(|_| state.clone()),
+        state: state.clone(),
         flags: path,
     };
     let registered = match options.registry.register(&entry) {
@@ -301,7 +305,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         words,
         word,
         draining,
-        held: Held { _registered: registered, _watcher: watcher, _placed: placed, _admin: admin },
+        held: Held { _registered: registered, _watcher: watcher, _teller: teller, _placed: placed, _admin: admin },
     })
 }
 
@@ -324,13 +328,10 @@ fn prober() -> control::Prober {
 
 /// Hands every reading to control. Control empties its inbox within milliseconds; a full one is waited for, since a
 /// version of the file that is dropped would never be looked at again.
-fn taker(inbox: Inbox, started: Fixed) -> impl FnMut(Reading) + Send + 'static {
+fn taker(inbox: Inbox) -> impl FnMut(Reading) + Send + 'static {
     const TRIES: usize = 500;
     move |reading| {
-        let mut read = first::told(reading);
-        if let Ok(policy) = &read.result {
-            read.warnings.extend(first::not_taken(&started, &policy.fixed));
-        }
+        let read = first::told(reading);
         for _ in 0..TRIES {
             if inbox.put(Input::Flags(read.clone())) {
                 return;

@@ -29,7 +29,7 @@ pub struct ResumeArgs {
     #[arg(long, value_name = "PERCENT")]
     at: Option<Percent>,
     /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     reason: String,
     /// Print JSON.
     #[arg(long)]
@@ -45,7 +45,7 @@ pub struct PauseArgs {
     /// The rollout to hold; without a name, all of them.
     rollout: Option<String>,
     /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     reason: String,
     /// Print JSON.
     #[arg(long)]
@@ -66,7 +66,7 @@ pub struct PromoteArgs {
     #[arg(long, value_name = "PERCENT")]
     to: Option<Percent>,
     /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     reason: String,
     /// Print JSON.
     #[arg(long)]

@@ -43,7 +43,7 @@ pub struct RollbackArgs {
     #[arg(long, value_name = "PERCENT", default_value = "0%")]
     pub(super) to: Percent,
     /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub(super) reason: String,
     /// Print JSON.
     #[arg(long)]
@@ -69,10 +69,10 @@ pub fn run(args: &RollbackArgs) -> Outcome {
     if targets.len() > 1 && args.rollout.is_some() {
         return Err(several(&targets));
     }
-    let report = roll_back(args, &targets);
+    let report = roll_back(args, &targets, PATIENCE);
     if args.json {
         out::print_json(&report);
-    } else {
+    } else if report.exit() != Exit::Failed || report.confirmed > 0 {
         out::print(&told(&report, args, Style::of_stdout()));
     }
     match report.exit() {
@@ -154,9 +154,9 @@ impl Answers {
     }
 }
 
-pub(super) fn roll_back(args: &RollbackArgs, targets: &[Target]) -> Report {
+pub(super) fn roll_back(args: &RollbackArgs, targets: &[Target], patience: Duration) -> Report {
     let began = clock::now();
-    let deadline = Millis(began.0 + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX));
+    let deadline = Millis(began.0 + u64::try_from(patience.as_millis()).unwrap_or(u64::MAX));
     let (sender, heard) = mpsc::channel();
     let mut answers: Vec<Answers> = Vec::new();
     for (at, target) in targets.iter().enumerate() {
@@ -167,26 +167,34 @@ pub(super) fn roll_back(args: &RollbackArgs, targets: &[Target]) -> Report {
         }
     }
     drop(sender);
-    while !answers.iter().all(Answers::settled) {
+    listen(&heard, &mut answers, deadline, Answers::settled);
+    let milliseconds = clock::now().since(began).0;
+    // A lock that is being written is not left half done, if it takes no longer than a disk should.
+    let grace = Millis(clock::now().0 + 20);
+    listen(&heard, &mut answers, grace, |answers| !answers.has_state || answers.written.is_some());
+    let mut report = Report { processes: targets.len(), milliseconds, durable: true, ..Report::default() };
+    for (target, answers) in targets.iter().zip(answers) {
+        judge(args, target, answers, &mut report);
+    }
+    report
+}
+
+fn listen(
+    heard: &mpsc::Receiver<(usize, Heard)>,
+    answers: &mut [Answers],
+    deadline: Millis,
+    enough: impl Fn(&Answers) -> bool,
+) {
+    while !answers.iter().all(&enough) {
         let left = deadline.since(clock::now()).duration();
         match heard.recv_timeout(left) {
             Ok((at, Heard::Api(result))) => answers[at].api = Some(result),
             Ok((at, Heard::Written(result))) => answers[at].written = Some(result),
             Ok((at, Heard::Shown(shown))) => answers[at].shown = Some(Some(shown)),
             Ok((at, Heard::NotShown)) => answers[at].shown = Some(None),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
         }
     }
-    let mut report = Report {
-        processes: targets.len(),
-        milliseconds: clock::now().since(began).0,
-        durable: true,
-        ..Report::default()
-    };
-    for (target, answers) in targets.iter().zip(answers) {
-        judge(args, target, answers, &mut report);
-    }
-    report
 }
 
 fn spawn(sender: &Sender<(usize, Heard)>, at: usize, work: impl FnOnce(&mut dyn FnMut(Heard)) + Send + 'static) {

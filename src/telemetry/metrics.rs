@@ -136,9 +136,15 @@ impl Metrics {
     pub fn render(&self, status: &Status) -> String {
         self.upkeep();
         let mut blocks: Vec<String> = Vec::new();
-        for text in [counts(status), self.exposition.render()] {
-            blocks.extend(text.split("\n\n").map(str::trim).filter(|block| !block.is_empty()).map(str::to_owned));
+        for block in counts(status).split("\n\n").filter(|block| !block.trim().is_empty()) {
+            let mut lines: Vec<&str> = block.trim().lines().collect();
+            // People read this too. HELP sorts before TYPE, and both before any name.
+            lines.sort_unstable();
+            blocks.push(lines.join("\n"));
         }
+        // The buckets of a histogram have an order of their own.
+        let latencies = self.exposition.render();
+        blocks.extend(latencies.split("\n\n").map(str::trim).filter(|block| !block.is_empty()).map(str::to_owned));
         blocks.sort_unstable();
         let mut text = blocks.join("\n\n");
         text.push('\n');

@@ -67,7 +67,7 @@ fn several_are_listed_and_one_is_asked_for() {
     let two = machine.dir.path().join("two");
     let by_state = ReachArgs { state: Some(two.join("../two")), ..ReachArgs::default() };
     let by_flags = ReachArgs { flags: Some(two.join("flags.yaml")), ..ReachArgs::default() };
-    assert_eq!(states(machine.find(&by_state)), [two.clone()]);
+    assert_eq!(states(machine.find(&by_state)), std::slice::from_ref(&two));
     assert_eq!(states(machine.find(&by_flags)), [two]);
 }
 

@@ -83,7 +83,7 @@ fn reply(durable: bool) -> serde_json::Value {
 fn the_api_acknowledges_and_the_sentence_says_so() {
     let process = Process::new();
     let heard = process.answers("200 OK", &reply(true));
-    let mut report = roll_back(&args(Some("chat")), &[process.target()]);
+    let mut report = roll_back(&args(Some("chat")), &[process.target()], PATIENCE);
     let asked = heard.join().unwrap();
     assert!(asked.starts_with("POST /api/v1/rollouts/chat/rollback HTTP/1.1\r\n"), "{asked}");
     assert!(asked.ends_with(r#"{"reason":"errors","to":"0%"}"#), "{asked}");
@@ -110,7 +110,7 @@ fn the_file_alone_does_it_when_the_socket_is_dead() {
             }
             process.shows(5, 0);
         });
-        let report = roll_back(&args(None), &[process.target()]);
+        let report = roll_back(&args(None), &[process.target()], PATIENCE);
         assert_eq!((report.exit(), report.confirmed), (Exit::Done, 1));
         assert_eq!(report.rollouts, [Changed { name: "chat".into(), percent: 0.0 }]);
     });
@@ -137,7 +137,7 @@ fn in_force_and_not_durable_is_done_with_a_warning() {
     let heard = process.answers("200 OK", &reply(false));
     // The state directory takes no files: its folder of locks is a file.
     std::fs::write(process.state().join("locks"), "").unwrap();
-    let report = roll_back(&args(None), &[process.target()]);
+    let report = roll_back(&args(None), &[process.target()], PATIENCE);
     heard.join().unwrap();
     assert_eq!((report.exit(), report.durable), (Exit::Done, false));
     let text = told(&report, &args(None), Style::PLAIN);
@@ -149,7 +149,7 @@ fn in_force_and_not_durable_is_done_with_a_warning() {
 fn our_own_file_makes_it_durable_where_the_process_cannot() {
     let process = Process::new();
     let heard = process.answers("200 OK", &reply(false));
-    let report = roll_back(&args(None), &[process.target()]);
+    let report = roll_back(&args(None), &[process.target()], PATIENCE);
     heard.join().unwrap();
     assert_eq!((report.exit(), report.durable), (Exit::Done, true));
 }
@@ -159,7 +159,7 @@ fn an_unknown_rollout_is_refused_and_leaves_no_lock() {
     let process = Process::new();
     let message = "there is no rollout named `chta`; there are: chat";
     let heard = process.answers("404 Not Found", &json!({"error": {"code": "unknown_rollout", "message": message}}));
-    let report = roll_back(&args(Some("chta")), &[process.target()]);
+    let report = roll_back(&args(Some("chta")), &[process.target()], PATIENCE);
     heard.join().unwrap();
     assert_eq!((report.exit(), report.errors), (Exit::Failed, vec![message.to_owned()]));
     assert_eq!(process.locks(), []);
@@ -168,7 +168,7 @@ fn an_unknown_rollout_is_refused_and_leaves_no_lock() {
 #[test]
 fn what_nobody_acknowledges_is_not_claimed() {
     let process = Process::new();
-    let report = roll_back(&args(None), &[process.target()]);
+    let report = roll_back(&args(None), &[process.target()], Duration::from_millis(100));
     assert_eq!(report.exit(), Exit::NotConfirmed);
     let error = &report.errors[0];
     assert!(error.starts_with("not confirmed by pid 7: "), "{error}");
