@@ -38,7 +38,7 @@ pub struct StartError;
 #[derive(Debug)]
 pub struct Running {
     /// Where the application connects.
-    pub listen: SocketAddr,
+    pub proxy: SocketAddr,
     /// Where operators connect.
     pub admin: SocketAddr,
     inbox: Inbox,

@@ -24,7 +24,7 @@ impl Sidecar {
 
     /// Where the application connects.
     pub(super) fn proxy(&self) -> SocketAddr {
-        self.0.listen
+        self.0.proxy
     }
 
     /// Where operators connect.
