@@ -41,11 +41,13 @@ struct Source {
     text: String,
     /// The text with comments and the insides of literals blanked, line for line.
     code: String,
+    /// Whether it is compiled for tests only: then it may reach and do what the layer itself must not.
+    test: bool,
 }
 
 impl Source {
     fn new(path: &str, text: &str) -> Source {
-        Source { path: path.to_owned(), text: text.to_owned(), code: blank(text) }
+        Source { path: path.to_owned(), text: text.to_owned(), code: blank(text), test: false }
     }
 
     /// Where the file stands in the module tree: `src/decide/mod.rs` is `[decide]`.
@@ -56,6 +58,22 @@ impl Source {
             parts.pop();
         }
         parts
+    }
+
+    /// The modules that this file declares for tests only, as paths without `.rs`.
+    fn test_modules(&self) -> Vec<String> {
+        let folder = match self.path.rsplit_once('/') {
+            Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder.to_owned(),
+            _ => self.path.trim_end_matches(".rs").to_owned(),
+        };
+        let mut gated = false;
+        let mut modules = Vec::new();
+        for line in self.code.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let name = line.strip_suffix(';').and_then(|line| line.rsplit_once("mod "));
+            modules.extend(name.filter(|_| gated).map(|(_, name)| format!("{folder}/{name}")));
+            gated = line == "#[cfg(test)]" || (gated && line.starts_with("#["));
+        }
+        modules
     }
 
     fn layer(&self) -> String {
@@ -271,6 +289,9 @@ fn tokens(code: &str) -> Vec<(String, usize)> {
 
 fn layers(source: &Source) -> Vec<Finding> {
     let layer = source.layer();
+    if source.test {
+        return Vec::new();
+    }
     if layer == "lib" || layer == "wire" {
         // The map names every layer; wire has its own rule, as it may use none.
         return if layer == "lib" { Vec::new() } else { edges(source, &layer, &[]) };
@@ -302,8 +323,11 @@ fn length(source: &Source) -> Vec<Finding> {
 fn header(source: &Source) -> Vec<Finding> {
     let lines = source.text.lines().take_while(|line| line.starts_with("//!")).count();
     let table = source.text.lines().count() < TABLE;
-    let tests = source.path.ends_with("tests.rs");
-    let least = if table || tests { 1 } else { SHORTEST_HEADER };
+    let least = match (source.test, table) {
+        (true, _) => 0,
+        (_, true) => 1,
+        _ => SHORTEST_HEADER,
+    };
     if lines < least {
         let what = format!(
             "a `//!` header of {lines} lines; at least {least}: what it owns, what it refuses to do, the invariant"
@@ -333,7 +357,7 @@ fn clock(source: &Source) -> Vec<Finding> {
 }
 
 fn pure(source: &Source) -> Vec<Finding> {
-    if !matches!(source.layer().as_str(), "decide" | "wire") {
+    if source.test || !matches!(source.layer().as_str(), "decide" | "wire") {
         return Vec::new();
     }
     let impure = [
@@ -404,7 +428,15 @@ fn sources(folder: &str) -> Vec<Source> {
         let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         Source::new(&path.strip_prefix(package).unwrap_or(&path).to_string_lossy().replace('\\', "/"), &text)
     };
-    files.into_iter().map(read).collect()
+    let mut sources: Vec<Source> = files.into_iter().map(read).collect();
+    let tests: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    let below = |path: &str, test: &String| {
+        path.strip_prefix(test.as_str()).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+    };
+    for source in &mut sources {
+        source.test = tests.iter().any(|test| below(&source.path, test));
+    }
+    sources
 }
 
 fn holds(folders: &[&str], rule: fn(&Source) -> Vec<Finding>) {
@@ -531,6 +563,19 @@ fn the_word_rules_see_code_and_not_its_quotation() {
     assert_eq!(found(workplace, "src/a.rs", "// see ../shared/notes and issue #12\n// TODO\n").len(), 3);
     assert_eq!(found(name, "src/proxy/utils.rs", "").len(), 1);
     assert_eq!(found(name, "src/decide/units.rs", "").len(), 0);
+}
+
+#[test]
+fn modules_for_tests_are_told_from_others() {
+    let declared = |path, text| Source::new(path, text).test_modules();
+    let text =
+        "mod a;\n#[cfg(test)]\n#[path = \"x.rs\"]\nmod golden;\npub mod b;\n#[cfg(test)]\nmod tests {\n    mod c;\n}\n";
+    assert_eq!(declared("src/decide/rollout/mod.rs", text), ["src/decide/rollout/golden"]);
+    assert_eq!(declared("src/proxy/relay.rs", "#[cfg(test)]\nmod tests;"), ["src/proxy/relay/tests"]);
+    let mut source = Source::new("src/decide/rollout/golden.rs", "use std::fs;\nuse crate::app;");
+    assert_eq!((pure(&source).len(), layers(&source).len(), header(&source).len()), (1, 1, 1));
+    source.test = true;
+    assert_eq!((pure(&source).len(), layers(&source).len(), header(&source).len()), (0, 0, 0));
 }
 
 #[test]

@@ -93,9 +93,6 @@ pub(super) fn frame(facts: &Facts, colour: bool) -> String {
 pub(super) fn changes(before: Option<&Facts>, now: &Facts) -> Vec<String> {
     let stamp = stamp(now.now, now.began);
     let mut lines = Vec::new();
-    if before.is_none_or(|before| before.told != now.told) {
-        lines.push(format!("{stamp}  {}", now.told));
-    }
     let known = before.map_or(0, |before| before.events.first().map_or(0, |event| event.at.0));
     let known_then: Vec<&Event> =
         before.map_or(Vec::new(), |before| before.events.iter().filter(|event| event.at.0 == known).collect());
@@ -107,6 +104,9 @@ pub(super) fn changes(before: Option<&Facts>, now: &Facts) -> Vec<String> {
         });
         let standing = now.standing.as_str();
         lines.push(format!("{stamp}  canary at {} ({standing}); {}", now.percent, providers.join("; ")));
+    }
+    if before.is_none_or(|before| before.told != now.told) {
+        lines.push(format!("{stamp}  {}", now.told));
     }
     lines
 }

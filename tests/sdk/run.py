@@ -31,7 +31,9 @@ def python_tests(module, stage):
                 test(stage)
                 report(f"{module.__name__}.{name}")
             except Exception:
-                report(f"{module.__name__}.{name}", traceback.format_exc())
+                kind, error, trace = sys.exc_info()
+                told = "".join(traceback.format_exception(kind, error, trace, limit=2, chain=False))
+                report(f"{module.__name__}.{name}", told)
 
 
 def node_tests(stage):
@@ -41,7 +43,11 @@ def node_tests(stage):
     script.write_text(source.read_text())
     stable, canary = users(1)
     environment = dict(os.environ, ORIGIN=stage.origin, STABLE_USER=stable[0], CANARY_USER=canary[0])
-    result = subprocess.run(["node", str(script)], env=environment, capture_output=True, text=True, timeout=120)
+    try:
+        result = subprocess.run(["node", str(script)], env=environment, capture_output=True, text=True, timeout=90)
+    except subprocess.TimeoutExpired as error:
+        report("sdk_openai.mjs", f"did not end: {error}\n{error.stdout}")
+        return
     names = re.findall(r"^(ok|FAILED) +(\S+)(.*)$", result.stdout, re.MULTILINE)
     for verdict, name, error in names:
         report(f"sdk_openai.mjs.{name}", None if verdict == "ok" else error)

@@ -7,7 +7,7 @@ ASK = {"model": "claude", "max_tokens": 100, "messages": [{"role": "user", "cont
 
 
 def client(stage):
-    return anthropic.Anthropic(base_url=stage.origin, api_key="any", max_retries=0, timeout=30)
+    return anthropic.Anthropic(base_url=stage.origin, api_key="any", max_retries=0, timeout=10)
 
 
 def test_messages_are_split_by_user(stage):

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import OpenAI, { toFile } from "openai";
 
 const { ORIGIN, STABLE_USER, CANARY_USER } = process.env;
-const client = new OpenAI({ baseURL: `${ORIGIN}/v1`, apiKey: "any", maxRetries: 0, timeout: 30_000 });
+const client = new OpenAI({ baseURL: `${ORIGIN}/v1`, apiKey: "any", maxRetries: 0, timeout: 10_000 });
 const messages = [{ role: "user", content: "who are you?" }];
 const arms = [[STABLE_USER, "oldcorp"], [CANARY_USER, "newcorp"]];
 

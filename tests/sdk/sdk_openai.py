@@ -13,7 +13,7 @@ ASK = [{"role": "user", "content": "who are you?"}]
 
 
 def client(stage, **options):
-    return openai.OpenAI(base_url=f"{stage.origin}/v1", api_key="any", max_retries=0, timeout=30, **options)
+    return openai.OpenAI(base_url=f"{stage.origin}/v1", api_key="any", max_retries=0, timeout=10, **options)
 
 
 def test_chat_is_split_by_user_and_says_so(stage):

@@ -15,6 +15,7 @@ from held import HeldProvider
 FLAGS = """\
 listen: 127.0.0.1:{listen}
 admin: {{ listen: 127.0.0.1:{admin} }}
+unmatched: oldcorp
 providers:
   oldcorp: {{ base_url: "{oldcorp}", auth: none }}
   newcorp: {{ base_url: "{newcorp}", auth: none }}

@@ -81,7 +81,8 @@ impl Client {
         body: &[u8],
         framing: Framing,
     ) -> io::Result<Answer> {
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: serin.test\r\n");
+        let host = self.stream.get_ref().peer_addr()?;
+        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\n");
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
