@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::decide::bucket::bucket;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::route::{InForceShare, arm_of_user};
 use crate::decide::units::{Arm, Bucket, Percent};
+use crate::flags::{self, Environment};
 
 /// Print the bucket of users (0 to 9999) and, with a percent, the arm they are on.
 #[derive(Args, Clone, Debug, Default)]
@@ -30,6 +32,12 @@ pub struct BucketArgs {
     /// Ids on standard input end with a zero byte, not with a newline (implies --stdin).
     #[arg(short = '0', long)]
     pub null: bool,
+    /// Split as this rollout of the flags file does: its salt, its pins, and its percent where the file pins one.
+    #[arg(long, value_name = "NAME")]
+    pub rollout: Option<String>,
+    /// The flags file that --rollout is looked up in.
+    #[arg(long, value_name = "FILE", env = "SERIN_FLAGS", default_value = "flags.yaml")]
+    pub flags: PathBuf,
     /// The rollout's salt.
     #[arg(long)]
     pub salt: Option<String>,
@@ -46,13 +54,21 @@ pub struct BucketArgs {
 /// # Errors
 /// Usage without any user id, and whatever standard input and output refuse.
 pub fn run(args: &BucketArgs) -> Outcome {
-    let split = split_of(args);
+    let split = split_of(args)?;
     answer(args, &split, &mut io::stdin().lock(), BufWriter::with_capacity(1 << 16, io::stdout().lock()))
 }
 
 /// How the arguments say that users are split.
-fn split_of(args: &BucketArgs) -> Split {
-    Split::default().with(args)
+fn split_of(args: &BucketArgs) -> Result<Split, Failure> {
+    let Some(rollout) = &args.rollout else {
+        return Ok(Split::default().with(args));
+    };
+    let file = &args.flags;
+    let compiled = flags::read(file, &Environment::without_secrets()).result.map_err(|errors| Failure {
+        exit: Exit::Usage,
+        message: flags::render(&errors, &file.display().to_string()),
+    })?;
+    Ok(Split::of_rollout(&compiled.policy, rollout)?.with(args))
 }
 
 /// How a rollout splits its users, as far as this command needs it.
@@ -171,8 +187,25 @@ mod tests {
     fn ran(args: &[&str], input: &[u8]) -> Result<String, String> {
         let args = Cli::try_parse_from([&["serin"], args].concat()).map_err(|error| error.to_string())?.args;
         let mut out = Vec::new();
-        answer(&args, &split_of(&args), &mut &*input, &mut out).map_err(|failure| failure.message)?;
+        let split = split_of(&args).map_err(|failure| failure.message)?;
+        answer(&args, &split, &mut &*input, &mut out).map_err(|failure| failure.message)?;
         Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_rollout_of_the_file_gives_salt_and_percent() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("flags.yaml");
+        let providers = "providers:\n  a: { base_url: http://a.test/v1 }\n  b: { base_url: http://b.test/v1 }\n";
+        let rollouts = "rollouts: [{ name: chat, stable: a, canary: b, percent: 31.29%, salt: user- }]\n";
+        std::fs::write(&file, [providers, rollouts].concat()).unwrap();
+        let path = file.to_str().unwrap();
+        assert_eq!(ran(&["123", "--flags", path, "--rollout", "chat"], b"").unwrap(), "123  3128  canary\n");
+        let told = ran(&["123", "--flags", path, "--rollout", "chut"], b"").unwrap_err();
+        assert_eq!(told, "there is no rollout named `chut`; there are: chat");
+        std::fs::write(&file, "rollouts: 3\n").unwrap();
+        let told = ran(&["123", "--flags", path, "--rollout", "chat"], b"").unwrap_err();
+        assert!(told.contains("rollouts"), "{told}");
     }
 
     #[test]
