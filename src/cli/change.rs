@@ -1,4 +1,7 @@
 //! `serin resume`, `serin pause`, `serin promote`: what only a running process can do.
+//!
+//! One request to the one sidecar that is meant, and an answer that says what is now in force and whether it lasts.
+//! None of them has rollback's second way, over the state directory: where nothing answers, nothing is changed.
 
 use std::time::Duration;
 

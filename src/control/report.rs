@@ -1,4 +1,7 @@
 //! What is told of the process: builds the one [`Status`] that every surface reads.
+//!
+//! Gathers and never decides: shares and reasons are those of the ruling in force, and what comes next is asked of the
+//! pure outlook. So command line, API and metrics cannot tell different stories of one moment.
 
 use super::engine::{Engine, Now, Tracked};
 use crate::decide::policy::Intent;

@@ -1,4 +1,7 @@
-//! Every series there ever was since the start: the same labels are the same series, over any number of reloads.
+//! Every series there ever was since the start, found by its labels.
+//!
+//! The same labels are the same series over any number of reloads, so that a scraped counter never falls. None is ever
+//! removed: names come from flags.yaml and never from a request, so operators' edits bound them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,8 @@
 //! Rules between keys that stand far apart: ports, who may spend the keys, embeddings, rollouts nobody reaches.
+//!
+//! Runs over a policy whose parts are already judged one by one, and adds findings only: nothing is changed here. An
+//! error keeps people from harm that they would not see (strangers who spend keys, a corrupted index); what is merely
+//! odd is a warning.
 
 use std::net::SocketAddr;
 
