@@ -1,4 +1,4 @@
-"""Runs the SDK tests and prints their sum, `N passed, N failed`, on the last line."""
+"""Runs the SDK tests and prints their sum, `SDKs: N passed, N failed`, on the last line."""
 
 import os
 import pathlib
@@ -67,5 +67,5 @@ else:
         node_tests(stage)
     finally:
         stage.close()
-print(f"{passed} passed, {failed} failed")
+print(f"SDKs: {passed} passed, {failed} failed")
 sys.exit(1 if failed else 0)
