@@ -18,7 +18,7 @@ test: ## All tests, with the official SDKs; installs what is missing; the last l
 check: deny ## Format, lints, documentation, rules of the house, schema, licences and bans of dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	cargo test --locked --test house_rules --test readme
 	cargo run --quiet --locked -- schema | diff -u deploy/flags.schema.json - \
 	    || { echo "deploy/flags.schema.json is not what the code says: run 'make schema'"; exit 1; }
