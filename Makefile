@@ -12,7 +12,7 @@ help: ## Print this list
 demo: ## Two providers, traffic, a rollout that fails and recovers: about a minute, then yours to play with
 	cargo run --release --locked -- demo
 
-test: ## All tests, with the official SDKs; installs what is missing; the last line is the sum
+test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 tries the release binary too
 	@tests/run.sh
 
 check: deny ## Format, lints, documentation, rules of the house, schema, licences and bans of dependencies
@@ -25,12 +25,12 @@ check: deny ## Format, lints, documentation, rules of the house, schema, licence
 	cargo run --quiet --locked -- check --no-secrets flags.yaml
 
 schema: ## Write deploy/flags.schema.json anew from the code
-	cargo run --quiet --locked -- schema > $(TOOLS)-schema.json
-	mv $(TOOLS)-schema.json deploy/flags.schema.json
+	cargo run --quiet --locked -- schema > deploy/.draft
+	mv deploy/.draft deploy/flags.schema.json
 
 deny: $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of dependencies
 	$< --all-features check licenses bans sources
 
-# Some minutes, once.
+# Some minutes, once; CI keeps it.
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny

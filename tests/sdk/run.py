@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 
+import readme
 import sdk_anthropic
 import sdk_openai
 from stage import Stage, users
@@ -65,6 +66,7 @@ else:
         python_tests(sdk_openai, stage)
         python_tests(sdk_anthropic, stage)
         node_tests(stage)
+        python_tests(readme, stage)
     finally:
         stage.close()
 print(f"SDKs: {passed} passed, {failed} failed")

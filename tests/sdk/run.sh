@@ -7,10 +7,13 @@ target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
 work="$target/sdk"
 mkdir -p "$work"
 
-# A registry that stumbles once is no failed test.
+# A registry that stumbles once, or does not answer, is no failed test.
 stubborn() {
-    "$@" || { echo "again in 5 s: $*"; sleep 5; "$@"; } || { echo "again in 20 s: $*"; sleep 20; "$@"; }
+    timeout 180 "$@" || { echo "again in 5 s: $*"; sleep 5; timeout 180 "$@"; }
 }
+# Node does not know the roots that this machine trusts besides the usual ones, such as that of a company's proxy.
+roots=/etc/ssl/certs/ca-certificates.crt
+if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -r "$roots" ]; then export NODE_EXTRA_CA_CERTS="$roots"; fi
 
 cargo build --quiet --locked --bin serin --example provider
 export SERIN="${SERIN:-$target/debug/serin}" PROVIDER="$target/debug/examples/provider" NODE_WORK="$work"
@@ -28,7 +31,8 @@ if ! cmp -s tests/sdk/requirements.txt "$work/requirements.txt"; then
 fi
 if ! cmp -s tests/sdk/package.json "$work/installed.json"; then
     cp tests/sdk/package.json "$work/package.json"
-    stubborn npm --prefix "$work" install --silent --no-audit --no-fund --no-package-lock --fetch-retries 5
+    stubborn npm --prefix "$work" install --loglevel error --no-audit --no-fund --no-package-lock \
+        --fetch-retries 5 --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 8000
     cp tests/sdk/package.json "$work/installed.json"
 fi
 
