@@ -7,5 +7,6 @@ mod framing;
 mod http2;
 mod lifecycle;
 mod passing;
+mod smuggling;
 pub(super) mod support;
 mod tunnels;

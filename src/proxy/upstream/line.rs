@@ -159,6 +159,10 @@ impl Lease {
                 if !parts.headers.contains_key(HOST) {
                     parts.headers.insert(HOST, pool.host().clone());
                 }
+                if let Some(coding) = parts.headers.get_mut(TRANSFER_ENCODING) {
+                    // However the client spelled it.
+                    *coding = HeaderValue::from_static("chunked");
+                }
                 // Hyper sends a body of unknown length with any method once told so.
                 if upload.is_some()
                     && outgoing.size_hint().exact().is_none()
