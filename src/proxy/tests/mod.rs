@@ -10,3 +10,4 @@ mod passing;
 mod smuggling;
 pub(super) mod support;
 mod tunnels;
+mod websocket;
