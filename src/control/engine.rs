@@ -205,7 +205,7 @@ impl Engine {
             count if count > MOST_TOLD => format!("{shown} and {} more", count - MOST_TOLD),
             _ => shown,
         };
-        format!("serin {} began, with state in {}: {rollouts}", env!("CARGO_PKG_VERSION"), self.dir)
+        format!("version {} began, with state in {}: {rollouts}", env!("CARGO_PKG_VERSION"), self.dir)
     }
 
     /// Time has passed: looks at every rollout.
@@ -466,9 +466,10 @@ pub(super) struct Happened {
 pub(super) fn log(event: &Event) {
     let Event { rollout, actor, action, reason, from, to, generation, .. } = event;
     let rollout = rollout.as_deref().unwrap_or("-");
+    let reason = if reason.is_empty() { "no reason given" } else { reason };
     if matches!(action.as_str(), "rollback" | "refuse" | "block" | "notice") {
-        tracing::warn!(rollout, actor, action, %from, %to, generation, "{reason}");
+        tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     } else {
-        tracing::info!(rollout, actor, action, %from, %to, generation, "{reason}");
+        tracing::info!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     }
 }

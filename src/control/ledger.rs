@@ -268,6 +268,48 @@ mod tests {
         assert!(ledger.pump(Millis(9999)).is_none() && ledger.events.is_empty());
     }
 
+    fn proposing(action: &str) -> (Identity, Outbox) {
+        let identity = Identity { rollout: "chat".into(), stable: "a".into(), canary: "b".into(), salt: String::new() };
+        let proposal = Proposal { state: RolloutState::new(1, UnixMillis(0)), events: vec![event(action)] };
+        (identity.clone(), Outbox { proposals: [(identity, proposal)].into(), ..Outbox::default() })
+    }
+
+    #[test]
+    fn a_proposal_is_tried_once_and_given_back() {
+        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
+        for result in [Ok(()), Err("disk full".to_owned())] {
+            ledger.take(&mut proposing("promote").1);
+            let saving = ledger.pump(Millis(0)).unwrap();
+            let Finished { landed, lost } = ledger.finished(saving.upto, &result, Millis(0));
+            assert_eq!((landed.len(), lost.len()), if result.is_ok() { (1, 0) } else { (0, 1) });
+            assert!(ledger.pump(Millis(9999)).is_none(), "nothing of it is left");
+        }
+    }
+
+    #[test]
+    fn a_newer_state_takes_the_place_of_what_was_proposed() {
+        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
+        let newer = |identity: Identity| Outbox {
+            states: [(identity, RolloutState::new(2, UnixMillis(1)))].into(),
+            events: vec![event("rollback")],
+            ..Outbox::default()
+        };
+        let (identity, mut proposed) = proposing("promote");
+        ledger.take(&mut proposed);
+        ledger.take(&mut newer(identity.clone()));
+        let saving = ledger.pump(Millis(0)).unwrap();
+        let Finished { landed, lost } = ledger.finished(saving.upto, &Ok(()), Millis(0));
+        assert!(landed.is_empty() && lost.is_empty() && ledger.events.is_empty(), "it was never on its way");
+        ledger.take(&mut proposing("promote").1);
+        let saving = ledger.pump(Millis(0)).unwrap();
+        ledger.take(&mut newer(identity));
+        let Finished { landed, lost } = ledger.finished(saving.upto, &Ok(()), Millis(0));
+        assert!(landed.is_empty() && lost.is_empty());
+        let told: Vec<_> = ledger.events.iter().map(|(_, event)| event.action.as_str()).collect();
+        assert_eq!(told, ["withdraw", "rollback"], "it was on its way, and the history says so");
+        assert_eq!(ledger.states.values().next().unwrap().1.attempt, 2);
+    }
+
     #[test]
     fn waiting_events_are_bounded() {
         let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), Some("disk full".to_owned()))));

@@ -250,6 +250,15 @@ fn a_restart_in_mid_ramp_goes_on_at_its_percent() {
 }
 
 #[test]
+fn the_first_line_of_the_history_says_what_was_found() {
+    let mut engine = engine(policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(canary()))]));
+    let first = std::mem::take(&mut engine.outbox.events).remove(0);
+    let version = env!("CARGO_PKG_VERSION");
+    let told = format!("version {version} began, with state in state: chat at 30% (pinned), code at 0% (probing)");
+    assert_eq!((first.action.as_str(), first.reason), ("start", told));
+}
+
+#[test]
 fn a_late_answer_of_an_older_epoch_judges_nothing() {
     use crate::decide::outcome::Outcome;
     use crate::decide::units::Arm;
