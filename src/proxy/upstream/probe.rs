@@ -27,6 +27,7 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<String>) -> Result<St
     let request = request(&provider)?;
     let lease = upstreams.connect(&provider, egress.as_deref()).await.map_err(|error| error.to_string())?;
     let waits = Waits {
+        client: provider.timeouts.idle,
         head: PATIENCE.min(provider.timeouts.headers),
         body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
     };
