@@ -7,11 +7,17 @@
 
 mod support;
 
+mod asking;
 mod bodies;
+mod bounds;
 mod connections;
 mod demo;
+mod doors;
+mod people;
+mod process;
 mod ramp;
 mod reload;
 mod rollback;
+mod schedule;
 mod split;
 mod stream;

@@ -63,12 +63,28 @@ impl Workspace {
 
     /// Starts a sidecar here and waits until it is ready.
     pub(crate) fn start(&self) -> Sidecar {
+        self.start_with(&[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_with(&self, variables: &[(&str, String)]) -> Sidecar {
+        let state = self.state();
+        self.start_as(variables, &["--state", &state.to_string_lossy()])
+    }
+
+    /// The same with its state where the file says.
+    pub(crate) fn start_with_the_files_state(&self) -> Sidecar {
+        self.start_as(&[], &[])
+    }
+
+    fn start_as(&self, variables: &[(&str, String)], more: &[&str]) -> Sidecar {
         let log = self.dir.path().join("serin.log");
         let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let (flags, state) = (self.flags(), self.state());
-        let arguments = ["run", "--flags", &flags.to_string_lossy(), "--state", &state.to_string_lossy()];
+        let flags = self.flags();
+        let mut command = self.command(&["run", "--flags", &flags.to_string_lossy()]);
+        command.args(more).envs(variables.iter().map(|(name, value)| (name, value)));
         let errors = out.try_clone().unwrap();
-        let child = self.command(&arguments).stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
+        let child = command.stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
         let mut sidecar =
             Sidecar { child, listen: SocketAddr::from(([0; 4], 0)), admin: SocketAddr::from(([0; 4], 0)) };
         let told = || std::fs::read_to_string(&log).unwrap_or_default();
@@ -157,6 +173,11 @@ impl Sidecar {
     /// Open file descriptors of the process.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// The process, for those who signal it or count its threads.
+    pub(crate) fn process(&mut self) -> &mut Child {
+        &mut self.child
     }
 
     /// Kills it as `kill -9` does.
