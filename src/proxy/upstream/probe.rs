@@ -10,7 +10,7 @@ use http::{Request, Uri};
 
 use super::{Upstreams, Waits, present_key};
 use crate::clock;
-use crate::decide::policy::Provider;
+use crate::decide::policy::{Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{BodyClocks, RequestBody};
 
@@ -18,14 +18,15 @@ use crate::proxy::body::{BodyClocks, RequestBody};
 const PATIENCE: Millis = Millis(10_000);
 
 /// `200 in 12 ms` when the provider lives, else a sentence why not. Runs on any current-thread `LocalSet`.
-pub async fn probe(provider: Arc<Provider>, egress: Option<String>) -> Result<String, String> {
+pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
     if let Some(reason) = &provider.unusable {
         return Err(reason.clone());
     }
     let began = clock::instant();
     let upstreams = Upstreams::new(1);
     let request = request(&provider)?;
-    let lease = upstreams.connect(&provider, egress.as_deref()).await.map_err(|error| error.to_string())?;
+    let lease =
+        upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| error.to_string())?;
     let waits = Waits {
         head: PATIENCE.min(provider.timeouts.headers),
         body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
@@ -47,7 +48,7 @@ fn request(provider: &Provider) -> Result<Request<RequestBody>, String> {
         path.push(if path.contains('?') { '&' } else { '?' });
         path.extend(percent_encoding::utf8_percent_encode(name, super::credentials::IN_QUERY));
         path.push('=');
-        path.extend(percent_encoding::utf8_percent_encode(value, super::credentials::IN_QUERY));
+        path.extend(percent_encoding::utf8_percent_encode(value.reveal(), super::credentials::IN_QUERY));
     }
     let uri: Uri = path.parse().map_err(|_| wrong(format!("`{}` is no path", provider.probe_path)))?;
     let (mut parts, body) = Request::new(RequestBody::Empty).into_parts();

@@ -38,7 +38,7 @@ fn it_asks_as_traffic_would() {
     on_a_core(async {
         let (said, head) = probed("200 OK", |provider| {
             provider.api_keys = vec![secret("k1"), secret("k2")];
-            provider.query = vec![("api-version".into(), "2024 06".into())];
+            provider.query = vec![("api-version".into(), Secret::new("2024 06".into()))];
             provider.set_headers = vec![("x-team".into(), secret("red"))];
         })
         .await;
