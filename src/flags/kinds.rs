@@ -40,7 +40,12 @@ scalars! {
     /// A user's id; digits need no quotes.
     Id = {"type": ["string", "integer"]};
     /// A share: `5%`, or 5 for the same.
-    Rate = {"type": ["string", "number"]};
+    Rate = {
+        "type": ["string", "number"],
+        "minimum": 0,
+        "maximum": 100,
+        "pattern": r"^([0-9]+(\.[0-9]{1,2})?0* ?%?|auto|.*\$\{.+\}.*)$",
+    };
     /// A length of time with its unit: `30m`.
     Length = {"type": "string", "pattern": r"^(([0-9]+(ms|s|m|h|d))+|.*\$\{.+\}.*)$"};
     /// A number of bytes with its unit: `8MiB`.

@@ -53,7 +53,7 @@ pub(super) struct File {
     #[schemars(extend("default" = true))]
     pub(super) response_headers: Option<Switch>,
     /// The upstreams, by the name that everything else uses.
-    #[schemars(required, extend("examples" = [{"openai": {"base_url": "https://api.openai.com/v1"}}]))]
+    #[schemars(required, extend("minProperties" = 1, "examples" = [{"openai": {"base_url": "https://api.openai.com/v1"}}]))]
     pub(super) providers: Option<Entries<Provider>>,
     /// The moves from one provider to another: the first whose match fits takes the request.
     #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [[{"name": "chat", "stable": "openai"}]]))]
