@@ -34,10 +34,19 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     let response = lease.send(request, waits).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
     match response.status().as_u16() {
+        status @ (401 | 403) if shows_nothing(&provider) => Err(format!(
+            "{status} for {}: it wants a key, and without `api_keys` a probe has none",
+            provider.probe_path
+        )),
         status @ (401 | 403) => Err(format!("{status} for {}: its key is refused", provider.probe_path)),
         status @ 500..=599 => Err(format!("{status} for {} in {took} ms", provider.probe_path)),
         status => Ok(format!("{status} in {took} ms")),
     }
+}
+
+/// Whether a probe has nothing by which the provider could know it.
+fn shows_nothing(provider: &Provider) -> bool {
+    provider.api_keys.is_empty() && provider.set_headers.is_empty() && provider.query.is_empty()
 }
 
 fn request(provider: &Provider) -> Result<Request<RequestBody>, String> {
