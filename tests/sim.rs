@@ -470,6 +470,7 @@ fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now) -> Engine
         dir: "state".to_owned(),
         store_error: None,
         cores: 1,
+        most_connections: u32::MAX,
         series: Box::new(|labels, cores| {
             let none = metrics::Histogram::noop;
             Arc::new(Series::new(labels, cores, none(), none()))

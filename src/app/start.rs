@@ -221,6 +221,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let metrics = Arc::new(Metrics::new());
     let for_series = Arc::clone(&metrics);
     let cores = workers(&fixed);
+    let most_connections = proxy::most_connections();
     let (inbox, inbox_end) = inbox();
     let started = control::start(control::Setup {
         first: first.flags,
@@ -229,14 +230,16 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         state_dir: state.clone(),
         inbox: inbox_end,
         cores,
+        most_connections,
         prober: Box::new(prober),
         series: Box::new(move |labels, cores| for_series.series(labels, cores)),
     })
     .map_err(system("the control loop"))?;
     let (word, words) = mpsc::channel();
     drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
-    let plane = proxy::start(proxy::Setup { listener: listen, shared: Arc::clone(&started.shared), cores })
-        .map_err(system("the data plane"))?;
+    let plane =
+        proxy::start(proxy::Setup { listener: listen, shared: Arc::clone(&started.shared), cores, most_connections })
+            .map_err(system("the data plane"))?;
 
     let (placed, socket_listener) = match socket::bind(&state) {
         Ok((listener, placed)) => (Some(placed), Some(listener)),

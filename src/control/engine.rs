@@ -101,6 +101,8 @@ pub struct Begin {
     pub store_error: Option<String>,
     /// How many cores count.
     pub cores: usize,
+    /// How many client connections the process can hold.
+    pub most_connections: u32,
     /// How series are made.
     pub series: SeriesFactory,
 }
@@ -127,6 +129,7 @@ pub struct Engine {
     pub(super) draining: bool,
     pub(super) ever_written: bool,
     pub(super) cores: usize,
+    pub(super) most_connections: u32,
     unsplit: Box<[Arc<Series>]>,
     revision: u64,
 }
@@ -136,7 +139,7 @@ impl Engine {
     #[must_use]
     pub fn new(mut begin: Begin, now: Now) -> Engine {
         begin.notes.extend(stable_taken_back(&begin));
-        let Begin { policy, flags, states, locks, dir, store_error, cores, notes, .. } = begin;
+        let Begin { policy, flags, states, locks, dir, store_error, cores, most_connections, notes, .. } = begin;
         let nothing = Snapshot {
             revision: 0,
             generation: 0,
@@ -161,6 +164,7 @@ impl Engine {
             store_error,
             draining: false,
             cores,
+            most_connections,
             unsplit: Box::default(),
             revision: 0,
         };

@@ -62,6 +62,8 @@ pub struct Setup {
     pub inbox: mpsc::Receiver<Input>,
     /// How many cores count and acknowledge.
     pub cores: usize,
+    /// How many client connections the process can hold.
+    pub most_connections: u32,
     /// Made on control's thread.
     pub prober: Box<dyn FnOnce() -> Prober + Send>,
     /// How series are made.
@@ -82,7 +84,7 @@ pub struct Started {
 /// Restores what lasts, publishes the first snapshot, and starts the loop. An error: the first reading is no accepted
 /// one, or the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
-    let Setup { first, path, store, state_dir, inbox, cores, prober, series } = setup;
+    let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, series } = setup;
     let Opened { store, mut notes, states, error, state_lost, claim, .. } = store;
     let locks = read_locks(&state_dir).unwrap_or_else(|error| {
         notes.push(format!("the locks in {} cannot be read: {error}", state_dir.display()));
@@ -111,6 +113,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         dir: state_dir.display().to_string(),
         store_error: error,
         cores,
+        most_connections,
         series,
     };
     let engine = Engine::new(begin, now());

@@ -36,6 +36,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
             flags.warnings.push(format!("a lock is kept for `{name}`, which is no rollout of flags.yaml"));
         }
     }
+    flags.warnings.extend(fewer_connections(engine));
     Status {
         rollouts: rollouts.collect(),
         flags,
@@ -43,6 +44,16 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         series: engine.series.all(),
         draining: engine.draining,
     }
+}
+
+fn fewer_connections(engine: &Engine) -> Option<String> {
+    let (asked, most) = (engine.policy.limits.connections, engine.most_connections);
+    (asked > most).then(|| {
+        format!(
+            "limits.connections: {most} are in force instead of {asked}, since the process may open too few files; raise \
+             its limit (`ulimit -n`, LimitNOFILE), or write {most}"
+        )
+    })
 }
 
 fn moving(

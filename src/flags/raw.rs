@@ -121,10 +121,10 @@ pub(super) struct Limits {
     /// From the first byte of a request's head, or the opening of a connection, to the head's last byte.
     #[schemars(extend("default" = defaults::HEADER_TIME.to_string()))]
     pub(super) header_time: Option<Length>,
-    /// How long an idle connection of the application is kept.
+    /// How long an idle connection of the application is kept, and how long a client may pause within a body.
     #[schemars(extend("default" = defaults::IDLE.to_string()))]
     pub(super) idle: Option<Length>,
-    /// Open connections of the application; further ones wait to be accepted. Never above the process's limit of files.
+    /// Open connections of the application; further ones wait, and idle ones make room. Never above what the process's limit of files allows.
     #[schemars(extend("default" = defaults::CONNECTIONS))]
     pub(super) connections: Option<Whole>,
     /// The largest JSON body that is read whole: for the user's id, the model, and a second try. At most 64MiB.

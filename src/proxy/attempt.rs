@@ -15,6 +15,7 @@ use super::body::{AnswerBody, BodyClocks, RequestBody};
 use super::upstream::{ConnectError, Lease, SendError, Upstreams, Waits};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
+use crate::decide::units::Millis;
 
 /// What the last look before a dispatch says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,17 +64,19 @@ impl fmt::Display for Cause {
 
 /// Sends the request to the provider and waits for the answer's head. The URI is the path and query to send; the
 /// headers are complete but for Host. `gate` is asked right before each hand-over: once, and once more if a stale
-/// connection is replaced. `stream_asked` chooses between the two limits for the head.
+/// connection is replaced. `stream_asked` chooses between the two limits for the head;
+/// `patience` is how long a client may pause within a body that streams.
 pub(crate) async fn run(
     upstreams: &Upstreams,
     provider: &Arc<Provider>,
     egress: Option<&str>,
     request: Request<RequestBody>,
     stream_asked: bool,
+    patience: Millis,
     mut gate: impl FnMut() -> Gate,
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let upgrade = request.headers().contains_key(UPGRADE);
-    let waits = waits(provider, stream_asked);
+    let waits = waits(provider, stream_asked, patience);
     let leased = if upgrade {
         upstreams.for_upgrade(provider, egress, false).await
     } else {
@@ -126,10 +129,11 @@ async fn dispatch(
     lease.send(request, waits).await.map_err(Refused::Send)
 }
 
-fn waits(provider: &Provider, stream_asked: bool) -> Waits {
+fn waits(provider: &Provider, stream_asked: bool, client: Millis) -> Waits {
     let timeouts = &provider.timeouts;
     Waits {
         head: if stream_asked { timeouts.stream_headers } else { timeouts.headers },
+        client,
         body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
     }
 }
@@ -151,7 +155,7 @@ fn no_connection(error: ConnectError) -> AttemptError {
 fn failed(error: SendError) -> AttemptError {
     let ending = match &error {
         SendError::HeadTimeout(_) => Ending::HeadTimeout,
-        SendError::ClientBroke => Ending::ClientLeft,
+        SendError::ClientBroke | SendError::ClientPaused(_) => Ending::ClientLeft,
         SendError::Unsent(..)
         | SendError::Unprocessed(_)
         | SendError::Lost(_)

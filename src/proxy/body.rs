@@ -17,6 +17,7 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::headers;
 use super::upstream::line::Line;
 use crate::clock;
 use crate::decide::outcome::BodyEnd;
@@ -96,6 +97,17 @@ impl Upload {
     }
 }
 
+/// A frame, with trailers that hold nothing but what may be one.
+fn fit_to_pass(frame: Frame<Bytes>) -> Frame<Bytes> {
+    if frame.is_data() {
+        return frame;
+    }
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(headers::trailing(trailers)),
+        Err(frame) => frame,
+    }
+}
+
 /// A request body as hyper sends it.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -137,7 +149,7 @@ impl Body for Outgoing {
             }
             RequestBody::Trailed(bytes, trailers) => {
                 let frame = if bytes.is_empty() {
-                    let trailers = std::mem::take(&mut **trailers);
+                    let trailers = headers::trailing(std::mem::take(&mut **trailers));
                     outgoing.body = RequestBody::Empty;
                     Frame::trailers(trailers)
                 } else {
@@ -159,7 +171,7 @@ impl Body for Outgoing {
                         upload.broken.set(true);
                     }
                 }
-                polled
+                polled.map(|frame| frame.map(|frame| frame.map(fit_to_pass)))
             }
         }
     }
@@ -281,7 +293,7 @@ impl Body for AnswerBody {
                 if body.incoming.is_end_stream() {
                     body.finish();
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(fit_to_pass(frame))))
             }
             Poll::Ready(None) => {
                 body.finish();

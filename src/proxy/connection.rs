@@ -18,11 +18,11 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::core::Ticket;
-use super::door::{Door, Socket};
+use super::core::{Core, Ticket};
+use super::door::{Door, Pulse, Socket, has_something};
 use super::error::Problem;
 use super::relay::{Reply, ReplyBody};
 use super::rescue::{self, Shape};
@@ -47,8 +47,8 @@ pub(crate) async fn serve(stream: TcpStream, door: Rc<Door>, limits: Limits) {
 }
 
 async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
-    let Some((first, http2)) = first_bytes(&mut stream).await else { return };
-    let socket = |heads| TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), heads));
+    let Some((first, http2)) = first_bytes(&mut stream, &door.pulse).await else { return };
+    let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), http2));
     let service = {
         let door = Rc::clone(door);
         // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle.
@@ -64,14 +64,14 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
             .max_header_size(header_bytes)
             .max_buf_size(header_bytes.max(LEAST_BUFFER))
             .header_read_timeout(None)
-            .serve_connection(socket(true), service)
+            .serve_connection(socket, service)
             .with_upgrades();
         // How it ended is in the accounts of its requests.
         let _ = connection.await;
         return;
     }
-    door.pulse.head_ends();
-    let connection = http2::Builder::new(OnThisCore)
+    door.pulse.speaks_http2();
+    let connection = http2::Builder::new(OnThisCore(Rc::clone(&door.core)))
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .keep_alive_interval(ARE_YOU_THERE)
@@ -80,7 +80,7 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
         .max_send_buf_size(256 * 1024)
-        .serve_connection(socket(false), service);
+        .serve_connection(socket, service);
     let mut connection = pin!(connection);
     let mut said_goodbye = false;
     let _ = poll_fn(|context| {
@@ -93,17 +93,28 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
     .await;
 }
 
-/// Reads until it is clear whether it is HTTP/2; `None` when nothing more comes.
-async fn first_bytes(stream: &mut TcpStream) -> Option<(Bytes, bool)> {
+/// Reads until it is clear whether it is HTTP/2; `None` when nothing more comes, or its place is wanted before.
+async fn first_bytes(stream: &mut TcpStream, pulse: &Pulse) -> Option<(Bytes, bool)> {
     let mut first = BytesMut::with_capacity(PREFACE.len());
     loop {
         let missing = PREFACE.len() - first.len();
         let mut piece = [0_u8; PREFACE.len()];
-        let read = stream.read(&mut piece[..missing]).await.ok()?;
-        if read == 0 {
+        let mut piece = ReadBuf::new(&mut piece[..missing]);
+        poll_fn(|context| {
+            let read = Pin::new(&mut *stream).poll_read(context, &mut piece);
+            if read.is_pending() && pulse.leaves() && !has_something(stream) {
+                return Poll::Ready(Err(std::io::ErrorKind::Interrupted.into()));
+            }
+            read
+        })
+        .await
+        .ok()?;
+        let read = piece.filled();
+        if read.is_empty() {
             return None;
         }
-        first.extend_from_slice(&piece[..read]);
+        pulse.speaks();
+        first.extend_from_slice(read);
         if !PREFACE.starts_with(&first) {
             return Some((first.freeze(), false));
         }
@@ -113,14 +124,21 @@ async fn first_bytes(stream: &mut TcpStream) -> Option<(Bytes, bool)> {
     }
 }
 
-/// Runs hyper's own tasks for HTTP/2 on the core that they belong to.
-#[derive(Clone, Copy, Debug)]
-struct OnThisCore;
+/// Runs hyper's own tasks for HTTP/2 on the core that they belong to, and has them look again at the cut.
+#[derive(Clone, Debug)]
+struct OnThisCore(Rc<Core>);
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisCore {
     fn execute(&self, future: F) {
+        let core = Rc::clone(&self.0);
         tokio::task::spawn_local(async move {
-            future.await;
+            let (mut future, mut cut) = (pin!(future), pin!(core.until_cut()));
+            let mut is_cut = false;
+            poll_fn(|context| {
+                is_cut = is_cut || cut.as_mut().poll(context).is_ready();
+                future.as_mut().poll(context).map(drop)
+            })
+            .await;
         });
     }
 }

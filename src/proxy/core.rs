@@ -5,16 +5,29 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::Poll;
+
+use tokio::sync::Notify;
 
 use super::door::Door;
+use super::error::Problem;
 use super::prepared::Prepared;
 use super::replay::{Budget, Share};
 use super::upstream::Upstreams;
+use crate::decide::units::Millis;
 use crate::state::counters;
 use crate::state::snapshot::{Reader, Shared, Snapshot};
+
+/// How long a connection must have been idle before its place is given to another.
+const IDLE_LONG_ENOUGH: Millis = Millis(1000);
+/// At most this many leave at one time, and this share of those that could.
+const LEAVE_AT_ONCE: usize = 32;
+const LEAVE_SHARE: usize = 8;
 
 /// How busy a core is: written by it (and, for connections, by the acceptor), read by the acceptor and the drain.
 #[derive(Debug, Default)]
@@ -87,6 +100,9 @@ pub(crate) struct Core {
     draining: Cell<bool>,
     /// Whether what is still open is being cut: its outcome is Serin's doing.
     cutting: Cell<bool>,
+    cut: Notify,
+    /// Requests that have no answer to relay yet.
+    unanswered: Cell<usize>,
     reader: RefCell<Reader>,
     in_use: RefCell<Rc<InUse>>,
     chance: RefCell<fastrand::Rng>,
@@ -106,6 +122,8 @@ impl Core {
             doors: RefCell::default(),
             draining: Cell::new(snapshot.draining),
             cutting: Cell::new(false),
+            cut: Notify::new(),
+            unanswered: Cell::new(0),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
             chance: RefCell::new(fastrand::Rng::new()),
@@ -161,9 +179,49 @@ impl Core {
         }
     }
 
-    /// What ends from now on was ended by Serin.
+    /// What ends from now on was ended by Serin, and who has no answer yet is told so.
     pub(crate) fn cut(&self) {
+        self.draining.set(true);
         self.cutting.set(true);
+        self.cut.notify_waiters();
+        self.wake_connections();
+    }
+
+    /// Until [`Core::cut`], for tasks that are no connection's.
+    pub(crate) fn until_cut(&self) -> impl Future<Output = ()> {
+        self.cut.notified()
+    }
+
+    /// Requests that have no answer to relay yet.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered.get()
+    }
+
+    /// The answer to a request, unless the core is cut before there is one.
+    pub(crate) async fn unless_cut<T>(&self, serving: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+        let _unanswered = Unanswered::new(self);
+        let mut serving = pin!(serving);
+        poll_fn(|context| match serving.as_mut().poll(context) {
+            Poll::Pending if self.cutting.get() => Poll::Ready(Err(Problem::Stopping)),
+            polled => polled,
+        })
+        .await
+    }
+
+    /// Asks those connections to leave that have been idle, or silent, for the longest; `claim` is asked whether room is
+    /// still wanted once there is somebody to ask. Half a head, an answer on its way and a request in flight stay.
+    pub(crate) fn make_room(&self, now: Millis, claim: impl FnOnce() -> bool) {
+        let doors = self.doors.borrow();
+        let spare = doors.values().filter_map(Weak::upgrade).filter_map(|door| Some((door.spare_since(now)?, door)));
+        let mut spare: Vec<_> = spare.filter(|(since, _)| now.since(*since) >= IDLE_LONG_ENOUGH).collect();
+        if spare.is_empty() || !claim() {
+            return;
+        }
+        spare.sort_unstable_by_key(|(since, _)| *since);
+        let leave = (spare.len() / LEAVE_SHARE).clamp(1, LEAVE_AT_ONCE);
+        for (_, door) in &spare[..leave] {
+            door.leave(now);
+        }
     }
 
     /// Whether an end that nobody saw coming is Serin's own doing.
@@ -174,6 +232,22 @@ impl Core {
     /// A draw for requests that belong to nobody: 0..=9999.
     pub(crate) fn draw(&self) -> u16 {
         self.chance.borrow_mut().u16(0..10_000)
+    }
+}
+
+/// A request without an answer, as its core counts it.
+struct Unanswered<'a>(&'a Core);
+
+impl<'a> Unanswered<'a> {
+    fn new(core: &'a Core) -> Unanswered<'a> {
+        core.unanswered.set(core.unanswered.get() + 1);
+        Unanswered(core)
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.unanswered.set(self.0.unanswered.get().saturating_sub(1));
     }
 }
 

@@ -3,7 +3,8 @@
 //! The socket's wrapper notes what happens on the connection; a sweep over all connections of a core, a few times a
 //! second, compares. No timer is armed and no time is read for a request. Invariants: a head (or a new connection)
 //! takes at most `header_time`, an idle connection stays for `idle`, and so does one whose client stops in the middle of
-//! a body that is being held; otherwise a connection with a request in flight is never closed from here.
+//! a body that is being held; otherwise a connection with a request in flight is never closed from here, not even to
+//! make room for others.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -18,10 +19,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::core::Core;
+use super::frames::Frames;
 use super::listener::Slot;
 use super::rescue;
 use crate::decide::policy::Limits;
 use crate::decide::units::Millis;
+
+/// How long a connection that was asked to leave may take to do so.
+const TIME_TO_LEAVE: Millis = Millis(1000);
 
 /// What happens on a connection. One thread writes it; it is atomic because hyper wants its I/O to be `Send`.
 #[derive(Debug, Default)]
@@ -32,6 +37,14 @@ pub(crate) struct Pulse {
     open: AtomicU32,
     /// Whether a head is on its way in.
     in_head: AtomicBool,
+    /// HTTP/2: whether a frame or a block of headers is half-way in.
+    in_block: AtomicBool,
+    /// Whether any byte ever came.
+    spoken: AtomicBool,
+    /// Whether the client does not take what is written to it.
+    blocked: AtomicBool,
+    /// Whether its place is wanted by others.
+    leaving: AtomicBool,
     /// Whether a request waits for its body to be complete before it goes anywhere.
     awaits_body: AtomicBool,
     /// Whether a request was ever begun.
@@ -51,10 +64,33 @@ impl Pulse {
         }
     }
 
-    /// The head is no longer waited for (or it is HTTP/2, where heads are frames).
-    pub(crate) fn head_ends(&self) {
+    /// It is HTTP/2, where heads are frames. The first of them is waited for.
+    pub(crate) fn speaks_http2(&self) {
         self.in_head.store(false, Relaxed);
+        self.in_block.store(true, Relaxed);
         self.beats();
+    }
+
+    /// The first bytes came.
+    pub(crate) fn speaks(&self) {
+        self.spoken.store(true, Relaxed);
+    }
+
+    /// Whether the connection is to make room, and may: nothing is under way on it.
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaving.load(Relaxed) && self.is_spare()
+    }
+
+    /// It stays after all.
+    pub(crate) fn stays(&self) {
+        self.leaving.store(false, Relaxed);
+    }
+
+    // Between requests, or never heard of; half a head is a request to come.
+    fn is_spare(&self) -> bool {
+        let in_head = self.in_head.load(Relaxed) && self.spoken.load(Relaxed);
+        let busy = self.open.load(Relaxed) > 0 || self.blocked.load(Relaxed);
+        !busy && !in_head && !self.in_block.load(Relaxed)
     }
 
     /// A request waits for its whole body, or does no longer.
@@ -62,11 +98,20 @@ impl Pulse {
         self.awaits_body.store(waits, Relaxed);
     }
 
-    /// Bytes came from the client.
-    fn heard(&self, heads: bool) {
-        if heads && self.open.load(Relaxed) == 0 {
+    /// Bytes came from an HTTP/1 client.
+    fn heard(&self) {
+        if self.open.load(Relaxed) == 0 {
             self.head_begins();
         } else if self.awaits_body.load(Relaxed) {
+            self.beats();
+        }
+    }
+
+    /// Bytes came from an HTTP/2 client: whether they `completed` something, and whether something is half-way in now.
+    fn heard_frames(&self, completed: bool, half_way: bool) {
+        let before = self.in_block.load(Relaxed);
+        self.in_block.store(half_way, Relaxed);
+        if self.awaits_body.load(Relaxed) || (half_way && (completed || !before)) || (before && !half_way) {
             self.beats();
         }
     }
@@ -98,6 +143,8 @@ pub(crate) struct Door {
     number: u64,
     last: Cell<(u32, Millis)>,
     overdue: Cell<bool>,
+    /// When it was asked to make room.
+    asked: Cell<Option<Millis>>,
     waker: RefCell<Option<Waker>>,
     _slot: Slot,
 }
@@ -114,6 +161,7 @@ impl Door {
             late: core.is_draining(),
             number,
             overdue: Cell::new(false),
+            asked: Cell::new(None),
             waker: RefCell::new(None),
             _slot: slot,
         });
@@ -134,7 +182,25 @@ impl Door {
 
     /// Whether an HTTP/2 client should be told to go. One that came during the drain gets its first request served.
     pub(crate) fn should_say_goodbye(&self) -> bool {
-        self.core.is_draining() && (!self.late || self.pulse.used.load(Relaxed))
+        self.pulse.leaves() || (self.core.is_draining() && (!self.late || self.pulse.used.load(Relaxed)))
+    }
+
+    /// Since when it lies idle, or silent, and could make room for others.
+    pub(crate) fn spare_since(&self, now: Millis) -> Option<Millis> {
+        let beat = self.pulse.beat.load(Relaxed);
+        if beat != self.last.get().0 {
+            self.last.set((beat, now));
+            self.overdue.set(false);
+        }
+        let asked = self.pulse.leaving.load(Relaxed);
+        (!asked && self.pulse.is_spare()).then(|| self.last.get().1)
+    }
+
+    /// Asks it to make room. It does so unless something comes at this very moment.
+    pub(crate) fn leave(&self, now: Millis) {
+        self.pulse.leaving.store(true, Relaxed);
+        self.asked.set(Some(now));
+        self.wake();
     }
 
     /// Has the connection's task look again.
@@ -154,11 +220,15 @@ impl Door {
             return;
         }
         // A provider may take its time, and so may a client with its answer; but a body that is held holds memory.
-        if self.pulse.open.load(Relaxed) > 0 && !self.pulse.awaits_body.load(Relaxed) {
+        let busy = self.pulse.open.load(Relaxed) > 0;
+        if busy && !self.pulse.awaits_body.load(Relaxed) {
             return;
         }
-        let allowed = if self.pulse.in_head.load(Relaxed) { limits.header_time } else { limits.idle };
-        if now.since(since) >= allowed {
+        let in_head = self.pulse.in_head.load(Relaxed) || self.pulse.in_block.load(Relaxed);
+        let allowed = if in_head && !busy { limits.header_time } else { limits.idle };
+        let refuses_to_leave =
+            self.asked.get().is_some_and(|asked| self.pulse.leaves() && now.since(asked.max(since)) >= TIME_TO_LEAVE);
+        if now.since(since) >= allowed || refuses_to_leave {
             self.overdue.set(true);
             self.wake();
         }
@@ -171,28 +241,34 @@ impl Drop for Door {
     }
 }
 
+/// Whether something has come that nobody has read yet. The runtime may not know of it.
+pub(crate) fn has_something(stream: &TcpStream) -> bool {
+    let peeked = socket2::SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
+    !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
 /// A client's socket, with what was read of it to learn the protocol put back before the rest.
 #[derive(Debug)]
 pub(crate) struct Socket {
     inner: TcpStream,
     first: Bytes,
     pulse: Arc<Pulse>,
-    /// HTTP/1 only: whether bytes that come between requests are a head.
-    heads: bool,
+    /// HTTP/2 only: where in a frame its client is. With HTTP/1, bytes that come between requests are a head.
+    frames: Option<Frames>,
     /// What is left of an error of our own that is being written in the parser's stead.
     farewell: Bytes,
 }
 
 impl Socket {
     /// `first` was read before.
-    pub(crate) fn new(inner: TcpStream, first: Bytes, pulse: Arc<Pulse>, heads: bool) -> Socket {
-        Socket { inner, first, pulse, heads, farewell: Bytes::new() }
+    pub(crate) fn new(inner: TcpStream, first: Bytes, pulse: Arc<Pulse>, http2: bool) -> Socket {
+        Socket { inner, first, pulse, frames: http2.then(Frames::default), farewell: Bytes::new() }
     }
 
     // The parser answers a head that it cannot read with a bare status line. Nobody learns from that what to mend,
     // so it is replaced. In this state (part of a head came, no request is open) nothing else writes an error.
     fn farewell(&self, bytes: &[u8]) -> Option<Bytes> {
-        if !self.heads || !self.pulse.in_head.load(Relaxed) {
+        if self.frames.is_some() || !self.pulse.in_head.load(Relaxed) {
             return None;
         }
         let head = bytes.strip_prefix(b"HTTP/1.1 ")?;
@@ -210,8 +286,21 @@ impl AsyncRead for Socket {
         }
         let before = buf.filled().len();
         let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let me = &mut *self;
         if buf.filled().len() > before {
-            self.pulse.heard(self.heads);
+            match &mut me.frames {
+                None => me.pulse.heard(),
+                Some(frames) => {
+                    let completed = frames.take(&buf.filled()[before..]);
+                    me.pulse.heard_frames(completed, frames.is_half_way());
+                }
+            }
+        } else if read.is_pending() && me.frames.is_none() && me.pulse.leaves() {
+            if !has_something(&me.inner) {
+                // Told that the client has ended, the parser closes what is idle, and nothing else.
+                return Poll::Ready(Ok(()));
+            }
+            me.pulse.stays();
         }
         read
     }
@@ -220,7 +309,11 @@ impl AsyncRead for Socket {
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         if self.farewell.is_empty() {
-            let Some(farewell) = self.farewell(buf) else { return Pin::new(&mut self.inner).poll_write(cx, buf) };
+            let Some(farewell) = self.farewell(buf) else {
+                let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+                self.pulse.blocked.store(written.is_pending(), Relaxed);
+                return written;
+            };
             self.farewell = farewell;
         }
         while !self.farewell.is_empty() {

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use crate::decide::outcome::Ending;
 use crate::decide::route::Rejected;
-use crate::decide::units::Arm;
+use crate::decide::units::{Arm, Millis};
 use crate::wire::body::PeekError;
 
 /// On whose side a problem lies.
@@ -29,6 +29,12 @@ pub(crate) enum Problem {
     /// CONNECT.
     #[error("Serin is no forward proxy: CONNECT is not served; use its address as the base URL instead")]
     Connect,
+    /// TRACE, whose answer would show the provider's key to the client.
+    #[error("TRACE is not served, since its answer repeats credentials; use another method")]
+    Trace,
+    /// No `Host`, or more than one.
+    #[error("the request has {0} host headers; send exactly one")]
+    Host(usize),
     /// The path is not below the mount.
     #[error("`{path}` is not below `{mount}`, where Serin serves providers; the base URL ends in `{mount}`")]
     OutsideMount {
@@ -54,6 +60,14 @@ pub(crate) enum Problem {
     /// The request's body broke off or broke its framing.
     #[error("the request's body could not be read to its end ({0}); send it whole and framed as announced")]
     BrokenBody(String),
+    /// The client sent no more of a body that streams.
+    #[error(
+        "the request's body was paused for longer than `limits.idle` ({0}); send it without such pauses, or raise the limit"
+    )]
+    Paused(Millis),
+    /// The process ends before there is an answer.
+    #[error("Serin is being stopped and has no answer yet; send it again, and raise `drain` if answers take longer")]
+    Stopping,
     /// The planned provider cannot be used at all.
     #[error("provider `{provider}` cannot be used: {reason}; mend it in flags.yaml or the environment")]
     Unusable {
@@ -111,11 +125,14 @@ impl Problem {
     /// What the client is answered with.
     pub(crate) const fn status(&self) -> StatusCode {
         match self {
-            Problem::Connect => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::Connect | Problem::Trace => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::Paused(_) => StatusCode::REQUEST_TIMEOUT,
             Problem::OutsideMount { .. } | Problem::Unmatched(_) => StatusCode::NOT_FOUND,
             Problem::Unauthorized => StatusCode::UNAUTHORIZED,
-            Problem::TransferEncoding(_) | Problem::DuplicateKey(_) | Problem::BrokenBody(_) => StatusCode::BAD_REQUEST,
-            Problem::Unusable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Host(_) | Problem::TransferEncoding(_) | Problem::DuplicateKey(_) | Problem::BrokenBody(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Problem::Unusable { .. } | Problem::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Problem::NoAnswer { ending, .. } => match ending {
                 Ending::HeadTimeout => StatusCode::GATEWAY_TIMEOUT,
                 Ending::CutBySerin => StatusCode::SERVICE_UNAVAILABLE,
@@ -129,7 +146,10 @@ impl Problem {
     /// The value of `x-serin-error`: stable, of a bounded number.
     pub(crate) const fn label(&self) -> &'static str {
         match self {
-            Problem::Connect => "method",
+            Problem::Connect | Problem::Trace => "method",
+            Problem::Host(_) => "host",
+            Problem::Paused(_) => "body_time",
+            Problem::Stopping => "stopping",
             Problem::OutsideMount { .. } => "outside_mount",
             Problem::Unmatched(_) => "unmatched",
             Problem::Unauthorized => "unauthorized",
@@ -152,6 +172,9 @@ impl Problem {
     pub(crate) const fn side(&self) -> Side {
         match self {
             Problem::Connect
+            | Problem::Trace
+            | Problem::Host(_)
+            | Problem::Paused(_)
             | Problem::OutsideMount { .. }
             | Problem::Unauthorized
             | Problem::TransferEncoding(_)
@@ -161,6 +184,7 @@ impl Problem {
             Problem::NoAnswer { ending: Ending::CutBySerin, .. }
             | Problem::Unmatched(_)
             | Problem::Unusable { .. }
+            | Problem::Stopping
             | Problem::Defect => Side::Serin,
             Problem::NoAnswer { .. } => Side::Provider,
         }
@@ -169,7 +193,7 @@ impl Problem {
     /// Seconds after which a client may well try again.
     pub(crate) const fn retry_after(&self) -> Option<u8> {
         match self {
-            Problem::NoAnswer { ending: Ending::CutBySerin, .. } => Some(1),
+            Problem::NoAnswer { ending: Ending::CutBySerin, .. } | Problem::Stopping => Some(1),
             _ => None,
         }
     }

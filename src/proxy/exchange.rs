@@ -8,12 +8,13 @@
 use std::rc::Rc;
 use std::time::Instant;
 
-use super::attempt::Failure;
+use super::attempt::{Cause, Failure};
 use super::core::{Core, InUse};
 use super::error::Problem;
+use super::upstream::SendError;
 use crate::clock;
 use crate::decide::outcome::{BodyEnd, Ending, classify};
-use crate::decide::route::Plan;
+use crate::decide::route::{Plan, Reason};
 use crate::decide::units::Arm;
 use crate::state::counters::Series;
 
@@ -84,6 +85,9 @@ impl Exchange {
         if self.plan.anonymous {
             series.count_anonymous(self.core.id);
         }
+        if self.plan.reason == Reason::Unheld {
+            series.count_unheld(self.core.id);
+        }
         if let (Some(rollout), Some(arm), true) = (self.plan.rollout, self.plan.arm, self.plan.counted) {
             self.in_use.snapshot.in_force(rollout).evidence.begin(self.core.id, arm);
         }
@@ -101,6 +105,9 @@ impl Exchange {
     /// There will be no answer: ends the account, and says why.
     pub(crate) fn failed(mut self, failure: &Failure) -> Problem {
         self.end(failure.ending);
+        if let Cause::Send(SendError::ClientPaused(limit)) = failure.cause {
+            return Problem::Paused(limit);
+        }
         Problem::NoAnswer {
             provider: self.in_use.snapshot.policy.provider(self.plan.provider).name.clone(),
             arm: self.plan.arm,

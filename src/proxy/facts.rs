@@ -5,8 +5,8 @@
 //! that was meant for Serin is taken off the request.
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName};
-use http::{Method, Uri, request};
+use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName};
+use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use subtle::ConstantTimeEq as _;
@@ -36,6 +36,13 @@ impl Visit {
         let policy = &in_use.snapshot.policy;
         if parts.method == Method::CONNECT {
             return Err(Problem::Connect);
+        }
+        if parts.method == Method::TRACE {
+            return Err(Problem::Trace);
+        }
+        let hosts = parts.headers.get_all(HOST).iter().count();
+        if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
+            return Err(Problem::Host(hosts));
         }
         let path = parts.uri.path();
         let Some(below) = target::below(path, &policy.mount) else {

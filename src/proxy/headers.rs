@@ -142,6 +142,37 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, canary: bool) {
     }
 }
 
+/// Trailers without what may only stand in a head: framing, routing, credentials, and Serin's own names.
+pub(crate) fn trailing(mut trailers: HeaderMap) -> HeaderMap {
+    let belongs = |name: &HeaderName| match name.as_str() {
+        "authorization"
+        | "x-api-key"
+        | "api-key"
+        | "cookie"
+        | "set-cookie"
+        | "host"
+        | "connection"
+        | "expect"
+        | "upgrade"
+        | "te"
+        | "trailer"
+        | "keep-alive"
+        | "content-encoding"
+        | "content-type"
+        | "content-length"
+        | "content-range"
+        | "transfer-encoding"
+        | "openai-organization"
+        | "openai-project" => true,
+        text => text.starts_with(X_SERIN) || text.starts_with("proxy-"),
+    };
+    let doomed: Vec<HeaderName> = trailers.keys().filter(|name| belongs(name)).cloned().collect();
+    for name in doomed {
+        trailers.remove(name);
+    }
+    trailers
+}
+
 /// The transfer coding of a request that cannot be served: anything but one `chunked`.
 pub(crate) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();

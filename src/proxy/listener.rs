@@ -1,30 +1,66 @@
 //! Takes connections from the one listening socket and deals them out.
 //!
 //! To the core with the fewest open requests, then the fewest connections: long-lived connections with unequal work
-//! are what application pools are made of. Beyond the limit, or out of file descriptors, nothing is accepted and
-//! nothing is reset: the backlog waits. Invariant: every accepted connection is counted until its socket is closed.
+//! are what application pools are made of. Beyond the limit, or out of file descriptors, the backlog waits, nothing is
+//! reset, and the cores are asked to let go of connections that have been idle for long. Invariant: every accepted connection is counted until its socket is closed.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
-use super::core::Load;
+use super::core::{Core, Load};
+use crate::clock;
 use crate::state::snapshot::Shared;
 
 /// How long to wait before an accept that failed for want of resources is tried again, unless a connection closes.
 const BREATHER: Duration = Duration::from_millis(100);
-/// How often a full house looks whether the limit was raised.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How often a full house asks for room again, and looks whether the limit was raised.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// How many connections are open, and a bell for when one closes.
-#[derive(Debug, Default)]
+/// How many connections are open, how many can be, a bell for when one closes, and one for when one should.
+#[derive(Debug)]
 pub(crate) struct Gate {
     open: AtomicU32,
+    /// More than this the process cannot hold, whatever the file says.
+    most: u32,
     closed_one: Notify,
+    /// Whether somebody waits for a place.
+    wanted: AtomicBool,
+    asked: watch::Sender<()>,
+}
+
+impl Gate {
+    /// For a process that can hold this many.
+    pub(crate) fn new(most: u32) -> Gate {
+        let (open, wanted) = (AtomicU32::new(0), AtomicBool::new(false));
+        Gate { open, most, closed_one: Notify::new(), wanted, asked: watch::Sender::new(()) }
+    }
+
+    /// Waits until there is a place, asking for one meanwhile.
+    async fn place(&self, shared: &Shared) {
+        while self.open.load(Relaxed) >= shared.load().policy.limits.connections.min(self.most) {
+            self.ask(LOOK_AGAIN).await;
+        }
+        self.wanted.store(false, Relaxed);
+    }
+
+    async fn ask(&self, patience: Duration) {
+        self.wanted.store(true, Relaxed);
+        self.asked.send_replace(());
+        let _ = tokio::time::timeout(patience, self.closed_one.notified()).await;
+    }
+
+    /// A core's part in it: lets go of idle connections when there is need.
+    pub(crate) async fn usher(&self, core: &Core) {
+        let mut asked = self.asked.subscribe();
+        while asked.changed().await.is_ok() {
+            core.make_room(clock::now(), || self.wanted.swap(false, Relaxed));
+        }
+    }
 }
 
 /// A connection's place in all counts, until it is dropped.
@@ -68,14 +104,13 @@ pub(crate) async fn accept(
 ) {
     let mut short_of = false;
     loop {
-        while gate.open.load(Relaxed) >= shared.load().policy.limits.connections {
-            let _ = tokio::time::timeout(LOOK_AGAIN, gate.closed_one.notified()).await;
-        }
         match listener.accept().await {
             Ok((stream, _)) => {
                 short_of = false;
                 // Small frames must not wait for the acknowledgement of the last one.
                 let _ = stream.set_nodelay(true);
+                // Only now is it certain that somebody wants to come in.
+                gate.place(&shared).await;
                 receive(stream);
             }
             Err(error) if is_shortage(&error) => {
@@ -83,7 +118,7 @@ pub(crate) async fn accept(
                     tracing::warn!(%error, "no connection is accepted until one closes; raise the limit of open files");
                 }
                 short_of = true;
-                let _ = tokio::time::timeout(BREATHER, gate.closed_one.notified()).await;
+                gate.ask(BREATHER).await;
             }
             // The client was gone before it was accepted.
             Err(_) => tokio::task::yield_now().await,

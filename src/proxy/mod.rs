@@ -7,6 +7,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod body;
+mod ceiling;
 mod connection;
 mod core;
 mod departure;
@@ -14,6 +15,7 @@ mod door;
 mod error;
 mod exchange;
 mod facts;
+mod frames;
 mod headers;
 mod listener;
 mod prepared;
@@ -29,5 +31,6 @@ mod upgrade;
 pub(crate) mod upstream;
 mod worker;
 
+pub use ceiling::most_connections;
 pub use server::{Running, Setup, start};
 pub use upstream::probe;

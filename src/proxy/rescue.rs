@@ -53,7 +53,7 @@ pub(crate) fn answer(problem: &Problem, shape: Shape) -> Response<Bytes> {
     if let Some(seconds) = problem.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
     }
-    if matches!(problem, Problem::Connect) {
+    if matches!(problem, Problem::Connect | Problem::Trace) {
         headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
     if shape == Shape::Grpc {
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
     use crate::decide::outcome::Ending;
     use crate::decide::route::Rejected;
-    use crate::decide::units::Arm;
+    use crate::decide::units::{Arm, Millis};
     use crate::wire::body::PeekError;
 
     fn unreachable() -> Problem {
@@ -217,6 +217,10 @@ mod tests {
             |ending| Problem::NoAnswer { provider: "p".to_owned(), arm: None, ending, detail: "d".to_owned() };
         let cases = [
             (Problem::Connect, 405, "method", "use its address as the base URL"),
+            (Problem::Trace, 405, "method", "use another method"),
+            (Problem::Host(2), 400, "host", "2 host headers; send exactly one"),
+            (Problem::Paused(Millis(600_000)), 408, "body_time", "`limits.idle` (10m)"),
+            (Problem::Stopping, 503, "stopping", "send it again"),
             (
                 Problem::OutsideMount { path: "/x".to_owned(), mount: "/v1".to_owned() },
                 404,

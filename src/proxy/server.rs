@@ -39,6 +39,8 @@ pub struct Setup {
     pub shared: Arc<Shared>,
     /// How many threads serve; at least 1.
     pub cores: usize,
+    /// More client connections than this are never accepted, whatever the file says.
+    pub most_connections: u32,
 }
 
 /// A running data plane. Dropped, it stops at once.
@@ -55,13 +57,13 @@ pub struct Running {
 /// # Errors
 /// When the socket cannot be used, or a thread or runtime cannot be made.
 pub fn start(setup: Setup) -> io::Result<Running> {
-    let Setup { listener, shared, cores } = setup;
+    let Setup { listener, shared, cores, most_connections } = setup;
     listener.set_nonblocking(true)?;
     prepare(&listener)?;
     let address = listener.local_addr()?;
     let cores = cores.max(1);
     let stage = watch::Sender::new(Stage::Running);
-    let gate = Arc::new(Gate::default());
+    let gate = Arc::new(Gate::new(most_connections));
     let budget = Arc::default();
     let loads: Vec<Arc<Load>> = (0..cores).map(|_| Arc::default()).collect();
     let mut running = Running { address, loads: loads.clone(), stage, threads: Vec::with_capacity(cores + 1) };

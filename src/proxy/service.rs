@@ -28,7 +28,7 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let core = &door.core;
     let version = request.version();
     let shape = Shape::of(&core.in_use().snapshot.policy.mount, &request);
-    let answer = serve(&door, request, clock::instant()).await;
+    let answer = core.unless_cut(serve(&door, request, clock::instant())).await;
     let mut response = match answer.and_then(|answer| relay::answer(&door, answer)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
         Err(problem) => rescue::answer(&problem, shape).map(ReplyBody::Own),
@@ -55,7 +55,8 @@ async fn serve(door: &Door, request: Request<Incoming>, arrived: Instant) -> Res
         let mut exchange = Exchange::planned(core, &in_use, plan, arrived);
         let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
         let (provider, egress) = (departure.provider(), in_use.snapshot.policy.egress.as_ref().map(Secret::reveal));
-        match attempt::run(&core.upstreams, provider, egress, request, streaming, gate).await {
+        let patience = in_use.snapshot.policy.limits.idle;
+        match attempt::run(&core.upstreams, provider, egress, request, streaming, patience, gate).await {
             Ok(response) => return Ok(Answer { response, exchange, upgrade }), // 6. upstream has answered
             Err(AttemptError::Failed(failure)) => return Err(exchange.failed(&failure)),
             Err(AttemptError::Replan(request)) => {

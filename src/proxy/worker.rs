@@ -20,6 +20,9 @@ use super::replay::Budget;
 use crate::clock;
 use crate::state::snapshot::Shared;
 
+/// How long the last answers may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// What the process wants of its cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
@@ -66,6 +69,10 @@ impl Worker {
         let core = Core::new(id, cores, &shared, Arc::clone(&load), budget);
         spawn_local(fence(Rc::clone(&core), Arc::clone(&shared)));
         spawn_local(sweep(Rc::clone(&core)));
+        {
+            let (core, gate) = (Rc::clone(&core), Arc::clone(&gate));
+            spawn_local(async move { gate.usher(&core).await });
+        }
         let mut number = 0_u64;
         let mut open = {
             let core = Rc::clone(&core);
@@ -108,7 +115,23 @@ impl Worker {
             }
         }
         core.cut();
+        farewell(&core).await;
     }
+}
+
+/// Lets those who have no answer yet hear so.
+async fn farewell(core: &Core) {
+    let turns = async {
+        while core.unanswered() > 0 {
+            tokio::task::yield_now().await;
+        }
+        // A turn of the loop writes some dozens of connections; HTTP/2 takes a second one.
+        for _ in 0..8 + core.doors.borrow().len() / 16 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Whoever does not take it by then had his chance.
+    let _ = tokio::time::timeout(LAST_WORDS, turns).await;
 }
 
 /// Acknowledges publications.

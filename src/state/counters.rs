@@ -63,6 +63,7 @@ struct SeriesCell {
     in_flight_began: Count,
     in_flight_ended: Count,
     anonymous: Count,
+    unheld: Count,
 }
 
 impl Series {
@@ -80,6 +81,17 @@ impl Series {
     /// The request that was just begun has no user id.
     pub fn count_anonymous(&self, core: Core) {
         self.cores[usize::from(core.0)].anonymous.add_one();
+    }
+
+    /// The request that was just begun has a JSON body that was not held.
+    pub fn count_unheld(&self, core: Core) {
+        self.cores[usize::from(core.0)].unheld.add_one();
+    }
+
+    /// Requests dispatched so far whose JSON body was not held.
+    #[must_use]
+    pub fn unheld(&self) -> u64 {
+        self.cores.iter().map(|cell| cell.unheld.get()).sum()
     }
 
     /// Requests dispatched so far, and those among them without a user id.

@@ -5,6 +5,7 @@
 //! flags.yaml leaves the metrics too, and no value is ever kept in two places. Labels are bounded: names of the file,
 //! outcomes, phases; never a user id or a raw model name.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -67,6 +68,8 @@ metrics_list! {
         "1 for the phase that a rollout is in, 0 for every other.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
+    UNHELD "serin_unheld_requests_total" Counter ["rollout"]
+        "Requests sent to stable, unsplit, because their JSON body was encoded or beyond the limits of what is held.";
     GENERATION "serin_flags_generation" Gauge []
         "Accepted versions of flags.yaml since the start.";
     RELOAD_FAILURES "serin_flags_reload_failures_total" Counter []
@@ -203,6 +206,9 @@ fn counts(status: &Status) -> String {
             counter(&ATTEMPTS, of(&series.labels, &ATTEMPTS, Some(outcome)), series.attempts(outcome));
         }
     }
+    for (rollout, unheld) in unheld(&status.series) {
+        counter(&UNHELD, vec![Label::new("rollout", rollout.to_owned())], unheld);
+    }
     for rollout in status.rollouts.iter().filter(|rollout| rollout.canary.is_some()) {
         of_rollout(rollout, &gauge);
     }
@@ -215,6 +221,15 @@ fn counts(status: &Status) -> String {
     gauge(&BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
     recorder.handle().run_upkeep();
     recorder.handle().render()
+}
+
+/// By rollout; unsplit traffic is not read, so nothing of it is missed.
+fn unheld(series: &[Arc<Series>]) -> BTreeMap<&str, u64> {
+    let mut sums = BTreeMap::new();
+    for series in series.iter().filter(|series| matches!(series.labels.arm, "stable" | "canary")) {
+        *sums.entry(series.labels.rollout.as_str()).or_default() += series.unheld();
+    }
+    sums
 }
 
 fn of_rollout(rollout: &RolloutStatus, gauge: &impl Fn(&Metric, &[&str], f64)) {

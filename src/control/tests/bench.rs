@@ -142,6 +142,7 @@ pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Be
         dir: "state".to_owned(),
         store_error: None,
         cores: 1,
+        most_connections: u32::MAX,
         series: Box::new(|labels: Labels, cores| {
             let none = metrics::Histogram::noop;
             Arc::new(Series::new(labels, cores, none(), none()))

@@ -18,6 +18,7 @@ fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::
         state_dir: dir.to_owned(),
         inbox: wishes,
         cores: 0,
+        most_connections: u32::MAX,
         prober: Box::new(|| Box::new(|_, _| Box::pin(async { Ok(()) }))),
         series: Box::new(|labels, cores| {
             let none = metrics::Histogram::noop;

@@ -155,3 +155,173 @@ fn pipelined_requests_are_answered_in_their_order() {
     assert_eq!(got(&seen).first_line(), "GET /v1/a HTTP/1.1");
     assert_eq!(got(&seen).first_line(), "GET /v1/b HTTP/1.1");
 }
+
+const MODELS: &str = "GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n";
+
+fn full_house(cores: usize, places: u32) -> Sidecar {
+    let (old, _seen) = Scripted::answering(OK);
+    let mut policy = policy(old.address, nobody());
+    policy.limits.connections = places;
+    Sidecar::with_cores(policy, Percent::ZERO, cores)
+}
+
+#[test]
+fn in_a_full_house_the_one_who_was_idle_for_the_longest_makes_room() {
+    for cores in [1, 2] {
+        let sidecar = full_house(cores, 4);
+        let mut idle: Vec<Client> = (0..4).map(|_| sidecar.client()).collect();
+        for client in &mut idle {
+            client.send(MODELS);
+            assert_eq!(client.reply().status, 200);
+        }
+        let mut newcomer = sidecar.client();
+        newcomer.send(MODELS);
+        assert_eq!(newcomer.reply().status, 200, "{cores} cores");
+        // One of them has left, in good order; whoever asks again is served.
+        let mut left = 0;
+        for client in &mut idle {
+            client.stream.set_read_timeout(Some(std::time::Duration::from_millis(1))).unwrap();
+            match std::io::Read::read(&mut client.stream, &mut [0]) {
+                Ok(0) => left += 1,
+                Ok(_) => panic!("nobody asked"),
+                Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+            }
+        }
+        assert_eq!(left, 1, "{cores} cores");
+    }
+}
+
+#[test]
+fn in_a_full_house_those_who_never_said_a_word_make_room() {
+    let sidecar = full_house(1, 3);
+    let _silent: Vec<Client> = (0..3).map(|_| sidecar.client()).collect();
+    until("the house is full", || sidecar.running.connections() == 3);
+    let mut newcomer = sidecar.client();
+    newcomer.send(MODELS);
+    assert_eq!(newcomer.reply().status, 200);
+}
+
+#[test]
+fn in_a_full_house_idle_http2_clients_make_room() {
+    let sidecar = full_house(1, 2);
+    let mut idle: Vec<Client> = (0..2).map(|_| sidecar.client()).collect();
+    for client in &mut idle {
+        // The preface and empty settings; it never acknowledges anything.
+        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    }
+    until("the house is full", || sidecar.running.connections() == 2);
+    let mut newcomer = sidecar.client();
+    newcomer.send(MODELS);
+    assert_eq!(newcomer.reply().status, 200);
+}
+
+#[test]
+fn in_a_full_house_a_request_in_flight_keeps_its_place() {
+    let (proceed, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let old = Scripted::new(move |mut client| {
+        client.message();
+        wait.lock().unwrap().recv().unwrap();
+        client.send(OK);
+    });
+    let mut policy = policy(old.address, nobody());
+    policy.limits.connections = 2;
+    policy.limits.header_time = Millis(60_000);
+    let sidecar = Sidecar::start(policy, Percent::ZERO);
+    let mut busy = sidecar.client();
+    busy.send(post("/v1/chat/completions", "", "{}"));
+    let mut half = sidecar.client();
+    half.send("GET /v1/mod");
+    until("the house is full", || sidecar.running.connections() == 2 && sidecar.running.open_requests() == 1);
+    let mut newcomer = sidecar.client();
+    newcomer.send(MODELS);
+    // As long as it takes for idle ones to be asked to leave, and twice.
+    let began = crate::clock::instant();
+    until("nobody had to leave", || began.elapsed() > std::time::Duration::from_millis(2500));
+    assert_eq!(sidecar.running.connections(), 2);
+    proceed.send(()).unwrap();
+    assert_eq!(busy.reply().status, 200);
+    drop(busy);
+    proceed.send(()).unwrap();
+    assert_eq!(newcomer.reply().status, 200);
+    half.send("els HTTP/1.1\r\nhost: h\r\n\r\n");
+    proceed.send(()).unwrap();
+    assert_eq!(half.reply().status, 200);
+}
+
+#[test]
+fn a_process_with_few_files_takes_fewer_connections_than_the_file_says() {
+    let (old, _seen) = Scripted::answering(OK);
+    let shared = std::sync::Arc::new(crate::state::snapshot::Shared::new(
+        snapshot(1, policy(old.address, nobody()), Percent::ZERO, 1),
+        1,
+    ));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let setup = crate::proxy::Setup { listener, shared, cores: 1, most_connections: 2 };
+    let running = crate::proxy::start(setup).unwrap();
+    let mut clients: Vec<Client> = (0..6).map(|_| Client::connect(running.local_addr())).collect();
+    for client in &mut clients {
+        client.send(MODELS);
+    }
+    while let Some(mut client) = clients.pop() {
+        // Whoever is in leaves, and the next one comes in.
+        assert!(running.connections() <= 2);
+        if clients.len() < 2 {
+            assert_eq!(client.reply().status, 200);
+        }
+    }
+}
+
+/// The preface, empty settings, and the acknowledgement of the other side's.
+const HELLO: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\0\0\0\x04\x01\0\0\0\0";
+
+#[test]
+fn an_http2_head_that_drips_is_closed() {
+    // Frames that begin something: HEADERS without END_HEADERS, a CONTINUATION that never ends it, half a PING.
+    let begun: [&[u8]; 4] = [
+        b"",
+        b"\0\0\x01\x01\0\0\0\0\x01\x82",
+        b"\0\0\x01\x01\0\0\0\0\x01\x82\0\0\x01\x09\0\0\0\0\x01\x87",
+        b"\0\0\x08\x06\0\0\0\0\0\x01\x02",
+    ];
+    let (sidecar, _seen) = impatient(|_| {});
+    for (number, begun) in begun.iter().enumerate() {
+        let mut client = sidecar.client();
+        client.send(if number == 0 { &HELLO[..24] } else { HELLO });
+        client.send(begun);
+        client.read_to_end();
+    }
+    until("all of them are gone", || sidecar.running.connections() == 0);
+    // One that has said hello is idle, and outlives them.
+    let mut idle = sidecar.client();
+    idle.send(HELLO);
+    for _ in 0..3 {
+        assert!(sidecar.client().read_to_end().is_empty());
+    }
+    until("only the idle one is left", || sidecar.running.connections() == 1);
+}
+
+#[test]
+fn a_client_that_pauses_for_too_long_within_a_streamed_upload_is_told_so() {
+    // A provider that takes all there is, and waits for more.
+    let old = Scripted::new(|mut client| drop(client.read_to_end()));
+    let mut policy = policy(old.address, nobody());
+    policy.limits.idle = Millis(100);
+    let sidecar = Sidecar::start(policy, Percent::ZERO);
+    let mut client = sidecar.client();
+    client.send("POST /v1/files HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n");
+    // Steps that are shorter than the limit, for longer than the limit.
+    let began = crate::clock::instant();
+    while began.elapsed() < std::time::Duration::from_millis(250) {
+        client.stream.set_read_timeout(Some(std::time::Duration::from_millis(25))).unwrap();
+        let silence = std::io::Read::read(&mut client.stream, &mut [0]).unwrap_err();
+        assert_eq!(silence.kind(), std::io::ErrorKind::WouldBlock, "it is given up too early");
+        client.send("x");
+    }
+    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (408, Some("body_time")));
+    assert!(reply.text().contains("`limits.idle`"), "{}", reply.text());
+    assert!(client.read_to_end().is_empty());
+    until("it is nobody's failure", || sidecar.unsplit_ended(crate::decide::outcome::Outcome::ClientGone) == 1);
+}

@@ -77,6 +77,39 @@ fn an_answer_that_breaks_off_resets_the_stream() {
 }
 
 #[test]
+fn whoever_has_no_answer_at_the_end_is_told_so() {
+    let old = Scripted::new(|mut client| {
+        client.message();
+        client.read_to_end();
+    });
+    let Sidecar { running, shared } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    block_on(async {
+        let (mut sender, _connection) = connect(running.local_addr()).await;
+        let asked: Vec<_> = (0..20).map(|_| sender.send_request(request("u"))).collect();
+        let drained = async {
+            while shared.load().rollouts[0].series[0].in_flight() < 20 {
+                tokio::task::yield_now().await;
+            }
+            running.drain(Millis(30)).await
+        };
+        let (cut, answers) = tokio::join!(drained, async {
+            let mut answers = Vec::new();
+            for asked in asked {
+                answers.push(asked.await.unwrap());
+            }
+            answers
+        });
+        assert_eq!(cut, 20);
+        for answer in answers {
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()["x-serin-error"]),
+                (503, &"stopping".parse().unwrap())
+            );
+        }
+    });
+}
+
+#[test]
 fn an_error_of_serin_for_grpc_is_a_status() {
     let sidecar = Sidecar::start(policy(nobody(), nobody()), Percent::ZERO);
     block_on(async {

@@ -86,9 +86,84 @@ fn what_outlasts_the_drain_is_cut_and_is_nobodys_fault_but_ours() {
     client.send(post("/v1/chat/completions", "", "{}"));
     until("it is dispatched", || shared.load().rollouts[0].series[0].in_flight() == 1);
     assert_eq!(runtime().block_on(running.drain(Millis(30))), 1);
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("stopping")));
+    assert_eq!(reply.header("connection").as_deref(), Some("close"));
+    assert!(reply.text().contains("send it again"), "{}", reply.text());
     assert!(client.read_to_end().is_empty());
     let series = &shared.load().rollouts[0].series[Arm::Stable as usize];
     assert_eq!((series.requests(Outcome::SerinError), series.in_flight()), (1, 0));
+}
+
+#[test]
+fn whoever_has_no_answer_at_the_end_is_told_so_and_a_begun_answer_breaks_off() {
+    let old = Scripted::new(|mut client| {
+        if client.message().text().contains("begin") {
+            client.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n");
+        }
+        client.read_to_end();
+    });
+    let Sidecar { running, shared } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
+    let address = running.local_addr();
+    let mut waiting: Vec<Client> = (0..60).map(|_| Client::connect(address)).collect();
+    for client in &mut waiting {
+        client.send(post("/v1/chat/completions", "", "{}"));
+    }
+    // One whose body is still being read whole.
+    let mut sending = Client::connect(address);
+    sending.send(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{",
+    );
+    let mut begun = Client::connect(address);
+    begun.send(post("/v1/chat/completions", "", r#"{"say":"begin"}"#));
+    begun.read_to("half\r\n");
+    let series = &shared.load().rollouts[0].series[0];
+    until("all are dispatched", || series.in_flight() == 61 && running.open_requests() == 62);
+    assert_eq!(runtime().block_on(running.drain(Millis(30))), 62);
+    for client in waiting.iter_mut().chain([&mut sending]) {
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("stopping")));
+    }
+    assert!(begun.read_to_end().is_empty(), "no end that could be taken for a whole answer");
+    assert_eq!((series.requests(Outcome::SerinError), series.in_flight()), (61, 0));
+}
+
+#[test]
+fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
+    const STREAMS: usize = 12;
+    let (begun, events) = channel::<()>();
+    let end = Arc::new(std::sync::Barrier::new(STREAMS + 1));
+    let together = Arc::clone(&end);
+    let old = Scripted::new(move |mut client| {
+        client.message();
+        client.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+        begun.send(()).unwrap();
+        together.wait();
+        client.send("4\r\nlast\r\n0\r\n\r\n");
+    });
+    let Sidecar { running, shared } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
+    assert!(running.loads().count() == 3);
+    let address = running.local_addr();
+    let mut clients: Vec<Client> = (0..STREAMS).map(|_| Client::connect(address)).collect();
+    for client in &mut clients {
+        client.send(post("/v1/chat/completions", "", "{}"));
+        got(&events);
+        client.read_to("first\r\n");
+    }
+    assert!(running.loads().all(|connections| connections > 0), "every core has some");
+    let draining = std::thread::spawn(move || runtime().block_on(running.drain(Millis(30_000))));
+    // The drain has begun once answers ask to close.
+    until("a newcomer is asked to close", || {
+        let mut client = Client::connect(address);
+        client.send("GET /nowhere HTTP/1.1\r\nhost: h\r\n\r\n");
+        client.reply().header("connection").as_deref() == Some("close")
+    });
+    end.wait();
+    for client in &mut clients {
+        assert_eq!(client.read_to("0\r\n\r\n"), "4\r\nlast\r\n0\r\n\r\n");
+    }
+    assert_eq!(draining.join().unwrap(), 0, "nothing was cut");
+    assert_eq!(shared.load().rollouts[0].series[0].requests(Outcome::Ok), STREAMS as u64);
 }
 
 #[test]
@@ -102,7 +177,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
     let load: Arc<Load> = Arc::default();
     let core = Core::new(0, 1, &shared, Arc::clone(&load), Arc::default());
-    let door = Door::open(&core, 1, Slot::take(&Arc::<Gate>::default(), &load), Millis(0));
+    let door = Door::open(&core, 1, Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),

@@ -7,5 +7,7 @@ mod framing;
 mod http2;
 mod lifecycle;
 mod passing;
+mod smuggling;
 pub(super) mod support;
 mod tunnels;
+mod websocket;

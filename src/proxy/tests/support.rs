@@ -147,7 +147,8 @@ impl Sidecar {
     pub(super) fn with_cores(policy: Policy, percent: Percent, cores: usize) -> Sidecar {
         let shared = Arc::new(Shared::new(snapshot(1, policy, percent, cores), cores));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let running = start(Setup { listener, shared: Arc::clone(&shared), cores }).unwrap();
+        let running =
+            start(Setup { listener, shared: Arc::clone(&shared), cores, most_connections: u32::MAX }).unwrap();
         Sidecar { running, shared }
     }
 

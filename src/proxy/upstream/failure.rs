@@ -31,6 +31,8 @@ pub(crate) enum SendError {
     Framing(&'static str),
     /// The client broke off in the middle of its body.
     ClientBroke,
+    /// The client sent no more of its body for this long.
+    ClientPaused(Millis),
 }
 
 impl std::fmt::Display for SendError {
@@ -49,6 +51,7 @@ impl std::fmt::Display for SendError {
             SendError::Protocol(error) => write!(f, "the answer is not valid HTTP: {}", chain(error)),
             SendError::Framing(problem) => write!(f, "the answer's framing cannot be trusted: {problem}"),
             SendError::ClientBroke => f.write_str("the client broke off its request"),
+            SendError::ClientPaused(limit) => write!(f, "the client sent no more of its request for {limit}"),
         }
     }
 }
@@ -65,7 +68,8 @@ impl SendError {
             | SendError::Reset(_)
             | SendError::HeadTimeout(_)
             | SendError::Framing(_)
-            | SendError::ClientBroke => false,
+            | SendError::ClientBroke
+            | SendError::ClientPaused(_) => false,
         }
     }
 }

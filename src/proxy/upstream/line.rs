@@ -18,7 +18,7 @@ use super::alarm::Alarm;
 use super::failure::{SendError, explain};
 use super::http2::{self, Stream};
 use super::pool::{Pool, Turn};
-use super::wait::Wait;
+use super::wait::{Late, Wait};
 use super::wire::Pulse;
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, Outgoing, RequestBody};
@@ -109,6 +109,8 @@ impl Line {
 pub(crate) struct Waits {
     /// From the request's last byte to the head.
     pub(crate) head: Millis,
+    /// For a client that has to send more of a body that streams.
+    pub(crate) client: Millis,
     /// For the body.
     pub(crate) body: BodyClocks,
 }
@@ -157,6 +159,10 @@ impl Lease {
                 if !parts.headers.contains_key(HOST) {
                     parts.headers.insert(HOST, pool.host().clone());
                 }
+                if let Some(coding) = parts.headers.get_mut(TRANSFER_ENCODING) {
+                    // However the client spelled it.
+                    *coding = HeaderValue::from_static("chunked");
+                }
                 // Hyper sends a body of unknown length with any method once told so.
                 if upload.is_some()
                     && outgoing.size_hint().exact().is_none()
@@ -180,17 +186,22 @@ impl Lease {
             Line::Done => None,
         };
         async move {
-            let mut wait =
-                Wait { line: &mut line, upload: upload.as_deref(), pulse: pulse.as_deref(), limit: waits.head };
+            let mut wait = Wait {
+                line: &mut line,
+                upload: upload.as_deref(),
+                pulse: pulse.as_deref(),
+                limit: waits.head,
+                client: waits.client,
+            };
             let outcome = match answer {
                 Some(Answer::One(answer)) => wait.head(answer).await,
                 Some(Answer::Two(answer)) => wait.head(answer).await,
-                None => None,
+                None => Err(Late::Provider),
             };
-            let response = match outcome {
-                Some(Ok(response)) => response,
-                Some(Err(_)) if upload.is_some_and(|upload| upload.is_broken()) => return Err(SendError::ClientBroke),
-                Some(Err(error)) => {
+            let mut response = match outcome {
+                Ok(Ok(response)) => response,
+                Ok(Err(_)) if upload.is_some_and(|upload| upload.is_broken()) => return Err(SendError::ClientBroke),
+                Ok(Err(error)) => {
                     let error = explain(error, pulse.is_some_and(|pulse| pulse.heard()));
                     return Err(match &line {
                         Line::Http2(stream) if error.is_of_the_connection() => {
@@ -200,10 +211,11 @@ impl Lease {
                         _ => error,
                     });
                 }
-                None => return Err(SendError::HeadTimeout(waits.head)),
+                Err(Late::Provider) => return Err(SendError::HeadTimeout(waits.head)),
+                Err(Late::Client) => return Err(SendError::ClientPaused(waits.client)),
             };
             if http1 {
-                check_framing(response.headers())?;
+                check_framing(response.headers_mut())?;
                 if let Line::Http1(held) = &mut line
                     && let Some(hint) = response.headers().get(KEEP_ALIVE)
                 {
@@ -223,7 +235,15 @@ enum Answer<One, Two> {
 }
 
 /// An answer that two readers could cut differently is nobody's to pass on.
-fn check_framing(headers: &HeaderMap) -> Result<(), SendError> {
+fn check_framing(headers: &mut HeaderMap) -> Result<(), SendError> {
+    // Hyper takes a list of equal lengths; the client gets the one that they are.
+    if let Some(length) = headers.get(CONTENT_LENGTH)
+        && let Some(first) = length.as_bytes().split(|byte| *byte == b',').next()
+        && first.len() < length.len()
+        && let Ok(first) = HeaderValue::from_bytes(first.trim_ascii())
+    {
+        headers.insert(CONTENT_LENGTH, first);
+    }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     if headers.contains_key(CONTENT_LENGTH) {

@@ -68,13 +68,27 @@ impl Upstreams {
     /// A connection to the provider, pooled or new; waits its turn at this core's share of `max_connections`.
     pub(crate) async fn acquire(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, ConnectError> {
         let known = self.known(provider, egress)?;
-        known.pool.acquire(provider).await
+        match known.pool.acquire(provider).await {
+            Err(error) if error.is_ours() && self.let_go().await => Box::pin(known.pool.connect(provider)).await,
+            leased => leased,
+        }
     }
 
     /// A connection that nobody has used before, for the one retry after a stale one.
     pub(crate) async fn connect(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, ConnectError> {
         let known = self.known(provider, egress)?;
-        Box::pin(known.pool.connect(provider)).await
+        match Box::pin(known.pool.connect(provider)).await {
+            Err(error) if error.is_ours() && self.let_go().await => Box::pin(known.pool.connect(provider)).await,
+            leased => leased,
+        }
+    }
+
+    // Closes what lies unused, whatever provider it leads to; says whether that gave a socket back.
+    async fn let_go(&self) -> bool {
+        let closed: usize = self.pools.borrow().iter().map(|pool| pool.let_go()).sum();
+        // The tasks that hold the sockets end now.
+        tokio::task::yield_now().await;
+        closed > 0
     }
 
     /// A connection for a request that asks for an upgrade: HTTP/1.1 whatever `http2:` says. Pooled unless `fresh`.

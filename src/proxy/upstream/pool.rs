@@ -147,6 +147,13 @@ impl Pool {
         drop((idle, shared));
     }
 
+    /// Closes what lies unused; says how many connections that were.
+    pub(super) fn let_go(&self) -> usize {
+        let idle = self.idle.take();
+        // The socket is closed by the connection's task, which ends when its sender is gone.
+        idle.len()
+    }
+
     /// A connection for one request: shared, idle or new, when it is its turn.
     pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, ConnectError> {
         if self.may_share() {

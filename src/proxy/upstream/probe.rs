@@ -28,6 +28,7 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     let lease =
         upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| error.to_string())?;
     let waits = Waits {
+        client: provider.timeouts.idle,
         head: PATIENCE.min(provider.timeouts.headers),
         body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
     };

@@ -83,7 +83,7 @@ async fn send(
     provider: &Arc<Provider>,
     request: Request<RequestBody>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    attempt::run(upstreams, provider, None, request, false, || Gate::Go).await
+    attempt::run(upstreams, provider, None, request, false, Millis(10_000), || Gate::Go).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {

@@ -2,7 +2,7 @@
 //!
 //! The clock is the provider's: it stands still while a streamed request waits for its client, and starts anew whenever
 //! the provider has taken another piece of the request. Invariant: it rings only after the provider alone was waited
-//! for, for the whole limit.
+//! for, for the whole limit. A client that pauses within its request has a limit of its own.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -27,40 +27,56 @@ pub(super) struct Wait<'a> {
     pub(super) upload: Option<&'a Upload>,
     pub(super) pulse: Option<&'a Pulse>,
     pub(super) limit: Millis,
+    pub(super) client: Millis,
+}
+
+/// Who took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Late {
+    /// The provider, with its answer or with taking the request.
+    Provider,
+    /// The client, with the rest of its request.
+    Client,
 }
 
 impl Wait<'_> {
-    /// `None` when it did not come in time.
-    pub(super) async fn head(&mut self, answer: impl Future<Output = Sent>) -> Option<Sent> {
+    /// What came, or who was late.
+    pub(super) async fn head(&mut self, answer: impl Future<Output = Sent>) -> Result<Sent, Late> {
         let mut answer = pin!(answer);
+        let mut turn = Late::Provider;
         poll_fn(|cx| {
             if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
                 if let Some(alarm) = self.line.alarm() {
                     alarm.lift();
                 }
-                return Poll::Ready(Some(sent));
+                return Poll::Ready(Ok(sent));
             }
             loop {
                 let moved = self.last_movement();
-                let Some(alarm) = self.line.alarm() else { return Poll::Ready(None) };
-                if let Some(upload) = self.upload
-                    && upload.is_starved()
-                {
+                let Some(alarm) = self.line.alarm() else { return Poll::Ready(Err(Late::Provider)) };
+                let now = match self.upload {
+                    Some(upload) if upload.is_starved() => {
+                        upload.wake_when_fed(cx);
+                        Late::Client
+                    }
+                    _ => Late::Provider,
+                };
+                if now != turn {
+                    turn = now;
                     alarm.lift();
-                    upload.wake_when_fed(cx);
-                    return Poll::Pending;
                 }
+                let limit = if turn == Late::Client { self.client } else { self.limit };
                 if !alarm.is_set() {
-                    alarm.set(self.limit.duration());
+                    alarm.set(limit.duration());
                 }
                 if alarm.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
-                // Time is over, unless the provider was still taking the request meanwhile.
+                // Time is over, unless the request was still moving meanwhile.
                 let quiet = moved.map(|moved| clock::now().since(moved));
                 match quiet {
-                    Some(quiet) if quiet < self.limit => alarm.set(self.limit.since(quiet).duration()),
-                    _ => return Poll::Ready(None),
+                    Some(quiet) if quiet < limit => alarm.set(limit.since(quiet).duration()),
+                    _ => return Poll::Ready(Err(turn)),
                 }
             }
         })

@@ -43,7 +43,7 @@ fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
                 gates.set(gates.get() + 1);
                 Gate::Go
             };
-            let sent = attempt::run(&upstreams, &provider, None, post(whole("2")), false, gate);
+            let sent = attempt::run(&upstreams, &provider, None, post(whole("2")), false, Millis(10_000), gate);
             let (_fresh, response) = tokio::join!(provider_side, sent);
             assert_eq!(text(response.unwrap()).await, "second");
             assert_eq!(gates.get(), 2, "the second dispatch must look again");
@@ -146,7 +146,8 @@ fn a_closed_gate_sends_nothing_and_gives_everything_back() {
         let (listener, address) = listener().await;
         let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
         let mut peer = pooled(&upstreams, &provider, &listener).await;
-        let sent = attempt::run(&upstreams, &provider, None, post(whole("2")), false, || Gate::Replan).await;
+        let sent =
+            attempt::run(&upstreams, &provider, None, post(whole("2")), false, Millis(10_000), || Gate::Replan).await;
         let Err(AttemptError::Replan(request)) = sent else { panic!("not replanned") };
         assert!(matches!(request.body(), RequestBody::Whole(bytes) if bytes == "2"));
         assert_eq!(upstreams.idle_count(), 1);

@@ -33,7 +33,7 @@ fn a_stream_has_its_own_limit_for_the_head() {
         let mut provider = provider(address);
         provider.timeouts.stream_headers = SHORT;
         let (provider, upstreams) = (Arc::new(provider), upstreams());
-        let asked = attempt::run(&upstreams, &provider, None, post(whole("x")), true, || Gate::Go);
+        let asked = attempt::run(&upstreams, &provider, None, post(whole("x")), true, Millis(10_000), || Gate::Go);
         let (_peer, response) = tokio::join!(Peer::accept(&listener), asked);
         assert_eq!(failure(response).ending, Ending::HeadTimeout);
     });
