@@ -1,4 +1,7 @@
 //! Every series there ever was since the start: the same labels are the same series, over any number of reloads.
+//!
+//! Owns which series exist, not what they count. None is ever removed or zeroed, since a scraper takes differences: a
+//! rollout that leaves the file and comes back counts on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
