@@ -10,6 +10,7 @@ mod support;
 mod bodies;
 mod connections;
 mod demo;
+mod drain;
 mod ramp;
 mod reload;
 mod rollback;
