@@ -23,6 +23,9 @@ use crate::clock;
 use crate::decide::outcome::BodyEnd;
 use crate::decide::units::Millis;
 
+/// The largest piece of a held body that is handed to a connection at one time.
+pub(crate) const PIECE: usize = 64 * 1024;
+
 /// What a request carries.
 #[derive(Debug)]
 pub(crate) enum RequestBody {
@@ -128,6 +131,10 @@ impl Outgoing {
     }
 }
 
+fn next_piece(bytes: &mut Bytes) -> Bytes {
+    bytes.split_to(bytes.len().min(PIECE))
+}
+
 impl Body for Outgoing {
     type Data = Bytes;
     type Error = hyper::Error;
@@ -137,9 +144,8 @@ impl Body for Outgoing {
         match &mut outgoing.body {
             RequestBody::Empty => Poll::Ready(None),
             RequestBody::Whole(bytes) => {
-                let bytes = std::mem::take(bytes);
-                outgoing.body = RequestBody::Empty;
-                Poll::Ready(if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) })
+                let piece = next_piece(bytes);
+                Poll::Ready(if piece.is_empty() { None } else { Some(Ok(Frame::data(piece))) })
             }
             RequestBody::Trailed(bytes, trailers) => {
                 let frame = if bytes.is_empty() {
@@ -147,7 +153,7 @@ impl Body for Outgoing {
                     outgoing.body = RequestBody::Empty;
                     Frame::trailers(trailers)
                 } else {
-                    Frame::data(std::mem::take(bytes))
+                    Frame::data(next_piece(bytes))
                 };
                 Poll::Ready(Some(Ok(frame)))
             }

@@ -142,11 +142,19 @@ impl Exchange {
         self.stage = Stage::Answered { status, output: false };
     }
 
-    /// A piece of the answer's body came.
-    pub(crate) fn output(&mut self) {
-        if let Stage::Answered { status, output: false } = self.stage {
+    /// A piece of the answer's body came; `last`: it completes the answer.
+    pub(crate) fn output(&mut self, last: bool) {
+        let Stage::Answered { status, output } = self.stage else { return };
+        if output && !last {
+            return;
+        }
+        let now = clock::instant();
+        if !output {
             self.stage = Stage::Answered { status, output: true };
-            self.series().first_output.record(self.seconds());
+            self.series().first_output.record(self.seconds(now));
+        }
+        if last {
+            self.end_at(Ending::Answered { status, body: BodyEnd::Complete }, now);
         }
     }
 
@@ -159,23 +167,26 @@ impl Exchange {
 
     /// It is over. Whatever follows changes nothing.
     pub(crate) fn end(&mut self, ending: Ending) {
-        if self.stage == Stage::Over {
-            return;
+        if self.stage != Stage::Over {
+            self.end_at(ending, clock::instant());
         }
+    }
+
+    fn end_at(&mut self, ending: Ending, now: Instant) {
         self.begin();
         self.stage = Stage::Over;
         let outcome = classify(ending, self.own_key);
         let series = self.series();
         series.end_attempt(self.core.id, outcome);
         series.end(self.core.id, outcome);
-        series.duration.record(self.seconds());
+        series.duration.record(self.seconds(now));
         if let (Some(rollout), Some(arm), true) = (self.plan.rollout, self.plan.arm, self.plan.counted) {
             self.in_use.snapshot.in_force(rollout).evidence.end(self.core.id, arm, outcome);
         }
     }
 
-    fn seconds(&self) -> f64 {
-        clock::instant().saturating_duration_since(self.arrived).as_secs_f64()
+    fn seconds(&self, now: Instant) -> f64 {
+        now.saturating_duration_since(self.arrived).as_secs_f64()
     }
 
     fn series(&self) -> &Series {

@@ -174,16 +174,15 @@ impl Relay {
             self.exchange.body_ended(BodyEnd::Complete);
             return;
         };
-        if !data.is_empty() {
-            self.exchange.output();
+        if data.is_empty() {
+            return;
         }
-        if let Some(remaining) = &mut self.remaining {
+        let last = self.remaining.as_mut().is_some_and(|remaining| {
             *remaining = remaining.saturating_sub(data.len() as u64);
             // The client's side stops reading at this length and may never ask for the end.
-            if *remaining == 0 {
-                self.exchange.body_ended(BodyEnd::Complete);
-            }
-        }
+            *remaining == 0
+        });
+        self.exchange.output(last);
     }
 
     fn broken(&mut self, error: &BodyError) {

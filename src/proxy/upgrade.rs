@@ -48,7 +48,7 @@ async fn tunnel(client: OnUpgrade, provider: OnUpgrade, exchange: &mut Exchange)
         })
     };
     let down = async {
-        pump(from_provider, to_client, || exchange.output()).await.map_err(|end| match end {
+        pump(from_provider, to_client, || exchange.output(false)).await.map_err(|end| match end {
             End::Read => Broken::Provider,
             End::Write => Broken::Client,
         })

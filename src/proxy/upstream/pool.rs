@@ -22,9 +22,12 @@ use super::wire::Wire;
 use crate::clock;
 use crate::decide::policy::{Http2, Provider};
 use crate::decide::units::Millis;
+use crate::proxy::body::PIECE;
 
 /// How long an unused connection is kept: below the 60 s after which common servers and balancers close theirs.
 pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);
+/// What an HTTP/1.1 connection may buffer in either direction; also bounds an answer's head.
+const BUFFER: usize = 2 * PIECE;
 /// HTTP/2 connections a core opens to one target when their streams run out.
 const SHARED_CONNECTIONS: usize = 4;
 
@@ -261,10 +264,10 @@ impl Pool {
     }
 
     fn pop_idle(&self) -> Option<Conn> {
+        // The reaper has taken those that lay too long.
         let mut idle = self.idle.borrow_mut();
-        let now = clock::instant();
-        while let Some(Idle { conn, until }) = idle.pop() {
-            if until > now && conn.is_usable() {
+        while let Some(Idle { conn, .. }) = idle.pop() {
+            if conn.is_usable() {
                 return Some(conn);
             }
         }
@@ -346,7 +349,11 @@ impl Pool {
 /// The HTTP/1.1 side of a new connection, driven by a task of its own.
 async fn http1(wire: Wire) -> Result<Conn, String> {
     let pulse = wire.pulse();
+    // One plain write for a head and a usual body is cheaper than a vectored one; the copy is bounded by the piece size
+    // in which bodies are handed over, and so is what the connection keeps.
     let (sender, connection) = hyper::client::conn::http1::Builder::new()
+        .writev(false)
+        .max_buf_size(BUFFER)
         .handshake(TokioIo::new(wire))
         .await
         .map_err(|error| error.to_string())?;
