@@ -232,6 +232,9 @@ impl World {
         let done = self.engine.command(&command, self.now());
         self.collect();
         let Ok(done) = done else { return format!("{verb:?} of {} is refused", NAMES[which]) };
+        if done.proposed && !self.save().iter().any(|name| name == NAMES[which]) {
+            return format!("{verb:?} of {} is not written", NAMES[which]);
+        }
         match &verb {
             Verb::Rollback { .. } => {
                 self.locked[which] = Some(done.rollouts[0].1);
@@ -325,10 +328,7 @@ impl World {
             let back = kept.is_some_and(|state| matches!(state.phase, Phase::RolledBack { .. }));
             self.taken_back[index] = back && kept.unwrap().attempt >= self.canaries[index].attempt;
             let lock = kept.and_then(|state| state.lock.as_ref());
-            if self.locked[index].is_none() && lock.is_some() {
-                // A resume that could not be written: the lock is back, which is the safe side.
-                self.locked[index] = lock.map(|lock| lock.to);
-            }
+            assert!(self.locked[index].is_some() || lock.is_none(), "a resume that was acknowledged is forgotten");
             self.last[index] = kept.map_or(Percent::ZERO, |state| state.in_force);
             self.shown[index] = (self.last[index], kept.map_or(0, |state| state.epoch));
         }
@@ -336,18 +336,39 @@ impl World {
         format!("a crash, the clock {} ms ahead", self.ahead)
     }
 
-    fn save(&mut self) {
+    /// Writes, and gives the names of those whose proposals came into force.
+    fn save(&mut self) -> Vec<String> {
         self.collect();
         let result = if self.disk_full { Err("disk full".to_owned()) } else { Ok(()) };
+        let before = self.engine.shared.load();
+        let proposed: Vec<_> = std::mem::take(&mut self.engine.outbox.proposals).into_iter().collect();
         if result.is_ok() {
             self.disk.states.append(&mut self.engine.outbox.states);
+            self.disk.states.extend(proposed.iter().map(|(identity, next)| (identity.clone(), next.state.clone())));
         }
-        self.engine.saved(&result);
+        self.engine.saved(&result, self.now());
+        if self.disk_full {
+            assert_eq!(self.engine.lost(&proposed).len(), proposed.len());
+            assert_eq!(self.engine.shared.load().revision, before.revision, "what is not written moves nobody");
+            return Vec::new();
+        }
+        for (identity, proposal) in &proposed {
+            assert!(!proposal.events.is_empty(), "{identity:?} moves and nobody is told");
+            self.explain(proposal.events.clone());
+        }
+        let moved = self.engine.landed(&proposed, self.now());
+        assert_eq!(moved.len(), proposed.len(), "nothing came between");
+        moved
     }
 
     /// Checks that the history explains every share: each event begins where the last one ended.
     fn collect(&mut self) {
-        for event in std::mem::take(&mut self.engine.outbox.events) {
+        let events = std::mem::take(&mut self.engine.outbox.events);
+        self.explain(events);
+    }
+
+    fn explain(&mut self, events: Vec<Event>) {
+        for event in events {
             let Some(index) = NAMES.iter().position(|name| event.rollout.as_deref() == Some(name)) else { continue };
             assert_eq!(event.from, self.last[index], "the history has a gap before {event:?}");
             self.last[index] = event.to;

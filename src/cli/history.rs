@@ -69,17 +69,15 @@ fn told(events: &[Happened], style: Style) -> String {
     let widths = [width(&rollout), width(&action), width(&share), width(&actor)];
     let mut text = String::new();
     for event in events {
-        let numbers: Vec<String> = event.numbers.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let numbers = if numbers.is_empty() { String::new() } else { format!(" ({})", one_line(&numbers.join(", "))) };
+        // Where numbers decided, the reason says them; `--json` has them one by one.
+        let reason = if event.reason.is_empty() { style.dim("(no reason given)") } else { one_line(&event.reason) };
         let line = format!(
-            "{}  {:w0$}  {:w1$}  {:w2$}  {:w3$}  {}{}",
+            "{}  {:w0$}  {:w1$}  {:w2$}  {:w3$}  {reason}",
             style.dim(&moment(event.at)),
             rollout(event),
             action(event),
             share(event),
             actor(event),
-            one_line(&event.reason),
-            style.dim(&numbers),
             w0 = widths[0],
             w1 = widths[1],
             w2 = widths[2],
@@ -98,26 +96,24 @@ mod tests {
     use crate::decide::units::UnixMillis;
 
     #[test]
-    fn columns_are_aligned_and_numbers_follow_the_reason() {
-        let event = |rollout: Option<&str>, action: &str, from, to, numbers: &[(&str, &str)]| Happened {
+    fn columns_are_aligned_and_a_missing_reason_is_told() {
+        let event = |rollout: Option<&str>, action: &str, from, to, reason: &str| Happened {
             at: Stamp(UnixMillis(1_795_247_762_123)),
             rollout: rollout.map(str::to_owned),
             actor: "guard".into(),
             action: action.into(),
-            reason: "too many\nfailures".into(),
+            reason: reason.into(),
             from,
             to,
-            numbers: numbers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            numbers: [("canary_failures".to_owned(), "9".to_owned())].into(),
             generation: 3,
         };
-        let events = [
-            event(Some("chat"), "rollback", 10.0, 0.0, &[("canary_failures", "9")]),
-            event(None, "reload", 0.0, 0.0, &[]),
-        ];
+        let events =
+            [event(Some("chat"), "rollback", 10.0, 0.0, "too many\nfailures"), event(None, "reload", 0.0, 0.0, "")];
         assert_eq!(
             told(&events, Style::PLAIN),
-            "2026-11-21 07:56:02Z  chat  rollback  10% -> 0%  guard  too many failures (canary_failures=9)\n\
-             2026-11-21 07:56:02Z  -     reload               guard  too many failures\n"
+            "2026-11-21 07:56:02Z  chat  rollback  10% -> 0%  guard  too many failures\n\
+             2026-11-21 07:56:02Z  -     reload               guard  (no reason given)\n"
         );
         assert_eq!(told(&[], Style::PLAIN), "nothing has happened yet\n");
     }

@@ -4,7 +4,7 @@
 
 use super::engine::{Engine, Now, Tracked};
 use crate::decide::rollout::state::{Lock, Verb};
-use crate::decide::rollout::step::{Input, step};
+use crate::decide::rollout::step::{Input, Step, step};
 use crate::decide::units::Percent;
 use crate::state::inbox::{Command, Refusal};
 
@@ -19,6 +19,8 @@ pub struct Done {
     pub open_on_canary: u64,
     /// What else the sender should know.
     pub notes: Vec<String>,
+    /// Whether it is proposed only, and in force when it has been written.
+    pub proposed: bool,
 }
 
 /// The locks that a resume meets.
@@ -31,9 +33,11 @@ pub struct Held {
 }
 
 impl Engine {
-    /// Carries a command out. When it returns, what follows from it is published, and to be written.
+    /// Carries a command out. When it returns, what follows from it is published and to be written; or, where it sends
+    /// users to the canary, proposed.
     pub fn command(&mut self, command: &Command, now: Now) -> Result<Done, Refusal> {
         let targets = self.targets(command)?;
+        self.check_disk(command, &targets, now)?;
         let mut done = Done::default();
         let verb = command.verb.clone();
         let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
@@ -43,6 +47,7 @@ impl Engine {
                 return Err(Refusal::NotNow(refusal));
             }
             done.notes.extend(happened.step.notes);
+            done.proposed |= happened.proposed;
             let tracked = &self.rollouts[index];
             let Some(moving) = &tracked.moving else { continue };
             done.rollouts.push((tracked.rollout.name.clone(), moving.state.in_force));
@@ -76,17 +81,42 @@ impl Engine {
 
     /// Whether a resume would be carried out, before anything is undone for it; otherwise as [`Engine::held`].
     pub fn check_resume(&self, command: &Command, now: Now) -> Result<Held, Refusal> {
-        for index in self.targets(command)? {
-            let tracked = &self.rollouts[index];
-            let (Some(moving), Some(canary)) = (&tracked.moving, &tracked.rollout.canary) else { continue };
-            let Command { verb, actor, reason, .. } = command.clone();
-            let input = Input::Command { verb, actor, reason };
-            let tried = step(&self.view(tracked, moving, canary), &moving.state, &input, now.unix);
-            if let Some(refusal) = tried.refused {
+        let targets = self.targets(command)?;
+        for index in &targets {
+            if let Some(refusal) = self.tried(command, *index, now).and_then(|tried| tried.refused) {
                 return Err(Refusal::NotNow(refusal));
             }
         }
+        self.check_disk(command, &targets, now)?;
         self.held(command)
+    }
+
+    // What must be written first is refused where it is known that it cannot be.
+    fn check_disk(&self, command: &Command, targets: &[usize], now: Now) -> Result<(), Refusal> {
+        let Some(error) = self.unwritable() else { return Ok(()) };
+        let waits = |index: &&usize| self.tried(command, **index, now).is_some_and(|tried| tried.goes_on);
+        match targets.iter().find(waits) {
+            Some(index) => Err(self.stays_unwritable(&self.rollouts[*index].rollout.name, error)),
+            None => Ok(()),
+        }
+    }
+
+    fn tried(&self, command: &Command, index: usize, now: Now) -> Option<Step> {
+        let tracked = &self.rollouts[index];
+        let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
+        let Command { verb, actor, reason, .. } = command.clone();
+        let input = Input::Command { verb, actor, reason };
+        Some(step(&self.view(tracked, moving, canary), &moving.state, &input, now.unix))
+    }
+
+    /// What a proposed command came to, now that it is in force.
+    pub(super) fn came_to(&self, rollout: &str, notes: Vec<String>) -> Done {
+        let mut done = Done { notes, ..Done::default() };
+        for tracked in self.rollouts.iter().filter(|tracked| tracked.rollout.name == rollout) {
+            done.rollouts.extend(tracked.moving.as_ref().map(|moving| (rollout.to_owned(), moving.state.in_force)));
+            done.open_on_canary += tracked.series[1].in_flight();
+        }
+        done
     }
 
     fn targets(&self, command: &Command) -> Result<Vec<usize>, Refusal> {

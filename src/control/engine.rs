@@ -24,6 +24,9 @@ use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
 
+/// How many rollouts the history's first line names.
+const MOST_TOLD: usize = 5;
+
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
@@ -36,12 +39,23 @@ pub struct Now {
 /// What has to be written.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// The newest state of each rollout that changed.
+    /// The newest state of each rollout that changed. It takes the place of what was proposed for it before.
     pub states: BTreeMap<Identity, RolloutState>,
+    /// What comes into force when it is written, and not before.
+    pub proposals: BTreeMap<Identity, Proposal>,
     /// For the history, oldest first.
     pub events: Vec<Event>,
     /// A flags.yaml that was accepted.
     pub last_good: Option<Arc<str>>,
+}
+
+/// A step by which users follow: to be written first, so that nothing was ever in force that a restart forgets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The state that comes into force.
+    pub state: RolloutState,
+    /// Its part of the history, oldest first; never empty.
+    pub events: Vec<Event>,
 }
 
 /// A provider to be asked whether it lives.
@@ -74,6 +88,7 @@ pub(super) struct Moving {
     pub(super) identity: Identity,
     pub(super) canary: Arc<Provider>,
     pub(super) state: RolloutState,
+    pub(super) proposed: Option<Proposal>,
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
 }
@@ -169,14 +184,32 @@ impl Engine {
             revision: 0,
         };
         engine.outbox.last_good = begin.keep;
-        engine.own_event("serin", "start", format!("with state in {}", engine.dir), now);
-        for note in engine.notes.clone() {
+        let unwritable = engine.store_error.iter().map(|error| unwritable(&engine.dir, error));
+        for note in unwritable.chain(engine.notes.iter().cloned()).collect::<Vec<_>>() {
             engine.own_event("serin", "notice", note, now);
         }
         engine.reconcile(policy, begin.state_lost, now);
+        engine.own_event("serin", "start", engine.beginning(), now);
+        // What it says is what the other events led to, and it is the first that a reader looks for.
+        engine.outbox.events.rotate_right(1);
         engine.publish();
         engine.report(now);
         engine
+    }
+
+    fn beginning(&self) -> String {
+        let told = |tracked: &Tracked| {
+            let ruling = self.ruling(tracked)?;
+            Some(format!("{} at {} ({})", tracked.rollout.name, ruling.percent, ruling.standing.as_str()))
+        };
+        let all: Vec<String> = self.rollouts.iter().filter_map(told).collect();
+        let shown = all.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");
+        let rollouts = match all.len() {
+            0 => "no rollout has a canary".to_owned(),
+            count if count > MOST_TOLD => format!("{shown} and {} more", count - MOST_TOLD),
+            _ => shown,
+        };
+        format!("version {} began, with state in {}: {rollouts}", env!("CARGO_PKG_VERSION"), self.dir)
     }
 
     /// Time has passed: looks at every rollout.
@@ -262,17 +295,23 @@ impl Engine {
         }
     }
 
-    /// A batch was written, or why not.
-    pub fn saved(&mut self, result: &Result<(), String>) {
+    /// A batch was written, or why not. Of what was proposed in it, [`Engine::landed`] or [`Engine::lost`] is told.
+    pub fn saved(&mut self, result: &Result<(), String>, now: Now) {
         self.ever_written |= result.is_ok();
-        let error = result.as_ref().err();
-        if error != self.store_error.as_ref() {
-            match error {
-                Some(error) => tracing::warn!(%error, dir = %self.dir, "state cannot be written"),
-                None => tracing::info!(dir = %self.dir, "state can be written again"),
+        let (before, error) = (self.store_error.take(), result.as_ref().err().cloned());
+        // Told at the first failure and at its end, however often and differently it fails between.
+        match (&before, &error) {
+            (None, Some(error)) => self.own_event("serin", "notice", unwritable(&self.dir, error), now),
+            (Some(_), None) => {
+                self.own_event("serin", "notice", format!("state in {} can be written again", self.dir), now);
             }
+            _ => {}
         }
-        self.store_error = error.cloned();
+        let changed = before != error;
+        self.store_error = error;
+        if changed {
+            self.report(now);
+        }
     }
 
     /// The process is stopping.
@@ -295,22 +334,27 @@ impl Engine {
         let tracked = &self.rollouts[index];
         let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
         let step = step(&self.view(tracked, moving, canary), &moving.state, input, now.unix);
-        let guard = canary.guard;
         let changed = step.next != moving.state;
+        let goes_on = step.goes_on && self.ever_written;
+        let time_passed = matches!(input, Input::Tick(_));
+        // A proposal was made from a state, which whatever else happens makes an older one.
+        if step.refused.is_none() && !(time_passed && (goes_on || !changed)) {
+            self.withdraw(index);
+        }
+        if goes_on {
+            self.propose(index, &step);
+            return Some(Happened { step, changed: false, proposed: true });
+        }
         for event in &step.events {
             log(event);
         }
         self.outbox.events.extend(step.events.iter().cloned());
-        let cores = self.cores;
-        let moving = self.rollouts[index].moving.as_mut()?;
-        if step.next.epoch != moving.state.epoch {
-            moving.observer = Observer::new(step.next.epoch, cores, &guard);
-        }
-        moving.state = step.next.clone();
+        self.put(index, step.next.clone());
+        let moving = self.rollouts[index].moving.as_ref()?;
         if changed {
             self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
         }
-        Some(Happened { step, changed })
+        Some(Happened { step, changed, proposed: false })
     }
 
     pub(super) fn view<'a>(&'a self, tracked: &'a Tracked, moving: &'a Moving, canary: &'a Canary) -> View<'a> {
@@ -318,7 +362,7 @@ impl Engine {
             name: &tracked.rollout.name,
             canary,
             blocked: moving.blocked.as_deref(),
-            unwritable: self.store_error.as_deref(),
+            unwritable: self.unwritable(),
             by_clock: self.store_error.is_some() && !self.ever_written && canary.ramp.from.is_some(),
             generation: self.flags.generation,
         }
@@ -396,6 +440,10 @@ impl Engine {
     }
 }
 
+fn unwritable(dir: &str, error: &str) -> String {
+    format!("state in {dir} cannot be written ({error}): nothing that changes now outlives this process")
+}
+
 // At the start there is no older file to stay with, so what a reload would refuse is said.
 fn stable_taken_back(begin: &Begin) -> Vec<String> {
     let Begin { policy, states, .. } = begin;
@@ -412,18 +460,20 @@ fn stable_taken_back(begin: &Begin) -> Vec<String> {
     policy.rollouts.iter().filter_map(warn).collect()
 }
 
-/// A step that was taken.
+/// A step that was taken, or is proposed.
 pub(super) struct Happened {
     pub(super) step: Step,
     pub(super) changed: bool,
+    pub(super) proposed: bool,
 }
 
-fn log(event: &Event) {
+pub(super) fn log(event: &Event) {
     let Event { rollout, actor, action, reason, from, to, generation, .. } = event;
     let rollout = rollout.as_deref().unwrap_or("-");
+    let reason = if reason.is_empty() { "no reason given" } else { reason };
     if matches!(action.as_str(), "rollback" | "refuse" | "block" | "notice") {
-        tracing::warn!(rollout, actor, action, %from, %to, generation, "{reason}");
+        tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     } else {
-        tracing::info!(rollout, actor, action, %from, %to, generation, "{reason}");
+        tracing::info!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     }
 }

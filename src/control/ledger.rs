@@ -3,13 +3,16 @@
 //! A batch that failed stays, merged with what follows, and is tried again every second and with every command, so
 //! that a disk with room again catches up by itself. Numbered: who waits for a change waits for its number. Memory is
 //! bounded: states by the rollouts, events by [`MOST_EVENTS`], beyond which the oldest go unwritten and that is logged.
+//!
+//! A [`Proposal`] is written once or not at all: a failure gives it back, and a newer state takes its place. Where it
+//! was written by then all the same, the history says that it never came into force.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use super::engine::Outbox;
+use super::engine::{Outbox, Proposal};
 use crate::decide::rollout::state::{Event, Identity, RolloutState};
 use crate::decide::units::Millis;
 use crate::store::{Batch, Store};
@@ -29,6 +32,7 @@ pub(super) struct Written {
 pub(super) struct Ledger {
     store: Box<dyn Store>,
     states: BTreeMap<Identity, (u64, RolloutState)>,
+    proposals: Vec<Proposed>,
     events: VecDeque<(u64, Event)>,
     last_good: Option<(u64, Arc<str>)>,
     newest: u64,
@@ -36,6 +40,21 @@ pub(super) struct Ledger {
     tried: u64,
     not_before: Millis,
     written: watch::Sender<Written>,
+}
+
+struct Proposed {
+    number: u64,
+    identity: Identity,
+    proposal: Proposal,
+    // Something else came while it was on its way.
+    withdrawn: bool,
+}
+
+/// What became of the proposals of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    pub(super) landed: Vec<(Identity, Proposal)>,
+    pub(super) lost: Vec<(Identity, Proposal)>,
 }
 
 /// A batch on its way.
@@ -49,6 +68,7 @@ impl Ledger {
         Ledger {
             store,
             states: BTreeMap::new(),
+            proposals: Vec::new(),
             events: VecDeque::new(),
             last_good: None,
             newest: 0,
@@ -61,11 +81,24 @@ impl Ledger {
 
     /// Takes what is to be written, and gives the number to wait for.
     pub(super) fn take(&mut self, outbox: &mut Outbox) -> u64 {
-        if outbox.states.is_empty() && outbox.events.is_empty() && outbox.last_good.is_none() {
+        let Outbox { states, proposals, events, last_good } = &outbox;
+        if states.is_empty() && proposals.is_empty() && events.is_empty() && last_good.is_none() {
             return self.newest;
         }
         self.newest += 1;
         let number = self.newest;
+        let on_its_way = if self.in_flight { self.tried } else { 0 };
+        for proposed in self.proposals.iter_mut().filter(|proposed| outbox.states.contains_key(&proposed.identity)) {
+            proposed.withdrawn = true;
+        }
+        self.proposals.retain(|proposed| !proposed.withdrawn || proposed.number <= on_its_way);
+        let proposals = std::mem::take(&mut outbox.proposals).into_iter();
+        self.proposals.extend(proposals.map(|(identity, proposal)| Proposed {
+            number,
+            identity,
+            proposal,
+            withdrawn: false,
+        }));
         self.states.extend(std::mem::take(&mut outbox.states).into_iter().map(|(id, state)| (id, (number, state))));
         self.events.extend(outbox.events.drain(..).map(|event| (number, event)));
         if let Some(text) = outbox.last_good.take() {
@@ -81,34 +114,53 @@ impl Ledger {
 
     /// Begins to write what is pending, unless a batch is on its way or the last failure is too recent.
     pub(super) fn pump(&mut self, now: Millis) -> Option<Saving> {
-        let pending = !self.states.is_empty() || !self.events.is_empty() || self.last_good.is_some();
+        let pending = !self.states.is_empty()
+            || !self.proposals.is_empty()
+            || !self.events.is_empty()
+            || self.last_good.is_some();
         let news = self.newest > self.tried;
         if self.in_flight || !pending || (!news && now < self.not_before) {
             return None;
         }
         self.in_flight = true;
         self.tried = self.newest;
+        let states = self.states.iter().map(|(id, (_, state))| (id.clone(), state.clone()));
+        let proposed =
+            self.proposals.iter().map(|proposed| (proposed.identity.clone(), proposed.proposal.state.clone()));
+        let next_events = self.proposals.iter().flat_map(|proposed| &proposed.proposal.events);
         let batch = Batch {
-            states: self.states.iter().map(|(id, (_, state))| (id.clone(), state.clone())).collect(),
-            events: self.events.iter().map(|(_, event)| event.clone()).collect(),
+            // In this order: of two states of a rollout the later one stays.
+            states: states.chain(proposed).collect(),
+            events: self.events.iter().map(|(_, event)| event).chain(next_events).cloned().collect(),
             last_good: self.last_good.as_ref().map(|(_, text)| Arc::clone(text)),
         };
         Some(Saving { upto: self.newest, answer: self.store.save(batch) })
     }
 
     /// The batch up to this number was written, or why not.
-    pub(super) fn finished(&mut self, upto: u64, result: &Result<(), String>, now: Millis) {
+    pub(super) fn finished(&mut self, upto: u64, result: &Result<(), String>, now: Millis) -> Finished {
         self.in_flight = false;
+        let (tried, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.proposals).into_iter().partition(|proposed| proposed.number <= upto);
+        self.proposals = waiting;
+        let (withdrawn, valid): (Vec<_>, Vec<_>) = tried.into_iter().partition(|proposed| proposed.withdrawn);
+        let valid = valid.into_iter().map(|proposed| (proposed.identity, proposed.proposal)).collect();
         match result {
             Ok(()) => {
                 self.states.retain(|_, (number, _)| *number > upto);
                 self.events.retain(|(number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
+                let never = withdrawn.iter().rev().filter_map(|proposed| proposed.proposal.events.last());
+                for event in never {
+                    self.events.push_front((self.newest, withdrawal(event)));
+                }
                 self.written.send_modify(|written| written.upto = upto);
+                Finished { landed: valid, lost: Vec::new() }
             }
             Err(error) => {
                 self.not_before = Millis(now.0 + RETRY_PAUSE.0);
                 self.written.send_modify(|written| written.failed = Some((upto, error.clone())));
+                Finished { landed: Vec::new(), lost: valid }
             }
         }
     }
@@ -131,6 +183,18 @@ impl Ledger {
         let waiting = self.events.iter().rev().map(|(_, event)| event);
         let waiting = waiting.filter(|event| rollout.is_none() || event.rollout.as_ref() == rollout).cloned();
         (waiting.collect(), self.store.history(rollout.cloned(), limit))
+    }
+}
+
+fn withdrawal(event: &Event) -> Event {
+    Event {
+        actor: "serin".to_owned(),
+        action: "withdraw".to_owned(),
+        reason: format!("the {} was never in force: something else came while it was being written", event.action),
+        from: event.to,
+        to: event.from,
+        numbers: Vec::new(),
+        ..event.clone()
     }
 }
 
@@ -193,7 +257,7 @@ mod tests {
         let saving = ledger.pump(Millis(0)).unwrap();
         let second = ledger.take(&mut outbox("two"));
         assert!(ledger.pump(Millis(0)).is_none(), "one batch at a time");
-        ledger.finished(saving.upto, &Err("disk full".to_owned()), Millis(0));
+        let _ = ledger.finished(saving.upto, &Err("disk full".to_owned()), Millis(0));
         // The second is news: it does not wait for the pause.
         let saving = ledger.pump(Millis(1)).unwrap();
         assert_eq!((first, second, saving.upto), (1, 2, 2));
@@ -202,6 +266,48 @@ mod tests {
         let saving = ledger.pump(Millis(1001)).unwrap();
         ledger.finished(saving.upto, &Ok(()), Millis(1001));
         assert!(ledger.pump(Millis(9999)).is_none() && ledger.events.is_empty());
+    }
+
+    fn proposing(action: &str) -> (Identity, Outbox) {
+        let identity = Identity { rollout: "chat".into(), stable: "a".into(), canary: "b".into(), salt: String::new() };
+        let proposal = Proposal { state: RolloutState::new(1, UnixMillis(0)), events: vec![event(action)] };
+        (identity.clone(), Outbox { proposals: [(identity, proposal)].into(), ..Outbox::default() })
+    }
+
+    #[test]
+    fn a_proposal_is_tried_once_and_given_back() {
+        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
+        for result in [Ok(()), Err("disk full".to_owned())] {
+            ledger.take(&mut proposing("promote").1);
+            let saving = ledger.pump(Millis(0)).unwrap();
+            let Finished { landed, lost } = ledger.finished(saving.upto, &result, Millis(0));
+            assert_eq!((landed.len(), lost.len()), if result.is_ok() { (1, 0) } else { (0, 1) });
+            assert!(ledger.pump(Millis(9999)).is_none(), "nothing of it is left");
+        }
+    }
+
+    #[test]
+    fn a_newer_state_takes_the_place_of_what_was_proposed() {
+        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
+        let newer = |identity: Identity| Outbox {
+            states: [(identity, RolloutState::new(2, UnixMillis(1)))].into(),
+            events: vec![event("rollback")],
+            ..Outbox::default()
+        };
+        let (identity, mut proposed) = proposing("promote");
+        ledger.take(&mut proposed);
+        ledger.take(&mut newer(identity.clone()));
+        let saving = ledger.pump(Millis(0)).unwrap();
+        let Finished { landed, lost } = ledger.finished(saving.upto, &Ok(()), Millis(0));
+        assert!(landed.is_empty() && lost.is_empty() && ledger.events.is_empty(), "it was never on its way");
+        ledger.take(&mut proposing("promote").1);
+        let saving = ledger.pump(Millis(0)).unwrap();
+        ledger.take(&mut newer(identity));
+        let Finished { landed, lost } = ledger.finished(saving.upto, &Ok(()), Millis(0));
+        assert!(landed.is_empty() && lost.is_empty());
+        let told: Vec<_> = ledger.events.iter().map(|(_, event)| event.action.as_str()).collect();
+        assert_eq!(told, ["withdraw", "rollback"], "it was on its way, and the history says so");
+        assert_eq!(ledger.states.values().next().unwrap().1.attempt, 2);
     }
 
     #[test]

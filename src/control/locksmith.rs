@@ -49,7 +49,10 @@ pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, n
             job = jobs.recv() => match job {
                 None => return,
                 Some(job) => {
-                    told = None;
+                    // What cannot be parted into one file each is told of once, not at every look.
+                    if !matches!(job, Job::Expand(_)) {
+                        told = None;
+                    }
                     perform(&dir, job, &news).await
                 }
             },

@@ -5,13 +5,15 @@
 //! changed written. A panic here ends the thread, and with it the process: `app` watches the handle.
 //!
 //! The order that a rollback keeps: decide, publish, then wait for the cores and for the disk. Whatever the disk does,
-//! users are back on stable first.
+//! users are back on stable first. Whatever sends more users to the canary goes the other way round: decide, write,
+//! then publish ([`proposals`]), so that no share was ever seen that a restart forgets.
 
 pub mod commands;
 pub mod engine;
 mod ledger;
 mod locksmith;
 mod observe;
+mod proposals;
 mod reconcile;
 mod report;
 mod series;

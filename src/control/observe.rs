@@ -12,8 +12,8 @@ use crate::decide::units::{Arm, Millis};
 use crate::decide::window::{Counts, Window};
 use crate::state::counters::{ArmTotals, Evidence};
 
-/// How long stable's answer to a probe says that it lives.
-const STABLE_ANSWER_LASTS: Millis = Millis(10_000);
+/// How long an answer to a probe says that a provider lives.
+const ANSWER_LASTS: Millis = Millis(10_000);
 /// Between two probes, at first.
 const FIRST_PAUSE: Millis = Millis(1000);
 /// Between two probes of a provider that does not answer, at most.
@@ -62,7 +62,7 @@ impl Observer {
 
     pub(super) fn seen(&mut self, now: Millis) -> Observation {
         let [stable, canary] = &mut self.windows;
-        let fresh = self.stable_answer.filter(|(at, _)| now.since(*at) < STABLE_ANSWER_LASTS);
+        let fresh = self.stable_answer.filter(|(at, _)| now.since(*at) < ANSWER_LASTS);
         Observation {
             window: Arms { stable: stable.counts(now), canary: canary.counts(now) },
             epoch: Arms { stable: self.totals[0], canary: self.totals[1] },
@@ -83,7 +83,8 @@ impl Observer {
     pub(super) fn probed(&mut self, arm: Arm, result: Result<(), String>, now: Millis) {
         let clock = &mut self.probes[arm as usize];
         clock.pause = match result {
-            Ok(()) => FIRST_PAUSE,
+            // It holds until then; a ramp that something else holds up need not ask every second.
+            Ok(()) => ANSWER_LASTS,
             Err(_) => Millis((clock.pause.0 * 2).clamp(FIRST_PAUSE.0, LONGEST_PAUSE.0)),
         };
         clock.next = Millis(now.0 + clock.pause.0);

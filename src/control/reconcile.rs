@@ -59,6 +59,7 @@ impl Engine {
 
     /// Gives every rollout of the policy its state. `state_lost`: those that have none are not new but forgotten.
     pub(super) fn reconcile(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
+        (0..self.rollouts.len()).for_each(|index| self.withdraw(index));
         let mut before: BTreeMap<Identity, (Moving, Canary)> = BTreeMap::new();
         let mut locks = BTreeMap::new();
         for tracked in self.rollouts.drain(..) {
@@ -89,7 +90,7 @@ impl Engine {
                             state.lock = locks.get(&rollout.name).cloned();
                         }
                         let observer = Observer::new(state.epoch, self.cores, &canary.guard);
-                        Moving { identity, canary: provider, state, blocked: None, observer }
+                        Moving { identity, canary: provider, state, proposed: None, blocked: None, observer }
                     }
                 }
             });

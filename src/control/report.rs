@@ -1,6 +1,6 @@
 //! What is told of the process: builds the one [`Status`] that every surface reads.
 
-use super::engine::{Engine, Now, Tracked};
+use super::engine::{Engine, Now, Proposal, Tracked};
 use crate::decide::policy::Intent;
 use crate::decide::rollout::outlook::outlook;
 use crate::decide::rollout::state::Standing;
@@ -65,6 +65,10 @@ fn moving(
     let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
     let ruling = engine.ruling(tracked)?;
     let ahead = outlook(&engine.view(tracked, moving, canary), &moving.state, seen, now.unix);
+    let waiting_for = match &moving.proposed {
+        Some(proposal) => format!("its {} to be written to {}", to_be(proposal), engine.dir),
+        None => ahead.waiting_for,
+    };
     let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
     Some(RolloutStatus {
         canary: Some(moving.canary.name.clone()),
@@ -77,7 +81,7 @@ fn moving(
         reason: ruling.reason,
         since: moving.state.since,
         next: ahead.next.map(|(percent, not_before)| NextStage { percent, not_before }),
-        waiting_for: ahead.waiting_for,
+        waiting_for,
         attempt: moving.state.attempt,
         lock: moving.state.lock.clone(),
         paused: moving.state.paused.is_some(),
@@ -87,6 +91,11 @@ fn moving(
         answered: seen.epoch.canary.requests,
         ..plain(tracked)
     })
+}
+
+fn to_be(proposal: &Proposal) -> String {
+    let action = proposal.events.last().map_or("next step", |event| event.action.as_str());
+    format!("{action} ({})", proposal.state.in_force)
 }
 
 fn plain(tracked: &Tracked) -> RolloutStatus {

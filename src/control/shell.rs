@@ -3,7 +3,8 @@
 //!
 //! Nothing here decides. The loop itself never waits for a disk, a core or a provider: each of these is a task of its
 //! own whose result comes back as [`News`]. A command is answered when it is in force (every core has acknowledged the
-//! snapshot) and on the disk, or after a bounded time with what is true by then.
+//! snapshot) and on the disk, or after a bounded time with what is true by then. One that sends users to the canary is
+//! in force after it is on the disk, and refused where it cannot be written in that time.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -17,10 +18,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::commands::{Done, Held};
 use super::engine::{Engine, Now, Probe};
-use super::ledger::{Ledger, durable, merge};
+use super::ledger::{Finished, Ledger, durable, merge};
 use super::locksmith::{self, Job, Resume};
 use crate::decide::policy::Provider;
 use crate::decide::rollout::state::Verb;
+use crate::decide::units::Millis;
 use crate::state::inbox::{Command, Input, Receipt, Refusal};
 use crate::state::snapshot::Shared;
 use crate::store::Store;
@@ -36,6 +38,8 @@ const CORES_ANSWER: Duration = Duration::from_millis(30);
 const ROLLBACK_ANSWER: Duration = Duration::from_millis(40);
 /// Whatever makes nothing safer can wait for a slow disk.
 const OTHER_ANSWER: Duration = Duration::from_secs(2);
+/// What is not written by then is not carried out.
+const PROPOSAL_ANSWER: Millis = Millis(2000);
 /// A provider that does not answer a probe by then is not alive.
 const PROBE_ANSWER: Duration = Duration::from_secs(10);
 
@@ -54,6 +58,15 @@ pub(super) struct Shell {
     clock: Box<dyn Fn() -> Now>,
     news: mpsc::UnboundedSender<News>,
     jobs: mpsc::UnboundedSender<Job>,
+    waiting: Vec<Waiting>,
+}
+
+// A command that is in force when it has been written.
+struct Waiting {
+    rollout: String,
+    notes: Vec<String>,
+    until: Millis,
+    reply: oneshot::Sender<Result<Receipt, Refusal>>,
 }
 
 /// Runs until the inbox is closed; then writes what is left. To be polled on a `LocalSet`.
@@ -69,7 +82,8 @@ pub(super) async fn run(
     let (news, mut heard) = mpsc::unbounded_channel();
     let (jobs, to_do) = mpsc::unbounded_channel();
     let locksmith = spawn_local(locksmith::work(state_dir, to_do, news.clone()));
-    let mut shell = Shell { engine, ledger: Ledger::new(store), prober: Rc::new(prober), clock, news, jobs };
+    let mut shell =
+        Shell { engine, ledger: Ledger::new(store), prober: Rc::new(prober), clock, news, jobs, waiting: Vec::new() };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -109,8 +123,9 @@ impl Shell {
 
     // Hands on what the last turn left to do.
     fn settle(&mut self) -> u64 {
-        let number = self.ledger.take(&mut self.engine.outbox);
         let now = self.now();
+        self.refuse_overtaken(now);
+        let number = self.ledger.take(&mut self.engine.outbox);
         if let Some(saving) = self.ledger.pump(now.mono) {
             let news = self.news.clone();
             spawn_local(async move {
@@ -141,8 +156,16 @@ impl Shell {
         let now = self.now();
         match news {
             News::Saved(upto, result) => {
-                self.ledger.finished(upto, &result, now.mono);
-                self.engine.saved(&result);
+                let Finished { landed, lost } = self.ledger.finished(upto, &result, now.mono);
+                self.engine.saved(&result, now);
+                for rollout in self.engine.landed(&landed, now) {
+                    self.accept(&rollout);
+                }
+                let error = result.err().unwrap_or_default();
+                for rollout in self.engine.lost(&lost) {
+                    let refusal = self.engine.stays_unwritable(&rollout, &error);
+                    self.refuse_and_keep_lock(&rollout, &refusal);
+                }
             }
             News::Probed(probe, result) => {
                 self.engine.probed(&probe, result, now);
@@ -207,12 +230,26 @@ impl Shell {
         }
     }
 
-    // Decides and publishes first; the answer waits for the cores and the disk in a task of its own.
+    // Decides and publishes first; the answer waits for the cores and the disk in a task of its own. What is proposed
+    // only is answered when it was written.
     fn command(&mut self, command: &Command, reply: oneshot::Sender<Result<Receipt, Refusal>>) {
-        let done = match self.engine.command(command, self.now()) {
+        let now = self.now();
+        let done = match self.engine.command(command, now) {
             Ok(done) => done,
-            Err(refusal) => return drop(reply.send(Err(refusal))),
+            Err(refusal) => {
+                if let (Verb::Resume { .. }, Some(rollout)) = (&command.verb, &command.rollout) {
+                    self.write_lock_of(rollout);
+                }
+                return drop(reply.send(Err(refusal)));
+            }
         };
+        if let (true, Some(rollout)) = (done.proposed, &command.rollout) {
+            self.refuse(rollout, &overtaken(rollout));
+            let until = Millis(now.mono.0 + PROPOSAL_ANSWER.0);
+            self.waiting.push(Waiting { rollout: rollout.clone(), notes: done.notes, until, reply });
+            self.settle();
+            return;
+        }
         let number = self.settle();
         let written = durable(self.ledger.written(), number);
         let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
@@ -226,10 +263,59 @@ impl Shell {
         }
     }
 
+    // What was proposed for this rollout is in force.
+    fn accept(&mut self, rollout: &str) {
+        for waiting in self.waiting.extract_if(.., |waiting| waiting.rollout == rollout) {
+            let done = self.engine.came_to(rollout, waiting.notes);
+            let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
+            let written = std::future::ready(Ok(()));
+            spawn_local(answer(done, shared, revision, written, OTHER_ANSWER, waiting.reply));
+        }
+    }
+
+    fn refuse(&mut self, rollout: &str, refusal: &Refusal) -> bool {
+        let refused = self.waiting.extract_if(.., |waiting| waiting.rollout == rollout);
+        // Who asked may have left.
+        refused.map(|waiting| drop(waiting.reply.send(Err(refusal.clone())))).count() > 0
+    }
+
+    // A resume takes the lock's file away first: where the lock stays after all, the file comes back.
+    fn refuse_and_keep_lock(&mut self, rollout: &str, refusal: &Refusal) {
+        if self.refuse(rollout, refusal) {
+            self.write_lock_of(rollout);
+        }
+    }
+
+    // Commands that something else has overtaken, and those that the disk keeps waiting.
+    fn refuse_overtaken(&mut self, now: Now) {
+        let names: Vec<_> = self.waiting.iter().map(|waiting| (waiting.rollout.clone(), waiting.until)).collect();
+        for (rollout, until) in names {
+            if !self.engine.proposes(&rollout) {
+                self.refuse_and_keep_lock(&rollout, &overtaken(&rollout));
+            } else if until <= now.mono {
+                let why = format!("the disk did not answer within {PROPOSAL_ANSWER}");
+                let refusal = self.engine.stays(&rollout, &why);
+                self.engine.withdraw_from(&rollout);
+                self.refuse_and_keep_lock(&rollout, &refusal);
+            }
+        }
+    }
+
+    fn write_lock_of(&self, rollout: &str) {
+        if let Some(lock) = self.engine.lock_of(rollout) {
+            let (sender, _) = oneshot::channel();
+            self.job(Job::Write(vec![(rollout.to_owned(), lock)], sender));
+        }
+    }
+
     fn job(&self, job: Job) {
         // The locksmith lives as long as the loop.
         let _ = self.jobs.send(job);
     }
+}
+
+fn overtaken(rollout: &str) -> Refusal {
+    Refusal::NotNow(format!("something else came first: `serin history {rollout}` says what"))
 }
 
 async fn answer(

@@ -3,4 +3,5 @@
 mod bench;
 mod files;
 mod locks;
+mod proposals;
 mod reloads;

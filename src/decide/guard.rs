@@ -82,6 +82,20 @@ pub fn numbers(guard: &Guard, arms: &Arms) -> Vec<(String, String)> {
     list
 }
 
+/// Both arms' failures in a sentence, for a canary that goes on.
+#[must_use]
+pub fn told(arms: &Arms) -> String {
+    let of = |counts: Counts| format!("{} ({} of {})", rate(counts), counts.failures, counts.requests);
+    let canary = match arms.canary.requests {
+        0 => "no request of the canary was judged".to_owned(),
+        _ => format!("{} of the canary's requests failed", of(arms.canary)),
+    };
+    match arms.stable.requests {
+        0 => format!("{canary}, and stable had no traffic to compare with"),
+        _ => format!("{canary}, and {} of stable's", of(arms.stable)),
+    }
+}
+
 fn rate_reaches(left: Counts, right: Counts) -> bool {
     u128::from(left.failures) * u128::from(right.requests) >= u128::from(right.failures) * u128::from(left.requests)
 }
@@ -89,7 +103,7 @@ fn rate_reaches(left: Counts, right: Counts) -> bool {
 fn cause(guard: &Guard, arms: &Arms) -> String {
     let Arms { stable, canary } = arms;
     let theirs = match stable.requests {
-        0 => "stable, which has no traffic to compare, answers its probe".to_owned(),
+        0 => "stable had no traffic to compare with, and answered a probe".to_owned(),
         all => format!("{} ({} of {all}) of stable's did", rate(*stable), stable.failures),
     };
     format!(
@@ -162,6 +176,19 @@ mod tests {
         assert_eq!(judged((60, 100), (0, 0), None), Verdict::AskStable);
         assert_eq!(judged((60, 100), (0, 0), Some(false)), Verdict::BothBad);
         assert!(is_fail(&judged((60, 100), (0, 0), Some(true))));
+    }
+
+    #[test]
+    fn what_lets_it_go_on_is_told_with_its_numbers() {
+        let told = |canary, stable| told(&arms(canary, stable));
+        assert_eq!(
+            told((1, 100), (3, 900)),
+            "1% (1 of 100) of the canary's requests failed, and 0.33% (3 of 900) of stable's"
+        );
+        assert_eq!(
+            told((0, 0), (0, 0)),
+            "no request of the canary was judged, and stable had no traffic to compare with"
+        );
     }
 
     #[test]

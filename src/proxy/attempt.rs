@@ -77,8 +77,9 @@ pub(crate) async fn run(
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let upgrade = request.headers().contains_key(UPGRADE);
     let waits = waits(provider, stream_asked, patience);
+    // What is rare is boxed, so that the place of a request's future stays small.
     let leased = if upgrade {
-        upstreams.for_upgrade(provider, egress, false).await
+        Box::pin(upstreams.for_upgrade(provider, egress, false)).await
     } else {
         upstreams.acquire(provider, egress).await
     };
@@ -96,9 +97,9 @@ pub(crate) async fn run(
     };
     let Some(request) = again else { return Err(failed(error)) };
     let leased = if upgrade {
-        upstreams.for_upgrade(provider, egress, true).await
+        Box::pin(upstreams.for_upgrade(provider, egress, true)).await
     } else {
-        upstreams.connect(provider, egress).await
+        Box::pin(upstreams.connect(provider, egress)).await
     };
     let lease = match leased {
         Ok(lease) => lease,

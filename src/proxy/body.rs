@@ -284,7 +284,7 @@ impl Body for AnswerBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = &mut *self;
-        match Pin::new(&mut body.incoming).poll_frame(cx) {
+        match body.line.take(&mut body.incoming, cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 body.begun = true;
                 if let Some(alarm) = body.line.alarm() {

@@ -38,7 +38,7 @@ const SAY_SO: Duration = Duration::from_secs(20);
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(stream: TcpStream, door: Rc<Door>, limits: Limits) {
-    let mut talk = pin!(talk(stream, &door, limits));
+    let mut talk = pin!(Arc::clone(&door.hush).drive(talk(stream, &door, limits)));
     poll_fn(|context| {
         // Dropping the conversation is what closes it.
         if door.is_overdue(context) { Poll::Ready(()) } else { talk.as_mut().poll(context) }

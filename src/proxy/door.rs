@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 use super::core::Core;
 use super::frames::Frames;
+use super::hush::Hush;
 use super::listener::Slot;
 use super::rescue;
 use crate::decide::policy::Limits;
@@ -138,6 +139,8 @@ pub(crate) struct Door {
     pub(crate) core: Rc<Core>,
     /// What happens on it.
     pub(crate) pulse: Arc<Pulse>,
+    /// How its task is woken by hyper.
+    pub(crate) hush: Arc<Hush>,
     /// Whether it was opened when clients were already asked to close.
     late: bool,
     number: u64,
@@ -156,6 +159,7 @@ impl Door {
         pulse.head_begins();
         let door = Rc::new(Door {
             core: Rc::clone(core),
+            hush: Arc::default(),
             last: Cell::new((pulse.beat.load(Relaxed), now)),
             pulse,
             late: core.is_draining(),

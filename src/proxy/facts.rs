@@ -76,7 +76,7 @@ impl Visit {
         }
         let limits = &in_use.snapshot.policy.limits;
         door.pulse.awaits_body(true);
-        let held = replay::hold(&door.core.replay, limits, &parts.headers, body).await;
+        let held = replay::hold(&door.core.replay, limits, &parts.headers, body, &door.hush).await;
         door.pulse.awaits_body(false);
         held
     }

@@ -17,6 +17,7 @@ mod exchange;
 mod facts;
 mod frames;
 mod headers;
+pub(crate) mod hush;
 mod listener;
 mod prepared;
 mod relay;

@@ -6,17 +6,18 @@
 //! been answered or given up.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
 use http_body::Body as _;
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::body::RequestBody;
 use super::error::Problem;
+use super::hush::Hush;
 use crate::decide::policy::Limits;
 
 /// What cores take from the process's budget at a time, and keep at most twice of.
@@ -162,6 +163,7 @@ pub(crate) async fn hold<'a>(
     limits: &Limits,
     headers: &HeaderMap,
     mut body: Incoming,
+    hush: &Arc<Hush>,
 ) -> Result<Held<'a>, Problem> {
     if body.is_end_stream() {
         return Ok(Held::passing(body));
@@ -177,7 +179,7 @@ pub(crate) async fn hold<'a>(
     }
     let mut loan = Loan { share, bytes: 0 };
     let mut gathered = Gathered::default();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = poll_fn(|context| hush.take(&mut body, context)).await {
         let frame = frame.map_err(|error| Problem::BrokenBody(cause(&error)))?;
         let data = match frame.into_data() {
             Ok(data) => data,

@@ -126,8 +126,8 @@ async fn farewell(core: &Core) {
             tokio::task::yield_now().await;
         }
         // A turn of the loop writes some dozens of connections; HTTP/2 takes a second one.
-        let connections = core.doors.borrow().len();
-        for _ in 0..8 + connections / 16 {
+        let rounds = 8 + core.doors.borrow().len() / 16;
+        for _ in 0..rounds {
             tokio::task::yield_now().await;
         }
     };

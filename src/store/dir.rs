@@ -18,7 +18,15 @@ pub const LOCK_FILE: &str = "serin.lock";
 pub struct Claim {
     /// Why it cannot be written; `None`: it can.
     pub error: Option<String>,
-    _lock: Option<File>,
+    lock: Option<File>,
+}
+
+impl Claim {
+    /// Whether the directory is this process's, although it may not be writable.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.lock.is_some()
+    }
 }
 
 /// Another process has the directory.
@@ -51,7 +59,7 @@ pub fn resolve(given: Option<&Path>, env: impl Fn(&str) -> Option<OsString>) -> 
 
 /// Takes the directory, making it (0700) where it is missing.
 pub fn claim(dir: &Path) -> Result<Claim, AlreadyRunning> {
-    let failed = |error: std::io::Error| Claim { error: Some(error.to_string()), _lock: None };
+    let failed = |error: std::io::Error| Claim { error: Some(error.to_string()), lock: None };
     if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir) {
         return Ok(failed(error));
     }
@@ -75,10 +83,10 @@ pub fn claim(dir: &Path) -> Result<Claim, AlreadyRunning> {
             let pid = if pid.is_empty() { "unknown" } else { pid }.to_owned();
             return Err(AlreadyRunning { dir: dir.to_owned(), pid });
         }
-        Err(TryLockError::Error(error)) => return Ok(Claim { error: Some(error.to_string()), _lock: None }),
+        Err(TryLockError::Error(error)) => return Ok(Claim { error: Some(error.to_string()), lock: None }),
     }
     let error = error.or_else(|| sign(&mut file).err().map(|error| error.to_string()));
-    Ok(Claim { error, _lock: Some(file) })
+    Ok(Claim { error, lock: Some(file) })
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {

@@ -1,4 +1,4 @@
-//! A store that lasts as long as the process: where the disk cannot be written, and for tests.
+//! A store that lasts as long as the process: where there is no thread for another one, and for tests.
 //!
 //! Keeps the newest [`KEPT`] events. When it stands in for a disk that cannot be written it still keeps the history
 //! of this run for the surfaces, and answers every write with the disk's error: nothing is ever called durable.

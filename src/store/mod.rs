@@ -1,12 +1,13 @@
 //! What lasts: the state of every rollout, the append-only history, the last good flags.yaml, and humans' locks.
 //!
 //! [`open`] claims a state directory ([`dir`]) and opens its database ([`sqlite`]); where that cannot be written the
-//! process goes on with what could be read and [`memory`], and says so. Writes are handed over and answered later: a
+//! process goes on with what could be read, says so, and tries again with every write ([`late`]). Writes are handed over and answered later: a
 //! store never makes its caller wait, and is never on a request's path. Locks are kept a second time as plain files
 //! ([`locks`]) that work without the database and without a running process. Invariant: what was acknowledged is on
 //! the disk; a batch is written whole or not at all.
 
 pub mod dir;
+mod late;
 pub mod locks;
 pub mod memory;
 pub mod sqlite;
@@ -63,11 +64,8 @@ pub fn open(dir: &Path, now: UnixMillis) -> Result<Opened, AlreadyRunning> {
     let claim = dir::claim(dir)?;
     let mut opened = match claim.error.clone() {
         None => sqlite::open(dir, now),
-        Some(error) => sqlite::open_unwritable(dir, error),
+        Some(error) => sqlite::open_unwritable(dir, error, claim.is_held()),
     };
-    if let Some(error) = &opened.error {
-        opened.notes.push(format!("state in {} cannot be written: {error}", dir.display()));
-    }
     opened.claim = Some(claim);
     Ok(opened)
 }

@@ -4,6 +4,7 @@
 //! any moment leaves the last whole batch, and a disk that has become read-only can still be read. Callers hand over
 //! and await the answer; a full channel is an answer too. A database that cannot be read, or was written by a newer
 //! version, is renamed to `serin.db.unreadable-STAMP` and never touched again. The history is append-only by a trigger.
+//! Where the directory cannot be written at the start, every write tries to open it anew.
 
 use std::fs;
 use std::io;
@@ -16,7 +17,8 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tokio::sync::oneshot;
 
-use super::memory::{Memory, answered};
+use super::late::Late;
+use super::memory::answered;
 use super::{Batch, Opened, Store};
 use crate::decide::rollout::state::{Event, Identity, RolloutState};
 use crate::decide::units::UnixMillis;
@@ -43,7 +45,7 @@ const SCHEMA: &str = "
 
 /// Why a database could not be used.
 #[derive(Debug)]
-enum Problem {
+pub(super) enum Problem {
     /// Its content makes no sense to this version.
     Unreadable(String),
     /// The disk refuses.
@@ -63,8 +65,8 @@ impl From<rusqlite::Error> for Problem {
     }
 }
 
-struct Contents {
-    states: Vec<(Identity, RolloutState)>,
+pub(super) struct Contents {
+    pub(super) states: Vec<(Identity, RolloutState)>,
     last_good: Option<String>,
 }
 
@@ -86,7 +88,7 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
         }
     }
     let refused = match tried {
-        Ok((connection, contents, error)) => match start(connection) {
+        Ok((connection, contents, error)) => match start(Place::Open(connection)) {
             Ok(store) => {
                 let Contents { states, last_good } = contents;
                 let store = Box::new(store);
@@ -96,28 +98,27 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
         },
         Err(Problem::Unreadable(why) | Problem::Refused(why)) => why,
     };
-    let mut opened = open_unwritable(dir, refused);
+    let mut opened = open_unwritable(dir, refused, true);
     opened.notes.splice(0..0, notes);
     opened.state_lost |= state_lost;
     opened
 }
 
-/// Reads what there is in a directory that cannot be written; `error` says why it cannot.
+/// Reads what there is in a directory that cannot be written; `error` says why it cannot. `claimed`: whether it is this
+/// process's all the same.
 #[must_use]
-pub fn open_unwritable(dir: &Path, error: String) -> Opened {
+pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
     let path = dir.join(FILE);
-    let mut opened = Opened::in_memory(Some(error.clone()));
-    if !path.exists() {
-        return opened;
-    }
+    let mut opened = Opened::in_memory(Some(error));
+    let mut events = Vec::new();
     let read = || -> Result<(Contents, Vec<Event>), Problem> {
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         Ok((contents(&connection)?, history(&connection, None, 1000)?))
     };
-    match read() {
-        Ok((contents, mut events)) => {
-            events.reverse();
-            opened.store = Box::new(Memory::new(events, Some(error)));
+    match if holds_something(&path) { read().map(Some) } else { Ok(None) } {
+        Ok(None) => {}
+        Ok(Some((contents, kept))) => {
+            events = kept;
             opened.states = contents.states;
             opened.last_good = contents.last_good;
         }
@@ -126,7 +127,16 @@ pub fn open_unwritable(dir: &Path, error: String) -> Opened {
             opened.state_lost = true;
         }
     }
+    // Without a thread it stays in memory.
+    if let Ok(store) = start(Place::Late(Late::new(dir, opened.states.clone(), events, claimed))) {
+        opened.store = Box::new(store);
+    }
     opened
+}
+
+// A file without a byte was just made, and its first table could not be written.
+fn holds_something(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| about.len() > 0)
 }
 
 fn set_aside(path: &Path, now: UnixMillis) -> io::Result<String> {
@@ -140,7 +150,10 @@ fn set_aside(path: &Path, now: UnixMillis) -> io::Result<String> {
 }
 
 // With the connection, and what was in it, why it cannot be written just now: a full disk may have room later.
-fn open_for_writing(path: &Path, now: UnixMillis) -> Result<(Connection, Contents, Option<String>), Problem> {
+pub(super) fn open_for_writing(
+    path: &Path,
+    now: UnixMillis,
+) -> Result<(Connection, Contents, Option<String>), Problem> {
     // Made here and not by SQLite: the file holds flags.yaml, and is its owner's only.
     let made = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
     made.map_err(|error| Problem::Refused(error.to_string()))?;
@@ -242,21 +255,46 @@ struct Sqlite {
     thread: Option<JoinHandle<()>>,
 }
 
-fn start(connection: Connection) -> io::Result<Sqlite> {
+enum Place {
+    Open(Connection),
+    Late(Late),
+}
+
+impl Place {
+    fn save(&mut self, batch: &Batch) -> Result<(), String> {
+        match self {
+            Place::Open(connection) => save(connection, batch),
+            Place::Late(late) => {
+                let now = batch.events.last().map(|event| event.at).unwrap_or_default();
+                save(late.connection(now)?, batch)
+            }
+        }
+    }
+
+    fn history(&self, rollout: Option<&str>, limit: u32) -> Result<Vec<Event>, String> {
+        let connection = match self {
+            Place::Open(connection) => connection,
+            Place::Late(late) => match late.opened() {
+                Some(connection) => connection,
+                None => return Ok(late.history(rollout, limit)),
+            },
+        };
+        history(connection, rollout, limit).map_err(|error| error.to_string())
+    }
+}
+
+fn start(place: Place) -> io::Result<Sqlite> {
     let (asks, asked) = sync_channel(QUEUE);
-    let thread = thread::Builder::new().name("serin-store".to_owned()).spawn(move || serve(connection, &asked))?;
+    let thread = thread::Builder::new().name("serin-store".to_owned()).spawn(move || serve(place, &asked))?;
     Ok(Sqlite { asks: Some(asks), thread: Some(thread) })
 }
 
-fn serve(mut connection: Connection, asked: &Receiver<Ask>) {
+fn serve(mut place: Place, asked: &Receiver<Ask>) {
     while let Ok(ask) = asked.recv() {
         // Whoever asked may have given up waiting.
         match ask {
-            Ask::Save(batch, reply) => drop(reply.send(save(&mut connection, &batch))),
-            Ask::History(rollout, limit, reply) => {
-                let events = history(&connection, rollout.as_deref(), limit);
-                drop(reply.send(events.map_err(|error| error.to_string())));
-            }
+            Ask::Save(batch, reply) => drop(reply.send(place.save(&batch))),
+            Ask::History(rollout, limit, reply) => drop(reply.send(place.history(rollout.as_deref(), limit))),
         }
     }
 }

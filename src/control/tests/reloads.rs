@@ -26,6 +26,16 @@ fn chat(engine: &Engine) -> RolloutStatus {
 fn ask(engine: &mut Engine, verb: Verb) {
     let (actor, reason) = ("alice".to_owned(), String::new());
     engine.command(&Command { rollout: Some("chat".into()), verb, actor, reason }, at(10)).unwrap();
+    written(engine, at(10));
+}
+
+// The disk takes what is proposed.
+fn written(engine: &mut Engine, now: Now) {
+    let proposals: Vec<_> = std::mem::take(&mut engine.outbox.proposals).into_iter().collect();
+    for (identity, proposal) in &proposals {
+        engine.outbox.states.insert(identity.clone(), proposal.state.clone());
+    }
+    engine.landed(&proposals, now);
 }
 
 fn pinned(share: u16) -> Canary {
@@ -196,7 +206,7 @@ fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
 fn a_disk_that_fills_up_later_holds_promotions_and_moves_nobody() {
     let mut engine = engine(one(canary()));
     ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
-    engine.saved(&Err("disk full".to_owned()));
+    engine.saved(&Err("disk full".to_owned()), at(20));
     engine.tick(at(60_000));
     assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Ramping, percent(25)));
     assert!(chat(&engine).waiting_for.ends_with("state that can be written (disk full)"));
@@ -237,6 +247,15 @@ fn a_restart_in_mid_ramp_goes_on_at_its_percent() {
     let second = Engine::new(begin(one(canary()), states), at(500));
     assert_eq!((chat(&second).percent, chat(&second).standing), (percent(25), Standing::Ramping));
     assert_eq!(second.shared.load().in_force(RolloutId(0)).percent, percent(25));
+}
+
+#[test]
+fn the_first_line_of_the_history_says_what_was_found() {
+    let mut engine = engine(policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(canary()))]));
+    let first = std::mem::take(&mut engine.outbox.events).remove(0);
+    let version = env!("CARGO_PKG_VERSION");
+    let told = format!("version {version} began, with state in state: chat at 30% (pinned), code at 0% (probing)");
+    assert_eq!((first.action.as_str(), first.reason), ("start", told));
 }
 
 #[test]

@@ -36,7 +36,8 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
         (Phase::RolledBack { at, .. }, _) => match view.canary.try_again_after {
             Some(after) => {
                 let first = ramp::next_stage(&view.canary.ramp, Percent::ZERO);
-                Outlook { next: first.zip(Some(at.plus(after))), ..Outlook::default() }
+                let waiting_for = view.unwritable.map(writable).unwrap_or_default();
+                Outlook { next: first.zip(Some(at.plus(after))), waiting_for, due: false }
             }
             None => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
         },
@@ -76,11 +77,15 @@ fn ahead(
     }
     holds.extend(evidence);
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
-        holds.push(format!("state that can be written ({why})"));
+        holds.push(writable(why));
     }
     let due = holds.is_empty() && opens.is_some_and(|moment| moment <= now);
     let not_before = if earliest > now { ramp::opening(schedule.hours.as_ref(), earliest) } else { opens };
     Outlook { next: stage.zip(not_before), waiting_for: holds.join("; "), due }
+}
+
+fn writable(why: &str) -> String {
+    format!("state that can be written ({why})")
 }
 
 fn probe(seen: &Observation) -> Option<String> {

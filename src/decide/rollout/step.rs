@@ -23,7 +23,7 @@ pub struct View<'a> {
     pub canary: &'a Canary,
     /// Why nobody may be sent to the canary; `None`: they may.
     pub blocked: Option<&'a str>,
-    /// Why state cannot be written just now: promotions wait for it.
+    /// Why state that could be written before cannot be just now: promotions wait for it.
     pub unwritable: Option<&'a str>,
     /// Whether state could never be written: then the ramp is a function of `ramp.from` and the clock.
     pub by_clock: bool,
@@ -78,6 +78,10 @@ pub struct Step {
     pub refused: Option<String>,
     /// What a command's sender should know besides. One sentence each.
     pub notes: Vec<String>,
+    /// Whether by time or by a human's word more users follow, or what holds them is lifted. That has to be on the disk
+    /// before it is in force, so that no restart takes it back. What the file itself asks for is asked for again by the
+    /// next start, and whatever takes users back never waits.
+    pub goes_on: bool,
 }
 
 /// What follows for a rollout when this happens.
@@ -90,7 +94,16 @@ pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMilli
         Input::PolicyChanged { fresh } => draft.policy_changed(*fresh),
         Input::LockFound(lock) => draft.lock(lock),
     }
-    draft.finish(matches!(input, Input::Tick(_)))
+    draft.finish(input)
+}
+
+fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
+    let taken_back = |state: &RolloutState| matches!(state.phase, Phase::RolledBack { .. });
+    let lifted = (before.lock.is_some() && next.lock.is_none())
+        || (before.paused.is_some() && next.paused.is_none())
+        || (taken_back(before) && !taken_back(next));
+    let moved = (&before.phase, before.percent) != (&next.phase, next.percent);
+    lifted || (moved && (next.in_force > before.in_force || next.phase == Phase::Completed))
 }
 
 /// A step in the making.
@@ -124,7 +137,8 @@ impl<'a> Draft<'a> {
             return;
         }
         if let (Phase::RolledBack { at, .. }, Some(after)) = (&self.next.phase, self.view.canary.try_again_after) {
-            if self.now.since(*at) >= after {
+            // A retry that a restart would forget waits for the disk.
+            if self.now.since(*at) >= after && self.view.unwritable.is_none() {
                 self.begin_try();
                 self.record("ramp", "retry", format!("try_again_after {after} has passed"), Vec::new());
             }
@@ -164,11 +178,12 @@ impl<'a> Draft<'a> {
         }
         let from = if probing { Percent::ZERO } else { self.next.percent };
         let held = self.before.in_force;
+        let good = || format!("was held for at least {}: {}", ramp::hold(ramp, from), guard::told(&seen.epoch));
         match ramp::next_stage(ramp, from) {
             Some(stage) => {
                 let (action, reason) = match probing {
                     true => ("start", "the canary answered a probe".to_owned()),
-                    false => ("promote", format!("{held} was held for its time, and the canary is good")),
+                    false => ("promote", format!("{held} {}", good())),
                 };
                 self.go_to(stage);
                 self.record("ramp", action, reason, numbers);
@@ -176,12 +191,7 @@ impl<'a> Draft<'a> {
             None => {
                 self.next.phase = Phase::Completed;
                 self.next.since = self.now;
-                self.record(
-                    "ramp",
-                    "complete",
-                    format!("{held} is the ramp's end, and was held for its time"),
-                    numbers,
-                );
+                self.record("ramp", "complete", format!("{held}, the ramp's end, {}", good()), numbers);
             }
         }
     }
@@ -254,11 +264,12 @@ impl<'a> Draft<'a> {
         });
     }
 
-    // `of_itself`: nobody asked for a change, time alone passed.
-    fn finish(mut self, of_itself: bool) -> Step {
+    fn finish(mut self, input: &Input) -> Step {
+        // Nobody asked for a change, time alone passed.
+        let of_itself = matches!(input, Input::Tick(_));
         if self.refused.is_some() {
             let next = self.before.clone();
-            return Step { next, events: Vec::new(), refused: self.refused, notes: Vec::new() };
+            return Step { next, events: Vec::new(), refused: self.refused, notes: Vec::new(), goes_on: false };
         }
         let ruling = in_force(self.view, &self.next);
         if ruling.percent != self.before.in_force {
@@ -268,12 +279,12 @@ impl<'a> Draft<'a> {
                 self.next.since = self.now;
             }
             if self.events.is_empty() {
-                let (actor, action) = match (of_itself, self.view.blocked) {
-                    (false, _) => ("flags", "percent"),
-                    (true, Some(_)) => ("serin", "block"),
-                    (true, None) => ("serin", "unblock"),
+                let (actor, action, reason) = match (of_itself, self.view.blocked) {
+                    (false, _) => ("flags", "percent", ruling.reason),
+                    (true, Some(_)) => ("serin", "block", ruling.reason),
+                    (true, None) => ("serin", "unblock", format!("nothing blocks it any more: {}", ruling.reason)),
                 };
-                self.record(actor, action, ruling.reason, Vec::new());
+                self.record(actor, action, reason, Vec::new());
             }
         }
         self.next.in_force = ruling.percent;
@@ -281,7 +292,9 @@ impl<'a> Draft<'a> {
         for event in &mut self.events {
             event.to = ruling.percent;
         }
-        Step { next: self.next, events: self.events, refused: None, notes: self.notes }
+        let by_file = matches!(input, Input::PolicyChanged { .. } | Input::LockFound(_));
+        let goes_on = !by_file && goes_on(self.before, &self.next);
+        Step { next: self.next, events: self.events, refused: None, notes: self.notes, goes_on }
     }
 }
 

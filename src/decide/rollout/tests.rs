@@ -165,6 +165,31 @@ fn a_higher_attempt_begins_a_new_try_and_lifts_no_human_lock() {
 }
 
 #[test]
+fn only_time_and_humans_go_on_and_only_towards_the_canary() {
+    let goes_on = |state: &RolloutState, input: &Input| step(&view(&canary()), state, input, NOW).goes_on;
+    let lock = Lock { to: Percent::ZERO, at: NOW, actor: "bob".into(), reason: String::new() };
+    let locked = RolloutState { lock: Some(lock.clone()), in_force: Percent::ZERO, ..at_share(40) };
+    let promote = command(Verb::Promote { to: None });
+    let resume = command(Verb::Resume { at: None });
+    for (state, input) in [(at_share(25), &promote), (at_share(25), &Input::Tick(healthy())), (locked, &resume)] {
+        assert!(goes_on(&state, input), "{input:?}");
+    }
+    assert!(goes_on(&at_share(100), &Input::Tick(healthy())), "completion");
+    let back = Phase::RolledBack { at: NOW, cause: "x".into() };
+    let back = RolloutState { phase: back, in_force: Percent::ZERO, ..at_share(40) };
+    assert!(goes_on(&back, &resume));
+    let bad = Input::Tick(seen((50, 100), (0, 900)));
+    let rollback = command(Verb::Rollback { to: Percent::ZERO });
+    for input in [bad, rollback, Input::LockFound(lock), command(Verb::Pause), Input::PolicyChanged { fresh: true }] {
+        assert!(!goes_on(&at_share(25), &input), "{input:?}");
+    }
+    // The next start reads the same file.
+    let next = Canary { attempt: 2, percent: Intent::Pinned(percent(50)), ..canary() };
+    let tried = step(&view(&next), &back, &Input::PolicyChanged { fresh: false }, NOW);
+    assert_eq!((tried.next.in_force, tried.goes_on), (percent(50), false));
+}
+
+#[test]
 fn a_clock_that_was_set_back_holds_nothing_up_for_years() {
     let canary = Canary { try_again_after: Some(Millis(1000)), ..canary() };
     let ahead = RolloutState { since: UnixMillis(NOW.0 * 1000), ..at_share(10) };

@@ -5,13 +5,17 @@
 //! has nothing outstanding in either direction.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
 use super::alarm::Alarm;
@@ -22,12 +26,14 @@ use super::wait::{Late, Wait};
 use super::wire::Pulse;
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, Outgoing, RequestBody};
+use crate::proxy::hush::Hush;
 
 /// An open HTTP/1.1 connection.
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) sender: SendRequest<Outgoing>,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) hush: Arc<Hush>,
     pub(super) alarm: Alarm,
     /// Whether it has lain in the pool: then the provider may have closed it unseen.
     pub(super) pooled: bool,
@@ -92,6 +98,18 @@ impl Line {
     /// The answer will not be completed.
     pub(crate) fn cut(&mut self) {
         *self = Line::Done;
+    }
+
+    /// Takes the next piece of the answer that comes by this line.
+    pub(crate) fn take(
+        &self,
+        answer: &mut Incoming,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self {
+            Line::Http1(Held { conn: Some(conn), .. }) => conn.hush.take(answer, context),
+            _ => Pin::new(answer).poll_frame(context),
+        }
     }
 
     /// The clock for this line; `None` once it is done or cut.

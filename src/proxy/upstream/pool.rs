@@ -6,6 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -23,6 +24,7 @@ use crate::clock;
 use crate::decide::policy::{Http2, Provider};
 use crate::decide::units::Millis;
 use crate::proxy::body::PIECE;
+use crate::proxy::hush::Hush;
 
 /// How long an unused connection is kept: below the 60 s after which common servers and balancers close theirs.
 pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);
@@ -357,9 +359,11 @@ async fn http1(wire: Wire) -> Result<Conn, String> {
         .handshake(TokioIo::new(wire))
         .await
         .map_err(|error| error.to_string())?;
+    let hush: Arc<Hush> = Arc::default();
+    let driven = Arc::clone(&hush).drive(connection.with_upgrades());
     tokio::task::spawn_local(async move {
         // Its end reaches whoever waits for an answer; nobody else needs to know.
-        let _ = connection.with_upgrades().await;
+        let _ = driven.await;
     });
-    Ok(Conn { sender, pulse, alarm: Alarm::default(), pooled: false, served: false })
+    Ok(Conn { sender, pulse, hush, alarm: Alarm::default(), pooled: false, served: false })
 }

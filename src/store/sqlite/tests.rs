@@ -138,11 +138,50 @@ fn where_nothing_can_be_written_what_was_there_is_still_read() {
     let opened = open(dir.path(), UnixMillis(1));
     saved(&opened, batch(10, "start")).unwrap();
     drop(opened);
-    let opened = open_unwritable(dir.path(), "read-only file system".to_owned());
+    // Another connection's lock stands for the directory that cannot be written.
+    let other = Connection::open(dir.path().join(FILE)).unwrap();
+    let opened = open_unwritable(dir.path(), "read-only file system".to_owned(), true);
     assert_eq!(opened.states, [(identity("chat"), state(10))]);
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(told(&opened, None, 9), ["start"]);
-    assert_eq!(saved(&opened, batch(25, "promote")), Err("read-only file system".to_owned()));
+    assert_eq!(saved(&opened, batch(25, "promote")), Err("database is locked".to_owned()));
+    assert_eq!(told(&opened, None, 9), ["start"]);
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(saved(&opened, batch(25, "promote")), Ok(()));
     assert_eq!(told(&opened, None, 9), ["promote", "start"]);
+}
+
+#[test]
+fn a_directory_that_can_be_written_later_is_claimed_and_made_then() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("state");
+    fs::write(&dir, "a file in the way").unwrap();
+    let opened = crate::store::open(&dir, UnixMillis(1)).unwrap();
+    assert!(opened.error.is_some() && opened.claim.as_ref().is_some_and(|claim| !claim.is_held()));
+    assert!(saved(&opened, batch(10, "start")).is_err());
+    fs::remove_file(&dir).unwrap();
+    assert_eq!(saved(&opened, batch(10, "start")), Ok(()));
+    assert!(crate::store::open(&dir, UnixMillis(2)).is_err(), "nobody else may write there now");
+    drop(opened);
+    assert_eq!(open(&dir, UnixMillis(3)).states, [(identity("chat"), state(10))]);
+}
+
+#[test]
+fn states_that_nobody_has_read_are_not_written_over() {
+    let parent = tempfile::tempdir().unwrap();
+    let (dir, mounted) = (parent.path().join("state"), parent.path().join("volume"));
+    fs::create_dir(&mounted).unwrap();
+    let earlier = open(&mounted, UnixMillis(1));
+    saved(&earlier, batch(10, "rollback")).unwrap();
+    drop(earlier);
+    fs::write(&dir, "not mounted yet").unwrap();
+    let opened = crate::store::open(&dir, UnixMillis(2)).unwrap();
+    fs::remove_file(&dir).unwrap();
+    fs::rename(&mounted, &dir).unwrap();
+    let refused = saved(&opened, batch(25, "promote")).unwrap_err();
+    assert_eq!(refused, "it holds states that were not there at the start: restart serin to take them over");
+    drop(opened);
+    assert_eq!(told(&open(&dir, UnixMillis(3)), None, 9), ["rollback"]);
 }
 
 #[test]
