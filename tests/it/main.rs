@@ -13,6 +13,7 @@ mod bounds;
 mod connections;
 mod demo;
 mod doors;
+mod drain;
 mod people;
 mod process;
 mod ramp;
