@@ -1,7 +1,7 @@
 //! What is told of the process: builds the one [`Status`] that every surface reads.
 //!
-//! Gathers and never decides: shares and reasons are those of the ruling in force, and what comes next is asked of the
-//! pure outlook. So command line, API and metrics cannot tell different stories of one moment.
+//! Decides nothing: shares and reasons come from the same ruling that was published, and what a ramp waits for from the
+//! outlook that it goes by, so that no surface says anything but what is in force.
 
 use super::engine::{Engine, Now, Proposal, Tracked};
 use crate::decide::policy::Intent;

@@ -1,7 +1,7 @@
-//! Every series there ever was since the start, found by its labels.
+//! Every series there ever was since the start: the same labels are the same series, over any number of reloads.
 //!
-//! The same labels are the same series over any number of reloads, so that a scraped counter never falls. None is ever
-//! removed: names come from flags.yaml and never from a request, so operators' edits bound them.
+//! Owns which series exist, not what they count. None is ever removed or zeroed, since a scraper takes differences: a
+//! rollout that leaves the file and comes back counts on.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -39,6 +39,7 @@ const SLICES: u64 = 60;
 /// Counts of the last `length`.
 #[derive(Clone, Debug)]
 pub struct Window {
+    length: u64,
     width: u64,
     // One more than fill the length: the newest is only partly past.
     buckets: Box<[Counts]>,
@@ -52,7 +53,7 @@ impl Window {
     pub fn new(length: Millis) -> Window {
         let width = length.0.div_ceil(SLICES).max(1);
         let count = length.0.div_ceil(width).max(1) + 1;
-        Window { width, buckets: (0..count).map(|_| Counts::default()).collect(), newest: 0 }
+        Window { length: length.0, width, buckets: (0..count).map(|_| Counts::default()).collect(), newest: 0 }
     }
 
     /// How long one bucket is.
@@ -72,7 +73,15 @@ impl Window {
     #[must_use]
     pub fn counts(&mut self, now: Millis) -> Counts {
         self.advance(now);
-        self.buckets.iter().fold(Counts::default(), |sum, bucket| sum.plus(*bucket))
+        let sum = self.buckets.iter().fold(Counts::default(), |sum, bucket| sum.plus(*bucket));
+        // Where the width does not divide the length, the oldest bucket may lie before the window as a whole.
+        let kept = self.buckets.len() as u64 - 1;
+        match self.newest.checked_sub(kept) {
+            Some(oldest) if (oldest + 1) * self.width + self.length <= now.0 + 1 => {
+                sum.since(self.buckets[self.slot(oldest)])
+            }
+            _ => sum,
+        }
     }
 
     fn advance(&mut self, now: Millis) {
@@ -127,6 +136,15 @@ mod tests {
                 prop_assert!(least.failures <= got.failures && got.failures <= most.failures, "{least:?} {got:?} {most:?}");
             }
         }
+    }
+
+    // Once counted one bucket too many: sixty of these buckets are longer than the window.
+    #[test]
+    fn a_length_that_buckets_do_not_divide_is_kept_all_the_same() {
+        let mut window = Window::new(Millis(1_993_741));
+        window.add(Millis(0), one(false));
+        assert_eq!(window.counts(Millis(1_993_740)).requests, 1);
+        assert_eq!(window.counts(Millis(2_026_971)).requests, 0);
     }
 
     #[test]

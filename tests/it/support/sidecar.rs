@@ -61,20 +61,56 @@ impl Workspace {
         self.command(arguments).output().unwrap()
     }
 
+    /// What the sidecars here have said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("serin.log")).unwrap_or_default()
+    }
+
     /// Starts a sidecar here and waits until it is ready.
     pub(crate) fn start(&self) -> Sidecar {
+        self.start_with(&[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_with(&self, variables: &[(&str, String)]) -> Sidecar {
+        let state = self.state();
+        self.start_by(self.command(&[]), variables, &["--state", &state.to_string_lossy()])
+    }
+
+    /// The same with its state where the file says.
+    pub(crate) fn start_with_the_files_state(&self) -> Sidecar {
+        self.start_by(self.command(&[]), &[], &[])
+    }
+
+    /// The same with at most so many open files.
+    pub(crate) fn start_with_files(&self, limit: usize) -> Sidecar {
+        let serin = self.command(&[]);
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script]).arg(serin.get_program());
+        for (name, value) in serin.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let state = self.state();
+        self.start_by(shell, &[], &["--state", &state.to_string_lossy()])
+    }
+
+    fn start_by(&self, mut command: Command, variables: &[(&str, String)], more: &[&str]) -> Sidecar {
         let log = self.dir.path().join("serin.log");
         let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let (flags, state) = (self.flags(), self.state());
-        let arguments = ["run", "--flags", &flags.to_string_lossy(), "--state", &state.to_string_lossy()];
+        let flags = self.flags();
+        command.args(["run", "--flags", &flags.to_string_lossy()]).args(more);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let errors = out.try_clone().unwrap();
-        let child = self.command(&arguments).stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
+        let child = command.stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
         let mut sidecar =
             Sidecar { child, listen: SocketAddr::from(([0; 4], 0)), admin: SocketAddr::from(([0; 4], 0)) };
-        let told = || std::fs::read_to_string(&log).unwrap_or_default();
         (sidecar.listen, sidecar.admin) = eventually("the sidecar is ready", SOON, || {
             if let Some(status) = sidecar.child.try_wait().unwrap() {
-                panic!("the sidecar ended with {status}:\n{}", told());
+                panic!("the sidecar ended with {status}:\n{}", self.log());
             }
             let (listen, admin) = self.registered(sidecar.child.id())?;
             let ready = Client::connect(admin).ok()?.get("/readyz").ok()?;
@@ -157,6 +193,33 @@ impl Sidecar {
     /// Open file descriptors of the process.
     pub(crate) fn descriptors(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Client connections that the process has not closed yet.
+    pub(crate) fn connections(&self) -> usize {
+        let here = format!(":{:04X}", self.listen.port());
+        let (established, close_wait) = ("01", "08");
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.child.id())).unwrap();
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let ours =
+            |row: &Vec<&str>| row.len() > 3 && row[1].ends_with(&here) && [established, close_wait].contains(&row[3]);
+        rows.filter(ours).count()
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Whether it has ended, and well.
+    pub(crate) fn has_ended(&mut self) -> Option<bool> {
+        self.child.try_wait().unwrap().map(|status| status.success())
+    }
+
+    /// The process, for those who signal it or count its threads.
+    pub(crate) fn process(&mut self) -> &mut Child {
+        &mut self.child
     }
 
     /// Kills it as `kill -9` does.
