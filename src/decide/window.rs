@@ -39,7 +39,10 @@ const SLICES: u64 = 60;
 /// Counts of the last `length`.
 #[derive(Clone, Debug)]
 pub struct Window {
-    width: u64,
+    length: u64,
+    // Into how many it is cut. A bucket's width is the length over this, exactly and not rounded to milliseconds, so
+    // that the edge is never off by more than one of them.
+    slices: u64,
     // One more than fill the length: the newest is only partly past.
     buckets: Box<[Counts]>,
     // The newest bucket's number since the clock began; it lives at this modulo the ring's length.
@@ -50,15 +53,15 @@ impl Window {
     /// Empty, for counts of the last `length`.
     #[must_use]
     pub fn new(length: Millis) -> Window {
-        let width = length.0.div_ceil(SLICES).max(1);
-        let count = length.0.div_ceil(width).max(1) + 1;
-        Window { width, buckets: (0..count).map(|_| Counts::default()).collect(), newest: 0 }
+        let length = length.0.max(1);
+        let slices = SLICES.min(length);
+        Window { length, slices, buckets: (0..=slices).map(|_| Counts::default()).collect(), newest: 0 }
     }
 
-    /// How long one bucket is.
+    /// How long one bucket is, rounded up.
     #[must_use]
     pub const fn width(&self) -> Millis {
-        Millis(self.width)
+        Millis(self.length.div_ceil(self.slices))
     }
 
     /// Counts these as having happened now.
@@ -76,7 +79,8 @@ impl Window {
     }
 
     fn advance(&mut self, now: Millis) {
-        let target = now.0 / self.width;
+        let target = u128::from(now.0) * u128::from(self.slices) / u128::from(self.length);
+        let target = u64::try_from(target).unwrap_or(u64::MAX);
         let passed = target.saturating_sub(self.newest);
         if passed >= self.buckets.len() as u64 {
             self.buckets.fill(Counts::default());
@@ -144,6 +148,14 @@ mod tests {
         }
         assert_eq!(window.counts(Millis(700)).requests, 5);
         assert_eq!(window.counts(Millis(1800)).requests, 0);
+    }
+
+    #[test]
+    fn a_length_that_is_no_multiple_of_its_buckets_ends_where_it_should() {
+        let mut window = Window::new(Millis(1_993_741));
+        window.add(Millis(0), one(false));
+        assert_eq!(window.counts(Millis(1_993_740)).requests, 1);
+        assert_eq!(window.counts(Millis(1_993_741 + window.width().0)).requests, 0);
     }
 
     #[test]
