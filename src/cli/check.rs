@@ -85,7 +85,12 @@ fn notes(policy: &Policy) -> Vec<String> {
 }
 
 fn accepted_text(file: &str, compiled: &Compiled, notes: &[String], probed: &Probed, masked: bool) -> String {
-    let mut text = format!("{file}: good\n\n{}", summary::text(&compiled.policy, masked));
+    let told = match compiled.warnings.len() {
+        0 => String::new(),
+        1 => ", with a warning below".to_owned(),
+        many => format!(", with {many} warnings below"),
+    };
+    let mut text = format!("{file}: good{told}\n\n{}", summary::text(&compiled.policy, masked));
     let mut paragraph = |lines: Vec<String>| {
         if !lines.is_empty() {
             text.push('\n');

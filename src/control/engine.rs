@@ -13,7 +13,7 @@ use super::observe::Observer;
 use super::report;
 use super::series::{Registry, SeriesFactory};
 use crate::decide::guard::{self, Verdict};
-use crate::decide::policy::{Canary, Intent, Policy, Provider, Rollout};
+use crate::decide::policy::{Canary, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step};
@@ -230,7 +230,7 @@ impl Engine {
 
     /// The egress proxy that the file names.
     #[must_use]
-    pub fn egress(&self) -> Option<String> {
+    pub fn egress(&self) -> Option<Secret> {
         self.policy.egress.clone()
     }
 

@@ -20,7 +20,7 @@ use super::commands::{Done, Held};
 use super::engine::{Engine, Now, Probe};
 use super::ledger::{Finished, Ledger, durable, merge};
 use super::locksmith::{self, Job, Resume};
-use crate::decide::policy::Provider;
+use crate::decide::policy::{Provider, Secret};
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Millis;
 use crate::state::inbox::{Command, Input, Receipt, Refusal};
@@ -29,7 +29,7 @@ use crate::store::Store;
 use crate::store::locks::LocksFound;
 
 /// Asks a provider whether it lives, through this egress proxy; an error says why it does not.
-pub type Prober = Box<dyn Fn(Arc<Provider>, Option<String>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
+pub type Prober = Box<dyn Fn(Arc<Provider>, Option<Secret>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
 
 const TICK: Duration = Duration::from_millis(100);
 /// A core acknowledges within a turn of its loop; one that does not is stuck.

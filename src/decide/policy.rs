@@ -35,8 +35,8 @@ pub struct Policy {
     pub limits: Limits,
     /// How long a stopping process waits for what is in flight.
     pub drain: Millis,
-    /// The egress proxy that the file names; the environment's apply besides.
-    pub egress: Option<String>,
+    /// The egress proxy that the file names, for every provider; `none`: no proxy, not even the environment's.
+    pub egress: Option<Secret>,
     /// Whether answers carry `x-serin-*` headers.
     pub response_headers: bool,
 }
@@ -114,8 +114,8 @@ pub struct Provider {
     pub api_keys: Vec<Secret>,
     /// How a key is presented.
     pub auth: Auth,
-    /// Added to every request's query.
-    pub query: Vec<(String, String)>,
+    /// Added to every request's query; the value may be a key.
+    pub query: Vec<(String, Secret)>,
     /// How long Serin waits for the provider, by what it waits for.
     pub timeouts: Timeouts,
     /// Model names as the application writes them -> as this provider knows them.

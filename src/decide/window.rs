@@ -40,9 +40,7 @@ const SLICES: u64 = 60;
 #[derive(Clone, Debug)]
 pub struct Window {
     length: u64,
-    // Into how many it is cut. A bucket's width is the length over this, exactly and not rounded to milliseconds, so
-    // that the edge is never off by more than one of them.
-    slices: u64,
+    width: u64,
     // One more than fill the length: the newest is only partly past.
     buckets: Box<[Counts]>,
     // The newest bucket's number since the clock began; it lives at this modulo the ring's length.
@@ -53,15 +51,15 @@ impl Window {
     /// Empty, for counts of the last `length`.
     #[must_use]
     pub fn new(length: Millis) -> Window {
-        let length = length.0.max(1);
-        let slices = SLICES.min(length);
-        Window { length, slices, buckets: (0..=slices).map(|_| Counts::default()).collect(), newest: 0 }
+        let width = length.0.div_ceil(SLICES).max(1);
+        let count = length.0.div_ceil(width).max(1) + 1;
+        Window { length: length.0, width, buckets: (0..count).map(|_| Counts::default()).collect(), newest: 0 }
     }
 
-    /// How long one bucket is, rounded up.
+    /// How long one bucket is.
     #[must_use]
     pub const fn width(&self) -> Millis {
-        Millis(self.length.div_ceil(self.slices))
+        Millis(self.width)
     }
 
     /// Counts these as having happened now.
@@ -75,12 +73,19 @@ impl Window {
     #[must_use]
     pub fn counts(&mut self, now: Millis) -> Counts {
         self.advance(now);
-        self.buckets.iter().fold(Counts::default(), |sum, bucket| sum.plus(*bucket))
+        let sum = self.buckets.iter().fold(Counts::default(), |sum, bucket| sum.plus(*bucket));
+        // Where the width does not divide the length, the oldest bucket may lie before the window as a whole.
+        let kept = self.buckets.len() as u64 - 1;
+        match self.newest.checked_sub(kept) {
+            Some(oldest) if (oldest + 1) * self.width + self.length <= now.0 + 1 => {
+                sum.since(self.buckets[self.slot(oldest)])
+            }
+            _ => sum,
+        }
     }
 
     fn advance(&mut self, now: Millis) {
-        let target = u128::from(now.0) * u128::from(self.slices) / u128::from(self.length);
-        let target = u64::try_from(target).unwrap_or(u64::MAX);
+        let target = now.0 / self.width;
         let passed = target.saturating_sub(self.newest);
         if passed >= self.buckets.len() as u64 {
             self.buckets.fill(Counts::default());
@@ -133,6 +138,15 @@ mod tests {
         }
     }
 
+    // Once counted one bucket too many: sixty of these buckets are longer than the window.
+    #[test]
+    fn a_length_that_buckets_do_not_divide_is_kept_all_the_same() {
+        let mut window = Window::new(Millis(1_993_741));
+        window.add(Millis(0), one(false));
+        assert_eq!(window.counts(Millis(1_993_740)).requests, 1);
+        assert_eq!(window.counts(Millis(2_026_971)).requests, 0);
+    }
+
     #[test]
     fn forgets_everything_after_a_long_idle() {
         let mut window = Window::new(Millis(60_000));
@@ -148,14 +162,6 @@ mod tests {
         }
         assert_eq!(window.counts(Millis(700)).requests, 5);
         assert_eq!(window.counts(Millis(1800)).requests, 0);
-    }
-
-    #[test]
-    fn a_length_that_is_no_multiple_of_its_buckets_ends_where_it_should() {
-        let mut window = Window::new(Millis(1_993_741));
-        window.add(Millis(0), one(false));
-        assert_eq!(window.counts(Millis(1_993_740)).requests, 1);
-        assert_eq!(window.counts(Millis(1_993_741 + window.width().0)).requests, 0);
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::error::FlagsError;
-use super::tree::{Kind, Node, tab_in_indentation};
+use super::syntax::tab_in_indentation;
+use super::tree::{Kind, Node};
 
 /// Whether `serde_yaml` reads this tree in this text.
 pub(super) fn check(tree: &Node, text: &str) -> Result<(), FlagsError> {
@@ -17,15 +18,10 @@ pub(super) fn check(tree: &Node, text: &str) -> Result<(), FlagsError> {
 }
 
 /// What `serde_yaml` says against a text that the tree had no objection to.
-pub(super) fn differs(error: &serde_yaml::Error, text: &str) -> FlagsError {
+fn differs(error: &serde_yaml::Error, text: &str) -> FlagsError {
     let (line, column) = error.location().map_or((0, 0), |place| (place.line(), place.column()));
-    if let Some(column) = tab_in_indentation(text, line) {
-        return FlagsError::at(
-            line,
-            column,
-            "a tab in the indentation",
-            "indent with spaces: YAML does not allow tabs there",
-        );
+    if let Some(error) = tab_in_indentation(text, line) {
+        return error;
     }
     FlagsError::at(
         line,

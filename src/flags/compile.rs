@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Token, Unmatched};
+use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Secret, Token, Unmatched};
 use crate::decide::units::ProviderId;
 
 use super::environment::{Environment, FileRead};
@@ -56,12 +56,11 @@ pub(super) fn compile_noting(
     let tree = tree::parse(text).map_err(shown)?;
     let mut errors = Vec::new();
     let fitting = shape::check(&tree, &mut errors);
-    let raw: Option<File> = if errors.is_empty() {
+    if errors.is_empty() {
         agree::check(&tree, text).map_err(shown)?;
-        Some(serde_yaml::from_str(text).map_err(|error| shown(agree::differs(&error, text)))?)
-    } else {
-        fitting.and_then(|value| serde_yaml::from_value(value).ok())
-    };
+    }
+    // The two readers agree on every text, so nothing is read anew.
+    let raw: Option<File> = fitting.and_then(|value| serde_yaml::from_value(value).ok());
     let mut findings = Findings::new(environment, errors);
     let policy = raw.and_then(|raw| policy(&raw, &tree, &mut findings));
     files.extend(std::mem::take(&mut findings.files));
@@ -96,8 +95,10 @@ fn conclude(
         errors.push(FlagsError::whole("there are more errors than these", "mend these first"));
     }
     let starred = mask::starred(text, &secrets);
-    for error in &mut errors {
-        error.source = mask::line(&starred, error.line);
+    let numbers: Vec<usize> = errors.iter().map(|error| error.line).collect();
+    let sources = mask::lines(&starred, numbers.iter().copied());
+    for (error, source) in errors.iter_mut().zip(sources) {
+        error.source = source;
     }
     Err(errors)
 }
@@ -291,6 +292,10 @@ fn limits(raw: &File, root: &At, findings: &mut Findings<'_>) -> Limits {
         bytes if (1024..=1024 * 1024).contains(&bytes) => Ok(u32::try_from(bytes).unwrap_or(u32::MAX)),
         _ => wrong("is not between 1KiB and 1MiB", "write a size such as `64KiB`"),
     };
+    let body = |text: &str| match size(text)? {
+        bytes if bytes <= defaults::MOST_REPLAY_BODY => Ok(bytes),
+        _ => wrong("is more than one body may take", "write at most `64MiB`: every body is held until it is answered"),
+    };
     let limits = Limits {
         header_bytes: findings.value(
             &at.key("header_bytes"),
@@ -320,7 +325,7 @@ fn limits(raw: &File, root: &At, findings: &mut Findings<'_>) -> Limits {
             &at.key("replay_body"),
             raw.replay_body.as_ref().map(|text| text.0.as_str()),
             defaults::REPLAY_BODY,
-            size,
+            body,
         ),
         replay_memory: findings.value(
             &at.key("replay_memory"),
@@ -340,7 +345,7 @@ fn limits(raw: &File, root: &At, findings: &mut Findings<'_>) -> Limits {
     limits
 }
 
-fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<String> {
+fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<Secret> {
     let given = raw.proxy.as_ref().map(|text| text.0.as_str())?;
     let at = root.key("proxy");
     if given.contains('@') {
@@ -354,5 +359,5 @@ fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<String> 
             findings.warn(&at, "a password stands in the file; keep the address in a variable (`${NAME}`)");
         }
     }
-    findings.given(&at, Some(given), url::proxy)
+    findings.given(&at, Some(given), url::proxy).map(Secret::new)
 }

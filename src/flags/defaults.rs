@@ -11,6 +11,11 @@ const DAY: u64 = 24 * 60 * MINUTE;
 const KIB: u32 = 1024;
 const MIB: u64 = 1024 * 1024;
 
+/// Entries of a list or a map that the file may have; more are a mistake, not a configuration.
+pub(super) const MOST_ENTRIES: usize = 1000;
+/// The same for user ids.
+pub(super) const MOST_IDS: usize = 100_000;
+
 const fn percent(whole: u16) -> Percent {
     match Percent::from_hundredths(whole * 100) {
         Some(percent) => percent,
@@ -29,6 +34,8 @@ pub(super) const IDLE: Millis = Millis(10 * MINUTE);
 /// The acceptor stays below the process's own limit of open files besides.
 pub(super) const CONNECTIONS: u32 = 10_000;
 pub(super) const REPLAY_BODY: u64 = 8 * MIB;
+/// A body is held until its answer has begun, so one client must not hold all that there is.
+pub(super) const MOST_REPLAY_BODY: u64 = 64 * MIB;
 pub(super) const REPLAY_MEMORY: u64 = 256 * MIB;
 
 pub(super) const CONNECT: Millis = Millis(5 * SECOND);

@@ -2,12 +2,19 @@
 //!
 //! The one place of `flags` that reads variables, and the only one besides [`read`](super::read) that opens files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The largest secret that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
+
+/// The longest text that references may make, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// The largest file of certificates that is read, in bytes: several times all roots that there are.
+const LARGEST_PEM: u64 = 4 * 1024 * 1024;
 
 /// What references are resolved with.
 #[derive(Clone, Debug)]
@@ -73,7 +80,7 @@ impl Environment {
     }
 
     /// The text with its references replaced.
-    pub(super) fn expand(&self, text: &str) -> Expanded {
+    pub(super) fn expand(&self, text: &str, secrets: &mut Secrets) -> Expanded {
         let mut files = Vec::new();
         let mut out = String::new();
         let mut rest = text;
@@ -92,12 +99,15 @@ impl Environment {
                 Ok(_) if !self.resolves() => continue,
                 Ok(Reference::Variable(name)) => self.variable(name),
                 Ok(Reference::File(path)) => {
-                    let value = secret_file(path);
-                    files.push(FileRead::new(path, &value));
+                    let (file, value) = secrets.get(path);
+                    files.push(file);
                     value
                 }
             };
             match value {
+                Ok(value) if out.len() + value.len() > LONGEST => {
+                    return Expanded::Malformed("references that make a text longer than 64 KiB".to_owned());
+                }
                 Ok(value) => out.push_str(&value),
                 Err(reason) => unset = unset.or(Some(reason)),
             }
@@ -108,6 +118,20 @@ impl Environment {
             None if referred && !self.resolves() => Expanded::Unresolved,
             None => Expanded::Text { text: out, files },
         }
+    }
+}
+
+/// The secret files of one reading: each is read once, so that all that refer to it see the same.
+#[derive(Default)]
+pub(super) struct Secrets(HashMap<PathBuf, (FileRead, Result<String, String>)>);
+
+impl Secrets {
+    fn get(&mut self, path: &Path) -> (FileRead, Result<String, String>) {
+        let read = || {
+            let value = secret_file(path);
+            (FileRead::new(path, &value), value)
+        };
+        self.0.entry(path.to_owned()).or_insert_with(read).clone()
     }
 }
 
@@ -134,7 +158,7 @@ impl FileRead {
     /// A file that should be PEM, and why it is none. Its text is never told.
     pub(super) fn pem(path: &Path) -> (FileRead, Option<String>) {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|error| format!("the file {shown} cannot be read: {error}"));
+        let bytes = whole_file(path, LARGEST_PEM, "4 MiB");
         let problem = match &bytes {
             Err(problem) => Some(problem.clone()),
             Ok(bytes) if bytes.windows(11).any(|window| window == b"-----BEGIN ") => None,
@@ -182,12 +206,24 @@ impl Reference<'_> {
 
 fn secret_file(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let length = std::fs::metadata(path).map_err(|error| format!("the file {shown} cannot be read: {error}"))?.len();
-    if length > LARGEST {
-        return Err(format!("the file {shown} is larger than 64 KiB"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| format!("the file {shown} cannot be read: {error}"))?;
+    let bytes = whole_file(path, LARGEST, "64 KiB")?;
     let text = String::from_utf8(bytes).map_err(|_| format!("the file {shown} is not UTF-8"))?;
     let text = text.trim();
     if text.is_empty() { Err(format!("the file {shown} is empty")) } else { Ok(text.to_owned()) }
+}
+
+/// A regular file of bounded size: a FIFO or a device could block, or give bytes for ever.
+fn whole_file(path: &Path, largest: u64, shown_size: &str) -> Result<Vec<u8>, String> {
+    let shown = path.display();
+    let unreadable = |error: std::io::Error| format!("the file {shown} cannot be read: {error}");
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(format!("{shown} is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let read = file.take(largest + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if u64::try_from(read).unwrap_or(u64::MAX) > largest {
+        return Err(format!("the file {shown} is larger than {shown_size}"));
+    }
+    Ok(bytes)
 }

@@ -11,6 +11,8 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
+use super::defaults;
+
 macro_rules! scalars {
     ($($(#[$doc:meta])* $name:ident = $schema:tt;)*) => {$(
         $(#[$doc])*
@@ -38,7 +40,12 @@ scalars! {
     /// A user's id; digits need no quotes.
     Id = {"type": ["string", "integer"]};
     /// A share: `5%`, or 5 for the same.
-    Rate = {"type": ["string", "number"]};
+    Rate = {
+        "type": ["string", "number"],
+        "minimum": 0,
+        "maximum": 100,
+        "pattern": r"^([0-9]+(\.[0-9]{1,2})?0* ?%?|auto|.*\$\{.+\}.*)$",
+    };
     /// A length of time with its unit: `30m`.
     Length = {"type": "string", "pattern": r"^(([0-9]+(ms|s|m|h|d))+|.*\$\{.+\}.*)$"};
     /// A number of bytes with its unit: `8MiB`.
@@ -87,7 +94,11 @@ impl<V: JsonSchema> JsonSchema for Entries<V> {
         format!("Map_of_{}", V::schema_name()).into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "object", "additionalProperties": generator.subschema_for::<V>()})
+        json_schema!({
+            "type": "object",
+            "maxProperties": defaults::MOST_ENTRIES,
+            "additionalProperties": generator.subschema_for::<V>(),
+        })
     }
 }
 
@@ -126,7 +137,7 @@ impl JsonSchema for Texts {
         "Texts".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["array", "string"], "items": {"type": "string"}})
+        json_schema!({"type": ["array", "string"], "maxItems": defaults::MOST_ENTRIES, "items": {"type": "string"}})
     }
 }
 
@@ -172,6 +183,8 @@ impl JsonSchema for Pins {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": ["array", "object"],
+            "maxItems": defaults::MOST_IDS,
+            "maxProperties": defaults::MOST_IDS,
             "items": {"type": ["string", "integer"]},
             "additionalProperties": {"type": "string", "enum": ["canary", "stable"]},
         })

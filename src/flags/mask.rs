@@ -63,20 +63,34 @@ const LONGEST_LINE: usize = 1000;
 
 /// A source line as it may be shown, given the text that it belongs to.
 pub(super) fn line(text: &str, number: usize) -> String {
-    let line = number.checked_sub(1).and_then(|index| text.lines().nth(index));
-    let Some(line) = line.filter(|line| line.len() <= LONGEST_LINE) else { return String::new() };
+    lines(text, [number]).pop().unwrap_or_default()
+}
+
+/// The same for many lines, in one pass; their numbers must ascend.
+pub(super) fn lines(text: &str, numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
     // An item of a list belongs to the key above it.
     let item = |line: &str| {
         let line = line.trim_start();
         line.is_empty() || line.starts_with(['-', '#', '"', '\'', ']']) || !line.contains(':')
     };
-    let mut inside = false;
-    if item(line) {
-        let above = text.lines().take(number.saturating_sub(1)).filter(|line| !item(line)).last();
-        let key = above.and_then(|line| line.rsplit_once(':')).map(|(key, _)| key);
-        inside = key.is_some_and(|key| tells_secret(key.trim_end_matches(['"', '\'', ' '])));
+    let mut rest = text.lines();
+    let mut read = 0;
+    let (mut line, mut above): (Option<&str>, Option<&str>) = (None, None);
+    let mut shown = Vec::new();
+    for number in numbers {
+        while read < number && (read == 0 || line.is_some()) {
+            above = line.filter(|line| !item(line)).or(above);
+            line = rest.next();
+            read += 1;
+        }
+        let here = line.filter(|line| number > 0 && line.len() <= LONGEST_LINE);
+        shown.push(here.map_or_else(String::new, |line| {
+            let key = above.filter(|_| item(line)).and_then(|line| line.rsplit_once(':')).map(|(key, _)| key);
+            let inside = key.is_some_and(|key| tells_secret(key.trim_end_matches(['"', '\'', ' '])));
+            hide_values(&stars(line), inside)
+        }));
     }
-    hide_values(&stars(line), inside)
+    shown
 }
 
 /// Whether a key's name, the last word of this, says that a secret is behind it.

@@ -2,7 +2,7 @@
 //!
 //! The way of a file: [`text`] refuses what no parser should see; [`tree`] reads it with the place of every value;
 //! [`shape`] holds the tree against the schema of the mirror ([`raw`]) and cuts out what does not fit; `serde_yaml`
-//! fills the mirror, and [`agree`] makes sure that it read what the tree says; [`compile`] gives it meaning. No stage
+//! fills the mirror with what fits, and [`agree`] makes sure that it would read the same text as the tree does; [`compile`] gives it meaning. No stage
 //! stops at its first error, so one reading tells everything that is wrong, each with its place and its remedy.
 //!
 //! Nothing here knows what is in force: who reads a file decides what to do about it. Invariant: no text of a secret
@@ -23,6 +23,7 @@ mod scalar;
 pub mod schema;
 mod shape;
 mod suggest;
+mod syntax;
 mod text;
 mod tree;
 mod url;

@@ -33,15 +33,16 @@ pub(super) struct File {
     #[schemars(extend("examples" = [2]))]
     pub(super) workers: Option<Whole>,
     /// Who may use the proxy port; without any: everybody who reaches it.
-    #[schemars(extend("examples" = [[{"name": "shop", "key": "${SHOP_KEY}"}]]))]
+    #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [[{"name": "shop", "key": "${SHOP_KEY}"}]]))]
     pub(super) clients: Option<Vec<Client>>,
     /// `true` lets everybody who reaches `listen` spend the `api_keys`, although it is not a loopback address.
     #[schemars(extend("default" = false))]
     pub(super) open: Option<Switch>,
     /// A read-only port without tokens (healthz, readyz, metrics) for kubelet and Prometheus.
     pub(super) probe: Option<Probe>,
-    /// The egress proxy for all providers. HTTPS_PROXY and NO_PROXY of the environment are read besides.
-    #[schemars(extend("examples" = ["http://proxy.internal:3128"]))]
+    /// The egress proxy for all providers, asked with CONNECT. `none`: no proxy, whatever HTTPS_PROXY says. Without this
+    /// key HTTPS_PROXY of the environment is used; NO_PROXY always exempts hosts.
+    #[schemars(extend("examples" = ["http://proxy.internal:3128", "none"]))]
     pub(super) proxy: Option<Text>,
     /// What a client may cost.
     pub(super) limits: Option<Limits>,
@@ -52,10 +53,10 @@ pub(super) struct File {
     #[schemars(extend("default" = true))]
     pub(super) response_headers: Option<Switch>,
     /// The upstreams, by the name that everything else uses.
-    #[schemars(required, extend("examples" = [{"openai": {"base_url": "https://api.openai.com/v1"}}]))]
+    #[schemars(required, extend("minProperties" = 1, "examples" = [{"openai": {"base_url": "https://api.openai.com/v1"}}]))]
     pub(super) providers: Option<Entries<Provider>>,
     /// The moves from one provider to another: the first whose match fits takes the request.
-    #[schemars(extend("examples" = [[{"name": "chat", "stable": "openai"}]]))]
+    #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [[{"name": "chat", "stable": "openai"}]]))]
     pub(super) rollouts: Option<Vec<Rollout>>,
     /// Flags that the application reads over OFREP, by name.
     #[schemars(extend("examples" = [{"new-prompt": {"follows": "chat"}}]))]
@@ -70,7 +71,7 @@ pub(super) struct Admin {
     #[schemars(extend("default" = defaults::ADMIN.to_string()))]
     pub(super) listen: Option<Text>,
     /// Who may use it, and for what; without any: everybody on this machine.
-    #[schemars(extend("examples" = [[{"name": "ops", "token": "${OPS_TOKEN}", "may": ["read", "rollback"]}]]))]
+    #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [[{"name": "ops", "token": "${OPS_TOKEN}", "may": ["read", "rollback"]}]]))]
     pub(super) tokens: Option<Vec<Token>>,
 }
 
@@ -126,7 +127,7 @@ pub(super) struct Limits {
     /// Open connections of the application; further ones wait, and idle ones make room. Never above what the process's limit of files allows.
     #[schemars(extend("default" = defaults::CONNECTIONS))]
     pub(super) connections: Option<Whole>,
-    /// The largest JSON body that is read whole: for the user's id, the model, and a second try.
+    /// The largest JSON body that is read whole: for the user's id, the model, and a second try. At most 64MiB.
     #[schemars(extend("default" = show_size(defaults::REPLAY_BODY)))]
     pub(super) replay_body: Option<Size>,
     /// All bodies that are held at one time.
@@ -245,7 +246,7 @@ pub(super) struct Rollout {
     #[schemars(extend("default" = ""))]
     pub(super) salt: Option<Text>,
     /// User ids that always stay on stable.
-    #[schemars(extend("examples" = [["user-7"]]))]
+    #[schemars(extend("maxItems" = defaults::MOST_IDS, "examples" = [["user-7"]]))]
     pub(super) exclude: Option<Vec<Id>>,
     /// User ids that are always on the canary, as a list; or a map from id to `canary` or `stable`.
     #[schemars(extend("examples" = [["user-1"], {"user-1": "canary", "user-2": "stable"}]))]
@@ -312,7 +313,7 @@ pub(super) struct Ramp {
     #[schemars(extend("default" = defaults::STEP.to_string()))]
     pub(super) step: Option<Rate>,
     /// The stages one by one, in place of `step`.
-    #[schemars(extend("examples" = [["1%", "5%", "25%", "100%"]]))]
+    #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [["1%", "5%", "25%", "100%"]]))]
     pub(super) steps: Option<Vec<Rate>>,
     /// How long each further stage lasts at least.
     #[schemars(extend("default" = defaults::EVERY.to_string()))]

@@ -80,7 +80,7 @@ pub(super) fn length(text: &str) -> Result<Millis, Wrong> {
             return wrong("has leading zeros", "write it without them");
         }
         let Some((_, length)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return wrong("is not a length of time", EXAMPLE);
+            return wrong("is not a length of time", meant_length(text).unwrap_or_else(|| EXAMPLE.to_owned()));
         };
         let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(*length));
         match part.and_then(|part| total.checked_add(part)) {
@@ -90,6 +90,28 @@ pub(super) fn length(text: &str) -> Result<Millis, Wrong> {
         rest = tail;
     }
     Ok(Millis(total))
+}
+
+/// What to write for a length with its unit in other words: `7 days`, `10min`, `1.5h`, `2w`.
+fn meant_length(text: &str) -> Option<String> {
+    let (number, unit) = number_and_word(text)?;
+    let (unit, factor) = match unit.as_str() {
+        "msec" | "millis" | "millisecond" | "milliseconds" | "ms" => ("ms", 1),
+        "sec" | "secs" | "second" | "seconds" | "s" => ("s", 1),
+        "min" | "mins" | "minute" | "minutes" | "m" => ("m", 1),
+        "hr" | "hrs" | "hour" | "hours" | "h" => ("h", 1),
+        "day" | "days" | "d" => ("d", 1),
+        "w" | "week" | "weeks" => ("d", 7),
+        _ => return None,
+    };
+    Some(format!("write `{}{unit}`", number.checked_mul(factor)?))
+}
+
+/// `7 days` taken apart, the word in lower case.
+fn number_and_word(text: &str) -> Option<(u64, String)> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let word = text[end..].trim().to_ascii_lowercase();
+    (!word.is_empty()).then_some((text[..end].parse().ok()?, word))
 }
 
 const SIZES: [(&str, u64); 7] = [
@@ -117,12 +139,25 @@ pub(super) fn size(text: &str) -> Result<u64, Wrong> {
         return wrong("has leading zeros", "write it without them");
     }
     let Some((_, factor)) = SIZES.iter().find(|(name, _)| *name == unit.trim_start()) else {
-        return wrong("is not a size", EXAMPLE);
+        return wrong("is not a size", meant_size(text).unwrap_or_else(|| EXAMPLE.to_owned()));
     };
     match number.parse::<u64>().ok().and_then(|number| number.checked_mul(*factor)) {
         Some(bytes) if bytes <= 1 << 50 => Ok(bytes),
         _ => wrong("is too large", EXAMPLE),
     }
+}
+
+/// What to write for a size with its unit in other words: `8mb`, `8M`, `8 megabytes`.
+fn meant_size(text: &str) -> Option<String> {
+    let (number, unit) = number_and_word(text)?;
+    let unit = match unit.as_str() {
+        "k" | "kb" | "ki" | "kib" | "kilobyte" | "kilobytes" => "KiB",
+        "m" | "mb" | "mi" | "mib" | "megabyte" | "megabytes" => "MiB",
+        "g" | "gb" | "gi" | "gib" | "gigabyte" | "gigabytes" => "GiB",
+        "b" | "byte" | "bytes" => "B",
+        _ => return None,
+    };
+    Some(format!("write `{number}{unit}`"))
 }
 
 /// A size as it is written in the file, in the largest binary unit that divides it.
@@ -155,6 +190,8 @@ pub(super) fn switch(text: &str) -> Result<bool, Wrong> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
+        "yes" | "on" | "True" | "TRUE" | "1" => wrong("is neither true nor false", "write `true`"),
+        "no" | "off" | "False" | "FALSE" | "0" => wrong("is neither true nor false", "write `false`"),
         _ => wrong("is neither true nor false", "write `true` or `false`"),
     }
 }

@@ -14,6 +14,9 @@ use super::{later, mask, schema, suggest};
 /// Errors found before the list is cut off; nobody mends more than that in one go.
 pub(super) const MOST_ERRORS: usize = 100;
 
+/// The longest text that a value or a name may be, in bytes.
+const LONGEST_TEXT: usize = 8192;
+
 /// What fits of a tree, for the mirror; every scalar is a text. `None`: the root is no map.
 pub(super) fn check(tree: &Node, errors: &mut Vec<FlagsError>) -> Option<serde_yaml::Value> {
     let root = schema::json().as_object()?;
@@ -75,6 +78,7 @@ impl Check<'_> {
         match &node.kind {
             Kind::Scalar { text, plain } => self.scalar(node, text, *plain, schema, trail),
             Kind::List(items) if allows(schema, "array") => {
+                self.bounded(items.len(), "maxItems", node, schema, trail)?;
                 let inner = schema.get("items").and_then(Value::as_object)?;
                 // Every place in the list is kept, so that what follows is told by its right index; a list of texts
                 // with a hole in it says nothing.
@@ -88,10 +92,31 @@ impl Check<'_> {
                 fitting.into_iter().collect::<Option<Vec<_>>>().map(serde_yaml::Value::Sequence)
             }
             Kind::Map(entries) if allows(schema, "object") => {
+                self.bounded(entries.len(), "maxProperties", node, schema, trail)?;
                 Some(serde_yaml::Value::Mapping(self.map(node, entries, schema, trail)))
             }
             Kind::List(_) => self.wrong_kind(node, schema, trail, "a list"),
-            Kind::Map(_) => self.wrong_kind(node, schema, trail, "a map"),
+            Kind::Map(_) => self.wrong_kind(node, schema, trail, "keys with values"),
+        }
+    }
+
+    /// Whether there are not more entries than the schema lets there be: each would cost its share of every reading.
+    fn bounded(
+        &mut self,
+        entries: usize,
+        bound: &str,
+        node: &Node,
+        schema: &Map<String, Value>,
+        trail: &Trail<'_>,
+    ) -> Option<()> {
+        let most = schema.get(bound).and_then(Value::as_u64).and_then(|most| usize::try_from(most).ok());
+        match most {
+            Some(most) if entries > most => {
+                let problem = format!("there are {entries} entries, and at most {most} are read");
+                self.error(node.spot, trail, problem, "remove those that nothing uses".to_owned());
+                None
+            }
+            _ => Some(()),
         }
     }
 
@@ -106,6 +131,11 @@ impl Check<'_> {
         if node.is_null() {
             let remedy = format!("{}, or remove this", write(schema));
             self.error(node.spot, trail, "there is no value".to_owned(), remedy);
+            return None;
+        }
+        if text.len() > LONGEST_TEXT {
+            let problem = format!("this text is longer than {LONGEST_TEXT} bytes");
+            self.error(node.spot, trail, problem, "close the quotes, or write something shorter".to_owned());
             return None;
         }
         let textual = allows(schema, "string");
@@ -149,6 +179,9 @@ impl Check<'_> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let chosen = schema.get("additionalProperties").and_then(Value::as_object);
         for entry in entries {
+            if self.errors.len() > MOST_ERRORS {
+                break;
+            }
             let here = Trail {
                 up: Some(trail),
                 step: Step::Key {
@@ -156,6 +189,11 @@ impl Check<'_> {
                     chosen: properties.is_none_or(|map| !map.contains_key(&entry.key)),
                 },
             };
+            if entry.key.len() > LONGEST_TEXT {
+                let problem = format!("this name is longer than {LONGEST_TEXT} bytes");
+                self.error(entry.spot, &here, problem, "write a shorter one".to_owned());
+                continue;
+            }
             if let Some(first) = seen.get(entry.key.as_str()) {
                 let problem = format!("`{}` is written twice; first on line {}", mask::short(&entry.key), first.line);
                 self.error(entry.spot, &here, problem, "keep one of the two".to_owned());
@@ -220,9 +258,11 @@ impl Check<'_> {
         trail: &Trail<'_>,
         found: &str,
     ) -> Option<serde_yaml::Value> {
-        let remedy = write(schema);
         let place = if trail.up.is_none() { "the file" } else { "this" };
-        self.error(node.spot, trail, format!("{place} is {found} and should be {}", expected(schema)), remedy);
+        let verb = if found == "keys with values" { "has" } else { "is" };
+        let should = if expected(schema) == "keys with values" { "have" } else { "be" };
+        let problem = format!("{place} {verb} {found} and should {should} {}", expected(schema));
+        self.error(node.spot, trail, problem, write(schema));
         None
     }
 }
@@ -242,7 +282,7 @@ fn expected(schema: &Map<String, Value>) -> String {
         ("number", "a share"),
         ("string", "a text"),
         ("array", "a list"),
-        ("object", "a map"),
+        ("object", "keys with values"),
     ];
     let mut kinds: Vec<&str> = words.iter().filter(|(kind, _)| allows(schema, kind)).map(|(_, word)| *word).collect();
     // An id may look like a number; a number may only be a reference where its pattern says so.

@@ -11,13 +11,27 @@ pub(super) const LARGEST: usize = 1024 * 1024;
 /// How deep maps and lists may be nested. What the file can say needs six.
 pub(super) const DEEPEST: usize = 32;
 
+/// How many values a file may have: twice as many users as one list may name.
+pub(super) const MOST_VALUES: usize = 250_000;
+
 /// The text of a file's bytes, without its byte-order mark.
 pub(super) fn decode(bytes: &[u8]) -> Result<&str, FlagsError> {
     if bytes.len() > LARGEST {
         return Err(too_large());
     }
-    if bytes.starts_with(&[0xFF, 0xFE]) || bytes.starts_with(&[0xFE, 0xFF]) {
+    if (bytes.starts_with(&[0xFF, 0xFE]) && !bytes.starts_with(&[0xFF, 0xFE, 0, 0])) || bytes.starts_with(&[0xFE, 0xFF])
+    {
         return Err(FlagsError::at(1, 1, "the file is UTF-16", "save it as UTF-8"));
+    }
+    if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        // UTF-16 and UTF-32 have a NUL in every ASCII character; no other text has any.
+        let wide = at < 4 && bytes.iter().take(64).filter(|byte| **byte == 0).count() >= bytes.len().min(64) / 3;
+        let (line, column) = last_place(&String::from_utf8_lossy(&bytes[..at]));
+        return Err(if wide {
+            FlagsError::at(1, 1, "the file is UTF-16 or UTF-32", "save it as UTF-8")
+        } else {
+            FlagsError::at(line, column, "a NUL byte, which no text has", "check that this is the right file")
+        });
     }
     std::str::from_utf8(bytes).map_err(|error| {
         let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
@@ -40,18 +54,33 @@ pub(super) fn admit(text: &str) -> Result<&str, FlagsError> {
     if text.trim().is_empty() {
         return Err(FlagsError::whole("the file is empty", "begin with `providers:`; the README has a whole example"));
     }
-    bracket_depth(text)?;
+    control_character(text)?;
+    brackets_and_commas(text)?;
     Ok(text)
 }
 
-/// Counts what is open of `[` and `{`, quotes and comments or not: a file people keep does not come near the limit.
-fn bracket_depth(text: &str) -> Result<(), FlagsError> {
-    let mut depth = 0usize;
+/// YAML readers do not agree on characters that nobody sees.
+fn control_character(text: &str) -> Result<(), FlagsError> {
+    let hidden = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}') || c == '\u{feff}';
+    let Some((index, found)) = text.char_indices().find(|(_, c)| hidden(*c)) else { return Ok(()) };
+    let (line, column) = last_place(&text[..index]);
+    let problem = format!("the control character U+{:04X}", u32::from(found));
+    Err(FlagsError::at(line, column, problem, "remove it; an editor may not show it"))
+}
+
+/// Counts commas and what is open of `[` and `{`, quotes and comments or not: a file people keep does not come near the limit.
+fn brackets_and_commas(text: &str) -> Result<(), FlagsError> {
+    let (mut depth, mut commas) = (0usize, 0usize);
     for (index, byte) in text.bytes().enumerate() {
         match byte {
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => commas += 1,
             _ => {}
+        }
+        if commas > MOST_VALUES {
+            let (line, column) = last_place(&text[..index]);
+            return Err(too_many(line, column));
         }
         if depth > 2 * DEEPEST {
             let (line, column) = last_place(&text[..index]);
@@ -67,8 +96,14 @@ pub(super) fn too_deep(line: usize, column: usize) -> FlagsError {
         line,
         column,
         format!("nested more than {DEEPEST} levels deep"),
-        "close the brackets; nothing in this file needs more than six levels",
+        "check the brackets and the indentation: nothing in this file needs more than six levels",
     )
+}
+
+/// The error of a file with more values than anybody wrote, found here or in the tree.
+pub(super) fn too_many(line: usize, column: usize) -> FlagsError {
+    let problem = format!("the file has more than {MOST_VALUES} values");
+    FlagsError::at(line, column, problem, "check that this is the right file")
 }
 
 fn too_large() -> FlagsError {

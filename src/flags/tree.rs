@@ -11,7 +11,8 @@ use std::rc::Rc;
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 
 use super::error::FlagsError;
-use super::text::{DEEPEST, too_deep};
+use super::syntax;
+use super::text::{DEEPEST, MOST_VALUES, too_deep, too_many};
 
 /// How many values all aliases together may repeat.
 const REPEATED: usize = 10_000;
@@ -85,10 +86,11 @@ enum Inside {
 
 /// Reads a text.
 pub(super) fn parse(text: &str) -> Result<Rc<Node>, FlagsError> {
-    let mut builder = Builder { open: Vec::new(), anchors: HashMap::new(), repeated: 0, root: None, documents: 0 };
+    let mut builder =
+        Builder { open: Vec::new(), anchors: HashMap::new(), repeated: 0, values: 0, root: None, documents: 0 };
     let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| syntax(text, *error.marker(), error.info()))?;
+        let (event, span) = event.map_err(|error| syntax::explain(text, spot(*error.marker()), error.info()))?;
         builder.take(event, span)?;
     }
     builder.root.ok_or_else(|| {
@@ -103,6 +105,7 @@ struct Builder {
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
     repeated: usize,
+    values: usize,
     root: Option<Rc<Node>>,
     documents: usize,
 }
@@ -180,6 +183,10 @@ impl Builder {
 
     fn complete(&mut self, node: Node, anchor: usize) -> Result<(), FlagsError> {
         let spot = node.spot;
+        self.values += 1;
+        if self.values > MOST_VALUES {
+            return Err(too_many(spot.line, spot.column));
+        }
         let node = Rc::new(node);
         if anchor > 0 {
             self.anchors.insert(anchor, Rc::clone(&node));
@@ -229,43 +236,4 @@ fn refuse_tag(tagged: bool, spot: Spot) -> Result<(), FlagsError> {
 
 fn spot(marker: Marker) -> Spot {
     Spot { line: marker.line().max(1), column: marker.col() + 1 }
-}
-
-/// What the parser did not understand, said for people.
-pub(super) fn syntax(text: &str, marker: Marker, info: &str) -> FlagsError {
-    let Spot { line, column } = spot(marker);
-    // The parser may notice a tab only where the next token begins, or tell where the text began that it ends.
-    let near = if info.contains("tab") { line + 50 } else { line };
-    for line in std::iter::once(line).chain(line.saturating_sub(1)..=near) {
-        if let Some(column) = tab_in_indentation(text, line) {
-            return FlagsError::at(
-                line,
-                column,
-                "a tab in the indentation",
-                "indent with spaces: YAML does not allow tabs there",
-            );
-        }
-    }
-    FlagsError::at(line, column, format!("this is not YAML: {info}"), hint(info))
-}
-
-/// The column of a tab before the first other character of a line.
-pub(super) fn tab_in_indentation(text: &str, line: usize) -> Option<usize> {
-    let line = text.lines().nth(line.checked_sub(1)?)?;
-    let indentation: &str = &line[..line.len() - line.trim_start().len()];
-    indentation.chars().position(|c| c == '\t').map(|position| position + 1)
-}
-
-fn hint(info: &str) -> &'static str {
-    if info.contains("quot") {
-        "close the quotes"
-    } else if info.contains("flow") || info.contains("',' or") {
-        "close every `[` and `{`, and put a comma between their parts"
-    } else if info.contains("anchor") {
-        "name the value with `&NAME` before it is repeated with `*NAME`; a text that begins with `*` needs quotes"
-    } else if info.contains("start any token") || info.contains("unexpected character") {
-        "put the text in quotes: it begins with a character that means something else in YAML"
-    } else {
-        "check the indentation of this line and the one before, the colons, and the quotes"
-    }
 }

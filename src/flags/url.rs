@@ -76,14 +76,17 @@ pub(super) fn base_url(text: &str) -> Result<BaseUrl, Wrong> {
     Ok(BaseUrl { https, host, port, path: path.to_owned() })
 }
 
-/// An egress proxy: `http://user:password@proxy:3128`.
+/// An egress proxy: `http://user:password@proxy:3128`; or `none`.
 pub(super) fn proxy(text: &str) -> Result<String, Wrong> {
-    const EXAMPLE: &str = "write scheme, host and port, such as `http://proxy.internal:3128`";
+    const EXAMPLE: &str = "write scheme, host and port, such as `http://proxy.internal:3128`; or `none`";
+    if text == "none" {
+        return Ok(text.to_owned());
+    }
     let Some((scheme, rest)) = text.split_once("://") else {
         return wrong("has no scheme", EXAMPLE);
     };
-    if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
-        return wrong("has a scheme other than http and https", EXAMPLE);
+    if !scheme.eq_ignore_ascii_case("http") {
+        return wrong("has a scheme other than http", EXAMPLE);
     }
     let authority = rest.strip_suffix('/').unwrap_or(rest);
     if authority.contains(['/', '?', '#']) {

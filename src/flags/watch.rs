@@ -6,8 +6,8 @@
 //! within one tick of the kernel's clock, so after a change the content is compared for a while.
 //!
 //! A version is taken when its writer has closed it or renamed it into place (and nobody wrote on for 10 ms: a truncated
-//! file is closed, too), or when the content stood still: 25 ms, or more where somebody was seen writing or where the
-//! file is empty or missing. Time passes here only as waits that
+//! file is closed, too), or when the content stood still: 25 ms, more where the file is empty or missing,
+//! and most of a second where somebody was seen writing and not closing. Time passes here only as waits that
 //! ran out, so no clock is read.
 
 use std::ffi::OsString;
@@ -36,8 +36,11 @@ const CLOSED: Duration = Duration::from_millis(10);
 const CLOSINGS: u32 = 10;
 /// Unchanged looks after which a version is taken.
 const STILL: u32 = 1;
-/// The same for one that nobody has closed, or that is empty or missing: most likely more is to come.
+/// The same for one that is empty or missing: most likely more is to come.
 const STILL_UNFINISHED: u32 = 5;
+/// The same while somebody was seen writing who has not closed it: a slow writer may pause, and half of a file may be a
+/// good one by itself. Together with [`SETTLE`] less than a second, for a writer that never closes.
+const STILL_WRITING: u32 = 32;
 /// Events that may wait for the thread.
 const WAITING: usize = 64;
 /// Looks after a change in which the content is compared although the stat says that nothing happened.
@@ -281,8 +284,12 @@ impl<F: FnMut(Reading)> Eye<F> {
             self.still = 0;
         } else if waited {
             self.still += 1;
-            let finished = self.closed > 0 || !(self.writing || nothing_there);
-            if self.still >= if finished { STILL } else { STILL_UNFINISHED } {
+            let enough = match (self.closed > 0, self.writing, nothing_there) {
+                (true, _, _) | (false, false, false) => STILL,
+                (false, true, _) => STILL_WRITING,
+                (false, false, true) => STILL_UNFINISHED,
+            };
+            if self.still >= enough {
                 self.settle(loaded);
             }
         }

@@ -127,7 +127,7 @@ impl Outbound {
     pub(crate) fn new(provider: &Arc<Provider>, mount: &str) -> Outbound {
         let mut unusable = provider.unusable.clone();
         let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");
-        let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.reveal()));
         let path = &provider.base_url.path;
         let mut keys = Vec::with_capacity(provider.api_keys.len());
         for key in provider.api_keys.iter().map(|key| key.reveal()) {

@@ -20,6 +20,7 @@ use super::facts::{self, Visit};
 use super::relay::{self, Answer, Reply, ReplyBody};
 use super::rescue::{self, Shape};
 use crate::clock;
+use crate::decide::policy::Secret;
 
 /// Answers one request.
 pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Response<Reply> {
@@ -53,7 +54,7 @@ async fn serve(door: &Door, request: Request<Incoming>, arrived: Instant) -> Res
         let (request, departure) = depart(&in_use.prepared, &plan, &visit, parts, body, json)?; // 5. attempt
         let mut exchange = Exchange::planned(core, &in_use, plan, arrived);
         let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
-        let (provider, egress) = (departure.provider(), in_use.snapshot.policy.egress.as_deref());
+        let (provider, egress) = (departure.provider(), in_use.snapshot.policy.egress.as_ref().map(Secret::reveal));
         let patience = in_use.snapshot.policy.limits.idle;
         match attempt::run(&core.upstreams, provider, egress, request, streaming, patience, gate).await {
             Ok(response) => return Ok(Answer { response, exchange, upgrade }), // 6. upstream has answered

@@ -7,11 +7,18 @@
 
 mod support;
 
+mod asking;
 mod bodies;
+mod bounds;
 mod connections;
 mod demo;
+mod doors;
+mod drain;
+mod people;
+mod process;
 mod ramp;
 mod reload;
 mod rollback;
+mod schedule;
 mod split;
 mod stream;

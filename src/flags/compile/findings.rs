@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::decide::policy::Secret;
 
-use super::super::environment::{Environment, Expanded, FileRead};
+use super::super::environment::{Environment, Expanded, FileRead, Secrets};
 use super::super::error::FlagsError;
 use super::super::mask;
 use super::super::place::At;
@@ -25,6 +25,7 @@ pub(super) struct Findings<'e> {
     /// Which characters of the text are literal secrets.
     pub(super) secrets: Vec<Range<usize>>,
     pub(super) files: BTreeSet<FileRead>,
+    read: Secrets,
 }
 
 /// What became of one text in the place of a secret.
@@ -39,7 +40,14 @@ pub(super) enum Resolved {
 
 impl<'e> Findings<'e> {
     pub(super) fn new(environment: &'e Environment, errors: Vec<FlagsError>) -> Findings<'e> {
-        Findings { environment, errors, warnings: Vec::new(), secrets: Vec::new(), files: BTreeSet::new() }
+        Findings {
+            environment,
+            errors,
+            warnings: Vec::new(),
+            secrets: Vec::new(),
+            files: BTreeSet::new(),
+            read: Secrets::default(),
+        }
     }
 
     /// Whether references lead anywhere.
@@ -92,7 +100,9 @@ impl<'e> Findings<'e> {
             Ok(value) => Some(value),
             // The reference is quoted, never what it stands for.
             Err(Wrong { problem, remedy }) => {
-                self.error(at, format!("`{}` {problem}", mask::short(given)), remedy);
+                let written =
+                    if given.is_empty() { "an empty text".to_owned() } else { format!("`{}`", mask::short(given)) };
+                self.error(at, format!("{written} {problem}"), remedy);
                 None
             }
         }
@@ -100,7 +110,7 @@ impl<'e> Findings<'e> {
 
     /// The text with its references replaced; `Err`: one leads nowhere; `None`: not resolved here, or no reference.
     fn expand(&mut self, at: &At, given: &str) -> Option<Result<String, String>> {
-        match self.environment.expand(given) {
+        match self.environment.expand(given, &mut self.read) {
             Expanded::Text { text, files, .. } => {
                 self.files.extend(files);
                 Some(Ok(text))

@@ -4,6 +4,7 @@
 //! whoever routes must not send anything to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
@@ -15,9 +16,6 @@ use super::super::place::At;
 use super::super::scalar::{Wrong, length, name, whole, wrong};
 use super::super::{defaults, mask, raw, url};
 use super::findings::{Findings, Resolved};
-
-/// More providers than this are a mistake, not a configuration.
-const MOST: usize = 1000;
 
 /// A length of time that is not zero.
 pub(super) fn some_time(text: &str) -> Result<Millis, Wrong> {
@@ -32,10 +30,6 @@ pub(super) fn all(raw: Option<&Entries<raw::Provider>>, at: &At, findings: &mut 
     let entries = raw.map_or(&[][..], |entries| &entries.0);
     if entries.is_empty() && at.node().is_some() {
         findings.error(at, "there is no provider", "add one: `openai: { base_url: https://api.openai.com/v1 }`");
-    }
-    if entries.len() > MOST {
-        findings.error(at, format!("there are more than {MOST} providers"), "remove those that nothing uses");
-        return Vec::new();
     }
     entries.iter().map(|(name, raw)| provider(name, raw, &at.key(name), findings)).collect()
 }
@@ -65,6 +59,12 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
     let mut unusable = None;
     let api_keys = api_keys(raw, at, &mut unusable, findings);
     let auth = findings.value(&at.key("auth"), text(&raw.auth), url::usual_auth(&base_url.host), url::auth);
+    if !base_url.https && raw.api_keys.is_some() && auth != Auth::None && !is_private(&base_url.host) {
+        findings.warn(
+            &at.key("base_url"),
+            format!("the keys travel to {} in clear text: write https://, or keep them off the network", base_url.host),
+        );
+    }
     if auth == Auth::None && raw.api_keys.is_some() {
         findings.warn(&at.key("auth"), "the `api_keys` are never sent: `auth` is none");
     }
@@ -106,6 +106,20 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
         ),
         base_url,
         unusable,
+    }
+}
+
+/// Whether a host is this machine or in a network of one's own: a private address, a name without a dot, or one that
+/// only a private resolver knows.
+fn is_private(host: &str) -> bool {
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+        Err(_) => {
+            let private = ["localhost", "local", "internal", "lan", "test", "svc", "intranet", "home.arpa"];
+            !host.contains('.')
+                || private.iter().any(|end| host.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')))
+        }
     }
 }
 
@@ -167,16 +181,16 @@ fn query(
     at: &At,
     unusable: &mut Option<String>,
     findings: &mut Findings<'_>,
-) -> Vec<(String, String)> {
+) -> Vec<(String, Secret)> {
     let mut query = Vec::new();
     for (name, value) in raw.query.iter().flat_map(|entries| &entries.0) {
         let at = at.key(name);
         if name.is_empty() {
             findings.error(&at.name(), "a query parameter without a name", "name it, such as `api-version`");
         } else if is_credential(&name.to_ascii_lowercase()) && !value.0.is_empty() {
-            query.extend(credential(&at, &value.0, unusable, findings).map(|value| (name.clone(), value)));
+            query.extend(credential(&at, &value.0, unusable, findings).map(|value| (name.clone(), Secret::new(value))));
         } else if let Some(value) = findings.given(&at, Some(&value.0), |text| Ok(text.to_owned())) {
-            query.push((name.clone(), value));
+            query.push((name.clone(), Secret::new(value)));
         }
     }
     query

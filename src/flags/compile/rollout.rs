@@ -13,9 +13,6 @@ use super::findings::Findings;
 use super::provider::some_time;
 use super::ramp;
 
-/// More rollouts than this are a mistake, not a configuration.
-const MOST: usize = 1000;
-
 fn text(text: &Option<Text>) -> Option<&str> {
     text.as_ref().map(|text| text.0.as_str())
 }
@@ -50,10 +47,6 @@ pub(super) fn all(
     findings: &mut Findings<'_>,
 ) -> Vec<Rollout> {
     let list = root.key("rollouts");
-    if raws.len() > MOST {
-        findings.error(&list, format!("there are more than {MOST} rollouts"), "remove those that are finished");
-        return Vec::new();
-    }
     let mut rollouts: Vec<Rollout> = Vec::new();
     for (index, raw) in raws.iter().enumerate() {
         let at = list.item(index);
@@ -317,7 +310,10 @@ fn pins(raw: &raw::Rollout, at: &At, findings: &mut Findings<'_>) -> BTreeMap<St
                 match arm.0.as_str() {
                     "canary" => pin(id, Arm::Canary, &place, findings),
                     "stable" => pin(id, Arm::Stable, &place, findings),
-                    _ => findings.error(&place(), "this is no arm", "write `canary` or `stable`"),
+                    other => {
+                        let problem = format!("`{}` is no arm", mask::short(other));
+                        findings.error(&place(), problem, "write `canary` or `stable`");
+                    }
                 }
             }
         }

@@ -206,6 +206,17 @@ fn hostile_files_are_refused_in_bounded_time() {
         ("anchors", (0..50_000).map(|n| format!("- &a{n} x\n")).collect()),
         ("blanks", " ".repeat(1_000_000) + "x"),
         ("newlines", "\n".repeat(1_000_000) + "x: ["),
+        (
+            "models",
+            format!("providers: {{ a: {{ base_url: http://x, models: {{ {} }} }} }}", {
+                (0..60_000).map(|n| format!("m{n}: n, ")).collect::<String>()
+            }),
+        ),
+        ("commas", "[".to_owned() + &",".repeat(1_000_000)),
+        ("items", "[".to_owned() + &"a,".repeat(500_000)),
+        ("values", "- a\n".repeat(260_000)),
+        ("a long text", format!("providers: {{ a: {{ base_url: http://{} }} }}", "x".repeat(900_000))),
+        ("directives", "%a\n".repeat(300_000)),
         ("references", format!("providers: {{ a: {{ base_url: \"{}\" }} }}", "${".repeat(200_000))),
     ];
     for (name, text) in hostile {

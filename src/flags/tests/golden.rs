@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::flags::compile::compile;
 use crate::flags::{Environment, read, render};
 
 fn golden() -> PathBuf {
@@ -60,6 +61,54 @@ fn a_secret_is_in_no_message() {
 }
 
 #[test]
+fn what_nobody_writes_by_hand_is_told_with_its_bound() {
+    let told = |text: &str| {
+        let errors = compile(text, &Environment::without_secrets()).unwrap_err();
+        (errors[0].path.clone(), errors[0].problem.clone())
+    };
+    let says = |path: &str, problem: &str| (path.to_owned(), problem.to_owned());
+    let keys = |count: usize| (0..count).map(|n| format!("k{n}: v, ")).collect::<String>();
+    let provider = |key: &str| format!("providers: {{ a: {{ base_url: http://localhost, {key} }} }}");
+    assert!(compile(&provider(&format!("models: {{ {} }}", keys(1000))), &Environment::without_secrets()).is_ok());
+    assert_eq!(
+        told(&provider(&format!("models: {{ {} }}", keys(1001)))),
+        says("providers.a.models", "there are 1001 entries, and at most 1000 are read")
+    );
+    assert_eq!(
+        told(&provider(&format!("api_keys: [{}]", "k, ".repeat(1001)))),
+        says("providers.a.api_keys", "there are 1001 entries, and at most 1000 are read")
+    );
+    assert_eq!(
+        told(&provider(&format!("probe_path: /{}", "x".repeat(8192)))),
+        says("providers.a.probe_path", "this text is longer than 8192 bytes")
+    );
+    assert_eq!(
+        told(&provider(&format!("models: {{ ? {} : v }}", "x".repeat(8193)))).1,
+        "this name is longer than 8192 bytes"
+    );
+    assert_eq!(told(&"- a\n".repeat(250_001)).1, "the file has more than 250000 values");
+    let variables = BTreeMap::from([("LONG".to_owned(), "x".repeat(60_000))]);
+    let errors = compile(&provider("api_keys: [\"${LONG}${LONG}\"]"), &Environment::of(variables)).unwrap_err();
+    assert_eq!(errors[0].problem, "references that make a text longer than 64 KiB");
+}
+
+#[test]
+fn a_secret_in_a_device_or_a_fifo_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let fifo = directory.path().join("fifo");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for place in ["/dev/zero", &fifo.display().to_string()] {
+        let text = format!(
+            "providers: {{ a: {{ base_url: http://localhost, api_keys: '${{file:{place}}}', tls: {{ ca_file: {place} }} }} }}"
+        );
+        let compiled = compile(&text, &Environment::of(BTreeMap::new())).unwrap();
+        let problem = format!("{place} is not a regular file");
+        assert_eq!(compiled.policy.providers[0].unusable.as_deref(), Some(problem.as_str()));
+        assert_eq!(compiled.warnings.iter().filter(|warning| warning.contains(&problem)).count(), 2);
+    }
+}
+
+#[test]
 fn files_that_no_repository_should_hold() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flags.yaml");
@@ -80,6 +129,10 @@ fn files_that_no_repository_should_hold() {
         message(b"\xff\xfep\0"),
         "flags.yaml: 1 error\n\nflags.yaml:1:1: the file is UTF-16\n    1 | \u{fffd}\u{fffd}p?\n      | ^\n      = save it as UTF-8\n"
     );
+    let wide: Vec<u8> = "providers: {}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    assert!(message(&wide).contains("the file is UTF-16 or UTF-32"), "without a byte-order mark");
+    assert!(message(b"\xff\xfe\0\0p\0\0\0").contains("UTF-32"));
+    assert!(message(b"providers: {}\n\0").contains(":2:1: a NUL byte, which no text has"));
     for empty in [&b""[..], b"\xef\xbb\xbf", b" \n\n"] {
         assert!(message(empty).contains("the file is empty"));
     }

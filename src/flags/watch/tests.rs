@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Eye, STILL_UNFINISHED, Wake, Watcher, load};
+use super::{Eye, SETTLE, STILL_WRITING, Wake, Watcher, load};
 use crate::flags::{Environment, Reading, read};
 
 /// Far longer than any report takes; a test that gets none has failed.
@@ -167,6 +167,9 @@ fn a_writer_that_never_closes_is_believed_in_the_end() {
 
 #[test]
 fn a_half_written_file_is_not_taken() {
+    // Longer than writers pause, and shorter than the second after which any edit is in force.
+    let patience = SETTLE * STILL_WRITING;
+    assert!(patience > Duration::from_millis(500) && patience < Duration::from_millis(900), "{patience:?}");
     // The looks are driven by hand: each stands for a wait that ran out.
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("flags.yaml");
@@ -181,7 +184,7 @@ fn a_half_written_file_is_not_taken() {
     // Somebody writes and pauses: the half, a good file by itself, must stand still for longer than a pause.
     fs::write(&path, version(1)).unwrap();
     eye.hear(Wake::Writing);
-    for _ in 0..STILL_UNFINISHED {
+    for _ in 0..STILL_WRITING {
         eye.look(true, false);
         assert!(readings.try_recv().is_err());
     }

@@ -48,7 +48,8 @@ impl Environment {
         }
     }
 
-    /// The proxy for a provider, if any; an error when what is written names none.
+    /// The proxy for a provider, if any; an error when what is written names none. `none` is the file's word for no
+    /// proxy at all.
     pub(super) fn choose(
         &self,
         configured: Option<&str>,
@@ -56,6 +57,9 @@ impl Environment {
         host: &str,
         port: u16,
     ) -> Result<Option<Egress>, String> {
+        if configured == Some("none") {
+            return Ok(None);
+        }
         let environment = if https { self.https_proxy.as_deref() } else { None };
         let Some(written) = configured.or(environment) else { return Ok(None) };
         if is_loopback(host) || self.no_proxy.iter().any(|entry| exempts(entry, host, port)) {

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::decide::policy::{Http2, Policy, Provider};
+use crate::decide::policy::{Http2, Policy, Provider, Secret};
 
 mod alarm;
 mod connect;
@@ -111,7 +111,7 @@ impl Upstreams {
         }
         let mut wanted = Vec::new();
         for provider in &policy.providers {
-            if let Ok(known) = self.known(provider, policy.egress.as_deref()) {
+            if let Ok(known) = self.known(provider, policy.egress.as_ref().map(Secret::reveal)) {
                 known.pool.resize(self.share(provider));
                 wanted.push(known);
             }

@@ -10,7 +10,7 @@ use http::{Request, Uri};
 
 use super::{Upstreams, Waits, present_key};
 use crate::clock;
-use crate::decide::policy::Provider;
+use crate::decide::policy::{Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{BodyClocks, RequestBody};
 
@@ -18,14 +18,15 @@ use crate::proxy::body::{BodyClocks, RequestBody};
 const PATIENCE: Millis = Millis(10_000);
 
 /// `200 in 12 ms` when the provider lives, else a sentence why not. Runs on any current-thread `LocalSet`.
-pub async fn probe(provider: Arc<Provider>, egress: Option<String>) -> Result<String, String> {
+pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
     if let Some(reason) = &provider.unusable {
         return Err(reason.clone());
     }
     let began = clock::instant();
     let upstreams = Upstreams::new(1);
     let request = request(&provider)?;
-    let lease = upstreams.connect(&provider, egress.as_deref()).await.map_err(|error| error.to_string())?;
+    let lease =
+        upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| error.to_string())?;
     let waits = Waits {
         client: provider.timeouts.idle,
         head: PATIENCE.min(provider.timeouts.headers),
@@ -34,10 +35,19 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<String>) -> Result<St
     let response = lease.send(request, waits).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
     match response.status().as_u16() {
+        status @ (401 | 403) if shows_nothing(&provider) => Err(format!(
+            "{status} for {}: it wants a key, and without `api_keys` a probe has none",
+            provider.probe_path
+        )),
         status @ (401 | 403) => Err(format!("{status} for {}: its key is refused", provider.probe_path)),
         status @ 500..=599 => Err(format!("{status} for {} in {took} ms", provider.probe_path)),
         status => Ok(format!("{status} in {took} ms")),
     }
+}
+
+/// Whether a probe has nothing by which the provider could know it.
+fn shows_nothing(provider: &Provider) -> bool {
+    provider.api_keys.is_empty() && provider.set_headers.is_empty() && provider.query.is_empty()
 }
 
 fn request(provider: &Provider) -> Result<Request<RequestBody>, String> {
@@ -48,7 +58,7 @@ fn request(provider: &Provider) -> Result<Request<RequestBody>, String> {
         path.push(if path.contains('?') { '&' } else { '?' });
         path.extend(percent_encoding::utf8_percent_encode(name, super::credentials::IN_QUERY));
         path.push('=');
-        path.extend(percent_encoding::utf8_percent_encode(value, super::credentials::IN_QUERY));
+        path.extend(percent_encoding::utf8_percent_encode(value.reveal(), super::credentials::IN_QUERY));
     }
     let uri: Uri = path.parse().map_err(|_| wrong(format!("`{}` is no path", provider.probe_path)))?;
     let (mut parts, body) = Request::new(RequestBody::Empty).into_parts();

@@ -49,6 +49,7 @@ fn counts_gauges_and_latencies_are_shown() {
     let canary = metrics.series(labels("canary", "holysheep"), 1);
     canary.begin(Core(0));
     canary.begin(Core(0));
+    canary.count_unheld(Core(0));
     canary.end_attempt(Core(0), Outcome::Timeout);
     canary.end(Core(0), Outcome::Timeout);
     canary.duration.record(0.3);
@@ -67,6 +68,7 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_rollout_phase{rollout="chat",phase="locked"} 1"#,
         r#"serin_rollout_phase{rollout="chat",phase="ramping"} 0"#,
         r#"serin_anonymous_ratio{rollout="chat"} 0.25"#,
+        r#"serin_unheld_requests_total{rollout="chat"} 1"#,
         "serin_flags_generation 3",
         "serin_flags_reload_failures_total 2",
         "serin_flags_last_reload_success_timestamp_seconds 1.5",

@@ -4,4 +4,5 @@ pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod eventually;
 pub(crate) mod load;
+pub(crate) mod recorder;
 pub(crate) mod sidecar;

@@ -61,102 +61,51 @@ impl Workspace {
         self.command(arguments).output().unwrap()
     }
 
+    /// What the sidecars here have said so far.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("serin.log")).unwrap_or_default()
+    }
+
     /// Starts a sidecar here and waits until it is ready.
     pub(crate) fn start(&self) -> Sidecar {
+        self.start_with(&[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_with(&self, variables: &[(&str, String)]) -> Sidecar {
+        let state = self.state();
+        self.start_by(self.command(&[]), variables, &["--state", &state.to_string_lossy()])
+    }
+
+    /// The same with its state where the file says.
+    pub(crate) fn start_with_the_files_state(&self) -> Sidecar {
+        self.start_by(self.command(&[]), &[], &[])
+    }
+
+    /// The same with at most so many open files.
+    pub(crate) fn start_with_files(&self, limit: usize) -> Sidecar {
+        let serin = self.command(&[]);
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &script]).arg(serin.get_program());
+        for (name, value) in serin.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let state = self.state();
+        self.start_by(shell, &[], &["--state", &state.to_string_lossy()])
+    }
+
+    fn start_by(&self, mut command: Command, variables: &[(&str, String)], more: &[&str]) -> Sidecar {
         let log = self.dir.path().join("serin.log");
         let out = std::fs::OpenOptions::new().create(true).append(true).open(&log).unwrap();
-        let (flags, state) = (self.flags(), self.state());
-        let arguments = ["run", "--flags", &flags.to_string_lossy(), "--state", &state.to_string_lossy()];
+        let flags = self.flags();
+        command.args(["run", "--flags", &flags.to_string_lossy()]).args(more);
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let errors = out.try_clone().unwrap();
-        let child = self.command(&arguments).stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
-        let mut sidecar =
-            Sidecar { child, listen: SocketAddr::from(([0; 4], 0)), admin: SocketAddr::from(([0; 4], 0)) };
-        let told = || std::fs::read_to_string(&log).unwrap_or_default();
-        (sidecar.listen, sidecar.admin) = eventually("the sidecar is ready", SOON, || {
-            if let Some(status) = sidecar.child.try_wait().unwrap() {
-                panic!("the sidecar ended with {status}:\n{}", told());
-            }
-            let (listen, admin) = self.registered(sidecar.child.id())?;
-            let ready = Client::connect(admin).ok()?.get("/readyz").ok()?;
-            (ready.status == 200).then_some((listen, admin))
-        });
-        sidecar
-    }
-
-    /// The addresses under which this process has listed itself.
-    fn registered(&self, pid: u32) -> Option<(SocketAddr, SocketAddr)> {
-        let entries = std::fs::read_dir(self.dir.path().join("run/serin")).ok()?;
-        entries.flatten().find_map(|entry| {
-            let entry: Value = serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok()?;
-            let addr = |key: &str| entry[key].as_str()?.trim_start_matches("http://").parse().ok();
-            (entry["pid"] == pid).then(|| Some((addr("listen")?, addr("admin")?)))?
-        })
-    }
-}
-
-/// A running sidecar; dropping it kills it.
-pub(crate) struct Sidecar {
-    child: Child,
-    pub(crate) listen: SocketAddr,
-    pub(crate) admin: SocketAddr,
-}
-
-impl Sidecar {
-    pub(crate) fn client(&self) -> Client {
-        Client::connect(self.listen).unwrap()
-    }
-
-    /// Which arm a chat request of this user takes now.
-    pub(crate) fn arm(&self, user: &str) -> String {
-        let answer = self.client().chat(user).unwrap();
-        assert!(!answer.arm().is_empty(), "{} {:?} {}", answer.status, answer.headers, answer.text());
-        answer.arm().to_owned()
-    }
-
-    pub(crate) fn status(&self) -> Value {
-        let answer = Client::connect(self.admin).unwrap().get("/api/v1/status").unwrap();
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()
-    }
-
-    /// The status of the rollout `chat`.
-    pub(crate) fn chat(&self) -> Value {
-        let status = self.status();
-        let rollouts = status["rollouts"].as_array().unwrap();
-        rollouts.iter().find(|rollout| rollout["name"] == "chat").cloned().unwrap_or_else(|| panic!("{status}"))
-    }
-
-    pub(crate) fn percent(&self) -> f64 {
-        self.chat()["percent"].as_f64().unwrap()
-    }
-
-    pub(crate) fn phase(&self) -> String {
-        self.chat()["phase"].as_str().unwrap().to_owned()
-    }
-
-    /// Everything that happened, oldest first.
-    pub(crate) fn history(&self) -> Vec<Value> {
-        let answer = Client::connect(self.admin).unwrap().get("/api/v1/history").unwrap();
-        let mut events = answer.json()["events"].as_array().unwrap().clone();
-        events.reverse();
-        events
-    }
-
-    /// A change of the rollout `chat`: `rollback`, `resume`, `pause`, `promote`.
-    pub(crate) fn change(&self, what: &str) -> Answer {
-        let mut client = Client::connect(self.admin).unwrap();
-        client.post(&format!("/api/v1/rollouts/chat/{what}"), &[], r#"{"reason": "a test"}"#).unwrap()
-    }
-
-    /// Versions of the file that were read so far, accepted or refused.
-    pub(crate) fn versions(&self) -> u64 {
-        let status = self.status();
-        status["flags"]["generation"].as_u64().unwrap() + status["flags"]["failures"].as_u64().unwrap()
-    }
-
-    /// Open file descriptors of the process.
-    pub(crate) fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+        let child = command.stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
     }
 
     /// Kills it as `kill -9` does.

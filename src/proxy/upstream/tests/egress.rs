@@ -157,6 +157,7 @@ fn the_files_proxy_goes_before_the_environments_which_is_for_https_only() {
     assert_eq!(place(None, false), None);
     assert_eq!(place(Some("http://other"), true).as_deref(), Some("egress proxy other:80"));
     assert_eq!(place(Some("http://other"), false).as_deref(), Some("egress proxy other:80"));
+    assert_eq!(place(Some("none"), true), None, "the file's word against the environment's");
     assert!(environment.choose(Some("http://other"), true, "127.0.0.1", 443).unwrap().is_none());
     assert!(environment.choose(Some("http://other"), true, "localhost", 443).unwrap().is_none());
 }

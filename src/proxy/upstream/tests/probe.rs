@@ -26,8 +26,12 @@ fn any_answer_but_a_refused_key_and_a_server_error_is_alive() {
             let said = probed(status, |_| {}).await.0.unwrap();
             assert_eq!(said.starts_with(&status[..3]) && said.ends_with(" ms"), alive, "{said}");
         }
-        assert_eq!(probed("401 No", |_| {}).await.0.unwrap_err(), "401 for /models: its key is refused");
-        assert_eq!(probed("403 No", |_| {}).await.0.unwrap_err(), "403 for /models: its key is refused");
+        for status in ["401", "403"] {
+            let (said, _) = probed(&format!("{status} No"), |provider| provider.api_keys = vec![secret("k1")]).await;
+            assert_eq!(said.unwrap_err(), format!("{status} for /models: its key is refused"));
+        }
+        let (said, _) = probed("401 No", |_| {}).await;
+        assert_eq!(said.unwrap_err(), "401 for /models: it wants a key, and without `api_keys` a probe has none");
         let said = probed("503 Busy", |_| {}).await.0.unwrap_err();
         assert!(said.starts_with("503 for /models in "), "{said}");
     });
@@ -38,7 +42,7 @@ fn it_asks_as_traffic_would() {
     on_a_core(async {
         let (said, head) = probed("200 OK", |provider| {
             provider.api_keys = vec![secret("k1"), secret("k2")];
-            provider.query = vec![("api-version".into(), "2024 06".into())];
+            provider.query = vec![("api-version".into(), Secret::new("2024 06".into()))];
             provider.set_headers = vec![("x-team".into(), secret("red"))];
         })
         .await;
