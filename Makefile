@@ -12,25 +12,25 @@ help: ## Print this list
 demo: ## Two providers, traffic, a rollout that fails and recovers: about a minute, then yours to play with
 	cargo run --release --locked -- demo
 
-test: ## All tests, with the official SDKs; installs what is missing; the last line is the sum
+test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 tries the release binary too
 	@tests/run.sh
 
 check: deny ## Format, lints, documentation, rules of the house, schema, licences and bans of dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	cargo test --locked --test house_rules --test readme
 	cargo run --quiet --locked -- schema | diff -u deploy/flags.schema.json - \
 	    || { echo "deploy/flags.schema.json is not what the code says: run 'make schema'"; exit 1; }
 	cargo run --quiet --locked -- check --no-secrets flags.yaml
 
 schema: ## Write deploy/flags.schema.json anew from the code
-	cargo run --quiet --locked -- schema > $(TOOLS)-schema.json
-	mv $(TOOLS)-schema.json deploy/flags.schema.json
+	cargo run --quiet --locked -- schema > deploy/.draft
+	mv deploy/.draft deploy/flags.schema.json
 
 deny: $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of dependencies
 	$< --all-features check licenses bans sources
 
-# Some minutes, once.
+# Some minutes, once; CI keeps it.
 $(TOOLS)/bin/cargo-deny:
 	cargo install --quiet --locked --root $(TOOLS) cargo-deny

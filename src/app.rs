@@ -1,6 +1,6 @@
 //! The composition root: the one place that knows every layer.
 //!
-//! [`start`] reads flags.yaml, opens the state directory, binds every socket, and starts the control loop, the data
+//! [`start()`] reads flags.yaml, opens the state directory, binds every socket, and starts the control loop, the data
 //! plane, the operators' ports and the watcher; [`Running`] gives the bound addresses back and waits for the end.
 //! Nothing is decided here. The pieces that commands need while no process answers are in [`offline`] and
 //! [`registry`]; what the admin API says is in [`api`].

@@ -1,4 +1,7 @@
 //! The thin binary: reads the command line, does it, prints what went wrong, and ends with the right code.
+//!
+//! Owns the allocator and the exit code, which are the process's and not the library's. Everything else is a call into
+//! [`serin::cli`], so that a test which uses the library sees all that the binary does.
 
 use std::process::ExitCode;
 

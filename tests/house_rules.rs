@@ -28,7 +28,7 @@ const LAYERS: [(&str, &[&str]); 13] = [
 
 const LONGEST_FILE: usize = 600;
 const LONGEST_HEADER: usize = 15;
-const SHORTEST_HEADER: usize = 3;
+const SHORTEST_HEADER: usize = 4;
 /// A file with fewer lines than this is a table of modules: one line says what it holds.
 const TABLE: usize = 20;
 
@@ -353,7 +353,14 @@ fn clock(source: &Source) -> Vec<Finding> {
     if source.path == "src/clock.rs" {
         return Vec::new();
     }
-    words(source, &["Instant::now", "SystemTime::now"], "time is read in src/clock.rs only: take it as a parameter")
+    let why = "time is read in src/clock.rs only: take it as a parameter";
+    let mut findings = words(source, &["Instant::now", "SystemTime::now"], why);
+    if source.test {
+        // The virtual time of a paused runtime stands still between events: no clock is read.
+        let of_tokio: Vec<usize> = source.lines_with("tokio::time::Instant::now", false).collect();
+        findings.retain(|finding| !of_tokio.contains(&finding.line));
+    }
+    findings
 }
 
 fn pure(source: &Source) -> Vec<Finding> {
@@ -537,8 +544,8 @@ fn the_length_and_header_rules_count() {
     assert_eq!(found(length, "src/a.rs", &"x\n".repeat(600)).len(), 0);
     let file = |header: usize| format!("{}{}", "//! Words.\n".repeat(header), "\nfn f() {}\n".repeat(20));
     assert_eq!(found(header, "src/a.rs", &file(0)).len(), 1);
-    assert_eq!(found(header, "src/a.rs", &file(2)).len(), 1);
-    assert_eq!(found(header, "src/a.rs", &file(3)).len(), 0);
+    assert_eq!(found(header, "src/a.rs", &file(3)).len(), 1);
+    assert_eq!(found(header, "src/a.rs", &file(4)).len(), 0);
     assert_eq!(found(header, "src/a.rs", &file(16)).len(), 1);
     assert_eq!(found(header, "src/lib.rs", &file(90)).len(), 0);
     assert_eq!(found(header, "src/a/mod.rs", "//! A table.\npub mod b;\n").len(), 0);
@@ -553,6 +560,10 @@ fn the_word_rules_see_code_and_not_its_quotation() {
         found(clock, "src/proxy/a.rs", "/* Instant::now */ // SystemTime::now\nlet t = \"Instant::now\";").len(),
         0
     );
+    let mut story = Source::new("src/control/tests/a.rs", "tokio::time::Instant::now()\nstd::time::Instant::now()\n");
+    assert_eq!(clock(&story).len(), 2);
+    story.test = true;
+    assert_eq!(clock(&story).iter().map(|finding| finding.line).collect::<Vec<_>>(), [2]);
     assert_eq!(found(pure, "src/decide/a.rs", "use tokio::time;\nuse std::time::Instant;").len(), 2);
     assert_eq!(found(pure, "src/wire/a.rs", "fn f() -> u8 { fastrand::u8(..) }").len(), 1);
     assert_eq!(found(pure, "src/decide/a.rs", "let tokio_like = 1; // tokio").len(), 0);

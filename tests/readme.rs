@@ -1,5 +1,5 @@
-//! The README tells the truth: every key, default, command, option, metric, route and make target in it exists, and
-//! nothing that exists is missing from it.
+//! The README tells the truth: every key, default, command, option, variable, metric, outcome, header, route and make
+//! target in it exists, and nothing that exists is missing from it. Its examples are run by the SDK tests.
 //!
 //! The README is compared with what the binary prints (`schema`, `--help`, `check`) and with the lists in the sources.
 
@@ -130,12 +130,16 @@ fn every_command_is_told_and_every_option_exists() {
     for row in &rows {
         let command = bare(&row[0]).trim_start_matches("serin ").to_owned();
         let help = serin(&[&command, "--help"]);
-        for option in options(&row[1]) {
-            assert!(options(&help).contains(option), "`serin {command}` has no {option}:\n{help}");
-        }
+        // Below the table: which sidecar is meant. Of a `run` or `bucket`, `--flags` is something else.
+        let general = ["--help", "--admin", "--flags", "--state"];
+        let told = options(&row[1]);
+        let unknown: Vec<_> = told.difference(&options(&help)).copied().collect();
+        let untold: Vec<_> =
+            options(&help).difference(&told).copied().filter(|option| !general.contains(option)).collect();
+        assert!(unknown.is_empty() && untold.is_empty(), "`serin {command}`: no {unknown:?}, not told: {untold:?}");
     }
     for line in blocks(&readme, "sh").iter().flat_map(|block| block.lines()) {
-        let Some(rest) = line.strip_prefix("serin ") else { continue };
+        let Some(rest) = line.trim_start_matches("target/release/").strip_prefix("serin ") else { continue };
         let command = rest.split_whitespace().next().unwrap();
         let help = serin(&[command, "--help"]);
         for option in options(rest.split('"').next().unwrap()) {
@@ -180,10 +184,55 @@ fn every_metric_is_told() {
 }
 
 #[test]
-fn every_route_exists() {
+fn every_route_is_told_and_exists() {
     let source = package("src/admin/route.rs");
-    for row in rows(&package("README.md"), "Admin API") {
-        let route = bare(&row[0]);
-        assert!(source.contains(&format!("\"{route}\"")), "src/admin/route.rs has no `{route}`");
-    }
+    let source = source.split("#[cfg(test)]").next().unwrap();
+    let quoted = source.split('"').skip(1).step_by(2);
+    let routes: BTreeSet<String> =
+        quoted.filter(|text| text.starts_with("GET /") || text.starts_with("POST /")).map(str::to_owned).collect();
+    let told: BTreeSet<String> = rows(&package("README.md"), "Admin API").iter().map(|row| bare(&row[0])).collect();
+    assert_eq!(told, routes);
+}
+
+// === Everything else with a name of its own ===
+
+#[test]
+fn every_outcome_is_told() {
+    let readme = package("README.md");
+    let list = readme.split("\nOutcomes: ").nth(1).unwrap().split("\n\n").next().unwrap();
+    let told: BTreeSet<&str> = list.split('`').skip(1).step_by(2).collect();
+    assert_eq!(told, serin::decide::outcome::Outcome::ALL.map(|outcome| outcome.as_str()).into());
+}
+
+#[test]
+fn every_variable_is_told() {
+    let help = serin(&["--help"]);
+    let list = help.split("Environment: ").nth(1).unwrap().lines().next().unwrap();
+    let readme = package("README.md");
+    assert_eq!(words(&readme, "SERIN_"), words(list, "SERIN_"));
+    assert!(readme.contains("NO_COLOR") && list.contains("NO_COLOR"));
+}
+
+#[test]
+fn every_response_header_is_told() {
+    let sources = package("src/proxy/relay.rs") + &package("src/proxy/rescue.rs");
+    let sent: BTreeSet<&str> = sources
+        .split("HeaderName::from_static(\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .filter(|name| name.starts_with("x-serin-"))
+        .collect();
+    let readme = package("README.md");
+    let code = readme.split('`').skip(1).step_by(2);
+    let told: BTreeSet<&str> = code.filter(|code| code.starts_with("x-serin-") && !code.ends_with('*')).collect();
+    assert_eq!(told, sent);
+}
+
+#[test]
+fn what_does_not_exist_does_not_exist() {
+    let readme = package("README.md");
+    let section = readme.split("\n## Not in this version\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let missing: BTreeSet<String> = section.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    assert!(missing.len() >= 3, "{missing:?}");
+    assert_eq!(missing.intersection(&commands()).collect::<Vec<_>>(), Vec::<&String>::new());
 }

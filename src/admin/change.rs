@@ -1,4 +1,8 @@
-//! The body of a change, read strictly: a misspelt key is an error that names the right ones, never a silent default.
+//! The body of a change, read strictly.
+//!
+//! A misspelt key is an error that names the right ones, and never a silent default: `{"too": "5%"}` must not take
+//! everybody back. Owns the keys of each change and what a reason may be (the command line asks here too). Knows
+//! nothing of rollouts: whether the change can be made is control's to say.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

@@ -1,4 +1,7 @@
 //! A share in a request's body: a string as flags.yaml has it (`"7.5%"`), or a number of percent (`7.5`).
+//!
+//! Owns no rule of its own: a number's digits are read as text by [`Percent`], so that a body, the command line and the
+//! file accept the same shares and refuse the others for the same reasons.
 
 use serde::{Deserialize, Deserializer};
 

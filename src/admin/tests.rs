@@ -16,7 +16,7 @@ use crate::decide::policy::{
     Anonymous, Auth, BaseUrl, Canary, Fixed, Flag, Guard, Http2, Intent, Limits, Match, Policy, Provider, Ramp, Role,
     Rollout, Secret, Timeouts, Tls, Token, Unmapped, Unmatched,
 };
-use crate::decide::rollout::state::{Event, Standing, Verb};
+use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::state::counters::{Evidence, Labels};
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
@@ -123,24 +123,8 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
 
 fn status() -> Status {
     let rollout = RolloutStatus {
-        name: "chat".into(),
-        stable: "openai".into(),
-        canary: Some("holysheep".into()),
-        standing: Standing::Ramping,
-        percent: percent(1000),
-        intent: None,
-        reason: "stage 1".into(),
-        since: UnixMillis(0),
-        next: None,
-        waiting_for: String::new(),
-        attempt: 1,
-        lock: None,
-        paused: false,
         window: [ArmWindow { requests: 200, failures: 1 }, ArmWindow::default()],
-        window_length: Millis(1000),
-        epoch: 1,
-        answered: 3,
-        anonymous_ratio: None,
+        ..RolloutStatus::sample()
     };
     Status {
         flags: FlagsStatus {

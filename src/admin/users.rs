@@ -1,6 +1,7 @@
 //! Names behind numeric user ids, for the history: who asked, not which number.
 //!
-//! Reads /etc/passwd only; a user of a directory service shows as `uid 1234`, which is still somebody.
+//! Reads /etc/passwd only, and asks no directory service, which could keep a rollback waiting: a user of one shows as
+//! `uid 1234`, which is still somebody. Decides nothing: who may do what hangs on tokens and on the socket's mode.
 
 use std::os::unix::fs::MetadataExt;
 

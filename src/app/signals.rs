@@ -1,5 +1,8 @@
-//! What the operating system asks of the process: SIGTERM and SIGINT drain it, a second one ends it at once, SIGHUP
-//! does nothing (flags.yaml is watched, and a terminal that closes takes nobody's traffic with it).
+//! What the operating system asks of the process.
+//!
+//! SIGTERM and SIGINT drain it, a second one ends it at once. SIGHUP does nothing: flags.yaml is watched, and a
+//! terminal that closes takes nobody's traffic with it. Signals become words to the one who waits in `drain`; nothing
+//! is ended from here.
 
 use std::io;
 

@@ -1,4 +1,9 @@
 //! From a path to a running sidecar, step by step; the first step that fails undoes the ones before it.
+//!
+//! Owns the order: the file is read before anything is bound, the state directory is locked before a port is taken, and
+//! control publishes before a request is accepted, so that none is split by a policy that is not in force. What is nice
+//! to have (the socket, the list of processes, `in-force.json`) becomes a note or nothing where it fails, and never
+//! keeps traffic from being served. Decides nothing about traffic.
 
 use std::io;
 use std::net::SocketAddr;

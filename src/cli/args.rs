@@ -1,4 +1,7 @@
-//! What can be written on the command line: every command and flag with its help text, and which file does it.
+//! What can be written on the command line: every command with its help text, and which file does it.
+//!
+//! Owns the list and nothing behind it: the arguments of a command stand beside what they do. Values are checked while
+//! they are read, so that wrong usage ends with 64 before anything is looked for or changed.
 
 use clap::{Parser, Subcommand};
 

@@ -1,4 +1,7 @@
 //! `serin resume`, `serin pause`, `serin promote`: what only a running process can do.
+//!
+//! One request to the one sidecar that is meant, and an answer that says what is now in force and whether it lasts.
+//! None of them has rollback's second way, over the state directory: where nothing answers, nothing is changed.
 
 use std::time::Duration;
 
@@ -17,6 +20,19 @@ use crate::decide::units::Percent;
 /// Control waits for the disk before it calls a change durable.
 const PATIENCE: Duration = Duration::from_secs(12);
 
+/// What every change can be given besides.
+#[derive(Args, Clone, Debug)]
+struct AlsoArgs {
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
+    reason: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
 /// Arguments of `serin resume`.
 #[derive(Args, Clone, Debug)]
 #[command(
@@ -28,14 +44,8 @@ pub struct ResumeArgs {
     /// The share of users at which the ramp goes on; without it, where it stood.
     #[arg(long, value_name = "PERCENT")]
     at: Option<Percent>,
-    /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
-    reason: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    also: AlsoArgs,
 }
 
 /// Arguments of `serin pause`.
@@ -44,14 +54,8 @@ pub struct ResumeArgs {
 pub struct PauseArgs {
     /// The rollout to hold; without a name, all of them.
     rollout: Option<String>,
-    /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
-    reason: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    also: AlsoArgs,
 }
 
 /// Arguments of `serin promote`.
@@ -65,14 +69,8 @@ pub struct PromoteArgs {
     /// The share of users to go to; without it, the ramp's next stage.
     #[arg(long, value_name = "PERCENT")]
     to: Option<Percent>,
-    /// Why, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
-    reason: String,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    reach: ReachArgs,
+    also: AlsoArgs,
 }
 
 /// Resumes.
@@ -80,8 +78,7 @@ pub struct PromoteArgs {
 /// # Errors
 /// Where it is refused or nothing answers.
 pub fn resume(args: &ResumeArgs) -> Outcome {
-    let body = with_share("at", args.at, &args.reason);
-    make(&args.reach, Some(&args.rollout), "resume", &body, args.json)
+    make(&args.also, Some(&args.rollout), "resume", args.at.map(|at| ("at", at)))
 }
 
 /// Pauses.
@@ -89,7 +86,7 @@ pub fn resume(args: &ResumeArgs) -> Outcome {
 /// # Errors
 /// Where it is refused or nothing answers.
 pub fn pause(args: &PauseArgs) -> Outcome {
-    make(&args.reach, args.rollout.as_deref(), "pause", &json!({"reason": args.reason}), args.json)
+    make(&args.also, args.rollout.as_deref(), "pause", None)
 }
 
 /// Promotes.
@@ -97,20 +94,16 @@ pub fn pause(args: &PauseArgs) -> Outcome {
 /// # Errors
 /// Where it is refused or nothing answers.
 pub fn promote(args: &PromoteArgs) -> Outcome {
-    let body = with_share("to", args.to, &args.reason);
-    make(&args.reach, Some(&args.rollout), "promote", &body, args.json)
+    make(&args.also, Some(&args.rollout), "promote", args.to.map(|to| ("to", to)))
 }
 
-fn with_share(key: &str, share: Option<Percent>, reason: &str) -> Value {
-    match share {
-        Some(share) => json!({key: share.to_string(), "reason": reason}),
-        None => json!({"reason": reason}),
+fn make(also: &AlsoArgs, rollout: Option<&str>, verb: &str, share: Option<(&str, Percent)>) -> Outcome {
+    let mut body = json!({"reason": also.reason});
+    if let Some((key, share)) = share {
+        body[key] = json!(share.to_string());
     }
-}
-
-fn make(reach: &ReachArgs, rollout: Option<&str>, verb: &str, body: &Value, as_json: bool) -> Outcome {
-    let reply = post(&reach.find_one()?, rollout, verb, body)?;
-    if as_json {
+    let reply = post(&also.reach.find_one()?, rollout, verb, &body)?;
+    if also.json {
         out::print_json(&reply);
     } else {
         out::print(&told(&reply, verb, Style::of_stdout()));

@@ -1,6 +1,7 @@
 //! `serin check`: what a flags.yaml says, and what is wrong with it, without anything running.
 //!
-//! Reads with the same code as a running sidecar. Asking the providers is the caller's: this only prints what came back.
+//! Reads with the same code as a running sidecar, so that a file which is good here is taken there. Writes nothing, and
+//! asks no provider by itself: `--probe` goes through what the caller gives, and this prints what came back.
 
 use std::path::PathBuf;
 

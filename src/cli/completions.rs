@@ -1,4 +1,7 @@
 //! `serin completions`: a script that teaches a shell the commands and flags.
+//!
+//! Generated from the command line's own definition, so that it knows exactly what this binary knows. Prints it and
+//! installs nothing: where a shell looks for such scripts is the user's to choose.
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;

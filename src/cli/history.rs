@@ -1,4 +1,7 @@
 //! `serin history`: what changed, when, by whom and why, newest first.
+//!
+//! Asks a running sidecar and does not read the database itself, which belongs to the process that holds its lock.
+//! Reasons are texts that somebody sent, so each event is shown without what a terminal would act upon.
 
 use std::time::Duration;
 

@@ -1,4 +1,8 @@
 //! `serin run`: the sidecar itself, in the foreground, until a signal ends it.
+//!
+//! Owns the log's settings and the announcement: where the process serves, what is in force, and everything that is not
+//! as the file wishes. Does not fork and writes no pid file: supervisors and the run registry know the process. Exit
+//! code 64 means that the file is to be mended, 1 that something around it is.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

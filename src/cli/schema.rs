@@ -1,4 +1,7 @@
 //! `serin schema`: the JSON Schema of flags.yaml for editors, or every default as YAML.
+//!
+//! Both come from what the compiler itself reads. `deploy/flags.schema.json` is this output, kept in the tree for those
+//! who have no binary at hand; `make check` fails where the two differ.
 
 use std::io::Write as _;
 

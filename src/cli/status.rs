@@ -1,4 +1,8 @@
 //! `serin status`: what is in force in every rollout, and why.
+//!
+//! Asks every sidecar that is found, and shows people those that answer even where another does not. Where nothing runs
+//! it fails, and still tells the locks that the next start will obey. Only reads: watching a rollout changes nothing of
+//! it.
 
 use std::time::Duration;
 

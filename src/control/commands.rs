@@ -1,6 +1,7 @@
 //! Humans' commands, from whom they are for to what they came to.
 //!
-//! A command of several rollouts (rollback and pause only) is one publication: no moment shows half of it.
+//! A command of several rollouts (rollback and pause only) is one publication: no moment shows half of it. Whether a
+//! command fits is `step`'s to say, and making it last is the shell's.
 
 use super::engine::{Engine, Now, Tracked};
 use crate::decide::rollout::state::{Lock, Verb};

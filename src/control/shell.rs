@@ -1,5 +1,5 @@
-//! The loop around the [`Engine`](super::engine::Engine): time, inbox, probes, lock files and the store in; what has to
-//! be written and answered out.
+//! The loop around the [`Engine`]: time, inbox, probes, lock files and the store in; what has to be written and
+//! answered out.
 //!
 //! Nothing here decides. The loop itself never waits for a disk, a core or a provider: each of these is a task of its
 //! own whose result comes back as [`News`]. A command is answered when it is in force (every core has acknowledged the

@@ -1,5 +1,8 @@
-//! What a key means when the file does not name it. The schema, `serin schema --defaults` and the compiler read the
-//! same constants, so that none of them can tell another story.
+//! What a key means when the file does not name it.
+//!
+//! The schema, `serin schema --defaults` and the compiler read the same constants, so that none of them can tell
+//! another story. A default that is computed (from the host, from another key) is none of these: it stands where its
+//! key is compiled.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,6 +1,8 @@
 //! Where the references of a file lead: `${NAME}` to the environment, `${file:/path}` to a mounted secret.
 //!
 //! The one place of `flags` that reads variables, and the only one besides [`read`](super::read) that opens files.
+//! Tells why a reference leads nowhere by its name, never by its value, and notes every file that it read, so that a
+//! secret which is replaced counts as a change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher as _;

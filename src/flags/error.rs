@@ -1,6 +1,7 @@
 //! What is wrong with a file, in a form fit to read: the place, the problem, and how to mend it.
 //!
-//! The source line travels with the error, already masked, so that nobody who shows it can leak a key.
+//! The source line travels with the error, already masked, so that nobody who shows it can leak a key. For a terminal
+//! the line is cut around its error and stripped of control characters.
 
 use std::fmt;
 

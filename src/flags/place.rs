@@ -1,4 +1,7 @@
 //! Places in the structure of a file, as people write them: `rollouts[0].match.header["x-team"]`.
+//!
+//! The compiler walks the mirror and an [`At`] side by side, so that every finding has its line and column. A place
+//! that the file does not have points at the nearest one that it has: a missing key is told where it should stand.
 
 use std::rc::Rc;
 

@@ -1,4 +1,8 @@
 //! One reading of the file: the bytes that were there, what they mean, and a hash by which to know them again.
+//!
+//! The hash covers the secrets that the file refers to, so that equal hashes mean an equal policy. Refuses what is not
+//! a regular file, which could keep the reader waiting for ever, and reads no more than the limit says. A file that
+//! cannot be read is a reading too, with one error.
 
 use std::hash::Hasher;
 use std::io::Read;

@@ -4,7 +4,7 @@
 //! Decimals are read digit by digit, never through a float.
 
 use crate::decide::policy::Hours;
-use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::units::{Millis, ParsePercentError, Percent, UnixMillis};
 
 /// Why a text is not the value it should be: "is not ...", and what to write.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,38 +17,21 @@ pub(super) fn wrong<T>(problem: impl Into<String>, remedy: impl Into<String>) ->
     Err(Wrong { problem: problem.into(), remedy: remedy.into() })
 }
 
-/// A share: `5%`, 5, `7.25%`.
+/// A share: `5%`, 5, `7.25%`. [`Percent`] reads it; the words here are those of a file.
 pub(super) fn rate(text: &str) -> Result<Percent, Wrong> {
     const EXAMPLE: &str = "write a share from 0% to 100% with at most two decimals, such as `5%` or `0.25%`";
-    let (number, sign) = match text.strip_suffix('%') {
-        Some(number) => (number.trim_end(), true),
-        None => (text, false),
-    };
-    if number.starts_with('-') {
-        return wrong("is below 0%", EXAMPLE);
-    }
-    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(part) {
-        return wrong("is not a share", EXAMPLE);
-    }
-    if whole.len() > 1 && whole.starts_with('0') {
-        return wrong("has leading zeros", "write it without them");
-    }
-    if part.trim_end_matches('0').len() > 2 {
-        return wrong("has more than two decimals", "users fall into 10000 buckets: 0.01% is the smallest step");
-    }
-    let hundredths = part.bytes().chain(*b"00").take(2).fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    let total = whole.parse::<u32>().ok().and_then(|whole| whole.checked_mul(100)?.checked_add(hundredths));
-    let percent = total.and_then(|total| Percent::from_hundredths(u16::try_from(total).ok()?));
-    match percent {
-        None => wrong("is above 100%", EXAMPLE),
-        Some(percent) if !sign && whole == "0" && percent > Percent::ZERO => {
-            let meant = Percent::from_hundredths(percent.hundredths() * 100).unwrap_or(Percent::ALL);
-            wrong("can be read in two ways", format!("write `{percent}` or `{meant}`, whichever was meant"))
+    text.parse().or_else(|error| match error {
+        ParsePercentError::NotAShare(text) if text.starts_with('-') => wrong("is below 0%", EXAMPLE),
+        ParsePercentError::NotAShare(_) => wrong("is not a share", EXAMPLE),
+        ParsePercentError::LeadingZero(_) => wrong("has leading zeros", "write it without them"),
+        ParsePercentError::Ambiguous { text, hundredfold } => {
+            wrong("can be read in two ways", format!("write `{text}%` or `{hundredfold}%`, whichever was meant"))
         }
-        Some(percent) => Ok(percent),
-    }
+        ParsePercentError::TooFine(_) => {
+            wrong("has more than two decimals", "users fall into 10000 buckets: 0.01% is the smallest step")
+        }
+        ParsePercentError::TooLarge(_) => wrong("is above 100%", EXAMPLE),
+    })
 }
 
 /// The units of time, the longer names first where one ends in another.

@@ -1,6 +1,7 @@
 //! The JSON Schema of flags.yaml, and every default as YAML: both made from the mirror, neither written by hand.
 //!
-//! The shape check reads the same schema, so an editor's opinion of a file and Serin's cannot drift apart.
+//! The shape check reads the same schema, so an editor's opinion of a file and Serin's cannot drift apart. Says which
+//! keys there are and what shape each value has; what keys mean to each other is for the compiler.
 
 use std::sync::OnceLock;
 

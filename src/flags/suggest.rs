@@ -1,4 +1,7 @@
 //! What somebody probably meant to write.
+//!
+//! For remedies only: a near word is named and never taken, since a file must mean what it says. Nothing is offered
+//! where no known word is near, and a long text is not compared at all, so the work is bounded whatever the file holds.
 
 /// The known word nearest to a mistyped one, if any is near enough to be what was meant.
 pub(super) fn nearest<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {

@@ -1,4 +1,7 @@
-//! Addresses: what Serin listens on, and what it calls.
+//! Addresses and names of the network as texts: what Serin listens on, what it calls, how keys are presented.
+//!
+//! Reads by hand and strictly, since what is taken here goes into request lines and headers as it is: nothing passes
+//! that would need escaping there. Looks nothing up: whether a host exists is seen when it is asked.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

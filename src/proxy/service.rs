@@ -1,8 +1,8 @@
 //! The path of one request, in eight stops.
 //!
 //! This file shows their order and nothing else; each stop is a call to the file that owns it. Whatever goes wrong at
-//! a stop is a [`Problem`], and leaves through [`rescue`](super::rescue). Invariant: a request is dispatched by what is
-//! in force at that moment, or planned anew.
+//! a stop is a [`Problem`], and leaves through [`rescue`]. Invariant: a request is dispatched by what is in force at
+//! that moment, or planned anew.
 
 use std::rc::Rc;
 use std::time::Instant;

@@ -100,6 +100,33 @@ pub struct RolloutStatus {
     pub anonymous_ratio: Option<f64>,
 }
 
+#[cfg(test)]
+impl RolloutStatus {
+    /// `chat`, from `openai` to `holysheep`, in the first stage of its ramp; a test changes what it is about.
+    pub(crate) fn sample() -> RolloutStatus {
+        RolloutStatus {
+            name: "chat".to_owned(),
+            stable: "openai".to_owned(),
+            canary: Some("holysheep".to_owned()),
+            standing: Standing::Ramping,
+            percent: Percent::from_hundredths(1000).unwrap(),
+            intent: None,
+            reason: "stage 1 of 7 of the ramp".to_owned(),
+            since: UnixMillis(0),
+            next: None,
+            waiting_for: String::new(),
+            attempt: 1,
+            lock: None,
+            paused: false,
+            window: [ArmWindow::default(); 2],
+            window_length: Millis(1000),
+            epoch: 1,
+            answered: 3,
+            anonymous_ratio: None,
+        }
+    }
+}
+
 /// A promotion to come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextStage {

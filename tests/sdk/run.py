@@ -1,4 +1,4 @@
-"""Runs the SDK tests and prints their sum, `N passed, N failed`, on the last line."""
+"""Runs the SDK tests and prints their sum, `SDKs: N passed, N failed`, on the last line."""
 
 import os
 import pathlib
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import traceback
 
+import readme
 import sdk_anthropic
 import sdk_openai
 from stage import Stage, users
@@ -65,7 +66,8 @@ else:
         python_tests(sdk_openai, stage)
         python_tests(sdk_anthropic, stage)
         node_tests(stage)
+        python_tests(readme, stage)
     finally:
         stage.close()
-print(f"{passed} passed, {failed} failed")
+print(f"SDKs: {passed} passed, {failed} failed")
 sys.exit(1 if failed else 0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The official SDKs, unchanged, against a running sidecar. The last line is `N passed, N failed`.
+# The official SDKs, unchanged, against a running sidecar. The last line is `SDKs: N passed, N failed`.
 # SERIN=path/to/serin takes that binary instead of building one.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -7,18 +7,33 @@ target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
 work="$target/sdk"
 mkdir -p "$work"
 
+# A registry that stumbles once, or does not answer, is no failed test.
+stubborn() {
+    timeout 180 "$@" || { echo "again in 5 s: $*"; sleep 5; timeout 180 "$@"; }
+}
+# Node does not know the roots that this machine trusts besides the usual ones, such as that of a company's proxy.
+roots=/etc/ssl/certs/ca-certificates.crt
+if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -r "$roots" ]; then export NODE_EXTRA_CA_CERTS="$roots"; fi
+
 cargo build --quiet --locked --bin serin --example provider
-if ! [ -x "$work/venv/bin/python" ]; then
-    python3 -m venv "$work/venv"
+export SERIN="${SERIN:-$target/debug/serin}" PROVIDER="$target/debug/examples/provider" NODE_WORK="$work"
+
+# The copies beside the installations are written last, so that half an installation is done again.
+python="$work/venv/bin/python"
+if ! "$python" -m pip --version >/dev/null 2>&1; then
+    python3 -m venv --clear "$work/venv"
+    rm -f "$work/requirements.txt"
 fi
 if ! cmp -s tests/sdk/requirements.txt "$work/requirements.txt"; then
-    "$work/venv/bin/pip" install --quiet --disable-pip-version-check -r tests/sdk/requirements.txt
+    stubborn "$python" -m pip install --quiet --disable-pip-version-check --no-input --retries 5 \
+        -r tests/sdk/requirements.txt
     cp tests/sdk/requirements.txt "$work/requirements.txt"
 fi
-if ! cmp -s tests/sdk/package.json "$work/package.json" || ! [ -d "$work/node_modules/openai" ]; then
+if ! cmp -s tests/sdk/package.json "$work/installed.json"; then
     cp tests/sdk/package.json "$work/package.json"
-    (cd "$work" && npm install --silent --no-audit --no-fund --no-package-lock)
+    stubborn npm --prefix "$work" install --loglevel error --no-audit --no-fund --no-package-lock \
+        --fetch-retries 5 --fetch-retry-mintimeout 1000 --fetch-retry-maxtimeout 8000
+    cp tests/sdk/package.json "$work/installed.json"
 fi
 
-export SERIN="${SERIN:-$target/debug/serin}" PROVIDER="$target/debug/examples/provider" NODE_WORK="$work"
-exec timeout 300 "$work/venv/bin/python" tests/sdk/run.py
+exec timeout 300 "$python" tests/sdk/run.py

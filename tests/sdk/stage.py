@@ -28,6 +28,8 @@ rollouts:
     stable: oldcorp
     canary: newcorp
     percent: 50%
+flags:
+  new-prompt: {{ follows: chat }}
 """
 
 
@@ -74,7 +76,7 @@ class Stage:
         command = [os.environ["SERIN"], "run", "--flags", str(flags), "--state", str(folder / "state")]
         serin = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         self.ending.callback(self._end, serin)
-        self.origin = f"http://127.0.0.1:{listen}"
+        self.origin, self.admin = (f"http://127.0.0.1:{port}" for port in (listen, admin))
         deadline = time.monotonic() + 30
         while not self._ready(admin):
             if serin.poll() is not None or time.monotonic() > deadline:

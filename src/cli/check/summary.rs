@@ -1,4 +1,7 @@
-//! A policy in a few lines that say what will happen.
+//! A policy in a few lines that say what will happen, for people and for programs.
+//!
+//! Tells what the file means after defaults and matching, not what it says: a reviewer sees who goes where without
+//! knowing the defaults. Shows how many keys there are and never a key.
 
 use std::fmt::Write as _;
 

@@ -1,38 +1,14 @@
 //! What `serin run` says at its start.
 
 use super::*;
-use crate::decide::rollout::state::Standing;
-use crate::decide::units::{Millis, Percent, UnixMillis};
-use crate::state::status::{ArmWindow, FlagsStatus, StoreStatus};
-
-fn rollout(canary: Option<&str>) -> RolloutStatus {
-    RolloutStatus {
-        name: "chat".into(),
-        stable: "openai".into(),
-        canary: canary.map(str::to_owned),
-        standing: Standing::Ramping,
-        percent: Percent::from_hundredths(1000).unwrap(),
-        intent: None,
-        reason: "stage 1 of 7 of the ramp".into(),
-        since: UnixMillis(0),
-        next: None,
-        waiting_for: String::new(),
-        attempt: 1,
-        lock: None,
-        paused: false,
-        window: [ArmWindow::default(); 2],
-        window_length: Millis(0),
-        epoch: 1,
-        answered: 0,
-        anonymous_ratio: None,
-    }
-}
+use crate::state::status::{FlagsStatus, StoreStatus};
 
 fn status() -> Status {
+    let plain = RolloutStatus { canary: None, ..RolloutStatus::sample() };
     Status {
         flags: FlagsStatus { path: "/etc/serin/flags.yaml".into(), ..FlagsStatus::default() },
         store: StoreStatus { dir: "/var/lib/serin".into(), error: None },
-        rollouts: vec![rollout(Some("holysheep")), rollout(None)],
+        rollouts: vec![RolloutStatus::sample(), plain],
         series: Vec::new(),
         draining: false,
     }

@@ -1,6 +1,7 @@
 //! The schedule of promotions: which stage follows, how long each lasts, and when users may be moved at all.
 //!
-//! Reads the file's ramp and a time; knows nothing of evidence or of what lies over the ramp.
+//! Reads the file's ramp and a time; knows nothing of evidence or of what lies over the ramp. The same ramp at the same
+//! moment gives the same stage, which is what lets `ramp.from` do without any state.
 
 use crate::decide::policy::{Hours, Ramp};
 use crate::decide::units::{Millis, Percent, UnixMillis};

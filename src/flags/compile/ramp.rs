@@ -1,4 +1,8 @@
-//! The schedule of promotions: its stages one by one, and when each may come.
+//! The schedule of promotions and the guard, from what is written and the defaults.
+//!
+//! `step` is unrolled into stages here, so that the rest of Serin knows one kind of ramp. Every ramp has at least one
+//! stage, and stages rise and never lie above `max`: what breaks this is an error at its place, and nothing is put
+//! right in silence.
 
 use crate::decide::policy::{Guard, Ramp};
 use crate::decide::units::{Millis, Percent};

@@ -1,4 +1,8 @@
 //! The rollouts: who moves where, how users are told apart, and whose arm is fixed.
+//!
+//! One rollout at a time, with names resolved to the places of providers in the policy; what distant keys do to each
+//! other is looked at in `rules`. A rollout with an error is still returned, half filled, so that the later rules find
+//! theirs in the same go: the errors keep it from ever being used.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,8 @@
 //! Rules between keys that stand far apart: ports, who may spend the keys, embeddings, rollouts nobody reaches.
+//!
+//! Runs over a policy whose parts are already judged one by one, and adds findings only: nothing is changed here. An
+//! error keeps people from harm that they would not see (strangers who spend keys, a corrupted index); what is merely
+//! odd is a warning.
 
 use std::net::SocketAddr;
 
@@ -96,25 +100,9 @@ fn embeddings(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
 
 fn takes_embeddings(matches: &Match) -> bool {
     match &matches.path {
-        Some(pattern) => fits(&pattern.0, "/embeddings"),
+        Some(pattern) => pattern.fits(b"/embeddings"),
         None => matches.endpoints.iter().any(|endpoint| endpoint == "embeddings"),
     }
-}
-
-/// Whether a text fits a pattern in which `*` stands for any run of characters.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or("");
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.ends_with(last)
 }
 
 fn unreachable(policy: &Policy, root: &At, findings: &mut Findings<'_>) {

@@ -1,9 +1,9 @@
 //! The exposition, as a scraper reads it.
 
 use super::*;
-use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
-use crate::state::status::{ArmWindow, FlagsStatus, StoreStatus};
+use crate::state::status::{FlagsStatus, StoreStatus};
 
 fn labels(arm: &'static str, provider: &str) -> Labels {
     Labels { rollout: "chat".into(), arm, provider: provider.into() }
@@ -11,24 +11,11 @@ fn labels(arm: &'static str, provider: &str) -> Labels {
 
 fn status(series: Vec<Arc<Series>>) -> Status {
     let rollout = RolloutStatus {
-        name: "chat".into(),
-        stable: "openai".into(),
-        canary: Some("holysheep".into()),
         standing: Standing::Locked,
         percent: Percent::ZERO,
         intent: Percent::from_hundredths(750),
-        reason: String::new(),
-        since: UnixMillis(0),
-        next: None,
-        waiting_for: String::new(),
-        attempt: 1,
-        lock: None,
-        paused: false,
-        window: [ArmWindow::default(); 2],
-        window_length: Millis(0),
-        epoch: 1,
-        answered: 0,
         anonymous_ratio: Some(0.25),
+        ..RolloutStatus::sample()
     };
     Status {
         flags: FlagsStatus { generation: 3, accepted_at: UnixMillis(1500), failures: 2, ..FlagsStatus::default() },

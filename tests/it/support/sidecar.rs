@@ -106,6 +106,120 @@ impl Workspace {
         command.envs(variables.iter().map(|(name, value)| (name, value)));
         let errors = out.try_clone().unwrap();
         let child = command.stdout(out).stderr(errors).stdin(Stdio::null()).spawn().unwrap();
+        let mut sidecar =
+            Sidecar { child, listen: SocketAddr::from(([0; 4], 0)), admin: SocketAddr::from(([0; 4], 0)) };
+        (sidecar.listen, sidecar.admin) = eventually("the sidecar is ready", SOON, || {
+            if let Some(status) = sidecar.child.try_wait().unwrap() {
+                panic!("the sidecar ended with {status}:\n{}", self.log());
+            }
+            let (listen, admin) = self.registered(sidecar.child.id())?;
+            let ready = Client::connect(admin).ok()?.get("/readyz").ok()?;
+            (ready.status == 200).then_some((listen, admin))
+        });
+        sidecar
+    }
+
+    /// The addresses under which this process has listed itself.
+    fn registered(&self, pid: u32) -> Option<(SocketAddr, SocketAddr)> {
+        let entries = std::fs::read_dir(self.dir.path().join("run/serin")).ok()?;
+        entries.flatten().find_map(|entry| {
+            let entry: Value = serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok()?;
+            let addr = |key: &str| entry[key].as_str()?.trim_start_matches("http://").parse().ok();
+            (entry["pid"] == pid).then(|| Some((addr("listen")?, addr("admin")?)))?
+        })
+    }
+}
+
+/// A running sidecar; dropping it kills it.
+pub(crate) struct Sidecar {
+    child: Child,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Sidecar {
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.listen).unwrap()
+    }
+
+    /// Which arm a chat request of this user takes now.
+    pub(crate) fn arm(&self, user: &str) -> String {
+        let answer = self.client().chat(user).unwrap();
+        assert!(!answer.arm().is_empty(), "{} {:?} {}", answer.status, answer.headers, answer.text());
+        answer.arm().to_owned()
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        let answer = Client::connect(self.admin).unwrap().get("/api/v1/status").unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+
+    /// The status of the rollout `chat`.
+    pub(crate) fn chat(&self) -> Value {
+        let status = self.status();
+        let rollouts = status["rollouts"].as_array().unwrap();
+        rollouts.iter().find(|rollout| rollout["name"] == "chat").cloned().unwrap_or_else(|| panic!("{status}"))
+    }
+
+    pub(crate) fn percent(&self) -> f64 {
+        self.chat()["percent"].as_f64().unwrap()
+    }
+
+    pub(crate) fn phase(&self) -> String {
+        self.chat()["phase"].as_str().unwrap().to_owned()
+    }
+
+    /// Everything that happened, oldest first.
+    pub(crate) fn history(&self) -> Vec<Value> {
+        let answer = Client::connect(self.admin).unwrap().get("/api/v1/history").unwrap();
+        let mut events = answer.json()["events"].as_array().unwrap().clone();
+        events.reverse();
+        events
+    }
+
+    /// A change of the rollout `chat`: `rollback`, `resume`, `pause`, `promote`.
+    pub(crate) fn change(&self, what: &str) -> Answer {
+        let mut client = Client::connect(self.admin).unwrap();
+        client.post(&format!("/api/v1/rollouts/chat/{what}"), &[], r#"{"reason": "a test"}"#).unwrap()
+    }
+
+    /// Versions of the file that were read so far, accepted or refused.
+    pub(crate) fn versions(&self) -> u64 {
+        let status = self.status();
+        status["flags"]["generation"].as_u64().unwrap() + status["flags"]["failures"].as_u64().unwrap()
+    }
+
+    /// Open file descriptors of the process.
+    pub(crate) fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// Client connections that the process has not closed yet.
+    pub(crate) fn connections(&self) -> usize {
+        let here = format!(":{:04X}", self.listen.port());
+        let (established, close_wait) = ("01", "08");
+        let table = std::fs::read_to_string(format!("/proc/{}/net/tcp", self.child.id())).unwrap();
+        let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let ours =
+            |row: &Vec<&str>| row.len() > 3 && row[1].ends_with(&here) && [established, close_wait].contains(&row[3]);
+        rows.filter(ours).count()
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Whether it has ended, and well.
+    pub(crate) fn has_ended(&mut self) -> Option<bool> {
+        self.child.try_wait().unwrap().map(|status| status.success())
+    }
+
+    /// The process, for those who signal it or count its threads.
+    pub(crate) fn process(&mut self) -> &mut Child {
+        &mut self.child
     }
 
     /// Kills it as `kill -9` does.

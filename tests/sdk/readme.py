@@ -1,0 +1,47 @@
+"""The examples of the README, run as they stand there but for the ports."""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+README = pathlib.Path(__file__).parents[2] / "README.md"
+KEYS = {"OPENAI_API_KEY": "any", "ANTHROPIC_API_KEY": "any"}
+
+
+def blocks(language, stage):
+    text = README.read_text().replace("http://127.0.0.1:7171", stage.origin).replace("http://127.0.0.1:7172", stage.admin)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def told(*command):
+    """What the command prints; it must succeed."""
+    result = subprocess.run(command, env={**os.environ, **KEYS}, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, f"{command}: exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+    return result.stdout
+
+
+def test_python(stage):
+    examples = blocks("python", stage)
+    for sdk in ("openai", "anthropic", "langchain_openai"):
+        assert any(f"from {sdk} import" in example for example in examples), sdk
+    for example in examples:
+        text = told(sys.executable, "-c", example)
+        assert "answering: Hello" in text, (example, text)
+
+
+def test_node(stage):
+    (example,) = blocks("js", stage)
+    # Modules are looked for beside the script.
+    script = pathlib.Path(os.environ["NODE_WORK"]) / "readme.mjs"
+    script.write_text(example)
+    text = told("node", str(script))
+    assert "answering: Hello" in text, text
+
+
+def test_curl(stage):
+    lines = [line for block in blocks("sh", stage) for line in block.splitlines() if line.startswith("curl ")]
+    chat, flag = (told("sh", "-c", line + " --silent --show-error --fail") for line in lines)
+    assert "answering: Hello" in chat and "x-serin-provider: " in chat, chat
+    assert '"value":' in flag and '"key":"new-prompt"' in flag, flag
