@@ -12,7 +12,7 @@ use http::header::UPGRADE;
 use http::{Request, Response};
 
 use super::body::{AnswerBody, BodyClocks, RequestBody};
-use super::upstream::{ConnectError, Lease, SendError, Upstreams, Waits};
+use super::upstream::{ConnectError, SendError, Upstreams, Waits};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
 use crate::decide::units::Millis;
@@ -76,7 +76,6 @@ pub(crate) async fn run(
     mut gate: impl FnMut() -> Gate,
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let upgrade = request.headers().contains_key(UPGRADE);
-    let waits = waits(provider, stream_asked, patience);
     // What is rare is boxed, so that the place of a request's future stays small.
     let leased = if upgrade {
         Box::pin(upstreams.for_upgrade(provider, egress, false)).await
@@ -88,46 +87,46 @@ pub(crate) async fn run(
         Err(error) => return Err(no_connection(error)),
     };
     let spare = if lease.is_reused() { replay(&request) } else { None };
-    let (error, again) = match dispatch(lease, request, waits, &mut gate).await {
+    if gate() == Gate::Replan {
+        return Err(AttemptError::Replan(Box::new(request)));
+    }
+    let waits = waits(provider, stream_asked, patience);
+    // `send` hands over before it returns its future.
+    let (error, spare) = match lease.send(request, waits).await {
         Ok(response) => return Ok(response),
-        Err(Refused::ByGate(request)) => return Err(AttemptError::Replan(request)),
-        Err(Refused::Send(SendError::Unsent(request, error))) => (SendError::Lost(error), Some(*request)),
-        Err(Refused::Send(error @ (SendError::Lost(_) | SendError::Unprocessed(_)))) => (error, spare),
-        Err(Refused::Send(error)) => (error, None),
+        Err(SendError::Unsent(request, error)) => (SendError::Lost(error), Some(*request)),
+        Err(error @ (SendError::Lost(_) | SendError::Unprocessed(_))) => (error, spare),
+        Err(error) => (error, None),
     };
-    let Some(request) = again else { return Err(failed(error)) };
+    match spare {
+        Some(request) => Box::pin(again(upstreams, provider, egress, request, upgrade, waits, gate)).await,
+        None => Err(failed(error)),
+    }
+}
+
+/// The same once more, on a connection that cannot be stale.
+async fn again(
+    upstreams: &Upstreams,
+    provider: &Arc<Provider>,
+    egress: Option<&str>,
+    request: Request<RequestBody>,
+    upgrade: bool,
+    waits: Waits,
+    mut gate: impl FnMut() -> Gate,
+) -> Result<Response<AnswerBody>, AttemptError> {
     let leased = if upgrade {
-        Box::pin(upstreams.for_upgrade(provider, egress, true)).await
+        upstreams.for_upgrade(provider, egress, true).await
     } else {
-        Box::pin(upstreams.connect(provider, egress)).await
+        upstreams.connect(provider, egress).await
     };
     let lease = match leased {
         Ok(lease) => lease,
         Err(error) => return Err(no_connection(error)),
     };
-    match dispatch(lease, request, waits, &mut gate).await {
-        Ok(response) => Ok(response),
-        Err(Refused::ByGate(request)) => Err(AttemptError::Replan(request)),
-        Err(Refused::Send(error)) => Err(failed(error)),
-    }
-}
-
-enum Refused {
-    ByGate(Box<Request<RequestBody>>),
-    Send(SendError),
-}
-
-async fn dispatch(
-    lease: Lease,
-    request: Request<RequestBody>,
-    waits: Waits,
-    gate: &mut impl FnMut() -> Gate,
-) -> Result<Response<AnswerBody>, Refused> {
     if gate() == Gate::Replan {
-        return Err(Refused::ByGate(Box::new(request)));
+        return Err(AttemptError::Replan(Box::new(request)));
     }
-    // `send` hands over before it returns its future.
-    lease.send(request, waits).await.map_err(Refused::Send)
+    lease.send(request, waits).await.map_err(failed)
 }
 
 fn waits(provider: &Provider, stream_asked: bool, client: Millis) -> Waits {

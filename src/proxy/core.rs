@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -198,9 +198,11 @@ impl Core {
     }
 
     /// The answer to a request, unless the core is cut before there is one.
-    pub(crate) async fn unless_cut<T>(&self, serving: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    pub(crate) async fn unless_cut<T>(
+        &self,
+        mut serving: Pin<&mut impl Future<Output = Result<T, Problem>>>,
+    ) -> Result<T, Problem> {
         let _unanswered = Unanswered::new(self);
-        let mut serving = pin!(serving);
         poll_fn(|context| match serving.as_mut().poll(context) {
             Poll::Pending if self.cutting.get() => Poll::Ready(Err(Problem::Stopping)),
             polled => polled,

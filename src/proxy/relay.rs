@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{AnswerBody, BodyError};
-use super::core::{Core, Ticket};
+use super::core::Ticket;
 use super::door::Door;
 use super::error::Problem;
 use super::exchange::Exchange;
@@ -78,9 +78,9 @@ fn introduce(exchange: &Exchange, headers: &mut HeaderMap) {
     headers.insert(X_SERIN_GENERATION, prepared.generation.clone());
 }
 
-/// While the process stops, asks an HTTP/1 client to come back by another connection. HTTP/2 has its own way.
-pub(crate) fn say_goodbye(core: &Core, version: Version, headers: &mut HeaderMap) {
-    if core.is_draining() && version <= Version::HTTP_11 && !headers.contains_key(header::UPGRADE) {
+/// Where this is the connection's last answer, tells an HTTP/1 client so. HTTP/2 has its own way.
+pub(crate) fn say_goodbye(last: bool, version: Version, headers: &mut HeaderMap) {
+    if last && version <= Version::HTTP_11 && !headers.contains_key(header::UPGRADE) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }

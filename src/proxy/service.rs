@@ -4,11 +4,13 @@
 //! a stop is a [`Problem`], and leaves through [`rescue`]. Invariant: a request is dispatched by what is in force at
 //! that moment, or planned anew.
 
+use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 
 use super::attempt::{self, AttemptError, Gate};
 use super::core::Ticket;
@@ -28,21 +30,36 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let core = &door.core;
     let version = request.version();
     let shape = Shape::of(&core.in_use().snapshot.policy.mount, &request);
-    let answer = core.unless_cut(serve(&door, request, clock::instant())).await;
+    let unread = Cell::new(!request.body().is_end_stream());
+    let serving = pin!(serve(&door, request, clock::instant(), &unread));
+    let answer = core.unless_cut(serving).await;
     let mut response = match answer.and_then(|answer| relay::answer(&door, answer)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
-        Err(problem) => rescue::answer(&problem, shape).map(ReplyBody::Own),
+        Err(problem) => {
+            let mut response = rescue::answer(&problem, shape).map(ReplyBody::Own);
+            relay::say_goodbye(unread.get(), version, response.headers_mut());
+            response
+        }
     };
-    relay::say_goodbye(core, version, response.headers_mut());
+    relay::say_goodbye(core.is_draining(), version, response.headers_mut());
     response.map(|body| Reply::new(body, ticket))
 }
 
-async fn serve(door: &Door, request: Request<Incoming>, arrived: Instant) -> Result<Answer, Problem> {
+/// `unread` becomes false once all of the request's body was read.
+async fn serve(
+    door: &Door,
+    request: Request<Incoming>,
+    arrived: Instant,
+    unread: &Cell<bool>,
+) -> Result<Answer, Problem> {
     let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
     let in_use = core.in_use(); // 2. the snapshot
     let visit = Visit::admit(&in_use, &mut parts)?; // 3. the facts
     let held = visit.hold(door, &in_use, &parts, incoming).await?;
+    if held.json.is_some() {
+        unread.set(false);
+    }
     let mut body = held.body;
     let upgrade = visit.client_side(&mut parts);
     loop {

@@ -165,6 +165,25 @@ fn a_client_without_a_key_of_clients_is_turned_away_in_its_dialect() {
     assert_eq!(request.header("authorization").as_deref(), Some("Bearer app"));
 }
 
+// Once the connection was closed without a word, and the client's next request on it failed.
+#[test]
+fn who_is_turned_away_before_the_body_was_read_is_told_that_the_connection_closes() {
+    let mut policy = policy(nobody(), nobody());
+    policy.clients = vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()) }];
+    let sidecar = Sidecar::start(policy, Percent::ZERO);
+    let mut client = sidecar.client();
+    client.send("POST /v1/chat/completions HTTP/1.1\r\nhost: h\r\ncontent-length: 9\r\n\r\n");
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.header("connection").as_deref()), (401, Some("close")));
+    // Without a body there is nothing that could be taken for a request.
+    let mut client = sidecar.client();
+    for _ in 0..2 {
+        client.send("GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n");
+        let reply = client.reply();
+        assert_eq!((reply.status, reply.header("connection")), (401, None));
+    }
+}
+
 #[test]
 fn headers_of_serin_can_be_hidden() {
     let (old, _seen) = Scripted::answering(OK);
