@@ -35,7 +35,7 @@ pub(super) const HEADER_BYTES: u32 = 64 * KIB;
 pub(super) const HEADER_TIME: Millis = Millis(10 * SECOND);
 pub(super) const IDLE: Millis = Millis(10 * MINUTE);
 /// The acceptor stays below the process's own limit of open files besides.
-pub(super) const CONNECTIONS: u32 = 10_000;
+pub(super) const CONNECTIONS: u32 = 8_192;
 pub(super) const REPLAY_BODY: u64 = 8 * MIB;
 /// A body is held until its answer has begun, so one client must not hold all that there is.
 pub(super) const MOST_REPLAY_BODY: u64 = 64 * MIB;

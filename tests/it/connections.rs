@@ -138,7 +138,7 @@ fn clients_never_take_the_files_that_providers_need() {
     let workspace = idle_for_ever(&provider);
     let sidecar = workspace.start_with_files(512);
     let warnings = sidecar.status()["flags"]["warnings"].to_string();
-    assert!(warnings.contains("limits.connections: 192 are in force instead of 10000"), "{warnings}");
+    assert!(warnings.contains("limits.connections: 192 are in force instead of 8192"), "{warnings}");
     assert!(workspace.log().contains("limits.connections: 192 are in force"), "{}", workspace.log());
     // Twice as many as there are places, all silent, and a well-behaved load.
     let silent: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(sidecar.listen).unwrap()).collect();
