@@ -140,6 +140,8 @@ fn two_cores_share_the_work() {
     let (old, _seen) = Scripted::answering(OK);
     let sidecar = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 2);
     let mut clients: Vec<Client> = (0..8).map(|_| sidecar.client()).collect();
+    // Who comes while a core has a request open goes to the other.
+    until("all are accepted", || sidecar.running.connections() == 8);
     for client in &mut clients {
         client.send("GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n");
         assert_eq!(client.reply().status, 200);

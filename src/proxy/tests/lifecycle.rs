@@ -106,6 +106,8 @@ fn whoever_has_no_answer_at_the_end_is_told_so_and_a_begun_answer_breaks_off() {
     let Sidecar { running, shared } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
     let address = running.local_addr();
     let mut waiting: Vec<Client> = (0..60).map(|_| Client::connect(address)).collect();
+    // Dealt out evenly before any is busy, so that no core has more of them than it may have connections to a provider.
+    until("all are accepted", || running.connections() == 60);
     for client in &mut waiting {
         client.send(post("/v1/chat/completions", "", "{}"));
     }
