@@ -18,6 +18,8 @@ use serin::state::counters::{Core, Evidence, Series};
 use serin::state::inbox::{Command, FlagsRead};
 use serin::state::status::FlagsStatus;
 use serin::store::locks::LocksFound;
+use serin::wire::body::FieldRules;
+use serin::wire::dialect::DoneMarker;
 
 const TICK: u64 = 100;
 const NAMES: [&str; 2] = ["chat", "code"];
@@ -38,6 +40,10 @@ fn provider(name: &str) -> Arc<Provider> {
         timeouts: Timeouts { connect: wait, headers: wait, stream_headers: wait, first_output: wait, idle: wait },
         models: BTreeMap::new(),
         unmapped: Unmapped::Pass,
+        fields: FieldRules::default(),
+        path: None,
+        done_marker: DoneMarker::Optional,
+        breaker: None,
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
         http2: Http2::Never,
@@ -60,7 +66,12 @@ fn first_canary() -> Canary {
             from: None,
             hours: None,
         },
-        guard: Guard { max_error_rate: percent(5), window: Millis(30_000), min_requests: 20 },
+        guard: Guard {
+            max_error_rate: percent(5),
+            window: Millis(30_000),
+            min_requests: 20,
+            counting: Counting::default(),
+        },
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,
@@ -81,6 +92,12 @@ fn policy(canaries: &[Canary; 2], usable: bool) -> Arc<Policy> {
             salt: String::new(),
             pins: BTreeMap::new(),
             force: None,
+            fallback: Fallback::Nobody,
+            fallback_4xx: true,
+            give_up_after: Millis(30_000),
+            hold: Millis(5000),
+            retry: Retry::default(),
+            stream_mode: StreamMode::Live,
         })
     };
     let [listen, admin] = ["127.0.0.1:7171", "127.0.0.1:7172"].map(|address| address.parse().unwrap());

@@ -19,7 +19,9 @@ use serin::decide::flag;
 use serin::decide::policy::*;
 use serin::decide::route::{Facts, InForceShare, Plan, Reason, Rejected, arm_of_user, plan, wanted};
 use serin::decide::units::{Arm, Millis, Percent, ProviderId, RolloutId};
+use serin::wire::body::FieldRules;
 use serin::wire::body::peek;
+use serin::wire::dialect::DoneMarker;
 
 const PROVIDERS: [&str; 3] = ["old", "new", "third"];
 
@@ -189,6 +191,10 @@ fn provider(name: &str, models: BTreeMap<String, String>, unmapped: Unmapped) ->
         timeouts: Timeouts { connect: limit, headers: limit, stream_headers: limit, first_output: limit, idle: limit },
         models,
         unmapped,
+        fields: FieldRules::default(),
+        path: None,
+        done_marker: DoneMarker::Optional,
+        breaker: None,
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
         http2: Http2::Never,
@@ -213,7 +219,12 @@ fn canary(provider: &str, percent: u16) -> Canary {
         provider: provider_id(provider),
         percent: Intent::Pinned(percent),
         ramp,
-        guard: Guard { max_error_rate: Percent::ALL, window: Millis(1), min_requests: 1 },
+        guard: Guard {
+            max_error_rate: Percent::ALL,
+            window: Millis(1),
+            min_requests: 1,
+            counting: Counting::default(),
+        },
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,
@@ -255,6 +266,12 @@ fn rollout(case: &RolloutCase) -> Arc<Rollout> {
             .force
             .as_ref()
             .map(|force| Force { header: force.header.clone(), token: Secret::new(force.token.clone()) }),
+        fallback: Fallback::Nobody,
+        fallback_4xx: true,
+        give_up_after: Millis(30_000),
+        hold: Millis(5_000),
+        retry: Retry::default(),
+        stream_mode: StreamMode::Live,
     })
 }
 

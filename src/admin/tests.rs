@@ -13,8 +13,8 @@ use super::*;
 use crate::admin::dto::Process;
 use crate::admin::stamp::Stamp;
 use crate::decide::policy::{
-    Anonymous, Auth, BaseUrl, Canary, Fixed, Flag, Guard, Http2, Intent, Limits, Match, Policy, Provider, Ramp, Role,
-    Rollout, Secret, Timeouts, Tls, Token, Unmapped, Unmatched,
+    Anonymous, Auth, BaseUrl, Canary, Counting, Fallback, Fixed, Flag, Guard, Http2, Intent, Limits, Match, Policy,
+    Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped, Unmatched,
 };
 use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
@@ -22,6 +22,8 @@ use crate::state::counters::{Evidence, Labels};
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{ArmWindow, FlagsStatus, RolloutStatus, Status, StatusCell, StoreStatus};
+use crate::wire::body::FieldRules;
+use crate::wire::dialect::DoneMarker;
 
 mod changes;
 mod flags;
@@ -41,6 +43,10 @@ fn provider(name: &str) -> Arc<Provider> {
         timeouts: Timeouts { connect: ms, headers: ms, stream_headers: ms, first_output: ms, idle: ms },
         models: [].into(),
         unmapped: Unmapped::Pass,
+        fields: FieldRules::default(),
+        path: None,
+        done_marker: DoneMarker::Optional,
+        breaker: None,
         set_headers: Vec::new(),
         forward_headers: [].into(),
         http2: Http2::Never,
@@ -63,7 +69,12 @@ fn policy(tokens: Vec<Token>) -> Policy {
             from: None,
             hours: None,
         },
-        guard: Guard { max_error_rate: percent(500), window: Millis(1000), min_requests: 100 },
+        guard: Guard {
+            max_error_rate: percent(500),
+            window: Millis(1000),
+            min_requests: 100,
+            counting: Counting::default(),
+        },
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,
@@ -78,6 +89,12 @@ fn policy(tokens: Vec<Token>) -> Policy {
         salt: String::new(),
         pins: [("vip".to_owned(), crate::decide::units::Arm::Canary)].into(),
         force: None,
+        fallback: Fallback::Nobody,
+        fallback_4xx: true,
+        give_up_after: Millis(30_000),
+        hold: Millis(5000),
+        retry: Retry::default(),
+        stream_mode: StreamMode::Live,
     };
     let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
     Policy {

@@ -127,11 +127,12 @@ pub fn rate(counts: Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::policy::Counting;
     use crate::decide::units::Millis;
 
     fn guard() -> Guard {
         let five = Percent::from_hundredths(500).unwrap();
-        Guard { max_error_rate: five, window: Millis(1_800_000), min_requests: 100 }
+        Guard { max_error_rate: five, window: Millis(1_800_000), min_requests: 100, counting: Counting::default() }
     }
 
     fn arms(canary: (u64, u64), stable: (u64, u64)) -> Arms {

@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+use crate::wire::body::FieldRules;
+use crate::wire::dialect::DoneMarker;
 
 /// One accepted flags.yaml.
 #[derive(Clone, Debug)]
@@ -122,6 +124,14 @@ pub struct Provider {
     pub models: BTreeMap<String, String>,
     /// What happens to a request on the canary whose model `models` does not name (where `models` is not empty).
     pub unmapped: Unmapped,
+    /// What is changed in a JSON body on its way here, besides the model's name.
+    pub fields: FieldRules,
+    /// What stands below `base_url` instead of the request's own path; `None`: the path as it is.
+    pub path: Option<PathTemplate>,
+    /// What ends a stream of chat completions.
+    pub done_marker: DoneMarker,
+    /// When nothing is sent here for a while, as long as somebody else can answer; `None`: never.
+    pub breaker: Option<BreakerRule>,
     /// Set on every request, over what the client sent.
     pub set_headers: Vec<(String, Secret)>,
     /// Client credentials and cookies that this provider may see although they were meant for another.
@@ -195,6 +205,30 @@ pub struct Timeouts {
     pub idle: Millis,
 }
 
+/// A path below `base_url` with places to fill: `/deployments/{model}/{rest}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathTemplate(pub Vec<PathPart>);
+
+/// A piece of a [`PathTemplate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathPart {
+    /// As it stands, with its slashes.
+    Text(String),
+    /// The model's name as the provider knows it, percent-encoded.
+    Model,
+    /// The request's path below the mount, without its leading slash.
+    Rest,
+}
+
+/// When a breaker opens, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerRule {
+    /// Failures in a row.
+    pub failures: u32,
+    /// Until one request may try again.
+    pub open_for: Millis,
+}
+
 /// What happens to a canary request whose model has no translation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmapped {
@@ -247,6 +281,53 @@ pub struct Rollout {
     pub pins: BTreeMap<String, Arm>,
     /// How a tester chooses the arm.
     pub force: Option<Force>,
+    /// Who else may answer when the chosen provider fails.
+    pub fallback: Fallback,
+    /// Whether stable is asked when the canary refuses a request that may be sound.
+    pub fallback_4xx: bool,
+    /// How long the first byte of a streamed canary answer may take while somebody else can answer.
+    pub give_up_after: Millis,
+    /// How long the frames before an answer's first output are held back at most.
+    pub hold: Millis,
+    /// When the same provider is asked again.
+    pub retry: Retry,
+    /// Whether a streamed answer is passed on as it comes.
+    pub stream_mode: StreamMode,
+}
+
+/// Who else may answer a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// Nobody.
+    Nobody,
+    /// The provider of the other arm.
+    OtherArm,
+    /// These, in turn.
+    List(Vec<ProviderId>),
+}
+
+/// When the same provider is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// How often it is asked for one request, at most; 1: never again.
+    pub attempts: u8,
+    /// Which share of a rollout's requests may be asked again.
+    pub budget: Percent,
+}
+
+impl Default for Retry {
+    fn default() -> Retry {
+        Retry { attempts: 2, budget: Percent::from_hundredths(1000).unwrap_or(Percent::ALL) }
+    }
+}
+
+/// Whether a streamed answer is passed on as it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamMode {
+    /// As soon as there is output.
+    Live,
+    /// Once it is whole, so that a cut or a stall can still be recovered.
+    Buffered,
 }
 
 /// The new provider and how users get there.
@@ -316,6 +397,23 @@ pub struct Guard {
     pub window: Millis,
     /// Fewer answered canary requests than this decide nothing.
     pub min_requests: u32,
+    /// Which of the outcomes that are open to opinion count as failures.
+    pub counting: Counting,
+}
+
+/// Which of the outcomes that are open to opinion count as failures of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// A 429.
+    pub throttled: bool,
+    /// A 200 without output.
+    pub empty: bool,
+}
+
+impl Default for Counting {
+    fn default() -> Counting {
+        Counting { throttled: true, empty: false }
+    }
 }
 
 /// Which requests a rollout takes; every part that is present must fit.

@@ -48,6 +48,8 @@ pub(super) const FIRST_OUTPUT: Millis = Millis(10 * MINUTE);
 pub(super) const PROVIDER_IDLE: Millis = Millis(5 * MINUTE);
 /// As many as there may be clients: by default the provider's side never holds a client up.
 pub(super) const MAX_CONNECTIONS: u32 = CONNECTIONS;
+pub(super) const BREAKER_FAILURES: u32 = 5;
+pub(super) const BREAKER_OPEN_FOR: Millis = Millis(MINUTE);
 pub(super) const PROBE_PATH: &str = "/models";
 
 /// The endpoints that generate. Two embedding models in one index would corrupt it silently, hence not all paths.
@@ -64,3 +66,5 @@ pub(super) const WINDOW: Millis = Millis(30 * MINUTE);
 pub(super) const MIN_REQUESTS: u32 = 100;
 pub(super) const ROLLBACK_TO: Percent = Percent::ZERO;
 pub(super) const ATTEMPT: u32 = 1;
+pub(super) const GIVE_UP_AFTER: Millis = Millis(30 * SECOND);
+pub(super) const HOLD: Millis = Millis(5 * SECOND);

@@ -5,5 +5,6 @@
 
 pub mod body;
 pub mod cookie;
+pub mod dialect;
 pub mod opening;
 pub mod query;

@@ -21,6 +21,8 @@ use crate::state::snapshot::Shared;
 use crate::state::status::{FlagsStatus, RolloutStatus, StatusCell};
 use crate::store::locks::{LocksFound, read_locks};
 use crate::store::{Batch, Store};
+use crate::wire::body::FieldRules;
+use crate::wire::dialect::DoneMarker;
 
 pub(super) fn percent(whole: u16) -> Percent {
     Percent::from_hundredths(whole * 100).unwrap()
@@ -42,6 +44,10 @@ pub(super) fn provider(name: &str, host: &str) -> Provider {
         },
         models: BTreeMap::new(),
         unmapped: Unmapped::Pass,
+        fields: FieldRules::default(),
+        path: None,
+        done_marker: DoneMarker::Optional,
+        breaker: None,
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
         http2: Http2::Never,
@@ -64,7 +70,12 @@ pub(super) fn canary() -> Canary {
             from: None,
             hours: None,
         },
-        guard: Guard { max_error_rate: percent(5), window: Millis(60_000), min_requests: 10 },
+        guard: Guard {
+            max_error_rate: percent(5),
+            window: Millis(60_000),
+            min_requests: 10,
+            counting: Counting::default(),
+        },
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,
@@ -82,6 +93,12 @@ pub(super) fn rollout(name: &str, canary: Option<Canary>) -> Rollout {
         salt: String::new(),
         pins: BTreeMap::new(),
         force: None,
+        fallback: Fallback::Nobody,
+        fallback_4xx: true,
+        give_up_after: Millis(30_000),
+        hold: Millis(5000),
+        retry: Retry::default(),
+        stream_mode: StreamMode::Live,
     }
 }
 

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
+use crate::decide::policy::{Auth, BaseUrl, BreakerRule, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
 use crate::decide::units::Millis;
+use crate::wire::body::FieldRules;
+use crate::wire::dialect::DoneMarker;
 
 use super::super::environment::FileRead;
 use super::super::kinds::{Entries, Text};
@@ -83,6 +85,10 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             "stable" => Ok(Unmapped::Stable),
             _ => wrong("is no policy for unmapped models", "write `pass` or `stable`"),
         }),
+        fields: FieldRules::default(),
+        path: None,
+        done_marker: DoneMarker::Optional,
+        breaker: Some(BreakerRule { failures: defaults::BREAKER_FAILURES, open_for: defaults::BREAKER_OPEN_FOR }),
         set_headers,
         forward_headers: forward_headers(raw, at, findings),
         http2: findings.value(&at.key("http2"), text(&raw.http2), Http2::Never, |text| match text {

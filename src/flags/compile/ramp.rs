@@ -4,7 +4,7 @@
 //! stage, and stages rise and never lie above `max`: what breaks this is an error at its place, and nothing is put
 //! right in silence.
 
-use crate::decide::policy::{Guard, Ramp};
+use crate::decide::policy::{Counting, Guard, Ramp};
 use crate::decide::units::{Millis, Percent};
 
 use super::super::kinds::{Length, Rate};
@@ -140,5 +140,6 @@ pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'
             defaults::MIN_REQUESTS,
             |text| whole(text, 1, 1_000_000_000),
         ),
+        counting: Counting::default(),
     }
 }

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, Pattern, Rollout, UserSource};
+use crate::decide::policy::{
+    Anonymous, Canary, Fallback, Force, Intent, Match, Pattern, Retry, Rollout, StreamMode, UserSource,
+};
 use crate::decide::units::{Arm, Percent, ProviderId};
 
 use super::super::kinds::{Pins, Text};
@@ -103,6 +105,12 @@ fn rollout(raw: &raw::Rollout, at: &At, providers: &[&str], mount: &str, finding
         salt: findings.value(&at.key("salt"), text(&raw.salt), String::new(), |text| Ok(text.to_owned())),
         pins: pins(raw, at, findings),
         force: force(raw.force.as_ref(), &at.key("force"), findings),
+        fallback: Fallback::OtherArm,
+        fallback_4xx: true,
+        give_up_after: defaults::GIVE_UP_AFTER,
+        hold: defaults::HOLD,
+        retry: Retry::default(),
+        stream_mode: StreamMode::Live,
     }
 }
 

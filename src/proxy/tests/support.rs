@@ -17,6 +17,8 @@ use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::{Running, Setup, start};
 use crate::state::counters::{ArmTotals, Evidence, Labels, Series};
 use crate::state::snapshot::{InForce, Shared, Snapshot};
+use crate::wire::body::FieldRules;
+use crate::wire::dialect::DoneMarker;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -38,6 +40,10 @@ pub(in crate::proxy) fn provider(name: &str, address: SocketAddr) -> Provider {
         },
         models: BTreeMap::new(),
         unmapped: Unmapped::Pass,
+        fields: FieldRules::default(),
+        path: None,
+        done_marker: DoneMarker::Optional,
+        breaker: None,
         set_headers: Vec::new(),
         forward_headers: BTreeSet::new(),
         http2: Http2::Never,
@@ -62,7 +68,12 @@ pub(super) fn policy(old: SocketAddr, new: SocketAddr) -> Policy {
             from: None,
             hours: None,
         },
-        guard: Guard { max_error_rate: Percent::ALL, window: Millis(1), min_requests: 1 },
+        guard: Guard {
+            max_error_rate: Percent::ALL,
+            window: Millis(1),
+            min_requests: 1,
+            counting: Counting::default(),
+        },
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,
@@ -82,6 +93,12 @@ pub(super) fn policy(old: SocketAddr, new: SocketAddr) -> Policy {
         salt: String::new(),
         pins: BTreeMap::from([("canary-user".to_owned(), Arm::Canary), ("stable-user".to_owned(), Arm::Stable)]),
         force: Some(Force { header: "x-force".to_owned(), token: Secret::new("token".to_owned()) }),
+        fallback: Fallback::Nobody,
+        fallback_4xx: true,
+        give_up_after: Millis(30_000),
+        hold: Millis(5000),
+        retry: Retry::default(),
+        stream_mode: StreamMode::Live,
     };
     Policy {
         fixed: Fixed { listen: loopback, admin: loopback, probe: None, state: None, workers: None },

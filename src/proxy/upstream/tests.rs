@@ -22,6 +22,8 @@ use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tl
 use crate::decide::units::Millis;
 use crate::proxy::attempt::{self, AttemptError, Failure, Gate};
 use crate::proxy::body::{AnswerBody, RequestBody};
+use crate::wire::body::FieldRules;
+use crate::wire::dialect::DoneMarker;
 
 mod egress;
 mod http1;
@@ -52,6 +54,10 @@ fn provider(address: SocketAddr) -> Provider {
         timeouts: Timeouts { connect: long, headers: long, stream_headers: long, first_output: long, idle: long },
         models: BTreeMap::new(),
         unmapped: Unmapped::Pass,
+        fields: FieldRules::default(),
+        path: None,
+        done_marker: DoneMarker::Optional,
+        breaker: None,
         set_headers: vec![],
         forward_headers: BTreeSet::new(),
         http2: Http2::Never,

@@ -5,6 +5,7 @@
 //! between two values of one key: the provider might choose the other. Invariant: every slice that a [`Peek`] gives
 //! lies in the body that it was made from.
 
+mod rules;
 mod scan;
 mod wanted;
 
@@ -16,6 +17,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use scan::Scan;
 use wanted::{Field, INPUT, INSTRUCTIONS, MESSAGES, MODEL, STREAM, SYSTEM};
 
+pub use rules::FieldRules;
 pub use wanted::Wanted;
 
 /// What was found in a body.

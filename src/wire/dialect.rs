@@ -1,0 +1,54 @@
+//! Which language a request and its answer speak, by the path below the mount.
+//!
+//! Owns the list of dialects and what is asked of each: whether its answers are generated (so that they can be empty,
+//! and carry usage), and whose error shape its clients parse. What the bytes say is read by the readers beside it.
+//! Anything unknown is [`Dialect::Plain`], of which nothing is assumed.
+
+/// The language of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// `chat/completions`.
+    ChatCompletions,
+    /// `completions`: the same with `text` instead of a message.
+    Completions,
+    /// `responses`.
+    Responses,
+    /// `messages`, Anthropic's.
+    Messages,
+    /// `embeddings`.
+    Embeddings,
+    /// Everything else.
+    Plain,
+}
+
+/// What has to end a stream of chat completions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DoneMarker {
+    /// `[DONE]`, or a finish reason and an end.
+    #[default]
+    Optional,
+    /// `[DONE]`: without it the answer is cut.
+    Required,
+}
+
+impl Dialect {
+    /// By a path below the mount, with its leading slash.
+    #[must_use]
+    pub fn of(path: &str) -> Dialect {
+        // One trailing slash makes no other endpoint.
+        match path.strip_suffix('/').unwrap_or(path) {
+            "/chat/completions" => Dialect::ChatCompletions,
+            "/completions" => Dialect::Completions,
+            "/responses" => Dialect::Responses,
+            "/messages" => Dialect::Messages,
+            "/embeddings" => Dialect::Embeddings,
+            _ => Dialect::Plain,
+        }
+    }
+
+    /// Whether answers are generated: they may be streamed, and may turn out empty.
+    #[must_use]
+    pub const fn generates(self) -> bool {
+        !matches!(self, Dialect::Embeddings | Dialect::Plain)
+    }
+}
