@@ -6,5 +6,6 @@
 pub mod body;
 pub mod cookie;
 pub mod dialect;
+pub mod multipart;
 pub mod opening;
 pub mod query;
