@@ -16,7 +16,7 @@ use super::headers::{self, Passage, Withheld};
 use super::prepared::{Key, Outbound, Prepared};
 use crate::decide::policy::Provider;
 use crate::decide::route::Plan;
-use crate::wire::body::{Peek, rewrite_model};
+use crate::wire::body::{Peek, rewrite};
 
 /// What was changed on a request for one provider.
 #[derive(Debug)]
@@ -44,16 +44,18 @@ pub(crate) fn depart<'a>(
     }
     let entitled = is_entitled(prepared, plan);
     let key = to.next_key();
-    let uri = to.uri(&parts.uri, visit.below(&parts.uri), entitled, key);
+    let model = json.and_then(|(_, peek)| peek.model());
+    let renamed = model.and_then(|model| to.provider.models.get(model)).map(String::as_str);
+    let uri = to.uri(&parts.uri, visit.below(&parts.uri), entitled, key, renamed.or(model));
     let uri = uri.ok_or_else(|| broken("its base_url and this request's path make no URI together"))?;
     let uri = std::mem::replace(&mut parts.uri, uri);
     let passage = Passage { to, key, entitled, private: &prepared.private, upgrade: visit.upgrade };
     let mut withheld = headers::outbound(&mut parts.headers, passage);
     let mut original = None;
     if let Some((json, peek)) = json
-        && let Some(name) = peek.model().and_then(|model| to.provider.models.get(model))
+        && (renamed.is_some() || !to.provider.fields.is_empty())
     {
-        let rewritten = rewrite_model(json, peek, name);
+        let rewritten = rewrite(json, peek, renamed, &to.provider.fields);
         withheld.fit_body(&mut parts.headers, rewritten.len());
         original = Some(json.clone());
         body = match body {

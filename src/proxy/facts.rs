@@ -112,7 +112,7 @@ pub(crate) fn peek<'a>(json: Option<&'a Bytes>, in_use: &'a InUse) -> Result<Opt
     match json.map(|json| body::peek(json, &in_use.prepared.wanted)) {
         Some(Ok(peek)) => Ok(Some(peek)),
         Some(Err(problem @ PeekError::Duplicate { .. })) => Err(Problem::DuplicateKey(problem)),
-        Some(Err(PeekError::NotJson(_))) | None => Ok(None),
+        Some(Err(PeekError::NotJson(_) | PeekError::NotForm(_))) | None => Ok(None),
     }
 }
 

@@ -135,7 +135,12 @@ impl Outbound {
                 Auth::Bearer => (Ok(header::AUTHORIZATION), format!("Bearer {key}")),
                 Auth::Header(name) => (HeaderName::try_from(name.as_str()), key.to_owned()),
                 Auth::Query(name) => {
-                    keys.push(Key::Query(Target::new(path, mount, query().chain([(name.as_str(), key)]))));
+                    keys.push(Key::Query(Target::new(
+                        path,
+                        mount,
+                        query().chain([(name.as_str(), key)]),
+                        provider.path.as_ref(),
+                    )));
                     continue;
                 }
                 Auth::None => break,
@@ -182,7 +187,7 @@ impl Outbound {
         Outbound {
             name: named(&provider.name),
             host,
-            target: Target::new(path, mount, query()),
+            target: Target::new(path, mount, query(), provider.path.as_ref()),
             own_key: !keys.is_empty(),
             key_parameter,
             keys: keys.into(),
@@ -208,7 +213,14 @@ impl Outbound {
     }
 
     /// The URI of a request on its way here. `entitled`: the client's credentials were meant for this provider.
-    pub(crate) fn uri(&self, original: &Uri, below: &str, entitled: bool, key: Option<&Key>) -> Option<Uri> {
+    pub(crate) fn uri(
+        &self,
+        original: &Uri,
+        below: &str,
+        entitled: bool,
+        key: Option<&Key>,
+        model: Option<&str>,
+    ) -> Option<Uri> {
         let withholds = (self.own_key || !entitled) && !self.forwards_query_key;
         let without = match (&self.key_parameter, withholds) {
             (None, false) => &[][..],
@@ -220,7 +232,7 @@ impl Outbound {
             Some(Key::Query(target)) => target,
             _ => &self.target,
         };
-        target.uri(original, below, without)
+        target.uri(original, below, without, model)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod complaint;
 pub mod cookie;
 pub mod dialect;
 mod json;
+pub mod multipart;
 pub mod opening;
 pub mod query;
 pub mod sse;

@@ -177,7 +177,7 @@ fn a_slice_is_known_by_its_place_in_the_body() {
 fn rewritten(body: &str, new: &str) -> String {
     let (wanted, bytes) = (usual(), Bytes::copy_from_slice(body.as_bytes()));
     let peeked = peek(&bytes, &wanted).unwrap();
-    String::from_utf8(rewrite_model(&bytes, &peeked, new).to_vec()).unwrap()
+    String::from_utf8(rewrite(&bytes, &peeked, Some(new), &FieldRules::default()).to_vec()).unwrap()
 }
 
 #[test]
