@@ -19,7 +19,9 @@ use crate::decide::policy::{
 use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::state::counters::{Evidence, Labels};
+use crate::state::health::ProviderHealth;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
+use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{ArmWindow, FlagsStatus, RolloutStatus, Status, StatusCell, StoreStatus};
 use crate::wire::body::FieldRules;
@@ -126,11 +128,13 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
         percent: share,
         closed: false,
         evidence: Arc::new(Evidence::new(1, 1)),
-        series: [series(), series()],
+        series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
     };
+    let health = policy.providers.iter().map(|provider| Arc::new(ProviderHealth::new(provider.name.clone())));
     Snapshot {
         revision: 1,
         generation: 1,
+        health: health.collect(),
         policy: Arc::new(policy),
         rollouts: [in_force].into(),
         unsplit: [series(), series()].into(),
@@ -152,6 +156,7 @@ fn status() -> Status {
         },
         store: StoreStatus { dir: "/s".into(), error: None },
         rollouts: vec![rollout],
+        providers: Vec::new(),
         series: Vec::new(),
         draining: false,
     }
@@ -191,7 +196,7 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 };
                 let _ = reply.send(answer);
             }
-            Input::Flags(_) | Input::Drain => {}
+            Input::Flags(_) | Input::Refused(_) | Input::Drain => {}
         }
     }
 }

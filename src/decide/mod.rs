@@ -4,6 +4,8 @@
 //! parameters, so that the same trace in gives the same decisions out. What a decision leads to is performed by
 //! others: the data plane for one request, the control loop for a rollout.
 
+pub mod advice;
+pub mod breaker;
 pub mod bucket;
 pub mod flag;
 pub mod guard;

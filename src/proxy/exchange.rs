@@ -192,7 +192,10 @@ impl Exchange {
     fn series(&self) -> &Series {
         let snapshot = &self.in_use.snapshot;
         match self.plan.rollout {
-            Some(rollout) => &snapshot.in_force(rollout).series[self.plan.arm.unwrap_or(Arm::Stable) as usize],
+            Some(rollout) => {
+                let arm = self.plan.arm.unwrap_or(Arm::Stable);
+                snapshot.in_force(rollout).series(arm, self.plan.provider)
+            }
             None => snapshot.unsplit(self.plan.provider),
         }
     }

@@ -17,7 +17,12 @@ pub struct Count(AtomicU64);
 impl Count {
     /// Adds one. Only the owning core may call this.
     pub fn add_one(&self) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+        self.add(1);
+    }
+
+    /// Adds so many. Only the owning core may call this.
+    pub fn add(&self, more: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
     /// The count now.
@@ -62,8 +67,12 @@ struct SeriesCell {
     attempts: [Count; Outcome::ALL.len()],
     in_flight_began: Count,
     in_flight_ended: Count,
+    came: Count,
+    left: Count,
     anonymous: Count,
     unheld: Count,
+    fallbacks: Count,
+    tokens: [Count; 2],
 }
 
 impl Series {
@@ -76,6 +85,41 @@ impl Series {
     /// A request was dispatched.
     pub fn begin(&self, core: Core) {
         self.cores[usize::from(core.0)].in_flight_began.add_one();
+    }
+
+    /// A request that was begun at another provider is tried here now.
+    pub fn enter(&self, core: Core) {
+        self.cores[usize::from(core.0)].came.add_one();
+    }
+
+    /// A request that was begun or tried here goes on at another provider, and will not end here.
+    pub fn leave(&self, core: Core) {
+        self.cores[usize::from(core.0)].left.add_one();
+    }
+
+    /// A request that was first tried at the arm's own provider was answered here instead.
+    pub fn count_fallback(&self, core: Core) {
+        self.cores[usize::from(core.0)].fallbacks.add_one();
+    }
+
+    /// Requests that were first tried at the arm's own provider and answered here instead.
+    #[must_use]
+    pub fn fallbacks(&self) -> u64 {
+        self.cores.iter().map(|cell| cell.fallbacks.get()).sum()
+    }
+
+    /// An answer said what it was made of.
+    pub fn count_tokens(&self, core: Core, input: u64, output: u64) {
+        let [read, written] = &self.cores[usize::from(core.0)].tokens;
+        read.add(input);
+        written.add(output);
+    }
+
+    /// Tokens read and written, as far as answers said so.
+    #[must_use]
+    pub fn tokens(&self) -> (u64, u64) {
+        let sum = |kind: usize| self.cores.iter().map(|cell| cell.tokens[kind].get()).sum();
+        (sum(0), sum(1))
     }
 
     /// The request that was just begun has no user id.
@@ -125,12 +169,12 @@ impl Series {
         self.cores.iter().map(|cell| cell.attempts[outcome as usize].get()).sum()
     }
 
-    /// Requests dispatched and not ended.
+    /// Requests that are here: dispatched, not ended, and not gone on to another provider.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        let ended: u64 = self.cores.iter().map(|cell| cell.in_flight_ended.get()).sum();
-        let began: u64 = self.cores.iter().map(|cell| cell.in_flight_began.get()).sum();
-        began.saturating_sub(ended)
+        let gone: u64 = self.cores.iter().map(|cell| cell.in_flight_ended.get() + cell.left.get()).sum();
+        let came: u64 = self.cores.iter().map(|cell| cell.in_flight_began.get() + cell.came.get()).sum();
+        came.saturating_sub(gone)
     }
 }
 

@@ -21,6 +21,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         flags: FlagsStatus { generation: 3, accepted_at: UnixMillis(1500), failures: 2, ..FlagsStatus::default() },
         store: StoreStatus::default(),
         rollouts: vec![rollout],
+        providers: Vec::new(),
         series,
         draining: false,
     }
