@@ -14,6 +14,7 @@ mod connections;
 mod demo;
 mod doors;
 mod drain;
+mod faults;
 mod people;
 mod process;
 mod ramp;
