@@ -51,6 +51,8 @@ pub(crate) enum Fault {
     /// The same, but an error in the place of the output.
     ErrorAfterHugePreamble,
     Gzip,
+    /// An answer in one piece that is too large to be held, broken off at its half.
+    LargeCut(Cut),
 }
 
 /// How an answer is broken off.
@@ -275,6 +277,12 @@ impl Fault {
             Fault::Gzip => {
                 let head = head(200, &format!("{json}content-encoding: gzip\r\n"));
                 vec![Step::Write(sized(&head, &gzip(body)))]
+            }
+            Fault::LargeCut(cut) => {
+                let large = whole.replacen("says 0", &"at length ".repeat(300 << 10), 1);
+                let mut half = sized(&head(200, json), large.as_bytes());
+                half.truncate(half.len() / 2);
+                vec![Step::Write(half), if *cut == Cut::Reset { Step::Reset } else { Step::Close }]
             }
             _ => vec![Step::Write(sized(&head(200, json), body))],
         }

@@ -127,6 +127,10 @@ impl Faults {
         self.shared.journal().requests.len()
     }
 
+    pub(crate) fn has_been_asked_for(&self, model: &str) -> bool {
+        self.shared.journal().requests.iter().rev().any(|seen| seen.model() == model)
+    }
+
     /// The only request for this model.
     #[track_caller]
     pub(crate) fn asked_for(&self, model: &str) -> Seen {
