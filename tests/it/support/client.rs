@@ -41,6 +41,14 @@ impl Answer {
     }
 }
 
+/// An answer that may have broken off.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    pub(crate) answer: Answer,
+    /// How the body ended.
+    pub(crate) end: io::Result<()>,
+}
+
 /// How a request body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -111,22 +119,44 @@ impl Client {
         })
     }
 
+    /// A JSON request whose answer may break off: what came of it, and how its body ended.
+    pub(crate) fn ask(&mut self, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<Broken> {
+        let host = self.stream.get_ref().peer_addr()?;
+        let mut head = format!("POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("content-length: {}\r\n\r\n", body.len()));
+        let writer = self.stream.get_mut();
+        writer.write_all(head.as_bytes())?;
+        writer.write_all(body.as_bytes())?;
+        let mut answer = self.receive_head()?;
+        let end = self.receive_body(&mut answer);
+        Ok(Broken { answer, end })
+    }
+
     fn receive(&mut self) -> io::Result<Answer> {
         let mut answer = self.receive_head()?;
-        let mut body = Vec::new();
+        self.receive_body(&mut answer)?;
+        Ok(answer)
+    }
+
+    /// As much of the body as comes; an error when it does not come to its end.
+    fn receive_body(&mut self, answer: &mut Answer) -> io::Result<()> {
         if answer.header("transfer-encoding").eq_ignore_ascii_case("chunked") {
             while let Some(chunk) = self.receive_chunk()? {
-                body.extend(chunk);
+                answer.body.extend(chunk);
             }
         } else if let Some(length) = answer.headers.get("content-length") {
             let length = length.parse().map_err(|_| broken("content-length"))?;
-            body.resize(length, 0);
-            self.stream.read_exact(&mut body)?;
+            self.stream.by_ref().take(length).read_to_end(&mut answer.body)?;
+            if u64::try_from(answer.body.len()).is_ok_and(|came| came < length) {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
         } else {
-            self.stream.read_to_end(&mut body)?;
+            self.stream.read_to_end(&mut answer.body)?;
         }
-        answer.body = body;
-        Ok(answer)
+        Ok(())
     }
 
     /// The head of the next answer, for those who read its body piece by piece.

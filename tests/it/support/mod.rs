@@ -1,8 +1,11 @@
 //! The stage of the integration tests: sidecars, clients, load, providers, and waiting.
 
+pub(crate) mod api;
 pub(crate) mod client;
 pub(crate) mod echo;
 pub(crate) mod eventually;
+pub(crate) mod faults;
 pub(crate) mod load;
 pub(crate) mod recorder;
 pub(crate) mod sidecar;
+pub(crate) mod stage;

@@ -1,0 +1,135 @@
+//! A canary that is killed and comes back, five times, under load: no request fails, and every stream is whole or says
+//! that it is not.
+//!
+//! Killed means: connections reset, port closed. The kills follow the progress of the load and no clock.
+//! `SERIN_REQUESTS` is the number of requests; 10,000 is the full measure.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
+
+use crate::support::api::{Api, difference, events};
+use crate::support::client::Client;
+use crate::support::eventually::eventually;
+use crate::support::faults::Faults;
+use crate::support::faults::answer;
+use crate::support::faults::fault::Fault;
+use crate::support::stage::{Flags, Stage};
+
+const CONNECTIONS: usize = 64;
+const KILLS: usize = 5;
+const MIB: usize = 1 << 20;
+
+fn requests() -> usize {
+    std::env::var("SERIN_REQUESTS").ok().and_then(|count| count.parse().ok()).unwrap_or(2000)
+}
+
+/// What is asked for; the numbers are spread over all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Unary,
+    Streamed,
+    Upload,
+}
+
+impl Kind {
+    const fn of(number: usize) -> Kind {
+        match number % 10 {
+            0 => Kind::Upload,
+            1..=4 => Kind::Streamed,
+            _ => Kind::Unary,
+        }
+    }
+}
+
+/// What became of a request; an error is a failure that the client saw.
+fn look(client: &mut Client, number: usize) -> Result<String, String> {
+    let (kind, api) = (Kind::of(number), Api::ALL[number % 3]);
+    let words = if kind == Kind::Upload { "w".repeat(MIB) } else { "hi".to_owned() };
+    let stream = kind == Kind::Streamed;
+    let body = api.ask_at_length("m", stream, &words, Some(&format!("user-{}", number % 1000)));
+    let told = client.ask(api.path(), &[], &body).map_err(|error| format!("{kind:?}: no answer: {error}"))?;
+    let (answer, text) = (&told.answer, told.answer.text());
+    let provider = answer.header("x-serin-provider");
+    if answer.status != 200 {
+        return Err(format!("{kind:?} of {provider}: {} {text:.200}", answer.status));
+    }
+    told.end.map_err(|error| format!("{kind:?} of {provider}: broken off after {} bytes: {error}", text.len()))?;
+    if !stream {
+        let wrong = difference(&text, &answer::whole(api, provider));
+        return wrong.map_or(Ok(format!("{kind:?} of {provider}")), |wrong| Err(format!("{kind:?}: {wrong}")));
+    }
+    let whole = answer::stream(api, provider);
+    if text == whole.concat() {
+        return Ok(format!("{kind:?} of {provider}"));
+    }
+    let (told, rest) = events(&text);
+    let Some((last, before)) = told.split_last() else { return Err(format!("{kind:?}: {text:?}")) };
+    if !whole.starts_with(before) || !rest.is_empty() {
+        let wrong = difference(&text, &whole.concat()).unwrap_or_default();
+        return Err(format!("{kind:?} of {provider}: {wrong}"));
+    }
+    api.look_at_error_event(last).map_err(|wrong| format!("{kind:?} of {provider}, after {}: {wrong}", before.len()))?;
+    Ok(format!("{kind:?} of {provider}, cut and said so"))
+}
+
+#[test]
+fn no_request_fails_when_the_canary_is_killed_again_and_again() {
+    let stable = Faults::healthy("oldcorp");
+    // Streams last long enough to be met by a kill in their middle.
+    let paced = Fault::Paced(Duration::from_millis(3));
+    let mut canary = Faults::start("newcorp", move |seen| {
+        if seen.wants_a_stream() { paced.clone() } else { Fault::Healthy }
+    });
+    let flags = Flags::new()
+        .provider("oldcorp", &stable.base_url(), "")
+        .provider("newcorp", &canary.base_url(), "")
+        .chat("percent: 30%");
+    let stage = Stage::start(&flags);
+    let (total, listen) = (requests(), stage.listen);
+    let (next, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (wrong, told) = (Mutex::new(Vec::new()), Mutex::new(BTreeMap::<String, u64>::new()));
+    let mut seen = Vec::new();
+    std::thread::scope(|scope| {
+        for _ in 0..CONNECTIONS {
+            scope.spawn(|| {
+                let mut kept = None;
+                loop {
+                    let number = next.fetch_add(1, SeqCst);
+                    if number >= total {
+                        return;
+                    }
+                    let mut client = kept.take().unwrap_or_else(|| Client::connect(listen).unwrap());
+                    match look(&mut client, number) {
+                        Ok(kind) => {
+                            *told.lock().unwrap().entry(kind).or_default() += 1;
+                            kept = Some(client);
+                        }
+                        Err(error) => wrong.lock().unwrap().push(format!("request {number}: {error}")),
+                    }
+                    answered.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        for moment in 1..=2 * KILLS {
+            let due = total * moment / (2 * KILLS + 1);
+            eventually("the load goes on", Duration::from_secs(300), || (answered.load(SeqCst) >= due).then_some(()));
+            if moment % 2 == 1 {
+                seen.push(canary.count());
+                canary.kill();
+            } else {
+                canary.restart();
+            }
+        }
+    });
+    let (wrong, told) = (wrong.into_inner().unwrap(), told.into_inner().unwrap());
+    let some = wrong.iter().take(20).cloned().collect::<Vec<_>>().join("\n");
+    println!("{told:#?}\nasked before each kill: {seen:?}, in all: {}; {:?}", canary.count(), stage.attempts("chat"));
+    assert!(wrong.is_empty(), "{} of {total} went wrong:\n{some}", wrong.len());
+    assert!(seen[0] > 0 && seen.is_sorted(), "no request was there to be killed: {seen:?}");
+    let of_canary = |kind: Kind| told.get(&format!("{kind:?} of newcorp")).copied().unwrap_or(0);
+    for kind in [Kind::Unary, Kind::Streamed, Kind::Upload] {
+        assert!(of_canary(kind) > 0, "no {kind:?} was answered by the canary");
+    }
+}
