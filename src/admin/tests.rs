@@ -127,7 +127,7 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
     let in_force = InForce {
         percent: share,
         closed: false,
-        evidence: Arc::new(Evidence::new(1, 1)),
+        evidence: Arc::new(Evidence::new(1, 1, Counting::default())),
         series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
     };
     let health = policy.providers.iter().map(|provider| Arc::new(ProviderHealth::new(provider.name.clone())));

@@ -242,9 +242,14 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     .map_err(system("the control loop"))?;
     let (word, words) = mpsc::channel();
     drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
-    let plane =
-        proxy::start(proxy::Setup { listener: listen, shared: Arc::clone(&started.shared), cores, most_connections })
-            .map_err(system("the data plane"))?;
+    let plane = proxy::start(proxy::Setup {
+        listener: listen,
+        shared: Arc::clone(&started.shared),
+        inbox: inbox.clone(),
+        cores,
+        most_connections,
+    })
+    .map_err(system("the data plane"))?;
 
     let (placed, socket_listener) = match socket::bind(&state) {
         Ok((listener, placed)) => (Some(placed), Some(listener)),

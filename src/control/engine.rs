@@ -15,7 +15,7 @@ use super::refusals::Findings;
 use super::report;
 use super::series::{Registry, SeriesFactory};
 use crate::decide::guard::{self, Verdict};
-use crate::decide::policy::{Canary, Intent, Policy, Provider, Rollout, Secret};
+use crate::decide::policy::{Canary, Counting, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step};
@@ -445,7 +445,7 @@ impl Engine {
         let series = SeriesTable::new(rollout, |arm, provider| {
             registry.of(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         });
-        let idle = Arc::new(Evidence::new(0, self.cores));
+        let idle = Arc::new(Evidence::new(0, self.cores, Counting::default()));
         Tracked { rollout: Arc::clone(rollout), stable, series, moving, idle }
     }
 

@@ -4,6 +4,8 @@
 //! names are bounded and quoted before they are shown, kept or put into a rule. Only suggests: Serin never writes
 //! flags.yaml. Invariant: two refusals of the same thing are the same finding.
 
+use crate::wire::complaint::{About, Complaint};
+
 /// The longest name that is kept, in characters.
 const LONGEST_NAME: usize = 96;
 
@@ -31,6 +33,22 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// What a refusal is about, by the words of its error. `model` as the application wrote it, `path` below the mount.
+    #[must_use]
+    pub fn of(status: u16, complaint: Option<&Complaint>, model: Option<&str>, path: &str) -> Finding {
+        let finding = match complaint.and_then(Complaint::about) {
+            Some(About::Parameter(name)) => Finding::Parameter(name),
+            Some(About::Model) => Finding::Model(model.unwrap_or_default().to_owned()),
+            Some(About::ContextLength) => Finding::ContextLength,
+            None if matches!(status, 404 | 405) => Finding::Endpoint(path.to_owned()),
+            None => {
+                let code = complaint.and_then(|said| said.code.clone().or_else(|| said.kind.clone()));
+                Finding::Other { status, code: code.unwrap_or_default() }
+            }
+        };
+        finding.bounded()
+    }
+
     /// The same with names of a bounded length on one line. To be called before a finding is kept.
     #[must_use]
     pub fn bounded(self) -> Finding {

@@ -7,11 +7,13 @@
 pub mod advice;
 pub mod breaker;
 pub mod bucket;
+pub mod fallback;
 pub mod flag;
 pub mod guard;
 pub mod outcome;
 pub mod pattern;
 pub mod policy;
+pub mod retry;
 pub mod rollout;
 pub mod route;
 pub mod units;

@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::decide::outcome::{Judged, Outcome};
+use crate::decide::policy::Counting;
 use crate::decide::units::Arm;
 
 /// A count with one writer.
@@ -183,6 +184,7 @@ impl Series {
 pub struct Evidence {
     /// Which epoch of the rollout this belongs to.
     pub epoch: u64,
+    counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
 
@@ -203,8 +205,8 @@ struct ArmCell {
 impl Evidence {
     /// All zero, for this many cores.
     #[must_use]
-    pub fn new(epoch: u64, cores: usize) -> Evidence {
-        Evidence { epoch, cores: (0..cores).map(|_| EvidenceCell::default()).collect() }
+    pub fn new(epoch: u64, cores: usize, counting: Counting) -> Evidence {
+        Evidence { epoch, counting, cores: (0..cores).map(|_| EvidenceCell::default()).collect() }
     }
 
     /// A request was dispatched to this arm.
@@ -215,7 +217,7 @@ impl Evidence {
     /// What became of it.
     pub fn end(&self, core: Core, arm: Arm, outcome: Outcome) {
         let cell = &self.cores[usize::from(core.0)].arms[arm as usize];
-        match outcome.judged() {
+        match outcome.judged(self.counting) {
             Judged::Success => &cell.succeeded,
             Judged::Failure => &cell.failed,
             Judged::Not => &cell.not_judged,

@@ -49,6 +49,12 @@ impl ProviderHealth {
         &self.name
     }
 
+    /// Whether there is nothing to remember of it: requests may go there, and a success changes nothing.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.cell.load(Relaxed) == 0
+    }
+
     /// Whether a request may go there now. Without a rule always.
     pub fn admits(&self, rule: Option<&BreakerRule>, now: Millis) -> Admit {
         let Some(rule) = rule else { return Admit::Yes };

@@ -178,7 +178,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
 
     let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
     let load: Arc<Load> = Arc::default();
-    let core = Core::new(0, 1, &shared, Arc::clone(&load), Arc::default());
+    let core = Core::new(0, 1, &shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
     let door = Door::open(&core, 1, Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),

@@ -139,7 +139,7 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
     let rollouts = policy.rollouts.iter().map(|rollout| InForce {
         percent,
         closed: percent == Percent::ZERO,
-        evidence: Arc::new(Evidence::new(1, cores)),
+        evidence: Arc::new(Evidence::new(1, cores, Counting::default())),
         series: SeriesTable::new(rollout, |arm, provider| {
             series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         }),
@@ -173,8 +173,14 @@ impl Sidecar {
     pub(super) fn with_cores(policy: Policy, percent: Percent, cores: usize) -> Sidecar {
         let shared = Arc::new(Shared::new(snapshot(1, policy, percent, cores), cores));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let running =
-            start(Setup { listener, shared: Arc::clone(&shared), cores, most_connections: u32::MAX }).unwrap();
+        let running = start(Setup {
+            listener,
+            shared: Arc::clone(&shared),
+            inbox: crate::state::inbox::inbox().0,
+            cores,
+            most_connections: u32::MAX,
+        })
+        .unwrap();
         Sidecar { running, shared }
     }
 

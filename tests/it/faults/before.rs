@@ -67,8 +67,7 @@ pub(super) fn look_for_stables_answer(stage: &Stage, api: Api, stream: bool, mod
         return Err(format!("status, provider and attempts are {headers:?}: {:.300}", answer.text()));
     }
     told.end.map_err(|error| format!("the body broke off after {} bytes: {error}", answer.body.len()))?;
-    let expected =
-        if stream { answer::stream(api, "oldcorp").concat() } else { answer::whole(api, "oldcorp") };
+    let expected = if stream { answer::stream(api, "oldcorp").concat() } else { answer::whole(api, "oldcorp") };
     difference(&answer.text(), &expected).map_or(Ok(()), Err)
 }
 
@@ -102,7 +101,8 @@ fn everything_is_recovered(api: Api, stream: bool) {
         flags = flags.rollout(name, RESCUED);
     }
     let stage = Stage::start(&flags);
-    let mut all: Vec<(&str, &str, &[&str])> = vec![("nobody", "refused", &["connect"]), ("untls", "no-tls", &["connect"])];
+    let mut all: Vec<(&str, &str, &[&str])> =
+        vec![("nobody", "refused", &["connect"]), ("untls", "no-tls", &["connect"])];
     all.extend(cases.iter().map(|(name, _, outcomes)| ("newcorp", *name, *outcomes)));
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let stage = &stage;
@@ -125,7 +125,8 @@ fn everything_is_recovered(api: Api, stream: bool) {
         // A connection that was used before may have died of old age: then it is asked once more on a fresh one.
         let most = if matches!(fault, Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders) { 2 } else { 1 };
         assert!((1..=most).contains(&asked), "the canary was asked {asked} times for {name}");
-        let (own, other) = (canary.requests().into_iter().find(|seen| seen.model() == *name).unwrap(), stable.asked_for(name));
+        let (own, other) =
+            (canary.requests().into_iter().find(|seen| seen.model() == *name).unwrap(), stable.asked_for(name));
         assert_eq!(other.body, own.body, "{name}: not the same request");
     }
 }
@@ -172,11 +173,16 @@ fn a_rescued_failure_counts_against_the_canary_and_the_request_as_one() {
     let metrics = stage.metrics();
     let of = |name: &str, provider: &str| -> Vec<_> {
         let all = crate::support::stage::series(&metrics, name).into_iter();
-        all.filter(|(labels, count)| labels["rollout"] == "chat" && labels["provider"] == provider && *count > 0).collect()
+        all.filter(|(labels, count)| labels["rollout"] == "chat" && labels["provider"] == provider && *count > 0)
+            .collect()
     };
     for (labels, _) in of("serin_attempts_total", "newcorp") {
         assert_eq!(labels["arm"], "canary", "{labels:?}");
     }
-    let requests: u64 = ["oldcorp", "newcorp"].into_iter().flat_map(|provider| of("serin_requests_total", provider)).map(|(_, n)| n).sum();
+    let requests: u64 = ["oldcorp", "newcorp"]
+        .into_iter()
+        .flat_map(|provider| of("serin_requests_total", provider))
+        .map(|(_, n)| n)
+        .sum();
     assert_eq!(requests, 7, "a request is one request, however many were asked");
 }

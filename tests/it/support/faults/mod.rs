@@ -51,8 +51,7 @@ impl Faults {
             queue: Mutex::default(),
             journal: Mutex::default(),
         };
-        let mut faults =
-            Faults { addr: listener.local_addr().unwrap(), shared: Arc::new(shared), running: None };
+        let mut faults = Faults { addr: listener.local_addr().unwrap(), shared: Arc::new(shared), running: None };
         faults.run(listener);
         faults
     }
