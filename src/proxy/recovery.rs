@@ -295,8 +295,13 @@ impl Recovery<'_> {
         let sendable = self.original.can_be_sent();
         let plan = self.exchange.plan();
         let stable = self.rollout.filter(|rollout| {
-            let asks = rollout.fallback_4xx && rollout.fallback != Fallback::Nobody;
-            asks && plan.arm == Some(Arm::Canary) && target.id == plan.provider && self.tries.has(rollout.stable)
+            let asks = rollout.fallback_4xx && plan.arm == Some(Arm::Canary) && target.id == plan.provider;
+            let untried = match &rollout.fallback {
+                Fallback::Nobody => false,
+                Fallback::List(list) if !list.contains(&rollout.stable) => true,
+                Fallback::OtherArm | Fallback::List(_) => self.tries.has(rollout.stable),
+            };
+            asks && untried
         });
         Left {
             keys: sendable && self.tries.has_keys(self.in_use.prepared.outbound(target.id)),

@@ -98,18 +98,24 @@ fn each_clock_ends_its_own_wait() {
     // Whether a stream is asked for stands in the body, which is read where users are split.
     let workspace = Workspace::new(&format!(
         "providers:\n  old: {{ base_url: \"{0}\" }}\n  new: {{ base_url: \"{0}\", timeouts: {{ stream_headers: 200ms }} }}\n\
-         rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100% }}\n",
+         rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100%, fallback: false }}\n",
         recorder.base_url()
     ));
     let sidecar = workspace.start();
     let answer = sidecar.client().post("/v1/chat/completions", &[], r#"{"model":"m","stream":true}"#).unwrap();
     assert_eq!((answer.status, answer.header("x-serin-error")), (504, "timeout"), "{}", answer.text());
     assert!(began.elapsed() < SHORT);
-    for (manner, timeouts) in [(Manner::StopsAtHead, "first_output: 200ms"), (Manner::StopsInBody, "idle: 200ms")] {
+    for (manner, timeouts, label) in [
+        (Manner::StopsAtHead, "first_output: 200ms", "timeout"),
+        (Manner::StopsInBody, "idle: 200ms", "stalled"),
+    ] {
         let recorder = Recorder::start(manner);
         let (_workspace, sidecar) = only(&recorder, &format!("timeouts: {{ {timeouts} }}"), "");
         let began = clock::instant();
-        let cut = sidecar.client().post("/v1/chat/completions", &[], "{}");
+        // Seen to its end before any of it goes out, it can still become a clean error.
+        let answer = sidecar.client().post("/v1/chat/completions", &[], "{}").unwrap();
+        assert_eq!((answer.status, answer.header("x-serin-error")), (504, label), "{timeouts}: {}", answer.text());
+        let cut = sidecar.client().get("/v1/audio/speech", &[]);
         assert!(cut.is_err(), "{timeouts}: an answer that stopped must not look complete");
         assert!(began.elapsed() < SHORT, "{timeouts}");
     }
