@@ -38,4 +38,4 @@ mod worker;
 
 pub use ceiling::most_connections;
 pub use server::{Running, Setup, start};
-pub use upstream::probe;
+pub use upstream::{Reply, probe, probe_endpoint};
