@@ -18,7 +18,7 @@
 //! * [`decide`] and [`wire`] are pure: every decision, and every reading of bytes that leads to one. Time, chance and
 //!   counts come in as parameters, so the same trace in gives the same decisions out.
 //! * [`flags`] turns flags.yaml into a [`decide::policy::Policy`], with every error at its place.
-//! * [`state`] is all that requests, control and the surfaces share. Every cell has one writer.
+//! * [`state`] is all that requests, control and the surfaces share. Each cell has one writer, or one word.
 //! * [`proxy`] is the data plane: one thread a core, each with its own connections, none of them waiting for another.
 //! * [`control`] is the only writer of what is in force: it takes wishes from an inbox, asks [`decide::rollout`] what
 //!   follows, and publishes a [`state::snapshot::Snapshot`].

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use super::engine::{Engine, Now, log};
-use crate::decide::advice::Finding;
 use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
 use crate::decide::rollout::state::Event;
 use crate::state::inbox::Refused;
@@ -75,8 +74,10 @@ impl Findings {
         if self.known.len() == MOST {
             return None;
         }
-        let (sentence, rule) = (finding.sentence(&provider, stable), finding.rule(&provider, &rollout));
-        self.known.push(FindingStatus { finding, sentence, rule, status, count: 1, first: now.unix, last: now.unix });
+        let (first, last) = (now.unix, now.unix);
+        let sentence = finding.sentence(&provider, stable);
+        let (rule, advice) = (finding.rule(&provider, &rollout), finding.advice(&provider, &rollout));
+        self.known.push(FindingStatus { finding, sentence, rule, advice, status, count: 1, first, last });
         self.known.last()
     }
 }
@@ -91,15 +92,8 @@ impl Engine {
             return;
         };
         let share = moving.state.in_force;
-        let Some(FindingStatus { finding, sentence, rule, status, .. }) =
-            moving.findings.add(refused, &tracked.stable.name, now)
-        else {
-            return;
-        };
-        let advice = match finding {
-            Finding::Other { .. } => rule.clone(),
-            _ => format!("write {rule}"),
-        };
+        let known = moving.findings.add(refused, &tracked.stable.name, now);
+        let Some(FindingStatus { sentence, advice, status, .. }) = known else { return };
         let event = Event {
             at: now.unix,
             rollout: Some(tracked.rollout.name.clone()),

@@ -98,53 +98,60 @@ impl Finding {
         }
     }
 
-    /// What to write in flags.yaml, for people: the key by its path, and its value.
+    /// What to write in flags.yaml: the key by its path, and its value; `None`: no rule mends it.
     #[must_use]
-    pub fn rule(&self, provider: &str, rollout: &str) -> String {
+    pub fn rule(&self, provider: &str, rollout: &str) -> Option<String> {
         match self {
-            Finding::Parameter(name) => parameter(name, provider, rollout),
-            Finding::Model(name) => format!("providers.{provider}.models: {{ {}: ITS_NAME_THERE }}", scalar(name)),
-            Finding::ContextLength => format!(
+            Finding::Parameter(name) => parameter(name, provider),
+            Finding::Model(name) => {
+                Some(format!("providers.{provider}.models: {{ {}: ITS_NAME_THERE }}", scalar(name)))
+            }
+            Finding::ContextLength => Some(format!(
                 "rollouts[{rollout}].match.model: only models whose context is as long on {provider}; or, where the \
                  answer's length is what is too much, providers.{provider}.max_fields: {{ max_tokens: N }}"
-            ),
-            Finding::Endpoint(path) => {
-                format!("rollouts[{rollout}].match.endpoints: all but {}, which then stays on stable", scalar(path))
-            }
-            Finding::Other { .. } => format!(
-                "no rule is known for this; ask {provider} what it refused, and keep such requests on stable with \
-                 rollouts[{rollout}].match"
-            ),
+            )),
+            Finding::Endpoint(path) => Some(format!(
+                "rollouts[{rollout}].match.endpoints: all but {}, which then stays on stable",
+                scalar(path)
+            )),
+            Finding::Other { .. } => None,
         }
+    }
+
+    /// What to do about it, for people.
+    #[must_use]
+    pub fn advice(&self, provider: &str, rollout: &str) -> String {
+        self.rule(provider, rollout).map_or_else(
+            || format!("no rule mends this; keep such requests on stable with rollouts[{rollout}].match"),
+            |rule| format!("write {rule}"),
+        )
     }
 }
 
-fn parameter(name: &str, provider: &str, rollout: &str) -> String {
+fn parameter(name: &str, provider: &str) -> Option<String> {
     let renamed = match name {
         "max_tokens" => Some("max_completion_tokens"),
         "max_completion_tokens" => Some("max_tokens"),
         _ => None,
     };
     if let Some(other) = renamed {
-        return format!(
+        return Some(format!(
             "providers.{provider}.rename_fields: {{ {name}: {other} }}; or, where the number is too large, \
              providers.{provider}.max_fields: {{ {name}: N }}"
-        );
+        ));
     }
-    if name == "max_output_tokens" {
-        return format!("providers.{provider}.max_fields: {{ {name}: N }}");
+    match name {
+        "max_output_tokens" => Some(format!("providers.{provider}.max_fields: {{ {name}: N }}")),
+        "model" => Some(format!("providers.{provider}.models: {{ THE_MODEL: ITS_NAME_THERE }}")),
+        needed if NEEDED.contains(&needed) => None,
+        // Field rules reach into objects, not into lists.
+        listed if listed.split('.').any(is_in_a_list) => None,
+        other => Some(format!("providers.{provider}.drop_fields: [{}]", scalar(other))),
     }
-    if name == "model" {
-        return format!("providers.{provider}.models: {{ THE_MODEL: ITS_NAME_THERE }}");
-    }
-    let in_a_list = |part: &str| part.contains('[') || part.bytes().all(|byte| byte.is_ascii_digit());
-    if NEEDED.contains(&name) || name.split('.').any(in_a_list) {
-        return format!(
-            "no rule takes out {}; keep such requests on stable with rollouts[{rollout}].match",
-            scalar(name)
-        );
-    }
-    format!("providers.{provider}.drop_fields: [{}]", scalar(name))
+}
+
+fn is_in_a_list(part: &str) -> bool {
+    part.contains('[') || part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// As YAML takes it for this text in a flow collection.

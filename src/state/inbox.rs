@@ -157,3 +157,24 @@ impl Inbox {
         self.0.try_send(input).is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_leave_room_for_humans() {
+        let (inbox, mut wishes) = inbox();
+        let refused = || Refused {
+            rollout: "chat".to_owned(),
+            provider: "holysheep".to_owned(),
+            finding: Finding::ContextLength,
+            status: 400,
+        };
+        let told = (0..CAPACITY).filter(|_| inbox.tell_refused(refused())).count();
+        assert_eq!(told, CAPACITY / 2);
+        assert!(inbox.put(Input::Drain));
+        while wishes.try_recv().is_ok() {}
+        assert!(inbox.tell_refused(refused()), "there is room again");
+    }
+}

@@ -159,8 +159,10 @@ pub struct FindingStatus {
     pub finding: Finding,
     /// The same in a sentence.
     pub sentence: String,
-    /// What to write in flags.yaml.
-    pub rule: String,
+    /// What to write in flags.yaml; `None`: no rule mends it.
+    pub rule: Option<String>,
+    /// What to do about it, in a sentence.
+    pub advice: String,
     /// The status that the canary answered last.
     pub status: u16,
     /// How often, at least: where there are very many, not every one is told.
