@@ -297,10 +297,7 @@ impl Exchange {
             Judged::Failure => Verdict::Failure,
             Judged::Not => Verdict::None,
         };
-        let on_canary = self.plan.rollout.is_some_and(|id| {
-            let canary = snapshot.policy.rollouts[usize::from(id.0)].canary.as_ref();
-            canary.is_some_and(|canary| canary.provider == self.target.id)
-        });
+        let on_canary = self.in_use.prepared.outbound(self.target.id).is_canary;
         let rule = snapshot.policy.provider(self.target.id).breaker.as_ref();
         health.tell(rule, on_canary, self.probe.take(), verdict, clock::now());
     }

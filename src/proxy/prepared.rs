@@ -51,6 +51,8 @@ pub(crate) struct Outbound {
     pub(crate) host: HeaderValue,
     /// How it is addressed where its key is not in the query.
     target: Target,
+    /// Whether it is the canary of a rollout, so that its breaker leaves the guard time to judge first.
+    pub(crate) is_canary: bool,
     /// Whether Serin presents a key of its own, in place of the client's.
     pub(crate) own_key: bool,
     /// The parameter that carries the key, where it travels in the query.
@@ -92,6 +94,10 @@ impl Prepared {
                 }
             }
         }
+        let is_canary = |provider: &Arc<Provider>| {
+            let mut canaries = policy.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref());
+            canaries.any(|canary| Arc::ptr_eq(policy.provider(canary.provider), provider))
+        };
         let translates = |id: ProviderId| {
             let provider = policy.provider(id);
             !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
@@ -99,7 +105,11 @@ impl Prepared {
         Prepared {
             policy: Arc::clone(policy),
             wanted: wanted(policy),
-            providers: policy.providers.iter().map(|provider| Outbound::new(provider, &policy.mount)).collect(),
+            providers: policy
+                .providers
+                .iter()
+                .map(|provider| Outbound { is_canary: is_canary(provider), ..Outbound::new(provider, &policy.mount) })
+                .collect(),
             rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
             private: private.into(),
             generation: HeaderValue::from(generation),
@@ -195,6 +205,7 @@ impl Outbound {
             name: named(&provider.name),
             host,
             target: Target::new(path, mount, query(), template),
+            is_canary: false,
             own_key: !keys.is_empty(),
             key_parameter,
             keys: keys.into(),

@@ -105,17 +105,11 @@ fn each_clock_ends_its_own_wait() {
     let answer = sidecar.client().post("/v1/chat/completions", &[], r#"{"model":"m","stream":true}"#).unwrap();
     assert_eq!((answer.status, answer.header("x-serin-error")), (504, "timeout"), "{}", answer.text());
     assert!(began.elapsed() < SHORT);
-    for (manner, timeouts, label) in [
-        (Manner::StopsAtHead, "first_output: 200ms", "timeout"),
-        (Manner::StopsInBody, "idle: 200ms", "stalled"),
-    ] {
+    for (manner, timeouts) in [(Manner::StopsAtHead, "first_output: 200ms"), (Manner::StopsInBody, "idle: 200ms")] {
         let recorder = Recorder::start(manner);
         let (_workspace, sidecar) = only(&recorder, &format!("timeouts: {{ {timeouts} }}"), "");
         let began = clock::instant();
-        // Seen to its end before any of it goes out, it can still become a clean error.
-        let answer = sidecar.client().post("/v1/chat/completions", &[], "{}").unwrap();
-        assert_eq!((answer.status, answer.header("x-serin-error")), (504, label), "{timeouts}: {}", answer.text());
-        let cut = sidecar.client().get("/v1/audio/speech", &[]);
+        let cut = sidecar.client().post("/v1/chat/completions", &[], "{}");
         assert!(cut.is_err(), "{timeouts}: an answer that stopped must not look complete");
         assert!(began.elapsed() < SHORT, "{timeouts}");
     }
