@@ -46,8 +46,8 @@ impl Target {
     }
 
     /// The origin-form URI for a request. `below` is the part of its path below the mount; pairs of its query with
-    /// a name in `without` are taken out. `model` is the provider's name for it: without one, a template that asks for it
-    /// is not followed. `None` when the result is no URI, which takes a base path or a template that is none.
+    /// a name in `without` are taken out. `model` is the provider's name for it: without one, a template that asks for
+    /// it is not followed. `None` when the result is no URI, which takes a base path or a template that is none.
     pub(crate) fn uri(&self, original: &Uri, below: &str, without: &[&str], model: Option<&str>) -> Option<Uri> {
         let query = original.query();
         let strip = query.is_some_and(|query| query.split('&').any(|pair| without.contains(&name(pair))));
@@ -92,7 +92,8 @@ impl Target {
     }
 }
 
-/// The template with its places filled; `None` where it wants a model and there is none that can be a segment.
+/// The template with its places filled, from a slash on; `None` where it wants a model and there is none that can be
+/// a segment.
 fn filled(template: &[PathPart], below: &str, model: Option<&str>) -> Option<String> {
     let mut path = String::new();
     for part in template {
@@ -105,6 +106,9 @@ fn filled(template: &[PathPart], below: &str, model: Option<&str>) -> Option<Str
             }
             PathPart::Rest => path.push_str(below.strip_prefix('/').unwrap_or(below)),
         }
+    }
+    if !path.starts_with('/') {
+        path.insert(0, '/');
     }
     Some(path)
 }
@@ -168,5 +172,31 @@ mod tests {
         assert_eq!(to("/v1", "/v1", &[], &["key"], "/v1/a?b=c&key=secret&monkey=1&key"), "/v1/a?b=c&monkey=1");
         assert_eq!(to("/v1", "/v1", &[], &["key"], "/v1/a?key=secret"), "/v1/a");
         assert_eq!(to("/v1", "/v1", &[("key", "ours")], &["key"], "/v1/a?key=secret"), "/v1/a?key=ours");
+    }
+    #[test]
+    fn a_template_stands_below_the_base_path() {
+        let text = |text: &str| PathPart::Text(text.to_owned());
+        let azure = [text("/deployments/"), PathPart::Model, text("/"), PathPart::Rest];
+        let to = |base: &str, template: &[PathPart], uri: &str, model: Option<&str>| {
+            let uri: Uri = uri.parse().unwrap();
+            let version = [("api-version", "1")].into_iter();
+            let target = Target::new(base, "/v1", version, Some(&PathTemplate(template.to_vec())));
+            target.uri(&uri, below(uri.path(), "/v1").unwrap(), &["key"], model).unwrap().to_string()
+        };
+        for (base, uri, model, expected) in [
+            ("/openai", "/v1/chat/completions", "gpt-4", "/openai/deployments/gpt-4/chat/completions?api-version=1"),
+            ("", "/v1/a%2Fb//c/..?q=%20&key=s", "m", "/deployments/m/a%2Fb//c/..?q=%20&api-version=1"),
+            ("/v1", "/v1/x", "a/b ü%?#..", "/v1/deployments/a%2Fb%20%C3%BC%25%3F%23../x?api-version=1"),
+            ("/v1", "/v1", "m", "/v1/deployments/m/?api-version=1"),
+            ("/v1", "/v1//x", "m", "/v1/deployments/m//x?api-version=1"),
+        ] {
+            assert_eq!(to(base, &azure, uri, Some(model)), expected, "{uri} with {model}");
+        }
+        for model in [None, Some(""), Some("."), Some("..")] {
+            assert_eq!(to("/v1", &azure, "/v1/x", model), "/v1/x?api-version=1", "{model:?}");
+        }
+        assert_eq!(to("/b", &[text("/only")], "/v1/x", None), "/b/only?api-version=1");
+        assert_eq!(to("/b", &[PathPart::Rest], "/v1/x", None), "/b/x?api-version=1");
+        assert_eq!(to("/b", &[text("/a/"), PathPart::Rest, text("/z")], "/v1/x", None), "/b/a/x/z?api-version=1");
     }
 }

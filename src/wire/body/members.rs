@@ -135,7 +135,9 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &[u8]) -> Result<Vec<(&[u8], &[u8])>, Broken> {
+    type Pair<'t> = (&'t [u8], &'t [u8]);
+
+    fn read(text: &[u8]) -> Result<Vec<Pair<'_>>, Broken> {
         let mut members = Members::new(text, 0)?;
         let mut found = Vec::new();
         while let Some(Member { key, value }) = members.next()? {
@@ -147,7 +149,7 @@ mod tests {
     #[test]
     fn keys_and_values_are_found_whatever_stands_around_them() {
         let text = b" {\t\"a\" :1e5\n,\"b\\\"}\":\"x,}\\\\\" , \"c\":{\"d\":[{}, \"]\"]},\"\":null\r}";
-        let expected: [(&[u8], &[u8]); 4] = [
+        let expected: [Pair<'_>; 4] = [
             (b"\"a\"", b"1e5"),
             (b"\"b\\\"}\"", b"\"x,}\\\\\""),
             (b"\"c\"", b"{\"d\":[{}, \"]\"]}"),

@@ -1,10 +1,11 @@
 //! Reading a few fields of a request body, JSON or form, and changing some, without taking the body apart.
 //!
-//! Owns [`peek`] and [`peek_form`], which find the [`Wanted`] fields wherever they stand, however their keys are spelled
-//! and whatever lies around them, and [`rewrite`], which changes the model's name and what [`FieldRules`] name, and no
-//! other byte. It refuses to choose between two values of one key: the provider might choose the other. Invariant:
-//! every slice that a [`Peek`] gives lies in the body that it was made from.
+//! Owns [`peek()`] and [`peek_form`], which find the [`Wanted`] fields wherever they stand, however their keys are
+//! spelled and whatever lies around them, and [`rewrite()`], which changes the model's name and what [`FieldRules`]
+//! name, and no other byte. It refuses to choose between two values of one key: the provider might choose the other.
+//! Invariant: every slice that a [`Peek`] gives lies in the body that it was made from.
 
+mod form;
 mod members;
 mod rewrite;
 mod rules;
@@ -14,12 +15,13 @@ mod wanted;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use super::multipart::{Malformed, Parts};
+use super::multipart::Malformed;
 use scan::Scan;
 use wanted::{CONVERSATION, Field, INPUT, INSTRUCTIONS, MESSAGES, MODEL, PREVIOUS, STREAM, SYSTEM};
 
+pub use form::peek_form;
 pub use rules::FieldRules;
 pub use wanted::Wanted;
 
@@ -74,33 +76,6 @@ pub fn peek<'a>(body: &'a [u8], wanted: &'a Wanted) -> Result<Peek<'a>, PeekErro
     walked.map_err(PeekError::NotJson)?;
     let mut peek = Peek { wanted, body, found: scan.found, model: None, kind: Kind::Json };
     peek.model = peek.raw(MODEL).and_then(string);
-    Ok(peek)
-}
-
-/// Finds the wanted fields of a form: those of its parts that are no files. `boundary` is the one of its header.
-///
-/// # Errors
-/// [`PeekError::Duplicate`] as in JSON, and [`PeekError::NotForm`] for what cannot be read to its end.
-pub fn peek_form<'a>(body: &'a [u8], boundary: &str, wanted: &'a Wanted) -> Result<Peek<'a>, PeekError> {
-    let mut found: Vec<(Field, &'a str)> = Vec::new();
-    let mut length = None;
-    for part in Parts::new(body, boundary) {
-        let part = part.map_err(PeekError::NotForm)?;
-        let field = part.name.as_deref().filter(|_| !part.opaque).and_then(|name| wanted.of_form(name));
-        let Some(field) = field else { continue };
-        // What is no text is as good as empty.
-        let text = body.get(part.value).and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default();
-        match found.iter_mut().find(|(known, _)| *known == field) {
-            Some(_) if wanted.is_unique(field) => return Err(PeekError::Duplicate { key: wanted.path(field) }),
-            Some((_, known)) => *known = text,
-            None => found.push((field, text)),
-        }
-        if field == MODEL {
-            length = part.length;
-        }
-    }
-    let mut peek = Peek { wanted, body, found, model: None, kind: Kind::Form(length) };
-    peek.model = peek.raw(MODEL).filter(|text| !text.is_empty()).map(Cow::Borrowed);
     Ok(peek)
 }
 
@@ -189,41 +164,35 @@ pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
 #[must_use]
 pub fn rewrite(body: &Bytes, peek: &Peek<'_>, model: Option<&str>, rules: &FieldRules) -> Bytes {
     let new = model.filter(|new| peek.model().is_some_and(|old| old != *new));
-    let json = matches!(peek.kind, Kind::Json);
-    if !json || rules.is_empty() {
-        return new.and_then(|new| renamed(body, peek, new)).unwrap_or_else(|| body.clone());
+    match &peek.kind {
+        Kind::Form(length) => new.and_then(|new| form::rename_model(body, peek, length.as_ref(), new)),
+        Kind::Json => {
+            // Writing text as JSON into memory has no way to fail.
+            let name = new.and_then(|new| serde_json::to_string(new).ok());
+            if rules.is_empty() {
+                name.and_then(|name| replaced(body, &[(peek.range_of(peek.raw(MODEL)?)?, &name)]))
+            } else {
+                let path = ["model".to_owned()];
+                let first = name.as_deref().map(|name| (&path[..], name));
+                rewrite::rewritten(body, &rewrite::steps(first, rules))
+            }
+        }
     }
-    let path = ["model".to_owned()];
-    // Writing text as JSON into memory has no way to fail.
-    let name = new.and_then(|new| serde_json::to_string(new).ok());
-    let first = name.as_deref().map(|name| (&path[..], name));
-    match rewrite::rewritten(body, &rewrite::steps(first, rules)) {
-        Ok(Cow::Owned(after)) => Bytes::from(after),
-        // The peek has found the body to be JSON.
-        Ok(Cow::Borrowed(_)) | Err(members::Broken) => body.clone(),
-    }
+    .unwrap_or_else(|| body.clone())
 }
 
-/// The body with another name at the place of the model.
-fn renamed(body: &Bytes, peek: &Peek<'_>, new: &str) -> Option<Bytes> {
-    let model = peek.range_of(peek.raw(MODEL)?)?;
-    let (name, length) = match &peek.kind {
-        Kind::Json => (Cow::Owned(serde_json::to_string(new).ok()?), None),
-        // A line break could be taken for the beginning of a boundary.
-        Kind::Form(_) if new.contains('\r') => return None,
-        Kind::Form(length) => (Cow::Borrowed(new), length.clone()),
-    };
-    let mut after = BytesMut::with_capacity(body.len() + name.len() + 8);
+/// The body with other texts in these places, which ascend.
+fn replaced(body: &[u8], edits: &[(Range<usize>, &str)]) -> Option<Bytes> {
+    let more = edits.iter().map(|(_, text)| text.len()).sum::<usize>();
+    let mut after = Vec::with_capacity(body.len() + more);
     let mut copied = 0;
-    if let Some(length) = length {
-        after.put_slice(body.get(..length.start)?);
-        after.put_slice(name.len().to_string().as_bytes());
-        copied = length.end;
+    for (range, text) in edits {
+        after.extend_from_slice(body.get(copied..range.start)?);
+        after.extend_from_slice(text.as_bytes());
+        copied = range.end;
     }
-    after.put_slice(body.get(copied..model.start)?);
-    after.put_slice(name.as_bytes());
-    after.put_slice(body.get(model.end..)?);
-    Some(after.freeze())
+    after.extend_from_slice(body.get(copied..)?);
+    Some(Bytes::from(after))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use super::members::{Broken, Member, Members, behind_space, is_space, spelled};
 use super::rules::FieldRules;
 
@@ -39,8 +41,15 @@ pub(super) fn steps<'r>(first: Option<(&'r [String], &'r str)>, rules: &'r Field
     first.into_iter().chain(rename).chain(drop).chain(set).chain(max).collect()
 }
 
-/// The text after these steps; borrowed when none of them changed anything.
-pub(super) fn rewritten<'t>(text: &'t [u8], steps: &[Step<'_>]) -> Result<Cow<'t, [u8]>, Broken> {
+/// The text after these steps; `None` when none of them changed anything, or it is no JSON object.
+pub(super) fn rewritten(text: &[u8], steps: &[Step<'_>]) -> Option<Bytes> {
+    match spliced(text, steps) {
+        Ok(Cow::Owned(after)) => Some(Bytes::from(after)),
+        Ok(Cow::Borrowed(_)) | Err(Broken) => None,
+    }
+}
+
+fn spliced<'t>(text: &'t [u8], steps: &[Step<'_>]) -> Result<Cow<'t, [u8]>, Broken> {
     let mut splice = Splice { text, copied: 0, out: Vec::new() };
     rewrite_object(&mut splice, 0, steps)?;
     Ok(splice.finish())
@@ -230,7 +239,7 @@ fn rewrite_value(splice: &mut Splice<'_>, value: Range<usize>, content: &Content
 fn written<'r>(content: &Content<'r>) -> Result<Cow<'r, [u8]>, Broken> {
     let text = content.text.unwrap_or("null").as_bytes();
     if text.starts_with(b"{") && !content.below.is_empty() {
-        return rewritten(text, &content.below);
+        return spliced(text, &content.below);
     }
     Ok(capped(text, content.max).map_or(Cow::Borrowed(text), |most| Cow::Owned(most.into_bytes())))
 }
