@@ -4,6 +4,8 @@
 //! it took. What is no JSON is somebody else's to read: it counts as output and nothing is said about it. Nothing is
 //! copied and no values are built; only a complaint, once found, is.
 
+use serde::de::{IgnoredAny, MapAccess};
+
 use super::complaint::{Complaint, read_complaint};
 use super::dialect::Dialect;
 use super::json::{self, Member, Object, Said, chat, messages, responses};
@@ -34,9 +36,7 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> AnswerReading {
         Dialect::Responses => responses::answer(body),
         Dialect::Messages => messages::answer(body),
         Dialect::Embeddings => embeddings(body),
-        Dialect::Plain => {
-            serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| Said { output: true, ..Said::default() })
-        }
+        Dialect::Plain => serde_json::from_slice::<IgnoredAny>(body).map(|_| Said { output: true, ..Said::default() }),
     };
     match said {
         Ok(said) => {
@@ -46,10 +46,16 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> AnswerReading {
             AnswerReading { output: said.output, failure, cut: false, usage: said.counts.usage() }
         }
         Err(error) => {
-            let cut = error.is_eof() && matches!(text.first(), Some(b'{' | b'['));
+            let cut = matches!(text.first(), Some(b'{' | b'[')) && (error.is_eof() || ends_in_a_number(body));
             AnswerReading { output: true, failure: None, cut, usage: None }
         }
     }
+}
+
+/// Whether JSON is cut within a number, which its reader calls invalid: with one more digit it would be cut behind it.
+fn ends_in_a_number(body: &[u8]) -> bool {
+    matches!(body.last(), Some(b'-' | b'+' | b'.' | b'e' | b'E'))
+        && serde_json::from_slice::<IgnoredAny>(&[body, b"0"].concat()).is_err_and(|error| error.is_eof())
 }
 
 /// An answer that is not generated: it is output, unless it is nothing but an error.
@@ -67,7 +73,7 @@ struct Embeddings<'a> {
 }
 
 impl<'a> Object<'a> for Embeddings<'a> {
-    fn member<M: serde::de::MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"data" => {
                 self.data = true;

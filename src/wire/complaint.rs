@@ -39,9 +39,8 @@ pub struct Complaint {
 pub fn read_complaint(body: &[u8]) -> Complaint {
     let text = body.trim_ascii();
     let mut complaint = Complaint::default();
-    match text.first() {
-        Some(b'{' | b'[' | b'"') => complaint.take(text, DEEPEST),
-        _ => {}
+    if let Some(b'{' | b'[' | b'"') = text.first() {
+        complaint.take(text, DEEPEST);
     }
     if complaint == Complaint::default() {
         // Enough for what is kept of it, however much markup it stands in.
@@ -60,8 +59,7 @@ impl Complaint {
             return;
         }
         let mut words = Words::default();
-        // What was read before an error counts: bodies are kept up to a limit, so they may be cut.
-        let _ = if json.first() == Some(&b'[') {
+        let read = if json.first() == Some(&b'[') {
             let mut first = None;
             let read = json::read_list(json, |element: Words<'_>| {
                 first.get_or_insert(element);
@@ -71,6 +69,14 @@ impl Complaint {
         } else {
             json::read(json, &mut words)
         };
+        // Bodies are kept up to a limit, so this one may be cut: what was read counts, and what lies in the error too.
+        if read.is_err()
+            && words.error.is_none()
+            && deeper > 0
+            && let Some(cut) = json::value_of(json, "error").filter(|value| value.starts_with(b"{"))
+        {
+            self.take(cut, deeper - 1);
+        }
         if let Some(inner) = words.error.or(words.detail)
             && deeper > 0
         {
@@ -82,14 +88,13 @@ impl Complaint {
     fn fill(&mut self, words: &Words<'_>) {
         let name = |raw: Option<&str>| raw.and_then(|raw| decoded(raw, LONGEST_NAME));
         if let Some(message) = words.message.and_then(|raw| decoded(raw, LONGEST_MESSAGE)) {
-            // `{"error": "invalid_request", "message": "…"}`: what stood inside was a code.
-            let inside = std::mem::replace(&mut self.message, message);
-            if words.error.is_some() && !inside.is_empty() {
-                if self.code.is_none() && !inside.contains(' ') {
-                    self.code = Some(bounded(&inside, LONGEST_NAME));
-                } else {
-                    self.message = inside;
-                }
+            if words.error.is_some_and(|raw| raw.starts_with('"')) {
+                // `{"error": "invalid_request", "message": "..."}`: the error is a name, the message says more.
+                let error = std::mem::take(&mut self.message);
+                self.code = Some(error).filter(|error| !error.contains(' '));
+            }
+            if self.message.is_empty() {
+                self.message = message;
             }
         }
         self.code = self.code.take().or_else(|| name(words.inner_code)).or_else(|| name(words.code));

@@ -17,7 +17,7 @@ pub enum About {
     ContextLength,
 }
 
-const LENGTH_NAMES: [&str; 3] = ["context_length_exceeded", "string_above_max_length", "max_tokens_exceeded"];
+const LENGTH_NAMES: [&str; 2] = ["context_length_exceeded", "exceed_context_size_error"];
 const LENGTH_PHRASES: [&str; 7] = [
     "maximum context length",
     "exceed context limit",
@@ -86,7 +86,9 @@ pub(super) fn about(complaint: &Complaint) -> Option<About> {
     if let Some(name) = given.or_else(|| quoted(&complaint.message, &message)) {
         return Some(if name == "model" { About::Model } else { About::Parameter(name.to_owned()) });
     }
-    let of_model = message.contains("model") && says(&MODEL_PHRASES);
+    let refused =
+        says(&MODEL_PHRASES) || message.find(" is not supported").is_some_and(|at| is_of_model(&message[..at]));
+    let of_model = message.contains("model") && refused;
     let anthropic = complaint.kind.as_deref() == Some("not_found_error") && message.starts_with("model:");
     (of_model || anthropic).then_some(About::Model)
 }
@@ -100,12 +102,20 @@ fn quoted<'m>(message: &'m str, lower: &str) -> Option<&'m str> {
     });
     let before = AFTER.iter().filter_map(|phrase| {
         let rest = message[..lower.find(phrase)?].trim_end_matches(is_quote);
-        let name = &rest[rest.rfind(|c| !is_part_of_name(c)).map_or(0, |at| at + 1)..];
+        if is_of_model(rest) {
+            return None;
+        }
+        let name = rest.rsplit(|c| !is_part_of_name(c)).next()?;
         // In a sentence without quotes only what no word of English is written like can be told from one.
         let marked = phrase.starts_with(':') || message[..rest.len() + 1].ends_with(['\'', '"', '`']);
         (marked || name.contains('_')).then_some(name)
     });
     after.chain(before).map(|name| name.trim_end_matches('.')).find(|name| is_name(name))
+}
+
+/// Whether a sentence ends with the name of a model: "the requested model `x`".
+fn is_of_model(sentence: &str) -> bool {
+    sentence.split_whitespace().rev().nth(1).is_some_and(|word| word.eq_ignore_ascii_case("model"))
 }
 
 const fn is_quote(c: char) -> bool {

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::de::MapAccess;
 
-use super::{Member, Object, Said, is_nothing, is_text};
+use super::{Member, Object, Said, behind_colon, is_nothing, is_text};
 
 /// Which choices have appeared and which have ended, a bit each; those beyond the last bit share it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -198,10 +198,8 @@ pub(in super::super) fn adds_nothing(chunk: &[u8], known: Choices) -> bool {
         && keys.escape.find(chunk).is_none()
 }
 
-/// What follows a key: the value behind its colon.
 fn value_after(json: &[u8], at: usize) -> &[u8] {
-    let rest = json[at..].trim_ascii_start();
-    rest.strip_prefix(b":").map_or(&[], <[u8]>::trim_ascii_start)
+    behind_colon(&json[at..]).unwrap_or_default()
 }
 
 fn small_number(value: &[u8]) -> Option<u32> {

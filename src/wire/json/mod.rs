@@ -117,13 +117,25 @@ pub(super) fn first_text<'a>(json: &'a [u8], key: &str) -> Option<&'a str> {
     plain_text(str::from_utf8(&rest[..end + 2]).ok()?)
 }
 
-/// The number of a key, wherever it stands, found by its bytes.
+/// What follows the first such key, wherever it stands, found by its bytes. Quotes within a text are escaped, so what
+/// stands in quotes before a colon is a key.
+pub(super) fn value_of<'a>(json: &'a [u8], key: &str) -> Option<&'a [u8]> {
+    memchr::memmem::find_iter(json, key).find_map(|at| {
+        let quoted = at > 0 && json[at - 1] == b'"' && json.get(at + key.len()) == Some(&b'"');
+        if quoted { behind_colon(&json[at + key.len() + 1..]) } else { None }
+    })
+}
+
+/// The same as a number.
 pub(super) fn number_of(json: &[u8], key: &str) -> Option<u64> {
-    let quoted = |at: usize| at > 0 && json[at - 1] == b'"' && json.get(at + key.len()) == Some(&b'"');
-    let at = memchr::memmem::find_iter(json, key).find(|&at| quoted(at))?;
-    let value = json[at + key.len() + 1..].trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+    let value = value_of(json, key)?;
     let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
     str::from_utf8(&value[..digits]).ok()?.parse().ok()
+}
+
+/// The value that begins behind a colon.
+fn behind_colon(json: &[u8]) -> Option<&[u8]> {
+    Some(json.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start())
 }
 
 /// One part of an item, or one block of a message.
