@@ -145,7 +145,7 @@ fn load(listen: SocketAddr, canary: &Faults, first: usize, peak: impl FnOnce() +
 fn whoever_leaves_frees_the_provider_at_once_and_leaves_nothing_behind() {
     let stable = Faults::healthy("oldcorp");
     let canary = Faults::start("newcorp", |seen| fault(&seen.model()));
-    let keys = "timeouts: { headers: 60m, first_output: 60m, idle: 60m }, breaker: off";
+    let keys = "timeouts: { headers: 60m, stream_headers: 60m, first_output: 60m, idle: 60m }, breaker: off";
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), keys)
         .provider("newcorp", &canary.base_url(), keys)
@@ -160,7 +160,9 @@ fn whoever_leaves_frees_the_provider_at_once_and_leaves_nothing_behind() {
             assert!(canary.open_connections() >= streams() / 2, "only {} are open", canary.open_connections());
         });
         eventually("every client connection is closed", SOON, || (stage.connections() == 0).then_some(()));
-        eventually("every connection to the provider is closed", SOON, || (canary.open_connections() == 0).then_some(()));
+        eventually("every connection to the provider is closed", SOON, || {
+            (canary.open_connections() == 0).then_some(())
+        });
         for seen in canary.requests().iter().skip(waits.len()) {
             let model = seen.model();
             match seen.end {

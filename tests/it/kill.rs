@@ -70,7 +70,8 @@ fn look(client: &mut Client, number: usize) -> Result<String, String> {
         let wrong = difference(&text, &whole.concat()).unwrap_or_default();
         return Err(format!("{kind:?} of {provider}: {wrong}"));
     }
-    api.look_at_error_event(last).map_err(|wrong| format!("{kind:?} of {provider}, after {}: {wrong}", before.len()))?;
+    api.look_at_error_event(last)
+        .map_err(|wrong| format!("{kind:?} of {provider}, after {}: {wrong}", before.len()))?;
     Ok(format!("{kind:?} of {provider}, cut and said so"))
 }
 
@@ -79,9 +80,8 @@ fn no_request_fails_when_the_canary_is_killed_again_and_again() {
     let stable = Faults::healthy("oldcorp");
     // Streams last long enough to be met by a kill in their middle.
     let paced = Fault::Paced(Duration::from_millis(3));
-    let mut canary = Faults::start("newcorp", move |seen| {
-        if seen.wants_a_stream() { paced.clone() } else { Fault::Healthy }
-    });
+    let mut canary =
+        Faults::start("newcorp", move |seen| if seen.wants_a_stream() { paced.clone() } else { Fault::Healthy });
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), "")
         .provider("newcorp", &canary.base_url(), "")

@@ -76,13 +76,7 @@ fn fields_that_go_and_fields_that_come_leave_the_others_as_they_are() {
     ];
     let first = r#"{"logit_bias":{"50256":-100}, "#;
     let last = r#", "metadata": {"secret":"s", "open": {"x" :1}},"parallel_tool_calls":null }"#;
-    let body = format!(
-        "{first}{}, {},{},{}{last}",
-        kept[0],
-        kept[1],
-        kept[2],
-        kept[4].replace("new", "USER")
-    );
+    let body = format!("{first}{}, {},{},{}{last}", kept[0], kept[1], kept[2], kept[4].replace("new", "USER"));
     let (new, old) = both_views(keys, &body);
     let text = String::from_utf8_lossy(&new.body).into_owned();
     for kept in kept {
@@ -101,7 +95,8 @@ fn fields_that_go_and_fields_that_come_leave_the_others_as_they_are() {
 #[test]
 fn rules_that_find_nothing_change_nothing() {
     let keys = "models: { other: another }, drop_fields: [a.b], rename_fields: { c: d }, max_fields: { n: 2, m: 3 }";
-    let body = r#"{"model":"m" , "a":[1,2], "n":"7", "m": 3, "messages":[{"role":"user","content":"c"}],"user":"USER"}"#;
+    let body =
+        r#"{"model":"m" , "a":[1,2], "n":"7", "m": 3, "messages":[{"role":"user","content":"c"}],"user":"USER"}"#;
     let (new, old) = both_views(keys, body);
     expect_body(&new, &body.replace("USER", "new"));
     expect_body(&old, &body.replace("USER", "old"));
@@ -119,7 +114,7 @@ fn a_body_of_chunks_arrives_with_its_length() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let seen = canary.requests().remove(0);
     assert_eq!(seen.length, body.len() + "a-much-longer-name".len() - "gpt-4".len());
-    assert_eq!((seen.model().as_str(), seen.json()["model"].as_str()), ("a-much-longer-name", None));
+    assert_eq!(seen.model(), "a-much-longer-name");
     expect_length(&seen);
 }
 

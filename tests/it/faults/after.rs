@@ -139,9 +139,8 @@ fn buffered_streams_are_recovered_to_their_end() {
     for (index, api) in Api::ALL.into_iter().enumerate() {
         let times = index as u64 + 1;
         for (model, _, outcome) in &cases {
-            let told = look_for_stables_answer(&stage, api, true, model).and_then(|()| {
-                stage.expect_attempts(model, &[("newcorp", outcome, times), ("oldcorp", "ok", times)])
-            });
+            let told = look_for_stables_answer(&stage, api, true, model)
+                .and_then(|()| stage.expect_attempts(model, &[("newcorp", outcome, times), ("oldcorp", "ok", times)]));
             wrong.extend(told.err().map(|told| format!("{api}, {model}: {told}")));
         }
         let whole = answer::stream(api, "newcorp").concat();

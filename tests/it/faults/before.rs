@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use crate::support::api::{Api, difference};
+use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
-use crate::support::stage::{IMPATIENT, RESCUED, Stage, between};
+use crate::support::stage::{Flags, IMPATIENT, RESCUED, Stage, between};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -67,8 +68,7 @@ pub(super) fn look_for_stables_answer(stage: &Stage, api: Api, stream: bool, mod
         return Err(format!("status, provider and attempts are {headers:?}: {:.300}", answer.text()));
     }
     told.end.map_err(|error| format!("the body broke off after {} bytes: {error}", answer.body.len()))?;
-    let expected =
-        if stream { answer::stream(api, "oldcorp").concat() } else { answer::whole(api, "oldcorp") };
+    let expected = if stream { answer::stream(api, "oldcorp").concat() } else { answer::whole(api, "oldcorp") };
     difference(&answer.text(), &expected).map_or(Ok(()), Err)
 }
 
@@ -102,7 +102,8 @@ fn everything_is_recovered(api: Api, stream: bool) {
         flags = flags.rollout(name, RESCUED);
     }
     let stage = Stage::start(&flags);
-    let mut all: Vec<(&str, &str, &[&str])> = vec![("nobody", "refused", &["connect"]), ("untls", "no-tls", &["connect"])];
+    let mut all: Vec<(&str, &str, &[&str])> =
+        vec![("nobody", "refused", &["connect"]), ("untls", "no-tls", &["connect"])];
     all.extend(cases.iter().map(|(name, _, outcomes)| ("newcorp", *name, *outcomes)));
     let wrong: Vec<String> = std::thread::scope(|scope| {
         let stage = &stage;
@@ -125,7 +126,8 @@ fn everything_is_recovered(api: Api, stream: bool) {
         // A connection that was used before may have died of old age: then it is asked once more on a fresh one.
         let most = if matches!(fault, Fault::ResetBeforeHeaders | Fault::CloseBeforeHeaders) { 2 } else { 1 };
         assert!((1..=most).contains(&asked), "the canary was asked {asked} times for {name}");
-        let (own, other) = (canary.requests().into_iter().find(|seen| seen.model() == *name).unwrap(), stable.asked_for(name));
+        let (own, other) =
+            (canary.requests().into_iter().find(|seen| seen.model() == *name).unwrap(), stable.asked_for(name));
         assert_eq!(other.body, own.body, "{name}: not the same request");
     }
 }
@@ -161,6 +163,29 @@ fn messages_streamed() {
 }
 
 #[test]
+fn a_silent_stream_is_given_up_long_before_its_timeouts() {
+    let cases = [
+        ("silence", Fault::Silence),
+        ("headers-only", Fault::HeadersThenSilence),
+        ("late-token", Fault::FirstTokenAfter(LONG)),
+    ];
+    let stable = Faults::healthy("oldcorp");
+    let canary = Faults::by_model("newcorp", cases.clone());
+    let patient = "timeouts: { headers: 10m, stream_headers: 10m, first_output: 10m, idle: 10m }, breaker: off";
+    let flags =
+        Flags::new().provider("oldcorp", &stable.base_url(), patient).provider("newcorp", &canary.base_url(), patient);
+    let flags =
+        cases.iter().fold(flags, |flags, (model, _)| flags.rollout(model, "percent: 100%, give_up_after: 500ms"));
+    let stage = Stage::start(&flags);
+    for (model, _) in &cases {
+        look_for_stables_answer(&stage, Api::Chat, true, model).unwrap();
+        look_at_counters(&stage, "newcorp", model, &["timeout"]).unwrap();
+        // The canary is let go, and not asked to finish for nobody.
+        eventually("the canary is let go", SOON, || canary.asked_for(model).end);
+    }
+}
+
+#[test]
 fn a_rescued_failure_counts_against_the_canary_and_the_request_as_one() {
     let stable = Faults::healthy("oldcorp");
     let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::Broken(503)));
@@ -172,11 +197,16 @@ fn a_rescued_failure_counts_against_the_canary_and_the_request_as_one() {
     let metrics = stage.metrics();
     let of = |name: &str, provider: &str| -> Vec<_> {
         let all = crate::support::stage::series(&metrics, name).into_iter();
-        all.filter(|(labels, count)| labels["rollout"] == "chat" && labels["provider"] == provider && *count > 0).collect()
+        all.filter(|(labels, count)| labels["rollout"] == "chat" && labels["provider"] == provider && *count > 0)
+            .collect()
     };
     for (labels, _) in of("serin_attempts_total", "newcorp") {
         assert_eq!(labels["arm"], "canary", "{labels:?}");
     }
-    let requests: u64 = ["oldcorp", "newcorp"].into_iter().flat_map(|provider| of("serin_requests_total", provider)).map(|(_, n)| n).sum();
+    let requests: u64 = ["oldcorp", "newcorp"]
+        .into_iter()
+        .flat_map(|provider| of("serin_requests_total", provider))
+        .map(|(_, n)| n)
+        .sum();
     assert_eq!(requests, 7, "a request is one request, however many were asked");
 }

@@ -24,8 +24,7 @@ fn ask(stage: &Stage, api: Api, user: &str, stream: bool) -> Answer {
 
 #[track_caller]
 fn expect_answer_of(provider: &str, answer: &Answer, api: Api, stream: bool, attempts: &str) {
-    let expected =
-        if stream { answer::stream(api, provider).concat() } else { answer::whole(api, provider) };
+    let expected = if stream { answer::stream(api, provider).concat() } else { answer::whole(api, provider) };
     let seen = (answer.status, answer.header("x-serin-provider"), answer.header("x-serin-attempts"));
     assert_eq!(seen, (200, provider, attempts), "{api}, stream: {stream}: {:.300}", answer.text());
     assert_eq!(difference(&answer.text(), &expected), None, "{api}, stream: {stream}");
@@ -131,10 +130,7 @@ fn a_list_is_asked_in_its_order() {
     }
     assert_eq!([&canary, &third, &fourth, &stable].map(Faults::count), [3, 3, 3, 0]);
     stage
-        .expect_attempts(
-            "chat",
-            &[("newcorp", "server_error", 3), ("third", "server_error", 3), ("fourth", "ok", 3)],
-        )
+        .expect_attempts("chat", &[("newcorp", "server_error", 3), ("third", "server_error", 3), ("fourth", "ok", 3)])
         .unwrap();
 }
 

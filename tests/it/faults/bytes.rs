@@ -109,7 +109,9 @@ fn cut_anywhere(api: Api) {
     let [ok, truncated, either] = *counted.lock().unwrap();
     println!("{api}: {ok} whole, {truncated} truncated, {either} between terminal and end");
     let rescued = stable.count() as u64;
-    let expected = |more: u64| [("newcorp", "ok", ok + more), ("newcorp", "truncated", truncated + either - more), ("oldcorp", "ok", rescued)];
+    let expected = |more: u64| {
+        [("newcorp", "ok", ok + more), ("newcorp", "truncated", truncated + either - more), ("oldcorp", "ok", rescued)]
+    };
     let counted = (0..=either).map(|more| stage.expect_attempts("chat", &expected(more)));
     let told: Vec<String> = counted.map_while(Result::err).collect();
     assert!(told.len() as u64 <= either, "{}", told.join("\n"));

@@ -21,7 +21,7 @@ const CLIENTS: [(&str, &str); 4] = [
 
 fn stage(stable: &Faults, canary: &Faults, old: &str, new: &str) -> Stage {
     let flags = Flags::new()
-        .provider("oldcorp", &stable.base_url(), &format!("{old}, {IMPATIENT}").trim_start_matches(", ").to_owned())
+        .provider("oldcorp", &stable.base_url(), format!("{old}, {IMPATIENT}").trim_start_matches(", "))
         .provider("newcorp", &canary.base_url(), &format!("{new}, {IMPATIENT}"))
         .chat("percent: 50%, pin_users: { new: canary, old: stable }, give_up_after: 2s");
     Stage::start(&flags)
@@ -62,7 +62,10 @@ fn expect_the_canarys(seen: &Seen, user: &str) {
 #[track_caller]
 fn expect_stables(seen: &Seen, user: &str, authorization: &str) {
     assert_eq!(seen.header("authorization"), authorization, "{}", seen.head());
-    expect_none_of(seen, &["secret-of-new", "new-team", "deepseek-chat", "max_completion_tokens", "temperature", "x-serin"]);
+    expect_none_of(
+        seen,
+        &["secret-of-new", "new-team", "deepseek-chat", "max_completion_tokens", "temperature", "x-serin"],
+    );
     assert_eq!(String::from_utf8_lossy(&seen.body), BODY.replace("USER", user), "not byte for byte");
     assert_eq!((seen.length.to_string().as_str(), seen.header("x-trace")), (seen.header("content-length"), "kept"));
 }
@@ -102,5 +105,8 @@ fn the_clients_own_key_is_for_stable_only() {
     expect_the_canarys(&canary.requests()[0], "new");
     let seen = &stable.requests()[0];
     expect_stables(seen, "new", "Bearer sk-of-the-client");
-    assert_eq!((seen.header("cookie"), seen.header("openai-organization")), ("session=of-the-client", "org-of-the-client"));
+    assert_eq!(
+        (seen.header("cookie"), seen.header("openai-organization")),
+        ("session=of-the-client", "org-of-the-client")
+    );
 }

@@ -44,7 +44,8 @@ fn what_both_refuse_is_the_clients_error_in_the_canarys_words() {
     let table = ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal)));
     let stable = Faults::by_model("oldcorp", table.clone());
     let canary = Faults::by_model("newcorp", table);
-    let flags = ABOUT_THE_REQUEST.iter().fold(between(&stable, &canary), |flags, (model, _)| flags.rollout(model, RESCUED));
+    let flags =
+        ABOUT_THE_REQUEST.iter().fold(between(&stable, &canary), |flags, (model, _)| flags.rollout(model, RESCUED));
     let stage = Stage::start(&flags);
     for (model, refusal) in ABOUT_THE_REQUEST {
         for api in Api::ALL {
@@ -71,7 +72,8 @@ fn stable_is_not_asked_where_the_file_says_so() {
 
 #[test]
 fn stables_own_refusals_are_final() {
-    let stable = Faults::by_model("oldcorp", ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal))));
+    let stable =
+        Faults::by_model("oldcorp", ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal))));
     let canary = Faults::healthy("newcorp");
     let keys = "percent: 50%, pin_users: { new: canary, old: stable }";
     let stage = Stage::start(&between(&stable, &canary).chat(keys));

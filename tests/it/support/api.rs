@@ -47,7 +47,9 @@ impl Api {
         let mut asked = match self {
             Api::Chat => json!({ "model": model, "messages": said, "user": user }),
             Api::Responses => json!({ "model": model, "input": words, "safety_identifier": user }),
-            Api::Messages => json!({ "model": model, "max_tokens": 100, "messages": said, "metadata": { "user_id": user } }),
+            Api::Messages => {
+                json!({ "model": model, "max_tokens": 100, "messages": said, "metadata": { "user_id": user } })
+            }
         };
         if stream {
             asked["stream"] = json!(true);

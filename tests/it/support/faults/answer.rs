@@ -68,7 +68,10 @@ pub(crate) fn stream_without_output(api: Api, provider: &str) -> Vec<String> {
             let mut answer = unary(api, provider, "");
             answer["output"] = json!([]);
             let created = json!({ "type": "response.created", "response": begun(provider), "sequence_number": 0 });
-            vec![named(&created), named(&json!({ "type": "response.completed", "response": answer, "sequence_number": 1 }))]
+            vec![
+                named(&created),
+                named(&json!({ "type": "response.completed", "response": answer, "sequence_number": 1 })),
+            ]
         }
         Api::Messages => {
             let events = stream_of(api, provider, &[]);
@@ -200,9 +203,9 @@ fn message_stream(provider: &str, pieces: &[String]) -> Vec<String> {
         json!({ "type": "ping" }),
         json!({ "type": "content_block_start", "index": 0, "content_block": { "type": "text", "text": "" } }),
     ];
-    events.extend(pieces.iter().map(|piece| {
-        json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": piece } })
-    }));
+    events.extend(pieces.iter().map(
+        |piece| json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": piece } }),
+    ));
     events.extend([
         json!({ "type": "content_block_stop", "index": 0 }),
         json!({

@@ -219,9 +219,7 @@ impl Fault {
             Fault::StallAtEvent(events, wait) => {
                 said.say_all(&whole[..*events]).then(Step::Wait(*wait)).say_all(&whole[*events..]).end()
             }
-            Fault::MalformedEvent => {
-                said.say_all(&whole[..30]).say(MALFORMED).say_all(&whole[30..]).end()
-            }
+            Fault::MalformedEvent => said.say_all(&whole[..30]).say(MALFORMED).say_all(&whole[30..]).end(),
             Fault::MissingDone => said.say_all(&whole[..answer::terminal(api)]).end(),
             Fault::MissingFinish => {
                 let null = |event: &String| event.replace(r#""finish_reason":"stop""#, r#""finish_reason":null"#);
@@ -245,7 +243,9 @@ impl Fault {
         // A place in the body that corresponds to an event of the stream.
         let place = |events: usize| body.len() * events / answer::EVENTS;
         let begun = |bytes: usize, cut: Cut| match cut {
-            Cut::CleanEnd => [head(200, &format!("{json}{CHUNKED}")).as_bytes(), b"\r\n", &chunk(&body[..bytes])].concat(),
+            Cut::CleanEnd => {
+                [head(200, &format!("{json}{CHUNKED}")).as_bytes(), b"\r\n", &chunk(&body[..bytes])].concat()
+            }
             _ => sized(&head(200, json), body)[..sized(&head(200, json), body).len() - body.len() + bytes].to_vec(),
         };
         let cut_at = |bytes: usize, cut: Cut| {
@@ -268,9 +268,7 @@ impl Fault {
                 let first = begun(first.len(), Cut::Close);
                 vec![Step::Write(first), Step::Wait(*wait), Step::Write(second.to_vec())]
             }
-            Fault::ErrorAfterPreamble | Fault::ErrorAfterHugePreamble => {
-                Fault::ErrorIn200.steps(api, false, provider)
-            }
+            Fault::ErrorAfterPreamble | Fault::ErrorAfterHugePreamble => Fault::ErrorIn200.steps(api, false, provider),
             Fault::NoOutput => {
                 vec![Step::Write(sized(&head(200, json), answer::without_output(api, provider).as_bytes()))]
             }

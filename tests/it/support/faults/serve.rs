@@ -69,7 +69,9 @@ async fn converse(mut reader: BufReader<ReadHalf<'_>>, mut write: WriteHalf<'_>,
         let mut seen = read(&mut reader).await?;
         seen.connection = line.number;
         if seen.method == "GET" {
-            write.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}").await?;
+            write
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+                .await?;
             continue;
         }
         let steps = shared.steps(&seen);
@@ -135,8 +137,7 @@ async fn read(reader: &mut BufReader<ReadHalf<'_>>) -> io::Result<Seen> {
     let (Some(method), Some(path), Some(_)) = (words.next(), words.next(), words.next()) else {
         return Err(io::Error::other(format!("no request: {request:?}")));
     };
-    let mut seen =
-        Seen { method, path, headers: Vec::new(), body: Vec::new(), length: 0, connection: 0, end: None };
+    let mut seen = Seen { method, path, headers: Vec::new(), body: Vec::new(), length: 0, connection: 0, end: None };
     loop {
         let line = line_of(reader).await?;
         let Some((name, value)) = line.split_once(':') else { break };
