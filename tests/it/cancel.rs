@@ -125,6 +125,8 @@ fn load(listen: SocketAddr, canary: &Faults, first: usize, peak: impl FnOnce() +
                 look.wait();
                 random.shuffle(&mut open_here);
                 for (model, stream) in open_here {
+                    // One after the other, as people leave, and not all in one burst.
+                    std::thread::park_timeout(Duration::from_micros(random.u64(0..8000)));
                     if random.bool() {
                         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
                     }

@@ -1,4 +1,4 @@
-"""What the Python SDKs make of streams that break off (an error, unless all was said) and of faults before them (nothing).
+"""What the Python SDKs make of streams that break off: an error, unless all was said; of faults before them: nothing.
 
 Both SDKs take a stream that merely ends for a whole one, so without the sidecar's error event most of this would fail.
 SERIN_CUT_STEP=1 cuts at every byte.

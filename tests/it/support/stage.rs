@@ -56,7 +56,8 @@ impl Flags {
 
     pub(crate) fn rollout_to(mut self, canary: &str, model: &str, keys: &str) -> Flags {
         self.rollouts.push_str(&format!(
-            "  - {{ name: {model}, match: {{ model: {model} }}, stable: oldcorp, canary: {canary}, {LENIENT}, {keys} }}\n"
+            "  - {{ name: {model}, match: {{ model: {model} }}, stable: oldcorp, canary: {canary}, \
+             {LENIENT}, {keys} }}\n"
         ));
         self
     }

@@ -129,7 +129,7 @@ impl Faults {
     }
 
     pub(crate) fn has_been_asked_for(&self, model: &str) -> bool {
-        self.shared.journal().requests.iter().rev().any(|seen| seen.model() == model)
+        self.shared.journal().models.contains(model)
     }
 
     /// The only request for this model.
