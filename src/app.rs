@@ -10,15 +10,18 @@ mod drain;
 mod first;
 mod in_force;
 pub mod offline;
+mod probing;
 pub mod registry;
 mod signals;
 mod socket;
 mod start;
 
 pub use self::drain::{Ended, Stopper};
+pub use self::probing::{Asked, Probed, probe_all};
 pub use self::signals::watch as watch_signals;
 pub use self::socket::connect as connect_socket;
-pub use self::start::{Options, Running, StartError, probe_all, start};
+pub use self::start::{Options, Running, StartError, start};
+pub use crate::proxy::Reply;
 
 /// The admin API's own shapes, for those who read its answers.
 pub mod api {

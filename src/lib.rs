@@ -18,7 +18,7 @@
 //! * [`decide`] and [`wire`] are pure: every decision, and every reading of bytes that leads to one. Time, chance and
 //!   counts come in as parameters, so the same trace in gives the same decisions out.
 //! * [`flags`] turns flags.yaml into a [`decide::policy::Policy`], with every error at its place.
-//! * [`state`] is all that requests, control and the surfaces share. Every cell has one writer.
+//! * [`state`] is all that requests, control and the surfaces share. Each cell has one writer, or one word.
 //! * [`proxy`] is the data plane: one thread a core, each with its own connections, none of them waiting for another.
 //! * [`control`] is the only writer of what is in force: it takes wishes from an inbox, asks [`decide::rollout`] what
 //!   follows, and publishes a [`state::snapshot::Snapshot`].
@@ -31,17 +31,23 @@
 //!
 //! 1. A connection is accepted and given to the core with the least to do.
 //! 2. The core takes its snapshot, once.
-//! 3. The facts are read: path, user, model. A JSON body of a split endpoint is read whole; no other is ever held.
-//! 4. [`decide::route`] plans: which rollout, which bucket, which arm, and why.
-//! 5. The attempt: a connection, then percent and lock once more, then the request in the provider's words.
-//! 6. The provider answers, each clock running only while it is waited for.
-//! 7. The answer streams on as it comes.
-//! 8. It is counted, exactly once, by what was seen.
+//! 3. The facts are read: path, user, model. A body that the split has to read is held whole; no other is.
+//! 4. [`decide::route`] plans: which rollout, which bucket, which arm, and why; [`decide::fallback`] says who else may
+//!    answer.
+//! 5. An attempt: the breaker is asked, a connection taken, percent and lock read once more, then the request is made in
+//!    the provider's words and sent.
+//! 6. The provider answers, each clock running only while it is waited for. As much of the answer is seen as it takes to
+//!    be certain; until then nothing has gone out, and after a failure [`decide::retry`] says who is asked next.
+//! 7. The answer streams on as it comes. One that breaks off is ended so that the client notices.
+//! 8. It is counted, exactly once, by what was seen: [`decide::outcome`] is the only place that says what that means.
 //!
 //! # Invariants
 //!
 //! * After a rollback has returned, no core dispatches to the canary: control waits until each has acknowledged.
 //! * An attempt has one outcome, charged to the arm that the split chose and to the epoch it was dispatched in.
+//! * Until a byte of an answer has gone out, a failure can be recovered; after that nothing is tried again, and half an
+//!   answer never looks like a whole one.
+//! * What one provider is sent (its key, its headers, its names for models) never reaches another.
 //! * Raising a percent only adds users to the canary; lowering it takes back those added last.
 //! * Serin never writes flags.yaml, and a file that does not hold changes nothing.
 //! * Nothing but a human, `try_again_after` or a higher `attempt:` reopens a canary that was rolled back.

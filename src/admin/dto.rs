@@ -11,7 +11,7 @@ use super::stamp::Stamp;
 use crate::decide::rollout::state::{Event, Lock};
 use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
-use crate::state::status::{ArmWindow, FlagsStatus, RolloutStatus, Status};
+use crate::state::status::{ArmWindow, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct StatusReply {
     pub state: State,
     /// In the file's order; plain routes too.
     pub rollouts: Vec<Rollout>,
+    /// In the file's order.
+    #[serde(default)]
+    pub providers: Vec<Provider>,
 }
 
 /// flags.yaml, as it is and as it is in force.
@@ -110,6 +113,9 @@ pub struct Rollout {
     pub epoch: u64,
     /// Canary requests answered in this evidence period.
     pub answered: u64,
+    /// What the canary refuses although stable accepts it, what is met most often first.
+    #[serde(default)]
+    pub findings: Vec<Refusal>,
     /// Share of requests without a user id since the start, 0 to 1.
     pub anonymous_ratio: Option<f64>,
 }
@@ -156,6 +162,44 @@ pub struct Arm {
     pub failures: u64,
     /// Percent of failures; absent without requests.
     pub failure_percent: Option<f64>,
+}
+
+/// Something that a canary refuses although stable accepts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What kind of thing: `parameter`, `model`, `context_length`, `endpoint` or `other`.
+    pub kind: String,
+    /// Its name; of `other` the error's code.
+    pub name: String,
+    /// What happened, in a sentence.
+    pub sentence: String,
+    /// What to write in flags.yaml; absent where no rule mends it.
+    pub rule: Option<String>,
+    /// What to do about it, in a sentence.
+    pub advice: String,
+    /// The status that the canary answered last.
+    pub status: u16,
+    /// How often, at least.
+    pub count: u64,
+    /// When first.
+    pub first_at: Stamp,
+    /// When last.
+    pub last_at: Stamp,
+}
+
+/// One provider.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// Where its breaker stands: `closed`, `half_open`, `open`, or `off`.
+    pub breaker: String,
+    /// Failures in a row that it has seen.
+    pub failures: u32,
+    /// While it is open: until when.
+    pub open_until: Option<Stamp>,
+    /// Requests that went elsewhere because it was open.
+    pub diverted: u64,
 }
 
 /// `GET /api/v1/history`, newest first.
@@ -252,6 +296,7 @@ impl StatusReply {
             flags: Flags::from(&status.flags),
             state: State { dir: status.store.dir.clone(), error: status.store.error.clone() },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
+            providers: status.providers.iter().map(Provider::from).collect(),
         }
     }
 }
@@ -295,7 +340,37 @@ impl From<&RolloutStatus> for Rollout {
             },
             epoch: rollout.epoch,
             answered: rollout.answered,
+            findings: rollout.findings.iter().map(Refusal::from).collect(),
             anonymous_ratio: rollout.anonymous_ratio,
+        }
+    }
+}
+
+impl From<&FindingStatus> for Refusal {
+    fn from(known: &FindingStatus) -> Refusal {
+        Refusal {
+            kind: known.finding.kind().to_owned(),
+            name: known.finding.name().to_owned(),
+            sentence: known.sentence.clone(),
+            rule: known.rule.clone(),
+            advice: known.advice.clone(),
+            status: known.status,
+            count: known.count,
+            first_at: Stamp(known.first),
+            last_at: Stamp(known.last),
+        }
+    }
+}
+
+impl From<&ProviderStatus> for Provider {
+    fn from(provider: &ProviderStatus) -> Provider {
+        let breaker = provider.breaker;
+        Provider {
+            name: provider.name.clone(),
+            breaker: breaker.map_or("off", |breaker| breaker.state.as_str()).to_owned(),
+            failures: breaker.map_or(0, |breaker| breaker.failures),
+            open_until: breaker.and_then(|breaker| breaker.open_until).map(Stamp),
+            diverted: provider.diverted,
         }
     }
 }

@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::admin::dto::Process;
 use crate::admin::stamp::Stamp;
+use crate::decide::advice::Finding;
+use crate::decide::breaker::BreakerState;
 use crate::decide::policy::{
     Anonymous, Auth, BaseUrl, Canary, Counting, Fallback, Fixed, Flag, Guard, Http2, Intent, Limits, Match, Policy,
     Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped, Unmatched,
@@ -19,9 +21,14 @@ use crate::decide::policy::{
 use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::state::counters::{Evidence, Labels};
+use crate::state::health::ProviderHealth;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
+use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
-use crate::state::status::{ArmWindow, FlagsStatus, RolloutStatus, Status, StatusCell, StoreStatus};
+use crate::state::status::{
+    ArmWindow, BreakerStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status, StatusCell,
+    StoreStatus,
+};
 use crate::wire::body::FieldRules;
 use crate::wire::dialect::DoneMarker;
 
@@ -125,12 +132,14 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
     let in_force = InForce {
         percent: share,
         closed: false,
-        evidence: Arc::new(Evidence::new(1, 1)),
-        series: [series(), series()],
+        evidence: Arc::new(Evidence::new(1, 1, Counting::default())),
+        series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
     };
+    let health = policy.providers.iter().map(|provider| Arc::new(ProviderHealth::new(provider.name.clone())));
     Snapshot {
         revision: 1,
         generation: 1,
+        health: health.collect(),
         policy: Arc::new(policy),
         rollouts: [in_force].into(),
         unsplit: [series(), series()].into(),
@@ -138,9 +147,23 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
     }
 }
 
+fn finding() -> FindingStatus {
+    let finding = Finding::Parameter("prompt_cache_key".into());
+    let (rule, advice) = (finding.rule("holysheep", "chat"), finding.advice("holysheep", "chat"));
+    let sentence = finding.sentence("holysheep", "openai");
+    let (first, last) = (UnixMillis(1000), UnixMillis(2000));
+    FindingStatus { finding, sentence, rule, advice, status: 400, count: 12, first, last }
+}
+
+fn shown_provider(name: &str, breaker: Option<(BreakerState, Option<UnixMillis>)>, diverted: u64) -> ProviderStatus {
+    let breaker = breaker.map(|(state, open_until)| BreakerStatus { state, failures: 12, open_until });
+    ProviderStatus { name: name.into(), breaker, diverted }
+}
+
 fn status() -> Status {
     let rollout = RolloutStatus {
         window: [ArmWindow { requests: 200, failures: 1 }, ArmWindow::default()],
+        findings: vec![finding()],
         ..RolloutStatus::sample()
     };
     Status {
@@ -152,6 +175,11 @@ fn status() -> Status {
         },
         store: StoreStatus { dir: "/s".into(), error: None },
         rollouts: vec![rollout],
+        providers: vec![
+            shown_provider("openai", None, 0),
+            shown_provider("holysheep", Some((BreakerState::Open, Some(UnixMillis(1500)))), 3),
+            shown_provider("backup", Some((BreakerState::HalfOpen, None)), 0),
+        ],
         series: Vec::new(),
         draining: false,
     }
@@ -191,7 +219,7 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 };
                 let _ = reply.send(answer);
             }
-            Input::Flags(_) | Input::Drain => {}
+            Input::Flags(_) | Input::Refused(_) | Input::Drain => {}
         }
     }
 }
@@ -338,6 +366,29 @@ fn status_history_and_config_are_read() {
     assert_eq!(chat["window"]["canary"]["failure_percent"], Value::Null);
     assert_eq!(status.json()["process"]["started_at"], json!("1970-01-01T00:00:00.000Z"));
     assert!(!status.body.contains("never-shown"));
+    assert_eq!(
+        chat["findings"],
+        json!([{
+            "kind": "parameter",
+            "name": "prompt_cache_key",
+            "sentence": "holysheep refused `prompt_cache_key`, which openai accepts",
+            "rule": "providers.holysheep.drop_fields: [prompt_cache_key]",
+            "advice": "write providers.holysheep.drop_fields: [prompt_cache_key]",
+            "status": 400,
+            "count": 12,
+            "first_at": "1970-01-01T00:00:01.000Z",
+            "last_at": "1970-01-01T00:00:02.000Z",
+        }])
+    );
+    let until = "1970-01-01T00:00:01.500Z";
+    assert_eq!(
+        status.json()["providers"],
+        json!([
+            {"name": "openai", "breaker": "off", "failures": 0, "open_until": null, "diverted": 0},
+            {"name": "holysheep", "breaker": "open", "failures": 12, "open_until": until, "diverted": 3},
+            {"name": "backup", "breaker": "half_open", "failures": 12, "open_until": null, "diverted": 0},
+        ])
+    );
 
     let history = ports.get("/api/v1/history?rollout=chat&limit=7").json();
     assert_eq!(history["events"][0]["numbers"], json!({"limit": "7"}));

@@ -20,7 +20,7 @@ use super::{first, in_force, socket};
 use crate::admin::api::View;
 use crate::admin::dto::Process;
 use crate::admin::stamp::Stamp;
-use crate::decide::policy::{Fixed, Policy, Provider};
+use crate::decide::policy::Fixed;
 use crate::flags::watch::Watcher;
 use crate::flags::{self, Environment, Reading};
 use crate::state::inbox::{Inbox, Input, inbox};
@@ -242,9 +242,14 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     .map_err(system("the control loop"))?;
     let (word, words) = mpsc::channel();
     drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
-    let plane =
-        proxy::start(proxy::Setup { listener: listen, shared: Arc::clone(&started.shared), cores, most_connections })
-            .map_err(system("the data plane"))?;
+    let plane = proxy::start(proxy::Setup {
+        listener: listen,
+        shared: Arc::clone(&started.shared),
+        inbox: inbox.clone(),
+        cores,
+        most_connections,
+    })
+    .map_err(system("the data plane"))?;
 
     let (placed, socket_listener) = match socket::bind(&state) {
         Ok((listener, placed)) => (Some(placed), Some(listener)),
@@ -348,22 +353,4 @@ fn taker(inbox: Inbox) -> impl FnMut(Reading) + Send + 'static {
         }
         tracing::error!("a new flags.yaml was read, and the control loop does not take it");
     }
-}
-
-/// Asks every provider once whether it lives, as the control loop does before a ramp begins; for `serin check --probe`.
-/// Each comes with its name and with how it answered, or why it did not.
-#[must_use]
-pub fn probe_all(policy: &Policy) -> Vec<(String, Result<String, String>)> {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            let why = || Err(format!("no probe can be sent: {error}"));
-            return policy.providers.iter().map(|provider| (provider.name.clone(), why())).collect();
-        }
-    };
-    let ask = |provider: &Arc<Provider>| {
-        let probe = proxy::probe(Arc::clone(provider), policy.egress.clone());
-        (provider.name.clone(), tokio::task::LocalSet::new().block_on(&runtime, probe))
-    };
-    policy.providers.iter().map(ask).collect()
 }

@@ -7,13 +7,16 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::app::Probed;
 use crate::decide::policy::{Intent, Policy};
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
 use super::schema::print;
 use super::{Exit, Failure, Outcome};
+use endpoints::Judged;
 
+mod endpoints;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -24,7 +27,7 @@ pub struct CheckArgs {
     /// The file to check.
     #[arg(default_value = "flags.yaml", env = "SERIN_FLAGS")]
     pub file: PathBuf,
-    /// Ask every provider whether it answers.
+    /// Ask every provider whether it answers, and every canary whether it speaks what its stable does.
     #[arg(long, conflicts_with = "no_secrets")]
     pub probe: bool,
     /// Take references to variables and files as they stand, for a machine that has none of the secrets.
@@ -34,9 +37,6 @@ pub struct CheckArgs {
     #[arg(long)]
     pub json: bool,
 }
-
-/// What a prober tells of each provider: its name, and how it answered or why it did not.
-pub type Probed = Vec<(String, Result<String, String>)>;
 
 /// Checks the file. With `--probe` the providers of a good one are asked through `probe`.
 pub fn run(args: &CheckArgs, probe: impl Fn(&Policy) -> Probed) -> Outcome {
@@ -55,13 +55,15 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
             (String::new(), Err(Failure { exit: Exit::Usage, message: render(&errors, &file).trim_end().to_owned() }))
         }
         Ok(compiled) => {
-            let probed = if args.probe { probe(&compiled.policy) } else { Vec::new() };
-            let exit = if probed.iter().all(|(_, answer)| answer.is_ok()) { Exit::Done } else { Exit::Failed };
+            let probed = if args.probe { probe(&compiled.policy) } else { Probed::default() };
+            let judged = endpoints::judge(&compiled.policy, &probed.endpoints);
+            let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());
+            let exit = if alive && !endpoints::any_fails(&judged) { Exit::Done } else { Exit::Failed };
             let notes = notes(&compiled.policy);
             let text = if args.json {
-                line(&accepted_json(&file, &compiled, &notes, &probed))
+                line(&accepted_json(&file, &compiled, &notes, &probed, &judged))
             } else {
-                accepted_text(&file, &compiled, &notes, &probed, args.no_secrets)
+                accepted_text(&file, &compiled, &notes, probed_lines(&probed, &judged), args.no_secrets)
             };
             (text, Ok(exit))
         }
@@ -85,7 +87,15 @@ fn notes(policy: &Policy) -> Vec<String> {
     )]
 }
 
-fn accepted_text(file: &str, compiled: &Compiled, notes: &[String], probed: &Probed, masked: bool) -> String {
+fn probed_lines(probed: &Probed, judged: &[Judged<'_>]) -> Vec<String> {
+    let provider = |(provider, answer): &(String, Result<String, String>)| match answer {
+        Ok(answer) => format!("probe: {provider} answers: {answer}"),
+        Err(problem) => format!("probe: {provider} FAILS: {problem}"),
+    };
+    probed.providers.iter().map(provider).chain(endpoints::lines(judged)).collect()
+}
+
+fn accepted_text(file: &str, compiled: &Compiled, notes: &[String], probed: Vec<String>, masked: bool) -> String {
     let told = match compiled.warnings.len() {
         0 => String::new(),
         1 => ", with a warning below".to_owned(),
@@ -100,15 +110,7 @@ fn accepted_text(file: &str, compiled: &Compiled, notes: &[String], probed: &Pro
     };
     paragraph(compiled.warnings.iter().map(|warning| format!("warning: {warning}")).collect());
     paragraph(notes.iter().map(|note| format!("note: {note}")).collect());
-    paragraph(
-        probed
-            .iter()
-            .map(|(provider, answer)| match answer {
-                Ok(answer) => format!("probe: {provider} answers: {answer}"),
-                Err(problem) => format!("probe: {provider} FAILS: {problem}"),
-            })
-            .collect(),
-    );
+    paragraph(probed);
     text
 }
 
@@ -132,8 +134,9 @@ fn errors_json(file: &str, errors: &[FlagsError]) -> Value {
     json!({"file": file, "good": false, "errors": errors})
 }
 
-fn accepted_json(file: &str, compiled: &Compiled, notes: &[String], probed: &Probed) -> Value {
+fn accepted_json(file: &str, compiled: &Compiled, notes: &[String], probed: &Probed, judged: &[Judged<'_>]) -> Value {
     let probed: Vec<Value> = probed
+        .providers
         .iter()
         .map(|(provider, answer)| {
             let (text, answers) = match answer {
@@ -151,5 +154,6 @@ fn accepted_json(file: &str, compiled: &Compiled, notes: &[String], probed: &Pro
         "notes": notes,
         "summary": summary::json(&compiled.policy),
         "probe": probed,
+        "endpoints": endpoints::json(judged),
     })
 }

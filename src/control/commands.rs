@@ -55,7 +55,7 @@ impl Engine {
             if matches!(command.verb, Verb::Rollback { .. }) {
                 done.locks.extend(moving.state.lock.clone().map(|lock| (tracked.rollout.name.clone(), lock)));
             }
-            done.open_on_canary += tracked.series[1].in_flight();
+            done.open_on_canary += tracked.open_on_canary();
         }
         if done.rollouts.is_empty() {
             done.notes.push("flags.yaml has no rollout with a canary: there is nothing to change".to_owned());
@@ -115,7 +115,7 @@ impl Engine {
         let mut done = Done { notes, ..Done::default() };
         for tracked in self.rollouts.iter().filter(|tracked| tracked.rollout.name == rollout) {
             done.rollouts.extend(tracked.moving.as_ref().map(|moving| (rollout.to_owned(), moving.state.in_force)));
-            done.open_on_canary += tracked.series[1].in_flight();
+            done.open_on_canary += tracked.open_on_canary();
         }
         done
     }

@@ -9,17 +9,19 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::breakers::Breakers;
 use super::observe::Observer;
+use super::refusals::Findings;
 use super::report;
 use super::series::{Registry, SeriesFactory};
 use crate::decide::guard::{self, Verdict};
-use crate::decide::policy::{Canary, Intent, Policy, Provider, Rollout, Secret};
+use crate::decide::policy::{Canary, Counting, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::{Evidence, Series};
-
+use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
@@ -76,10 +78,17 @@ pub struct Probe {
 pub(super) struct Tracked {
     pub(super) rollout: Arc<Rollout>,
     pub(super) stable: Arc<Provider>,
-    pub(super) series: [Arc<Series>; 2],
+    pub(super) series: SeriesTable,
     pub(super) moving: Option<Moving>,
     // Of a plain route: nobody reads it.
     idle: Arc<Evidence>,
+}
+
+impl Tracked {
+    /// Requests at the canary now, whichever arm's they are.
+    pub(super) fn open_on_canary(&self) -> u64 {
+        self.rollout.canary.as_ref().map_or(0, |canary| self.series.in_flight_at(canary.provider))
+    }
 }
 
 /// What moves.
@@ -91,6 +100,7 @@ pub(super) struct Moving {
     pub(super) proposed: Option<Proposal>,
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
+    pub(super) findings: Findings,
 }
 
 /// What an engine begins with.
@@ -139,6 +149,7 @@ pub struct Engine {
     pub(super) flags: FlagsStatus,
     pub(super) notes: Vec<String>,
     pub(super) series: Registry,
+    pub(super) breakers: Breakers,
     pub(super) dir: String,
     pub(super) store_error: Option<String>,
     pub(super) draining: bool,
@@ -161,6 +172,7 @@ impl Engine {
             policy: Arc::clone(&policy),
             rollouts: Box::default(),
             unsplit: Box::default(),
+            health: Box::default(),
             draining: false,
         };
         let mut engine = Engine {
@@ -174,6 +186,7 @@ impl Engine {
             flags: FlagsStatus { generation: 1, accepted_at: now.unix, ..flags },
             notes,
             series: Registry::new(begin.series, cores),
+            breakers: Breakers::default(),
             dir,
             ever_written: store_error.is_none(),
             store_error,
@@ -225,6 +238,7 @@ impl Engine {
         if changed {
             self.publish();
         }
+        self.watch_breakers(now);
         self.report(now);
     }
 
@@ -408,6 +422,7 @@ impl Engine {
             policy: Arc::clone(&self.policy),
             rollouts: rollouts.collect(),
             unsplit: self.unsplit.clone(),
+            health: self.breakers.of(&self.policy),
             draining: self.draining,
         });
     }
@@ -426,13 +441,12 @@ impl Engine {
 
     pub(super) fn track(&mut self, policy: &Policy, rollout: &Arc<Rollout>, moving: Option<Moving>) -> Tracked {
         let stable = Arc::clone(policy.provider(rollout.stable));
-        let own = self.series.of(&rollout.name, Arm::Stable.as_str(), &stable.name);
-        let other = match &moving {
-            Some(moving) => self.series.of(&rollout.name, Arm::Canary.as_str(), &moving.canary.name),
-            None => Arc::clone(&own),
-        };
-        let idle = Arc::new(Evidence::new(0, self.cores));
-        Tracked { rollout: Arc::clone(rollout), stable, series: [own, other], moving, idle }
+        let registry = &mut self.series;
+        let series = SeriesTable::new(rollout, |arm, provider| {
+            registry.of(&rollout.name, arm.as_str(), &policy.provider(provider).name)
+        });
+        let idle = Arc::new(Evidence::new(0, self.cores, Counting::default()));
+        Tracked { rollout: Arc::clone(rollout), stable, series, moving, idle }
     }
 
     pub(super) fn count_unsplit(&mut self, policy: &Policy) {
@@ -471,7 +485,7 @@ pub(super) fn log(event: &Event) {
     let Event { rollout, actor, action, reason, from, to, generation, .. } = event;
     let rollout = rollout.as_deref().unwrap_or("-");
     let reason = if reason.is_empty() { "no reason given" } else { reason };
-    if matches!(action.as_str(), "rollback" | "refuse" | "block" | "notice") {
+    if matches!(action.as_str(), "rollback" | "refuse" | "block" | "notice" | "open" | "advise") {
         tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     } else {
         tracing::info!(rollout, actor, %from, %to, generation, "{action}: {reason}");

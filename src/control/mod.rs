@@ -8,6 +8,7 @@
 //! users are back on stable first. Whatever sends more users to the canary goes the other way round: decide, write,
 //! then publish ([`proposals`]), so that no share was ever seen that a restart forgets.
 
+mod breakers;
 pub mod commands;
 pub mod engine;
 mod ledger;
@@ -15,6 +16,7 @@ mod locksmith;
 mod observe;
 mod proposals;
 mod reconcile;
+mod refusals;
 mod report;
 mod series;
 pub mod shell;

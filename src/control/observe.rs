@@ -41,7 +41,7 @@ struct ProbeClock {
 impl Observer {
     pub(super) fn new(epoch: u64, cores: usize, guard: &Guard) -> Observer {
         Observer {
-            evidence: Arc::new(Evidence::new(epoch, cores)),
+            evidence: Arc::new(Evidence::new(epoch, cores, guard.counting)),
             windows: [Window::new(guard.window), Window::new(guard.window)],
             totals: [Counts::default(); 2],
             canary_answers: None,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
 use super::observe::Observer;
+use super::refusals::Findings;
 use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
 use crate::decide::rollout::step::Input;
@@ -78,7 +79,10 @@ impl Engine {
                 let known = before.remove(&identity);
                 fresh.push(known.as_ref().is_none_or(|(_, old)| old.guard != canary.guard || old.ramp != canary.ramp));
                 match known {
-                    Some((moving, _)) => Moving { canary: provider, ..moving },
+                    Some((moving, _)) => {
+                        let findings = moving.findings.kept(&provider, rollout);
+                        Moving { canary: provider, findings, ..moving }
+                    }
                     None => {
                         let kept = self.elsewhere.remove(&identity);
                         let forgotten = state_lost && kept.is_none() && canary.percent == Intent::Auto;
@@ -90,7 +94,8 @@ impl Engine {
                             state.lock = locks.get(&rollout.name).cloned();
                         }
                         let observer = Observer::new(state.epoch, self.cores, &canary.guard);
-                        Moving { identity, canary: provider, state, proposed: None, blocked: None, observer }
+                        let findings = Findings::new(&provider, rollout);
+                        Moving { identity, canary: provider, state, proposed: None, blocked: None, observer, findings }
                     }
                 }
             });
@@ -102,6 +107,7 @@ impl Engine {
         }
         self.elsewhere.extend(before.into_iter().map(|(identity, (moving, _))| (identity, moving.state)));
         self.count_unsplit(&policy);
+        self.breakers.keep(&policy);
         self.policy = policy;
         for (index, fresh) in fresh.into_iter().enumerate() {
             self.refresh_block(index);

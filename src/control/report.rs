@@ -7,7 +7,7 @@ use super::engine::{Engine, Now, Proposal, Tracked};
 use crate::decide::policy::Intent;
 use crate::decide::rollout::outlook::outlook;
 use crate::decide::rollout::state::Standing;
-use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 use crate::state::status::{ArmWindow, FlagsStatus, NextStage, RolloutStatus, Status, StoreStatus};
 
@@ -16,6 +16,7 @@ pub(super) fn nothing() -> Status {
         flags: FlagsStatus::default(),
         store: StoreStatus::default(),
         rollouts: Vec::new(),
+        providers: Vec::new(),
         series: Vec::new(),
         draining: false,
     }
@@ -44,6 +45,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         rollouts: rollouts.collect(),
         flags,
         store: StoreStatus { dir: engine.dir.clone(), error: engine.store_error.clone() },
+        providers: engine.breakers.report(&engine.policy, now),
         series: engine.series.all(),
         draining: engine.draining,
     }
@@ -92,6 +94,7 @@ fn moving(
         window_length: canary.guard.window,
         epoch: moving.state.epoch,
         answered: seen.epoch.canary.requests,
+        findings: moving.findings.report(),
         ..plain(tracked)
     })
 }
@@ -120,15 +123,16 @@ fn plain(tracked: &Tracked) -> RolloutStatus {
         window_length: Millis(0),
         epoch: 0,
         answered: 0,
+        findings: Vec::new(),
         anonymous_ratio: anonymous_ratio(tracked),
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge")]
 fn anonymous_ratio(tracked: &Tracked) -> Option<f64> {
-    // A plain route's two are one.
-    let arms = if tracked.moving.is_some() { &tracked.series[..] } else { &tracked.series[..1] };
-    let (all, anonymous) =
-        arms.iter().map(|series| series.dispatched()).fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+    // A request is dispatched at its arm's own provider, whoever answers it.
+    let arms: &[Arm] = if tracked.moving.is_some() { &[Arm::Stable, Arm::Canary] } else { &[Arm::Stable] };
+    let dispatched = arms.iter().map(|arm| tracked.series.own(*arm).dispatched());
+    let (all, anonymous) = dispatched.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
     (all > 0).then(|| anonymous as f64 / all as f64)
 }

@@ -196,6 +196,7 @@ impl Shell {
                 });
             }
             Input::Flags(read) => self.engine.flags_read(read, now),
+            Input::Refused(refused) => self.engine.refused(refused, now),
             Input::Drain => self.engine.drain(now),
         }
     }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod files;
+mod health;
 mod locks;
 mod proposals;
 mod reloads;

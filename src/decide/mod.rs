@@ -4,12 +4,16 @@
 //! parameters, so that the same trace in gives the same decisions out. What a decision leads to is performed by
 //! others: the data plane for one request, the control loop for a rollout.
 
+pub mod advice;
+pub mod breaker;
 pub mod bucket;
+pub mod fallback;
 pub mod flag;
 pub mod guard;
 pub mod outcome;
 pub mod pattern;
 pub mod policy;
+pub mod retry;
 pub mod rollout;
 pub mod route;
 pub mod units;

@@ -1,10 +1,13 @@
 //! What became of one attempt: data, decided once, at the end of the stream and not by status.
 //!
-//! Owns the list of outcomes and what each means for the guard. How transport, status and end of body lead to one
-//! is [`classify`]; how a dialect's own words do (an error event inside a 200) will refine [`Ending`], nothing else.
-//! Invariant: every attempt that began ends with exactly one outcome, charged to the arm that the split chose.
+//! Owns the list of outcomes, how an attempt's ending leads to one ([`classify`]), and what each means for the guard
+//! and for the breaker; what may still be done after one is [`retry`](super::retry)'s business. This is the only place
+//! that defines what is judged. Invariant: every attempt that began ends with exactly one outcome, charged to the arm
+//! that the split chose.
 
 use serde::Serialize;
+
+use super::policy::Counting;
 
 /// What became of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -14,22 +17,30 @@ pub enum Outcome {
     Ok,
     /// No connection: refused, name lookup, TLS.
     Connect,
-    /// The connection ended before the answer was committed, or the answer broke the protocol.
+    /// The connection ended before an answer, or the answer broke the protocol.
     Reset,
-    /// No response head, or no first byte of body, in time.
+    /// No response head, or no first output, in time.
     Timeout,
     /// A 5xx.
     ServerError,
-    /// An answer that ended before its announced end.
+    /// A 200 that says itself that it failed.
+    StreamError,
+    /// An answer that ended before its end.
     Truncated,
     /// An answer that fell silent.
     Stalled,
     /// A 429.
     Throttled,
+    /// Serin's own account with the provider is used up.
+    Quota,
     /// A 401 or 403 for Serin's own key.
     Auth,
+    /// Refused by the canary and accepted by stable.
+    Unsupported,
     /// Any other 4xx, or a 401 or 403 for the client's own key.
     ClientError,
+    /// A whole 200 without output.
+    Empty,
     /// The client left before the end.
     ClientGone,
     /// Ended by Serin itself: a limit, the drain, a defect.
@@ -38,17 +49,21 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order of their labels' cells.
-    pub const ALL: [Outcome; 12] = [
+    pub const ALL: [Outcome; 16] = [
         Outcome::Ok,
         Outcome::Connect,
         Outcome::Reset,
         Outcome::Timeout,
         Outcome::ServerError,
+        Outcome::StreamError,
         Outcome::Truncated,
         Outcome::Stalled,
         Outcome::Throttled,
+        Outcome::Quota,
         Outcome::Auth,
+        Outcome::Unsupported,
         Outcome::ClientError,
+        Outcome::Empty,
         Outcome::ClientGone,
         Outcome::SerinError,
     ];
@@ -62,11 +77,15 @@ impl Outcome {
             Outcome::Reset => "reset",
             Outcome::Timeout => "timeout",
             Outcome::ServerError => "server_error",
+            Outcome::StreamError => "stream_error",
             Outcome::Truncated => "truncated",
             Outcome::Stalled => "stalled",
             Outcome::Throttled => "throttled",
+            Outcome::Quota => "quota",
             Outcome::Auth => "auth",
+            Outcome::Unsupported => "unsupported",
             Outcome::ClientError => "client_error",
+            Outcome::Empty => "empty",
             Outcome::ClientGone => "client_gone",
             Outcome::SerinError => "serin_error",
         }
@@ -74,23 +93,52 @@ impl Outcome {
 
     /// What the guard makes of it.
     #[must_use]
-    pub const fn judged(self) -> Judged {
+    pub const fn judged(self, counting: Counting) -> Judged {
+        match self {
+            Outcome::Ok => Judged::Success,
+            Outcome::Throttled if !counting.throttled => Judged::Not,
+            Outcome::Empty if !counting.empty => Judged::Not,
+            Outcome::Connect
+            | Outcome::Reset
+            | Outcome::Timeout
+            | Outcome::ServerError
+            | Outcome::StreamError
+            | Outcome::Truncated
+            | Outcome::Stalled
+            | Outcome::Throttled
+            | Outcome::Quota
+            | Outcome::Auth
+            | Outcome::Unsupported
+            | Outcome::Empty => Judged::Failure,
+            Outcome::ClientError | Outcome::ClientGone | Outcome::SerinError => Judged::Not,
+        }
+    }
+
+    /// What the breaker makes of it: whether the provider lives, not whether it is any good.
+    #[must_use]
+    pub const fn told_to_breaker(self) -> Judged {
         match self {
             Outcome::Ok => Judged::Success,
             Outcome::Connect
             | Outcome::Reset
             | Outcome::Timeout
             | Outcome::ServerError
+            | Outcome::StreamError
             | Outcome::Truncated
-            | Outcome::Stalled
-            | Outcome::Throttled
-            | Outcome::Auth => Judged::Failure,
-            Outcome::ClientError | Outcome::ClientGone | Outcome::SerinError => Judged::Not,
+            | Outcome::Stalled => Judged::Failure,
+            Outcome::Throttled
+            | Outcome::Quota
+            | Outcome::Auth
+            | Outcome::Unsupported
+            | Outcome::ClientError
+            | Outcome::Empty
+            | Outcome::ClientGone
+            | Outcome::SerinError => Judged::Not,
         }
     }
 }
 
-/// What the guard makes of an outcome.
+/// What is made of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judged {
     /// The provider did what it should.
@@ -101,7 +149,7 @@ pub enum Judged {
     Not,
 }
 
-/// How an attempt ended, as far as transport, status and end of body tell.
+/// How an attempt ended, as far as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// No connection was made.
@@ -114,6 +162,8 @@ pub enum Ending {
     Answered {
         /// The status code.
         status: u16,
+        /// What an error's body complains of.
+        grounds: Grounds,
         /// How the body ended.
         body: BodyEnd,
     },
@@ -123,20 +173,37 @@ pub enum Ending {
     CutBySerin,
 }
 
+/// What an error's body complains of, where that decides more than the status does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Grounds {
+    /// Nothing of these.
+    #[default]
+    Other,
+    /// The account is used up, whatever the status.
+    Quota,
+    /// What was asked for is not answered by policy: no other provider is asked either.
+    ContentFilter,
+}
+
 /// How a response body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// At its announced length, its terminating chunk, or a close that ends it by definition.
+    /// With its terminal, or where the dialect has none at its announced length, its terminating chunk, or a close that
+    /// ends it by definition.
     Complete,
-    /// Before that.
+    /// The same, and there was no output in it.
+    Empty,
+    /// It said itself that it failed.
+    ErrorEvent,
+    /// Before its end.
     Early,
-    /// It fell silent before its first byte.
-    NoFirstByte,
+    /// It fell silent before its first output.
+    NoOutput,
     /// It fell silent later.
     Silent,
 }
 
-/// The one definition of what an ending means. `own_key` tells whether Serin's key was used: a refused key of the
+/// The one definition of what an ending means. `own_key` tells whether the refused key was Serin's: a refused key of the
 /// client's own is the client's error.
 #[must_use]
 pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
@@ -146,17 +213,29 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
         Ending::HeadTimeout => Outcome::Timeout,
         Ending::ClientLeft => Outcome::ClientGone,
         Ending::CutBySerin => Outcome::SerinError,
-        Ending::Answered { status, body } => match status {
+        Ending::Answered { status: 400..=499, grounds: Grounds::ContentFilter, .. } => Outcome::ClientError,
+        Ending::Answered { status: 400..=499, grounds: Grounds::Quota, .. } if own_key => Outcome::Quota,
+        Ending::Answered { status, body, .. } => match status {
             500..=599 => Outcome::ServerError,
             429 => Outcome::Throttled,
+            402 if own_key => Outcome::Quota,
             401 | 403 if own_key => Outcome::Auth,
+            408 => Outcome::Timeout,
             400..=499 => Outcome::ClientError,
             _ => match body {
                 BodyEnd::Complete => Outcome::Ok,
+                BodyEnd::Empty => Outcome::Empty,
+                BodyEnd::ErrorEvent => Outcome::StreamError,
                 BodyEnd::Early => Outcome::Truncated,
-                BodyEnd::NoFirstByte => Outcome::Timeout,
+                BodyEnd::NoOutput => Outcome::Timeout,
                 BodyEnd::Silent => Outcome::Stalled,
             },
         },
     }
+}
+
+/// Whether a status says that something is wrong with the request itself, so that another provider may take it.
+#[must_use]
+pub const fn is_about_the_request(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 401..=403 | 407 | 408 | 429)
 }

@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
+// Parts of a provider that the readers of the wire define.
+pub use crate::wire::body::FieldRules;
+pub use crate::wire::dialect::DoneMarker;
 
 /// One accepted flags.yaml.
 #[derive(Clone, Debug)]

@@ -190,7 +190,9 @@ pub fn plan(
         Arm::Stable => rollout.stable,
         Arm::Canary => canary.provider,
     };
-    let (counted, anonymous) = (reason.is_counted(), user.is_none());
+    // What an earlier answer left behind is known to one provider only: such a request says nothing about the other.
+    let counted = reason.is_counted() && !facts.body.is_some_and(Peek::is_state_bearing);
+    let anonymous = user.is_none();
     Ok(Plan { arm: Some(arm), provider, reason, counted, anonymous, ..unsplit })
 }
 

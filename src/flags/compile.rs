@@ -4,9 +4,11 @@
 //! errors are told at once, and gives a policy only for a file without any. Invariant: what it gives holds everything
 //! that [`Policy`] promises, so nobody behind it checks again.
 
+mod fields;
 mod findings;
 mod provider;
 mod ramp;
+mod recovery;
 mod rollout;
 mod rules;
 

@@ -51,6 +51,10 @@ pub(super) const MAX_CONNECTIONS: u32 = CONNECTIONS;
 pub(super) const BREAKER_FAILURES: u32 = 5;
 pub(super) const BREAKER_OPEN_FOR: Millis = Millis(MINUTE);
 pub(super) const PROBE_PATH: &str = "/models";
+/// What `set_fields` of one provider may add to every request, in bytes of JSON.
+pub(super) const MOST_SET: usize = 64 * 1024;
+/// How deep a field may lie that a rule names.
+pub(super) const DEEPEST_FIELD: usize = 16;
 
 /// The endpoints that generate. Two embedding models in one index would corrupt it silently, hence not all paths.
 pub(super) const ENDPOINTS: [&str; 4] = ["chat/completions", "completions", "responses", "messages"];
@@ -66,5 +70,10 @@ pub(super) const WINDOW: Millis = Millis(30 * MINUTE);
 pub(super) const MIN_REQUESTS: u32 = 100;
 pub(super) const ROLLBACK_TO: Percent = Percent::ZERO;
 pub(super) const ATTEMPT: u32 = 1;
+/// Providers that `fallback` may name.
+pub(super) const MOST_FALLBACKS: usize = 8;
 pub(super) const GIVE_UP_AFTER: Millis = Millis(30 * SECOND);
 pub(super) const HOLD: Millis = Millis(5 * SECOND);
+pub(super) const RETRY_ATTEMPTS: u32 = 2;
+pub(super) const MOST_ATTEMPTS: u32 = 10;
+pub(super) const RETRY_BUDGET: Percent = percent(10);

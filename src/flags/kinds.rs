@@ -52,6 +52,8 @@ scalars! {
     Size = {"type": "string", "pattern": r"^([0-9]+(B|kB|MB|GB|KiB|MiB|GiB)|.*\$\{.+\}.*)$"};
     /// A whole number.
     Whole = {"type": ["integer", "string"], "pattern": r"\$\{.+\}"};
+    /// Any number.
+    Number = {"type": ["number", "string"], "pattern": r"\$\{.+\}"};
     /// `true` or `false`.
     Switch = {"type": ["boolean", "string"], "pattern": r"\$\{.+\}"};
 }

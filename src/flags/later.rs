@@ -7,24 +7,8 @@
 /// Keys not read yet, by the place of the map they would stand in.
 const LATER: [(&str, &[&str]); 4] = [
     ("", &["listen_tls", "notify", "budgets", "cache", "fleet"]),
-    (
-        "providers.*",
-        &[
-            "path",
-            "breaker",
-            "rate_limit",
-            "drop_fields",
-            "rename_fields",
-            "set_fields",
-            "max_fields",
-            "prices",
-            "done_marker",
-        ],
-    ),
-    (
-        "rollouts[]",
-        &["fallback", "fallback_4xx", "give_up_after", "hold", "retry", "stream_mode", "on_regression", "holdback"],
-    ),
+    ("providers.*", &["rate_limit", "prices"]),
+    ("rollouts[]", &["on_regression", "holdback"]),
     (
         "rollouts[].guard",
         &["false_alarm", "tolerated_ratio", "ignore_below", "patience", "slow", "done_below", "ceiling"],

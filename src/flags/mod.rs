@@ -9,6 +9,7 @@
 //! is in an error, a warning or [`Compiled::shown`](compile::Compiled::shown).
 
 mod agree;
+mod choices;
 pub mod compile;
 mod defaults;
 mod environment;

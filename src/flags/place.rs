@@ -40,6 +40,11 @@ impl At {
         At { spot: tree.spot, key_spot: tree.spot, node: Some(Rc::clone(tree)), path: String::new() }
     }
 
+    /// A place that was found by walking the tree itself.
+    pub(super) fn exactly(spot: Spot, path: String) -> At {
+        At { node: None, spot, key_spot: spot, path }
+    }
+
     /// The value of this key.
     pub(super) fn key(&self, key: &str) -> At {
         let mut path = self.path.clone();

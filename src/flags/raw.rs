@@ -6,8 +6,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::choices::{Anything, Breaker, Fallback};
 use super::defaults;
-use super::kinds::{Entries, Id, Length, Pins, Rate, Size, Switch, Text, Texts, Whole};
+use super::kinds::{Entries, Id, Length, Number, Pins, Rate, Size, Switch, Text, Texts, Whole};
 use super::scalar::show_size;
 
 /// Moves an application's traffic from one provider to another: what is to happen, for Serin to carry out.
@@ -160,6 +161,31 @@ pub(super) struct Provider {
     /// A canary request whose model `models` does not name: `pass` it on as it is, or leave it on `stable`.
     #[schemars(extend("default" = "pass", "enum" = ["pass", "stable"]))]
     pub(super) unmapped: Option<Text>,
+    /// Fields that are taken out of a JSON body on its way here, as names or dotted paths.
+    #[schemars(extend("examples" = [["logit_bias", "stream_options.include_usage"]]))]
+    pub(super) drop_fields: Option<Texts>,
+    /// Fields that this provider calls by another name: name or dotted path -> the new last name. The field stays in
+    /// its place; where the new name is there already, it wins.
+    #[schemars(extend("examples" = [{"max_tokens": "max_completion_tokens"}]))]
+    pub(super) rename_fields: Option<Entries<Text>>,
+    /// Fields that every JSON body gets, over what the application sent: name or dotted path -> any value. Objects on the
+    /// way are made where they are missing. A text goes out as it stands: no reference is read in it.
+    #[schemars(extend("examples" = [{"temperature": 1, "metadata.team": "search"}]))]
+    pub(super) set_fields: Option<Entries<Anything>>,
+    /// The largest number that this provider takes in a field: name or dotted path -> number. A larger one is lowered to
+    /// it; a field that is not there stays away.
+    #[schemars(extend("examples" = [{"max_tokens": 8192}]))]
+    pub(super) max_fields: Option<Entries<Number>>,
+    /// What stands below `base_url` in place of the request's own path: `{model}` is the model's name as this provider
+    /// knows it, `{rest}` the request's path below the mount. Default: `/{rest}`.
+    #[schemars(extend("examples" = ["/openai/deployments/{model}/{rest}"]))]
+    pub(super) path: Option<Text>,
+    /// What ends a stream of chat completions: `optional` takes `[DONE]`, or a finish reason and the end; `required` takes
+    /// `[DONE]` alone, and without it the answer counts as cut.
+    #[schemars(extend("default" = "optional", "enum" = ["optional", "required"]))]
+    pub(super) done_marker: Option<Text>,
+    /// When nothing is sent here for a while, as long as another provider can answer. `off`: never.
+    pub(super) breaker: Option<Breaker>,
     /// Headers set on every request, over what the application sent.
     #[schemars(extend("examples" = [{"x-title": "shop"}]))]
     pub(super) set_headers: Option<Entries<Text>>,
@@ -177,6 +203,19 @@ pub(super) struct Provider {
     /// Asked with GET below `base_url` to learn whether the provider lives. Any answer but 401, 403 and 5xx means it does.
     #[schemars(extend("default" = defaults::PROBE_PATH))]
     pub(super) probe_path: Option<Text>,
+}
+
+/// When nothing is sent to a provider for a while.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BreakerRule {
+    /// Failures in a row that open it; an answer of the 4xx kind is none. For the canary of a rollout it takes 10 over at
+    /// least 3s, so that the guard judges first.
+    #[schemars(extend("default" = defaults::BREAKER_FAILURES))]
+    pub(super) failures: Option<Whole>,
+    /// How long it stays open; then one request at a time tries whether the provider is back.
+    #[schemars(extend("default" = defaults::BREAKER_OPEN_FOR.to_string()))]
+    pub(super) open_for: Option<Length>,
 }
 
 /// How long Serin waits for a provider, by what it waits for.
@@ -258,6 +297,27 @@ pub(super) struct Rollout {
     pub(super) ramp: Option<Ramp>,
     /// What judges the canary.
     pub(super) guard: Option<Guard>,
+    /// Who answers when the chosen provider fails before its answer has begun. `true`: the other arm's provider; a plain
+    /// route has none. `false`: nobody. A list: these, in turn; it may name stable and canary. Embeddings never fall back.
+    #[schemars(extend("default" = true, "examples" = [true, false, ["openai", "azure"]]))]
+    pub(super) fallback: Option<Fallback>,
+    /// Whether stable is asked once when the canary refuses a request (400, 404, 413, 422) that may be sound: what stable
+    /// takes is `unsupported` on the canary, and the application never sees the refusal.
+    #[schemars(extend("default" = true))]
+    pub(super) fallback_4xx: Option<Switch>,
+    /// How long the first byte of a streamed canary answer may take while another provider can answer.
+    #[schemars(extend("default" = defaults::GIVE_UP_AFTER.to_string()))]
+    pub(super) give_up_after: Option<Length>,
+    /// How long the beginning of a stream is held back while it carries no output and another provider could still
+    /// answer. `0s`: nothing is held.
+    #[schemars(extend("default" = defaults::HOLD.to_string()))]
+    pub(super) hold: Option<Length>,
+    /// When the same provider is asked again.
+    pub(super) retry: Option<Retry>,
+    /// `live` passes a streamed answer on as soon as there is output; `buffered` holds it until it is whole, so that a
+    /// cut or a stall is recovered too, at the price of the waiting.
+    #[schemars(extend("default" = "live", "enum" = ["live", "buffered"]))]
+    pub(super) stream_mode: Option<Text>,
     /// The share that an automatic rollback goes back to.
     #[schemars(extend("default" = defaults::ROLLBACK_TO.to_string()))]
     pub(super) rollback_to: Option<Rate>,
@@ -267,6 +327,18 @@ pub(super) struct Rollout {
     /// A number higher than the one that was rolled back begins a new try.
     #[schemars(extend("default" = defaults::ATTEMPT))]
     pub(super) attempt: Option<Whole>,
+}
+
+/// When the same provider is asked again.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Retry {
+    /// How often a provider is asked for one request at most, 1 to 10; 1: never again.
+    #[schemars(extend("default" = defaults::RETRY_ATTEMPTS))]
+    pub(super) attempts: Option<Whole>,
+    /// The share of the rollout's requests that may be asked again, so that retries never double a failing provider's load.
+    #[schemars(extend("default" = defaults::RETRY_BUDGET.to_string()))]
+    pub(super) budget: Option<Rate>,
 }
 
 /// Which requests a rollout takes.
@@ -342,6 +414,14 @@ pub(super) struct Guard {
     /// Fewer answered canary requests than this decide nothing.
     #[schemars(extend("default" = defaults::MIN_REQUESTS))]
     pub(super) min_requests: Option<Whole>,
+    /// What a 429 is to the guard: a `failure`, since users are turned away; or to `ignore`, where limits are being raised
+    /// and fallback bridges them.
+    #[schemars(extend("default" = "failure", "enum" = ["failure", "ignore"]))]
+    pub(super) throttled: Option<Text>,
+    /// What an answer of 200 without any output is to the guard: a `failure`; or to `ignore`, since some prompts rightly
+    /// have no answer.
+    #[schemars(extend("default" = "ignore", "enum" = ["failure", "ignore"]))]
+    pub(super) empty: Option<Text>,
 }
 
 /// A flag that the application reads.

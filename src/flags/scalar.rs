@@ -179,6 +179,74 @@ pub(super) fn switch(text: &str) -> Result<bool, Wrong> {
     }
 }
 
+/// The most that a provider takes of a number in a request.
+pub(super) fn limit(text: &str) -> Result<f64, Wrong> {
+    const EXAMPLE: &str = "write the largest number that the provider takes, such as `8192` or `0.95`";
+    // Beyond this a whole number is no longer exact, and nothing in a request is as large.
+    const LARGEST: f64 = 9_007_199_254_740_992.0;
+    if !is_json_number(text) {
+        return wrong("is not a number", EXAMPLE);
+    }
+    match text.parse::<f64>() {
+        Ok(number) if number < 0.0 => wrong("is below 0", "remove it where there is no limit"),
+        Ok(number) if number <= LARGEST => Ok(number),
+        _ => wrong("is too large", EXAMPLE),
+    }
+}
+
+/// A single value as JSON: in quotes a text, without them what both YAML and JSON take it for.
+pub(super) fn json(text: &str, plain: bool) -> Result<String, Wrong> {
+    if text.contains("${") {
+        return wrong("has a reference, which is not read here", "write the value itself; keys belong to `api_keys`");
+    }
+    if plain && (matches!(text, "true" | "false") || is_json_number(text)) {
+        let finite = text.parse().map_or(true, f64::is_finite);
+        return if finite { Ok(text.to_owned()) } else { wrong("is too large", "write a smaller number") };
+    }
+    if plain && matches!(text.to_ascii_lowercase().as_str(), "true" | "false" | "yes" | "no" | "on" | "off") {
+        let remedy = format!("write `true` or `false`; if a text is meant, write it in quotes: \"{text}\"");
+        return wrong("can be read in two ways", remedy);
+    }
+    if plain && is_number_of_yaml(text) {
+        let remedy = format!("write it in plain digits, such as `0.5`; if a text is meant, in quotes: \"{text}\"");
+        return wrong("is a number that JSON does not know", remedy);
+    }
+    Ok(serde_json::Value::from(text).to_string())
+}
+
+fn is_json_number(text: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (text, None),
+    };
+    let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
+}
+
+/// Whether some reader of YAML takes it for a number: `.5`, `+1`, `1_000`, `0x1f`, `.inf`.
+fn is_number_of_yaml(text: &str) -> bool {
+    let bare = text.strip_prefix(['-', '+']).unwrap_or(text).to_ascii_lowercase();
+    let radix = |prefix: &str, base: u32| {
+        let rest = bare.strip_prefix(prefix);
+        rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c == '_' || c.is_digit(base)))
+    };
+    let decimal =
+        bare.starts_with(|c: char| c.is_ascii_digit() || c == '.') && bare.contains(|c: char| c.is_ascii_digit());
+    matches!(bare.as_str(), ".inf" | ".nan")
+        || radix("0x", 16)
+        || radix("0o", 8)
+        || radix("0b", 2)
+        || (decimal && bare.replace('_', "").parse::<f64>().is_ok())
+}
+
 /// A name: unique labels of metrics are made of it.
 pub(super) fn name(text: &str) -> Result<String, Wrong> {
     const REMEDY: &str = "use 1 to 64 letters, digits, dots, dashes and underscores";

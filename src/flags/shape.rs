@@ -76,6 +76,7 @@ impl Check<'_> {
 
     fn value(&mut self, node: &Node, schema: &Map<String, Value>, trail: &Trail<'_>) -> Option<serde_yaml::Value> {
         match &node.kind {
+            _ if takes_anything(schema) => self.anything(node, trail).map(|()| serde_yaml::Value::Bool(true)),
             Kind::Scalar { text, plain } => self.scalar(node, text, *plain, schema, trail),
             Kind::List(items) if allows(schema, "array") => {
                 self.bounded(items.len(), "maxItems", node, schema, trail)?;
@@ -97,6 +98,37 @@ impl Check<'_> {
             }
             Kind::List(_) => self.wrong_kind(node, schema, trail, "a list"),
             Kind::Map(_) => self.wrong_kind(node, schema, trail, "keys with values"),
+        }
+    }
+
+    /// A value of any shape. What it is made of is read from the tree, so the mirror gets a sign of it only.
+    fn anything(&mut self, node: &Node, trail: &Trail<'_>) -> Option<()> {
+        match &node.kind {
+            Kind::Scalar { .. } if node.is_null() => {
+                let remedy = "write a value; `drop_fields` is what takes a field out".to_owned();
+                self.error(node.spot, trail, "there is no value".to_owned(), remedy);
+                None
+            }
+            Kind::Scalar { text, plain } => {
+                self.not_too_long(node, text, trail)?;
+                self.no_leading_zeros(node, text, *plain, trail)
+            }
+            Kind::List(items) => {
+                let mut all = Some(());
+                for (index, item) in items.iter().enumerate() {
+                    all = self.anything(item, &Trail { up: Some(trail), step: Step::Item(index) }).and(all);
+                }
+                all
+            }
+            Kind::Map(entries) => {
+                let (mut all, mut seen) = (Some(()), HashMap::new());
+                for entry in entries {
+                    let here = Trail { up: Some(trail), step: Step::Key { name: &entry.key, chosen: true } };
+                    all = self.first_of_its_name(entry, &mut seen, &here).and(all);
+                    all = self.anything(&entry.value, &here).and(all);
+                }
+                all
+            }
         }
     }
 
@@ -133,24 +165,16 @@ impl Check<'_> {
             self.error(node.spot, trail, "there is no value".to_owned(), remedy);
             return None;
         }
-        if text.len() > LONGEST_TEXT {
-            let problem = format!("this text is longer than {LONGEST_TEXT} bytes");
-            self.error(node.spot, trail, problem, "close the quotes, or write something shorter".to_owned());
-            return None;
-        }
+        self.not_too_long(node, text, trail)?;
         let textual = allows(schema, "string");
         if !textual {
             return self.wrong_kind(node, schema, trail, "a single value");
         }
-        if plain && has_leading_zeros(text) {
-            let remedy = format!("write it without them; if it is a name or an id, write it in quotes: \"{text}\"");
-            self.error(node.spot, trail, format!("`{}` has leading zeros", mask::short(text)), remedy);
-            return None;
-        }
+        self.no_leading_zeros(node, text, plain, trail)?;
         // One text for a list of texts: a number or a switch there would reach the mirror as YAML's idea of it.
         let typed = plain && matches!(text.to_ascii_lowercase().as_str(), "true" | "false");
         let number = plain && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
-        let only_text = !allows(schema, "boolean") && !allows(schema, "integer") && !allows(schema, "number");
+        let only_text = !["boolean", "integer", "number", "object"].iter().any(|kind| allows(schema, kind));
         if only_text && (typed || (number && allows(schema, "array"))) {
             let choices = schema.get("enum").and_then(Value::as_array);
             let remedy = match (choices, expected(schema).as_str()) {
@@ -165,6 +189,44 @@ impl Check<'_> {
             return None;
         }
         Some(serde_yaml::Value::String(text.to_owned()))
+    }
+
+    fn not_too_long(&mut self, node: &Node, text: &str, trail: &Trail<'_>) -> Option<()> {
+        if text.len() <= LONGEST_TEXT {
+            return Some(());
+        }
+        let problem = format!("this text is longer than {LONGEST_TEXT} bytes");
+        self.error(node.spot, trail, problem, "close the quotes, or write something shorter".to_owned());
+        None
+    }
+
+    fn no_leading_zeros(&mut self, node: &Node, text: &str, plain: bool, trail: &Trail<'_>) -> Option<()> {
+        if !plain || !has_leading_zeros(text) {
+            return Some(());
+        }
+        let remedy = format!("write it without them; if it is a name or an id, write it in quotes: \"{text}\"");
+        self.error(node.spot, trail, format!("`{}` has leading zeros", mask::short(text)), remedy);
+        None
+    }
+
+    fn first_of_its_name<'n>(
+        &mut self,
+        entry: &'n Entry,
+        seen: &mut HashMap<&'n str, Spot>,
+        here: &Trail<'_>,
+    ) -> Option<()> {
+        if entry.key.len() > LONGEST_TEXT {
+            let problem = format!("this name is longer than {LONGEST_TEXT} bytes");
+            self.error(entry.spot, here, problem, "write a shorter one".to_owned());
+            return None;
+        }
+        if let Some(first) = seen.get(entry.key.as_str()) {
+            let problem = format!("`{}` is written twice; first on line {}", mask::short(&entry.key), first.line);
+            self.error(entry.spot, here, problem, "keep one of the two".to_owned());
+            return None;
+        }
+        seen.insert(&entry.key, entry.spot);
+        Some(())
     }
 
     fn map(
@@ -189,17 +251,9 @@ impl Check<'_> {
                     chosen: properties.is_none_or(|map| !map.contains_key(&entry.key)),
                 },
             };
-            if entry.key.len() > LONGEST_TEXT {
-                let problem = format!("this name is longer than {LONGEST_TEXT} bytes");
-                self.error(entry.spot, &here, problem, "write a shorter one".to_owned());
+            if self.first_of_its_name(entry, &mut seen, &here).is_none() {
                 continue;
             }
-            if let Some(first) = seen.get(entry.key.as_str()) {
-                let problem = format!("`{}` is written twice; first on line {}", mask::short(&entry.key), first.line);
-                self.error(entry.spot, &here, problem, "keep one of the two".to_owned());
-                continue;
-            }
-            seen.insert(&entry.key, entry.spot);
             let inner = properties.and_then(|map| map.get(&entry.key)).and_then(Value::as_object).or(chosen);
             let Some(inner) = inner else {
                 self.unknown(entry, properties, trail, &here);
@@ -275,11 +329,17 @@ fn allows(schema: &Map<String, Value>, kind: &str) -> bool {
     }
 }
 
+/// Whether a value may be of any shape: lists and maps without a word on what is in them.
+fn takes_anything(schema: &Map<String, Value>) -> bool {
+    let told = |key: &str| schema.contains_key(key);
+    allows(schema, "array") && allows(schema, "object") && !told("items") && !told("additionalProperties")
+}
+
 fn expected(schema: &Map<String, Value>) -> String {
     let words: [(&str, &str); 6] = [
         ("boolean", "true or false"),
         ("integer", "a whole number"),
-        ("number", "a share"),
+        ("number", if schema.contains_key("maximum") { "a share" } else { "a number" }),
         ("string", "a text"),
         ("array", "a list"),
         ("object", "keys with values"),

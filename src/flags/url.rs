@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::decide::policy::{Auth, BaseUrl};
+use crate::decide::policy::{Auth, BaseUrl, PathPart, PathTemplate};
 
 use super::scalar::{Wrong, wrong};
 
@@ -43,6 +43,57 @@ pub(super) fn path(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     }
     wrong("is not a path", "begin it with a slash, such as `/models`")
+}
+
+/// A path below a base URL with places to fill: `/openai/deployments/{model}/{rest}`.
+pub(super) fn path_template(text: &str) -> Result<PathTemplate, Wrong> {
+    const EXAMPLE: &str = "write a path such as `/openai/deployments/{model}/{rest}`";
+    if !text.starts_with('/') {
+        return wrong("does not begin with a slash", EXAMPLE);
+    }
+    if text.contains('?') {
+        return wrong("has a query", "put its parts under `query`");
+    }
+    if text.contains('#') {
+        return wrong("has a fragment", "remove the `#` and what follows it");
+    }
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(open) = rest.find('{') {
+        let (before, after) = rest.split_at(open);
+        if !before.is_empty() {
+            parts.push(PathPart::Text(before.to_owned()));
+        }
+        let Some((name, tail)) = after[1..].split_once('}') else {
+            return wrong("has a `{` without its `}`", EXAMPLE);
+        };
+        parts.push(match name {
+            "model" => PathPart::Model,
+            "rest" if !before.ends_with('/') => {
+                return wrong("has no slash before `{rest}`", "write `/{rest}`: the request's path comes without one");
+            }
+            "rest" if parts.contains(&PathPart::Rest) => {
+                return wrong("has `{rest}` twice", "keep one of the two");
+            }
+            "rest" => PathPart::Rest,
+            _ => {
+                let problem = format!("has `{{{}}}`, which stands for nothing", super::mask::short(name));
+                return wrong(problem, "there are `{model}` and `{rest}`");
+            }
+        });
+        rest = tail;
+    }
+    if !rest.is_empty() {
+        parts.push(PathPart::Text(rest.to_owned()));
+    }
+    let good = |part: &PathPart| match part {
+        PathPart::Text(text) => is_path(&format!("/{text}")),
+        PathPart::Model | PathPart::Rest => true,
+    };
+    if parts.iter().all(good) {
+        return Ok(PathTemplate(parts));
+    }
+    wrong("has a character that must be percent-encoded", EXAMPLE)
 }
 
 fn is_path(text: &str) -> bool {

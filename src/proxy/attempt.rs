@@ -1,21 +1,20 @@
 //! One try of one provider: a connection, the last look at what is in force, the request, the answer's head.
 //!
 //! Owns the one silent repetition: a pooled connection that turns out to be dead before any byte of an answer is no
-//! attempt, and is replaced once by a fresh one. Refuses to choose providers, to count, and to hold bodies. Invariant:
-//! between the gate's `Go` and the hand-over to hyper nothing waits, so nothing is dispatched by a rollout that was
-//! taken back meanwhile.
+//! attempt, and is replaced once by a fresh one. Refuses to choose providers, to count, and to hold bodies. The request
+//! is made once there is a connection for it, and anew for the repetition. Invariant: between the gate's `Go` and the
+//! hand-over to hyper nothing waits, so nothing is dispatched by a rollout that was taken back meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::UPGRADE;
 use http::{Request, Response};
 
-use super::body::{AnswerBody, BodyClocks, RequestBody};
-use super::upstream::{ConnectError, SendError, Upstreams, Waits};
+use super::body::{AnswerBody, RequestBody};
+use super::error::Problem;
+use super::upstream::{ConnectError, Lease, SendError, Upstreams, Waits};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
-use crate::decide::units::Millis;
 
 /// What the last look before a dispatch says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +28,10 @@ pub(crate) enum Gate {
 /// Why an attempt has no answer.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
-    /// The gate closed before anything was sent; here is the request again.
-    Replan(Box<Request<RequestBody>>),
+    /// The gate closed before anything was sent.
+    Replan,
+    /// No request can be made for this provider.
+    Unfit(Problem),
     /// It failed.
     Failed(Failure),
 }
@@ -51,6 +52,15 @@ pub(crate) enum Cause {
     Connect(ConnectError),
     /// There was no answer.
     Send(SendError),
+    /// The request's body was gone.
+    Spent,
+}
+
+impl Cause {
+    /// Whether the provider refused the connection, rather than let it be waited for.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Cause::Connect(ConnectError::Tcp { .. }))
+    }
 }
 
 impl fmt::Display for Cause {
@@ -58,93 +68,86 @@ impl fmt::Display for Cause {
         match self {
             Cause::Connect(error) => error.fmt(f),
             Cause::Send(error) => error.fmt(f),
+            Cause::Spent => f.write_str("the request's body was given away already"),
         }
     }
 }
 
-/// Sends the request to the provider and waits for the answer's head. The URI is the path and query to send; the
-/// headers are complete but for Host. `gate` is asked right before each hand-over: once, and once more if a stale
-/// connection is replaced. `stream_asked` chooses between the two limits for the head;
-/// `patience` is how long a client may pause within a body that streams.
-pub(crate) async fn run(
-    upstreams: &Upstreams,
-    provider: &Arc<Provider>,
-    egress: Option<&str>,
-    request: Request<RequestBody>,
-    stream_asked: bool,
-    patience: Millis,
-    mut gate: impl FnMut() -> Gate,
-) -> Result<Response<AnswerBody>, AttemptError> {
-    let upgrade = request.headers().contains_key(UPGRADE);
+/// Whom to try, and how long for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aim<'a> {
+    /// This core's connections.
+    pub(crate) upstreams: &'a Upstreams,
+    /// Who.
+    pub(crate) provider: &'a Arc<Provider>,
+    /// By what proxy.
+    pub(crate) egress: Option<&'a str>,
+    /// Whether the client asks to leave HTTP.
+    pub(crate) upgrade: bool,
+    /// The limits that hold.
+    pub(crate) waits: Waits,
+}
+
+impl Aim<'_> {
     // What is rare is boxed, so that the place of a request's future stays small.
-    let leased = if upgrade {
-        Box::pin(upstreams.for_upgrade(provider, egress, false)).await
-    } else {
-        upstreams.acquire(provider, egress).await
-    };
-    let lease = match leased {
-        Ok(lease) => lease,
-        Err(error) => return Err(no_connection(error)),
-    };
-    let spare = if lease.is_reused() { replay(&request) } else { None };
-    if gate() == Gate::Replan {
-        return Err(AttemptError::Replan(Box::new(request)));
+    async fn lease(self, fresh: bool) -> Result<Lease, ConnectError> {
+        if self.upgrade {
+            Box::pin(self.upstreams.for_upgrade(self.provider, self.egress, fresh)).await
+        } else if fresh {
+            Box::pin(self.upstreams.connect(self.provider, self.egress)).await
+        } else {
+            self.upstreams.acquire(self.provider, self.egress).await
+        }
     }
-    let waits = waits(provider, stream_asked, patience);
+}
+
+/// Sends the request that `make` gives to the provider and waits for the answer's head. Its URI is the path and query
+/// to send; its headers are complete. `gate` is asked right before each hand-over, and then `make`: once, and once more
+/// if a stale connection is replaced. `make` gives `None` where a body is gone.
+pub(crate) async fn run(
+    aim: Aim<'_>,
+    mut gate: impl FnMut() -> Gate,
+    mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+) -> Result<Response<AnswerBody>, AttemptError> {
+    let lease = aim.lease(false).await.map_err(no_connection)?;
+    if gate() == Gate::Replan {
+        return Err(AttemptError::Replan);
+    }
+    let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(spent()) };
+    let reused = lease.is_reused();
     // `send` hands over before it returns its future.
-    let (error, spare) = match lease.send(request, waits).await {
+    let (error, unsent) = match lease.send(request, aim.waits).await {
         Ok(response) => return Ok(response),
         Err(SendError::Unsent(request, error)) => (SendError::Lost(error), Some(*request)),
-        Err(error @ (SendError::Lost(_) | SendError::Unprocessed(_))) => (error, spare),
-        Err(error) => (error, None),
+        Err(error @ (SendError::Lost(_) | SendError::Unprocessed(_))) if reused => (error, None),
+        Err(error) => return Err(failed(error)),
     };
-    match spare {
-        Some(request) => Box::pin(again(upstreams, provider, egress, request, upgrade, waits, gate)).await,
-        None => Err(failed(error)),
-    }
+    Box::pin(again(aim, error, unsent, gate, make)).await
 }
 
 /// The same once more, on a connection that cannot be stale.
 async fn again(
-    upstreams: &Upstreams,
-    provider: &Arc<Provider>,
-    egress: Option<&str>,
-    request: Request<RequestBody>,
-    upgrade: bool,
-    waits: Waits,
+    aim: Aim<'_>,
+    lost: SendError,
+    unsent: Option<Request<RequestBody>>,
     mut gate: impl FnMut() -> Gate,
+    mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    let leased = if upgrade {
-        upstreams.for_upgrade(provider, egress, true).await
-    } else {
-        upstreams.connect(provider, egress).await
+    let request = match unsent {
+        Some(request) => Some(request),
+        None => make().map_err(AttemptError::Unfit)?,
     };
-    let lease = match leased {
-        Ok(lease) => lease,
-        Err(error) => return Err(no_connection(error)),
-    };
+    let Some(request) = request else { return Err(failed(lost)) };
+    let lease = aim.lease(true).await.map_err(no_connection)?;
     if gate() == Gate::Replan {
-        return Err(AttemptError::Replan(Box::new(request)));
+        return Err(AttemptError::Replan);
     }
-    lease.send(request, waits).await.map_err(failed)
+    lease.send(request, aim.waits).await.map_err(failed)
 }
 
-fn waits(provider: &Provider, stream_asked: bool, client: Millis) -> Waits {
-    let timeouts = &provider.timeouts;
-    Waits {
-        head: if stream_asked { timeouts.stream_headers } else { timeouts.headers },
-        client,
-        body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
-    }
-}
-
-/// The same request once more, where its body can be sent again.
-fn replay(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let mut copy = Request::new(request.body().replay()?);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    Some(copy)
+// Never reached as long as nobody is tried with a body that was given away.
+fn spent() -> AttemptError {
+    AttemptError::Failed(Failure { ending: Ending::CutBySerin, cause: Cause::Spent })
 }
 
 fn no_connection(error: ConnectError) -> AttemptError {

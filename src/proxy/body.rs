@@ -42,6 +42,19 @@ pub(crate) enum RequestBody {
 }
 
 impl RequestBody {
+    /// Whether it can be sent again.
+    pub(crate) fn is_held(&self) -> bool {
+        !matches!(self, RequestBody::Streaming(_) | RequestBody::Prefixed(..))
+    }
+
+    /// The same with other bytes in its place.
+    pub(crate) fn with_whole(self, bytes: Bytes) -> RequestBody {
+        match self {
+            RequestBody::Trailed(_, trailers) => RequestBody::Trailed(bytes, trailers),
+            _ => RequestBody::Whole(bytes),
+        }
+    }
+
     /// The same body once more; `None` where it streams.
     pub(crate) fn replay(&self) -> Option<RequestBody> {
         match self {
@@ -206,18 +219,20 @@ impl Body for Outgoing {
 pub(crate) enum BodyError {
     /// Before its announced end.
     Early(hyper::Error),
-    /// Its first byte did not come in time.
-    NoFirstByte(Millis),
+    /// Its first output did not come in time.
+    NoOutput(Millis),
     /// It fell silent.
     Silent(Millis),
+    /// It ended as announced, and in the middle of what it said.
+    Cut,
 }
 
 impl BodyError {
     /// In the vocabulary of outcomes.
     pub(crate) fn end(&self) -> BodyEnd {
         match self {
-            BodyError::Early(_) => BodyEnd::Early,
-            BodyError::NoFirstByte(_) => BodyEnd::NoFirstByte,
+            BodyError::Early(_) | BodyError::Cut => BodyEnd::Early,
+            BodyError::NoOutput(_) => BodyEnd::NoOutput,
             BodyError::Silent(_) => BodyEnd::Silent,
         }
     }
@@ -227,7 +242,8 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             BodyError::Early(_) => f.write_str("the provider's answer ended before its announced end"),
-            BodyError::NoFirstByte(limit) => write!(f, "the provider sent no first byte of its answer within {limit}"),
+            BodyError::Cut => f.write_str("the provider's answer ended in the middle of what it said"),
+            BodyError::NoOutput(limit) => write!(f, "the provider sent no output of its answer within {limit}"),
             BodyError::Silent(limit) => write!(f, "the provider fell silent for {limit} within its answer"),
         }
     }
@@ -237,7 +253,7 @@ impl std::error::Error for BodyError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             BodyError::Early(error) => Some(error),
-            BodyError::NoFirstByte(_) | BodyError::Silent(_) => None,
+            BodyError::NoOutput(_) | BodyError::Silent(_) | BodyError::Cut => None,
         }
     }
 }
@@ -245,7 +261,7 @@ impl std::error::Error for BodyError {
 /// The limits that hold for an answer's body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyClocks {
-    /// To the first piece.
+    /// To the first output.
     pub(crate) first_output: Millis,
     /// Between two pieces.
     pub(crate) idle: Millis,
@@ -257,18 +273,46 @@ pub(crate) struct AnswerBody {
     incoming: Incoming,
     line: Line,
     clocks: BodyClocks,
-    begun: bool,
+    stage: Stage,
     upgraded: bool,
+}
+
+/// Which of the clocks runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// To the first piece.
+    First,
+    /// To the first output, which somebody who understands the pieces will tell of.
+    Output,
+    /// Between two pieces.
+    Between,
 }
 
 impl AnswerBody {
     /// `line` is what the answer came by.
     pub(crate) fn new(incoming: Incoming, line: Line, clocks: BodyClocks, upgraded: bool) -> AnswerBody {
-        let mut body = AnswerBody { incoming, line, clocks, begun: false, upgraded };
+        let mut body = AnswerBody { incoming, line, clocks, stage: Stage::First, upgraded };
         if body.incoming.is_end_stream() {
             body.finish();
         }
         body
+    }
+
+    /// The first of its limits holds until [`AnswerBody::output_seen`], however many pieces come before.
+    pub(crate) fn await_output(&mut self) {
+        if self.stage == Stage::First {
+            self.stage = Stage::Output;
+        }
+    }
+
+    /// There was output in what came.
+    pub(crate) fn output_seen(&mut self) {
+        if self.stage == Stage::Output {
+            self.stage = Stage::Between;
+            if let Some(alarm) = self.line.alarm() {
+                alarm.lift();
+            }
+        }
     }
 
     fn finish(&mut self) {
@@ -286,8 +330,12 @@ impl Body for AnswerBody {
         let body = &mut *self;
         match body.line.take(&mut body.incoming, cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                body.begun = true;
-                if let Some(alarm) = body.line.alarm() {
+                if body.stage == Stage::First {
+                    body.stage = Stage::Between;
+                }
+                if body.stage == Stage::Between
+                    && let Some(alarm) = body.line.alarm()
+                {
                     alarm.lift();
                 }
                 if body.incoming.is_end_stream() {
@@ -305,7 +353,8 @@ impl Body for AnswerBody {
             }
             Poll::Pending => {
                 let Some(alarm) = body.line.alarm() else { return Poll::Ready(None) };
-                let limit = if body.begun { body.clocks.idle } else { body.clocks.first_output };
+                let between = body.stage == Stage::Between;
+                let limit = if between { body.clocks.idle } else { body.clocks.first_output };
                 if !alarm.is_set() {
                     alarm.set(limit.duration());
                 }
@@ -313,7 +362,7 @@ impl Body for AnswerBody {
                     return Poll::Pending;
                 }
                 body.line.cut();
-                let error = if body.begun { BodyError::Silent(limit) } else { BodyError::NoFirstByte(limit) };
+                let error = if between { BodyError::Silent(limit) } else { BodyError::NoOutput(limit) };
                 Poll::Ready(Some(Err(error)))
             }
         }

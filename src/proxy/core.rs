@@ -19,8 +19,10 @@ use super::error::Problem;
 use super::prepared::Prepared;
 use super::replay::{Budget, Share};
 use super::upstream::Upstreams;
+use crate::clock;
 use crate::decide::units::Millis;
 use crate::state::counters;
+use crate::state::inbox::{Inbox, Refused};
 use crate::state::snapshot::{Reader, Shared, Snapshot};
 
 /// How long a connection must have been idle before its place is given to another.
@@ -28,6 +30,8 @@ const IDLE_LONG_ENOUGH: Millis = Millis(1000);
 /// At most this many leave at one time, and this share of those that could.
 const LEAVE_AT_ONCE: usize = 32;
 const LEAVE_SHARE: usize = 8;
+/// How long control is left in peace.
+const BETWEEN_REPORTS: Millis = Millis(100);
 
 /// How busy a core is: written by it (and, for connections, by the acceptor), read by the acceptor and the drain.
 #[derive(Debug, Default)]
@@ -92,10 +96,13 @@ pub(crate) struct Core {
     pub(crate) upstreams: Rc<Upstreams>,
     /// How busy it is.
     pub(crate) load: Arc<Load>,
-    /// Its share of the memory for held bodies.
-    pub(crate) replay: Share,
+    /// Its share of the memory for held requests and answers.
+    pub(crate) replay: Rc<Share>,
     /// Open client connections, for the sweep.
     pub(crate) doors: RefCell<HashMap<u64, Weak<Door>>>,
+    inbox: Inbox,
+    /// When it last told control something.
+    reported: Cell<Millis>,
     /// Whether clients are being asked to close.
     draining: Cell<bool>,
     /// Whether what is still open is being cut: its outcome is Serin's doing.
@@ -110,7 +117,14 @@ pub(crate) struct Core {
 
 impl Core {
     /// A core among `cores`.
-    pub(crate) fn new(id: u16, cores: usize, shared: &Shared, load: Arc<Load>, budget: Arc<Budget>) -> Rc<Core> {
+    pub(crate) fn new(
+        id: u16,
+        cores: usize,
+        shared: &Shared,
+        inbox: Inbox,
+        load: Arc<Load>,
+        budget: Arc<Budget>,
+    ) -> Rc<Core> {
         let mut reader = shared.reader();
         let snapshot = Arc::clone(reader.load());
         let prepared = Rc::new(Prepared::new(&snapshot.policy, snapshot.generation));
@@ -118,8 +132,10 @@ impl Core {
             id: counters::Core(id),
             upstreams: Upstreams::new(cores),
             load,
-            replay: Share::of(budget),
+            replay: Rc::new(Share::of(budget)),
             doors: RefCell::default(),
+            inbox,
+            reported: Cell::default(),
             draining: Cell::new(snapshot.draining),
             cutting: Cell::new(false),
             cut: Notify::new(),
@@ -229,6 +245,15 @@ impl Core {
     /// Whether an end that nobody saw coming is Serin's own doing.
     pub(crate) fn is_cutting(&self) -> bool {
         self.cutting.get() || std::thread::panicking()
+    }
+
+    /// Tells control; what comes too soon after the last word is left unsaid.
+    pub(crate) fn report(&self, refused: Refused) {
+        let now = clock::now();
+        if self.reported.get() == Millis(0) || now.since(self.reported.get()) >= BETWEEN_REPORTS {
+            self.reported.set(now);
+            self.inbox.tell_refused(refused);
+        }
     }
 
     /// A draw for requests that belong to nobody: 0..=9999.

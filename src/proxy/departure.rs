@@ -1,91 +1,117 @@
-//! Makes a request fit for one provider, and undoes it when it is planned anew for another.
+//! Makes a request fit for one provider, from what the client sent, anew for every attempt.
 //!
-//! Headers, path, key and model name, all by what was prepared for the provider. The body is touched in one place
-//! only: the model's name, where the provider knows it by another. Invariant: undone, a request is what the client
-//! sent, so that nothing of one provider reaches the next.
+//! Headers, path, key, model name and fields of the body, all by what was prepared for the provider. What the client
+//! sent is only read, so nothing of one provider can reach the next: neither its key, nor its headers, nor its names
+//! for models. A body that streams is given away once; one that is held is lent as often as it is asked for.
 
-use std::sync::Arc;
+use std::cell::RefCell;
 
 use bytes::Bytes;
-use http::{Request, Uri, request};
+use http::{Request, request};
 
 use super::body::RequestBody;
 use super::error::Problem;
 use super::facts::Visit;
-use super::headers::{self, Passage, Withheld};
+use super::headers::{self, Passage};
 use super::prepared::{Key, Outbound, Prepared};
-use crate::decide::policy::Provider;
 use crate::decide::route::Plan;
-use crate::wire::body::{Peek, rewrite_model};
+use crate::wire::body::{Peek, rewrite};
+use crate::wire::dialect::Dialect;
 
-/// What was changed on a request for one provider.
+/// A request as the client sent it: what every attempt is made from.
 #[derive(Debug)]
-pub(crate) struct Departure<'a> {
-    to: &'a Outbound,
-    key: Option<&'a Key>,
-    uri: Uri,
-    withheld: Withheld,
-    json: Option<Bytes>,
+pub(crate) struct Original<'a> {
+    /// What its head says.
+    pub(crate) visit: Visit,
+    /// Its head.
+    pub(crate) parts: &'a request::Parts,
+    /// The whole body and its fields, where it was read.
+    pub(crate) read: Option<(&'a Bytes, &'a Peek<'a>)>,
+    /// What it carries; `None` once it was given away.
+    pub(crate) body: &'a RefCell<Option<RequestBody>>,
+    /// Whether a streamed answer is asked for.
+    pub(crate) streaming: bool,
+    /// What it speaks.
+    pub(crate) dialect: Dialect,
 }
 
-/// A request made fit for the planned provider, and how to undo it. `json` is the whole body, with its `peek`.
-pub(crate) fn depart<'a>(
-    prepared: &'a Prepared,
-    plan: &Plan,
-    visit: &Visit,
-    mut parts: request::Parts,
-    mut body: RequestBody,
-    json: Option<(&Bytes, &Peek<'_>)>,
-) -> Result<(Request<RequestBody>, Departure<'a>), Problem> {
-    let to = prepared.outbound(plan.provider);
-    let broken = |reason: &str| Problem::Unusable { provider: to.provider.name.clone(), reason: reason.to_owned() };
-    if let Some(reason) = &to.unusable {
-        return Err(broken(reason));
+impl Original<'_> {
+    /// The model's name, as the application wrote it.
+    pub(crate) fn model(&self) -> Option<&str> {
+        self.read.and_then(|(_, peek)| peek.model())
     }
-    let entitled = is_entitled(prepared, plan);
-    let key = to.next_key();
-    let uri = to.uri(&parts.uri, visit.below(&parts.uri), entitled, key);
-    let uri = uri.ok_or_else(|| broken("its base_url and this request's path make no URI together"))?;
-    let uri = std::mem::replace(&mut parts.uri, uri);
-    let passage = Passage { to, key, entitled, private: &prepared.private, upgrade: visit.upgrade };
-    let mut withheld = headers::outbound(&mut parts.headers, passage);
-    let mut original = None;
-    if let Some((json, peek)) = json
-        && let Some(name) = peek.model().and_then(|model| to.provider.models.get(model))
-    {
-        let rewritten = rewrite_model(json, peek, name);
-        withheld.fit_body(&mut parts.headers, rewritten.len());
-        original = Some(json.clone());
-        body = match body {
-            RequestBody::Trailed(_, trailers) => RequestBody::Trailed(rewritten, trailers),
-            _ => RequestBody::Whole(rewritten),
-        };
+
+    /// The path below the mount.
+    pub(crate) fn below(&self) -> &str {
+        self.visit.below(&self.parts.uri)
     }
-    Ok((Request::from_parts(parts, body), Departure { to, key, uri, withheld, json: original }))
+
+    /// Whether it can be sent to somebody else after this.
+    pub(crate) fn can_be_sent_again(&self) -> bool {
+        self.body.borrow().as_ref().is_some_and(RequestBody::is_held)
+    }
+
+    /// Whether it can be sent at all.
+    pub(crate) fn can_be_sent(&self) -> bool {
+        self.body.borrow().is_some()
+    }
+
+    fn take_body(&self) -> Option<RequestBody> {
+        let mut body = self.body.borrow_mut();
+        match body.as_ref()?.replay() {
+            Some(copy) => Some(copy),
+            None => body.take(),
+        }
+    }
+}
+
+/// The request for a provider, with this key of Serin's; `None` once its body was given away.
+pub(crate) fn depart(
+    original: &Original<'_>,
+    prepared: &Prepared,
+    to: &Outbound,
+    key: Option<&Key>,
+    entitled: bool,
+) -> Result<Option<Request<RequestBody>>, Problem> {
+    let parts = original.parts;
+    let known_as = original.model().map(|model| (model, to.provider.models.get(model)));
+    let model = known_as.map(|(model, known_as)| known_as.map_or(model, String::as_str));
+    let Some(uri) = to.uri(&parts.uri, original.below(), entitled, key, model) else {
+        return Err(Problem::Unusable {
+            provider: to.provider.name.clone(),
+            reason: "its base_url and this request's path make no URI together".to_owned(),
+        });
+    };
+    let Some(mut body) = original.take_body() else { return Ok(None) };
+    let mut length = None;
+    if let Some((whole, peek)) = original.read {
+        let new = known_as.and_then(|(_, known_as)| known_as).map(String::as_str);
+        if new.is_some() || !to.provider.fields.is_empty() {
+            let rewritten = rewrite(whole, peek, new, &to.provider.fields);
+            if rewritten != *whole {
+                length = Some(rewritten.len());
+                body = body.with_whole(rewritten);
+            }
+        }
+    }
+    let passage = Passage {
+        to,
+        key,
+        entitled,
+        private: &prepared.private,
+        upgrade: original.visit.upgrade,
+        plain_answer: original.streaming && original.dialect.generates(),
+        new_length: length,
+    };
+    let mut request = Request::new(body);
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = uri;
+    *request.version_mut() = parts.version;
+    *request.headers_mut() = headers::outbound(&parts.headers, passage);
+    Ok(Some(request))
 }
 
 /// The client's credentials were meant for stable; for whoever serves it, where nothing is split.
-fn is_entitled(prepared: &Prepared, plan: &Plan) -> bool {
-    plan.rollout.is_none_or(|id| prepared.policy.rollouts[usize::from(id.0)].stable == plan.provider)
-}
-
-impl<'a> Departure<'a> {
-    /// Who it goes to.
-    pub(crate) fn provider(&self) -> &'a Arc<Provider> {
-        &self.to.provider
-    }
-
-    /// The request as it came.
-    pub(crate) fn undo(self, request: Request<RequestBody>) -> (request::Parts, RequestBody) {
-        let (mut parts, mut body) = request.into_parts();
-        self.withheld.restore(&mut parts.headers, self.to, self.key);
-        parts.uri = self.uri;
-        if let Some(json) = self.json {
-            body = match body {
-                RequestBody::Trailed(_, trailers) => RequestBody::Trailed(json, trailers),
-                _ => RequestBody::Whole(json),
-            };
-        }
-        (parts, body)
-    }
+pub(crate) fn is_entitled(prepared: &Prepared, plan: &Plan, to: crate::decide::units::ProviderId) -> bool {
+    plan.rollout.is_none_or(|id| prepared.policy.rollouts[usize::from(id.0)].stable == to)
 }

@@ -7,7 +7,7 @@
 
 use http::StatusCode;
 
-use crate::decide::outcome::Ending;
+use crate::decide::outcome::{BodyEnd, Ending};
 use crate::decide::route::Rejected;
 use crate::decide::units::{Arm, Millis};
 use crate::wire::body::PeekError;
@@ -107,14 +107,19 @@ const fn what(ending: Ending) -> &'static str {
         Ending::HeadTimeout => "sent no response in time",
         Ending::CutBySerin => "was not asked, since Serin itself ran short",
         Ending::ClientLeft => "did not get the whole request",
-        Ending::NoHead | Ending::Answered { .. } => "ended the connection before a response",
+        Ending::NoHead => "ended the connection before a response",
+        Ending::Answered { body: BodyEnd::NoOutput, .. } => "sent no output in time",
+        Ending::Answered { body: BodyEnd::Silent, .. } => "fell silent within its answer",
+        Ending::Answered { .. } => "ended its answer before its end",
     }
 }
 
 const fn remedy(ending: Ending) -> &'static str {
     match ending {
         Ending::NoConnection => "check its base_url, DNS and the network (`serin check --probe` tries it)",
-        Ending::HeadTimeout => "raise its `timeouts` if it may take longer",
+        Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
+            "raise its `timeouts` if it may take longer"
+        }
         Ending::CutBySerin => "send it again, and raise the limit of open files",
         Ending::ClientLeft => "send the body whole and framed as announced",
         Ending::NoHead | Ending::Answered { .. } => "send it again, or look at the provider's status",
@@ -134,7 +139,9 @@ impl Problem {
             }
             Problem::Unusable { .. } | Problem::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Problem::NoAnswer { ending, .. } => match ending {
-                Ending::HeadTimeout => StatusCode::GATEWAY_TIMEOUT,
+                Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
+                    StatusCode::GATEWAY_TIMEOUT
+                }
                 Ending::CutBySerin => StatusCode::SERVICE_UNAVAILABLE,
                 Ending::ClientLeft => StatusCode::BAD_REQUEST,
                 Ending::NoConnection | Ending::NoHead | Ending::Answered { .. } => StatusCode::BAD_GATEWAY,
@@ -159,10 +166,12 @@ impl Problem {
             Problem::Unusable { .. } => "unusable",
             Problem::NoAnswer { ending, .. } => match ending {
                 Ending::NoConnection => "connect",
-                Ending::HeadTimeout => "timeout",
+                Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput, .. } => "timeout",
+                Ending::Answered { body: BodyEnd::Silent, .. } => "stalled",
+                Ending::Answered { .. } => "truncated",
                 Ending::CutBySerin => "resources",
                 Ending::ClientLeft => "body",
-                Ending::NoHead | Ending::Answered { .. } => "reset",
+                Ending::NoHead => "reset",
             },
             Problem::Defect => "defect",
         }

@@ -1,22 +1,29 @@
-//! One request's account: begun once, ended once.
+//! One request's account: begun once, ended once, with an attempt or more in between.
 //!
-//! It is charged to the arm that the split chose and to the snapshot by which it was dispatched. What was seen decides:
-//! an answer that reached its announced length or its end is complete, even if the connection is dropped right after.
-//! A drop before that is the client's leaving, or Serin's own doing while it cuts or unwinds. Invariant: every
-//! exchange that began ends with exactly one outcome.
+//! It is charged to the arm that the split chose and to the snapshot by which it was first dispatched; an attempt at
+//! another provider is counted under that provider's name and is never evidence. What was seen decides: an answer that
+//! reached its end is complete, even if the connection is dropped right after. A drop before that is the client's
+//! leaving, or Serin's own doing while it cuts or unwinds. Invariants: every attempt that was dispatched ends with
+//! exactly one outcome, and so does every request that began.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::attempt::{Cause, Failure};
 use super::core::{Core, InUse};
+use super::departure::is_entitled;
 use super::error::Problem;
-use super::upstream::SendError;
+use super::tries::Target;
 use crate::clock;
-use crate::decide::outcome::{BodyEnd, Ending, classify};
+use crate::decide::advice::Finding;
+use crate::decide::breaker::Verdict;
+use crate::decide::outcome::{BodyEnd, Ending, Judged, Outcome, classify};
 use crate::decide::route::{Plan, Reason};
-use crate::decide::units::Arm;
+use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::counters::Series;
+use crate::state::health::Ticket;
+use crate::state::inbox::Refused;
+use crate::wire::usage::Usage;
 
 /// One request's account.
 #[derive(Debug)]
@@ -26,14 +33,25 @@ pub(crate) struct Exchange {
     in_use: Rc<InUse>,
     plan: Plan,
     arrived: Instant,
+    target: Target,
+    /// Whether this attempt finds out for the breaker.
+    probe: Option<Ticket>,
+    /// Whose request it is at present; `None`: not dispatched yet.
+    at: Option<ProviderId>,
     own_key: bool,
     stage: Stage,
+    /// Attempts so far.
+    attempts: u16,
+    /// Whether the provider that the split chose was asked, as evidence, and what came of it.
+    evidence: Evidence,
+    /// A refusal whose meaning hangs on stable's answer.
+    question: Option<Box<Question>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Not dispatched yet.
-    Planned,
+    /// No attempt is under way.
+    Idle,
     /// Sent, no head of an answer yet.
     Dispatched,
     /// A head with this status came.
@@ -42,14 +60,57 @@ enum Stage {
     Over,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Evidence {
+    None,
+    Dispatched,
+    Seen(Outcome),
+}
+
+/// What the canary refused.
+#[derive(Debug)]
+struct Question {
+    /// Its provider.
+    by: ProviderId,
+    status: u16,
+    finding: Finding,
+}
+
 impl Exchange {
     /// For a request that is about to be dispatched by this plan.
     pub(crate) fn planned(core: &Rc<Core>, in_use: &Rc<InUse>, plan: Plan, arrived: Instant) -> Exchange {
-        let own_key = in_use.prepared.outbound(plan.provider).own_key;
-        Exchange { core: Rc::clone(core), in_use: Rc::clone(in_use), plan, arrived, own_key, stage: Stage::Planned }
+        let target = Target { id: plan.provider, turn: 0 };
+        Exchange {
+            core: Rc::clone(core),
+            in_use: Rc::clone(in_use),
+            plan,
+            arrived,
+            target,
+            probe: None,
+            at: None,
+            own_key: false,
+            stage: Stage::Idle,
+            attempts: 0,
+            evidence: Evidence::None,
+            question: None,
+        }
     }
 
-    /// The last look before the request leaves: begins the account and says true if the plan still stands. A newer
+    /// Who is tried next.
+    pub(crate) fn aim(&mut self, target: Target, probe: Option<Ticket>) {
+        (self.target, self.probe) = (target, probe);
+        let prepared = &self.in_use.prepared;
+        // A key that the client's own credentials stand in for is the client's.
+        self.own_key = prepared.outbound(target.id).own_key || !is_entitled(prepared, &self.plan, target.id);
+    }
+
+    /// The breaker sends it elsewhere: whatever follows says nothing about the canary.
+    pub(crate) fn divert(&mut self, from: ProviderId) {
+        self.in_use.snapshot.health(from).count_diverted();
+        self.plan.counted = false;
+    }
+
+    /// The last look before the request leaves: begins the attempt and says true if the plan still stands. A newer
     /// snapshot that changes nothing for this request does not send it back.
     pub(crate) fn dispatch(&mut self) -> bool {
         let now = self.core.in_use();
@@ -57,7 +118,7 @@ impl Exchange {
             if !self.still_stands(&now) {
                 return false;
             }
-            if self.stage == Stage::Planned {
+            if self.attempts == 0 {
                 self.in_use = now;
             }
         }
@@ -69,71 +130,206 @@ impl Exchange {
         if !Rc::ptr_eq(&now.prepared, &self.in_use.prepared) {
             return false;
         }
-        self.plan.rollout.is_none_or(|id| {
-            let (old, new) = (self.in_use.snapshot.in_force(id), now.snapshot.in_force(id));
-            old.percent == new.percent && old.closed == new.closed
-        })
+        let Some(id) = self.plan.rollout else { return true };
+        let canary = self.in_use.snapshot.policy.rollouts[usize::from(id.0)].canary.as_ref();
+        let on_canary = canary.is_some_and(|canary| canary.provider == self.target.id);
+        if self.attempts > 0 && !on_canary {
+            // Whoever is here was sent on by a failure, and not by the split.
+            return true;
+        }
+        let (old, new) = (self.in_use.snapshot.in_force(id), now.snapshot.in_force(id));
+        old.percent == new.percent && old.closed == new.closed && !(on_canary && new.percent == Percent::ZERO)
     }
 
     fn begin(&mut self) {
-        if self.stage != Stage::Planned {
+        if self.stage != Stage::Idle {
             return;
         }
         self.stage = Stage::Dispatched;
-        let series = self.series();
-        series.begin(self.core.id);
-        if self.plan.anonymous {
-            series.count_anonymous(self.core.id);
+        self.attempts += 1;
+        let core = self.core.id;
+        self.is_at(self.target.id);
+        if self.attempts == 1 {
+            let series = self.series();
+            if self.plan.anonymous {
+                series.count_anonymous(core);
+            }
+            if self.plan.reason == Reason::Unheld {
+                series.count_unheld(core);
+            }
         }
-        if self.plan.reason == Reason::Unheld {
-            series.count_unheld(self.core.id);
+        if let (Some(rollout), Some(arm), true, Evidence::None) =
+            (self.plan.rollout, self.plan.arm, self.plan.counted && self.is_own(), self.evidence)
+        {
+            self.in_use.snapshot.in_force(rollout).evidence.begin(core, arm);
+            self.evidence = Evidence::Dispatched;
         }
-        if let (Some(rollout), Some(arm), true) = (self.plan.rollout, self.plan.arm, self.plan.counted) {
-            self.in_use.snapshot.in_force(rollout).evidence.begin(self.core.id, arm);
+    }
+
+    /// From now on it is this provider's request.
+    fn is_at(&mut self, id: ProviderId) {
+        match self.at.replace(id) {
+            None => self.series_of(id).begin(self.core.id),
+            Some(before) if before != id => {
+                self.series_of(before).leave(self.core.id);
+                self.series_of(id).enter(self.core.id);
+            }
+            Some(_) => {}
         }
+    }
+
+    /// Whether the provider that is tried is the one that the split chose.
+    fn is_own(&self) -> bool {
+        self.target.id == self.plan.provider
     }
 
     /// The request is planned anew, under another account. One that had been sent, on a connection that was dead by
     /// then, says nothing about the provider.
     pub(crate) fn forget(mut self) {
+        if matches!(self.stage, Stage::Dispatched | Stage::Answered { .. }) {
+            self.close(Ending::CutBySerin);
+        }
+        self.end_evidence(Outcome::SerinError);
+        if let Some(at) = self.at {
+            self.series_of(at).leave(self.core.id);
+        }
+        self.stage = Stage::Over;
+    }
+
+    /// What an ending of this attempt means.
+    pub(crate) fn outcome_of(&self, ending: Ending) -> Outcome {
+        classify(ending, self.own_key)
+    }
+
+    /// What an end of the answer's body means.
+    pub(crate) fn outcome_of_body(&self, body: BodyEnd) -> Outcome {
         match self.stage {
-            Stage::Planned => self.stage = Stage::Over,
-            _ => self.end(Ending::CutBySerin),
+            Stage::Answered { status, .. } => self.outcome_of(answered(status, body)),
+            _ => self.outcome_of(answered(200, body)),
         }
     }
 
-    /// There will be no answer: ends the account, and says why.
-    pub(crate) fn failed(mut self, failure: &Failure) -> Problem {
-        self.end(failure.ending);
-        if let Cause::Send(SendError::ClientPaused(limit)) = failure.cause {
-            return Problem::Paused(limit);
-        }
+    /// What a client is told whose answer broke off.
+    pub(crate) fn words_for(&self, body: BodyEnd) -> String {
+        let how = match body {
+            BodyEnd::Silent => "fell silent within its answer",
+            BodyEnd::NoOutput => "sent no output in time",
+            _ => "ended its answer before its end",
+        };
+        let provider = &self.in_use.snapshot.policy.provider(self.target.id).name;
+        format!("provider `{provider}` {how}: what came is incomplete; send the request again (from Serin)")
+    }
+
+    /// Why there is no answer, for the client.
+    pub(crate) fn problem(&self, ending: Ending, detail: String) -> Problem {
         Problem::NoAnswer {
-            provider: self.in_use.snapshot.policy.provider(self.plan.provider).name.clone(),
+            provider: self.in_use.snapshot.policy.provider(self.target.id).name.clone(),
             arm: self.plan.arm,
-            ending: failure.ending,
-            detail: failure.cause.to_string(),
+            ending,
+            detail,
         }
     }
 
     /// The provider switched to a protocol that nobody asked for.
     pub(crate) fn unasked_upgrade(mut self) -> Problem {
         self.end(Ending::NoHead);
-        Problem::NoAnswer {
-            provider: self.in_use.snapshot.policy.provider(self.plan.provider).name.clone(),
-            arm: self.plan.arm,
-            ending: Ending::NoHead,
-            detail: "it answered 101 to a request that asked for no upgrade".to_owned(),
+        self.problem(Ending::NoHead, "it answered 101 to a request that asked for no upgrade".to_owned())
+    }
+
+    /// The attempt ended, and nothing of it has gone to the client.
+    pub(crate) fn failed(&mut self, ending: Ending) {
+        self.close(ending);
+    }
+
+    /// The canary refused the request, and stable is asked whether it was sound.
+    pub(crate) fn asks_stable(&mut self, status: u16, finding: Finding) {
+        self.tell_breaker(Outcome::ClientError);
+        self.stage = Stage::Idle;
+        self.question = Some(Box::new(Question { by: self.target.id, status, finding }));
+    }
+
+    /// Stable accepted what the canary refused, or did not.
+    pub(crate) fn stable_said(&mut self, accepted: bool) {
+        let Some(question) = self.question.take() else { return };
+        let outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
+        self.series_of(question.by).end_attempt(self.core.id, outcome);
+        if self.evidence == Evidence::Dispatched {
+            self.evidence = Evidence::Seen(outcome);
+        }
+        if accepted && let Some(rollout) = self.plan.rollout {
+            let policy = &self.in_use.snapshot.policy;
+            self.core.report(Refused {
+                rollout: policy.rollouts[usize::from(rollout.0)].name.clone(),
+                provider: policy.provider(question.by).name.clone(),
+                finding: question.finding,
+                status: question.status,
+            });
         }
     }
 
-    /// Where it went.
+    /// Nobody was asked: there is nothing to account for in this attempt.
+    pub(crate) fn abandon(&mut self) {
+        self.stage = Stage::Idle;
+    }
+
+    /// Closes the attempt.
+    fn close(&mut self, ending: Ending) -> Outcome {
+        let outcome = classify(ending, self.own_key);
+        if self.stage == Stage::Idle {
+            // It came to nothing before it was dispatched: there was no connection.
+            self.begin();
+        }
+        self.series().end_attempt(self.core.id, outcome);
+        self.tell_breaker(outcome);
+        if self.is_own() && self.evidence != Evidence::None {
+            self.evidence = Evidence::Seen(outcome);
+        }
+        self.stage = Stage::Idle;
+        outcome
+    }
+
+    fn tell_breaker(&mut self, outcome: Outcome) {
+        let snapshot = &self.in_use.snapshot;
+        let health = snapshot.health(self.target.id);
+        let verdict = match outcome.told_to_breaker() {
+            Judged::Success if health.is_well() => return,
+            Judged::Success => Verdict::Success,
+            Judged::Failure => Verdict::Failure,
+            Judged::Not => Verdict::None,
+        };
+        let on_canary = self.in_use.prepared.outbound(self.target.id).is_canary;
+        let rule = snapshot.policy.provider(self.target.id).breaker.as_ref();
+        health.tell(rule, on_canary, self.probe.take(), verdict, clock::now());
+    }
+
+    fn end_evidence(&mut self, unseen: Outcome) {
+        let outcome = match std::mem::replace(&mut self.evidence, Evidence::None) {
+            Evidence::None => return,
+            Evidence::Dispatched => unseen,
+            Evidence::Seen(outcome) => outcome,
+        };
+        if let (Some(rollout), Some(arm)) = (self.plan.rollout, self.plan.arm) {
+            self.in_use.snapshot.in_force(rollout).evidence.end(self.core.id, arm, outcome);
+        }
+    }
+
+    /// Where it was sent, and why.
     pub(crate) fn plan(&self) -> &Plan {
         &self.plan
     }
 
+    /// Who is tried, or answered.
+    pub(crate) fn target(&self) -> Target {
+        self.target
+    }
+
+    /// How many attempts there were.
+    pub(crate) fn attempts(&self) -> u16 {
+        self.attempts
+    }
+
     /// By what it was dispatched.
-    pub(crate) fn in_use(&self) -> &InUse {
+    pub(crate) fn in_use(&self) -> &Rc<InUse> {
         &self.in_use
     }
 
@@ -154,18 +350,25 @@ impl Exchange {
             self.series().first_output.record(self.seconds(now));
         }
         if last {
-            self.end_at(Ending::Answered { status, body: BodyEnd::Complete }, now);
+            self.end_at(answered(status, BodyEnd::Complete), now);
         }
     }
 
     /// The answer's body ended.
     pub(crate) fn body_ended(&mut self, body: BodyEnd) {
         if let Stage::Answered { status, .. } = self.stage {
-            self.end(Ending::Answered { status, body });
+            self.end(answered(status, body));
         }
     }
 
-    /// It is over. Whatever follows changes nothing.
+    /// What an answer cost.
+    pub(crate) fn used(&self, usage: Option<Usage>) {
+        if let Some(usage) = usage {
+            self.series().count_tokens(self.core.id, usage.input, usage.output);
+        }
+    }
+
+    /// The attempt is over, and with it the request. Whatever follows changes nothing.
     pub(crate) fn end(&mut self, ending: Ending) {
         if self.stage != Stage::Over {
             self.end_at(ending, clock::instant());
@@ -173,15 +376,26 @@ impl Exchange {
     }
 
     fn end_at(&mut self, ending: Ending, now: Instant) {
-        self.begin();
+        let outcome = self.close(ending);
+        self.finish_at(outcome, now);
+    }
+
+    /// The request is over after an attempt that was accounted for; `by`: whose answer the client gets.
+    pub(crate) fn finish(&mut self, outcome: Outcome, by: Target) {
+        self.target = by;
+        self.finish_at(outcome, clock::instant());
+    }
+
+    fn finish_at(&mut self, outcome: Outcome, now: Instant) {
+        self.stable_said(false);
         self.stage = Stage::Over;
-        let outcome = classify(ending, self.own_key);
+        self.end_evidence(outcome);
+        self.is_at(self.target.id);
         let series = self.series();
-        series.end_attempt(self.core.id, outcome);
         series.end(self.core.id, outcome);
         series.duration.record(self.seconds(now));
-        if let (Some(rollout), Some(arm), true) = (self.plan.rollout, self.plan.arm, self.plan.counted) {
-            self.in_use.snapshot.in_force(rollout).evidence.end(self.core.id, arm, outcome);
+        if !self.is_own() && outcome == Outcome::Ok {
+            series.count_fallback(self.core.id);
         }
     }
 
@@ -190,16 +404,30 @@ impl Exchange {
     }
 
     fn series(&self) -> &Series {
+        self.series_of(self.target.id)
+    }
+
+    fn series_of(&self, provider: ProviderId) -> &Arc<Series> {
         let snapshot = &self.in_use.snapshot;
         match self.plan.rollout {
-            Some(rollout) => &snapshot.in_force(rollout).series[self.plan.arm.unwrap_or(Arm::Stable) as usize],
-            None => snapshot.unsplit(self.plan.provider),
+            Some(rollout) => snapshot.in_force(rollout).series(self.plan.arm.unwrap_or(Arm::Stable), provider),
+            None => snapshot.unsplit(provider),
         }
     }
 }
 
+fn answered(status: u16, body: BodyEnd) -> Ending {
+    Ending::Answered { status, grounds: crate::decide::outcome::Grounds::default(), body }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
-        self.end(if self.core.is_cutting() { Ending::CutBySerin } else { Ending::ClientLeft });
+        let ending = if self.core.is_cutting() { Ending::CutBySerin } else { Ending::ClientLeft };
+        match self.stage {
+            Stage::Over => {}
+            // Between two attempts: all that were begun are accounted for.
+            Stage::Idle if self.attempts > 0 => self.finish(classify(ending, self.own_key), self.target),
+            _ => self.end(ending),
+        }
     }
 }

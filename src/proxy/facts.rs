@@ -4,7 +4,6 @@
 //! turned away here, before a byte of the body is read. Invariant: what is read changes nothing but one thing: a key
 //! that was meant for Serin is taken off the request.
 
-use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName};
 use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
@@ -15,7 +14,7 @@ use super::core::{Core, InUse};
 use super::door::Door;
 use super::error::{Problem, shown};
 use super::headers;
-use super::replay::{self, Held};
+use super::replay::{self, Held, Whole};
 use super::target;
 use crate::decide::policy::Client;
 use crate::decide::route::{self, Facts, InForceShare, Plan, Reason};
@@ -64,13 +63,13 @@ impl Visit {
     }
 
     /// Reads the body, where it has to be known before the request can go anywhere.
-    pub(crate) async fn hold<'a>(
+    pub(crate) async fn hold(
         &self,
-        door: &'a Door,
+        door: &Door,
         in_use: &InUse,
         parts: &request::Parts,
         body: Incoming,
-    ) -> Result<Held<'a>, Problem> {
+    ) -> Result<Held, Problem> {
         if self.upgrade || !in_use.prepared.reads_body(self.below(&parts.uri)) {
             return Ok(Held::passing(body));
         }
@@ -107,12 +106,18 @@ impl Visit {
     }
 }
 
-/// The fields of a held body. What is no JSON object has none, and the provider may say what it thinks of it.
-pub(crate) fn peek<'a>(json: Option<&'a Bytes>, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
-    match json.map(|json| body::peek(json, &in_use.prepared.wanted)) {
-        Some(Ok(peek)) => Ok(Some(peek)),
-        Some(Err(problem @ PeekError::Duplicate { .. })) => Err(Problem::DuplicateKey(problem)),
-        Some(Err(PeekError::NotJson(_))) | None => Ok(None),
+/// The fields of a held body. What cannot be read has none, and the provider may say what it thinks of it.
+pub(crate) fn peek<'a>(whole: Option<&'a Whole>, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
+    let Some(Whole { bytes, boundary }) = whole else { return Ok(None) };
+    let wanted = &in_use.prepared.wanted;
+    let peek = match boundary {
+        None => body::peek(bytes, wanted),
+        Some(boundary) => body::peek_form(bytes, boundary, wanted),
+    };
+    match peek {
+        Ok(peek) => Ok(Some(peek)),
+        Err(problem @ PeekError::Duplicate { .. }) => Err(Problem::DuplicateKey(problem)),
+        Err(_) => Ok(None),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Which headers pass, in both directions.
 //!
-//! Pure functions over a header map. A request loses what is between two hops (and what its `Connection` lists),
+//! Pure functions over header maps. A request loses what is between two hops (and what its `Connection` lists),
 //! `x-serin-*`, the headers that carry a user id or force an arm, and, on its way to a provider other than the one
-//! they were meant for, the client's credentials and cookies. What it lost is kept, so that a request can be planned
-//! anew for another provider. Invariants: the order among equal names stays; a credential reaches nobody it was not
-//! meant for.
+//! they were meant for, the client's credentials and cookies. What goes out is a map of its own: the client's is only
+//! read, so that every attempt begins from it. Invariants: the order among equal names stays; a credential reaches
+//! nobody it was not meant for.
 
-use http::header::{self, Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::prepared::{Key, Outbound};
 
@@ -26,111 +26,77 @@ pub(crate) struct Passage<'a> {
     pub(crate) private: &'a [HeaderName],
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
+    /// Whether the answer must come unencoded, so that its events can be told apart.
+    pub(crate) plain_answer: bool,
+    /// The body's length, where it was rewritten.
+    pub(crate) new_length: Option<usize>,
 }
 
-/// What a request's headers lost and gained on their way to one provider.
-#[derive(Debug, Default)]
-pub(crate) struct Withheld(Vec<(HeaderName, HeaderValue)>);
-
-/// Makes a request's headers fit for a provider.
-pub(crate) fn outbound(headers: &mut HeaderMap, passage: Passage<'_>) -> Withheld {
+/// A request's headers, fit for a provider.
+pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap {
     let to = passage.to;
-    let listed = listed_by_connection(headers);
-    let mut doomed: Vec<HeaderName> = Vec::new();
+    let listed = listed_by_connection(original);
+    let mut headers = HeaderMap::with_capacity(original.len() + to.set.len() + 2);
     let mut cookies = 0_usize;
-    for (name, value) in headers.iter() {
-        if name == header::COOKIE {
-            cookies += 1;
-        }
-        let drop = passes_never(name, value, passage.upgrade)
+    for (name, value) in original {
+        if passes_never(name, value, passage.upgrade)
             || is_withheld_credential(name.as_str(), passage)
+            || is_outdated(name, passage)
             || passage.private.contains(name)
-            || listed.iter().any(|listed| listed == name);
-        if drop && doomed.last() != Some(name) {
-            doomed.push(name.clone());
+            || listed.contains(name)
+        {
+            continue;
         }
-    }
-    let mut withheld = Withheld(Vec::with_capacity(doomed.len() + 2));
-    for name in doomed {
-        withheld.take(headers, name);
+        cookies += usize::from(name == header::COOKIE);
+        headers.append(name.clone(), value.clone());
     }
     // HTTP/2 may split what HTTP/1 has in one line; everybody understands the one line.
-    if cookies > 1 && headers.contains_key(header::COOKIE) {
-        withheld.take(headers, header::COOKIE);
-        let crumbs: Vec<&[u8]> =
-            withheld.0.iter().filter(|(name, _)| *name == header::COOKIE).map(|(_, value)| value.as_bytes()).collect();
+    if cookies > 1 {
+        let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
         if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
             headers.insert(header::COOKIE, whole);
         }
     }
-    withheld.set(headers, header::HOST, to.host.clone());
+    headers.insert(header::HOST, to.host.clone());
     if passage.upgrade {
-        withheld.set(headers, header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    }
+    if passage.plain_answer {
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    }
+    if let Some(length) = passage.new_length
+        && original.contains_key(header::CONTENT_LENGTH)
+    {
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
     if let Some(Key::Header(name, value)) = passage.key {
-        withheld.set(headers, name.clone(), value.clone());
+        headers.insert(name.clone(), value.clone());
     }
     for (name, value) in &to.set {
-        withheld.set(headers, name.clone(), value.clone());
+        headers.insert(name.clone(), value.clone());
     }
-    withheld
+    headers
 }
 
-impl Withheld {
-    fn take(&mut self, headers: &mut HeaderMap, name: HeaderName) {
-        if let Entry::Occupied(entry) = headers.entry(name) {
-            let (name, values) = entry.remove_entry_mult();
-            self.0.extend(values.map(|value| (name.clone(), value)));
-        }
-    }
-
-    fn set(&mut self, headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-        match headers.entry(name) {
-            Entry::Vacant(entry) => {
-                entry.insert(value);
-            }
-            Entry::Occupied(mut entry) => {
-                let name = entry.key().clone();
-                self.0.extend(entry.insert_mult(value).map(|old| (name.clone(), old)));
-            }
-        }
-    }
-
-    /// Corrects a request's length after its body was rewritten, and takes digests of the old one off it.
-    pub(crate) fn fit_body(&mut self, headers: &mut HeaderMap, length: usize) {
-        if headers.contains_key(header::CONTENT_LENGTH) {
-            self.set(headers, header::CONTENT_LENGTH, HeaderValue::from(length));
-        }
-        for digest in ["content-digest", "repr-digest", "digest", "content-md5"] {
-            self.take(headers, HeaderName::from_static(digest));
-        }
-    }
-
-    /// Gives a request back the headers that it came with, after it was made fit for `to`.
-    pub(crate) fn restore(self, headers: &mut HeaderMap, to: &Outbound, key: Option<&Key>) {
-        headers.remove(header::HOST);
-        headers.remove(header::CONNECTION);
-        if let Some(Key::Header(name, _)) = key {
-            headers.remove(name);
-        }
-        for (name, _) in to.set.iter().chain(&self.0) {
-            headers.remove(name);
-        }
-        for (name, value) in self.0 {
-            headers.append(name, value);
-        }
+/// Whether a header speaks of the body as it was before it was rewritten, or of a host that is another now.
+fn is_outdated(name: &HeaderName, passage: Passage<'_>) -> bool {
+    match name.as_str() {
+        "host" => true,
+        "content-length" | "content-digest" | "repr-digest" | "digest" | "content-md5" => passage.new_length.is_some(),
+        _ => false,
     }
 }
 
-/// Makes a response's headers fit for the client. `switching`: it is a 101; `canary`: it comes from the canary.
-pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, canary: bool) {
+/// Makes a response's headers fit for the client. `switching`: it is a 101; `entitled`: it comes from whom the client's
+/// own cookies go to.
+pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) {
     let listed = listed_by_connection(headers);
     let mut doomed: Vec<HeaderName> = Vec::new();
     for name in headers.keys() {
         let drop = match name.as_str() {
             "connection" | "upgrade" => !switching,
             "keep-alive" | "proxy-connection" | "proxy-authenticate" | "transfer-encoding" | "te" => true,
-            "set-cookie" => canary,
+            "set-cookie" => !entitled,
             text => text.starts_with(X_SERIN),
         };
         if drop || listed.iter().any(|listed| listed == name) {

@@ -8,6 +8,7 @@
 pub(crate) mod attempt;
 pub(crate) mod body;
 mod ceiling;
+mod commit;
 mod connection;
 mod core;
 mod departure;
@@ -19,7 +20,9 @@ mod frames;
 mod headers;
 pub(crate) mod hush;
 mod listener;
+mod observer;
 mod prepared;
+mod recovery;
 mod relay;
 mod replay;
 mod rescue;
@@ -28,10 +31,11 @@ mod service;
 mod target;
 #[cfg(test)]
 mod tests;
+mod tries;
 mod upgrade;
 pub(crate) mod upstream;
 mod worker;
 
 pub use ceiling::most_connections;
 pub use server::{Running, Setup, start};
-pub use upstream::probe;
+pub use upstream::{Reply, probe, probe_endpoint};

@@ -11,7 +11,8 @@ use http::Uri;
 use http::header::{self, HeaderName, HeaderValue};
 
 use super::target::Target;
-use crate::decide::policy::{Auth, Policy, Provider, Unmatched, UserSource};
+use crate::decide::policy::{Auth, Fallback, Policy, Provider, Unmatched, UserSource};
+use crate::decide::retry::Budget;
 use crate::decide::route::{takes_path, wanted};
 use crate::decide::units::ProviderId;
 use crate::wire::body::Wanted;
@@ -31,9 +32,11 @@ pub(crate) struct Prepared {
     pub(crate) private: Box<[HeaderName]>,
     /// The generation as a header value.
     pub(crate) generation: HeaderValue,
-    /// Which rollouts have to see a JSON body, by rollout id.
+    /// What may still be spent on repeats, by rollout id.
+    pub(crate) budgets: Box<[Cell<Budget>]>,
+    /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
-    /// Whether requests that no rollout takes go to a provider that translates models.
+    /// Whether requests that no rollout takes go to a provider for which bodies are rewritten.
     unmatched_translates: bool,
 }
 
@@ -48,6 +51,8 @@ pub(crate) struct Outbound {
     pub(crate) host: HeaderValue,
     /// How it is addressed where its key is not in the query.
     target: Target,
+    /// Whether it is the canary of a rollout, so that its breaker leaves the guard time to judge first.
+    pub(crate) is_canary: bool,
     /// Whether Serin presents a key of its own, in place of the client's.
     pub(crate) own_key: bool,
     /// The parameter that carries the key, where it travels in the query.
@@ -89,19 +94,34 @@ impl Prepared {
                 }
             }
         }
-        let translates = |id: ProviderId| !policy.provider(id).models.is_empty();
+        let is_canary = |provider: &Arc<Provider>| {
+            let mut canaries = policy.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref());
+            canaries.any(|canary| Arc::ptr_eq(policy.provider(canary.provider), provider))
+        };
+        let translates = |id: ProviderId| {
+            let provider = policy.provider(id);
+            !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
+        };
         Prepared {
             policy: Arc::clone(policy),
             wanted: wanted(policy),
-            providers: policy.providers.iter().map(|provider| Outbound::new(provider, &policy.mount)).collect(),
+            providers: policy
+                .providers
+                .iter()
+                .map(|provider| Outbound { is_canary: is_canary(provider), ..Outbound::new(provider, &policy.mount) })
+                .collect(),
             rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
             private: private.into(),
             generation: HeaderValue::from(generation),
+            budgets: policy.rollouts.iter().map(|_| Cell::new(Budget::full())).collect(),
             readers: policy
                 .rollouts
                 .iter()
                 .map(|rollout| {
-                    rollout.canary.is_some() || rollout.matches.model.is_some() || translates(rollout.stable)
+                    rollout.canary.is_some()
+                        || rollout.matches.model.is_some()
+                        || matches!(rollout.fallback, Fallback::List(_))
+                        || translates(rollout.stable)
                 })
                 .collect(),
             unmatched_translates: match policy.unmatched {
@@ -129,13 +149,15 @@ impl Outbound {
         let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");
         let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.reveal()));
         let path = &provider.base_url.path;
+        let template = provider.path.as_ref();
         let mut keys = Vec::with_capacity(provider.api_keys.len());
         for key in provider.api_keys.iter().map(|key| key.reveal()) {
             let (name, text) = match &provider.auth {
                 Auth::Bearer => (Ok(header::AUTHORIZATION), format!("Bearer {key}")),
                 Auth::Header(name) => (HeaderName::try_from(name.as_str()), key.to_owned()),
                 Auth::Query(name) => {
-                    keys.push(Key::Query(Target::new(path, mount, query().chain([(name.as_str(), key)]))));
+                    let query = query().chain([(name.as_str(), key)]);
+                    keys.push(Key::Query(Target::new(path, mount, query, template)));
                     continue;
                 }
                 Auth::None => break,
@@ -182,7 +204,8 @@ impl Outbound {
         Outbound {
             name: named(&provider.name),
             host,
-            target: Target::new(path, mount, query()),
+            target: Target::new(path, mount, query(), template),
+            is_canary: false,
             own_key: !keys.is_empty(),
             key_parameter,
             keys: keys.into(),
@@ -194,21 +217,34 @@ impl Outbound {
         }
     }
 
-    /// The key for the next request.
-    pub(crate) fn next_key(&self) -> Option<&Key> {
-        match &*self.keys {
-            [] => None,
-            [only] => Some(only),
-            keys => {
-                let turn = self.turn.get();
-                self.turn.set(turn.wrapping_add(1));
-                keys.get(turn % keys.len())
-            }
+    /// How many keys there are to choose from.
+    pub(crate) fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whose turn it is to be the first key of a request.
+    pub(crate) fn next_turn(&self) -> usize {
+        let turn = self.turn.get();
+        if self.keys.len() > 1 {
+            self.turn.set(turn.wrapping_add(1));
         }
+        turn
+    }
+
+    /// The key of a turn.
+    pub(crate) fn key(&self, turn: usize) -> Option<&Key> {
+        self.keys.get(turn.checked_rem(self.keys.len())?)
     }
 
     /// The URI of a request on its way here. `entitled`: the client's credentials were meant for this provider.
-    pub(crate) fn uri(&self, original: &Uri, below: &str, entitled: bool, key: Option<&Key>) -> Option<Uri> {
+    pub(crate) fn uri(
+        &self,
+        original: &Uri,
+        below: &str,
+        entitled: bool,
+        key: Option<&Key>,
+        model: Option<&str>,
+    ) -> Option<Uri> {
         let withholds = (self.own_key || !entitled) && !self.forwards_query_key;
         let without = match (&self.key_parameter, withholds) {
             (None, false) => &[][..],
@@ -220,7 +256,7 @@ impl Outbound {
             Some(Key::Query(target)) => target,
             _ => &self.target,
         };
-        target.uri(original, below, without)
+        target.uri(original, below, without, model)
     }
 }
 

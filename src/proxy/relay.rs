@@ -1,64 +1,94 @@
-//! An answer on its way to the client: frame by frame, as it comes.
+//! An answer on its way to the client: as it comes, byte for byte.
 //!
-//! Nothing is held, joined or parsed; a frame that came is a frame that goes, and its write is flushed at once. What
-//! passes is observed for the account only. An answer that breaks off is never completed as if it were whole: the
-//! error goes on to the client's connection, which is aborted (a dialect that can say so in its own words will, at
-//! `Relay::broken`). Dropping the relay drops the provider's connection or stream, so a client that left cancels it.
+//! What was held goes first, then piece by piece what follows; a piece that came is a piece that goes, and its write is
+//! flushed at once. Of a stream whose events can be told apart, only whole events go out (an unfinished one waits, within
+//! a bound), so that an answer that breaks off can be ended by an event of Serin's own, on which the official libraries
+//! raise. Where that cannot be, the connection is aborted. Invariant: an answer that broke off never looks whole.
+//! Dropping the relay drops the provider's connection or stream, so a client that left cancels it.
 
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{AnswerBody, BodyError};
+use super::commit::{Pieces, Weighed};
 use super::core::Ticket;
+use super::departure::is_entitled;
 use super::door::Door;
 use super::error::Problem;
 use super::exchange::Exchange;
+use super::observer::Observer;
+use super::replay::Loan;
 use super::{headers, upgrade};
 use crate::decide::outcome::BodyEnd;
-use crate::decide::units::Arm;
 
 const X_SERIN_PROVIDER: HeaderName = HeaderName::from_static("x-serin-provider");
 const X_SERIN_ROLLOUT: HeaderName = HeaderName::from_static("x-serin-rollout");
 const X_SERIN_ARM: HeaderName = HeaderName::from_static("x-serin-arm");
 const X_SERIN_GENERATION: HeaderName = HeaderName::from_static("x-serin-generation");
+const X_SERIN_ATTEMPTS: HeaderName = HeaderName::from_static("x-serin-attempts");
+
+/// The largest unfinished event that waits for its end.
+const MOST_UNFINISHED: usize = 16 * 1024;
 
 /// A provider's answer, on Serin's side of it.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// As it came.
-    pub(crate) response: Response<AnswerBody>,
+    /// As far as it was seen.
+    pub(crate) weighed: Weighed,
     /// Its account.
     pub(crate) exchange: Exchange,
-    /// The client's end of the connection, where it asked to leave HTTP.
-    pub(crate) upgrade: Option<OnUpgrade>,
 }
 
-/// Turns a provider's answer into the client's.
-pub(crate) fn answer(door: &Rc<Door>, answer: Answer) -> Result<Response<ReplyBody>, Problem> {
-    let Answer { response, mut exchange, upgrade } = answer;
-    let (mut parts, body) = response.into_parts();
-    let switching = parts.status == StatusCode::SWITCHING_PROTOCOLS;
-    exchange.answered(parts.status.as_u16());
-    headers::inbound(&mut parts.headers, switching, exchange.plan().arm == Some(Arm::Canary));
-    introduce(&exchange, &mut parts.headers);
-    parts.version = Version::HTTP_11;
-    let body = if switching {
-        match (upgrade, parts.extensions.remove::<OnUpgrade>()) {
-            (Some(client), Some(provider)) => upgrade::carry(client, provider, body, exchange, Ticket::new(door)),
-            _ => return Err(exchange.unasked_upgrade()),
+/// Turns a provider's answer into the client's. `upgrade`: the client's end of the connection, where it asked to leave
+/// HTTP.
+pub(crate) fn answer(
+    door: &Rc<Door>,
+    answer: Answer,
+    upgrade: Option<OnUpgrade>,
+) -> Result<Response<ReplyBody>, Problem> {
+    let Answer { weighed, exchange } = answer;
+    let Weighed { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = weighed;
+    let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
+    let entitled = is_entitled(&exchange.in_use().prepared, exchange.plan(), exchange.target().id);
+    headers::inbound(&mut head.headers, switching, entitled);
+    introduce(&exchange, &mut head.headers);
+    head.version = Version::HTTP_11;
+    let body = match (switching, rest) {
+        (true, Some(body)) => {
+            let (Some(client), Some(provider)) = (upgrade, head.extensions.remove::<OnUpgrade>()) else {
+                return Err(exchange.unasked_upgrade());
+            };
+            upgrade::carry(client, provider, body, exchange, Ticket::new(door));
+            ReplyBody::Own(Bytes::new())
         }
-        ReplyBody::Own(Bytes::new())
-    } else {
-        Relay::of(body, exchange)
+        (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),
+        (_, rest) => {
+            let framed = observer.as_ref().is_some_and(|observer| observer.can_be_told);
+            let waits = framed && rest.is_some() && (1..=MOST_UNFINISHED).contains(&unfinished);
+            let unfinished = if waits { pieces.split_off(unfinished) } else { BytesMut::new() };
+            Relay::of(Relay {
+                remaining: rest.as_ref().and_then(|rest| rest.size_hint().exact()),
+                pieces,
+                unfinished,
+                midway: false,
+                next: None,
+                rest,
+                broke,
+                observer,
+                exchange,
+                over: false,
+                _loan: loan,
+            })
+        }
     };
-    Ok(Response::from_parts(parts, body))
+    Ok(Response::from_parts(head, body))
 }
 
 /// Says who served the request, and by which version of the file.
@@ -68,7 +98,7 @@ fn introduce(exchange: &Exchange, headers: &mut HeaderMap) {
     if !prepared.policy.response_headers {
         return;
     }
-    headers.insert(X_SERIN_PROVIDER, prepared.outbound(plan.provider).name.clone());
+    headers.insert(X_SERIN_PROVIDER, prepared.outbound(exchange.target().id).name.clone());
     if let Some(rollout) = plan.rollout {
         headers.insert(X_SERIN_ROLLOUT, prepared.rollouts[usize::from(rollout.0)].clone());
     }
@@ -76,6 +106,9 @@ fn introduce(exchange: &Exchange, headers: &mut HeaderMap) {
         headers.insert(X_SERIN_ARM, HeaderValue::from_static(arm.as_str()));
     }
     headers.insert(X_SERIN_GENERATION, prepared.generation.clone());
+    if exchange.attempts() > 1 {
+        headers.insert(X_SERIN_ATTEMPTS, HeaderValue::from(exchange.attempts()));
+    }
 }
 
 /// Where this is the connection's last answer, tells an HTTP/1 client so. HTTP/2 has its own way.
@@ -98,7 +131,7 @@ pub(crate) enum ReplyBody {
     /// Serin's own, or none.
     Own(Bytes),
     /// A provider's.
-    Relayed(Relay),
+    Relayed(Box<Relay>),
 }
 
 impl Reply {
@@ -126,14 +159,14 @@ impl Body for Reply {
     fn is_end_stream(&self) -> bool {
         match &self.body {
             ReplyBody::Own(words) => words.is_empty(),
-            ReplyBody::Relayed(relay) => relay.body.is_end_stream(),
+            ReplyBody::Relayed(relay) => relay.is_over(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.body {
             ReplyBody::Own(words) => SizeHint::with_exact(words.len() as u64),
-            ReplyBody::Relayed(relay) => relay.body.size_hint(),
+            ReplyBody::Relayed(relay) => relay.size_hint(),
         }
     }
 }
@@ -141,51 +174,188 @@ impl Body for Reply {
 /// A provider's answer, and its account.
 #[derive(Debug)]
 pub(crate) struct Relay {
-    body: AnswerBody,
+    /// What was held.
+    pieces: Pieces,
+    /// An event's beginning, until its end has come.
+    unfinished: BytesMut,
+    /// Whether the beginning of an event went out without its end.
+    midway: bool,
+    /// What goes out next, before anything is read.
+    next: Option<Bytes>,
+    /// What follows.
+    rest: Option<AnswerBody>,
+    /// Why nothing does.
+    broke: Option<BodyError>,
+    observer: Option<Box<Observer>>,
     exchange: Exchange,
     /// What is missing to the announced length.
     remaining: Option<u64>,
+    over: bool,
+    _loan: Loan,
 }
+
+type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
 impl Relay {
     // An empty answer is accounted for here: nobody will poll it.
-    fn of(body: AnswerBody, mut exchange: Exchange) -> ReplyBody {
-        if body.is_end_stream() {
-            exchange.body_ended(BodyEnd::Complete);
+    fn of(mut relay: Relay) -> ReplyBody {
+        let empty = relay.pieces.is_empty() && relay.broke.is_none() && relay.pieces.trailers.is_none();
+        if empty && relay.observer.is_none() && relay.rest.as_ref().is_none_or(AnswerBody::is_end_stream) {
+            relay.exchange.body_ended(BodyEnd::Complete);
             return ReplyBody::Own(Bytes::new());
         }
-        let remaining = body.size_hint().exact();
-        ReplyBody::Relayed(Relay { body, exchange, remaining })
+        ReplyBody::Relayed(Box::new(relay))
     }
 
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        match &frame {
-            Some(Ok(frame)) => self.passed(frame),
-            Some(Err(error)) => self.broken(error),
-            None => self.exchange.body_ended(BodyEnd::Complete),
+    fn is_over(&self) -> bool {
+        let nothing_held = self.pieces.is_empty() && self.next.is_none();
+        self.over
+            || (nothing_held && self.observer.is_none() && self.rest.as_ref().is_some_and(AnswerBody::is_end_stream))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.rest {
+            // Nothing is added to an answer whose length was announced.
+            Some(rest) if self.remaining.is_some() && self.pieces.is_empty() => rest.size_hint(),
+            _ => SizeHint::new(),
         }
-        Poll::Ready(frame)
     }
 
-    fn passed(&mut self, frame: &Frame<Bytes>) {
-        let Some(data) = frame.data_ref() else {
-            // Trailers are the last frame.
-            self.exchange.body_ended(BodyEnd::Complete);
-            return;
+    fn poll(&mut self, context: &mut Context<'_>) -> Polled {
+        loop {
+            if let Some(piece) = self.pieces.take().or_else(|| self.next.take()) {
+                self.exchange.output(false);
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            if self.over {
+                return Poll::Ready(None);
+            }
+            let Some(body) = &mut self.rest else { return Poll::Ready(self.ended_before()) };
+            match ready!(Pin::new(body).poll_frame(context)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if data.is_empty() => {}
+                    Ok(data) => {
+                        if let Some(piece) = self.passed(data) {
+                            return Poll::Ready(Some(Ok(Frame::data(piece))));
+                        }
+                    }
+                    Err(trailers) => {
+                        // They are the last frame.
+                        let error = self.ended(BodyEnd::Complete, None);
+                        if error.is_none() && self.next.is_none() {
+                            return Poll::Ready(Some(Ok(trailers)));
+                        }
+                        self.broke = error;
+                    }
+                },
+                Some(Err(error)) => self.broke = self.ended(error.end(), Some(error)),
+                None => self.broke = self.ended(BodyEnd::Complete, None),
+            }
+            if let Some(error) = self.broke.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    }
+
+    /// What follows what was held, where the answer had ended by then.
+    fn ended_before(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
+        self.over = true;
+        if let Some(trailers) = self.pieces.trailers.take() {
+            return Some(Ok(Frame::trailers(*trailers)));
+        }
+        self.broke.take().map(Err)
+    }
+
+    /// A piece came; gives what goes out of it now.
+    fn passed(&mut self, data: Bytes) -> Option<Bytes> {
+        let length = data.len();
+        let whole = match &mut self.observer {
+            Some(observer) => {
+                let whole = observer.see(&data);
+                if observer.has_output()
+                    && let Some(body) = &mut self.rest
+                {
+                    body.output_seen();
+                }
+                if observer.can_be_told { whole } else { length }
+            }
+            None => length,
         };
-        if data.is_empty() {
-            return;
-        }
         let last = self.remaining.as_mut().is_some_and(|remaining| {
-            *remaining = remaining.saturating_sub(data.len() as u64);
+            *remaining = remaining.saturating_sub(length as u64);
             // The client's side stops reading at this length and may never ask for the end.
             *remaining == 0
         });
-        self.exchange.output(last);
+        if last {
+            let end = self.seen(BodyEnd::Complete);
+            if end == BodyEnd::Complete { self.exchange.output(true) } else { self.exchange.body_ended(end) }
+        } else {
+            self.exchange.output(false);
+        }
+        self.whole_events(data, whole)
     }
 
-    fn broken(&mut self, error: &BodyError) {
-        self.exchange.body_ended(error.end());
+    /// What goes out of a piece whose last whole event ends after so many bytes; a second part of it is put next.
+    fn whole_events(&mut self, mut data: Bytes, whole: usize) -> Option<Bytes> {
+        if whole == data.len() && self.unfinished.is_empty() {
+            self.midway = false;
+            return Some(data);
+        }
+        if whole == 0 {
+            if !self.midway && self.unfinished.len() + data.len() <= MOST_UNFINISHED {
+                self.unfinished.extend_from_slice(&data);
+                return None;
+            }
+            self.midway = true;
+        } else {
+            let waits = data.len() - whole <= MOST_UNFINISHED;
+            self.midway = !waits;
+            if waits {
+                let tail = data.split_off(whole);
+                let before = std::mem::replace(&mut self.unfinished, BytesMut::from(&tail[..]));
+                return Some(self.first_of(before.freeze(), data));
+            }
+        }
+        let before = self.unfinished.split().freeze();
+        Some(self.first_of(before, data))
+    }
+
+    fn first_of(&mut self, before: Bytes, data: Bytes) -> Bytes {
+        if before.is_empty() {
+            return data;
+        }
+        self.next = Some(data);
+        before
+    }
+
+    /// What an end in the eyes of the transport amounts to.
+    fn seen(&self, end: BodyEnd) -> BodyEnd {
+        self.observer.as_ref().map_or(end, |observer| observer.end(end))
+    }
+
+    /// The answer ended: accounts for it, and puts next what the client must still get. Gives the error back where the
+    /// connection has to be aborted.
+    fn ended(&mut self, end: BodyEnd, error: Option<BodyError>) -> Option<BodyError> {
+        self.over = true;
+        self.rest = None;
+        let end = self.seen(end);
+        let Some(observer) = &self.observer else {
+            self.exchange.body_ended(end);
+            return error;
+        };
+        self.exchange.used(observer.usage());
+        let unfinished = self.unfinished.split().freeze();
+        if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent) {
+            self.exchange.body_ended(end);
+            self.next = (!unfinished.is_empty()).then_some(unfinished);
+            return if observer.can_be_told || error.is_none() { None } else { error };
+        }
+        let outcome = self.exchange.outcome_of_body(end);
+        if observer.can_be_told {
+            let words = self.exchange.words_for(end);
+            self.next = Some(observer.error_event(self.midway, outcome.as_str(), &words));
+        }
+        self.exchange.body_ended(end);
+        if observer.can_be_told { None } else { error.or(Some(BodyError::Cut)) }
     }
 }

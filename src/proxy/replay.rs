@@ -1,12 +1,13 @@
-//! Holds a JSON body whole, so that the split can read it and a request can be sent again; within bounds.
+//! Holds a body whole, so that the split can read it and a request can be sent again; within bounds.
 //!
-//! Only JSON that the split (or a translation of model names) has to read is held, up to `limits.replay_body` each
-//! and `limits.replay_memory` in all; what is larger goes on as it comes, what was read of it first. Other bodies are
-//! never held. Invariant: memory is taken from the budget before a byte is kept, and given back when the request has
-//! been answered or given up.
+//! Only JSON and forms that the split (or a rewriting for a provider) has to read are held, up to `limits.replay_body`
+//! each and `limits.replay_memory` in all; what is larger goes on as it comes, what was read of it first. Other bodies
+//! are never held. Answers that are held back borrow from the same memory. Invariant: memory is taken from the budget
+//! before a byte is kept, and given back when the request has been answered or given up.
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -19,6 +20,7 @@ use super::body::RequestBody;
 use super::error::Problem;
 use super::hush::Hush;
 use crate::decide::policy::Limits;
+use crate::wire::multipart::boundary;
 
 /// What cores take from the process's budget at a time, and keep at most twice of.
 const LEASE: u64 = 1 << 20;
@@ -83,13 +85,19 @@ impl Drop for Share {
 
 /// Memory of the budget that one body occupies.
 #[derive(Debug)]
-struct Loan<'a> {
-    share: &'a Share,
+pub(crate) struct Loan {
+    share: Rc<Share>,
     bytes: u64,
 }
 
-impl Loan<'_> {
-    fn extend(&mut self, bytes: usize, limit: u64) -> bool {
+impl Loan {
+    /// Nothing yet.
+    pub(crate) fn of(share: &Rc<Share>) -> Loan {
+        Loan { share: Rc::clone(share), bytes: 0 }
+    }
+
+    /// Takes more, unless `limit` would be passed by all bodies together.
+    pub(crate) fn extend(&mut self, bytes: usize, limit: u64) -> bool {
         let bytes = bytes as u64;
         let taken = self.share.take(bytes, limit);
         self.bytes += if taken { bytes } else { 0 };
@@ -97,7 +105,7 @@ impl Loan<'_> {
     }
 }
 
-impl Drop for Loan<'_> {
+impl Drop for Loan {
     fn drop(&mut self) {
         self.share.give(self.bytes);
     }
@@ -105,47 +113,61 @@ impl Drop for Loan<'_> {
 
 /// A request's body, as far as it is held.
 #[derive(Debug)]
-pub(crate) struct Held<'a> {
+pub(crate) struct Held {
     /// What is sent.
     pub(crate) body: RequestBody,
-    /// The whole of a JSON body, as the client sent it.
-    pub(crate) json: Option<Bytes>,
-    /// Whether it is a JSON body that could not be held: nothing of it can be read, nor can it be sent again.
+    /// The whole of it, as the client sent it, where that can be read.
+    pub(crate) whole: Option<Whole>,
+    /// Whether it should be read and could not be held: nothing of it is known, nor can it be sent again.
     pub(crate) unheld: bool,
-    _loan: Option<Loan<'a>>,
+    _loan: Option<Loan>,
 }
 
-impl Held<'_> {
+/// A whole body that can be read.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// As the client sent it.
+    pub(crate) bytes: Bytes,
+    /// What parts it, where it is a form; else it is JSON.
+    pub(crate) boundary: Option<String>,
+}
+
+impl Held {
     /// A body that goes on as it comes.
-    pub(crate) fn passing(body: Incoming) -> Held<'static> {
+    pub(crate) fn passing(body: Incoming) -> Held {
         let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streaming(body) };
-        Held { body, json: None, unheld: false, _loan: None }
+        Held { body, whole: None, unheld: false, _loan: None }
     }
 }
 
-/// Whether a body may be JSON. Without a content type its first byte decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Json {
-    Yes,
-    No,
+/// What a body may be read as. Without a content type its first byte decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Json,
     Maybe,
+    /// With this boundary.
+    Form(String),
+    /// Something to be read, in a coding that is not.
     Encoded,
+    Other,
 }
 
-impl Json {
-    /// By a request's headers.
-    pub(crate) fn by(headers: &HeaderMap) -> Json {
-        let json = match headers.get(header::CONTENT_TYPE) {
-            None => Json::Maybe,
-            Some(kind) if is_json(kind.as_bytes()) => Json::Yes,
-            Some(_) => return Json::No,
+impl Kind {
+    fn by(headers: &HeaderMap) -> Kind {
+        let kind = match headers.get(header::CONTENT_TYPE) {
+            None => Kind::Maybe,
+            Some(kind) if is_json(kind.as_bytes()) => Kind::Json,
+            Some(kind) => match kind.to_str().ok().and_then(boundary) {
+                Some(boundary) => Kind::Form(boundary),
+                None => return Kind::Other,
+            },
         };
         match headers.get(header::CONTENT_ENCODING) {
-            Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => match json {
-                Json::Yes => Json::Encoded,
-                _ => Json::No,
+            Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => match kind {
+                Kind::Maybe => Kind::Other,
+                _ => Kind::Encoded,
             },
-            _ => json,
+            _ => kind,
         }
     }
 }
@@ -157,55 +179,57 @@ fn is_json(kind: &[u8]) -> bool {
     essence.eq_ignore_ascii_case(b"application/json") || ends(b"+json")
 }
 
-/// Reads a body whole if it is JSON and fits; else what was read of it goes before the rest.
-pub(crate) async fn hold<'a>(
-    share: &'a Share,
+/// Reads a body whole if it can be read and fits; else what was read of it goes before the rest.
+pub(crate) async fn hold(
+    share: &Rc<Share>,
     limits: &Limits,
     headers: &HeaderMap,
     mut body: Incoming,
     hush: &Arc<Hush>,
-) -> Result<Held<'a>, Problem> {
+) -> Result<Held, Problem> {
     if body.is_end_stream() {
         return Ok(Held::passing(body));
     }
-    let json = Json::by(headers);
-    match json {
-        Json::No => return Ok(Held::passing(body)),
-        Json::Encoded => return Ok(Held { unheld: true, ..Held::passing(body) }),
-        Json::Yes | Json::Maybe => {}
-    }
+    let (boundary, sniff) = match Kind::by(headers) {
+        Kind::Other => return Ok(Held::passing(body)),
+        Kind::Encoded => return Ok(Held { unheld: true, ..Held::passing(body) }),
+        Kind::Json => (None, false),
+        Kind::Maybe => (None, true),
+        Kind::Form(boundary) => (Some(boundary), false),
+    };
     if body.size_hint().lower() > limits.replay_body {
         return Ok(Held { unheld: true, ..Held::passing(body) });
     }
-    let mut loan = Loan { share, bytes: 0 };
+    let mut loan = Loan::of(share);
     let mut gathered = Gathered::default();
+    let mut trailers = None;
     while let Some(frame) = poll_fn(|context| hush.take(&mut body, context)).await {
         let frame = frame.map_err(|error| Problem::BrokenBody(cause(&error)))?;
         let data = match frame.into_data() {
             Ok(data) => data,
             Err(frame) => {
-                let json = gathered.whole();
-                let body = match frame.into_trailers() {
-                    Ok(trailers) => RequestBody::Trailed(json.clone(), Box::new(trailers)),
-                    Err(_) => RequestBody::Whole(json.clone()),
-                };
-                return Ok(Held { body, json: Some(json), unheld: false, _loan: Some(loan) });
+                trailers = frame.into_trailers().ok().map(Box::new);
+                break;
             }
         };
-        let sniffed = gathered.is_empty() && json == Json::Maybe && !begins_object(&data);
+        let unread = gathered.is_empty() && sniff && !begins_object(&data);
         let fits = gathered.len() + data.len() as u64 <= limits.replay_body;
-        if sniffed || !fits || !loan.extend(data.len(), limits.replay_memory) {
+        if unread || !fits || !loan.extend(data.len(), limits.replay_memory) {
             gathered.add(data);
             let body = RequestBody::Prefixed(gathered.whole(), body);
-            return Ok(Held { body, json: None, unheld: !sniffed, _loan: Some(loan) });
+            return Ok(Held { body, whole: None, unheld: !unread, _loan: Some(loan) });
         }
         gathered.add(data);
         if body.is_end_stream() {
             break;
         }
     }
-    let json = gathered.whole();
-    Ok(Held { body: RequestBody::Whole(json.clone()), json: Some(json), unheld: false, _loan: Some(loan) })
+    let bytes = gathered.whole();
+    let body = match trailers {
+        Some(trailers) => RequestBody::Trailed(bytes.clone(), trailers),
+        None => RequestBody::Whole(bytes.clone()),
+    };
+    Ok(Held { body, whole: Some(Whole { bytes, boundary }), unheld: false, _loan: Some(loan) })
 }
 
 fn begins_object(data: &[u8]) -> bool {
@@ -261,10 +285,10 @@ mod tests {
     fn the_budget_is_never_exceeded_and_comes_back() {
         let budget = Arc::new(Budget::default());
         let limit = 3 * LEASE;
-        let (one, two) = (Share::of(Arc::clone(&budget)), Share::of(Arc::clone(&budget)));
-        let mut first = Loan { share: &one, bytes: 0 };
+        let (one, two) = (Rc::new(Share::of(Arc::clone(&budget))), Rc::new(Share::of(Arc::clone(&budget))));
+        let mut first = Loan::of(&one);
         assert!(first.extend(2 << 20, limit));
-        let mut second = Loan { share: &two, bytes: 0 };
+        let mut second = Loan::of(&two);
         assert!(second.extend(1 << 20, limit));
         assert!(!second.extend(1, limit), "the budget is used up");
         assert_eq!(budget.leased.load(Relaxed), limit);
@@ -284,19 +308,19 @@ mod tests {
     }
 
     #[test]
-    fn json_is_told_by_its_content_type() {
+    fn what_can_be_read_is_told_by_its_content_type() {
         let by = |pairs: &[(&'static str, &'static str)]| {
             let pairs =
                 pairs.iter().map(|(n, v)| (header::HeaderName::from_static(n), header::HeaderValue::from_static(v)));
-            Json::by(&pairs.collect())
+            Kind::by(&pairs.collect())
         };
-        assert_eq!(by(&[("content-type", "application/json")]), Json::Yes);
-        assert_eq!(by(&[("content-type", "Application/JSON; charset=utf-8")]), Json::Yes);
-        assert_eq!(by(&[("content-type", "application/vnd.api+json")]), Json::Yes);
-        assert_eq!(by(&[("content-type", "application/jsonl")]), Json::No);
-        assert_eq!(by(&[("content-type", "multipart/form-data; boundary=x")]), Json::No);
-        assert_eq!(by(&[]), Json::Maybe);
-        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "gzip")]), Json::Encoded);
-        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "identity")]), Json::Yes);
+        assert_eq!(by(&[("content-type", "application/json")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "Application/JSON; charset=utf-8")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "application/vnd.api+json")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "application/jsonl")]), Kind::Other);
+        assert_eq!(by(&[("content-type", "multipart/form-data; boundary=x")]), Kind::Form("x".to_owned()));
+        assert_eq!(by(&[]), Kind::Maybe);
+        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "gzip")]), Kind::Encoded);
+        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "identity")]), Kind::Json);
     }
 }

@@ -18,6 +18,7 @@ use super::listener::{self, Desk, Gate};
 use super::worker::{Intake, Stage, Worker};
 use crate::clock;
 use crate::decide::units::Millis;
+use crate::state::inbox::Inbox;
 use crate::state::snapshot::Shared;
 
 /// How long nothing must have been in flight for a drain to be over.
@@ -37,6 +38,8 @@ pub struct Setup {
     pub listener: TcpListener,
     /// What is in force; made for `cores` cores.
     pub shared: Arc<Shared>,
+    /// Where control is told what canaries refuse.
+    pub inbox: Inbox,
     /// How many threads serve; at least 1.
     pub cores: usize,
     /// More client connections than this are never accepted, whatever the file says.
@@ -57,7 +60,7 @@ pub struct Running {
 /// # Errors
 /// When the socket cannot be used, or a thread or runtime cannot be made.
 pub fn start(setup: Setup) -> io::Result<Running> {
-    let Setup { listener, shared, cores, most_connections } = setup;
+    let Setup { listener, shared, inbox, cores, most_connections } = setup;
     listener.set_nonblocking(true)?;
     prepare(&listener)?;
     let address = listener.local_addr()?;
@@ -75,14 +78,15 @@ pub fn start(setup: Setup) -> io::Result<Running> {
         {
             Intake::Own(listener)
         } else {
-            let (inbox, dealt) = mpsc::unbounded_channel();
-            desks.push(Desk { load: Arc::clone(load), inbox });
+            let (desk, dealt) = mpsc::unbounded_channel();
+            desks.push(Desk { load: Arc::clone(load), inbox: desk });
             Intake::Dealt(dealt)
         };
         let worker = Worker {
             id,
             cores,
             shared: Arc::clone(&shared),
+            inbox: inbox.clone(),
             load: Arc::clone(load),
             budget: Arc::clone(&budget),
             gate: Arc::clone(&gate),

@@ -4,25 +4,25 @@
 //! a stop is a [`Problem`], and leaves through [`rescue`]. Invariant: a request is dispatched by what is in force at
 //! that moment, or planned anew.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
 
-use super::attempt::{self, AttemptError, Gate};
 use super::core::Ticket;
-use super::departure::depart;
+use super::departure::Original;
 use super::door::Door;
 use super::error::Problem;
-use super::exchange::Exchange;
 use super::facts::{self, Visit};
+use super::recovery;
 use super::relay::{self, Answer, Reply, ReplyBody};
 use super::rescue::{self, Shape};
 use crate::clock;
-use crate::decide::policy::Secret;
+use crate::wire::dialect::Dialect;
 
 /// Answers one request.
 pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Response<Reply> {
@@ -33,7 +33,7 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let unread = Cell::new(!request.body().is_end_stream());
     let serving = pin!(serve(&door, request, clock::instant(), &unread));
     let answer = core.unless_cut(serving).await;
-    let mut response = match answer.and_then(|answer| relay::answer(&door, answer)) {
+    let mut response = match answer.and_then(|(answer, upgrade)| relay::answer(&door, answer, upgrade)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
         Err(problem) => {
             let mut response = rescue::answer(&problem, shape).map(ReplyBody::Own);
@@ -51,35 +51,33 @@ async fn serve(
     request: Request<Incoming>,
     arrived: Instant,
     unread: &Cell<bool>,
-) -> Result<Answer, Problem> {
+) -> Result<(Answer, Option<OnUpgrade>), Problem> {
     let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
     let in_use = core.in_use(); // 2. the snapshot
     let visit = Visit::admit(&in_use, &mut parts)?; // 3. the facts
     let held = visit.hold(door, &in_use, &parts, incoming).await?;
-    if held.json.is_some() {
+    if held.whole.is_some() {
         unread.set(false);
     }
-    let mut body = held.body;
     let upgrade = visit.client_side(&mut parts);
+    let dialect = if parts.method == Method::POST { Dialect::of(visit.below(&parts.uri)) } else { Dialect::Plain };
+    let body = RefCell::new(Some(held.body));
     loop {
         let in_use = core.in_use(); // reading the body took its time
-        let peek = facts::peek(held.json.as_ref(), &in_use)?;
+        let peek = facts::peek(held.whole.as_ref(), &in_use)?;
         let plan = visit.plan(core, &in_use, &parts, peek.as_ref(), held.unheld)?; // 4. plan
-        let streaming = facts::asks_for_stream(peek.as_ref(), &parts.headers);
-        let json = held.json.as_ref().zip(peek.as_ref());
-        let (request, departure) = depart(&in_use.prepared, &plan, &visit, parts, body, json)?; // 5. attempt
-        let mut exchange = Exchange::planned(core, &in_use, plan, arrived);
-        let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
-        let (provider, egress) = (departure.provider(), in_use.snapshot.policy.egress.as_ref().map(Secret::reveal));
-        let patience = in_use.snapshot.policy.limits.idle;
-        match attempt::run(&core.upstreams, provider, egress, request, streaming, patience, gate).await {
-            Ok(response) => return Ok(Answer { response, exchange, upgrade }), // 6. upstream has answered
-            Err(AttemptError::Failed(failure)) => return Err(exchange.failed(&failure)),
-            Err(AttemptError::Replan(request)) => {
-                exchange.forget();
-                (parts, body) = departure.undo(*request);
-            }
+        let original = Original {
+            visit,
+            parts: &parts,
+            read: held.whole.as_ref().map(|whole| &whole.bytes).zip(peek.as_ref()),
+            body: &body,
+            streaming: facts::asks_for_stream(peek.as_ref(), &parts.headers),
+            dialect,
+        };
+        // 5. attempts, 6. upstream, until one has answered
+        if let Some(answer) = recovery::reach(core, &in_use, plan, &original, arrived).await? {
+            return Ok((answer, upgrade));
         }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Nothing is decoded, normalised or collapsed: `%2F`, `//`, `..` and the query arrive as they were sent, so a
 //! provider sees what the application wrote. What is added or taken is a provider's own `query` and credentials in
-//! the query. Invariant: `/v1x` is not below `/v1`.
+//! the query, and what its path template puts around the path. Invariants: `/v1x` is not below `/v1`, and a model's
+//! name fills one segment of a path, whatever characters it has.
 
 use bytes::Bytes;
 use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::decide::policy::{PathPart, PathTemplate};
 
 /// What is left of a path below the mount: empty, or from a slash on. `None`: it is not below.
 pub(crate) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
@@ -20,22 +23,32 @@ pub(crate) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
 pub(crate) struct Target {
     /// `base_url`'s path, without a trailing slash.
     path: String,
-    /// Whether that is the mount itself, so that most requests go on with their URI untouched.
+    /// Whether that is the mount itself and all, so that most requests go on with their URI untouched.
     path_is_mount: bool,
     /// Added to every query, encoded, without a leading `&`; empty: nothing.
     query: String,
+    /// What stands below the base path; `None`: what stood below the mount.
+    template: Option<Box<[PathPart]>>,
 }
 
 impl Target {
-    /// For a provider with this base path and these additions to the query.
-    pub(crate) fn new<'a>(path: &str, mount: &str, query: impl Iterator<Item = (&'a str, &'a str)>) -> Target {
+    /// For a provider with this base path, these additions to the query, and this template for what is below.
+    pub(crate) fn new<'a>(
+        path: &str,
+        mount: &str,
+        query: impl Iterator<Item = (&'a str, &'a str)>,
+        template: Option<&PathTemplate>,
+    ) -> Target {
         let query: Vec<String> = query.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-        Target { path: path.to_owned(), path_is_mount: path == mount, query: query.join("&") }
+        let template = template.map(|template| template.0.clone().into());
+        let path_is_mount = path == mount && template.is_none();
+        Target { path: path.to_owned(), path_is_mount, query: query.join("&"), template }
     }
 
     /// The origin-form URI for a request. `below` is the part of its path below the mount; pairs of its query with
-    /// a name in `without` are taken out. `None` when the result is no URI, which takes a base path that is none.
-    pub(crate) fn uri(&self, original: &Uri, below: &str, without: &[&str]) -> Option<Uri> {
+    /// a name in `without` are taken out. `model` is the provider's name for it: without one, a template that asks for
+    /// it is not followed. `None` when the result is no URI, which takes a base path or a template that is none.
+    pub(crate) fn uri(&self, original: &Uri, below: &str, without: &[&str], model: Option<&str>) -> Option<Uri> {
         let query = original.query();
         let strip = query.is_some_and(|query| query.split('&').any(|pair| without.contains(&name(pair))));
         if self.path_is_mount && self.query.is_empty() && !strip {
@@ -48,7 +61,10 @@ impl Target {
             self.path.len() + below.len() + query.map_or(0, |query| query.len() + 1) + self.query.len() + 2,
         );
         text.push_str(&self.path);
-        text.push_str(below);
+        match self.template.as_deref().and_then(|template| filled(template, below, model)) {
+            Some(path) => text.push_str(&path),
+            None => text.push_str(below),
+        }
         if text.is_empty() {
             text.push('/');
         }
@@ -74,6 +90,27 @@ impl Target {
         }
         PathAndQuery::from_maybe_shared(Bytes::from(text)).ok().map(Uri::from)
     }
+}
+
+/// The template with its places filled, from a slash on; `None` where it wants a model and there is none that can be
+/// a segment.
+fn filled(template: &[PathPart], below: &str, model: Option<&str>) -> Option<String> {
+    let mut path = String::new();
+    for part in template {
+        match part {
+            PathPart::Text(text) => path.push_str(text),
+            // A segment of dots would name another place, and an empty one none.
+            PathPart::Model => {
+                let name = model.filter(|name| !matches!(*name, "" | "." | ".."))?;
+                path.extend(utf8_percent_encode(name, ESCAPED));
+            }
+            PathPart::Rest => path.push_str(below.strip_prefix('/').unwrap_or(below)),
+        }
+    }
+    if !path.starts_with('/') {
+        path.insert(0, '/');
+    }
+    Some(path)
 }
 
 fn name(pair: &str) -> &str {
@@ -112,8 +149,8 @@ mod tests {
     fn path_and_query_arrive_byte_for_byte() {
         let to = |base: &str, mount: &str, query: &[(&str, &str)], without: &[&str], uri: &str| {
             let uri: Uri = uri.parse().unwrap();
-            let target = Target::new(base, mount, query.iter().copied());
-            target.uri(&uri, below(uri.path(), mount).unwrap(), without).unwrap().to_string()
+            let target = Target::new(base, mount, query.iter().copied(), None);
+            target.uri(&uri, below(uri.path(), mount).unwrap(), without, Some("m")).unwrap().to_string()
         };
         for (base, uri, expected) in [
             ("/v1", "/v1/chat/completions", "/v1/chat/completions"),
@@ -135,5 +172,31 @@ mod tests {
         assert_eq!(to("/v1", "/v1", &[], &["key"], "/v1/a?b=c&key=secret&monkey=1&key"), "/v1/a?b=c&monkey=1");
         assert_eq!(to("/v1", "/v1", &[], &["key"], "/v1/a?key=secret"), "/v1/a");
         assert_eq!(to("/v1", "/v1", &[("key", "ours")], &["key"], "/v1/a?key=secret"), "/v1/a?key=ours");
+    }
+    #[test]
+    fn a_template_stands_below_the_base_path() {
+        let text = |text: &str| PathPart::Text(text.to_owned());
+        let azure = [text("/deployments/"), PathPart::Model, text("/"), PathPart::Rest];
+        let to = |base: &str, template: &[PathPart], uri: &str, model: Option<&str>| {
+            let uri: Uri = uri.parse().unwrap();
+            let version = [("api-version", "1")].into_iter();
+            let target = Target::new(base, "/v1", version, Some(&PathTemplate(template.to_vec())));
+            target.uri(&uri, below(uri.path(), "/v1").unwrap(), &["key"], model).unwrap().to_string()
+        };
+        for (base, uri, model, expected) in [
+            ("/openai", "/v1/chat/completions", "gpt-4", "/openai/deployments/gpt-4/chat/completions?api-version=1"),
+            ("", "/v1/a%2Fb//c/..?q=%20&key=s", "m", "/deployments/m/a%2Fb//c/..?q=%20&api-version=1"),
+            ("/v1", "/v1/x", "a/b ü%?#..", "/v1/deployments/a%2Fb%20%C3%BC%25%3F%23../x?api-version=1"),
+            ("/v1", "/v1", "m", "/v1/deployments/m/?api-version=1"),
+            ("/v1", "/v1//x", "m", "/v1/deployments/m//x?api-version=1"),
+        ] {
+            assert_eq!(to(base, &azure, uri, Some(model)), expected, "{uri} with {model}");
+        }
+        for model in [None, Some(""), Some("."), Some("..")] {
+            assert_eq!(to("/v1", &azure, "/v1/x", model), "/v1/x?api-version=1", "{model:?}");
+        }
+        assert_eq!(to("/b", &[text("/only")], "/v1/x", None), "/b/only?api-version=1");
+        assert_eq!(to("/b", &[PathPart::Rest], "/v1/x", None), "/b/x?api-version=1");
+        assert_eq!(to("/b", &[text("/a/"), PathPart::Rest, text("/z")], "/v1/x", None), "/b/a/x/z?api-version=1");
     }
 }

@@ -18,6 +18,7 @@ use super::door::Door;
 use super::listener::{self, Gate, Slot};
 use super::replay::Budget;
 use crate::clock;
+use crate::state::inbox::Inbox;
 use crate::state::snapshot::Shared;
 
 /// How long the last answers may take to be written.
@@ -49,6 +50,7 @@ pub(crate) struct Worker {
     /// How many there are.
     pub(crate) cores: usize,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) inbox: Inbox,
     pub(crate) load: Arc<Load>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) gate: Arc<Gate>,
@@ -65,8 +67,8 @@ impl Worker {
     }
 
     async fn serve(self) {
-        let Worker { id, cores, shared, load, budget, gate, mut stage, intake } = self;
-        let core = Core::new(id, cores, &shared, Arc::clone(&load), budget);
+        let Worker { id, cores, shared, inbox, load, budget, gate, mut stage, intake } = self;
+        let core = Core::new(id, cores, &shared, inbox, Arc::clone(&load), budget);
         spawn_local(fence(Rc::clone(&core), Arc::clone(&shared)));
         spawn_local(sweep(Rc::clone(&core)));
         {

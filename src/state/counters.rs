@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::decide::outcome::{Judged, Outcome};
+use crate::decide::policy::Counting;
 use crate::decide::units::Arm;
 
 /// A count with one writer.
@@ -17,7 +18,12 @@ pub struct Count(AtomicU64);
 impl Count {
     /// Adds one. Only the owning core may call this.
     pub fn add_one(&self) {
-        self.0.store(self.0.load(Relaxed).wrapping_add(1), Relaxed);
+        self.add(1);
+    }
+
+    /// Adds so many. Only the owning core may call this.
+    pub fn add(&self, more: u64) {
+        self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }
 
     /// The count now.
@@ -62,8 +68,12 @@ struct SeriesCell {
     attempts: [Count; Outcome::ALL.len()],
     in_flight_began: Count,
     in_flight_ended: Count,
+    came: Count,
+    left: Count,
     anonymous: Count,
     unheld: Count,
+    fallbacks: Count,
+    tokens: [Count; 2],
 }
 
 impl Series {
@@ -76,6 +86,41 @@ impl Series {
     /// A request was dispatched.
     pub fn begin(&self, core: Core) {
         self.cores[usize::from(core.0)].in_flight_began.add_one();
+    }
+
+    /// A request that was begun at another provider is tried here now.
+    pub fn enter(&self, core: Core) {
+        self.cores[usize::from(core.0)].came.add_one();
+    }
+
+    /// A request that was begun or tried here goes on at another provider, and will not end here.
+    pub fn leave(&self, core: Core) {
+        self.cores[usize::from(core.0)].left.add_one();
+    }
+
+    /// A request that was first tried at the arm's own provider was answered here instead.
+    pub fn count_fallback(&self, core: Core) {
+        self.cores[usize::from(core.0)].fallbacks.add_one();
+    }
+
+    /// Requests that were first tried at the arm's own provider and answered here instead.
+    #[must_use]
+    pub fn fallbacks(&self) -> u64 {
+        self.cores.iter().map(|cell| cell.fallbacks.get()).sum()
+    }
+
+    /// An answer said what it was made of.
+    pub fn count_tokens(&self, core: Core, input: u64, output: u64) {
+        let [read, written] = &self.cores[usize::from(core.0)].tokens;
+        read.add(input);
+        written.add(output);
+    }
+
+    /// Tokens read and written, as far as answers said so.
+    #[must_use]
+    pub fn tokens(&self) -> (u64, u64) {
+        let sum = |kind: usize| self.cores.iter().map(|cell| cell.tokens[kind].get()).sum();
+        (sum(0), sum(1))
     }
 
     /// The request that was just begun has no user id.
@@ -125,12 +170,12 @@ impl Series {
         self.cores.iter().map(|cell| cell.attempts[outcome as usize].get()).sum()
     }
 
-    /// Requests dispatched and not ended.
+    /// Requests that are here: dispatched, not ended, and not gone on to another provider.
     #[must_use]
     pub fn in_flight(&self) -> u64 {
-        let ended: u64 = self.cores.iter().map(|cell| cell.in_flight_ended.get()).sum();
-        let began: u64 = self.cores.iter().map(|cell| cell.in_flight_began.get()).sum();
-        began.saturating_sub(ended)
+        let gone: u64 = self.cores.iter().map(|cell| cell.in_flight_ended.get() + cell.left.get()).sum();
+        let came: u64 = self.cores.iter().map(|cell| cell.in_flight_began.get() + cell.came.get()).sum();
+        came.saturating_sub(gone)
     }
 }
 
@@ -139,6 +184,7 @@ impl Series {
 pub struct Evidence {
     /// Which epoch of the rollout this belongs to.
     pub epoch: u64,
+    counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
 
@@ -159,8 +205,8 @@ struct ArmCell {
 impl Evidence {
     /// All zero, for this many cores.
     #[must_use]
-    pub fn new(epoch: u64, cores: usize) -> Evidence {
-        Evidence { epoch, cores: (0..cores).map(|_| EvidenceCell::default()).collect() }
+    pub fn new(epoch: u64, cores: usize, counting: Counting) -> Evidence {
+        Evidence { epoch, counting, cores: (0..cores).map(|_| EvidenceCell::default()).collect() }
     }
 
     /// A request was dispatched to this arm.
@@ -171,7 +217,7 @@ impl Evidence {
     /// What became of it.
     pub fn end(&self, core: Core, arm: Arm, outcome: Outcome) {
         let cell = &self.cores[usize::from(core.0)].arms[arm as usize];
-        match outcome.judged() {
+        match outcome.judged(self.counting) {
             Judged::Success => &cell.succeeded,
             Judged::Failure => &cell.failed,
             Judged::Not => &cell.not_judged,

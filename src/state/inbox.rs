@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::decide::advice::Finding;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::UnixMillis;
@@ -32,6 +33,8 @@ pub enum Input {
     },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
+    /// A canary refused what stable accepted.
+    Refused(Refused),
     /// The process is stopping.
     Drain,
 }
@@ -47,6 +50,19 @@ pub struct Command {
     pub actor: String,
     /// Why; empty: not said.
     pub reason: String,
+}
+
+/// A canary refused a request that stable accepted when it was asked the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The rollout.
+    pub rollout: String,
+    /// The canary's provider.
+    pub provider: String,
+    /// What it refused.
+    pub finding: Finding,
+    /// The status it answered.
+    pub status: u16,
 }
 
 /// What one reading of flags.yaml gave.
@@ -130,8 +146,35 @@ impl Inbox {
         answer.await.map_err(|_| busy())?
     }
 
+    /// Tells of a refusal, without waiting. Requests are many, and humans come first: where the inbox is half full it
+    /// is not told, and false is said.
+    pub fn tell_refused(&self, refused: Refused) -> bool {
+        self.0.capacity() > CAPACITY / 2 && self.put(Input::Refused(refused))
+    }
+
     /// Hands over without waiting; false when the inbox is full or control has ended.
     pub fn put(&self, input: Input) -> bool {
         self.0.try_send(input).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_leave_room_for_humans() {
+        let (inbox, mut wishes) = inbox();
+        let refused = || Refused {
+            rollout: "chat".to_owned(),
+            provider: "holysheep".to_owned(),
+            finding: Finding::ContextLength,
+            status: 400,
+        };
+        let told = (0..CAPACITY).filter(|_| inbox.tell_refused(refused())).count();
+        assert_eq!(told, CAPACITY / 2);
+        assert!(inbox.put(Input::Drain));
+        while wishes.try_recv().is_ok() {}
+        assert!(inbox.tell_refused(refused()), "there is room again");
     }
 }

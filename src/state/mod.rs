@@ -1,9 +1,12 @@
 //! What requests, control and the surfaces share, and nothing else shares.
 //!
-//! Every cell here has one writer: control publishes the [`snapshot`] and the [`status`]; a core adds to its own
-//! [`counters`]; anybody may put a wish in the [`inbox`], which control alone empties. No I/O happens here.
+//! Nearly every cell here has one writer: control publishes the [`snapshot`] and the [`status`]; a core adds to its own
+//! [`counters`]; anybody may put a wish in the [`inbox`], which control alone empties. A provider's [`health`] is the
+//! one cell that every core may change, in a single step. No I/O happens here.
 
 pub mod counters;
+pub mod health;
 pub mod inbox;
+pub mod series_table;
 pub mod snapshot;
 pub mod status;

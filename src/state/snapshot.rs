@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::counters::{Core, Evidence, Series};
+use super::health::ProviderHealth;
+use super::series_table::SeriesTable;
 use crate::decide::policy::Policy;
-use crate::decide::units::{Percent, ProviderId, RolloutId};
+use crate::decide::units::{Arm, Percent, ProviderId, RolloutId};
 
 /// Everything that the data plane decides by.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Snapshot {
     pub rollouts: Box<[InForce]>,
     /// Counts of unsplit traffic, by [`ProviderId`].
     pub unsplit: Box<[Arc<Series>]>,
+    /// How each provider fares, by [`ProviderId`].
+    pub health: Box<[Arc<ProviderHealth>]>,
     /// Whether the process is stopping: answers ask clients to close.
     pub draining: bool,
 }
@@ -42,6 +46,12 @@ impl Snapshot {
     pub fn unsplit(&self, id: ProviderId) -> &Arc<Series> {
         &self.unsplit[usize::from(id.0)]
     }
+
+    /// How a provider fares.
+    #[must_use]
+    pub fn health(&self, id: ProviderId) -> &Arc<ProviderHealth> {
+        &self.health[usize::from(id.0)]
+    }
 }
 
 /// What is in force for one rollout.
@@ -53,8 +63,16 @@ pub struct InForce {
     pub closed: bool,
     /// What the guard sees.
     pub evidence: Arc<Evidence>,
-    /// The metrics of each arm, by [`Arm`](crate::decide::units::Arm); one for a plain route.
-    pub series: [Arc<Series>; 2],
+    /// The metrics of everybody who may answer.
+    pub series: SeriesTable,
+}
+
+impl InForce {
+    /// The counts of an arm's requests at a provider: its own, or another that answers instead.
+    #[must_use]
+    pub fn series(&self, arm: Arm, provider: ProviderId) -> &Arc<Series> {
+        self.series.of(arm, provider)
+    }
 }
 
 /// The snapshot in force, and which cores have seen it.

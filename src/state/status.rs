@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::decide::advice::Finding;
+use crate::decide::breaker::BreakerState;
 use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -21,6 +23,8 @@ pub struct Status {
     pub store: StoreStatus,
     /// By [`RolloutId`](crate::decide::units::RolloutId); plain routes too.
     pub rollouts: Vec<RolloutStatus>,
+    /// By [`ProviderId`](crate::decide::units::ProviderId).
+    pub providers: Vec<ProviderStatus>,
     /// Every series there ever was since the start, for the metrics.
     pub series: Vec<Arc<Series>>,
     /// Whether the process is stopping.
@@ -96,6 +100,8 @@ pub struct RolloutStatus {
     pub epoch: u64,
     /// Canary requests answered in this epoch.
     pub answered: u64,
+    /// What the canary refuses although stable accepts it, what is met most often first.
+    pub findings: Vec<FindingStatus>,
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
 }
@@ -122,6 +128,7 @@ impl RolloutStatus {
             window_length: Millis(1000),
             epoch: 1,
             answered: 3,
+            findings: Vec::new(),
             anonymous_ratio: None,
         }
     }
@@ -143,6 +150,49 @@ pub struct ArmWindow {
     pub requests: u64,
     /// Failures among them.
     pub failures: u64,
+}
+
+/// Something that a canary refuses although stable accepts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FindingStatus {
+    /// What.
+    pub finding: Finding,
+    /// The same in a sentence.
+    pub sentence: String,
+    /// What to write in flags.yaml; `None`: no rule mends it.
+    pub rule: Option<String>,
+    /// What to do about it, in a sentence.
+    pub advice: String,
+    /// The status that the canary answered last.
+    pub status: u16,
+    /// How often, at least: where there are very many, not every one is told.
+    pub count: u64,
+    /// When first.
+    pub first: UnixMillis,
+    /// When last.
+    pub last: UnixMillis,
+}
+
+/// One provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderStatus {
+    /// Its name.
+    pub name: String,
+    /// Where its breaker stands; `None`: it has none.
+    pub breaker: Option<BreakerStatus>,
+    /// Requests that the breaker sent elsewhere.
+    pub diverted: u64,
+}
+
+/// A provider's breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerStatus {
+    /// Where it stands.
+    pub state: BreakerState,
+    /// Failures in a row.
+    pub failures: u32,
+    /// While it is open: until when.
+    pub open_until: Option<UnixMillis>,
 }
 
 /// The report in force.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::decide::breaker::BreakerState;
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::Standing;
 use crate::state::counters::{Labels, Series};
@@ -55,11 +56,19 @@ metrics_list! {
     ATTEMPTS "serin_attempts_total" Counter ["rollout" "arm" "provider" "outcome"]
         "Attempts that came to their end; a request that was tried twice has two.";
     IN_FLIGHT "serin_requests_in_flight" Gauge ["rollout" "arm" "provider"]
-        "Requests dispatched and not ended.";
+        "Requests that are at a provider now: dispatched, not ended, and not gone on to another one.";
     DURATION "serin_request_duration_seconds" Histogram ["rollout" "arm" "provider"]
         "Time from a request's arrival to the end of its answer.";
     FIRST_OUTPUT "serin_first_output_seconds" Histogram ["rollout" "arm" "provider"]
         "Time from a request's arrival to the first byte of the answer's body.";
+    FALLBACKS "serin_fallbacks_total" Counter ["rollout" "arm" "provider"]
+        "Requests that were first tried at the arm's own provider and answered by this other one.";
+    TOKENS "serin_tokens_total" Counter ["rollout" "arm" "provider" "kind"]
+        "Tokens that answers said they read (input) and wrote (output).";
+    BREAKER "serin_breaker_state" Gauge ["provider"]
+        "0 while a provider's breaker is closed, 1 while one request may try, 2 while nothing is sent there.";
+    DIVERTED "serin_breaker_diverted_total" Counter ["provider"]
+        "Requests that went to another provider because this one's breaker was open.";
     PERCENT "serin_rollout_percent" Gauge ["rollout"]
         "Share of users on the canary now, 0 to 100.";
     INTENT "serin_rollout_intent_percent" Gauge ["rollout"]
@@ -171,12 +180,12 @@ pub fn document() -> String {
     })
 }
 
-fn of(labels: &Labels, metric: &Metric, outcome: Option<Outcome>) -> Vec<Label> {
+fn of(labels: &Labels, metric: &Metric, last: Option<&str>) -> Vec<Label> {
     let values = [
         Some(labels.rollout.clone()),
         Some(labels.arm.to_owned()),
         Some(labels.provider.clone()),
-        outcome.map(|outcome| outcome.as_str().to_owned()),
+        last.map(str::to_owned),
     ];
     metric.labels.iter().zip(values).filter_map(|(name, value)| Some(Label::new(*name, value?))).collect()
 }
@@ -202,8 +211,20 @@ fn counts(status: &Status) -> String {
         let Labels { rollout, arm, provider } = &series.labels;
         gauge(&IN_FLIGHT, &[rollout, arm, provider], count(series.in_flight()));
         for outcome in Outcome::ALL {
-            counter(&REQUESTS, of(&series.labels, &REQUESTS, Some(outcome)), series.requests(outcome));
-            counter(&ATTEMPTS, of(&series.labels, &ATTEMPTS, Some(outcome)), series.attempts(outcome));
+            let last = Some(outcome.as_str());
+            counter(&REQUESTS, of(&series.labels, &REQUESTS, last), series.requests(outcome));
+            counter(&ATTEMPTS, of(&series.labels, &ATTEMPTS, last), series.attempts(outcome));
+        }
+        let (input, output) = series.tokens();
+        for (kind, tokens) in [("input", input), ("output", output)] {
+            counter(&TOKENS, of(&series.labels, &TOKENS, Some(kind)), tokens);
+        }
+        counter(&FALLBACKS, of(&series.labels, &FALLBACKS, None), series.fallbacks());
+    }
+    for provider in &status.providers {
+        if let Some(breaker) = &provider.breaker {
+            gauge(&BREAKER, &[&provider.name], breaker_state(breaker.state));
+            counter(&DIVERTED, vec![Label::new("provider", provider.name.clone())], provider.diverted);
         }
     }
     for (rollout, unheld) in unheld(&status.series) {
@@ -243,6 +264,14 @@ fn of_rollout(rollout: &RolloutStatus, gauge: &impl Fn(&Metric, &[&str], f64)) {
     }
     if let Some(ratio) = rollout.anonymous_ratio {
         gauge(&ANONYMOUS, &[name], ratio);
+    }
+}
+
+fn breaker_state(state: BreakerState) -> f64 {
+    match state {
+        BreakerState::Closed => 0.0,
+        BreakerState::HalfOpen => 1.0,
+        BreakerState::Open => 2.0,
     }
 }
 

@@ -3,8 +3,16 @@
 //! Nothing here knows of rollouts or policies, and nothing here copies what it can borrow. Input is never trusted:
 //! every reader is bounded in time and stack whatever it is given, and says "absent" rather than guessing.
 
+pub mod answer;
 pub mod body;
+pub mod coding;
+pub mod complaint;
 pub mod cookie;
 pub mod dialect;
+mod json;
+pub mod multipart;
 pub mod opening;
 pub mod query;
+pub mod sse;
+pub mod stream;
+pub mod usage;

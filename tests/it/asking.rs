@@ -98,7 +98,7 @@ fn each_clock_ends_its_own_wait() {
     // Whether a stream is asked for stands in the body, which is read where users are split.
     let workspace = Workspace::new(&format!(
         "providers:\n  old: {{ base_url: \"{0}\" }}\n  new: {{ base_url: \"{0}\", timeouts: {{ stream_headers: 200ms }} }}\n\
-         rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100% }}\n",
+         rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100%, fallback: false }}\n",
         recorder.base_url()
     ));
     let sidecar = workspace.start();

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use super::*;
+use crate::app::{Asked, Reply};
 
 #[derive(Parser)]
 struct Line {
@@ -19,7 +20,7 @@ fn args(line: &[&str]) -> CheckArgs {
 }
 
 fn nobody(_: &Policy) -> Probed {
-    Vec::new()
+    Probed::default()
 }
 
 fn shipped() -> String {
@@ -57,7 +58,8 @@ fn a_missing_key_is_told_and_a_failing_probe_fails() {
     let environment = Environment::of(BTreeMap::from([("OPENAI_API_KEY".to_owned(), "k".to_owned())]));
     let probe = |policy: &Policy| {
         let answer = |name: &str| if name == "openai" { Ok("200 in 8 ms".to_owned()) } else { Err("401".to_owned()) };
-        policy.providers.iter().map(|provider| (provider.name.clone(), answer(&provider.name))).collect()
+        let providers = policy.providers.iter().map(|provider| (provider.name.clone(), answer(&provider.name)));
+        Probed { providers: providers.collect(), endpoints: Vec::new() }
     };
     let (text, outcome) = examine(&args(&[&shipped(), "--probe"]), &environment, probe);
     assert_eq!(outcome.unwrap(), Exit::Failed);
@@ -108,4 +110,109 @@ fn json_tells_the_same() {
 #[test]
 fn probing_needs_secrets() {
     assert!(Line::try_parse_from(["check", "--probe", "--no-secrets"]).is_err());
+}
+
+const TWO: &str = "
+providers:
+  old: { base_url: http://127.0.0.1:9/v1 }
+  new: { base_url: http://127.0.0.1:9/v2 }
+rollouts:
+  - { name: chat, stable: old, canary: new, percent: 0 }
+  - { name: index, stable: old, canary: new, percent: 0, match: { endpoints: [responses, embeddings], model: m } }
+";
+
+/// What is printed of these answers: the endpoint, stable's and the canary's; of the first rollout and of the second.
+fn told(rollouts: [&[(&str, Reply, Reply)]; 2], json: bool) -> (String, Exit) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flags.yaml");
+    fs::write(&path, TWO).unwrap();
+    let path = path.display().to_string();
+    let mut line = vec![path.as_str(), "--probe"];
+    line.extend(json.then_some("--json"));
+    let probe = |_: &Policy| {
+        let asked = rollouts.iter().enumerate().flat_map(|(rollout, endpoints)| {
+            endpoints.iter().map(move |(endpoint, stable, canary)| Asked {
+                rollout,
+                endpoint: (*endpoint).to_owned(),
+                stable: stable.clone(),
+                canary: canary.clone(),
+            })
+        });
+        Probed { providers: vec![("old".into(), Ok("200 in 8 ms".into()))], endpoints: asked.collect() }
+    };
+    let (text, outcome) = examine(&args(&line), &Environment::of(BTreeMap::new()), probe);
+    (text, outcome.unwrap())
+}
+
+#[test]
+fn an_endpoint_that_only_stable_speaks_fails_with_what_to_do() {
+    let both = [
+        ("chat/completions", Reply::Speaks(400), Reply::Speaks(422)),
+        ("completions", Reply::Absent(404), Reply::Absent(405)),
+        ("responses", Reply::Speaks(400), Reply::Absent(404)),
+        ("messages", Reply::Speaks(400), Reply::Absent(404)),
+    ];
+    let alone = [("responses", Reply::Speaks(400), Reply::Absent(404))];
+    let (text, exit) = told([&both, &alone], false);
+    assert_eq!(exit, Exit::Failed);
+    let expected = "
+probe: old answers: 200 in 8 ms
+probe: chat: new speaks chat/completions
+probe: chat: neither old nor new speaks completions
+probe: chat FAILS at responses, messages: new does not speak it (404), and old does; keep it on old with `match: { endpoints: [chat/completions] }`, or choose another `base_url` for new
+probe: index FAILS at responses: new does not speak it (404), and old does; keep it on old with `match: { endpoints: [embeddings] }`, or choose another `base_url` for new
+";
+    assert!(text.ends_with(expected), "{text}");
+
+    let nothing = [("chat/completions", Reply::Speaks(400), Reply::Absent(404))];
+    let (text, exit) = told([&nothing, &alone], true);
+    assert_eq!(exit, Exit::Failed);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value["endpoints"][0],
+        json!({
+            "rollout": "chat",
+            "endpoint": "chat/completions",
+            "standing": "failed",
+            "detail": "new does not speak it (404), and old does",
+            "remedy": "keep it on old with `match: { endpoints: [completions, responses, messages] }`, or choose \
+                       another `base_url` for new",
+            "stable": {"provider": "old", "speaks": true, "status": 400, "detail": null},
+            "canary": {"provider": "new", "speaks": false, "status": 404, "detail": null},
+        })
+    );
+}
+
+#[test]
+fn where_the_canary_has_nothing_its_address_is_doubted() {
+    let absent = |endpoint| (endpoint, Reply::Speaks(400), Reply::Absent(404));
+    let all = ["chat/completions", "completions", "responses", "messages"].map(absent);
+    let (text, _) = told([&all, &[]], false);
+    assert!(text.ends_with("; check the `base_url` of new: nothing that is split lies below it\n"), "{text}");
+}
+
+#[test]
+fn what_is_not_certain_is_a_note_and_a_refused_key_fails() {
+    let keyless = Reply::Refused(401, "it wants a key, and has no `api_keys`");
+    let unknown = [
+        ("chat/completions", keyless.clone(), Reply::Speaks(400)),
+        ("completions", keyless, Reply::Absent(404)),
+        ("responses", Reply::Speaks(400), Reply::Unclear("500".into())),
+    ];
+    let (text, exit) = told([&unknown, &[]], false);
+    assert_eq!(exit, Exit::Done);
+    let expected = "
+probe: chat: new speaks chat/completions
+probe: chat: completions: new does not speak it (404); whether old does is not known: 401, it wants a key, and has no `api_keys`; if the application uses it, keep it on old with `match: { endpoints: [chat/completions, responses, messages] }`, or choose another `base_url` for new
+probe: chat: responses: whether new speaks it is not known: 500
+";
+    assert!(text.ends_with(expected), "{text}");
+    let refused = ["chat/completions", "responses"]
+        .map(|endpoint| (endpoint, Reply::Speaks(400), Reply::Refused(403, "its key is refused")));
+    let (text, exit) = told([&refused, &[]], false);
+    assert_eq!(exit, Exit::Failed);
+    assert!(
+        text.ends_with("\nprobe: chat FAILS at chat/completions, responses: new answers 403: its key is refused\n"),
+        "{text}"
+    );
 }

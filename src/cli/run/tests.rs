@@ -9,6 +9,7 @@ fn status() -> Status {
         flags: FlagsStatus { path: "/etc/serin/flags.yaml".into(), ..FlagsStatus::default() },
         store: StoreStatus { dir: "/var/lib/serin".into(), error: None },
         rollouts: vec![RolloutStatus::sample(), plain],
+        providers: Vec::new(),
         series: Vec::new(),
         draining: false,
     }

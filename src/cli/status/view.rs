@@ -5,9 +5,12 @@
 
 use std::fmt::Write as _;
 
-use crate::app::api::{Arm, Rollout, StatusReply};
+use crate::app::api::{Arm, Provider, Refusal, Rollout, StatusReply};
 use crate::cli::out::{Style, distance, moment, one_line, span};
 use crate::decide::units::{Millis, UnixMillis};
+
+/// How many refusals are listed; JSON has them all.
+const LISTED: usize = 5;
 
 /// The whole status of one process.
 pub(super) fn render(reply: &StatusReply, now: UnixMillis, style: Style) -> String {
@@ -55,6 +58,23 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
     if let Some(error) = &state.error {
         row(text, "", &style.red(&format!("cannot be written: {}", one_line(error))));
     }
+    for provider in &reply.providers {
+        if let Some(told) = breaker(provider, now) {
+            row(text, "breaker", &style.red(&told));
+        }
+    }
+}
+
+/// Nothing where it is closed, as it should be.
+fn breaker(provider: &Provider, now: UnixMillis) -> Option<String> {
+    let Provider { name, failures, open_until, .. } = provider;
+    let stands = match (provider.breaker.as_str(), open_until) {
+        ("open", Some(until)) => format!("open for {} more", span(until.0.since(now))),
+        ("open", None) => "open".to_owned(),
+        ("half_open", _) => "half open, one request tries whether it is back".to_owned(),
+        _ => return None,
+    };
+    Some(format!("of {name}: {stands}, after {failures} failures"))
 }
 
 fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, style: Style) {
@@ -89,6 +109,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
         row(text, "waits for", &one_line(&rollout.waiting_for));
     }
     window(text, rollout, style);
+    refusals(text, rollout, now, style);
     if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
         row(text, "anonymous", &format!("{:.1}% of requests carry no user id", ratio * 100.0));
     }
@@ -103,6 +124,19 @@ fn window(text: &mut String, rollout: &Rollout, style: Style) {
         row(text, "", &format!("{name:<10} {requests:>10} {failures:>10} {rate:>8}"));
     }
     row(text, "", &format!("{} canary requests answered at this stage", rollout.answered));
+}
+
+fn refusals(text: &mut String, rollout: &Rollout, now: UnixMillis, style: Style) {
+    for (index, refusal) in rollout.findings.iter().take(LISTED).enumerate() {
+        let Refusal { sentence, advice, count, last_at, .. } = refusal;
+        let times = if *count == 1 { "once".to_owned() } else { format!("{count} times") };
+        let told = format!("{}: {times}, last {}", one_line(sentence), distance(*last_at, now));
+        row(text, if index == 0 { "refused" } else { "" }, &style.yellow(&told));
+        row(text, "", &format!("  {}", one_line(advice)));
+    }
+    if let Some(more) = rollout.findings.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        row(text, "", &format!("and {more} more; `serin status --json` has them all"));
+    }
 }
 
 fn millis(seconds: f64) -> Millis {

@@ -7,10 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::decide::policy::{Auth, BaseUrl, BreakerRule, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
+use crate::decide::policy::{Auth, BaseUrl, DoneMarker, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
 use crate::decide::units::Millis;
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
 
 use super::super::environment::FileRead;
 use super::super::kinds::{Entries, Text};
@@ -18,6 +16,7 @@ use super::super::place::At;
 use super::super::scalar::{Wrong, length, name, whole, wrong};
 use super::super::{defaults, mask, raw, url};
 use super::findings::{Findings, Resolved};
+use super::{fields, recovery};
 
 /// A length of time that is not zero.
 pub(super) fn some_time(text: &str) -> Result<Millis, Wrong> {
@@ -85,10 +84,16 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             "stable" => Ok(Unmapped::Stable),
             _ => wrong("is no policy for unmapped models", "write `pass` or `stable`"),
         }),
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: Some(BreakerRule { failures: defaults::BREAKER_FAILURES, open_for: defaults::BREAKER_OPEN_FOR }),
+        fields: fields::rules(raw, at, findings),
+        path: findings.given(&at.key("path"), text(&raw.path), url::path_template),
+        done_marker: findings.value(&at.key("done_marker"), text(&raw.done_marker), DoneMarker::Optional, |text| {
+            match text {
+                "optional" => Ok(DoneMarker::Optional),
+                "required" => Ok(DoneMarker::Required),
+                _ => wrong("is no rule for the end of a stream", "write `optional` or `required`"),
+            }
+        }),
+        breaker: recovery::breaker(raw.breaker.as_ref(), &at.key("breaker"), findings),
         set_headers,
         forward_headers: forward_headers(raw, at, findings),
         http2: findings.value(&at.key("http2"), text(&raw.http2), Http2::Never, |text| match text {

@@ -7,7 +7,7 @@
 use crate::decide::policy::{Counting, Guard, Ramp};
 use crate::decide::units::{Millis, Percent};
 
-use super::super::kinds::{Length, Rate};
+use super::super::kinds::{Length, Rate, Text};
 use super::super::place::At;
 use super::super::scalar::{Wrong, hours, moment, rate, whole, wrong};
 use super::super::{defaults, raw};
@@ -140,6 +140,18 @@ pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'
             defaults::MIN_REQUESTS,
             |text| whole(text, 1, 1_000_000_000),
         ),
-        counting: Counting::default(),
+        counting: Counting {
+            throttled: counts(&raw.throttled, &at.key("throttled"), true, findings),
+            empty: counts(&raw.empty, &at.key("empty"), false, findings),
+        },
     }
+}
+
+/// Whether an outcome that is open to opinion is a failure.
+fn counts(raw: &Option<Text>, at: &At, usual: bool, findings: &mut Findings<'_>) -> bool {
+    findings.value(at, raw.as_ref().map(|text| text.0.as_str()), usual, |text| match text {
+        "failure" => Ok(true),
+        "ignore" => Ok(false),
+        _ => wrong("is nothing that this can count as", "write `failure` or `ignore`"),
+    })
 }

@@ -6,9 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::decide::policy::{
-    Anonymous, Canary, Fallback, Force, Intent, Match, Pattern, Retry, Rollout, StreamMode, UserSource,
-};
+use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, Pattern, Rollout, UserSource};
 use crate::decide::units::{Arm, Percent, ProviderId};
 
 use super::super::kinds::{Pins, Text};
@@ -18,6 +16,7 @@ use super::super::{defaults, mask, raw, suggest, url};
 use super::findings::Findings;
 use super::provider::some_time;
 use super::ramp;
+use super::recovery::{self, Recovery};
 
 fn text(text: &Option<Text>) -> Option<&str> {
     text.as_ref().map(|text| text.0.as_str())
@@ -85,6 +84,8 @@ fn rollout(raw: &raw::Rollout, at: &At, providers: &[&str], mount: &str, finding
     if !at.has("canary") {
         refuse_canary_keys(at, findings);
     }
+    let Recovery { fallback, fallback_4xx, give_up_after, hold, retry, stream_mode } =
+        recovery::recovery(raw, at, providers, stable, findings);
     Rollout {
         name: findings.value(&at.key("name"), text(&raw.name), String::new(), name),
         matches: matches(raw.matches.as_ref(), &at.key("match"), mount, findings),
@@ -105,19 +106,30 @@ fn rollout(raw: &raw::Rollout, at: &At, providers: &[&str], mount: &str, finding
         salt: findings.value(&at.key("salt"), text(&raw.salt), String::new(), |text| Ok(text.to_owned())),
         pins: pins(raw, at, findings),
         force: force(raw.force.as_ref(), &at.key("force"), findings),
-        fallback: Fallback::OtherArm,
-        fallback_4xx: true,
-        give_up_after: defaults::GIVE_UP_AFTER,
-        hold: defaults::HOLD,
-        retry: Retry::default(),
-        stream_mode: StreamMode::Live,
+        fallback,
+        fallback_4xx,
+        give_up_after,
+        hold,
+        retry,
+        stream_mode,
     }
 }
 
 /// Keys that say how users get to the canary mean nothing without one, and whoever wrote them expects a split.
 fn refuse_canary_keys(at: &At, findings: &mut Findings<'_>) {
-    const NEED_CANARY: [&str; 9] =
-        ["percent", "ramp", "guard", "rollback_to", "try_again_after", "attempt", "force", "pin_users", "exclude"];
+    const NEED_CANARY: [&str; 11] = [
+        "percent",
+        "ramp",
+        "guard",
+        "rollback_to",
+        "try_again_after",
+        "attempt",
+        "force",
+        "pin_users",
+        "exclude",
+        "fallback_4xx",
+        "give_up_after",
+    ];
     for key in NEED_CANARY.into_iter().filter(|key| at.has(key)) {
         findings.error(
             &at.key(key).name(),

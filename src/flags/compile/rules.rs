@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 
-use crate::decide::policy::{Intent, Match, Policy, Rollout, UserSource};
-use crate::decide::units::Percent;
+use crate::decide::policy::{Fallback, Intent, Match, PathPart, Policy, Rollout, Unmatched, UserSource};
+use crate::decide::units::{Percent, ProviderId};
 
 use super::super::place::At;
 use super::super::{defaults, raw};
@@ -21,6 +21,8 @@ pub(super) fn check(policy: &Policy, raw: &raw::File, open: bool, root: &At, fin
     embeddings(policy, root, findings);
     unreachable(policy, root, findings);
     keyless_canaries(policy, raw, root, findings);
+    one_path_for_all(policy, root, findings);
+    fallbacks_of_an_index(policy, root, findings);
 }
 
 fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
@@ -98,6 +100,18 @@ fn embeddings(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     }
 }
 
+/// An index must not be filled by two models, so nobody else ever answers for embeddings.
+fn fallbacks_of_an_index(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    for (index, rollout) in policy.rollouts.iter().enumerate() {
+        let at = root.key("rollouts").item(index);
+        let alone = rollout.matches.path.is_none() && rollout.matches.endpoints == ["embeddings"];
+        if alone && at.has("fallback") && rollout.fallback != Fallback::Nobody {
+            let told = "this changes nothing: embeddings never fall back, since two models in one index corrupt it";
+            findings.warn(&at.key("fallback"), told);
+        }
+    }
+}
+
 fn takes_embeddings(matches: &Match) -> bool {
     match &matches.path {
         Some(pattern) => pattern.fits(b"/embeddings"),
@@ -133,11 +147,11 @@ fn covers(first: &Rollout, other: &Rollout) -> bool {
     paths && model && headers
 }
 
-/// The application's own credentials go to stable only: a canary on the internet without keys refuses everybody.
+/// The application's own credentials go to stable only: another provider on the internet without keys refuses everybody.
 fn keyless_canaries(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
     let mut told: Vec<&str> = Vec::new();
-    for canary in policy.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref()) {
-        let Some(provider) = policy.providers.get(usize::from(canary.provider.0)) else { continue };
+    for (id, role) in policy.rollouts.iter().flat_map(|rollout| spared(rollout)) {
+        let Some(provider) = policy.providers.get(usize::from(id.0)) else { continue };
         let entries = raw.providers.iter().flat_map(|entries| &entries.0);
         let keys = entries.filter(|(name, _)| *name == provider.name).any(|(_, raw)| raw.api_keys.is_some());
         let own = !provider.set_headers.is_empty()
@@ -149,7 +163,40 @@ fn keyless_canaries(policy: &Policy, raw: &raw::File, root: &At, findings: &mut 
             told.push(&provider.name);
             findings.warn(
                 &root.key("providers").key(&provider.name),
-                "a canary without `api_keys`: it is asked without credentials, since the application's go to stable only",
+                format!(
+                    "a {role} without `api_keys`: it is asked without credentials, since the application's go to stable only"
+                ),
+            );
+        }
+    }
+}
+
+/// Who serves this rollout without ever seeing the application's credentials.
+fn spared(rollout: &Rollout) -> impl Iterator<Item = (ProviderId, &'static str)> {
+    let others = match &rollout.fallback {
+        Fallback::List(list) => list.as_slice(),
+        Fallback::OtherArm | Fallback::Nobody => &[],
+    };
+    let canary = rollout.canary.iter().map(|canary| (canary.provider, "canary"));
+    canary.chain(others.iter().filter(|id| **id != rollout.stable).map(|id| (*id, "fallback")))
+}
+
+/// A template without `{rest}` sends requests of several paths to a single one.
+fn one_path_for_all(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    for (index, provider) in policy.providers.iter().enumerate() {
+        let Some(template) = &provider.path else { continue };
+        let is = |id: ProviderId| usize::from(id.0) == index;
+        let narrow = |rollout: &Rollout| rollout.matches.path.is_none() && rollout.matches.endpoints.len() == 1;
+        let takes_many = policy.unmatched == Unmatched::Provider(ProviderId(u16::try_from(index).unwrap_or(u16::MAX)))
+            || policy
+                .rollouts
+                .iter()
+                .any(|rollout| !narrow(rollout) && (is(rollout.stable) || spared(rollout).any(|(id, _)| is(id))));
+        if takes_many && !template.0.contains(&PathPart::Rest) {
+            findings.warn(
+                &root.key("providers").key(&provider.name).key("path"),
+                "without `{rest}` requests of every path end at this one: add it, or let only one of \
+                 `match.endpoints` come here",
             );
         }
     }

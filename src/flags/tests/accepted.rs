@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::decide::policy::{Anonymous, Auth, Http2, Intent, Policy, Role, Unmapped, Unmatched, UserSource};
+use crate::decide::policy::{
+    Anonymous, Auth, BreakerRule, Counting, DoneMarker, Fallback, FieldRules, Http2, Intent, PathPart, PathTemplate,
+    Policy, Retry, Role, StreamMode, Unmapped, Unmatched, UserSource,
+};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::scalar;
@@ -258,6 +261,65 @@ fn a_rollout_reads_as_it_is_written() {
 }
 
 #[test]
+fn the_rules_for_a_provider_s_bodies_read_as_they_are_written() {
+    let policy = policy(
+        "providers:\n  a:\n    base_url: http://localhost\n    drop_fields: [logit_bias, metadata.trace]\n    \
+         rename_fields: { max_tokens: max_completion_tokens, metadata.user: id }\n    set_fields:\n      \
+         temperature: 0.10\n      stream_options.include_usage: true\n      stop: [\"1\", x y, -2e3]\n      \
+         metadata.team: { \"a\\\"b\": 'true', c: [] , d: {} }\n    \
+         max_fields: { max_completion_tokens: 8192, top_p: '${SHARE}' }\n    \
+         path: /openai/deployments/{model}/x/{rest}\n    done_marker: required\n    \
+         breaker: { failures: 3 }\n  b: { base_url: http://localhost, breaker: off, drop_fields: n }\nunmatched: a\n"
+            .replace("${SHARE}", "${WORKERS}")
+            .as_str(),
+    );
+    let provider = &policy.providers[0];
+    let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let rules = FieldRules {
+        rename: vec![
+            (path("max_tokens"), "max_completion_tokens".to_owned()),
+            (path("metadata.user"), "id".to_owned()),
+        ],
+        drop: vec![path("logit_bias"), path("metadata.trace")],
+        set: vec![
+            (path("temperature"), "0.10".to_owned()),
+            (path("stream_options.include_usage"), "true".to_owned()),
+            (path("stop"), r#"["1","x y",-2e3]"#.to_owned()),
+            (path("metadata.team"), r#"{"a\"b":"true","c":[],"d":{}}"#.to_owned()),
+        ],
+        max: vec![(path("max_completion_tokens"), 8192.0), (path("top_p"), 3.0)],
+    };
+    assert_eq!(provider.fields, rules);
+    let text = |text: &str| PathPart::Text(text.to_owned());
+    let template = vec![text("/openai/deployments/"), PathPart::Model, text("/x/"), PathPart::Rest];
+    assert_eq!(provider.path, Some(PathTemplate(template)));
+    assert_eq!(provider.done_marker, DoneMarker::Required);
+    assert_eq!(provider.breaker, Some(BreakerRule { failures: 3, open_for: Millis(60_000) }));
+    assert_eq!((policy.providers[1].breaker, &policy.providers[1].fields.drop), (None, &vec![path("n")]));
+}
+
+#[test]
+fn what_happens_when_a_provider_fails_reads_as_it_is_written() {
+    let policy = policy(&format!(
+        "{TWO}rollouts:\n  - {{ name: r, stable: a, canary: b, percent: 0, fallback: [b, a], fallback_4xx: false, \
+         give_up_after: 1m, hold: 0s, retry: {{ attempts: 1, budget: 0.5% }}, stream_mode: buffered, \
+         guard: {{ throttled: ignore, empty: failure }} }}\n  \
+         - {{ name: s, stable: a, canary: b, percent: 0, match: {{ model: x }}, fallback: false }}\n  \
+         - {{ name: t, stable: a, match: {{ model: y }}, fallback: b }}\n  \
+         - {{ name: u, stable: a, match: {{ model: z }}, fallback: true }}\n"
+    ));
+    let [r, s, t, u] = policy.rollouts.as_slice() else { panic!("four rollouts") };
+    assert_eq!(r.fallback, Fallback::List(vec![ProviderId(1), ProviderId(0)]));
+    assert_eq!((r.fallback_4xx, r.give_up_after, r.hold), (false, Millis(60_000), Millis(0)));
+    assert_eq!(r.retry, Retry { attempts: 1, budget: Percent::from_hundredths(50).unwrap() });
+    assert_eq!(r.stream_mode, StreamMode::Buffered);
+    assert_eq!(r.canary.as_ref().unwrap().guard.counting, Counting { throttled: false, empty: true });
+    assert_eq!(s.fallback, Fallback::Nobody);
+    assert_eq!(t.fallback, Fallback::List(vec![ProviderId(1)]));
+    assert_eq!(u.fallback, Fallback::OtherArm);
+}
+
+#[test]
 fn defaults_are_the_design_s() {
     let policy = policy(&format!("{TWO}rollouts: [{{ name: r, stable: b, canary: a, percent: auto }}]\n"));
     let provider = &policy.providers[0];
@@ -276,7 +338,15 @@ fn defaults_are_the_design_s() {
         (provider.unmapped, provider.http2, provider.probe_path.as_str()),
         (Unmapped::Pass, Http2::Never, "/models")
     );
+    assert_eq!(provider.breaker, Some(BreakerRule { failures: 5, open_for: Millis(60_000) }));
+    assert_eq!((provider.done_marker, &provider.path), (DoneMarker::Optional, &None));
+    assert!(provider.fields.is_empty());
     let rollout = &policy.rollouts[0];
+    assert_eq!((&rollout.fallback, rollout.fallback_4xx, rollout.retry), (&Fallback::OtherArm, true, Retry::default()));
+    assert_eq!(
+        (rollout.give_up_after, rollout.hold, rollout.stream_mode),
+        (Millis(30_000), Millis(5_000), StreamMode::Live)
+    );
     assert_eq!(rollout.matches.endpoints, ["chat/completions", "completions", "responses", "messages"]);
     assert_eq!(rollout.user[3], UserSource::Body(vec!["metadata".to_owned(), "user_id".to_owned()]));
     let canary = rollout.canary.as_ref().unwrap();
@@ -284,6 +354,7 @@ fn defaults_are_the_design_s() {
     assert_eq!((canary.ramp.hold_start, canary.ramp.every), (Millis(86_400_000), Millis(86_400_000)));
     assert_eq!((canary.guard.window, canary.guard.min_requests), (Millis(1_800_000), 100));
     assert_eq!(canary.guard.max_error_rate.to_string(), "5%");
+    assert_eq!(canary.guard.counting, Counting::default());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::decide::policy::{Policy, Unmatched};
+use crate::decide::policy::{Fallback, FieldRules, PathPart, PathTemplate, Policy, Unmatched};
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
 use crate::flags::{Environment, render};
@@ -28,6 +28,11 @@ fn holds_together(policy: &Policy) {
     for rollout in &policy.rollouts {
         assert!(!rollout.name.is_empty() && !rollout.user.is_empty());
         assert!(usize::from(rollout.stable.0) < providers);
+        if let Fallback::List(list) = &rollout.fallback {
+            assert!(!list.is_empty() && list.iter().all(|id| usize::from(id.0) < providers));
+            assert_eq!(list.iter().collect::<BTreeSet<_>>().len(), list.len());
+        }
+        assert!((1..=10).contains(&rollout.retry.attempts) && rollout.give_up_after > Millis(0));
         let Some(canary) = &rollout.canary else { continue };
         assert!(usize::from(canary.provider.0) < providers && canary.provider != rollout.stable);
         let stages = &canary.ramp.stages;
@@ -42,8 +47,30 @@ fn holds_together(policy: &Policy) {
     }
     for provider in &policy.providers {
         assert!(!provider.base_url.host.is_empty() && !provider.base_url.path.ends_with('/'));
+        rules_agree(&provider.fields);
+        if let Some(PathTemplate(parts)) = &provider.path {
+            assert!(matches!(parts.first(), Some(PathPart::Text(text)) if text.starts_with('/')));
+        }
+        assert!(provider.breaker.is_none_or(|rule| rule.failures > 0 && rule.open_for > Millis(0)));
     }
     assert!(policy.limits.replay_memory >= policy.limits.replay_body && policy.limits.connections > 0);
+}
+
+fn rules_agree(rules: &FieldRules) {
+    let mut paths: Vec<&Vec<String>> = rules.rename.iter().map(|(path, _)| path).collect();
+    paths.extend(&rules.drop);
+    paths.extend(rules.set.iter().map(|(path, _)| path));
+    paths.extend(rules.max.iter().map(|(path, _)| path));
+    paths.sort();
+    // Sorted, whatever lies in a field stands right behind it.
+    assert!(paths.windows(2).all(|pair| !pair[1].starts_with(pair[0])), "{rules:?}");
+    for path in paths {
+        assert!(path.iter().all(|part| !part.is_empty()) && path[0] != "model" && path[0] != "stream");
+    }
+    for (_, value) in &rules.set {
+        serde_json::from_str::<serde_json::Value>(value).unwrap();
+    }
+    assert!(rules.max.iter().all(|(_, most)| most.is_finite()));
 }
 
 fn judge(text: &str) {
@@ -105,6 +132,15 @@ fn piece() -> impl Strategy<Value = String> {
         "1.5",
         "pin_users",
         "exclude",
+        "breaker",
+        "off",
+        "fallback",
+        "retry",
+        "drop_fields",
+        "set_fields",
+        "rename_fields",
+        "path",
+        "/{model}/{rest}",
         "listen",
         "0.0.0.0:1",
         "&x",
@@ -137,6 +173,12 @@ providers:
   b:
     base_url: http://localhost:8080
     timeouts: { connect: 1s }
+    path: /x/{model}/{rest}
+    breaker: { failures: 3, open_for: 10s }
+    drop_fields: [n, a.b]
+    rename_fields: { max_tokens: c, a.d: e }
+    set_fields: { a.c: [1, 0.5, "x", { y: true }], t: 1e2 }
+    max_fields: { c: 100 }
 rollouts:
   - name: chat
     stable: a
@@ -144,6 +186,8 @@ rollouts:
     percent: auto
     user: [header:x-user-id, body:user]
     pin_users: { u1: canary, u2: stable }
+    fallback: [b, a]
+    retry: { attempts: 3, budget: 20% }
     ramp: { start: 1%, steps: [1%, 5%, 100%], every: 1h, hours: "mon-fri 09:00-17:00" }
     guard: { max_error_rate: 2.5%, window: 10m, min_requests: 50 }
   - { name: rest, stable: a, match: { path: "/*" } }
@@ -210,6 +254,32 @@ fn hostile_files_are_refused_in_bounded_time() {
             "models",
             format!("providers: {{ a: {{ base_url: http://x, models: {{ {} }} }} }}", {
                 (0..60_000).map(|n| format!("m{n}: n, ")).collect::<String>()
+            }),
+        ),
+        ("a large value", {
+            let list = "x".repeat(8000) + ", ";
+            format!("providers: {{ a: {{ base_url: http://x, set_fields: {{ a: [{}] }} }} }}", list.repeat(120))
+        }),
+        (
+            "a repeated value",
+            format!(
+                "a: &a [{}]\nproviders: {{ a: {{ base_url: http://x, set_fields: {{ b: [{}] }} }} }}",
+                "x, ".repeat(90),
+                "*a, ".repeat(90)
+            ),
+        ),
+        ("rules", {
+            let of = |kind: &str| {
+                format!("{kind}: {{ {} }}", (0..999).map(|n| format!("a.b.c.d.e.f{n}: 1, ")).collect::<String>())
+            };
+            let provider =
+                |n: usize| format!("p{n}: {{ base_url: http://x, {}, {} }}, ", of("set_fields"), of("max_fields"));
+            format!("providers: {{ {} }}", (0..20).map(provider).collect::<String>())
+        }),
+        (
+            "keys of a value",
+            format!("providers: {{ a: {{ base_url: http://x, set_fields: {{ a: {{ {} }} }} }} }}", {
+                (0..60_000).map(|n| format!("k{n}: n, ")).collect::<String>()
             }),
         ),
         ("commas", "[".to_owned() + &",".repeat(1_000_000)),

@@ -85,7 +85,7 @@ fn a_body_that_cannot_be_held_goes_to_stable_as_it_comes() {
         assert_eq!(seen.header("content-length").is_some(), !chunked);
         sidecar.until_ended(Arm::Stable, Outcome::Ok, 1);
         assert_eq!(sidecar.evidence(Arm::Stable).dispatched, 0, "it is no evidence");
-        assert_eq!(sidecar.shared.load().rollouts[0].series[0].unheld(), 1, "it is counted as such");
+        assert_eq!(sidecar.shared.load().rollouts[0].series.own(Arm::Stable).unheld(), 1, "it is counted as such");
     }
 }
 
@@ -150,5 +150,5 @@ fn a_rollback_reaches_a_request_that_is_still_sending_its_body() {
     client.send(second);
     assert_eq!(client.reply().header("x-serin-arm").as_deref(), Some("stable"));
     assert_eq!(got(&seen).text(), USER_123);
-    assert_eq!(sidecar.shared.load().rollouts[0].series[Arm::Canary as usize].dispatched().0, 0);
+    assert_eq!(sidecar.shared.load().rollouts[0].series.own(Arm::Canary).dispatched().0, 0);
 }

@@ -87,7 +87,7 @@ fn whoever_has_no_answer_at_the_end_is_told_so() {
         let (mut sender, _connection) = connect(running.local_addr()).await;
         let asked: Vec<_> = (0..20).map(|_| sender.send_request(request("u"))).collect();
         let drained = async {
-            while shared.load().rollouts[0].series[0].in_flight() < 20 {
+            while shared.load().rollouts[0].series.own(Arm::Stable).in_flight() < 20 {
                 tokio::task::yield_now().await;
             }
             running.drain(Millis(30)).await

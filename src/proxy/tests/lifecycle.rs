@@ -71,7 +71,7 @@ fn a_drain_serves_to_the_end_and_asks_clients_to_close() {
     assert_eq!((reply.status, reply.header("connection").as_deref()), (200, Some("close")));
     assert!(during.read_to_end().is_empty());
     assert_eq!(draining.join().unwrap(), 0, "nothing was cut");
-    assert_eq!(shared.load().rollouts[0].series[0].requests(Outcome::Ok), 2);
+    assert_eq!(shared.load().rollouts[0].series.own(Arm::Stable).requests(Outcome::Ok), 2);
     assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
 }
 
@@ -84,14 +84,14 @@ fn what_outlasts_the_drain_is_cut_and_is_nobodys_fault_but_ours() {
     let Sidecar { running, shared } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
     let mut client = Client::connect(running.local_addr());
     client.send(post("/v1/chat/completions", "", "{}"));
-    until("it is dispatched", || shared.load().rollouts[0].series[0].in_flight() == 1);
+    until("it is dispatched", || shared.load().rollouts[0].series.own(Arm::Stable).in_flight() == 1);
     assert_eq!(runtime().block_on(running.drain(Millis(30))), 1);
     let reply = client.reply();
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("stopping")));
     assert_eq!(reply.header("connection").as_deref(), Some("close"));
     assert!(reply.text().contains("send it again"), "{}", reply.text());
     assert!(client.read_to_end().is_empty());
-    let series = &shared.load().rollouts[0].series[Arm::Stable as usize];
+    let series = Arc::clone(shared.load().rollouts[0].series.own(Arm::Stable));
     assert_eq!((series.requests(Outcome::SerinError), series.in_flight()), (1, 0));
 }
 
@@ -119,7 +119,7 @@ fn whoever_has_no_answer_at_the_end_is_told_so_and_a_begun_answer_breaks_off() {
     let mut begun = Client::connect(address);
     begun.send(post("/v1/chat/completions", "", r#"{"say":"begin"}"#));
     begun.read_to("half\r\n");
-    let series = &shared.load().rollouts[0].series[0];
+    let series = Arc::clone(shared.load().rollouts[0].series.own(Arm::Stable));
     until("all are dispatched", || series.in_flight() == 61 && running.open_requests() == 62);
     assert_eq!(runtime().block_on(running.drain(Millis(30))), 62);
     for client in waiting.iter_mut().chain([&mut sending]) {
@@ -165,7 +165,7 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
         assert_eq!(client.read_to("0\r\n\r\n"), "4\r\nlast\r\n0\r\n\r\n");
     }
     assert_eq!(draining.join().unwrap(), 0, "nothing was cut");
-    assert_eq!(shared.load().rollouts[0].series[0].requests(Outcome::Ok), STREAMS as u64);
+    assert_eq!(shared.load().rollouts[0].series.own(Arm::Stable).requests(Outcome::Ok), STREAMS as u64);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
 
     let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
     let load: Arc<Load> = Arc::default();
-    let core = Core::new(0, 1, &shared, Arc::clone(&load), Arc::default());
+    let core = Core::new(0, 1, &shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
     let door = Door::open(&core, 1, Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
@@ -204,6 +204,6 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     drop(reply);
     assert_eq!(load.open(), 0);
     let rollout = &shared.load().rollouts[0];
-    assert_eq!(rollout.series[0].requests(Outcome::SerinError), 1);
+    assert_eq!(rollout.series.own(Arm::Stable).requests(Outcome::SerinError), 1);
     assert_eq!(rollout.evidence.totals(Arm::Stable).not_judged, 1);
 }

@@ -16,6 +16,8 @@ use crate::decide::policy::*;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::{Running, Setup, start};
 use crate::state::counters::{ArmTotals, Evidence, Labels, Series};
+use crate::state::health::ProviderHealth;
+use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::wire::body::FieldRules;
 use crate::wire::dialect::DoneMarker;
@@ -137,17 +139,24 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
     let rollouts = policy.rollouts.iter().map(|rollout| InForce {
         percent,
         closed: percent == Percent::ZERO,
-        evidence: Arc::new(Evidence::new(1, cores)),
-        series: [series(&rollout.name, "stable", "old"), series(&rollout.name, "canary", "new")],
+        evidence: Arc::new(Evidence::new(1, cores, Counting::default())),
+        series: SeriesTable::new(rollout, |arm, provider| {
+            series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
+        }),
     });
     Snapshot {
         revision,
         generation: 7,
         rollouts: rollouts.collect(),
         unsplit: policy.providers.iter().map(|provider| series("none", "none", &provider.name)).collect(),
+        health: healthy(&policy),
         policy: Arc::new(policy),
         draining: false,
     }
+}
+
+fn healthy(policy: &Policy) -> Box<[Arc<ProviderHealth>]> {
+    policy.providers.iter().map(|provider| Arc::new(ProviderHealth::new(provider.name.clone()))).collect()
 }
 
 /// A running data plane.
@@ -164,8 +173,14 @@ impl Sidecar {
     pub(super) fn with_cores(policy: Policy, percent: Percent, cores: usize) -> Sidecar {
         let shared = Arc::new(Shared::new(snapshot(1, policy, percent, cores), cores));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let running =
-            start(Setup { listener, shared: Arc::clone(&shared), cores, most_connections: u32::MAX }).unwrap();
+        let running = start(Setup {
+            listener,
+            shared: Arc::clone(&shared),
+            inbox: crate::state::inbox::inbox().0,
+            cores,
+            most_connections: u32::MAX,
+        })
+        .unwrap();
         Sidecar { running, shared }
     }
 
@@ -196,7 +211,7 @@ impl Sidecar {
 
     /// How often a request of this arm ended so.
     pub(super) fn ended(&self, arm: Arm, outcome: Outcome) -> u64 {
-        self.shared.load().rollouts[0].series[arm as usize].requests(outcome)
+        self.shared.load().rollouts[0].series.own(arm).requests(outcome)
     }
 
     pub(super) fn unsplit_ended(&self, outcome: Outcome) -> u64 {

@@ -3,16 +3,20 @@
 //! Any answer but 401, 403 and 5xx counts: a 404 for the probed path still shows a server that listens and a key that
 //! was not refused. Refuses to share a pool with traffic, so that it also tells whether a connection can be made now.
 
+mod endpoint;
+
 use std::sync::Arc;
 
 use http::header::{HeaderName, HeaderValue, USER_AGENT};
-use http::{Request, Uri};
+use http::{Method, Request, Uri};
 
 use super::{Upstreams, Waits, present_key};
 use crate::clock;
 use crate::decide::policy::{Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{BodyClocks, RequestBody};
+
+pub use endpoint::{Reply, probe_endpoint};
 
 /// A probe's answer may take no longer, whatever the provider's own timeouts allow.
 const PATIENCE: Millis = Millis(10_000);
@@ -24,15 +28,12 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     }
     let began = clock::instant();
     let upstreams = Upstreams::new(1);
-    let request = request(&provider)?;
+    let slash = if provider.probe_path.starts_with('/') { "" } else { "/" };
+    let path = format!("{}{slash}{}", provider.base_url.path, provider.probe_path);
+    let request = request(&provider, Method::GET, path, RequestBody::Empty)?;
     let lease =
         upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| error.to_string())?;
-    let waits = Waits {
-        client: provider.timeouts.idle,
-        head: PATIENCE.min(provider.timeouts.headers),
-        body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
-    };
-    let response = lease.send(request, waits).await.map_err(|error| error.to_string())?;
+    let response = lease.send(request, waits(&provider)).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
     match response.status().as_u16() {
         status @ (401 | 403) if shows_nothing(&provider) => Err(format!(
@@ -45,23 +46,38 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     }
 }
 
+fn waits(provider: &Provider) -> Waits {
+    Waits {
+        client: provider.timeouts.idle,
+        head: PATIENCE.min(provider.timeouts.headers),
+        body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
+    }
+}
+
 /// Whether a probe has nothing by which the provider could know it.
 fn shows_nothing(provider: &Provider) -> bool {
     provider.api_keys.is_empty() && provider.set_headers.is_empty() && provider.query.is_empty()
 }
 
-fn request(provider: &Provider) -> Result<Request<RequestBody>, String> {
+/// A request to a path of the provider's host, with all that the provider wants to see in one.
+fn request(
+    provider: &Provider,
+    method: Method,
+    mut path: String,
+    body: RequestBody,
+) -> Result<Request<RequestBody>, String> {
     let wrong = |problem: String| format!("the probe of provider `{}` cannot be written: {problem}", provider.name);
-    let slash = if provider.probe_path.starts_with('/') { "" } else { "/" };
-    let mut path = format!("{}{slash}{}", provider.base_url.path, provider.probe_path);
     for (name, value) in &provider.query {
         path.push(if path.contains('?') { '&' } else { '?' });
         path.extend(percent_encoding::utf8_percent_encode(name, super::credentials::IN_QUERY));
         path.push('=');
         path.extend(percent_encoding::utf8_percent_encode(value.reveal(), super::credentials::IN_QUERY));
     }
-    let uri: Uri = path.parse().map_err(|_| wrong(format!("`{}` is no path", provider.probe_path)))?;
-    let (mut parts, body) = Request::new(RequestBody::Empty).into_parts();
+    // What stands behind a `?` may be a key.
+    let shown = path.split('?').next().unwrap_or_default().to_owned();
+    let uri: Uri = path.parse().map_err(|_| wrong(format!("`{shown}` is no path")))?;
+    let (mut parts, body) = Request::new(body).into_parts();
+    parts.method = method;
     parts.uri = uri;
     parts.headers.insert(USER_AGENT, HeaderValue::from_static(concat!("serin/", env!("CARGO_PKG_VERSION"))));
     present_key(provider, provider.api_keys.first(), &mut parts).map_err(|error| error.to_string())?;

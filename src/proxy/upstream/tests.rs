@@ -16,12 +16,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::Upstreams;
 use super::egress::Environment;
+use super::{Upstreams, Waits};
 use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
 use crate::decide::units::Millis;
-use crate::proxy::attempt::{self, AttemptError, Failure, Gate};
-use crate::proxy::body::{AnswerBody, RequestBody};
+use crate::proxy::attempt::{self, Aim, AttemptError, Failure, Gate};
+use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 use crate::wire::body::FieldRules;
 use crate::wire::dialect::DoneMarker;
 
@@ -89,13 +89,33 @@ async fn send(
     provider: &Arc<Provider>,
     request: Request<RequestBody>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    attempt::run(upstreams, provider, None, request, false, Millis(10_000), || Gate::Go).await
+    try_once(upstreams, provider, None, request, || Gate::Go).await
+}
+
+/// One try. Its head may take as long as `timeouts.headers`.
+async fn try_once(
+    upstreams: &Upstreams,
+    provider: &Arc<Provider>,
+    egress: Option<&str>,
+    request: Request<RequestBody>,
+    gate: impl FnMut() -> Gate,
+) -> Result<Response<AnswerBody>, AttemptError> {
+    let timeouts = &provider.timeouts;
+    let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
+    let waits = Waits { head: timeouts.headers, client: Millis(10_000), body };
+    let (head, body) = request.into_parts();
+    let mut body = Some(body);
+    let make = || {
+        let copy = body.as_ref().and_then(RequestBody::replay);
+        Ok(copy.or_else(|| body.take()).map(|body| Request::from_parts(head.clone(), body)))
+    };
+    attempt::run(Aim { upstreams, provider, egress, upgrade: false, waits }, gate, make).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {
     match result {
         Err(AttemptError::Failed(failure)) => failure,
-        Err(AttemptError::Replan(_)) => panic!("replanned"),
+        Err(other) => panic!("{other:?}"),
         Ok(response) => panic!("answered {}", response.status()),
     }
 }

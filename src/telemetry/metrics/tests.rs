@@ -3,10 +3,15 @@
 use super::*;
 use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
-use crate::state::status::{FlagsStatus, StoreStatus};
+use crate::state::status::{BreakerStatus, FlagsStatus, ProviderStatus, StoreStatus};
 
 fn labels(arm: &'static str, provider: &str) -> Labels {
     Labels { rollout: "chat".into(), arm, provider: provider.into() }
+}
+
+fn provider(name: &str, state: Option<BreakerState>, diverted: u64) -> ProviderStatus {
+    let breaker = state.map(|state| BreakerStatus { state, failures: 5, open_until: None });
+    ProviderStatus { name: name.to_owned(), breaker, diverted }
 }
 
 fn status(series: Vec<Arc<Series>>) -> Status {
@@ -21,6 +26,12 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         flags: FlagsStatus { generation: 3, accepted_at: UnixMillis(1500), failures: 2, ..FlagsStatus::default() },
         store: StoreStatus::default(),
         rollouts: vec![rollout],
+        providers: vec![
+            provider("openai", Some(BreakerState::Open), 3),
+            provider("holysheep", Some(BreakerState::HalfOpen), 0),
+            provider("backup", Some(BreakerState::Closed), 0),
+            provider("local", None, 0),
+        ],
         series,
         draining: false,
     }
@@ -40,6 +51,8 @@ fn counts_gauges_and_latencies_are_shown() {
     canary.end_attempt(Core(0), Outcome::Timeout);
     canary.end(Core(0), Outcome::Timeout);
     canary.duration.record(0.3);
+    canary.count_fallback(Core(0));
+    canary.count_tokens(Core(0), 1200, 34);
     let text = metrics.render(&status(vec![canary]));
     let lines = lines(&text);
     for expected in [
@@ -56,6 +69,13 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_rollout_phase{rollout="chat",phase="ramping"} 0"#,
         r#"serin_anonymous_ratio{rollout="chat"} 0.25"#,
         r#"serin_unheld_requests_total{rollout="chat"} 1"#,
+        r#"serin_fallbacks_total{rollout="chat",arm="canary",provider="holysheep"} 1"#,
+        r#"serin_tokens_total{rollout="chat",arm="canary",provider="holysheep",kind="input"} 1200"#,
+        r#"serin_tokens_total{rollout="chat",arm="canary",provider="holysheep",kind="output"} 34"#,
+        r#"serin_breaker_state{provider="openai"} 2"#,
+        r#"serin_breaker_state{provider="holysheep"} 1"#,
+        r#"serin_breaker_state{provider="backup"} 0"#,
+        r#"serin_breaker_diverted_total{provider="openai"} 3"#,
         "serin_flags_generation 3",
         "serin_flags_reload_failures_total 2",
         "serin_flags_last_reload_success_timestamp_seconds 1.5",
@@ -64,6 +84,7 @@ fn counts_gauges_and_latencies_are_shown() {
     ] {
         assert!(lines.contains(&expected), "{expected}\n{text}");
     }
+    assert!(!text.contains(r#"provider="local""#), "it has no breaker");
 }
 
 #[test]

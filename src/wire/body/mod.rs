@@ -1,10 +1,13 @@
-//! Reading a few fields of a JSON request body, and replacing one, without taking the body apart.
+//! Reading a few fields of a request body, JSON or form, and changing some, without taking the body apart.
 //!
-//! Owns [`peek`], which finds the [`Wanted`] fields wherever they stand, however their keys are spelled and whatever
-//! lies around them, and [`rewrite_model`], which changes the model's name and no other byte. It refuses to choose
-//! between two values of one key: the provider might choose the other. Invariant: every slice that a [`Peek`] gives
-//! lies in the body that it was made from.
+//! Owns [`peek()`] and [`peek_form`], which find the [`Wanted`] fields wherever they stand, however their keys are
+//! spelled and whatever lies around them, and [`rewrite()`], which changes the model's name and what [`FieldRules`]
+//! name, and no other byte. It refuses to choose between two values of one key: the provider might choose the other.
+//! Invariant: every slice that a [`Peek`] gives lies in the body that it was made from.
 
+mod form;
+mod members;
+mod rewrite;
 mod rules;
 mod scan;
 mod wanted;
@@ -12,11 +15,13 @@ mod wanted;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::multipart::Malformed;
 use scan::Scan;
-use wanted::{Field, INPUT, INSTRUCTIONS, MESSAGES, MODEL, STREAM, SYSTEM};
+use wanted::{CONVERSATION, Field, INPUT, INSTRUCTIONS, MESSAGES, MODEL, PREVIOUS, STREAM, SYSTEM};
 
+pub use form::peek_form;
 pub use rules::FieldRules;
 pub use wanted::Wanted;
 
@@ -27,6 +32,14 @@ pub struct Peek<'a> {
     body: &'a [u8],
     found: Vec<(Field, &'a str)>,
     model: Option<Cow<'a, str>>,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Json,
+    /// A form; with the place of the model's own `Content-Length`, where its part has one.
+    Form(Option<Range<usize>>),
 }
 
 /// Why a body was not read.
@@ -44,6 +57,9 @@ pub enum PeekError {
     /// It is not a JSON object; its fields count as absent, and the provider may say what it thinks of it.
     #[error("the request body is not a JSON object: {0}")]
     NotJson(serde_json::Error),
+    /// It is no form with this boundary; its fields count as absent, too.
+    #[error("the request body is no multipart form: {0}")]
+    NotForm(Malformed),
 }
 
 /// Finds the wanted fields of a body.
@@ -58,7 +74,7 @@ pub fn peek<'a>(body: &'a [u8], wanted: &'a Wanted) -> Result<Peek<'a>, PeekErro
         return Err(PeekError::Duplicate { key: wanted.path(field) });
     }
     walked.map_err(PeekError::NotJson)?;
-    let mut peek = Peek { wanted, body, found: scan.found, model: None };
+    let mut peek = Peek { wanted, body, found: scan.found, model: None, kind: Kind::Json };
     peek.model = peek.raw(MODEL).and_then(string);
     Ok(peek)
 }
@@ -70,16 +86,28 @@ impl<'a> Peek<'a> {
         self.model.as_deref()
     }
 
-    /// Whether a streamed answer is asked for: `"stream": true`.
+    /// Whether a streamed answer is asked for: `"stream": true`, and what readers of forms take for it.
     #[must_use]
     pub fn stream(&self) -> bool {
-        self.raw(STREAM) == Some("true")
+        match (&self.kind, self.raw(STREAM)) {
+            (Kind::Json, raw) => raw == Some("true"),
+            (Kind::Form(_), raw) => raw.is_some_and(|raw| raw.eq_ignore_ascii_case("true") || raw == "1"),
+        }
+    }
+
+    /// Whether the request goes on from state that some provider keeps: an earlier answer, or a conversation.
+    #[must_use]
+    pub fn is_state_bearing(&self) -> bool {
+        [PREVIOUS, CONVERSATION].into_iter().any(|field| self.raw(field).is_some_and(|raw| raw != "null"))
     }
 
     /// The value at a path that was wanted: a text decoded, a number as it is written; `None` for anything else.
     #[must_use]
     pub fn text(&self, path: &[String]) -> Option<Cow<'a, str>> {
         let raw = self.raw(self.wanted.find(path)?)?;
+        if matches!(self.kind, Kind::Form(_)) {
+            return (!raw.is_empty()).then_some(Cow::Borrowed(raw));
+        }
         match raw.as_bytes().first() {
             Some(b'-' | b'0'..=b'9') => Some(Cow::Borrowed(raw)),
             _ => string(raw),
@@ -129,23 +157,42 @@ pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
     if inner.contains('\\') { serde_json::from_str(raw).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
 }
 
-/// The body with another model's name; every other byte stays. A body without a model's name comes back as it is.
+/// The body as a provider gets it: with the new name of its model, where one is given, and after the rules; every other
+/// byte stays. What nothing applies to comes back as it is, uncopied. In a form only the model is changed.
 ///
 /// `peek` must have been made from this body.
 #[must_use]
-pub fn rewrite_model(body: &Bytes, peek: &Peek<'_>, new: &str) -> Bytes {
-    if peek.model().is_none_or(|old| old == new) {
-        return body.clone();
+pub fn rewrite(body: &Bytes, peek: &Peek<'_>, model: Option<&str>, rules: &FieldRules) -> Bytes {
+    let new = model.filter(|new| peek.model().is_some_and(|old| old != *new));
+    match &peek.kind {
+        Kind::Form(length) => new.and_then(|new| form::rename_model(body, peek, length.as_ref(), new)),
+        Kind::Json => {
+            // Writing text as JSON into memory has no way to fail.
+            let name = new.and_then(|new| serde_json::to_string(new).ok());
+            if rules.is_empty() {
+                name.and_then(|name| replaced(body, &[(peek.range_of(peek.raw(MODEL)?)?, &name)]))
+            } else {
+                let path = ["model".to_owned()];
+                let first = name.as_deref().map(|name| (&path[..], name));
+                rewrite::rewritten(body, &rewrite::steps(first, rules))
+            }
+        }
     }
-    let Some(range) = peek.raw(MODEL).and_then(|raw| peek.range_of(raw)) else { return body.clone() };
-    let (Some(before), Some(after)) = (body.get(..range.start), body.get(range.end..)) else { return body.clone() };
-    // Writing text as JSON into memory has no way to fail.
-    let Ok(name) = serde_json::to_vec(new) else { return body.clone() };
-    let mut rewritten = BytesMut::with_capacity(before.len() + name.len() + after.len());
-    rewritten.put_slice(before);
-    rewritten.put_slice(&name);
-    rewritten.put_slice(after);
-    rewritten.freeze()
+    .unwrap_or_else(|| body.clone())
+}
+
+/// The body with other texts in these places, which ascend.
+fn replaced(body: &[u8], edits: &[(Range<usize>, &str)]) -> Option<Bytes> {
+    let more = edits.iter().map(|(_, text)| text.len()).sum::<usize>();
+    let mut after = Vec::with_capacity(body.len() + more);
+    let mut copied = 0;
+    for (range, text) in edits {
+        after.extend_from_slice(body.get(copied..range.start)?);
+        after.extend_from_slice(text.as_bytes());
+        copied = range.end;
+    }
+    after.extend_from_slice(body.get(copied..)?);
+    Some(Bytes::from(after))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! What is changed in a JSON request body on its way to one provider, besides the model's name.
 //!
 //! Plain data: paths are lists of keys from the top, values are JSON texts. How they are carried out is the rewriter's
-//! business. Invariant: no path is empty, and no two rules of a kind name the same path.
+//! business. A path through what is no object leads nowhere. Where an object has a key more than once, a renamed or set
+//! one is left once, the last of them; a dropped one not at all; and a number of any of them is capped. Invariant: no
+//! path is empty, and no two rules of a kind name the same path.
 
 /// Changes to the fields of a JSON body, in this order: rename, drop, set, max.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,6 +5,8 @@ use serde_json::Value;
 
 use super::*;
 
+mod rules;
+
 fn path(text: &str) -> Vec<String> {
     text.split('.').map(str::to_owned).collect()
 }
@@ -45,6 +47,20 @@ fn an_escaped_key_is_the_key_that_it_spells() {
 fn values_are_decoded() {
     assert_eq!(user(r#"{"user":"J\u00fcr\/gen \ud83d\ude00\""}"#).as_deref(), Some("Jür/gen 😀\""));
     assert_eq!(user("{\"user\":\"Jürgen\"}").as_deref(), Some("Jürgen"));
+}
+
+#[test]
+fn what_goes_on_from_state_is_known() {
+    for (body, bears) in [
+        (r#"{"previous_response_id":"resp_1"}"#, true),
+        (r#"{"conv\u0065rsation":{"id":"conv_1"}}"#, true),
+        (r#"{"conversation":"conv_1","previous_response_id":null}"#, true),
+        (r#"{"conversation":null,"previous_response_id" : null }"#, false),
+        (r#"{"metadata":{"previous_response_id":"r"}}"#, false),
+        ("{}", false),
+    ] {
+        assert_eq!(peek(body.as_bytes(), &usual()).unwrap().is_state_bearing(), bears, "{body}");
+    }
 }
 
 #[test]
@@ -177,7 +193,7 @@ fn a_slice_is_known_by_its_place_in_the_body() {
 fn rewritten(body: &str, new: &str) -> String {
     let (wanted, bytes) = (usual(), Bytes::copy_from_slice(body.as_bytes()));
     let peeked = peek(&bytes, &wanted).unwrap();
-    String::from_utf8(rewrite_model(&bytes, &peeked, new).to_vec()).unwrap()
+    String::from_utf8(rewrite(&bytes, &peeked, Some(new), &FieldRules::default()).to_vec()).unwrap()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! A peek walks this tree and skips everything else, so its cost does not grow with what a body holds besides.
 //! `model` and `user` are always wanted: a request that names either twice is refused wherever its user id is found.
+//! So are the ids by which a request goes on from state that some provider keeps.
 
 /// A field of a [`Wanted`]: its place in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +15,12 @@ pub(super) const SYSTEM: Field = Field(3);
 pub(super) const INSTRUCTIONS: Field = Field(4);
 pub(super) const MESSAGES: Field = Field(5);
 pub(super) const INPUT: Field = Field(6);
+pub(super) const PREVIOUS: Field = Field(7);
+pub(super) const CONVERSATION: Field = Field(8);
 
 /// What stands at the places above.
-const KNOWN: [&str; 7] = ["", "model", "stream", "system", "instructions", "messages", "input"];
+const KNOWN: [&str; 9] =
+    ["", "model", "stream", "system", "instructions", "messages", "input", "previous_response_id", "conversation"];
 
 /// The fields of a JSON body that a policy reads.
 #[derive(Clone, Debug)]
@@ -34,13 +38,13 @@ struct Node {
 }
 
 impl Wanted {
-    /// The fields at these paths (each a list of keys from the top), besides `model`, `stream` and `user`; and what
-    /// a conversation's opening is read from, when `conversation`.
+    /// The fields at these paths (each a list of keys from the top), besides `model`, `stream`, `user` and the ids
+    /// of state; and what a conversation's opening is read from, when `conversation`.
     #[must_use]
     pub fn new<'p>(paths: impl IntoIterator<Item = &'p [String]>, conversation: bool) -> Wanted {
         let node = |key: &str| Node { key: key.to_owned(), parent: ROOT, children: Vec::new(), unique: false };
         let mut wanted = Wanted { nodes: KNOWN.iter().map(|key| node(key)).collect() };
-        wanted.nodes[ROOT.0].children.extend([MODEL, STREAM]);
+        wanted.nodes[ROOT.0].children.extend([MODEL, STREAM, PREVIOUS, CONVERSATION]);
         if conversation {
             wanted.nodes[ROOT.0].children.extend([SYSTEM, INSTRUCTIONS, MESSAGES, INPUT]);
         }
@@ -71,6 +75,14 @@ impl Wanted {
     /// The wanted field of this key, below another.
     pub(super) fn child(&self, of: Field, key: &[u8]) -> Option<Field> {
         self.nodes[of.0].children.iter().copied().find(|child| self.nodes[child.0].key.as_bytes() == key)
+    }
+
+    /// The wanted field that a form calls so: `user`, `metadata[user_id]`. What a form has no use for is not wanted.
+    pub(super) fn of_form(&self, name: &[u8]) -> Option<Field> {
+        let mut keys = name.split(|byte| *byte == b'[');
+        let first = self.child(ROOT, keys.next()?)?;
+        let field = keys.try_fold(first, |at, key| self.child(at, key.strip_suffix(b"]")?))?;
+        (field.0 < SYSTEM.0 || field.0 > CONVERSATION.0).then_some(field)
     }
 
     /// The wanted field at this path.

@@ -32,7 +32,12 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
         },
         state: State { dir: "/var/lib/serin".into(), error: None },
         rollouts,
+        providers: vec![provider("openai", "closed", None), provider("local", "off", None)],
     }
+}
+
+fn provider(name: &str, breaker: &str, open_until: Option<Stamp>) -> Provider {
+    Provider { name: name.into(), breaker: breaker.into(), failures: 12, open_until, diverted: 3 }
 }
 
 fn rollout() -> Rollout {
@@ -54,6 +59,7 @@ fn rollout() -> Rollout {
         window: Window { seconds: 1800.0, stable: arm(12034, 12, Some(0.0997)), canary: arm(0, 0, None) },
         epoch: 2,
         answered: 62,
+        findings: Vec::new(),
         anonymous_ratio: Some(0.034),
     }
 }
@@ -126,4 +132,47 @@ fn a_broken_file_and_a_full_disk_are_at_the_top() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
+}
+
+#[test]
+fn a_breaker_is_told_while_it_is_not_closed() {
+    let mut reply = reply(Vec::new());
+    reply.providers.push(provider("holysheep", "open", Some(Stamp(UnixMillis(NOW + 43_000)))));
+    reply.providers.push(provider("backup", "half_open", None));
+    let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
+    let told = "  breaker    of holysheep: open for 43s more, after 12 failures
+  breaker    of backup: half open, one request tries whether it is back, after 12 failures
+";
+    assert!(text.ends_with(told), "{text}");
+    assert_eq!(text.matches("breaker").count(), 2, "{text}");
+}
+
+#[test]
+fn what_the_canary_refuses_is_told_with_the_rule_to_write() {
+    let refusal = |number: usize| Refusal {
+        kind: "parameter".into(),
+        name: format!("p{number}"),
+        sentence: format!("holysheep refused `p{number}`, which openai accepts"),
+        rule: Some(format!("providers.holysheep.drop_fields: [p{number}]")),
+        advice: format!("write providers.holysheep.drop_fields: [p{number}]"),
+        status: 400,
+        count: 8 - number as u64,
+        first_at: at(3600),
+        last_at: at(180),
+    };
+    let mut chat = rollout();
+    chat.findings = (1..8).map(refusal).collect();
+    let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
+    for lines in [
+        "  refused    holysheep refused `p1`, which openai accepts: 7 times, last 3m ago
+               write providers.holysheep.drop_fields: [p1]
+             holysheep refused `p2`, which openai accepts: 6 times, last 3m ago
+",
+        "               write providers.holysheep.drop_fields: [p5]
+             and 2 more; `serin status --json` has them all
+",
+    ] {
+        assert!(text.contains(lines), "{lines}\n{text}");
+    }
+    assert!(!text.contains("`p6`"), "{text}");
 }

@@ -30,15 +30,11 @@ fn far(https: bool) -> Provider {
 }
 
 async fn through(provider: Provider, egress: &str) -> Result<String, String> {
-    let sent =
-        attempt::run(&upstreams(), &Arc::new(provider), Some(egress), post(whole("x")), false, Millis(10_000), || {
-            Gate::Go
-        })
-        .await;
+    let sent = try_once(&upstreams(), &Arc::new(provider), Some(egress), post(whole("x")), || Gate::Go).await;
     match sent {
         Ok(response) => Ok(text(response).await),
         Err(AttemptError::Failed(failed)) => Err(failed.cause.to_string()),
-        Err(AttemptError::Replan(_)) => panic!("replanned"),
+        Err(other) => panic!("{other:?}"),
     }
 }
 

@@ -27,19 +27,6 @@ fn a_head_that_does_not_come_is_a_timeout_and_closes_the_connection() {
 }
 
 #[test]
-fn a_stream_has_its_own_limit_for_the_head() {
-    on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.timeouts.stream_headers = SHORT;
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
-        let asked = attempt::run(&upstreams, &provider, None, post(whole("x")), true, Millis(10_000), || Gate::Go);
-        let (_peer, response) = tokio::join!(Peer::accept(&listener), asked);
-        assert_eq!(failure(response).ending, Ending::HeadTimeout);
-    });
-}
-
-#[test]
 fn the_head_clock_stands_still_while_the_client_uploads_and_runs_afterwards() {
     on_a_core(async {
         let (listener, address) = listener().await;
@@ -113,7 +100,7 @@ async fn silent_after(said: &'static str, edit: impl FnOnce(&mut Provider)) -> B
 #[test]
 fn silence_before_and_after_the_first_byte_are_told_apart() {
     on_a_core(async {
-        assert_eq!(silent_after("", |p| p.timeouts.first_output = SHORT).await, BodyEnd::NoFirstByte);
+        assert_eq!(silent_after("", |p| p.timeouts.first_output = SHORT).await, BodyEnd::NoOutput);
         assert_eq!(silent_after("2\r\nok\r\n", |p| p.timeouts.idle = SHORT).await, BodyEnd::Silent);
     });
 }

@@ -1,0 +1,118 @@
+//! Which questions a file raises, asked of small servers on real sockets.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::flags::Environment;
+use crate::flags::compile::compile;
+
+/// A provider that has these paths, and keeps what it was asked.
+struct Server {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn with(paths: &'static [&'static str]) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Server { address: listener.local_addr().unwrap(), asked: Arc::default() };
+        let asked = Arc::clone(&server.asked);
+        // Ends with the test process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut reader = BufReader::new(stream.unwrap());
+                let (mut line, mut length) = (String::new(), 0);
+                reader.read_line(&mut line).unwrap();
+                loop {
+                    let mut header = String::new();
+                    reader.read_line(&mut header).unwrap();
+                    if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().unwrap();
+                    }
+                    if header == "\r\n" {
+                        break;
+                    }
+                }
+                reader.read_exact(&mut vec![0; length]).unwrap();
+                let words: Vec<&str> = line.split(' ').collect();
+                let status = match words.as_slice() {
+                    ["GET", ..] => "200 OK",
+                    [_, path, _] if paths.contains(path) => "400 Bad Request",
+                    _ => "404 Not Found",
+                };
+                asked.lock().unwrap().push(format!("{} {}", words[0], words[1]));
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
+                reader.get_mut().write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        server
+    }
+
+    fn asked(&self) -> Vec<String> {
+        let mut asked = self.asked.lock().unwrap().clone();
+        asked.sort();
+        asked
+    }
+}
+
+fn probed(old: &Server, new: &Server, provider: &str, rollouts: &str) -> Probed {
+    let text = format!(
+        "providers:\n  old: {{ base_url: http://{}/v1 }}\n  new: {{ base_url: http://{}/v2, {provider} }}\n\
+         proxy: none\nunmatched: old\nrollouts:\n{rollouts}",
+        old.address, new.address
+    );
+    probe_all(&compile(&text, &Environment::of(BTreeMap::new())).unwrap().policy)
+}
+
+#[test]
+fn both_arms_are_asked_once_for_each_endpoint_that_is_split() {
+    let old = Server::with(&["/v1/chat/completions", "/v1/responses"]);
+    let new = Server::with(&["/v2/chat/completions"]);
+    let probed = probed(
+        &old,
+        &new,
+        "",
+        "  - { name: some, stable: old, canary: new, percent: 0, match: { endpoints: [responses, embeddings], model: m } }\n\
+         \x20 - { name: all, stable: old, canary: new, percent: 0 }\n\
+         \x20 - { name: pattern, stable: old, canary: new, percent: 0, match: { path: /x/* } }\n\
+         \x20 - { name: route, stable: old, match: { endpoints: [y] } }\n",
+    );
+    assert!(probed.providers.iter().all(|(_, answer)| answer.is_ok()), "{:?}", probed.providers);
+    let of = |asked: &Asked| (asked.rollout, asked.endpoint.clone(), asked.stable.clone(), asked.canary.clone());
+    let expected = [
+        (0, "responses", Reply::Speaks(400), Reply::Absent(404)),
+        (1, "chat/completions", Reply::Speaks(400), Reply::Speaks(400)),
+        (1, "completions", Reply::Absent(404), Reply::Absent(404)),
+        (1, "responses", Reply::Speaks(400), Reply::Absent(404)),
+        (1, "messages", Reply::Absent(404), Reply::Absent(404)),
+    ]
+    .map(|(rollout, endpoint, stable, canary)| (rollout, endpoint.to_owned(), stable, canary));
+    assert_eq!(probed.endpoints.iter().map(of).collect::<Vec<_>>(), expected);
+    let once = ["/chat/completions", "/completions", "/messages", "/responses"];
+    let asked = |base: &str| {
+        let mut all = vec![format!("GET {base}/models")];
+        all.extend(once.iter().map(|path| format!("POST {base}{path}")));
+        all
+    };
+    assert_eq!((old.asked(), new.asked()), (asked("/v1"), asked("/v2")));
+}
+
+#[test]
+fn a_path_with_a_model_is_asked_for_a_model_that_the_file_names() {
+    let (old, new) = (Server::with(&["/v1/chat/completions"]), Server::with(&["/v2/d/big/chat/completions"]));
+    let rollout = |model: &str| {
+        format!(
+            "  - {{ name: r, stable: old, canary: new, percent: 0, match: {{ endpoints: [chat/completions]{model} }} }}\n"
+        )
+    };
+    let template = "path: '/d/{model}/{rest}'";
+    let translated = probed(&old, &new, &format!("{template}, models: {{ gpt: big }}"), &rollout(""));
+    assert_eq!(translated.endpoints[0].canary, Reply::Speaks(400));
+    let matched = probed(&old, &new, template, &rollout(", model: big"));
+    assert_eq!(matched.endpoints[0].canary, Reply::Speaks(400));
+    let unknown = probed(&old, &new, template, &rollout(", model: 'b*'"));
+    assert!(matches!(&unknown.endpoints[0].canary, Reply::Unclear(why) if why.contains("needs a model's name")));
+}

@@ -1,0 +1,111 @@
+//! What canaries refuse although stable accepts it: each finding once, with how often it was met.
+//!
+//! Owns the findings of a rollout, as many as one can read. A new one is an event of the history, with the rule that
+//! mends it; those that come again are only counted. They are forgotten when a reload changes what they depend on: how
+//! requests are rewritten for the canary, or which of them the rollout takes. A restart forgets them too, but not the
+//! history.
+
+use std::collections::BTreeMap;
+
+use super::engine::{Engine, Now, log};
+use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
+use crate::decide::rollout::state::Event;
+use crate::state::inbox::Refused;
+use crate::state::status::FindingStatus;
+use crate::wire::body::FieldRules;
+
+/// How many findings of a rollout are kept.
+pub(super) const MOST: usize = 32;
+
+/// The findings of one rollout.
+#[derive(Clone, Debug)]
+pub(super) struct Findings {
+    under: Rules,
+    known: Vec<FindingStatus>,
+}
+
+// What a finding depends on.
+#[derive(Clone, Debug, PartialEq)]
+struct Rules {
+    name: String,
+    base_url: BaseUrl,
+    auth: Auth,
+    query: Vec<(String, Secret)>,
+    models: BTreeMap<String, String>,
+    unmapped: Unmapped,
+    fields: FieldRules,
+    path: Option<PathTemplate>,
+    set_headers: Vec<(String, Secret)>,
+    matches: Match,
+}
+
+impl Findings {
+    /// None yet.
+    pub(super) fn new(canary: &Provider, rollout: &Rollout) -> Findings {
+        let Provider { name, base_url, auth, query, models, unmapped, fields, path, set_headers, .. } = canary.clone();
+        let matches = rollout.matches.clone();
+        let under = Rules { name, base_url, auth, query, models, unmapped, fields, path, set_headers, matches };
+        Findings { under, known: Vec::new() }
+    }
+
+    /// These, if they still mean something under the rules of a new file.
+    pub(super) fn kept(self, canary: &Provider, rollout: &Rollout) -> Findings {
+        let fresh = Findings::new(canary, rollout);
+        if fresh.under == self.under { self } else { fresh }
+    }
+
+    /// The one met most often first.
+    pub(super) fn report(&self) -> Vec<FindingStatus> {
+        let mut known = self.known.clone();
+        known.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.finding.cmp(&other.finding)));
+        known
+    }
+
+    // Returns it where it is new.
+    fn add(&mut self, refused: Refused, stable: &str, now: Now) -> Option<&FindingStatus> {
+        let Refused { rollout, provider, finding, status } = refused;
+        let finding = finding.bounded();
+        if let Some(known) = self.known.iter_mut().find(|known| known.finding == finding) {
+            known.count += 1;
+            known.last = now.unix;
+            known.status = status;
+            return None;
+        }
+        if self.known.len() == MOST {
+            return None;
+        }
+        let (first, last) = (now.unix, now.unix);
+        let sentence = finding.sentence(&provider, stable);
+        let (rule, advice) = (finding.rule(&provider, &rollout), finding.advice(&provider, &rollout));
+        self.known.push(FindingStatus { finding, sentence, rule, advice, status, count: 1, first, last });
+        self.known.last()
+    }
+}
+
+impl Engine {
+    /// A canary refused what stable accepted. One that is not in force any more is not told of.
+    pub fn refused(&mut self, refused: Refused, now: Now) {
+        let Some(tracked) = self.rollouts.iter_mut().find(|tracked| tracked.rollout.name == refused.rollout) else {
+            return;
+        };
+        let Some(moving) = tracked.moving.as_mut().filter(|moving| moving.canary.name == refused.provider) else {
+            return;
+        };
+        let share = moving.state.in_force;
+        let known = moving.findings.add(refused, &tracked.stable.name, now);
+        let Some(FindingStatus { sentence, advice, status, .. }) = known else { return };
+        let event = Event {
+            at: now.unix,
+            rollout: Some(tracked.rollout.name.clone()),
+            actor: "serin".to_owned(),
+            action: "advise".to_owned(),
+            reason: format!("{sentence}; {advice}"),
+            from: share,
+            to: share,
+            numbers: vec![("status".to_owned(), status.to_string())],
+            generation: self.flags.generation,
+        };
+        log(&event);
+        self.outbox.events.push(event);
+    }
+}

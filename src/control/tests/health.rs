@@ -1,0 +1,224 @@
+//! What control keeps and tells of breakers, and of what canaries refuse.
+
+use std::sync::Arc;
+
+use super::bench::*;
+use crate::control::engine::{Engine, Now};
+use crate::control::refusals::MOST;
+use crate::decide::advice::Finding;
+use crate::decide::breaker::{BreakerState, Verdict};
+use crate::decide::policy::{BreakerRule, Canary, Intent, Policy, Provider};
+use crate::decide::rollout::state::{Event, Verb};
+use crate::decide::units::{Arm, Millis, ProviderId, RolloutId, UnixMillis};
+use crate::state::counters::Core;
+use crate::state::health::{Admit, ProviderHealth};
+use crate::state::inbox::{Command, Refused};
+use crate::state::status::{BreakerStatus, FindingStatus};
+
+const RULE: BreakerRule = BreakerRule { failures: 3, open_for: Millis(60_000) };
+const NEW: ProviderId = ProviderId(1);
+
+fn at(millis: u64) -> Now {
+    Now { mono: Millis(millis), unix: UnixMillis(1_000_000 + millis) }
+}
+
+/// `chat` with a canary that has a breaker, edited.
+fn file(edit: impl FnOnce(&mut Provider)) -> Policy {
+    let pinned = Canary { percent: Intent::Pinned(percent(25)), ..canary() };
+    let mut policy = one(pinned);
+    let canary = Arc::make_mut(&mut policy.providers[1]);
+    canary.breaker = Some(RULE);
+    edit(canary);
+    policy
+}
+
+fn engine() -> Engine {
+    let mut engine = Engine::new(begin(file(|_| {}), Vec::new()), at(0));
+    engine.outbox.events.clear();
+    engine
+}
+
+fn health(engine: &Engine) -> Arc<ProviderHealth> {
+    Arc::clone(engine.shared.load().health(NEW))
+}
+
+fn fail(engine: &Engine, now: u64) {
+    for _ in 0..RULE.failures {
+        health(engine).tell(Some(&RULE), false, None, Verdict::Failure, Millis(now));
+    }
+}
+
+fn probe(engine: &Engine, verdict: Verdict, now: u64) {
+    let Admit::Probe(ticket) = health(engine).admits(Some(&RULE), Millis(now)) else { unreachable!("it is due") };
+    health(engine).tell(Some(&RULE), false, Some(ticket), verdict, Millis(now));
+}
+
+fn breaker(engine: &Engine) -> Option<BreakerStatus> {
+    engine.status.load().providers[1].breaker
+}
+
+fn events(engine: &mut Engine) -> Vec<String> {
+    let told = |Event { actor, action, reason, .. }: Event| format!("{actor} {action}: {reason}");
+    engine.outbox.events.drain(..).map(told).collect()
+}
+
+#[test]
+fn a_breaker_outlives_reloads_until_it_is_another_provider() {
+    let mut engine = engine();
+    let first = health(&engine);
+    fail(&engine, 100);
+    engine.flags_read(read(file(|provider| provider.max_connections = 7)), at(200));
+    assert!(Arc::ptr_eq(&first, &health(&engine)));
+    assert_eq!(breaker(&engine).unwrap().state, BreakerState::Open);
+    let mut moved = file(|_| {});
+    moved.providers.insert(0, Arc::new(provider("third", "c.test")));
+    for rollout in &mut moved.rollouts {
+        let rollout = Arc::make_mut(rollout);
+        rollout.stable = ProviderId(1);
+        rollout.canary = rollout.canary.take().map(|canary| Canary { provider: ProviderId(2), ..canary });
+    }
+    engine.flags_read(read(moved), at(300));
+    assert!(Arc::ptr_eq(&first, engine.shared.load().health(ProviderId(2))), "wherever it stands in the file");
+    engine.flags_read(read(file(|provider| provider.base_url.host = "elsewhere.test".to_owned())), at(400));
+    assert!(!Arc::ptr_eq(&first, &health(&engine)));
+    assert_eq!(breaker(&engine).unwrap().state, BreakerState::Closed);
+}
+
+#[test]
+fn a_breaker_that_is_turned_off_forgets() {
+    let mut engine = engine();
+    fail(&engine, 100);
+    engine.flags_read(read(file(|provider| provider.breaker = None)), at(200));
+    assert_eq!(breaker(&engine), None);
+    engine.flags_read(read(file(|_| {})), at(300));
+    assert_eq!(breaker(&engine), Some(BreakerStatus { state: BreakerState::Closed, failures: 0, open_until: None }));
+}
+
+#[test]
+fn opening_and_closing_are_told_and_a_flapping_breaker_is_not_told_forever() {
+    let mut engine = engine();
+    engine.tick(at(100));
+    assert_eq!(events(&mut engine), Vec::<String>::new());
+    fail(&engine, 200);
+    engine.tick(at(300));
+    let open = "breaker open: the breaker of holysheep is open after 3 failures in a row: for 1m nothing is sent there \
+                that somebody else can answer";
+    assert_eq!(events(&mut engine), [open]);
+    let until = Some(UnixMillis(1_000_000 + 60_200));
+    assert_eq!(breaker(&engine), Some(BreakerStatus { state: BreakerState::Open, failures: 3, open_until: until }));
+    engine.tick(at(60_200));
+    assert_eq!(breaker(&engine), Some(BreakerStatus { state: BreakerState::HalfOpen, failures: 3, open_until: None }));
+    probe(&engine, Verdict::Failure, 60_200);
+    engine.tick(at(60_300));
+    assert_eq!(events(&mut engine), Vec::<String>::new(), "it was open all the time");
+    probe(&engine, Verdict::Success, 120_200);
+    engine.tick(at(120_300));
+    assert_eq!(events(&mut engine), ["breaker close: the breaker of holysheep is closed: it answers again"]);
+    fail(&engine, 130_000);
+    engine.tick(at(130_100));
+    probe(&engine, Verdict::Success, 190_000);
+    engine.tick(at(190_100));
+    assert_eq!(events(&mut engine), Vec::<String>::new(), "once in ten minutes");
+    fail(&engine, 700_000);
+    engine.tick(at(700_100));
+    assert_eq!(events(&mut engine), [open]);
+}
+
+#[test]
+fn what_is_open_on_the_canary_is_what_is_there_whoever_was_sent() {
+    let mut engine = engine();
+    let snapshot = engine.shared.load();
+    let series = |arm, provider| snapshot.in_force(RolloutId(0)).series(arm, provider).clone();
+    let (own, rescued, other) =
+        (series(Arm::Canary, NEW), series(Arm::Canary, ProviderId(0)), series(Arm::Stable, NEW));
+    (0..3).for_each(|_| own.begin(Core(0)));
+    own.leave(Core(0));
+    rescued.enter(Core(0));
+    other.enter(Core(0));
+    let command = Command {
+        rollout: Some("chat".to_owned()),
+        verb: Verb::Rollback { to: percent(0) },
+        actor: "ana".to_owned(),
+        reason: String::new(),
+    };
+    assert_eq!(engine.command(&command, at(10)).unwrap().open_on_canary, 3);
+}
+
+fn refuse(engine: &mut Engine, finding: Finding, now: u64) {
+    let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
+    engine.refused(Refused { rollout, provider, finding, status: 400 }, at(now));
+}
+
+fn findings(engine: &mut Engine, now: u64) -> Vec<FindingStatus> {
+    engine.tick(at(now));
+    engine.status.load().rollouts[0].findings.clone()
+}
+
+fn key() -> Finding {
+    Finding::Parameter("prompt_cache_key".to_owned())
+}
+
+#[test]
+fn a_finding_is_told_once_and_counted_after() {
+    let mut engine = engine();
+    refuse(&mut engine, key(), 100);
+    let event = engine.outbox.events[0].clone();
+    assert_eq!((event.rollout.as_deref(), event.from, event.to), (Some("chat"), percent(25), percent(25)));
+    assert_eq!(
+        events(&mut engine),
+        ["serin advise: holysheep refused `prompt_cache_key`, which openai accepts; write \
+          providers.holysheep.drop_fields: [prompt_cache_key]"]
+    );
+    refuse(&mut engine, Finding::Model("gpt-4".to_owned()), 200);
+    refuse(&mut engine, key(), 300);
+    assert_eq!(events(&mut engine).len(), 1, "the model's");
+    let found = findings(&mut engine, 400);
+    let told: Vec<_> =
+        found.iter().map(|found| (found.finding.clone(), found.count, found.first, found.last)).collect();
+    assert_eq!(
+        told,
+        [(key(), 2, at(100).unix, at(300).unix), (Finding::Model("gpt-4".to_owned()), 1, at(200).unix, at(200).unix)]
+    );
+    assert_eq!(found[0].rule.as_deref(), Some("providers.holysheep.drop_fields: [prompt_cache_key]"));
+}
+
+#[test]
+fn what_is_not_in_force_any_more_is_not_told() {
+    let mut engine = engine();
+    for (rollout, provider) in [("gone", "holysheep"), ("chat", "earlier"), ("plain", "openai")] {
+        let (rollout, provider) = (rollout.to_owned(), provider.to_owned());
+        engine.refused(Refused { rollout, provider, finding: key(), status: 400 }, at(100));
+    }
+    assert_eq!((events(&mut engine).len(), findings(&mut engine, 200).len()), (0, 0));
+}
+
+#[test]
+fn findings_are_as_many_as_one_can_read() {
+    let mut engine = engine();
+    for number in 0..MOST + 50 {
+        refuse(&mut engine, Finding::Parameter(format!("p{number}")), 100);
+    }
+    assert_eq!((events(&mut engine).len(), findings(&mut engine, 200).len()), (MOST, MOST));
+    refuse(&mut engine, Finding::Parameter("p7".to_owned()), 300);
+    assert_eq!(findings(&mut engine, 400)[0].count, 2, "those that are known are counted on");
+    let long = Finding::Parameter("x".repeat(5000));
+    engine.flags_read(read(file(|provider| provider.unmapped = crate::decide::policy::Unmapped::Stable)), at(500));
+    refuse(&mut engine, long, 600);
+    assert!(findings(&mut engine, 700)[0].sentence.len() < 200);
+}
+
+#[test]
+fn findings_last_until_a_reload_changes_what_they_depend_on() {
+    let mut engine = engine();
+    refuse(&mut engine, key(), 100);
+    engine.flags_read(read(file(|provider| provider.max_connections = 7)), at(200));
+    assert_eq!(findings(&mut engine, 300).len(), 1, "an edit that mends nothing");
+    let dropped = |provider: &mut Provider| provider.fields.drop = vec![vec!["prompt_cache_key".to_owned()]];
+    engine.flags_read(read(file(dropped)), at(400));
+    assert_eq!(findings(&mut engine, 500).len(), 0, "the rule that was asked for");
+    refuse(&mut engine, key(), 600);
+    let mut narrower = file(dropped);
+    Arc::make_mut(&mut narrower.rollouts[0]).matches.endpoints = vec!["chat/completions".to_owned()];
+    engine.flags_read(read(narrower), at(700));
+    assert_eq!(findings(&mut engine, 800).len(), 0, "other requests");
+}

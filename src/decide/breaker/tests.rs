@@ -1,0 +1,230 @@
+//! The breaker step by step, and against a model that keeps everything it was told.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const RULE: BreakerRule = BreakerRule { failures: 5, open_for: Millis(60_000) };
+
+fn fail(state: State, canary: bool, now: u64) -> State {
+    after(state, Verdict::Failure, &RULE, canary, None, Millis(now))
+}
+
+/// Failures at these moments, in a row.
+fn row(canary: bool, moments: impl IntoIterator<Item = u64>) -> State {
+    moments.into_iter().fold(State::CLOSED, |state, now| fail(state, canary, now))
+}
+
+#[test]
+fn opens_after_so_many_failures_in_a_row() {
+    assert_eq!(row(false, [7; 4]), State::Closed { failures: 4, first: Millis(7) });
+    assert_eq!(row(false, [7; 5]), State::Open { failures: 5, until: Millis(60_007) });
+    let interrupted = after(row(false, [7; 4]), Verdict::Success, &RULE, false, None, Millis(8));
+    assert_eq!(interrupted, State::CLOSED);
+    assert_eq!(after(row(false, [7; 4]), Verdict::None, &RULE, false, None, Millis(8)), row(false, [7; 4]));
+}
+
+#[test]
+fn on_a_canary_it_waits_until_the_guard_has_seen_enough() {
+    assert!(matches!(row(true, [100; 500]), State::Closed { failures: 500, .. }), "all in one moment");
+    assert!(matches!(row(true, (0..9).map(|step| step * 1000)), State::Closed { failures: 9, .. }), "too few");
+    let ten_in_three_seconds = [0, 0, 0, 0, 0, 0, 0, 0, 0, 2999];
+    assert!(matches!(row(true, ten_in_three_seconds), State::Closed { .. }));
+    assert_eq!(fail(row(true, ten_in_three_seconds), true, 3000), State::Open { failures: 11, until: Millis(63_000) });
+    let patient = BreakerRule { failures: 12, ..RULE };
+    let told = |state, now| after(state, Verdict::Failure, &patient, true, None, Millis(now));
+    let eleven = (0..11).fold(State::CLOSED, |state, step| told(state, step * 1000));
+    assert!(matches!(eleven, State::Closed { failures: 11, .. }));
+    assert!(matches!(told(eleven, 11_000), State::Open { failures: 12, .. }));
+}
+
+#[test]
+fn one_request_finds_out() {
+    let open = row(false, [0; 5]);
+    assert_eq!(admits(open, &RULE, Millis(59_999)), Admission::No { until: Millis(60_000) });
+    let probing = State::HalfOpen { failures: 5, began: Millis(60_000) };
+    assert_eq!(admits(open, &RULE, Millis(60_000)), Admission::Probe(probing));
+    assert_eq!(admits(probing, &RULE, Millis(60_001)), Admission::No { until: Millis(120_000) });
+    let told = |verdict| after(probing, verdict, &RULE, true, Some(Millis(60_000)), Millis(61_000));
+    assert_eq!(told(Verdict::Success), State::CLOSED);
+    assert_eq!(told(Verdict::Failure), State::Open { failures: 6, until: Millis(121_000) });
+    // One without a verdict leaves its place to the next.
+    let released = told(Verdict::None);
+    assert!(matches!(admits(released, &RULE, Millis(61_000)), Admission::Probe(_)));
+}
+
+#[test]
+fn only_the_probe_decides() {
+    let open = row(false, [0; 5]);
+    let probing = State::HalfOpen { failures: 5, began: Millis(60_000) };
+    for verdict in [Verdict::Success, Verdict::Failure, Verdict::None] {
+        assert_eq!(after(open, verdict, &RULE, false, None, Millis(10)), open, "one that was on its way: {verdict:?}");
+        assert_eq!(after(probing, verdict, &RULE, false, None, Millis(60_001)), probing, "{verdict:?}");
+        let given_up = Some(Millis(59_000));
+        assert_eq!(after(probing, verdict, &RULE, false, given_up, Millis(60_001)), probing, "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_probe_that_is_never_heard_of_is_given_up() {
+    let lost = State::HalfOpen { failures: 5, began: Millis(60_000) };
+    let Admission::Probe(next) = admits(lost, &RULE, Millis(120_000)) else { unreachable!("it is given up") };
+    assert_eq!(next, State::HalfOpen { failures: 5, began: Millis(120_000) });
+    // Even where a breaker is open for no time at all, two probes never go by the same moment.
+    let none = BreakerRule { open_for: Millis(0), ..RULE };
+    assert_eq!(admits(lost, &none, Millis(60_000)), Admission::No { until: Millis(60_001) });
+}
+
+#[test]
+fn surfaces_are_told_when_a_probe_is_due() {
+    let open = row(false, [0; 5]);
+    assert_eq!([59_999, 60_000].map(|now| open.seen(Millis(now))), [BreakerState::Open, BreakerState::HalfOpen]);
+    assert_eq!(row(false, [0; 4]).seen(Millis(0)), BreakerState::Closed);
+}
+
+#[test]
+fn what_a_word_cannot_hold_is_cut_and_not_mixed_up() {
+    let huge = State::Open { failures: u32::MAX, until: Millis(u64::MAX) };
+    assert_eq!(State::unpack(huge.pack()), State::Open { failures: MOST_COUNTED, until: Millis(LATEST) });
+    assert_eq!(State::CLOSED.pack(), 0);
+    // A rule that asks for more than is counted can still be met.
+    let rule = BreakerRule { failures: u32::MAX, ..RULE };
+    let full = State::Closed { failures: MOST_COUNTED - 1, first: Millis(0) };
+    assert!(matches!(after(full, Verdict::Failure, &rule, false, None, Millis(1)), State::Open { .. }));
+}
+
+/// The same rules over plain lists.
+#[derive(Debug, Default)]
+struct Model {
+    row: Vec<u64>,
+    deadline: Option<u64>,
+    probe: Option<u64>,
+}
+
+impl Model {
+    fn asked(&mut self, rule: &BreakerRule, now: u64) -> &'static str {
+        let Some(deadline) = self.deadline else { return "yes" };
+        if now < self.probe.map_or(deadline, |began| began + rule.open_for.0) {
+            return "no";
+        }
+        self.probe = Some(now);
+        "probe"
+    }
+
+    fn told(&mut self, verdict: Verdict, rule: &BreakerRule, canary: bool, probe: Option<u64>, now: u64) {
+        if self.deadline.is_none() {
+            match verdict {
+                Verdict::Success => self.row.clear(),
+                Verdict::Failure => self.row.push(now),
+                Verdict::None => {}
+            }
+            let enough = match self.row.first() {
+                Some(first) if canary => self.row.len() >= rule.failures.max(10) as usize && now - first >= 3000,
+                Some(_) => self.row.len() >= rule.failures as usize,
+                None => false,
+            };
+            if enough && verdict == Verdict::Failure {
+                self.deadline = Some(now + rule.open_for.0);
+            }
+            return;
+        }
+        if probe.is_none() || probe != self.probe {
+            return;
+        }
+        let began = self.probe.take();
+        match verdict {
+            Verdict::Success => *self = Model::default(),
+            Verdict::Failure => self.deadline = Some(now + rule.open_for.0),
+            Verdict::None => self.deadline = began,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Wait(u64),
+    Ask,
+    /// By a request that was admitted as this one of those that are open.
+    Tell(Verdict, bool, usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let verdict = prop_oneof![2 => Just(Verdict::Success), 6 => Just(Verdict::Failure), 1 => Just(Verdict::None)];
+    let step = prop_oneof![
+        2 => prop_oneof![0_u64..300, 0_u64..5000].prop_map(Step::Wait),
+        4 => Just(Step::Ask),
+        4 => (verdict, prop::bool::weighted(0.3), any::<usize>()).prop_map(|(verdict, canary, which)| {
+            Step::Tell(verdict, canary, which)
+        }),
+    ];
+    prop::collection::vec(step, 1..300)
+}
+
+proptest! {
+    #[test]
+    fn a_word_gives_back_what_was_put_in(failures in 0..=MOST_COUNTED, at in 0..=LATEST, tag in 0..3) {
+        let at = Millis(at);
+        let state = match tag {
+            0 => State::Closed { failures, first: at },
+            1 => State::Open { failures, until: at },
+            _ => State::HalfOpen { failures, began: at },
+        };
+        prop_assert_eq!(State::unpack(state.pack()), state);
+    }
+
+    #[test]
+    fn agrees_with_the_model_and_never_probes_twice(
+        failures in 1_u32..14,
+        open_for in 1_u64..8000,
+        steps in steps(),
+    ) {
+        let rule = BreakerRule { failures, open_for: Millis(open_for) };
+        let (mut word, mut model) = (0_u64, Model::default());
+        let mut now = 0_u64;
+        let mut open: Vec<Option<u64>> = Vec::new();
+        let mut latest = 0;
+        for step in steps {
+            match step {
+                Step::Wait(length) => now += length,
+                Step::Ask => {
+                    let state = State::unpack(word);
+                    let (said, ticket) = match admits(state, &rule, Millis(now)) {
+                        Admission::Yes => ("yes", None),
+                        Admission::No { until } => {
+                            prop_assert!(until.0 > now);
+                            ("no", None)
+                        }
+                        Admission::Probe(next) => {
+                            let running = open.iter().flatten().filter(|began| now - **began < open_for);
+                            prop_assert_eq!(running.count(), 0, "a probe is on its way");
+                            word = next.pack();
+                            ("probe", Some(now))
+                        }
+                    };
+                    prop_assert_eq!(said, model.asked(&rule, now));
+                    // One that the breaker refuses is sent all the same where nobody else is left.
+                    open.push(ticket);
+                }
+                Step::Tell(verdict, canary, which) if !open.is_empty() => {
+                    let probe = open.swap_remove(which % open.len());
+                    let ticket = probe.map(Millis);
+                    word = after(State::unpack(word), verdict, &rule, canary, ticket, Millis(now)).pack();
+                    model.told(verdict, &rule, canary, probe, now);
+                }
+                Step::Tell(..) => {}
+            }
+            match State::unpack(word) {
+                State::Closed { failures, .. } => {
+                    prop_assert_eq!(model.deadline, None);
+                    prop_assert_eq!(failures as usize, model.row.len());
+                }
+                State::Open { until, .. } => {
+                    prop_assert_eq!((model.deadline, model.probe), (Some(until.0), None));
+                    prop_assert!(until.0 >= latest, "the deadline was shortened");
+                    latest = until.0;
+                }
+                State::HalfOpen { began, .. } => prop_assert_eq!(model.probe, Some(began.0)),
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Who else may answer a request, in turn, when the provider that the split chose does not.
+//!
+//! Stickiness is a preference, and a failure overrides it for one request without moving the user. But nobody is sent to
+//! a canary that is closed to users, embeddings of two models are never mixed, and a provider that does not know the
+//! request's model is not asked. Invariant: the chosen provider is never among the others, and nobody is there twice.
+
+use super::policy::{Fallback, Policy, Rollout, Unmapped};
+use super::route::{InForceShare, Plan};
+use super::units::{Percent, ProviderId};
+use crate::wire::dialect::Dialect;
+
+/// The longest list that flags.yaml may name.
+pub const MOST_OTHERS: usize = 8;
+
+/// Other providers, the next one first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Others {
+    list: [ProviderId; MOST_OTHERS],
+    length: u8,
+    at: u8,
+}
+
+impl Others {
+    /// Nobody.
+    pub const NOBODY: Others = Others { list: [ProviderId(0); MOST_OTHERS], length: 0, at: 0 };
+
+    fn add(&mut self, id: ProviderId) {
+        let length = usize::from(self.length);
+        if length < MOST_OTHERS && !self.list[..length].contains(&id) {
+            self.list[length] = id;
+            self.length += 1;
+        }
+    }
+
+    /// Whether nobody is left.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.at >= self.length
+    }
+
+    /// Whether this provider is still to come.
+    #[must_use]
+    pub fn has(&self, id: ProviderId) -> bool {
+        self.list[usize::from(self.at)..usize::from(self.length)].contains(&id)
+    }
+}
+
+impl Iterator for Others {
+    type Item = ProviderId;
+
+    fn next(&mut self) -> Option<ProviderId> {
+        let next = (!self.is_empty()).then(|| self.list[usize::from(self.at)]);
+        self.at += u8::from(next.is_some());
+        next
+    }
+}
+
+/// Who else may answer a planned request. `model` as the application wrote it.
+#[must_use]
+pub fn others(policy: &Policy, plan: &Plan, share: Option<InForceShare>, path: &str, model: Option<&str>) -> Others {
+    let mut others = Others::NOBODY;
+    let Some(rollout) = plan.rollout.and_then(|id| policy.rollouts.get(usize::from(id.0))) else { return others };
+    if rollout.fallback == Fallback::Nobody || Dialect::of(path) == Dialect::Embeddings {
+        return others;
+    }
+    let canary = rollout.canary.as_ref().map(|canary| canary.provider);
+    let closed = share.is_none_or(|share| share.closed || share.percent == Percent::ZERO);
+    let mut consider = |id: ProviderId| {
+        let is_closed = canary == Some(id) && closed;
+        if id != plan.provider && !is_closed && knows(policy, rollout, id, model) {
+            others.add(id);
+        }
+    };
+    match &rollout.fallback {
+        Fallback::Nobody => {}
+        Fallback::OtherArm => canary.into_iter().chain([rollout.stable]).for_each(&mut consider),
+        Fallback::List(list) => list.iter().copied().for_each(&mut consider),
+    }
+    others
+}
+
+/// Whether a provider has a name for the model, or passes names through. Stable is asked whatever the model is.
+fn knows(policy: &Policy, rollout: &Rollout, id: ProviderId, model: Option<&str>) -> bool {
+    let provider = policy.provider(id);
+    id == rollout.stable
+        || provider.unmapped == Unmapped::Pass
+        || provider.models.is_empty()
+        || model.is_some_and(|model| provider.models.contains_key(model))
+}

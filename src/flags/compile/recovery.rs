@@ -1,0 +1,157 @@
+//! What happens when a provider fails: who answers then, who is asked again, and how long anything is waited for.
+//!
+//! Reads the keys of a rollout and the breaker of a provider; what is done with them is decided per attempt, elsewhere.
+//! A key that promises something which another key takes away is an error or, where nobody is harmed, a warning.
+
+use crate::decide::policy::{BreakerRule, Fallback, Retry, StreamMode};
+use crate::decide::units::{Millis, ProviderId};
+
+use super::super::choices;
+use super::super::place::At;
+use super::super::scalar::{Wrong, length, rate, switch, whole, wrong};
+use super::super::{defaults, raw};
+use super::findings::Findings;
+use super::provider::some_time;
+use super::rollout::provider_named;
+
+/// When a provider is left alone for a while; `None`: never.
+pub(super) fn breaker(raw: Option<&choices::Breaker>, at: &At, findings: &mut Findings<'_>) -> Option<BreakerRule> {
+    let none = raw::BreakerRule::default();
+    let raw = match raw {
+        Some(choices::Breaker::Word(word)) => {
+            let off = |text: &str| match text {
+                "off" => Ok(()),
+                _ => wrong("is no breaker", "write `off`, or `{ failures: 5, open_for: 60s }`"),
+            };
+            findings.given(at, Some(&word.0), off);
+            return None;
+        }
+        Some(choices::Breaker::Rule(rule)) => rule,
+        None => &none,
+    };
+    Some(BreakerRule {
+        failures: findings.value(
+            &at.key("failures"),
+            raw.failures.as_ref().map(|text| text.0.as_str()),
+            defaults::BREAKER_FAILURES,
+            |text| whole(text, 1, 10_000),
+        ),
+        open_for: findings.value(
+            &at.key("open_for"),
+            raw.open_for.as_ref().map(|text| text.0.as_str()),
+            defaults::BREAKER_OPEN_FOR,
+            some_time,
+        ),
+    })
+}
+
+/// What a rollout says about failures.
+pub(super) struct Recovery {
+    pub(super) fallback: Fallback,
+    pub(super) fallback_4xx: bool,
+    pub(super) give_up_after: Millis,
+    pub(super) hold: Millis,
+    pub(super) retry: Retry,
+    pub(super) stream_mode: StreamMode,
+}
+
+/// Reads the rollout at `at`, whose stable is this one.
+pub(super) fn recovery(
+    raw: &raw::Rollout,
+    at: &At,
+    providers: &[&str],
+    stable: Option<ProviderId>,
+    findings: &mut Findings<'_>,
+) -> Recovery {
+    let fallback = fallback(raw.fallback.as_ref(), &at.key("fallback"), providers, findings);
+    if !at.has("canary") && fallback == Fallback::List(stable.into_iter().collect()) {
+        findings.error(
+            &at.key("fallback"),
+            "a plain route falls back to its own provider",
+            "name another one, or remove this",
+        );
+    }
+    let fallback_4xx = raw.fallback_4xx.as_ref().map(|text| text.0.as_str());
+    let fallback_4xx = findings.value(&at.key("fallback_4xx"), fallback_4xx, true, switch);
+    let give_up_after = raw.give_up_after.as_ref().map(|text| text.0.as_str());
+    let give_up_after = findings.value(&at.key("give_up_after"), give_up_after, defaults::GIVE_UP_AFTER, some_time);
+    if fallback == Fallback::Nobody {
+        if at.has("fallback_4xx") && fallback_4xx {
+            findings.error(
+                &at.key("fallback_4xx"),
+                "with `fallback: false` stable is never asked",
+                "remove one of the two",
+            );
+        }
+        if at.has("give_up_after") {
+            let told = "this changes nothing: with `fallback: false` nobody else could answer";
+            findings.warn(&at.key("give_up_after"), told);
+        }
+    }
+    Recovery {
+        fallback,
+        fallback_4xx,
+        give_up_after,
+        hold: findings.value(&at.key("hold"), raw.hold.as_ref().map(|text| text.0.as_str()), defaults::HOLD, length),
+        retry: retry(raw.retry.as_ref(), &at.key("retry"), findings),
+        stream_mode: findings.value(
+            &at.key("stream_mode"),
+            raw.stream_mode.as_ref().map(|text| text.0.as_str()),
+            StreamMode::Live,
+            |text| match text {
+                "live" => Ok(StreamMode::Live),
+                "buffered" => Ok(StreamMode::Buffered),
+                _ => wrong("is no way to pass a stream on", "write `live` or `buffered`"),
+            },
+        ),
+    }
+}
+
+fn fallback(raw: Option<&choices::Fallback>, at: &At, providers: &[&str], findings: &mut Findings<'_>) -> Fallback {
+    let names = match raw {
+        None => return Fallback::OtherArm,
+        Some(choices::Fallback::Word(word)) => {
+            let meant = |text: &str| match switch(text) {
+                Ok(true) => Ok(Fallback::OtherArm),
+                Ok(false) => Ok(Fallback::Nobody),
+                Err(Wrong { problem, remedy }) => match provider_named(providers, text) {
+                    Ok(provider) => Ok(Fallback::List(vec![provider])),
+                    // `yes` and its like are no misspelt providers.
+                    Err(_) if remedy != "write `true` or `false`" => wrong(problem, remedy),
+                    Err(error) => Err(error),
+                },
+            };
+            return findings.value(at, Some(&word.0), Fallback::OtherArm, meant);
+        }
+        Some(choices::Fallback::List(names)) => names,
+    };
+    if names.is_empty() {
+        findings.error(at, "the list of providers is empty", "name one, or write `false` for nobody");
+    }
+    let mut list: Vec<ProviderId> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let at = at.item(index);
+        let Some(provider) = findings.given(&at, Some(&name.0), |text| provider_named(providers, text)) else {
+            continue;
+        };
+        if list.contains(&provider) {
+            findings.error(&at, "this provider is named twice", "name it once: each is asked in its turn");
+        } else {
+            list.push(provider);
+        }
+    }
+    Fallback::List(list)
+}
+
+fn retry(raw: Option<&raw::Retry>, at: &At, findings: &mut Findings<'_>) -> Retry {
+    let none = raw::Retry::default();
+    let raw = raw.unwrap_or(&none);
+    let attempts = raw.attempts.as_ref().map(|text| text.0.as_str());
+    let attempts = findings
+        .value(&at.key("attempts"), attempts, defaults::RETRY_ATTEMPTS, |text| whole(text, 1, defaults::MOST_ATTEMPTS));
+    let budget = raw.budget.as_ref().map(|text| text.0.as_str());
+    Retry {
+        attempts: u8::try_from(attempts).unwrap_or(u8::MAX),
+        budget: findings.value(&at.key("budget"), budget, defaults::RETRY_BUDGET, rate),
+    }
+}

@@ -1,0 +1,167 @@
+//! What an answer says, read from a copy as it passes.
+//!
+//! Chosen by what the answer is (its status, type and coding), never by what the request asked for. Owns no bytes and
+//! changes none: the relay forwards what came whether or not it was understood. Invariant: an answer that cannot be read
+//! is judged by its status and its framing alone, and is never called broken for that.
+
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+
+use crate::decide::outcome::BodyEnd;
+use crate::wire::answer::read_answer;
+use crate::wire::coding::Decoder;
+use crate::wire::complaint::Complaint;
+use crate::wire::dialect::{Dialect, DoneMarker};
+use crate::wire::stream::StreamReader;
+use crate::wire::usage::Usage;
+
+/// What kind of answer it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Server-sent events.
+    Events,
+    /// One JSON value.
+    Json,
+    /// Anything else.
+    Opaque,
+}
+
+impl Kind {
+    /// By its content type.
+    pub(crate) fn of(headers: &HeaderMap) -> Kind {
+        let Some(kind) = headers.get(CONTENT_TYPE) else { return Kind::Opaque };
+        let kind = kind.as_bytes();
+        let is = |name: &[u8]| {
+            kind.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+                && matches!(kind.get(name.len()), None | Some(b';' | b' '))
+        };
+        if is(b"text/event-stream") {
+            Kind::Events
+        } else if is(b"application/json") {
+            Kind::Json
+        } else {
+            Kind::Opaque
+        }
+    }
+}
+
+/// Reads one streamed answer.
+#[derive(Debug)]
+pub(crate) struct Observer {
+    reader: StreamReader,
+    /// Where it is encoded: its bytes as they are read.
+    decoder: Option<(Decoder, Vec<u8>)>,
+    /// Whether an event of Serin's own can be put at its end.
+    pub(crate) can_be_told: bool,
+}
+
+impl Observer {
+    /// For the events of a 2xx; `None`: nothing in it can be read.
+    pub(crate) fn of(dialect: Dialect, done: DoneMarker, headers: &HeaderMap) -> Option<Box<Observer>> {
+        let decoder = match coding(headers) {
+            None => None,
+            Some(coding) => Some((Decoder::for_coding(coding)?, Vec::new())),
+        };
+        let can_be_told = decoder.is_none() && !headers.contains_key(CONTENT_LENGTH);
+        Some(Box::new(Observer { reader: StreamReader::new(dialect, done), decoder, can_be_told }))
+    }
+
+    /// Reads the next piece; says how many of its bytes lie before the end of its last whole event. All of them where
+    /// that cannot be told.
+    pub(crate) fn see(&mut self, piece: &[u8]) -> usize {
+        match &mut self.decoder {
+            None => self.reader.read(piece),
+            Some((decoder, plain)) => {
+                plain.clear();
+                decoder.feed(piece, plain);
+                self.reader.read(plain);
+                piece.len()
+            }
+        }
+    }
+
+    /// Whether there was output in it.
+    pub(crate) fn has_output(&self) -> bool {
+        self.reader.has_output()
+    }
+
+    /// Whether it said that it failed.
+    pub(crate) fn failure(&self) -> Option<&Complaint> {
+        self.reader.failure()
+    }
+
+    /// Whether its terminal was seen, so that whatever follows changes nothing.
+    pub(crate) fn is_done(&self) -> bool {
+        self.reader.is_done()
+    }
+
+    /// Whether an end now is an end as it should be.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.reader.is_complete()
+    }
+
+    /// The tokens that it speaks of.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        self.reader.usage()
+    }
+
+    /// What it amounts to when it ends so in the eyes of the transport.
+    pub(crate) fn end(&self, seen: BodyEnd) -> BodyEnd {
+        if self.failure().is_some() {
+            return BodyEnd::ErrorEvent;
+        }
+        let whole = self.is_done() || (seen == BodyEnd::Complete && self.is_complete());
+        match (whole, self.has_output()) {
+            (true, true) => BodyEnd::Complete,
+            (true, false) => BodyEnd::Empty,
+            (false, _) if seen == BodyEnd::Complete => BodyEnd::Early,
+            (false, _) => seen,
+        }
+    }
+
+    /// The event that tells the client that its answer broke off. `midway`: part of an event went out already.
+    pub(crate) fn error_event(&self, midway: bool, code: &str, message: &str) -> bytes::Bytes {
+        self.reader.error_event(midway, code, message)
+    }
+}
+
+/// What a whole JSON answer amounts to, and the tokens that it speaks of.
+pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> (BodyEnd, Option<Usage>) {
+    let mut plain = Vec::new();
+    let body = match coding(headers) {
+        None => body,
+        Some(coding) => match Decoder::for_coding(coding) {
+            Some(mut decoder) => {
+                decoder.feed(body, &mut plain);
+                &plain[..]
+            }
+            None => return (BodyEnd::Complete, None),
+        },
+    };
+    let answer = read_answer(dialect, body);
+    let end = if answer.failure.is_some() {
+        BodyEnd::ErrorEvent
+    } else if answer.cut {
+        BodyEnd::Early
+    } else if answer.output {
+        BodyEnd::Complete
+    } else {
+        BodyEnd::Empty
+    };
+    (end, answer.usage)
+}
+
+/// An error's body in plain bytes, as far as it can be read.
+pub(crate) fn plain_error(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
+    let Some(coding) = coding(headers) else { return body };
+    let mut plain = Vec::new();
+    if let Some(mut decoder) = Decoder::for_coding(coding) {
+        decoder.feed(&body, &mut plain);
+    }
+    plain
+}
+
+fn coding(headers: &HeaderMap) -> Option<&str> {
+    let coding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?");
+    (!coding.eq_ignore_ascii_case("identity")).then_some(coding)
+}

@@ -1,0 +1,385 @@
+//! From a plan to an answer, over as many tries as it takes.
+//!
+//! Owns the order of things: aim, send, weigh, and after a failure whatever [`retry`](crate::decide::retry) says, until
+//! an answer is good enough to go out or nobody is left. All tries take the same path. When everybody failed, the client
+//! gets what the provider said that the split chose. Invariant: nothing has gone to the client while this runs, so that
+//! leaving it at any point cancels all of it.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use super::attempt::{self, Aim, AttemptError, Failure, Gate};
+use super::body::BodyClocks;
+use super::commit::{Scales, Weighed, weigh};
+use super::core::{Core, InUse};
+use super::departure::{Original, depart, is_entitled};
+use super::error::Problem;
+use super::exchange::Exchange;
+use super::relay::Answer;
+use super::tries::{Target, Tries};
+use super::upstream::{SendError, Waits};
+use crate::clock;
+use crate::decide::advice::Finding;
+use crate::decide::fallback::others;
+use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, is_about_the_request};
+use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
+use crate::decide::retry::{Failed, Left, Next, next};
+use crate::decide::route::{InForceShare, Plan};
+use crate::decide::units::{Arm, Millis};
+use crate::state::health::Ticket;
+
+/// One request on its way to an answer.
+struct Recovery<'a> {
+    core: &'a Rc<Core>,
+    in_use: &'a Rc<InUse>,
+    original: &'a Original<'a>,
+    rollout: Option<&'a Arc<Rollout>>,
+    exchange: Exchange,
+    tries: Tries,
+    /// What the provider said that the split chose.
+    kept: Option<Box<Spoilt>>,
+}
+
+/// What came of one try.
+enum Tried {
+    /// An answer's head, and as much of its body as it took to be certain.
+    Answered(Weighed),
+    /// No answer.
+    Failed(Failure),
+    /// No request could be made for this provider.
+    Unfit(Problem),
+    /// What is in force has changed.
+    Replan,
+}
+
+/// A failure, with all that a client could be told of it.
+struct Spoilt {
+    outcome: Outcome,
+    target: Target,
+    said: Said,
+}
+
+enum Said {
+    Answer(Box<Weighed>),
+    Problem(Problem),
+}
+
+/// Sends a planned request to whoever answers it; `None`: plan it anew.
+pub(crate) async fn reach(
+    core: &Rc<Core>,
+    in_use: &Rc<InUse>,
+    plan: Plan,
+    original: &Original<'_>,
+    arrived: Instant,
+) -> Result<Option<Answer>, Problem> {
+    let policy = &in_use.snapshot.policy;
+    let share = plan.rollout.map(|id| {
+        let in_force = in_use.snapshot.in_force(id);
+        InForceShare { percent: in_force.percent, closed: in_force.closed }
+    });
+    let rollout = plan.rollout.map(|id| &policy.rollouts[usize::from(id.0)]);
+    let others = others(policy, &plan, share, original.below(), original.model());
+    let mut recovery = Recovery {
+        core,
+        in_use,
+        original,
+        rollout,
+        exchange: Exchange::planned(core, in_use, plan, arrived),
+        tries: Tries::new(plan.provider, others),
+        kept: None,
+    };
+    recovery.earn_repeats();
+    let Some((target, probe)) = recovery.next_target() else { return Ok(None) };
+    match recovery.attempt(target, probe).await {
+        Tried::Answered(weighed) if recovery.is_good(&weighed) => Ok(Some(recovery.deliver(weighed))),
+        // What is rare is boxed, so that the place of a request's future stays small.
+        tried => Box::pin(recovery.recover(target, tried)).await,
+    }
+}
+
+impl Recovery<'_> {
+    fn next_target(&mut self) -> Option<(Target, Option<Ticket>)> {
+        let exchange = &mut self.exchange;
+        self.tries.next(self.in_use, |id| exchange.divert(id))
+    }
+
+    async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
+        self.exchange.aim(target, probe);
+        let (in_use, original) = (self.in_use, self.original);
+        let (policy, to) = (&in_use.snapshot.policy, in_use.prepared.outbound(target.id));
+        if let Some(reason) = &to.unusable {
+            let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
+            return Tried::Unfit(problem);
+        }
+        let recoverable = self.tries.has_others() && original.can_be_sent_again();
+        let patience = self.patience(target, recoverable);
+        let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
+        let timeouts = &to.provider.timeouts;
+        let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
+        let aim = Aim {
+            upstreams: &self.core.upstreams,
+            provider: &to.provider,
+            egress: policy.egress.as_ref().map(Secret::reveal),
+            upgrade: original.visit.upgrade,
+            waits: Waits {
+                head: patience.map_or(head, |patience| patience.min(head)),
+                client: policy.limits.idle,
+                body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
+            },
+        };
+        let (key, entitled) = (to.key(target.turn), is_entitled(&in_use.prepared, self.exchange.plan(), target.id));
+        let exchange = &mut self.exchange;
+        let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
+        let make = || depart(original, &in_use.prepared, to, key, entitled);
+        let response = match attempt::run(aim, gate, make).await {
+            Ok(response) => response,
+            Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
+            Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
+            Err(AttemptError::Replan) => return Tried::Replan,
+        };
+        self.exchange.answered(response.status().as_u16());
+        let scales = Scales {
+            dialect: original.dialect,
+            done: to.provider.done_marker,
+            recoverable,
+            buffered: self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered),
+            hold: self.rollout.map_or(Millis(0), |rollout| rollout.hold),
+            give_up_at,
+            memory: &self.core.replay,
+            most: (policy.limits.replay_body, policy.limits.replay_memory),
+        };
+        Tried::Answered(weigh(response, scales).await)
+    }
+
+    /// How long the first byte of a streamed canary answer may take while somebody else can answer.
+    fn patience(&self, target: Target, recoverable: bool) -> Option<Millis> {
+        let plan = self.exchange.plan();
+        let waits = recoverable && self.original.streaming && plan.arm == Some(Arm::Canary);
+        (waits && target.id == plan.provider).then(|| self.rollout.map(|rollout| rollout.give_up_after))?
+    }
+
+    /// Whether it goes out as it is.
+    fn is_good(&self, weighed: &Weighed) -> bool {
+        weighed.ending.is_none_or(|ending| matches!(self.exchange.outcome_of(ending), Outcome::Ok | Outcome::Empty))
+    }
+
+    /// The answer that goes out.
+    fn deliver(mut self, weighed: Weighed) -> Answer {
+        self.exchange.stable_said(true);
+        match weighed.ending {
+            None => {}
+            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => {
+                self.exchange.used(weighed.usage);
+                self.exchange.output(true);
+            }
+            Some(ending) => self.exchange.end(ending),
+        }
+        Answer { weighed, exchange: self.exchange }
+    }
+
+    async fn recover(mut self, mut target: Target, mut tried: Tried) -> Result<Option<Answer>, Problem> {
+        loop {
+            let mut probe = None;
+            let (ending, failed, said) = match tried {
+                Tried::Answered(weighed) if self.is_good(&weighed) => return Ok(Some(self.deliver(weighed))),
+                Tried::Replan => {
+                    self.exchange.forget();
+                    return Ok(None);
+                }
+                Tried::Unfit(problem) => {
+                    // Nothing was sent, so there is nothing to account for.
+                    self.exchange.abandon();
+                    self.keep(Outcome::SerinError, target, || Said::Problem(problem));
+                    match self.next_target() {
+                        Some((next, probe)) => {
+                            target = next;
+                            tried = self.attempt(target, probe).await;
+                            continue;
+                        }
+                        None => return self.give_up(),
+                    }
+                }
+                Tried::Failed(failure) => self.no_answer(failure),
+                Tried::Answered(weighed) => self.bad_answer(weighed),
+            };
+            match next(failed, self.left(target)) {
+                Next::Deliver => {
+                    self.exchange.failed(ending);
+                    self.exchange.stable_said(false);
+                    self.keep(failed.outcome, target, || said);
+                    return self.give_up();
+                }
+                Next::Redial => {
+                    self.spend_repeat();
+                }
+                Next::Again(pause) => {
+                    self.exchange.failed(ending);
+                    self.spend_repeat();
+                    tokio::time::sleep(pause.duration()).await;
+                }
+                Next::NextKey => {
+                    self.exchange.failed(ending);
+                    self.keep(failed.outcome, target, || said);
+                    target = self.tries.next_key(target);
+                }
+                Next::Other => {
+                    self.exchange.failed(ending);
+                    self.keep(failed.outcome, target, || said);
+                    match self.next_target() {
+                        Some(next) => (target, probe) = next,
+                        None => return self.give_up(),
+                    }
+                }
+                Next::AskStable => {
+                    let (status, finding) = self.finding(ending, &said);
+                    self.exchange.asks_stable(status, finding);
+                    self.keep(failed.outcome, target, || said);
+                    if let Some(rollout) = self.rollout {
+                        self.tries.ask_only(rollout.stable);
+                    }
+                    match self.next_target() {
+                        Some(next) => (target, probe) = next,
+                        None => return self.give_up(),
+                    }
+                }
+            }
+            tried = self.attempt(target, probe).await;
+        }
+    }
+
+    fn no_answer(&self, failure: Failure) -> (Ending, Failed, Said) {
+        let Failure { ending, cause } = failure;
+        let failed = Failed {
+            outcome: self.exchange.outcome_of(ending),
+            retry_after: None,
+            refused: false,
+            at_once: cause.is_refusal(),
+        };
+        let problem = match cause {
+            attempt::Cause::Send(SendError::ClientPaused(limit)) => Problem::Paused(limit),
+            cause => self.exchange.problem(ending, cause.to_string()),
+        };
+        (ending, failed, Said::Problem(problem))
+    }
+
+    fn bad_answer(&self, weighed: Weighed) -> (Ending, Failed, Said) {
+        let status = weighed.head.status.as_u16();
+        let ending = weighed.ending.unwrap_or(Ending::NoHead);
+        let by_policy = matches!(ending, Ending::Answered { grounds: Grounds::ContentFilter, .. });
+        let failed = Failed {
+            outcome: self.exchange.outcome_of(ending),
+            retry_after: retry_after(&weighed),
+            refused: is_about_the_request(status) && !by_policy,
+            at_once: false,
+        };
+        let speaks =
+            !weighed.head.status.is_success() || matches!(ending, Ending::Answered { body: BodyEnd::ErrorEvent, .. });
+        let said = if speaks {
+            Said::Answer(Box::new(weighed))
+        } else {
+            let detail = weighed
+                .broke
+                .as_ref()
+                .map_or_else(|| "its answer ended in the middle of what it said".to_owned(), ToString::to_string);
+            Said::Problem(self.exchange.problem(ending, detail))
+        };
+        (ending, failed, said)
+    }
+
+    /// What has not been tried.
+    fn left(&self, target: Target) -> Left {
+        let sendable = self.original.can_be_sent();
+        let plan = self.exchange.plan();
+        let stable = self.rollout.filter(|rollout| {
+            let asks = rollout.fallback_4xx && plan.arm == Some(Arm::Canary) && target.id == plan.provider;
+            let untried = match &rollout.fallback {
+                Fallback::Nobody => false,
+                Fallback::List(list) if !list.contains(&rollout.stable) => true,
+                Fallback::OtherArm | Fallback::List(_) => self.tries.has(rollout.stable),
+            };
+            asks && untried
+        });
+        Left {
+            keys: sendable && self.tries.has_keys(self.in_use.prepared.outbound(target.id)),
+            others: sendable && self.tries.has_others(),
+            stable: sendable && stable.is_some(),
+            repeat: sendable && self.may_repeat(),
+        }
+    }
+
+    /// Keeps what the chosen provider said last, or whoever was first to say anything.
+    fn keep(&mut self, outcome: Outcome, target: Target, said: impl FnOnce() -> Said) {
+        let is_own = target.id == self.exchange.plan().provider;
+        if self.kept.is_none() || is_own {
+            self.kept = Some(Box::new(Spoilt { outcome, target, said: said() }));
+        }
+    }
+
+    /// Everybody failed.
+    fn give_up(mut self) -> Result<Option<Answer>, Problem> {
+        let Some(spoilt) = self.kept.take() else { return Ok(None) };
+        let Spoilt { outcome, target, said } = *spoilt;
+        self.exchange.finish(outcome, target);
+        match said {
+            Said::Answer(weighed) => Ok(Some(Answer { weighed: *weighed, exchange: self.exchange })),
+            Said::Problem(problem) => Err(problem),
+        }
+    }
+
+    fn finding(&self, ending: Ending, said: &Said) -> (u16, Finding) {
+        let status = match ending {
+            Ending::Answered { status, .. } => status,
+            _ => StatusCode::BAD_REQUEST.as_u16(),
+        };
+        let complaint = match said {
+            Said::Answer(weighed) => weighed.complaint.as_deref(),
+            Said::Problem(_) => None,
+        };
+        (status, Finding::of(status, complaint, self.original.model(), self.original.below()))
+    }
+
+    fn budget(&self) -> Option<&std::cell::Cell<crate::decide::retry::Budget>> {
+        self.exchange.plan().rollout.map(|id| &self.in_use.prepared.budgets[usize::from(id.0)])
+    }
+
+    fn earn_repeats(&self) {
+        if let (Some(budget), Some(rollout)) = (self.budget(), self.rollout) {
+            budget.set(budget.get().earn(rollout.retry.budget));
+        }
+    }
+
+    fn may_repeat(&self) -> bool {
+        let affordable = self.budget().is_none_or(|budget| budget.get().spend().is_some());
+        let retry = self.rollout.map_or_else(Default::default, |rollout| rollout.retry);
+        affordable && self.tries.may_repeat(retry)
+    }
+
+    fn spend_repeat(&mut self) {
+        self.tries.repeat();
+        if let Some(budget) = self.budget()
+            && let Some(left) = budget.get().spend()
+        {
+            budget.set(left);
+        }
+    }
+}
+
+/// For how long the provider asks not to be asked again: milliseconds, or seconds that may have a fraction.
+fn retry_after(weighed: &Weighed) -> Option<Millis> {
+    let headers = &weighed.head.headers;
+    let number = |name: &str, unit: f64| {
+        let value: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
+        let millis = (value * unit).ceil();
+        (0.0..1e12).contains(&millis).then(|| Millis(whole(millis)))
+    };
+    number("retry-after-ms", 1.0).or_else(|| number(RETRY_AFTER.as_str(), 1000.0))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the caller has checked the range")]
+fn whole(number: f64) -> u64 {
+    number as u64
+}

@@ -1,0 +1,124 @@
+//! Who is tried for one request, in turn: the provider that the split chose, then the others.
+//!
+//! Owns the order, what the breakers make of it, and how often the same provider was asked. A provider whose breaker is
+//! open steps back, and is asked after all if nobody else is left: a breaker never refuses a request. Decides nothing
+//! about failures ([`retry`](crate::decide::retry) does), and counts nothing.
+
+use std::collections::VecDeque;
+
+use super::core::InUse;
+use super::prepared::Outbound;
+use crate::clock;
+use crate::decide::fallback::Others;
+use crate::decide::policy::Retry;
+use crate::decide::units::ProviderId;
+use crate::state::health::{Admit, Ticket};
+
+/// Who is tried now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Who.
+    pub(crate) id: ProviderId,
+    /// Which of its keys.
+    pub(crate) turn: usize,
+}
+
+/// The order of one request's tries.
+#[derive(Debug)]
+pub(crate) struct Tries {
+    first: Option<ProviderId>,
+    others: Others,
+    /// Those who stepped back.
+    last_resort: VecDeque<ProviderId>,
+    /// Keys of the present provider that were used.
+    keys_used: usize,
+    /// How often the present provider was asked again.
+    repeats: u8,
+}
+
+impl Tries {
+    /// Begins with the chosen provider.
+    pub(crate) fn new(chosen: ProviderId, others: Others) -> Tries {
+        Tries { first: Some(chosen), others, last_resort: VecDeque::new(), keys_used: 0, repeats: 0 }
+    }
+
+    /// Whether somebody is left after the present one.
+    pub(crate) fn has_others(&self) -> bool {
+        !self.others.is_empty() || !self.last_resort.is_empty()
+    }
+
+    /// Whether this provider is still to come.
+    pub(crate) fn has(&self, id: ProviderId) -> bool {
+        self.others.has(id) || self.last_resort.contains(&id)
+    }
+
+    /// Nobody is asked after the present one.
+    pub(crate) fn settle(&mut self) {
+        self.others = Others::NOBODY;
+        self.last_resort.clear();
+    }
+
+    /// Only this one is asked from now on.
+    pub(crate) fn ask_only(&mut self, id: ProviderId) {
+        self.settle();
+        self.first = Some(id);
+    }
+
+    /// The next one to try, with the breaker's ticket where it is the one that finds out; `None`: everybody was tried.
+    /// `diverted` is told of each that steps back.
+    pub(crate) fn next(
+        &mut self,
+        in_use: &InUse,
+        mut diverted: impl FnMut(ProviderId),
+    ) -> Option<(Target, Option<Ticket>)> {
+        (self.keys_used, self.repeats) = (0, 0);
+        loop {
+            let Some(id) = self.first.take().or_else(|| self.others.next()) else {
+                let id = self.last_resort.pop_front()?;
+                return Some((target(in_use, id), None));
+            };
+            let outbound = in_use.prepared.outbound(id);
+            if outbound.unusable.is_some() && self.has_others() {
+                continue;
+            }
+            let health = in_use.snapshot.health(id);
+            if health.is_well() {
+                return Some((target(in_use, id), None));
+            }
+            match health.admits(outbound.provider.breaker.as_ref(), clock::now()) {
+                Admit::Yes => return Some((target(in_use, id), None)),
+                Admit::Probe(ticket) => return Some((target(in_use, id), Some(ticket))),
+                Admit::No if !self.has_others() => return Some((target(in_use, id), None)),
+                Admit::No => {
+                    diverted(id);
+                    self.last_resort.push_back(id);
+                }
+            }
+        }
+    }
+
+    /// Whether the present provider has a key that was not used.
+    pub(crate) fn has_keys(&self, to: &Outbound) -> bool {
+        self.keys_used + 1 < to.keys()
+    }
+
+    /// The same provider with its next key.
+    pub(crate) fn next_key(&mut self, target: Target) -> Target {
+        self.keys_used += 1;
+        Target { turn: target.turn.wrapping_add(1), ..target }
+    }
+
+    /// Whether the present provider may be asked again.
+    pub(crate) fn may_repeat(&self, retry: Retry) -> bool {
+        self.repeats + 1 < retry.attempts
+    }
+
+    /// It is.
+    pub(crate) fn repeat(&mut self) {
+        self.repeats += 1;
+    }
+}
+
+fn target(in_use: &InUse, id: ProviderId) -> Target {
+    Target { id, turn: in_use.prepared.outbound(id).next_turn() }
+}

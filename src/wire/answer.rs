@@ -1,0 +1,85 @@
+//! One whole answer that is no stream, read once before it is let through.
+//!
+//! Owns what a 2xx body in JSON means: that it holds output or none, that it says it failed, that it was cut, and what
+//! it took. What is no JSON is somebody else's to read: it counts as output and nothing is said about it. Nothing is
+//! copied and no values are built; only a complaint, once found, is.
+
+use super::complaint::{Complaint, read_complaint};
+use super::dialect::Dialect;
+use super::json::{self, Member, Object, Said, chat, messages, responses};
+use super::usage::Usage;
+
+/// What an answer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerReading {
+    /// It holds output; what cannot be read counts as some.
+    pub output: bool,
+    /// It says that the provider failed, in spite of the status.
+    pub failure: Option<Complaint>,
+    /// It is JSON that ended too early.
+    pub cut: bool,
+    /// What it took, if it says so.
+    pub usage: Option<Usage>,
+}
+
+/// Reads the whole body of a 2xx.
+#[must_use]
+pub fn read_answer(dialect: Dialect, body: &[u8]) -> AnswerReading {
+    let text = body.trim_ascii_start();
+    if text.is_empty() {
+        return AnswerReading { output: !dialect.generates(), failure: None, cut: false, usage: None };
+    }
+    let said = match dialect {
+        Dialect::ChatCompletions | Dialect::Completions => chat::read(body).map(|(said, _)| said),
+        Dialect::Responses => responses::answer(body),
+        Dialect::Messages => messages::answer(body),
+        Dialect::Embeddings => embeddings(body),
+        Dialect::Plain => {
+            serde_json::from_slice::<serde::de::IgnoredAny>(body).map(|_| Said { output: true, ..Said::default() })
+        }
+    };
+    match said {
+        Ok(said) => {
+            // An error beside output is a remark; beside none it is the answer. A response says whether it failed.
+            let failed = said.error.filter(|_| !said.output || dialect == Dialect::Responses);
+            let failure = failed.map(read_complaint);
+            AnswerReading { output: said.output, failure, cut: false, usage: said.counts.usage() }
+        }
+        Err(error) => {
+            let cut = error.is_eof() && matches!(text.first(), Some(b'{' | b'['));
+            AnswerReading { output: true, failure: None, cut, usage: None }
+        }
+    }
+}
+
+/// An answer that is not generated: it is output, unless it is nothing but an error.
+fn embeddings(body: &[u8]) -> serde_json::Result<Said<'_>> {
+    let mut top = Embeddings::default();
+    json::read(body, &mut top)?;
+    top.said.output = top.data || top.said.error.is_none();
+    Ok(top.said)
+}
+
+#[derive(Default)]
+struct Embeddings<'a> {
+    said: Said<'a>,
+    data: bool,
+}
+
+impl<'a> Object<'a> for Embeddings<'a> {
+    fn member<M: serde::de::MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"data" => {
+                self.data = true;
+                value.skip()?;
+            }
+            b"usage" => value.object(&mut self.said.counts)?,
+            b"error" => chat::note_error(value.raw()?, &mut self.said.error),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

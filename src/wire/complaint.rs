@@ -1,0 +1,194 @@
+//! What a provider complains of, in an error body or an error event of any dialect.
+//!
+//! Owns the reading of the shapes that providers use (OpenAI's and Anthropic's `error`, Google's list of one, FastAPI's
+//! `detail`, bare texts, error pages) into one [`Complaint`]: owned, short, on one line. What it is about is told by
+//! code and type first; words are asked only where providers have nothing else, and only whole phrases are believed.
+
+mod about;
+mod words;
+
+use serde::de::MapAccess;
+
+pub use about::About;
+
+use super::body;
+use super::json::{self, Member, Object, is_nothing};
+
+/// The longest message that is kept, in bytes.
+const LONGEST_MESSAGE: usize = 512;
+/// The longest type, code or parameter.
+const LONGEST_NAME: usize = 128;
+/// How many errors may be wrapped in each other.
+const DEEPEST: usize = 4;
+
+/// What a provider said when it refused or failed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Complaint {
+    /// In its words, shortened and on one line; empty when it said nothing.
+    pub message: String,
+    /// The error's `type`.
+    pub kind: Option<String>,
+    /// The error's `code`; where Azure says why a content filter refused, that.
+    pub code: Option<String>,
+    /// The parameter that it names.
+    pub param: Option<String>,
+}
+
+/// Reads what a body, or the data of an event, complains of; there is always something to return.
+#[must_use]
+pub fn read_complaint(body: &[u8]) -> Complaint {
+    let text = body.trim_ascii();
+    let mut complaint = Complaint::default();
+    match text.first() {
+        Some(b'{' | b'[' | b'"') => complaint.take(text, DEEPEST),
+        _ => {}
+    }
+    if complaint == Complaint::default() {
+        // Enough for what is kept of it, however much markup it stands in.
+        let text = String::from_utf8_lossy(&text[..text.len().min(64 * LONGEST_MESSAGE)]);
+        complaint.message = bounded(&words::of_page(&text), LONGEST_MESSAGE);
+    }
+    complaint
+}
+
+impl Complaint {
+    /// Takes what the JSON of an error says, the innermost first.
+    fn take(&mut self, json: &[u8], deeper: usize) {
+        if json.first() == Some(&b'"') {
+            let raw = str::from_utf8(json).unwrap_or_default();
+            self.message = decoded(raw, LONGEST_MESSAGE).unwrap_or_default();
+            return;
+        }
+        let mut words = Words::default();
+        // What was read before an error counts: bodies are kept up to a limit, so they may be cut.
+        let _ = if json.first() == Some(&b'[') {
+            let mut first = None;
+            let read = json::read_list(json, |element: Words<'_>| {
+                first.get_or_insert(element);
+            });
+            words = first.unwrap_or_default();
+            read
+        } else {
+            json::read(json, &mut words)
+        };
+        if let Some(inner) = words.error.or(words.detail)
+            && deeper > 0
+        {
+            self.take(inner.as_bytes(), deeper - 1);
+        }
+        self.fill(&words);
+    }
+
+    fn fill(&mut self, words: &Words<'_>) {
+        let name = |raw: Option<&str>| raw.and_then(|raw| decoded(raw, LONGEST_NAME));
+        if let Some(message) = words.message.and_then(|raw| decoded(raw, LONGEST_MESSAGE)) {
+            // `{"error": "invalid_request", "message": "…"}`: what stood inside was a code.
+            let inside = std::mem::replace(&mut self.message, message);
+            if words.error.is_some() && !inside.is_empty() {
+                if self.code.is_none() && !inside.contains(' ') {
+                    self.code = Some(bounded(&inside, LONGEST_NAME));
+                } else {
+                    self.message = inside;
+                }
+            }
+        }
+        self.code = self.code.take().or_else(|| name(words.inner_code)).or_else(|| name(words.code));
+        // The outer type of an error is `error`.
+        let outer = self.kind.take().or_else(|| name(words.kind).filter(|kind| kind != "error"));
+        self.kind = outer.or_else(|| name(words.status).filter(|status| status.contains('_')));
+        self.param = self.param.take().or_else(|| name(words.param)).or_else(|| words.place.and_then(words::place));
+    }
+
+    /// Whether the account's money or allowance is used up, which no waiting mends.
+    #[must_use]
+    pub fn is_quota(&self) -> bool {
+        words::is_quota(self)
+    }
+
+    /// Whether a filter refused the content, which says nothing about the provider's health.
+    #[must_use]
+    pub fn is_content_filter(&self) -> bool {
+        words::is_content_filter(self)
+    }
+
+    /// What of the request it complains of, as far as it says so; asked of a 400, 404, 413 or 422.
+    #[must_use]
+    pub fn about(&self) -> Option<About> {
+        about::about(self)
+    }
+
+    /// Whether code or type is one of these.
+    fn is_named(&self, names: &[&str]) -> bool {
+        let any = |given: &Option<String>| given.as_deref().is_some_and(|given| names.contains(&given));
+        any(&self.code) || any(&self.kind)
+    }
+}
+
+/// The members of an error that say something, as JSON.
+#[derive(Default)]
+struct Words<'a> {
+    message: Option<&'a str>,
+    kind: Option<&'a str>,
+    code: Option<&'a str>,
+    param: Option<&'a str>,
+    status: Option<&'a str>,
+    /// Pydantic's `loc`.
+    place: Option<&'a str>,
+    error: Option<&'a str>,
+    detail: Option<&'a str>,
+    inner_code: Option<&'a str>,
+}
+
+impl<'a> Object<'a> for Words<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        let word = match key {
+            b"message" | b"Message" | b"msg" => &mut self.message,
+            b"type" => &mut self.kind,
+            b"code" => &mut self.code,
+            b"param" => &mut self.param,
+            b"status" => &mut self.status,
+            b"loc" => &mut self.place,
+            b"error" => &mut self.error,
+            b"detail" => &mut self.detail,
+            b"innererror" => {
+                let mut inner = Words::default();
+                value.object(&mut inner)?;
+                self.inner_code = inner.code;
+                return Ok(());
+            }
+            _ => return value.skip(),
+        };
+        *word = Some(value.raw()?).filter(|raw| !is_nothing(raw));
+        Ok(())
+    }
+}
+
+/// A text decoded, or a number as it is written; `None` for anything else and for what is empty.
+fn decoded(raw: &str, most: usize) -> Option<String> {
+    let text = match raw.as_bytes().first() {
+        Some(b'"') => bounded(&body::string(raw).unwrap_or_else(|| raw.trim_matches('"').into()), most),
+        Some(b'-' | b'0'..=b'9') => bounded(raw, most),
+        _ => return None,
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+/// The text on one line and not longer than this.
+fn bounded(text: &str, most: usize) -> String {
+    let mut line = String::new();
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()) {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+        if line.len() > most {
+            line.truncate(line.floor_char_boundary(most - '…'.len_utf8()));
+            line.push('…');
+            break;
+        }
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,212 @@
+//! What the JSON of chat completions and completions says: a chunk of a stream and a whole answer alike.
+//!
+//! Owns where output lies (any member of a delta or message besides its role), which choices have ended, and how
+//! these dialects say that they failed, in the variants that providers have of it. [`adds_nothing`] tells without
+//! parsing that a chunk cannot change what is known; it may miss some such chunks, never claim one too many.
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde::de::MapAccess;
+
+use super::{Member, Object, Said, is_nothing, is_text};
+
+/// Which choices have appeared and which have ended, a bit each; those beyond the last bit share it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in super::super) struct Choices {
+    appeared: u128,
+    ended: u128,
+}
+
+impl Choices {
+    pub(in super::super) fn add(&mut self, later: Choices) {
+        self.appeared |= later.appeared;
+        self.ended |= later.ended;
+    }
+
+    /// Whether there are any and all have ended.
+    pub(in super::super) const fn all_ended(self) -> bool {
+        self.appeared != 0 && self.appeared == self.ended
+    }
+
+    pub(in super::super) const fn any_ended(self) -> bool {
+        self.ended != 0
+    }
+
+    /// Takes every choice as ended: what was too long to read may have said so.
+    pub(in super::super) fn end_all(&mut self) {
+        self.appeared |= 1;
+        self.ended = self.appeared;
+    }
+
+    fn note(&mut self, index: u32, ended: bool) {
+        let bit = 1 << index.min(u128::BITS - 1);
+        self.appeared |= bit;
+        if ended {
+            self.ended |= bit;
+        }
+    }
+
+    const fn has(self, index: u32) -> bool {
+        index < u128::BITS && self.appeared & (1 << index) != 0
+    }
+}
+
+/// A chunk or a whole answer, and whether it counts tokens for no choice in particular.
+pub(in super::super) fn read(json: &[u8]) -> serde_json::Result<(Said<'_>, bool)> {
+    let mut top = Top::default();
+    super::read(json, &mut top)?;
+    let mut said = top.said;
+    if top.is_error && said.error.is_none() {
+        said.error = Some(json);
+    }
+    let only_usage = top.choices == Some(0) && said.counts.usage().is_some();
+    Ok((said, only_usage))
+}
+
+#[derive(Default)]
+struct Top<'a> {
+    said: Said<'a>,
+    /// How many choices it lists.
+    choices: Option<usize>,
+    /// `"object": "error"`.
+    is_error: bool,
+}
+
+impl<'a> Object<'a> for Top<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"choices" => {
+                let mut listed = 0;
+                value.list(|choice: Choice<'a>| {
+                    listed += 1;
+                    self.said.choices.note(choice.index, choice.ended);
+                    self.said.output |= choice.output;
+                    self.said.error = self.said.error.or(choice.error);
+                })?;
+                self.choices = Some(listed);
+            }
+            b"usage" => value.object(&mut self.said.counts)?,
+            b"error" => note_error(value.raw()?, &mut self.said.error),
+            b"object" => self.is_error = is_text(value.raw()?, "error"),
+            // Groq's own, with an error when it stopped early.
+            b"x_groq" => {
+                let mut own = Groq(&mut self.said);
+                value.object(&mut own)?;
+            }
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// An empty error is none: so SDKs have it.
+pub(in super::super) fn note_error<'a>(raw: &'a str, error: &mut Option<&'a [u8]>) {
+    if !is_nothing(raw) {
+        *error = Some(raw.as_bytes());
+    }
+}
+
+struct Groq<'s, 'a>(&'s mut Said<'a>);
+
+impl<'a> Object<'a> for Groq<'_, 'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"usage" => value.object(&mut self.0.counts),
+            b"error" => {
+                note_error(value.raw()?, &mut self.0.error);
+                Ok(())
+            }
+            _ => value.skip(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Choice<'a> {
+    index: u32,
+    ended: bool,
+    output: bool,
+    error: Option<&'a [u8]>,
+}
+
+impl<'a> Object<'a> for Choice<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"index" => self.index = value.raw()?.parse().unwrap_or(0),
+            b"finish_reason" => self.ended = !is_nothing(value.raw()?),
+            b"delta" | b"message" => {
+                let mut message = Message(false);
+                value.object(&mut message)?;
+                self.output |= message.0;
+            }
+            b"text" => self.output |= !is_nothing(value.raw()?),
+            b"error" => note_error(value.raw()?, &mut self.error),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// A delta or message: whether it has anything besides its role.
+struct Message(bool);
+
+impl<'a> Object<'a> for Message {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"role" | b"provider_specific_fields" => value.skip(),
+            _ => {
+                self.0 |= !is_nothing(value.raw()?);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The keys by which a chunk can matter once there was output.
+struct Keys {
+    escape: Finder<'static>,
+    error: Finder<'static>,
+    usage: Finder<'static>,
+    finish: Finder<'static>,
+    index: Finder<'static>,
+}
+
+static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
+    escape: Finder::new(r"\u"),
+    error: Finder::new(r#""error""#),
+    usage: Finder::new(r#""usage""#),
+    finish: Finder::new(r#""finish_reason""#),
+    index: Finder::new(r#""index""#),
+});
+
+/// Whether a chunk, after output, cannot change what is known: it ends no choice, brings no new one, counts nothing and
+/// is no error. Quotes within a text are escaped, so the bytes of a key in its quotes are found wherever the key is;
+/// only a key that is itself written with `\u` could hide, and what has such an escape is not judged here.
+pub(in super::super) fn adds_nothing(chunk: &[u8], known: Choices) -> bool {
+    let keys = &*KEYS;
+    let is_null = |value: &[u8]| value.starts_with(b"null");
+    // A choice without an index is the first.
+    known.has(0)
+        && keys.finish.find_iter(chunk).all(|at| is_null(value_after(chunk, at + keys.finish.needle().len())))
+        && keys.index.find_iter(chunk).all(|at| {
+            let value = value_after(chunk, at + keys.index.needle().len());
+            small_number(value).is_some_and(|index| known.has(index))
+        })
+        && keys.usage.find_iter(chunk).all(|at| is_null(value_after(chunk, at + keys.usage.needle().len())))
+        && keys.error.find(chunk).is_none()
+        && keys.escape.find(chunk).is_none()
+}
+
+/// What follows a key: the value behind its colon.
+fn value_after(json: &[u8], at: usize) -> &[u8] {
+    let rest = json[at..].trim_ascii_start();
+    rest.strip_prefix(b":").map_or(&[], <[u8]>::trim_ascii_start)
+}
+
+fn small_number(value: &[u8]) -> Option<u32> {
+    match *value {
+        [digit @ b'0'..=b'9', b',' | b'}' | b' ', ..] => Some(u32::from(digit - b'0')),
+        _ => None,
+    }
+}

@@ -1,0 +1,91 @@
+//! What the JSON of Anthropic's messages says: an event of a stream, and a whole message.
+//!
+//! Owns which events only prepare (the start of the message, of a text or of thinking, pings), which carry output, and
+//! that nothing but `message_stop` ends the answer. A block that is neither text nor thinking (the use of a tool) is
+//! output by being there.
+
+use serde::de::MapAccess;
+
+use super::chat::note_error;
+use super::{Member, Object, Part, Said, plain_text};
+
+/// An event; `name` is the type of one that does not say its own.
+pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Result<Said<'a>> {
+    let mut top = Top::default();
+    super::read(json, &mut top)?;
+    let mut said = top.said;
+    match top.kind.unwrap_or(name) {
+        "message_start" => said.output = top.message,
+        "content_block_start" => said.output = top.block.is_output(),
+        "content_block_delta" => said.output = true,
+        "message_stop" => said.terminal = true,
+        "error" => said.error = said.error.or(Some(json)),
+        _ => {}
+    }
+    Ok(said)
+}
+
+/// A whole message.
+pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
+    let mut top = Top::default();
+    super::read(json, &mut top)?;
+    let mut said = top.said;
+    said.output = top.content;
+    if top.kind == Some("error") {
+        said.error = said.error.or(Some(json));
+    }
+    Ok(said)
+}
+
+/// Whether the event of this type, after output, cannot change what is known.
+pub(in super::super) fn adds_nothing(kind: &str) -> bool {
+    matches!(kind, "content_block_delta" | "content_block_start" | "content_block_stop" | "ping")
+}
+
+/// An event or a message: their members differ in name.
+#[derive(Default)]
+struct Top<'a> {
+    said: Said<'a>,
+    kind: Option<&'a str>,
+    /// Whether its own content holds output, and that of the message in it.
+    content: bool,
+    message: bool,
+    block: Part<'a>,
+}
+
+impl<'a> Object<'a> for Top<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"type" => self.kind = plain_text(value.raw()?),
+            b"content" => value.list(|block: Part<'a>| self.content |= block.is_output())?,
+            b"usage" => value.object(&mut self.said.counts)?,
+            b"message" => {
+                let mut message = Started::default();
+                value.object(&mut message)?;
+                self.message = message.content;
+                self.said.counts.add(message.counts);
+            }
+            b"content_block" => value.object(&mut self.block)?,
+            b"error" => note_error(value.raw()?, &mut self.said.error),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// The message that has started.
+#[derive(Default)]
+struct Started {
+    counts: super::Counts,
+    content: bool,
+}
+
+impl<'a> Object<'a> for Started {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"content" => value.list(|block: Part<'a>| self.content |= block.is_output()),
+            b"usage" => value.object(&mut self.counts),
+            _ => value.skip(),
+        }
+    }
+}

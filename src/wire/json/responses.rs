@@ -1,0 +1,151 @@
+//! What the JSON of responses says: an event of a stream, and a whole response.
+//!
+//! Owns which events only prepare (created, queued, in progress, the announcement of a message), which carry output,
+//! and which end the answer. An item that is neither message nor reasoning (a call of a function or tool) is output by
+//! being there. A response that is still queued or in progress is whole as it is: it was asked for in the background.
+
+use serde::de::MapAccess;
+
+use super::chat::note_error;
+use super::{Member, Object, Part, Said, is_nothing, plain_text};
+
+/// How much an event matters, by its type alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Weight {
+    /// It ends the answer well.
+    Terminal,
+    /// It says that the answer failed.
+    Failure,
+    /// It may carry output, and nothing else.
+    Content,
+    /// It prepares.
+    Preamble,
+}
+
+/// The weight of the event of this type.
+pub(in super::super) fn weight(kind: &str) -> Weight {
+    match kind {
+        "response.completed" | "response.incomplete" => Weight::Terminal,
+        "response.failed" | "error" => Weight::Failure,
+        _ if kind.ends_with(".delta") || kind.ends_with(".done") || kind.ends_with(".partial_image") => Weight::Content,
+        "response.output_item.added" => Weight::Content,
+        _ => Weight::Preamble,
+    }
+}
+
+/// An event; `name` is the type of one that does not say its own.
+pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Result<Said<'a>> {
+    let mut event = Event::default();
+    super::read(json, &mut event)?;
+    let mut said = Said { sequence: event.sequence, error: event.error, ..Said::default() };
+    let kind = event.kind.unwrap_or(name);
+    match weight(kind) {
+        Weight::Terminal => {
+            let response = event.response;
+            said.output = response.output;
+            said.counts = response.said.counts;
+            said.error = said.error.or(response.said.error);
+            said.terminal = said.error.is_none();
+        }
+        Weight::Failure => said.error = said.error.or(event.response.said.error).or(Some(json)),
+        Weight::Content => {
+            said.output = match kind {
+                "response.output_item.added" | "response.output_item.done" => event.item.is_output(),
+                _ if kind.ends_with(".partial_image") => true,
+                _ => event.content,
+            };
+        }
+        Weight::Preamble => {}
+    }
+    Ok(said)
+}
+
+/// A whole response.
+pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
+    let mut response = Response::default();
+    super::read(json, &mut response)?;
+    let mut said = response.said;
+    let background = response.status.is_some_and(|status| matches!(status, "queued" | "in_progress"));
+    said.output = response.output || background;
+    if response.status == Some("failed") && said.error.is_none() {
+        said.error = Some(json);
+    }
+    Ok(said)
+}
+
+#[derive(Default)]
+struct Event<'a> {
+    kind: Option<&'a str>,
+    /// Some text in a delta, or in what is done.
+    content: bool,
+    item: Item<'a>,
+    response: Response<'a>,
+    error: Option<&'a [u8]>,
+    sequence: Option<u64>,
+}
+
+impl<'a> Object<'a> for Event<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"type" => self.kind = plain_text(value.raw()?),
+            b"sequence_number" => self.sequence = value.raw()?.parse().ok(),
+            b"delta" | b"text" | b"refusal" | b"arguments" | b"input" | b"code" | b"transcript" => {
+                self.content |= !is_nothing(value.raw()?);
+            }
+            b"part" => {
+                let mut part = Part::default();
+                value.object(&mut part)?;
+                self.content |= part.is_output();
+            }
+            b"item" => value.object(&mut self.item)?,
+            b"response" => value.object(&mut self.response)?,
+            b"error" => note_error(value.raw()?, &mut self.error),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Response<'a> {
+    said: Said<'a>,
+    status: Option<&'a str>,
+    output: bool,
+}
+
+impl<'a> Object<'a> for Response<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"status" => self.status = plain_text(value.raw()?),
+            b"output" => value.list(|item: Item<'a>| self.output |= item.is_output())?,
+            b"usage" => value.object(&mut self.said.counts)?,
+            b"error" => note_error(value.raw()?, &mut self.said.error),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+/// One item of an output.
+#[derive(Default)]
+struct Item<'a> {
+    kind: Option<&'a str>,
+    filled: bool,
+}
+
+impl Item<'_> {
+    fn is_output(&self) -> bool {
+        self.filled || self.kind.is_some_and(|kind| !matches!(kind, "message" | "reasoning"))
+    }
+}
+
+impl<'a> Object<'a> for Item<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"type" => self.kind = plain_text(value.raw()?),
+            b"content" | b"summary" => value.list(|part: Part<'a>| self.filled |= part.is_output())?,
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}

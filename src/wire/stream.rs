@@ -1,0 +1,220 @@
+//! One streamed answer, read as it passes.
+//!
+//! Owns what is known of a stream so far: whether real output was seen, whether it failed, whether its end was seen and
+//! what it cost. It refuses to be strict: an event that cannot be read means nothing and harms nothing, and what
+//! follows the end changes nothing. Once there was output, most events are told from their bytes to add nothing, and
+//! are not parsed. Invariant: how the stream is cut into pieces changes nothing of what is known.
+
+mod error_event;
+
+use bytes::Bytes;
+
+use super::complaint::{Complaint, read_complaint};
+use super::dialect::{Dialect, DoneMarker};
+use super::json::chat::{self, Choices};
+use super::json::responses::{self, Weight};
+use super::json::{self, Said, messages};
+use super::sse::{Event, Framer};
+use super::usage::{Counts, Usage};
+
+/// Reads one streamed answer.
+#[derive(Debug)]
+pub struct StreamReader {
+    framer: Framer,
+    known: Known,
+}
+
+#[derive(Debug)]
+struct Known {
+    dialect: Dialect,
+    done_marker: DoneMarker,
+    output: bool,
+    failure: Option<Complaint>,
+    done: bool,
+    /// An event counted tokens for no choice in particular, after output or an end: only the last one does.
+    summed_up: bool,
+    choices: Choices,
+    counts: Counts,
+    sequence: Option<u64>,
+}
+
+impl StreamReader {
+    /// For an answer in this dialect, of a provider that ends its streams so.
+    #[must_use]
+    pub fn new(dialect: Dialect, done: DoneMarker) -> StreamReader {
+        let known = Known {
+            dialect,
+            done_marker: done,
+            output: false,
+            failure: None,
+            done: false,
+            summed_up: false,
+            choices: Choices::default(),
+            counts: Counts::default(),
+            sequence: None,
+        };
+        StreamReader { framer: Framer::default(), known }
+    }
+
+    /// Reads the next piece. Returns how many bytes of it lie before the last boundary between events known by now; 0
+    /// when it holds none. Where a blank line ends with a CR that ends the piece, the boundary is there at once; an LF
+    /// that begins the next piece belongs to it still, and is then the 1 that the next call returns.
+    pub fn read(&mut self, piece: &[u8]) -> usize {
+        let known = &mut self.known;
+        self.framer.read(piece, |event| known.take(event))
+    }
+
+    /// Whether real output was seen, not only what prepares it.
+    #[must_use]
+    pub const fn has_output(&self) -> bool {
+        self.known.output
+    }
+
+    /// What the provider complained of inside the stream.
+    #[must_use]
+    pub const fn failure(&self) -> Option<&Complaint> {
+        self.known.failure.as_ref()
+    }
+
+    /// Whether the one event was seen that ends such a stream: `[DONE]`, `message_stop`, `response.completed` or
+    /// `response.incomplete`.
+    #[must_use]
+    pub const fn is_done(&self) -> bool {
+        self.known.done
+    }
+
+    /// Whether the answer was whole if the stream ended cleanly now; never after a failure.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.known.is_complete()
+    }
+
+    /// What the answer took, as far as it has said.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        self.known.counts.usage()
+    }
+
+    /// An event in this dialect that says that the answer broke off; the official SDKs raise on it. `midway` tells that
+    /// an event has begun to be sent and not ended: a blank line ends it first.
+    #[must_use]
+    pub fn error_event(&self, midway: bool, code: &str, message: &str) -> Bytes {
+        error_event::write(self.known.dialect, self.known.sequence, midway, code, message)
+    }
+}
+
+impl Known {
+    fn take(&mut self, event: Event<'_>) {
+        if self.done {
+            return;
+        }
+        match self.dialect {
+            Dialect::ChatCompletions | Dialect::Completions => self.take_chunk(event),
+            Dialect::Responses => self.take_response_event(event),
+            Dialect::Messages => self.take_message_event(event),
+            Dialect::Embeddings | Dialect::Plain => self.output |= !event.data.is_empty(),
+        }
+    }
+
+    fn take_chunk(&mut self, event: Event<'_>) {
+        if event.data.trim_ascii_start().starts_with(b"[DONE]") {
+            self.done = true;
+        } else if event.name == b"error" {
+            self.fail(event.data);
+        } else if !event.whole {
+            // So long a chunk holds output, and may hold the reason for its end.
+            self.output = true;
+            self.choices.end_all();
+        } else if !(self.output && chat::adds_nothing(event.data, self.choices))
+            && let Ok((said, only_usage)) = chat::read(event.data)
+        {
+            self.choices.add(said.choices);
+            self.add(&said);
+            self.summed_up |= only_usage && (self.output || self.choices.any_ended());
+        }
+    }
+
+    fn take_response_event(&mut self, event: Event<'_>) {
+        let name = str::from_utf8(event.name).unwrap_or_default();
+        let kind = json::first_text(event.data, "type");
+        if !event.whole {
+            return self.take_head_of_response_event(responses::weight(kind.unwrap_or(name)), event);
+        }
+        let weight = kind.map(responses::weight);
+        if self.output && matches!(weight, Some(Weight::Content | Weight::Preamble)) {
+            self.sequence = json::number_of(event.data, "sequence_number").or(self.sequence);
+        } else if let Ok(said) = responses::event(event.data, name) {
+            self.sequence = said.sequence.or(self.sequence);
+            self.add(&said);
+        } else if event.name == b"error" {
+            self.fail(event.data);
+        }
+    }
+
+    /// Whole responses come within events, and they may be long; their type stands in front.
+    fn take_head_of_response_event(&mut self, weight: Weight, event: Event<'_>) {
+        self.sequence = json::number_of(event.data, "sequence_number").or(self.sequence.map(|last| last + 1));
+        match weight {
+            Weight::Terminal => {
+                self.output = true;
+                self.done = true;
+            }
+            Weight::Failure => self.fail(event.data),
+            Weight::Content => self.output = true,
+            Weight::Preamble => {}
+        }
+    }
+
+    fn take_message_event(&mut self, event: Event<'_>) {
+        let name = str::from_utf8(event.name).unwrap_or_default();
+        let kind = json::first_text(event.data, "type");
+        if !event.whole {
+            match kind.unwrap_or(name) {
+                "content_block_start" | "content_block_delta" => self.output = true,
+                "error" => self.fail(event.data),
+                _ => {}
+            }
+        } else if self.output && kind.is_some_and(messages::adds_nothing) {
+            // As most events.
+        } else if let Ok(said) = messages::event(event.data, name) {
+            self.add(&said);
+        } else if event.name == b"error" {
+            self.fail(event.data);
+        }
+    }
+
+    fn add(&mut self, said: &Said<'_>) {
+        self.output |= said.output;
+        self.done |= said.terminal;
+        self.counts.add(said.counts);
+        if let Some(error) = said.error {
+            self.fail(error);
+        }
+    }
+
+    /// The first failure is the one that counts.
+    fn fail(&mut self, error: &[u8]) {
+        if self.failure.is_none() {
+            self.failure = Some(read_complaint(error));
+        }
+    }
+
+    const fn is_complete(&self) -> bool {
+        if self.failure.is_some() {
+            return false;
+        }
+        match self.dialect {
+            Dialect::ChatCompletions | Dialect::Completions => match self.done_marker {
+                DoneMarker::Required => self.done,
+                DoneMarker::Optional => self.done || self.summed_up || self.choices.all_ended(),
+            },
+            Dialect::Responses | Dialect::Messages => self.done,
+            Dialect::Embeddings | Dialect::Plain => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod tests;

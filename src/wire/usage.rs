@@ -1,0 +1,131 @@
+//! How many tokens an answer took, in whichever words its dialect counts them.
+//!
+//! Owns [`Usage`], which is the same for all dialects: input counts what was read from a cache too, although Anthropic
+//! counts that apart. The counts of a stream come in several events, each the sum up to there (or, for some providers,
+//! nought at first), so the highest of each is kept. What is no whole number is passed over, never guessed.
+
+use serde::de::MapAccess;
+
+use super::json::{Member, Object};
+
+/// The tokens of one answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Read, whether from a cache or not.
+    pub input: u64,
+    /// Written, reasoning included.
+    pub output: u64,
+    /// The part of `input` that came from the provider's cache.
+    pub cached: u64,
+}
+
+/// The members of a `usage` object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    input: Option<u64>,
+    output: Option<u64>,
+    /// Within `input`, as OpenAI counts.
+    cached_within: Option<u64>,
+    /// Besides `input`, as Anthropic counts.
+    cached_besides: Option<u64>,
+    stored_besides: Option<u64>,
+}
+
+impl Counts {
+    /// Takes up what a later event says.
+    pub(super) fn add(&mut self, later: Counts) {
+        self.input = self.input.max(later.input);
+        self.output = self.output.max(later.output);
+        self.cached_within = self.cached_within.max(later.cached_within);
+        self.cached_besides = self.cached_besides.max(later.cached_besides);
+        self.stored_besides = self.stored_besides.max(later.stored_besides);
+    }
+
+    /// `None` when nothing was counted.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        if self.input.is_none() && self.output.is_none() {
+            return None;
+        }
+        let besides = self.cached_besides.unwrap_or(0).saturating_add(self.stored_besides.unwrap_or(0));
+        Some(Usage {
+            input: self.input.unwrap_or(0).saturating_add(besides),
+            output: self.output.unwrap_or(0),
+            cached: self.cached_within.or(self.cached_besides).unwrap_or(0),
+        })
+    }
+}
+
+impl<'a> Object<'a> for Counts {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        let count = match key {
+            b"prompt_tokens" | b"input_tokens" => &mut self.input,
+            b"completion_tokens" | b"output_tokens" => &mut self.output,
+            b"cache_read_input_tokens" => &mut self.cached_besides,
+            b"cache_creation_input_tokens" => &mut self.stored_besides,
+            b"prompt_tokens_details" | b"input_tokens_details" => {
+                let mut details = Details(None);
+                value.object(&mut details)?;
+                self.cached_within = self.cached_within.max(details.0);
+                return Ok(());
+            }
+            _ => return value.skip(),
+        };
+        *count = (*count).max(value.raw()?.parse().ok());
+        Ok(())
+    }
+}
+
+struct Details(Option<u64>);
+
+impl<'a> Object<'a> for Details {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"cached_tokens" => self.0 = value.raw()?.parse().ok(),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::json;
+    use super::*;
+
+    fn counted(parts: &[&str]) -> Option<Usage> {
+        let mut counts = Counts::default();
+        for part in parts {
+            let mut later = Counts::default();
+            json::read(part.as_bytes(), &mut later).unwrap();
+            counts.add(later);
+        }
+        counts.usage()
+    }
+
+    #[test]
+    fn openai_counts_what_was_cached_within_the_input() {
+        let chat = r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":8}}"#;
+        let responses = r#"{"input_tokens":9,"output_tokens":4,"input_tokens_details":{"cached_tokens":8}}"#;
+        assert_eq!(counted(&[chat]), Some(Usage { input: 9, output: 4, cached: 8 }));
+        assert_eq!(counted(&[responses]), counted(&[chat]));
+    }
+
+    #[test]
+    fn anthropic_counts_it_besides_and_sums_up_later() {
+        let start =
+            r#"{"input_tokens":5,"cache_creation_input_tokens":2,"cache_read_input_tokens":90,"output_tokens":1}"#;
+        let delta = r#"{"output_tokens":30}"#;
+        assert_eq!(counted(&[start, delta]), Some(Usage { input: 97, output: 30, cached: 90 }));
+    }
+
+    #[test]
+    fn what_is_no_whole_number_counts_for_nothing() {
+        assert_eq!(counted(&["{}"]), None);
+        assert_eq!(counted(&["null"]), None);
+        assert_eq!(counted(&[r#"{"prompt_tokens":-1,"completion_tokens":"4"}"#]), None);
+        assert_eq!(
+            counted(&[r#"{"prompt_tokens":9,"prompt_tokens_details":[1],"completion_tokens":1.5}"#]).unwrap().input,
+            9
+        );
+    }
+}
