@@ -125,6 +125,8 @@ fn load(listen: SocketAddr, canary: &Faults, first: usize, peak: impl FnOnce() +
                 look.wait();
                 random.shuffle(&mut open_here);
                 for (model, stream) in open_here {
+                    // One after the other, as people leave, and not all in one burst.
+                    std::thread::park_timeout(Duration::from_micros(random.u64(0..8000)));
                     if random.bool() {
                         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
                     }
@@ -145,7 +147,7 @@ fn load(listen: SocketAddr, canary: &Faults, first: usize, peak: impl FnOnce() +
 fn whoever_leaves_frees_the_provider_at_once_and_leaves_nothing_behind() {
     let stable = Faults::healthy("oldcorp");
     let canary = Faults::start("newcorp", |seen| fault(&seen.model()));
-    let keys = "timeouts: { headers: 60m, first_output: 60m, idle: 60m }, breaker: off";
+    let keys = "timeouts: { headers: 60m, stream_headers: 60m, first_output: 60m, idle: 60m }, breaker: off";
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), keys)
         .provider("newcorp", &canary.base_url(), keys)

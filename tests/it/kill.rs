@@ -19,6 +19,8 @@ use crate::support::stage::{Flags, Stage};
 
 const CONNECTIONS: usize = 64;
 const KILLS: usize = 5;
+/// It may open, but comes back within the run.
+const BREAKER: &str = "breaker: { open_for: 1s }";
 const MIB: usize = 1 << 20;
 
 fn requests() -> usize {
@@ -83,8 +85,8 @@ fn no_request_fails_when_the_canary_is_killed_again_and_again() {
     let mut canary =
         Faults::start("newcorp", move |seen| if seen.wants_a_stream() { paced.clone() } else { Fault::Healthy });
     let flags = Flags::new()
-        .provider("oldcorp", &stable.base_url(), "")
-        .provider("newcorp", &canary.base_url(), "")
+        .provider("oldcorp", &stable.base_url(), BREAKER)
+        .provider("newcorp", &canary.base_url(), BREAKER)
         .chat("percent: 30%");
     let stage = Stage::start(&flags);
     let (total, listen) = (requests(), stage.listen);

@@ -1,5 +1,6 @@
 """Runs the SDK tests and prints their sum, `SDKs: N passed, N failed`, on the last line."""
 
+import json
 import os
 import pathlib
 import re
@@ -7,11 +8,15 @@ import subprocess
 import sys
 import traceback
 
+import cutting
 import readme
 import sdk_anthropic
+import sdk_cuts
 import sdk_openai
 from stage import Stage, users
 
+# Seconds for all of them; cuts at every byte need more.
+PATIENCE = int(os.environ.get("SDK_PATIENCE", "300"))
 passed = failed = 0
 
 
@@ -37,24 +42,31 @@ def python_tests(module, stage):
                 report(f"{module.__name__}.{name}", told)
 
 
-def node_tests(stage):
+def node_tests(name, stage):
     # Modules are looked for beside the script, so it runs where they were installed.
-    source = pathlib.Path(__file__).with_name("sdk_openai.mjs")
-    script = pathlib.Path(os.environ["NODE_WORK"]) / source.name
+    source = pathlib.Path(__file__).with_name(name)
+    script = pathlib.Path(os.environ["NODE_WORK"]) / name
     script.write_text(source.read_text())
     stable, canary = users(1)
-    environment = dict(os.environ, ORIGIN=stage.origin, STABLE_USER=stable[0], CANARY_USER=canary[0])
+    dialects = {
+        name: {"told": told, "length": len(cutting.WHOLE[name]), "positions": cutting.positions(name, sdk_cuts.STEP)}
+        for name, told in cutting.TOLD.items()
+    }
+    cuts = json.dumps({"text": cutting.TEXT, "faults": cutting.FAULTS, "dialects": dialects})
+    environment = dict(os.environ, ORIGIN=stage.origin, STABLE_USER=stable[0], CANARY_USER=canary[0], CUTS=cuts)
     try:
-        result = subprocess.run(["node", str(script)], env=environment, capture_output=True, text=True, timeout=90)
+        result = subprocess.run(
+            ["node", str(script)], env=environment, capture_output=True, text=True, timeout=PATIENCE / 3
+        )
     except subprocess.TimeoutExpired as error:
-        report("sdk_openai.mjs", f"did not end: {error}\n{error.stdout}")
+        report(name, f"did not end: {error}\n{error.stdout}")
         return
     names = re.findall(r"^(ok|FAILED) +(\S+)(.*)$", result.stdout, re.MULTILINE)
-    for verdict, name, error in names:
-        report(f"sdk_openai.mjs.{name}", None if verdict == "ok" else error)
+    for verdict, test, error in names:
+        report(f"{name}.{test}", None if verdict == "ok" else error)
     told = any(verdict == "FAILED" for verdict, _, _ in names)
     if not names or (result.returncode != 0 and not told):
-        report("sdk_openai.mjs", f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
+        report(name, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}")
 
 
 try:
@@ -65,7 +77,9 @@ else:
     try:
         python_tests(sdk_openai, stage)
         python_tests(sdk_anthropic, stage)
-        node_tests(stage)
+        python_tests(sdk_cuts, stage)
+        for script in ("sdk_openai.mjs", "sdk_anthropic.mjs", "sdk_cuts.mjs"):
+            node_tests(script, stage)
         python_tests(readme, stage)
     finally:
         stage.close()

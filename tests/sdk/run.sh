@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The official SDKs, unchanged, against a running sidecar. The last line is `SDKs: N passed, N failed`.
-# SERIN=path/to/serin takes that binary instead of building one.
+# SERIN=path/to/serin takes that binary instead of building one. SERIN_CUT_STEP=1 cuts streams at every byte, which
+# needs minutes: SDK_PATIENCE=1800.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 target="$(realpath -m "${CARGO_TARGET_DIR:-target}")"
@@ -36,4 +37,4 @@ if ! cmp -s tests/sdk/package.json "$work/installed.json"; then
     cp tests/sdk/package.json "$work/installed.json"
 fi
 
-exec timeout 300 "$python" tests/sdk/run.py
+exec timeout "${SDK_PATIENCE:-300}" "$python" tests/sdk/run.py

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.request
 
+from cutting import CuttingProvider
 from held import HeldProvider
 
 FLAGS = """\
@@ -21,7 +22,19 @@ providers:
   newcorp: {{ base_url: "{newcorp}", auth: none }}
   illcorp: {{ base_url: "{illcorp}", auth: none }}
   held: {{ base_url: "{held}", auth: none }}
+  cutcorp:
+    base_url: "{cutcorp}"
+    auth: none
+    breaker: off
+    timeouts: {{ connect: 1s, headers: 2s, stream_headers: 2s, first_output: 2s, idle: 2s }}
 rollouts:
+  - {{ name: cut, stable: cutcorp, match: {{ model: "cut-*" }} }}
+  - name: rescue
+    match: {{ model: "rescue-*" }}
+    stable: oldcorp
+    canary: cutcorp
+    percent: 100%
+    guard: {{ max_error_rate: 100%, window: 30m, min_requests: 1000000 }}
   - {{ name: held, stable: held, match: {{ model: held }} }}
   - {{ name: ill, stable: illcorp, match: {{ model: ill }} }}
   - name: chat
@@ -66,7 +79,10 @@ class Stage:
         folder = pathlib.Path(self.ending.enter_context(tempfile.TemporaryDirectory()))
         self.held = HeldProvider()
         self.ending.callback(self.held.close)
+        cutting = CuttingProvider()
+        self.ending.callback(cutting.close)
         urls = {name: self._provider(name) for name in ("oldcorp", "newcorp")}
+        urls["cutcorp"] = cutting.base_url
         urls["illcorp"] = self._provider("illcorp", "--fail", "100%", "--failure", "error-event")
         listen, admin = free_port(), free_port()
         flags = folder / "flags.yaml"

@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use crate::support::api::{Api, difference};
+use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
-use crate::support::stage::{IMPATIENT, RESCUED, Stage, between};
+use crate::support::stage::{Flags, IMPATIENT, RESCUED, Stage, between};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -159,6 +160,29 @@ fn messages_in_one_piece() {
 #[test]
 fn messages_streamed() {
     everything_is_recovered(Api::Messages, true);
+}
+
+#[test]
+fn a_silent_stream_is_given_up_long_before_its_timeouts() {
+    let cases = [
+        ("silence", Fault::Silence),
+        ("headers-only", Fault::HeadersThenSilence),
+        ("late-token", Fault::FirstTokenAfter(LONG)),
+    ];
+    let stable = Faults::healthy("oldcorp");
+    let canary = Faults::by_model("newcorp", cases.clone());
+    let patient = "timeouts: { headers: 10m, stream_headers: 10m, first_output: 10m, idle: 10m }, breaker: off";
+    let flags =
+        Flags::new().provider("oldcorp", &stable.base_url(), patient).provider("newcorp", &canary.base_url(), patient);
+    let flags =
+        cases.iter().fold(flags, |flags, (model, _)| flags.rollout(model, "percent: 100%, give_up_after: 500ms"));
+    let stage = Stage::start(&flags);
+    for (model, _) in &cases {
+        look_for_stables_answer(&stage, Api::Chat, true, model).unwrap();
+        look_at_counters(&stage, "newcorp", model, &["timeout"]).unwrap();
+        // The canary is let go, and not asked to finish for nobody.
+        eventually("the canary is let go", SOON, || canary.asked_for(model).end);
+    }
 }
 
 #[test]

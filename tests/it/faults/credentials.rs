@@ -9,9 +9,11 @@ use crate::support::faults::journal::Seen;
 use crate::support::stage::{Flags, IMPATIENT, Stage};
 
 const NEW: &str = "api_keys: [sk-secret-of-new], models: { gpt-4: deepseek-chat }, set_headers: { x-team: new-team }, \
-                   drop_fields: [logit_bias], rename_fields: { max_tokens: max_completion_tokens }, set_fields: { temperature: 1 }";
+                   drop_fields: [logit_bias], rename_fields: { max_tokens: max_completion_tokens }, \
+                   set_fields: { temperature: 1 }";
 const OLD: &str = "api_keys: [sk-secret-of-old], set_headers: { x-tenant: old-tenant }";
-const BODY: &str = r#"{ "model":"gpt-4",  "max_tokens": 7, "logit_bias": {"1": 2}, "messages":[{"role":"user","content":"hi \u00e9 deepseek"}], "user":"USER" }"#;
+const BODY: &str = r#"{ "model":"gpt-4",  "max_tokens": 7, "logit_bias": {"1": 2},
+    "messages":[{"role":"user","content":"hi \u00e9 deepseek"}], "user":"USER" }"#;
 const CLIENTS: [(&str, &str); 4] = [
     ("authorization", "Bearer sk-of-the-client"),
     ("cookie", "session=of-the-client"),
@@ -21,7 +23,7 @@ const CLIENTS: [(&str, &str); 4] = [
 
 fn stage(stable: &Faults, canary: &Faults, old: &str, new: &str) -> Stage {
     let flags = Flags::new()
-        .provider("oldcorp", &stable.base_url(), &format!("{old}, {IMPATIENT}").trim_start_matches(", ").to_owned())
+        .provider("oldcorp", &stable.base_url(), format!("{old}, {IMPATIENT}").trim_start_matches(", "))
         .provider("newcorp", &canary.base_url(), &format!("{new}, {IMPATIENT}"))
         .chat("percent: 50%, pin_users: { new: canary, old: stable }, give_up_after: 2s");
     Stage::start(&flags)

@@ -31,7 +31,7 @@ fn era(number: usize) -> Fault {
 
 fn look(stage: &Stage, number: usize) -> Result<&'static str, String> {
     let api = Api::ALL[number % 3];
-    let stream = number % 2 == 0;
+    let stream = number.is_multiple_of(2);
     let user = format!("user-{}", number % 500);
     let told = stage.ask(api.path(), &[], &api.ask_at_length("m", stream, "hi", Some(&user)))?;
     let (answer, text) = (&told.answer, told.answer.text());

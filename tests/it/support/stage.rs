@@ -9,12 +9,12 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::client::{Answer, Broken, Client};
-use super::eventually::eventually;
 use super::faults::Faults;
 use super::sidecar::{Sidecar, Workspace};
 
 /// Timeouts of a few seconds, and nobody who stops asking.
-pub(crate) const IMPATIENT: &str = "timeouts: { connect: 1s, headers: 2s, first_output: 2s, idle: 1s }, breaker: off";
+pub(crate) const IMPATIENT: &str =
+    "timeouts: { connect: 1s, headers: 2s, stream_headers: 2s, first_output: 2s, idle: 1s }, breaker: off";
 /// A guard that lets the canary fail for as long as the test does.
 pub(crate) const LENIENT: &str = "guard: { max_error_rate: 100%, window: 30m, min_requests: 1000000 }";
 /// The same, and recovery within seconds, for everybody on the canary.
@@ -56,7 +56,8 @@ impl Flags {
 
     pub(crate) fn rollout_to(mut self, canary: &str, model: &str, keys: &str) -> Flags {
         self.rollouts.push_str(&format!(
-            "  - {{ name: {model}, match: {{ model: {model} }}, stable: oldcorp, canary: {canary}, {LENIENT}, {keys} }}\n"
+            "  - {{ name: {model}, match: {{ model: {model} }}, stable: oldcorp, canary: {canary}, \
+             {LENIENT}, {keys} }}\n"
         ));
         self
     }
@@ -161,11 +162,6 @@ impl Stage {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-
-    /// Waits for a line of the log.
-    pub(crate) fn logged(&self, what: &str) {
-        eventually(what, Duration::from_secs(20), || self.workspace.log().contains(what).then_some(()));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns the record; a test waits for what is in it, and never for time to pass. Bodies beyond 64 KiB are known by
 //! their length only, so that a long load needs no more memory than a short one.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use serin::clock;
@@ -76,8 +77,10 @@ impl Seen {
 pub(super) struct Journal {
     pub(super) requests: Vec<Seen>,
     pub(super) connections: usize,
-    /// The open connections.
-    pub(super) open: Vec<usize>,
+    /// What was asked for, by model.
+    pub(super) models: HashSet<String>,
+    /// The open connections, and whether they brought a request.
+    pub(super) open: HashMap<usize, bool>,
 }
 
 impl Journal {
@@ -90,6 +93,8 @@ impl Journal {
             seen.body.extend(tail);
             seen.body.shrink_to_fit();
         }
+        self.open.insert(seen.connection, true);
+        self.models.insert(seen.model());
         self.requests.push(seen);
         self.requests.len() - 1
     }
@@ -100,7 +105,6 @@ impl Journal {
 
     /// Open connections that brought a request; a probe's are not among them.
     pub(super) fn open_with_requests(&self) -> usize {
-        let asked = |connection: &&usize| self.requests.iter().any(|seen| seen.connection == **connection);
-        self.open.iter().filter(asked).count()
+        self.open.values().filter(|asked| **asked).count()
     }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Faults {
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
 }
 
-pub(super) struct Shared {
+struct Shared {
     name: String,
     choose: Mutex<Arc<Choose>>,
     queue: Mutex<VecDeque<Fault>>,
@@ -71,13 +71,15 @@ impl Faults {
         let shared = Arc::clone(&self.shared);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, async {
                 tokio::select! {
                     _ = stopped => {}
                     () = accept(listener, shared) => {}
                 }
             });
-            // Every connection is dropped with the runtime, and so reset.
+            // Every connection is dropped with its task, and so reset.
+            drop(local);
         });
         self.running = Some((stop, thread));
     }
@@ -127,7 +129,7 @@ impl Faults {
     }
 
     pub(crate) fn has_been_asked_for(&self, model: &str) -> bool {
-        self.shared.journal().requests.iter().rev().any(|seen| seen.model() == model)
+        self.shared.journal().models.contains(model)
     }
 
     /// The only request for this model.
@@ -156,11 +158,11 @@ impl Drop for Faults {
 }
 
 impl Shared {
-    pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
+    fn journal(&self) -> MutexGuard<'_, Journal> {
         hold(&self.journal)
     }
 
-    pub(super) fn steps(&self, seen: &Seen) -> Vec<Step> {
+    fn steps(&self, seen: &Seen) -> Vec<Step> {
         let queued = hold(&self.queue).pop_front();
         let fault = queued.unwrap_or_else(|| {
             let choose = Arc::clone(&hold(&self.choose));
@@ -179,7 +181,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     loop {
         if let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve::serve(stream, Line::open(&shared)));
+            tokio::task::spawn_local(serve::serve(stream, Line::open(&shared)));
         }
     }
 }

@@ -28,7 +28,7 @@ impl Line {
         let mut journal = shared.journal();
         let number = journal.connections;
         journal.connections += 1;
-        journal.open.push(number);
+        journal.open.insert(number, false);
         drop(journal);
         Line { shared: Arc::clone(shared), number }
     }
@@ -36,8 +36,7 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let number = self.number;
-        self.shared.journal().open.retain(|open| *open != number);
+        self.shared.journal().open.remove(&self.number);
     }
 }
 

@@ -1,0 +1,115 @@
+// What the Node SDKs make of streams that break off: an error, unless all was said; and of faults before them: nothing.
+// Where to cut and what is whole comes from the provider of these streams, in CUTS.
+
+import OpenAI from "openai";
+import Anthropic from "@anthropic-ai/sdk";
+
+const { ORIGIN, CUTS } = process.env;
+const { text: TEXT, faults: FAULTS, dialects } = JSON.parse(CUTS);
+const openai = new OpenAI({ baseURL: `${ORIGIN}/v1`, apiKey: "any", maxRetries: 0, timeout: 20_000 });
+const anthropic = new Anthropic({ baseURL: ORIGIN, apiKey: "any", maxRetries: 0, timeout: 20_000 });
+const OLDCORP = "This is oldcorp answering: who are you?";
+const messages = [{ role: "user", content: "who are you?" }];
+
+const ask = {
+  async chat(model) {
+    const { data, response } = await openai.chat.completions.create({ model, messages, stream: true }).withResponse();
+    let [text, ended] = ["", false];
+    for await (const chunk of data) {
+      text += chunk.choices[0]?.delta?.content ?? "";
+      ended ||= chunk.choices[0]?.finish_reason === "stop";
+    }
+    return { response, text, ended };
+  },
+  async responses(model) {
+    const asked = openai.responses.create({ model, input: "who are you?", stream: true });
+    const { data, response } = await asked.withResponse();
+    let [text, last] = ["", null];
+    for await (last of data) if (last.type === "response.output_text.delta") text += last.delta;
+    return { response, text, ended: last?.type === "response.completed" };
+  },
+  async messages(model) {
+    const asked = anthropic.messages.create({ model, max_tokens: 9, messages, stream: true });
+    const { data, response } = await asked.withResponse();
+    let [text, last] = ["", null];
+    for await (last of data) if (last.type === "content_block_delta") text += last.delta.text;
+    return { response, text, ended: last?.type === "message_stop" };
+  },
+};
+
+// What is wrong with how the SDK saw this cut; null: nothing.
+async function look(dialect, route, how, at) {
+  const where = `${route}-${how}-${at}`;
+  const { told, length } = dialects[dialect];
+  let seen;
+  try {
+    seen = await ask[dialect](where);
+  } catch (error) {
+    if (!(error instanceof OpenAI.APIError || error instanceof Anthropic.APIError)) {
+      return `${where}: not the SDK's own error: ${error}`;
+    }
+    return at >= length ? `${where}: raised, though it was whole: ${error}` : null;
+  }
+  const { response, text, ended } = seen;
+  if (response.headers.get("x-serin-provider") === "oldcorp") {
+    const rescued = route === "rescue" && text.includes(OLDCORP) && ended;
+    return rescued ? null : `${where}: not a whole answer of oldcorp: ${text}`;
+  }
+  const whole = text === TEXT && (ended || dialect === "chat") && at >= told;
+  return whole ? null : `${where}: taken for whole: ${text}`;
+}
+
+// All of them, eight at a time; what went wrong.
+async function all(places, one) {
+  const wrong = [];
+  let next = 0;
+  const worker = async () => {
+    while (next < places.length) {
+      const told = await one(...places[next++]);
+      if (told) wrong.push(told);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  if (wrong.length) throw new Error(`${wrong.length} of ${places.length} went wrong: ${wrong.slice(0, 10).join("; ")}`);
+}
+
+const tests = {};
+for (const [dialect, { positions }] of Object.entries(dialects)) {
+  tests[`${dialect}_that_break_off_raise`] = async () => {
+    const ways = ["cut", "rescue"].flatMap((route) => ["reset", "clean"].map((how) => [dialect, route, how]));
+    await all(ways.flatMap((way) => positions.map((at) => [...way, at])), look);
+  };
+}
+tests.nothing_healthy_raises = async () => {
+  const places = Object.keys(ask).flatMap((dialect) => ["cut", "rescue"].map((route) => [dialect, route]));
+  await all(places, async (dialect, route) => {
+    const { response, text, ended } = await ask[dialect](`${route}-healthy`);
+    const provider = response.headers.get("x-serin-provider");
+    return provider === "cutcorp" && text === TEXT && ended ? null : `${dialect}, ${route}: ${provider} ${text}`;
+  });
+};
+tests.faults_before_the_stream_are_not_seen = async () => {
+  const places = Object.keys(ask).flatMap((dialect) => FAULTS.map((fault) => [dialect, fault]));
+  await all(places, async (dialect, fault) => {
+    try {
+      const { response, text, ended } = await ask[dialect](`rescue-fault-${fault}`);
+      const told = [response.headers.get("x-serin-provider"), response.headers.get("x-serin-attempts"), ended];
+      const clean = told.join() === "oldcorp,2,true" && text.includes(OLDCORP);
+      return clean ? null : `${dialect}, ${fault}: ${told} ${text}`;
+    } catch (error) {
+      return `${dialect}, ${fault}: ${error}`;
+    }
+  });
+};
+
+let failed = false;
+for (const [name, test] of Object.entries(tests)) {
+  try {
+    await test();
+    console.log(`ok ${name}`);
+  } catch (error) {
+    failed = true;
+    console.log(`FAILED ${name} ${String(error?.message ?? error).replaceAll("\n", " | ")}`);
+  }
+}
+process.exitCode = failed ? 1 : 0;
