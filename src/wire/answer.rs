@@ -1,7 +1,7 @@
 //! One whole answer that is no stream, read once before it is let through.
 //!
 //! Owns what a 2xx body in JSON means: that it holds output or none, that it says it failed, that it was cut, and what
-//! it took. What is no JSON is somebody else's to read: it counts as output and nothing is said about it. Nothing is
+//! it took. What is no JSON, or JSON of another shape, is somebody else's to read: it counts as output. Nothing is
 //! copied and no values are built; only a complaint, once found, is.
 
 use serde::de::{IgnoredAny, MapAccess};
@@ -39,6 +39,9 @@ pub fn read_answer(dialect: Dialect, body: &[u8]) -> AnswerReading {
         Dialect::Plain => serde_json::from_slice::<IgnoredAny>(body).map(|_| Said { output: true, ..Said::default() }),
     };
     match said {
+        Ok(said) if said.foreign => {
+            AnswerReading { output: true, failure: None, cut: false, usage: said.counts.usage() }
+        }
         Ok(said) => {
             // An error beside output is a remark; beside none it is the answer. A response says whether it failed.
             let failed = said.error.filter(|_| !said.output || dialect == Dialect::Responses);

@@ -1,7 +1,7 @@
 //! One streamed answer, read as it passes.
 //!
 //! Owns what is known of a stream so far: whether real output was seen, whether it failed, whether its end was seen and
-//! what it cost. It refuses to be strict: an event that cannot be read means nothing and harms nothing, and what
+//! what it cost. It refuses to be strict: an event that cannot be read is the client's to read and harms nothing, and what
 //! follows the end changes nothing. Once there was output, most events are told from their bytes to add nothing, and
 //! are not parsed. Invariant: how the stream is cut into pieces changes nothing of what is known.
 
@@ -36,6 +36,9 @@ struct Known {
     choices: Choices,
     counts: Counts,
     sequence: Option<u64>,
+    /// Whether there was an event of this dialect, and one of another shape.
+    native: bool,
+    foreign: bool,
 }
 
 impl StreamReader {
@@ -52,6 +55,8 @@ impl StreamReader {
             choices: Choices::default(),
             counts: Counts::default(),
             sequence: None,
+            native: false,
+            foreign: false,
         };
         StreamReader { framer: Framer::default(), known }
     }
@@ -116,6 +121,12 @@ impl Known {
         }
     }
 
+    /// Data that is not in this dialect: whatever it is, it is for the client.
+    fn take_foreign(&mut self) {
+        self.foreign = true;
+        self.output = true;
+    }
+
     fn take_chunk(&mut self, event: Event<'_>) {
         if event.data.trim_ascii_start().starts_with(b"[DONE]") {
             self.done = true;
@@ -125,12 +136,14 @@ impl Known {
             // So long a chunk holds output, and may hold the reason for its end.
             self.output = true;
             self.choices.end_all();
-        } else if !(self.output && chat::adds_nothing(event.data, self.choices))
-            && let Ok((said, only_usage)) = chat::read(event.data)
-        {
+        } else if self.output && chat::adds_nothing(event.data, self.choices) {
+            // As most events.
+        } else if let Ok((said, only_usage)) = chat::read(event.data) {
             self.choices.add(said.choices);
             self.add(&said);
             self.summed_up |= only_usage && (self.output || self.choices.any_ended());
+        } else if !event.data.is_empty() {
+            self.take_foreign();
         }
     }
 
@@ -148,6 +161,8 @@ impl Known {
             self.add(&said);
         } else if event.name == b"error" {
             self.fail(event.data);
+        } else if !event.data.trim_ascii_start().starts_with(b"[DONE]") && !event.data.is_empty() {
+            self.take_foreign();
         }
     }
 
@@ -180,10 +195,16 @@ impl Known {
             self.add(&said);
         } else if event.name == b"error" {
             self.fail(event.data);
+        } else if !event.data.is_empty() {
+            self.take_foreign();
         }
     }
 
     fn add(&mut self, said: &Said<'_>) {
+        if said.foreign {
+            return self.take_foreign();
+        }
+        self.native = true;
         self.output |= said.output;
         self.done |= said.terminal;
         self.counts.add(said.counts);
@@ -199,6 +220,11 @@ impl Known {
         }
     }
 
+    /// Whether nothing that came was in this dialect: of such a stream nothing but its framing can be judged.
+    const fn is_foreign(&self) -> bool {
+        self.foreign && !self.native
+    }
+
     const fn is_complete(&self) -> bool {
         if self.failure.is_some() {
             return false;
@@ -206,9 +232,9 @@ impl Known {
         match self.dialect {
             Dialect::ChatCompletions | Dialect::Completions => match self.done_marker {
                 DoneMarker::Required => self.done,
-                DoneMarker::Optional => self.done || self.summed_up || self.choices.all_ended(),
+                DoneMarker::Optional => self.done || self.summed_up || self.choices.all_ended() || self.is_foreign(),
             },
-            Dialect::Responses | Dialect::Messages => self.done,
+            Dialect::Responses | Dialect::Messages => self.done || self.is_foreign(),
             Dialect::Embeddings | Dialect::Plain => true,
         }
     }

@@ -60,6 +60,7 @@ pub(in super::super) fn read(json: &[u8]) -> serde_json::Result<(Said<'_>, bool)
     if top.is_error && said.error.is_none() {
         said.error = Some(json);
     }
+    said.foreign = top.choices.is_none() && !top.native && said.error.is_none();
     let only_usage = top.choices == Some(0) && said.counts.usage().is_some();
     Ok((said, only_usage))
 }
@@ -71,6 +72,8 @@ struct Top<'a> {
     choices: Option<usize>,
     /// `"object": "error"`.
     is_error: bool,
+    /// It has a member of this dialect's besides choices.
+    native: bool,
 }
 
 impl<'a> Object<'a> for Top<'a> {
@@ -86,11 +89,18 @@ impl<'a> Object<'a> for Top<'a> {
                 })?;
                 self.choices = Some(listed);
             }
-            b"usage" => value.object(&mut self.said.counts)?,
-            b"error" => note_error(value.raw()?, &mut self.said.error),
+            b"usage" => {
+                self.native = true;
+                value.object(&mut self.said.counts)?;
+            }
+            b"error" => {
+                self.native = true;
+                note_error(value.raw()?, &mut self.said.error);
+            }
             b"object" => self.is_error = is_text(value.raw()?, "error"),
             // Groq's own, with an error when it stopped early.
             b"x_groq" => {
+                self.native = true;
                 let mut own = Groq(&mut self.said);
                 value.object(&mut own)?;
             }

@@ -14,6 +14,7 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
     let mut top = Top::default();
     super::read(json, &mut top)?;
     let mut said = top.said;
+    said.foreign = top.kind.is_none() && name.is_empty() && said.error.is_none();
     match top.kind.unwrap_or(name) {
         "message_start" => said.output = top.message,
         "content_block_start" => said.output = top.block.is_output(),
@@ -31,6 +32,7 @@ pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
     super::read(json, &mut top)?;
     let mut said = top.said;
     said.output = top.content;
+    said.foreign = top.kind.is_none() && !top.listed && said.error.is_none();
     if top.kind == Some("error") {
         said.error = said.error.or(Some(json));
     }
@@ -50,6 +52,8 @@ struct Top<'a> {
     /// Whether its own content holds output, and that of the message in it.
     content: bool,
     message: bool,
+    /// Whether it has a content at all.
+    listed: bool,
     block: Part<'a>,
 }
 
@@ -57,7 +61,10 @@ impl<'a> Object<'a> for Top<'a> {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"type" => self.kind = plain_text(value.raw()?),
-            b"content" => value.list(|block: Part<'a>| self.content |= block.is_output())?,
+            b"content" => {
+                self.listed = true;
+                value.list(|block: Part<'a>| self.content |= block.is_output())?;
+            }
             b"usage" => value.object(&mut self.said.counts)?,
             b"message" => {
                 let mut message = Started::default();

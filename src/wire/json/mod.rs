@@ -23,6 +23,8 @@ pub(super) struct Said<'a> {
     pub(super) output: bool,
     /// It says that the provider failed: JSON for [`super::complaint::read_complaint`].
     pub(super) error: Option<&'a [u8]>,
+    /// It has nothing by which the dialect is known: somebody else's language.
+    pub(super) foreign: bool,
     /// It is the end of its answer.
     pub(super) terminal: bool,
     pub(super) counts: Counts,

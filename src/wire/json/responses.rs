@@ -39,6 +39,7 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
     super::read(json, &mut event)?;
     let mut said = Said { sequence: event.sequence, error: event.error, ..Said::default() };
     let kind = event.kind.unwrap_or(name);
+    said.foreign = kind.is_empty() && said.error.is_none();
     match weight(kind) {
         Weight::Terminal => {
             let response = event.response;
@@ -67,6 +68,7 @@ pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
     let mut said = response.said;
     let background = response.status.is_some_and(|status| matches!(status, "queued" | "in_progress"));
     said.output = response.output || background;
+    said.foreign = !response.native && response.status.is_none();
     if response.status == Some("failed") && said.error.is_none() {
         said.error = Some(json);
     }
@@ -111,15 +113,22 @@ struct Response<'a> {
     said: Said<'a>,
     status: Option<&'a str>,
     output: bool,
+    native: bool,
 }
 
 impl<'a> Object<'a> for Response<'a> {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"status" => self.status = plain_text(value.raw()?),
-            b"output" => value.list(|item: Item<'a>| self.output |= item.is_output())?,
+            b"output" => {
+                self.native = true;
+                value.list(|item: Item<'a>| self.output |= item.is_output())?;
+            }
             b"usage" => value.object(&mut self.said.counts)?,
-            b"error" => note_error(value.raw()?, &mut self.said.error),
+            b"error" => {
+                self.native = true;
+                note_error(value.raw()?, &mut self.said.error);
+            }
             _ => value.skip()?,
         }
         Ok(())
