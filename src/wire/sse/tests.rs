@@ -65,6 +65,7 @@ fn a_byte_order_mark_is_passed_over_at_the_start_only() {
     assert_eq!(events("\u{feff}data: 1\n\n"), one("", "1"));
     assert_eq!(events("data: 0\n\n\u{feff}data: 1\n\n"), one("", "0"));
     assert_eq!(events("\u{feff}\ndata: 1\n\n"), one("", "1"));
+    assert_eq!(read(&["\u{feff}\n".as_bytes()]).boundary, 4, "a blank line");
     assert_eq!(events("\u{feff}\u{feff}data: 1\n\n"), []);
 }
 
