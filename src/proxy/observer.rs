@@ -138,7 +138,8 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
             None => return (BodyEnd::Complete, None),
         },
     };
-    let answer = read_answer(dialect, body);
+    let announced = coding(headers).is_none() && headers.contains_key(CONTENT_LENGTH);
+    let answer = read_answer(dialect, body, announced);
     let end = if answer.failure.is_some() {
         BodyEnd::ErrorEvent
     } else if answer.cut {

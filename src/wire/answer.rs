@@ -24,9 +24,15 @@ pub struct AnswerReading {
     pub usage: Option<Usage>,
 }
 
-/// Reads the whole body of a 2xx.
+/// Reads the whole body of a 2xx. `announced`: it is as long as it was announced to be, and so can be trusted to be whole.
 #[must_use]
-pub fn read_answer(dialect: Dialect, body: &[u8]) -> AnswerReading {
+pub fn read_answer(dialect: Dialect, body: &[u8], announced: bool) -> AnswerReading {
+    if announced
+        && dialect == Dialect::ChatCompletions
+        && let Some(said) = chat::glance(body)
+    {
+        return AnswerReading { output: true, failure: None, cut: false, usage: said.counts.usage() };
+    }
     let text = body.trim_ascii_start();
     if text.is_empty() {
         return AnswerReading { output: !dialect.generates(), failure: None, cut: false, usage: None };

@@ -46,7 +46,9 @@ fn cases() -> Vec<(Dialect, Case)> {
 #[test]
 fn answers_are_read_as_they_are_meant() {
     for (dialect, case) in cases() {
-        let reading = read_answer(dialect, case.body.as_bytes());
+        let reading = read_answer(dialect, case.body.as_bytes(), false);
+        let glance = read_answer(dialect, case.body.as_bytes(), true);
+        assert_eq!((glance.output, glance.usage), (reading.output, reading.usage), "{}: known to be whole", case.name);
         let text = |failure: &Value, key: &str| failure[key].as_str().map(str::to_owned);
         let failure = case.failure.map(|failure| Complaint {
             message: text(&failure, "message").unwrap(),
@@ -68,7 +70,7 @@ fn answers_are_read_as_they_are_meant() {
 fn an_answer_cut_anywhere_is_cut() {
     for (dialect, case) in cases().iter().filter(|(_, case)| serde_json::from_str::<Value>(&case.body).is_ok()) {
         for end in 1..case.body.len() {
-            let reading = read_answer(*dialect, &case.body.as_bytes()[..end]);
+            let reading = read_answer(*dialect, &case.body.as_bytes()[..end], false);
             assert!(reading.cut && reading.failure.is_none(), "{}: {}", case.name, &case.body[..end]);
         }
     }
@@ -78,7 +80,7 @@ fn an_answer_cut_anywhere_is_cut() {
 fn deep_nesting_is_walked_over() {
     let deep = format!("{}{}", "[".repeat(50_000), "]".repeat(50_000));
     let body = format!(r#"{{"x":{deep},"choices":[{{"y":{deep},"message":{{"content":{deep}}}}}]}}"#);
-    let reading = read_answer(Dialect::ChatCompletions, body.as_bytes());
+    let reading = read_answer(Dialect::ChatCompletions, body.as_bytes(), false);
     assert!(reading.output && !reading.cut);
 }
 
@@ -88,7 +90,7 @@ proptest! {
         let mut json = b"{\"choices\":"[..[0, 1, 2, 9, 10, 11][from]].to_vec();
         json.extend_from_slice(&body);
         for dialect in DIALECTS {
-            let reading = read_answer(dialect, &json);
+            let reading = read_answer(dialect, &json, false);
             prop_assert!(reading.output || reading.failure.is_some() || dialect.generates());
         }
     }

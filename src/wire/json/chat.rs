@@ -180,6 +180,8 @@ struct Keys {
     usage: Finder<'static>,
     finish: Finder<'static>,
     index: Finder<'static>,
+    choices: Finder<'static>,
+    content: Finder<'static>,
 }
 
 static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
@@ -188,6 +190,8 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     usage: Finder::new(r#""usage""#),
     finish: Finder::new(r#""finish_reason""#),
     index: Finder::new(r#""index""#),
+    choices: Finder::new(r#""choices""#),
+    content: Finder::new(r#""content":""#),
 });
 
 /// Whether a chunk, after output, cannot change what is known: it ends no choice, brings no new one, counts nothing and
@@ -208,6 +212,28 @@ pub(in super::super) fn adds_nothing(chunk: &[u8], known: Choices) -> bool {
         && keys.escape.find(chunk).is_none()
 }
 
+/// What an answer says, where its bytes show without parsing all of them that it holds a text and no error; `None` where
+/// they do not. Only for one that is known to be whole. The same holds for keys as above.
+pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
+    let keys = &*KEYS;
+    let filled = |at: usize| matches!(answer.get(at + keys.content.needle().len()), Some(first) if *first != b'"');
+    let tells = answer.first() == Some(&b'{')
+        && keys.choices.find(answer).is_some()
+        && keys.content.find(answer).is_some_and(filled)
+        && keys.error.find(answer).is_none()
+        && keys.escape.find(answer).is_none();
+    if !tells {
+        return None;
+    }
+    let mut said = Said { output: true, ..Said::default() };
+    let mut usages = keys.usage.find_iter(answer);
+    if let Some(at) = usages.next() {
+        super::read_first(value_after(answer, at + keys.usage.needle().len()), &mut said.counts).ok()?;
+    }
+    usages.next().is_none().then_some(said)
+}
+
+/// What follows a key: the value behind its colon.
 fn value_after(json: &[u8], at: usize) -> &[u8] {
     behind_colon(&json[at..]).unwrap_or_default()
 }

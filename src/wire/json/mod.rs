@@ -82,7 +82,12 @@ pub(super) fn read<'a>(json: &'a [u8], object: &mut impl Object<'a>) -> serde_js
     reader.end()
 }
 
-/// The same for a list, or for what stands alone where a list may stand.
+/// Walks the JSON value that a text begins with, whatever follows it.
+pub(super) fn read_first<'a>(json: &'a [u8], object: &mut impl Object<'a>) -> serde_json::Result<()> {
+    Walk(object).deserialize(&mut serde_json::Deserializer::from_slice(json))
+}
+
+/// Walks a whole list, or what stands alone where a list may stand.
 pub(super) fn read_list<'a, O: Object<'a> + Default>(json: &'a [u8], each: impl FnMut(O)) -> serde_json::Result<()> {
     let mut reader = serde_json::Deserializer::from_slice(json);
     List { each, element: std::marker::PhantomData }.deserialize(&mut reader)?;
