@@ -176,7 +176,8 @@ class CuttingProvider:
             with open("/proc/net/tcp") as table:
                 rows = [row.split()[1:5] for row in table]
             queues = [row[3] for row in rows if row[0].endswith(peer) and row[1].endswith(own)]
-            if all(queue.endswith(":00000000") for queue in queues):
+            # The table may lack a row while others come and go: only a row that is there tells something.
+            if queues and all(queue.endswith(":00000000") for queue in queues):
                 return
             await asyncio.sleep(0.002)
 
