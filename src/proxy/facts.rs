@@ -4,7 +4,7 @@
 //! turned away here, before a byte of the body is read. Invariant: what is read changes nothing but one thing: a key
 //! that was meant for Serin is taken off the request.
 
-use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName};
+use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -39,7 +39,8 @@ impl Visit {
         if parts.method == Method::TRACE {
             return Err(Problem::Trace);
         }
-        let hosts = parts.headers.get_all(HOST).iter().count();
+        let marks = Marks::of(&parts.headers);
+        let hosts = marks.hosts;
         if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
             return Err(Problem::Host(hosts));
         }
@@ -48,13 +49,15 @@ impl Visit {
             return Err(Problem::OutsideMount { path: shown(path), mount: policy.mount.clone() });
         };
         let below_at = path.len() - below.len();
-        if let Some(coding) = headers::unknown_coding(&parts.headers) {
+        if marks.coded
+            && let Some(coding) = headers::unknown_coding(&parts.headers)
+        {
             return Err(Problem::TransferEncoding(coding));
         }
         if !policy.clients.is_empty() {
             take_key(&policy.clients, &mut parts.headers).ok_or(Problem::Unauthorized)?;
         }
-        Ok(Visit { below_at, upgrade: headers::asks_to_upgrade(&parts.headers) })
+        Ok(Visit { below_at, upgrade: marks.upgrades && headers::asks_to_upgrade(&parts.headers) })
     }
 
     /// The path below the mount.
@@ -103,6 +106,26 @@ impl Visit {
         };
         let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
         Ok(if unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
+    }
+}
+
+/// Headers that most requests do not have, looked for in one walk.
+#[derive(Default)]
+struct Marks {
+    hosts: usize,
+    coded: bool,
+    upgrades: bool,
+}
+
+impl Marks {
+    fn of(headers: &HeaderMap) -> Marks {
+        let mut marks = Marks::default();
+        for (name, _) in headers {
+            marks.hosts += usize::from(name == HOST);
+            marks.coded |= name == TRANSFER_ENCODING;
+            marks.upgrades |= name == UPGRADE;
+        }
+        marks
     }
 }
 

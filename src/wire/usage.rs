@@ -55,21 +55,51 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// Where a count of this name goes.
+    fn named(&mut self, key: &[u8]) -> Option<&mut Option<u64>> {
+        match key {
+            b"prompt_tokens" | b"input_tokens" => Some(&mut self.input),
+            b"completion_tokens" | b"output_tokens" => Some(&mut self.output),
+            b"cache_read_input_tokens" => Some(&mut self.cached_besides),
+            b"cache_creation_input_tokens" => Some(&mut self.stored_besides),
+            _ => None,
+        }
+    }
+
+    /// The counts of an object that holds nothing but whole numbers; `None` for any other. A short way for the usual one.
+    pub(super) fn of_plain(json: &[u8]) -> Option<Counts> {
+        let mut counts = Counts::default();
+        let mut rest = json.strip_prefix(b"{")?;
+        loop {
+            rest = rest.trim_ascii_start().strip_prefix(b"\"")?;
+            let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            let (key, after) = rest.split_at(end);
+            rest = after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let (number, after) = rest.split_at(digits);
+            let number = str::from_utf8(number).ok()?.parse().ok()?;
+            if let Some(count) = counts.named(key) {
+                *count = (*count).max(Some(number));
+            }
+            rest = match after.trim_ascii_start().split_first()? {
+                (b',', rest) => rest,
+                (b'}', _) => return Some(counts),
+                _ => return None,
+            };
+        }
+    }
+}
+
 impl<'a> Object<'a> for Counts {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
-        let count = match key {
-            b"prompt_tokens" | b"input_tokens" => &mut self.input,
-            b"completion_tokens" | b"output_tokens" => &mut self.output,
-            b"cache_read_input_tokens" => &mut self.cached_besides,
-            b"cache_creation_input_tokens" => &mut self.stored_besides,
-            b"prompt_tokens_details" | b"input_tokens_details" => {
-                let mut details = Details(None);
-                value.object(&mut details)?;
-                self.cached_within = self.cached_within.max(details.0);
-                return Ok(());
-            }
-            _ => return value.skip(),
-        };
+        if matches!(key, b"prompt_tokens_details" | b"input_tokens_details") {
+            let mut details = Details(None);
+            value.object(&mut details)?;
+            self.cached_within = self.cached_within.max(details.0);
+            return Ok(());
+        }
+        let Some(count) = self.named(key) else { return value.skip() };
         *count = (*count).max(value.raw()?.parse().ok());
         Ok(())
     }

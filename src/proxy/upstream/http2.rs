@@ -11,9 +11,8 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use http::header::HOST;
-use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Uri, Version};
+use http::{HeaderValue, Request, Uri, Version};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
@@ -147,16 +146,16 @@ impl Drop for Stream {
 }
 
 /// Puts the host where HTTP/2 has it: into the URI, and nowhere else.
-pub(super) fn address(parts: &mut Parts, scheme: &Scheme, host: &HeaderValue) {
-    parts.version = Version::HTTP_2;
-    let host = parts.headers.remove(HOST).unwrap_or_else(|| host.clone());
+pub(super) fn address<B>(request: &mut Request<B>, scheme: &Scheme, host: &HeaderValue) {
+    *request.version_mut() = Version::HTTP_2;
+    let host = request.headers_mut().remove(HOST).unwrap_or_else(|| host.clone());
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return };
-    let mut uri = std::mem::take(&mut parts.uri).into_parts();
+    let mut uri = std::mem::take(request.uri_mut()).into_parts();
     uri.scheme = Some(scheme.clone());
     uri.authority = Some(authority);
     uri.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
     if let Ok(uri) = Uri::from_parts(uri) {
-        parts.uri = uri;
+        *request.uri_mut() = uri;
     }
 }
 

@@ -162,44 +162,46 @@ impl Lease {
         waits: Waits,
     ) -> impl Future<Output = Result<Response<AnswerBody>, SendError>> {
         let Lease { mut line, pool } = self;
-        let (mut parts, body) = request.into_parts();
-        let (outgoing, upload) = Outgoing::new(body);
+        // Changed where it lies: a request is large, and every move of it costs.
+        let mut upload = None;
+        let mut request = request.map(|body| {
+            let (outgoing, watched) = Outgoing::new(body);
+            upload = watched;
+            outgoing
+        });
         let http1 = matches!(line, Line::Http1(_));
         let mut pulse = None;
         let answer = match &mut line {
             Line::Http1(held) => {
-                parts.version = Version::HTTP_11;
-                if parts.uri.authority().is_some() {
+                *request.version_mut() = Version::HTTP_11;
+                if request.uri().authority().is_some() {
                     // The absolute form is for proxies.
-                    let path = parts.uri.path_and_query().cloned();
-                    parts.uri = path.map_or_else(Uri::default, Uri::from);
+                    let path = request.uri().path_and_query().cloned();
+                    *request.uri_mut() = path.map_or_else(Uri::default, Uri::from);
                 }
-                if !parts.headers.contains_key(HOST) {
-                    parts.headers.insert(HOST, pool.host().clone());
+                let unknown = upload.is_some() && request.body().size_hint().exact().is_none();
+                let headers = request.headers_mut();
+                if !headers.contains_key(HOST) {
+                    headers.insert(HOST, pool.host().clone());
                 }
-                if let Some(coding) = parts.headers.get_mut(TRANSFER_ENCODING) {
+                if let Some(coding) = headers.get_mut(TRANSFER_ENCODING) {
                     // However the client spelled it.
                     *coding = HeaderValue::from_static("chunked");
-                }
-                // Hyper sends a body of unknown length with any method once told so.
-                if upload.is_some()
-                    && outgoing.size_hint().exact().is_none()
-                    && !parts.headers.contains_key(CONTENT_LENGTH)
-                    && !parts.headers.contains_key(TRANSFER_ENCODING)
-                {
-                    parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                } else if unknown && !headers.contains_key(CONTENT_LENGTH) {
+                    // Hyper sends a body of unknown length with any method once told so.
+                    headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
                 }
                 held.reusable = false;
                 held.conn.as_mut().map(|conn| {
                     conn.served = true;
                     conn.pulse.begin();
                     pulse = Some(Arc::clone(&conn.pulse));
-                    Answer::One(conn.sender.try_send_request(Request::from_parts(parts, outgoing)))
+                    Answer::One(conn.sender.try_send_request(request))
                 })
             }
             Line::Http2(stream) => {
-                http2::address(&mut parts, pool.scheme(), pool.host());
-                Some(Answer::Two(stream.sender().try_send_request(Request::from_parts(parts, outgoing))))
+                http2::address(&mut request, pool.scheme(), pool.host());
+                Some(Answer::Two(stream.sender().try_send_request(request)))
             }
             Line::Done => None,
         };

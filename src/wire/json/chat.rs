@@ -10,6 +10,7 @@ use memchr::memmem::Finder;
 use serde::de::MapAccess;
 
 use super::{Member, Object, Said, behind_colon, is_nothing, is_text};
+use crate::wire::usage::Counts;
 
 /// Which choices have appeared and which have ended, a bit each; those beyond the last bit share it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -228,7 +229,11 @@ pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     let mut said = Said { output: true, ..Said::default() };
     let mut usages = keys.usage.find_iter(answer);
     if let Some(at) = usages.next() {
-        super::read_first(value_after(answer, at + keys.usage.needle().len()), &mut said.counts).ok()?;
+        let value = value_after(answer, at + keys.usage.needle().len());
+        match Counts::of_plain(value) {
+            Some(counts) => said.counts = counts,
+            None => super::read_first(value, &mut said.counts).ok()?,
+        }
     }
     usages.next().is_none().then_some(said)
 }
