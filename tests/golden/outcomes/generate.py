@@ -321,6 +321,8 @@ def oks():
     ok("a web page with 200", CHAT, answer(200, page("Welcome"), HTML))
     ok("JSON of another shape", CHAT, answer(200, {"id": "x", "result": "Hello"}))
     ok("an error beside an answer", CHAT, answer(200, chat(error={"message": "a remark", "code": 200})))
+    case("the client leaves behind [DONE]", CHAT, "ok", stream(GOOD_CHAT, framing="cut", end="silent"),
+         gets="nothing", breaks_off={"by": "client", "after": "[DONE]\n\n"})
     case("stable's own answer", CHAT, "ok", stream(GOOD_CHAT), arm="stable", keys=0)
 
     ok("a stream", COMPLETIONS, stream([completion_chunk("Hel"), completion_chunk("lo", "stop"), DONE]))
@@ -336,6 +338,8 @@ def oks():
     ok("a call of a function and no text", RESPONSES, stream([*begun(), event("response.output_item.added", 2, item=call),
        event("response.completed", 3, response=response(output=[call]))]))
     ok("reset behind the terminal", RESPONSES, stream(GOOD_RESPONSE, framing="cut", end="rst"))
+    case("the client leaves behind the terminal", RESPONSES, "ok", stream(GOOD_RESPONSE, framing="cut", end="silent"),
+         gets="nothing", breaks_off={"by": "client", "after": "response.completed"})
 
     ok("Anthropic: a stream", MESSAGES, stream(GOOD_MESSAGE))
     ok("Anthropic: one answer", MESSAGES, answer(200, message()))
@@ -346,6 +350,8 @@ def oks():
     think = said("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Hm"})
     thinking = said("content_block_start", index=0, content_block={"type": "thinking", "thinking": "", "signature": ""})
     ok("Anthropic: thinking only", MESSAGES, stream([START, thinking, think, BLOCK_STOP, MESSAGE_DELTA, STOP]))
+    case("the client leaves behind message_stop", MESSAGES, "ok", stream(GOOD_MESSAGE, framing="cut", end="silent"),
+         gets="nothing", breaks_off={"by": "client", "after": "message_stop"})
 
     ok("vectors", EMBEDDINGS, answer(200, VECTORS))
     ok("vectors in base64", EMBEDDINGS, answer(200, VECTORS | {"data": [VECTOR | {"embedding": "zczMPc3MTL4="}]}))
@@ -497,6 +503,8 @@ def stream_errors():
              data({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error")]), other=other, **late)
         case("failed within the text" + name, RESPONSES, "stream_error", stream([*begun(), *RESPONSE_TEXT, event("response.failed", 5,
              response=response("failed", [], error={"code": "server_error", "message": "boom"}))]), other=other, **late)
+    case("the client leaves behind the error within the text", CHAT, "stream_error", stream([ROLE, delta("Hel"), data(failed)], "silent",
+         "cut"), gets="nothing", breaks_off={"by": "client", "after": "server_error"})
     early("created, then failed", RESPONSES, stream([*begun(), event("response.failed", 2, response=response(
           "failed", [], error={"code": "rate_limit_exceeded", "message": "Rate limit reached for gpt-4o"}))]))
     early("created, then insufficient_quota", RESPONSES, stream([*begun(), event("error", 2, code="insufficient_quota",
@@ -505,6 +513,7 @@ def stream_errors():
     early("Anthropic: overloaded behind message_start", MESSAGES, stream([START, PING, data(
           {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, "error")]))
     early("Anthropic: 200 and an error", MESSAGES, answer(200, anthropic("api_error", "Internal server error")))
+    case("200 and an error", EMBEDDINGS, "stream_error", answer(200, failed))
     early("an error instead of a text", COMPLETIONS, stream([data(failed)]))
 
 
@@ -807,6 +816,7 @@ def empties():
     empty("null for a text", CHAT, answer(200, chat(None)))
     empty("no choices", CHAT, answer(200, chat(choices=[])))
     empty("the filter left nothing", CHAT, answer(200, chat("", "content_filter")))
+    empty("nothing at all", CHAT, answer(200, ""))
     empty("a stream of a role and a reason", CHAT, stream([ROLE, delta(finish="stop"), DONE]))
     empty("a stream that the filter left empty", CHAT, stream([ROLE, delta(finish="content_filter"), DONE]))
     empty("a stream of [DONE]", CHAT, stream([DONE]))
