@@ -239,3 +239,6 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
 pub const fn is_about_the_request(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401..=403 | 407 | 408 | 429)
 }
+
+#[cfg(test)]
+mod tests;

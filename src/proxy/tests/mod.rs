@@ -6,6 +6,7 @@ mod doors;
 mod framing;
 mod http2;
 mod lifecycle;
+mod outcomes;
 mod passing;
 mod smuggling;
 pub(super) mod support;
