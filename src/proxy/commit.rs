@@ -162,7 +162,7 @@ impl Hold {
         let generates = scales.dialect.generates();
         match kind {
             _ if !status.is_success() => Hold::Nothing,
-            Kind::Json if generates || scales.recoverable => Hold::Whole(MOST_JSON),
+            Kind::Json if scales.dialect != Dialect::Plain || scales.recoverable => Hold::Whole(MOST_JSON),
             _ if !scales.recoverable => Hold::Nothing,
             Kind::Events if scales.buffered => Hold::Whole(scales.most.0),
             Kind::Events if generates => Hold::Output,
@@ -309,7 +309,7 @@ impl Weighed {
                 self.usage = observer.usage();
                 Some(observer.end(end))
             }
-            (Seen::End(BodyEnd::Complete), None) if kind == Kind::Json && self.pieces.length() > 0 => {
+            (Seen::End(BodyEnd::Complete), None) if kind == Kind::Json => {
                 let (end, usage) = observer::read_whole(dialect, &self.head.headers, self.pieces.whole());
                 self.usage = usage;
                 Some(end)

@@ -84,6 +84,7 @@ pub(crate) fn answer(
                 observer,
                 exchange,
                 over: false,
+                settled: false,
                 _loan: loan,
             })
         }
@@ -191,6 +192,8 @@ pub(crate) struct Relay {
     /// What is missing to the announced length.
     remaining: Option<u64>,
     over: bool,
+    /// Whether it is accounted for, since it said its end or that it failed.
+    settled: bool,
     _loan: Loan,
 }
 
@@ -225,6 +228,9 @@ impl Relay {
         loop {
             if let Some(piece) = self.pieces.take().or_else(|| self.next.take()) {
                 self.exchange.output(false);
+                if self.pieces.is_empty() {
+                    self.settle();
+                }
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             if self.over {
@@ -291,8 +297,19 @@ impl Relay {
             if end == BodyEnd::Complete { self.exchange.output(true) } else { self.exchange.body_ended(end) }
         } else {
             self.exchange.output(false);
+            self.settle();
         }
         self.whole_events(data, whole)
+    }
+
+    /// Accounts for an answer that has said its end, or that it failed: libraries leave at that, before the transport
+    /// ends, and whatever follows changes nothing.
+    fn settle(&mut self) {
+        let Some(observer) = self.observer.as_ref().filter(|it| it.is_done() || it.failure().is_some()) else { return };
+        if !std::mem::replace(&mut self.settled, true) {
+            self.exchange.used(observer.usage());
+            self.exchange.body_ended(observer.end(BodyEnd::Complete));
+        }
     }
 
     /// What goes out of a piece whose last whole event ends after so many bytes; a second part of it is put next.
@@ -343,7 +360,9 @@ impl Relay {
             self.exchange.body_ended(end);
             return error;
         };
-        self.exchange.used(observer.usage());
+        if !self.settled {
+            self.exchange.used(observer.usage());
+        }
         let unfinished = self.unfinished.split().freeze();
         if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent) {
             self.exchange.body_ended(end);

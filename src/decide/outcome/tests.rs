@@ -176,5 +176,5 @@ fn what_is_about_the_request_is_asked_of_stable_and_nothing_else() {
         }
     }
     assert!([400, 404, 413, 422].into_iter().all(is_about_the_request));
-    assert!(![401, 402, 403, 408, 429].into_iter().any(is_about_the_request));
+    assert!(![401, 402, 403, 408, 409, 423, 429].into_iter().any(is_about_the_request));
 }

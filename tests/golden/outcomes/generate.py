@@ -429,8 +429,8 @@ def timeouts():
     both("a head and silence", CHAT, "timeout", answer(200, "", end="silent", announced=100), timeouts=first, **gone)
     case("a head and silence", SPEECH, "timeout", answer(200, b"", "audio/mpeg", "silent", announced=100), timeouts=first,
          gets="abort")
-    both("OpenAI: 408", CHAT, "timeout", answer(408, openai("Request timed out.", "timeout", "request_timeout")), status=408)
-    both("OpenRouter: 408", CHAT, "timeout", answer(408, {"error": {"code": 408, "message": "Your request timed out"}}), status=408)
+    both("OpenAI: 408", CHAT, "timeout", answer(408, openai("Request timed out.", "timeout", "request_timeout")), status=408, breaker="not")
+    both("OpenRouter: 408", CHAT, "timeout", answer(408, {"error": {"code": 408, "message": "Your request timed out"}}), status=408, breaker="not")
 
 
 def server_errors():
@@ -550,7 +550,8 @@ def truncations():
     both("one answer whose connection ends in its middle", CHAT, "truncated", answer(200, whole[:90], framing="close", end="fin"), **gone)
     both("Anthropic: one answer, cut", MESSAGES, "truncated", answer(200, text(message())[:90], framing="chunked"), **gone)
     both("one answer, cut", RESPONSES, "truncated", answer(200, text(response())[:90], framing="chunked"), **gone)
-    case("vectors, cut", EMBEDDINGS, "truncated", answer(200, text(VECTORS)[:40], end="fin", announced=200), gets="abort")
+    case("vectors, cut", EMBEDDINGS, "truncated", answer(200, text(VECTORS)[:40], end="fin", announced=200),
+         gets="serin", status=502, error="truncated")
     zipped = gzip.compress(raw(chat()), mtime=0)
     both("one answer in gzip, cut", CHAT, "truncated", answer(200, zipped[:60], content_encoding="gzip", end="fin", announced=len(zipped)),
          **gone)
@@ -581,7 +582,8 @@ def stalls():
          other=ACCEPTS, **idle)
     case("assembled before it goes out", CHAT, "stalled", stream(part, "silent", "cut"), stream_mode="buffered", other=ACCEPTS, **idle)
     case("silence within speech", SPEECH, "stalled", answer(200, b"ID3" * 50, "audio/mpeg", "silent", announced=5000), gets="abort", **idle)
-    case("silence within vectors", EMBEDDINGS, "stalled", answer(200, text(VECTORS)[:40], end="silent", announced=200), gets="abort", **idle)
+    case("silence within vectors", EMBEDDINGS, "stalled", answer(200, text(VECTORS)[:40], end="silent", announced=200),
+         gets="serin", status=504, error="stalled", **idle)
     flat = gzip.compress("".join(GOOD_CHAT).encode(), 0, mtime=0)
     case("silence within a stream in gzip", CHAT, "stalled", stream([flat[:600]], "silent", "cut", content_encoding="gzip"),
          next="deliver", gets="abort", **idle)
@@ -738,7 +740,6 @@ UNSUPPORTED = [
     ("nginx: no such route", CHAT, 404, page("404 Not Found")),
     ("nginx: too large", CHAT, 413, page("413 Request Entity Too Large")),
     ("405", RESPONSES, 405, page("405 Not Allowed")),
-    ("409", CHAT, 409, openai("The resource is locked by another request.", "conflict_error")),
     ("415", CHAT, 415, openai("Unsupported media type")),
     ("nothing but a status: 404", CHAT, 404, ""),
 ]
@@ -759,6 +760,8 @@ def refusals():
     case("a parameter, and its answer is cut", CHAT, "unsupported", answer(400, body, end="fin", announced=900), other=ACCEPTS,
          next="ask_stable")
     case("a parameter, and both keys would be good", CHAT, "unsupported", refused, keys=2, other=ACCEPTS, next="ask_stable")
+    case("a lock: 409", CHAT, "client_error", answer(409, openai("The resource is locked by another request.", "conflict_error")),
+         other=ACCEPTS, next="deliver", status=409)
     case("nobody may be asked", CHAT, "client_error", refused, status=400)
     case("stable is not to be asked, by setting", CHAT, "client_error", refused, other=ACCEPTS, next="deliver", fallback_4xx=False,
          status=400)
