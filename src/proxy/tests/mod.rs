@@ -7,6 +7,7 @@ mod framing;
 mod http2;
 mod lifecycle;
 mod passing;
+mod recovery;
 mod smuggling;
 pub(super) mod support;
 mod tunnels;
