@@ -4,6 +4,7 @@ mod bodies;
 mod cancel;
 mod doors;
 mod framing;
+mod held;
 mod http2;
 mod lifecycle;
 mod passing;
