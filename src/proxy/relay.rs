@@ -71,13 +71,14 @@ pub(crate) fn answer(
         (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),
         (_, rest) => {
             let framed = observer.as_ref().is_some_and(|observer| observer.can_be_told);
-            let waits = framed && rest.is_some() && (1..=MOST_UNFINISHED).contains(&unfinished);
+            let midway = framed && rest.is_some() && unfinished > 0;
+            let waits = midway && unfinished <= MOST_UNFINISHED;
             let unfinished = if waits { pieces.split_off(unfinished) } else { BytesMut::new() };
             Relay::of(Relay {
                 remaining: rest.as_ref().and_then(|rest| rest.size_hint().exact()),
                 pieces,
                 unfinished,
-                midway: false,
+                midway: midway && !waits,
                 next: None,
                 rest,
                 broke,

@@ -132,6 +132,18 @@ pub(super) fn with_provider(policy: &mut Policy, index: usize, change: impl FnOn
     change(Arc::make_mut(&mut policy.providers[index]));
 }
 
+/// Changes the rollout of a policy.
+pub(super) fn with_rollout(policy: &mut Policy, change: impl FnOnce(&mut Rollout)) {
+    change(Arc::make_mut(&mut policy.rollouts[0]));
+}
+
+/// Two providers that answer for each other.
+pub(super) fn both_ways(old: &Scripted, new: &Scripted) -> Policy {
+    let mut policy = policy(old.address, new.address);
+    with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::OtherArm);
+    policy
+}
+
 /// A snapshot of this policy with every rollout at this share.
 pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: usize) -> Snapshot {
     let series = |rollout: &str, arm, provider: &str| {
@@ -192,9 +204,25 @@ impl Sidecar {
         let mut next = snapshot(now.revision + 1, (*now.policy).clone(), percent, 1);
         // Control keeps the series of a rollout over publications.
         next.policy = Arc::clone(&now.policy);
+        next.health.clone_from(&now.health);
         for (next, now) in next.rollouts.iter_mut().zip(&now.rollouts) {
             next.series = now.series.clone();
         }
+        let revision = next.revision;
+        self.shared.publish(next);
+        until("every core has acknowledged", || self.shared.seen_by_all(revision));
+    }
+
+    /// Puts another version of the file in force, with the same names in it, and waits until every core has seen it.
+    pub(super) fn reload(&self, change: impl FnOnce(&mut Policy)) {
+        let now = self.shared.load();
+        let mut policy = (*now.policy).clone();
+        change(&mut policy);
+        let mut next = snapshot(now.revision + 1, policy, now.rollouts[0].percent, 1);
+        next.generation = now.generation + 1;
+        next.health.clone_from(&now.health);
+        next.unsplit.clone_from(&now.unsplit);
+        next.rollouts.clone_from(&now.rollouts);
         let revision = next.revision;
         self.shared.publish(next);
         until("every core has acknowledged", || self.shared.seen_by_all(revision));
@@ -222,6 +250,34 @@ impl Sidecar {
 
     pub(super) fn evidence(&self, arm: Arm) -> ArmTotals {
         self.shared.load().rollouts[0].evidence.totals(arm)
+    }
+
+    /// All attempts of an arm's requests at a provider, by outcome.
+    pub(super) fn attempts(&self, arm: Arm, provider: ProviderId) -> Vec<(Outcome, u64)> {
+        let snapshot = self.shared.load();
+        let series = snapshot.rollouts[0].series(arm, provider);
+        let counted = Outcome::ALL.iter().map(|outcome| (*outcome, series.attempts(*outcome)));
+        counted.filter(|(_, count)| *count > 0).collect()
+    }
+
+    /// The evidence of an arm: dispatched, succeeded, failed, not judged.
+    pub(super) fn judged(&self, arm: Arm) -> (u64, u64, u64, u64) {
+        let ArmTotals { dispatched, succeeded, failed, not_judged } = self.evidence(arm);
+        (dispatched, succeeded, failed, not_judged)
+    }
+
+    /// Waits until nothing is open or in flight any more, and holds the accounts to their sums.
+    pub(super) fn settle(&self) {
+        until("no request is open", || self.running.open_requests() == 0);
+        let snapshot = self.shared.load();
+        let providers = || (0..).map(ProviderId).take(snapshot.policy.providers.len());
+        let split = || providers().map(|id| snapshot.rollouts[0].series.in_flight_at(id)).sum::<u64>();
+        let unsplit = || snapshot.unsplit.iter().map(|series| series.in_flight()).sum::<u64>();
+        until("nothing is in flight", || split() + unsplit() == 0);
+        for arm in [Arm::Stable, Arm::Canary] {
+            let (dispatched, succeeded, failed, not_judged) = self.judged(arm);
+            assert_eq!(dispatched, succeeded + failed + not_judged, "evidence of {arm:?}");
+        }
     }
 
     pub(super) fn until_ended(&self, arm: Arm, outcome: Outcome, count: u64) {
@@ -407,6 +463,60 @@ impl Scripted {
         (provider, receiver)
     }
 }
+
+impl Scripted {
+    /// Answers each request with the next of these bytes, whatever connection it comes by, and tells what it got. An
+    /// answer that ends in [`BREAK`] ends its connection as well.
+    pub(super) fn in_turn(answers: impl IntoIterator<Item = impl Into<String>>) -> (Scripted, Receiver<Message>) {
+        let answers: Vec<String> = answers.into_iter().map(Into::into).collect();
+        let answers = std::sync::Mutex::new(std::collections::VecDeque::from(answers));
+        let (sender, receiver) = channel();
+        let provider = Scripted::new(move |mut client| {
+            while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
+                let _ = sender.send(client.message());
+                let answer = answers.lock().unwrap().pop_front().unwrap();
+                client.send(answer.trim_end_matches(BREAK));
+                if answer.ends_with(BREAK) {
+                    return;
+                }
+            }
+        });
+        (provider, receiver)
+    }
+}
+
+/// Ends the connection: see [`Scripted::in_turn`].
+pub(super) const BREAK: char = '\u{17}';
+
+/// A whole answer of JSON.
+pub(super) fn json(status: u16, headers: &str, body: &str) -> String {
+    format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A completion that says these words.
+pub(super) fn completion(words: &str) -> String {
+    json(200, "", &format!(r#"{{"choices":[{{"index":0,"message":{{"content":"{words}"}},"finish_reason":"stop"}}]}}"#))
+}
+
+/// The head of a stream of events in chunks, and these chunks.
+pub(super) fn stream(chunks: &[&str]) -> String {
+    let mut all = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
+    for chunk in chunks {
+        all.push_str(&format!("{:x}\r\n{chunk}\r\n", chunk.len()));
+    }
+    all
+}
+
+/// The end of a body in chunks.
+pub(super) const LAST: &str = "0\r\n\r\n";
+/// Events of a chat.
+pub(super) const ROLE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
+pub(super) const WORD: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+pub(super) const STOP: &str =
+    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 /// What a provider got, within the deadline.
 pub(super) fn got<T>(receiver: &Receiver<T>) -> T {

@@ -1,0 +1,167 @@
+//! What is held of an answer before it goes out, what goes out of it after, and what it is counted as.
+
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use super::support::*;
+use crate::decide::outcome::Outcome;
+use crate::decide::policy::{Fallback, StreamMode};
+use crate::decide::units::{Arm, Percent, ProviderId};
+
+const CHAT: &str = "/v1/chat/completions";
+const OLD: ProviderId = ProviderId(0);
+const NEW: ProviderId = ProviderId(1);
+const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":3}}\n\n";
+
+fn ask() -> String {
+    post(CHAT, "x-user-id: u\r\n", r#"{"stream":true}"#)
+}
+
+/// A canary that sends this, and holds its connection open.
+fn staying(answer: String) -> Scripted {
+    Scripted::new(move |mut client| {
+        client.message();
+        client.send(&answer);
+        client.read_to_end();
+    })
+}
+
+/// Everything that the client of a chunked answer gets.
+fn events(reply: &[u8]) -> String {
+    let text = String::from_utf8(reply.to_vec()).unwrap();
+    let (_, mut rest) = text.split_once("\r\n\r\n").unwrap();
+    let mut all = String::new();
+    while let Some((size, more)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        all.push_str(&more[..size]);
+        rest = &more[size + 2..];
+    }
+    all
+}
+
+#[test]
+fn what_was_held_goes_out_byte_for_byte_and_in_order() {
+    let answer = stream(&[": hello\n\n", ROLE, ": ping\n\n", WORD, WORD, STOP]) + LAST;
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let (new, _seen_new) = Scripted::in_turn([answer]);
+    let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+    let reply = sidecar.ask(&ask());
+    assert_eq!(reply.text(), [": hello\n\n", ROLE, ": ping\n\n", WORD, WORD, STOP].concat());
+    sidecar.settle();
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 1, 0, 0));
+}
+
+#[test]
+fn a_long_unfinished_event_that_went_out_is_ended_before_the_error() {
+    let begun = format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}", "a".repeat(40_000));
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let (new, _seen_new) = Scripted::in_turn([stream(&[&begun]) + "\u{17}"]);
+    let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+    let reply = sidecar.ask(&ask());
+    let (before, error) = reply.text().split_once("\n\n").unwrap();
+    assert!(begun.starts_with(before) && before.len() > 16 * 1024, "{} bytes", before.len());
+    assert!(error.starts_with("data: {\"error\":"), "{error}");
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Truncated, 1)]);
+}
+
+#[test]
+fn a_stream_that_breaks_off_after_its_output_ends_in_an_error_event() {
+    for (chunks, went_out) in
+        [(vec![ROLE, WORD], [ROLE, WORD].concat()), (vec![WORD, "data: {\"choices\":[{\"ind"], WORD.to_owned())]
+    {
+        for end in ["\u{17}".to_owned(), LAST.to_owned()] {
+            let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+            let (new, _seen_new) = Scripted::in_turn([stream(&chunks) + &end]);
+            let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+            let reply = sidecar.ask(&ask());
+            let error = reply.text().strip_prefix(&went_out).unwrap();
+            assert!(error.starts_with("data: {\"error\":") && error.ends_with("}\n\n"), "{error}");
+            assert!(!reply.text().contains("[DONE]"));
+            sidecar.settle();
+            assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Truncated, 1)]);
+            assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 1, 0));
+        }
+    }
+}
+
+#[test]
+fn a_buffered_stream_that_breaks_off_late_is_recovered_whole() {
+    let (old, _seen_old) = Scripted::in_turn([stream(&["data: rescued\n\n", STOP]) + LAST]);
+    let (new, _seen_new) = Scripted::in_turn([stream(&[WORD; 50]) + "\u{17}"]);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.stream_mode = StreamMode::Buffered);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert_eq!(sidecar.ask(&ask()).text(), ["data: rescued\n\n", STOP].concat());
+    sidecar.settle();
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 1, 0));
+}
+
+#[test]
+fn a_buffered_stream_beyond_the_bounds_goes_on_as_it_comes() {
+    for (body, memory) in [(60, 1 << 20), (1 << 20, 60)] {
+        let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+        let chunks = [vec![WORD; 20], vec![STOP]].concat();
+        let (new, _seen_new) = Scripted::in_turn([stream(&chunks) + LAST]);
+        let mut policy = both_ways(&old, &new);
+        with_rollout(&mut policy, |rollout| rollout.stream_mode = StreamMode::Buffered);
+        (policy.limits.replay_body, policy.limits.replay_memory) = (body, memory);
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        assert_eq!(sidecar.ask(&ask()).text(), chunks.concat());
+        sidecar.settle();
+        assert_eq!(sidecar.judged(Arm::Canary), (1, 1, 0, 0));
+    }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    coder.write_all(text.as_bytes()).unwrap();
+    coder.finish().unwrap()
+}
+
+#[test]
+fn no_time_to_hold_lets_go_of_what_waits() {
+    let (proceed, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let new = Scripted::new(move |mut client| {
+        client.message();
+        client.send(stream(&[ROLE]));
+        wait.lock().unwrap().recv().unwrap();
+        client.send(stream(&[WORD, STOP]).split_once("\r\n\r\n").unwrap().1);
+        client.send(LAST);
+    });
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.hold = crate::decide::units::Millis(0));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask());
+    let mut all = client.read_to("assistant");
+    proceed.send(()).unwrap();
+    all.push_str(&client.read_to(LAST));
+    assert_eq!(events(all.as_bytes()), [ROLE, WORD, STOP].concat());
+    sidecar.settle();
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 1, 0, 0));
+}
+
+#[test]
+fn the_pieces_of_an_answer_that_cannot_be_told_of_its_end_are_aborted() {
+    // With its length announced, nothing can be added to it.
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 1000\r\n\r\n";
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let (new, _seen_new) = Scripted::in_turn([format!("{head}{WORD}{BREAK}")]);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::OtherArm);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask());
+    let all = String::from_utf8(client.read_to_end()).unwrap();
+    assert!(all.contains("content-length: 1000\r\n") && all.ends_with(WORD), "{all}");
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Truncated, 1)]);
+}

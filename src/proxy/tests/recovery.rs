@@ -1,0 +1,354 @@
+//! Who is asked after a failure, what the client gets, and what it is counted as.
+
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::support::*;
+use crate::decide::outcome::Outcome;
+use crate::decide::policy::{Fallback, Secret};
+use crate::decide::units::{Arm, Millis, Percent, ProviderId};
+
+const CHAT: &str = "/v1/chat/completions";
+const OLD: ProviderId = ProviderId(0);
+const NEW: ProviderId = ProviderId(1);
+const THIRD: ProviderId = ProviderId(2);
+const NOTHING: (u64, u64, u64, u64) = (0, 0, 0, 0);
+const ONE_FAILURE: (u64, u64, u64, u64) = (1, 0, 1, 0);
+const ONE_SUCCESS: (u64, u64, u64, u64) = (1, 1, 0, 0);
+const ONE_NOT_JUDGED: (u64, u64, u64, u64) = (1, 0, 0, 1);
+
+/// Of a user whom a bucket sends to the canary at 100% and to stable at 0.01%.
+fn ask(body: &str) -> String {
+    post(CHAT, "x-user-id: u\r\n", body)
+}
+
+fn error(status: u16, headers: &str) -> String {
+    json(status, headers, r#"{"error":{"message":"no","type":"x","param":null,"code":null}}"#)
+}
+
+fn some() -> Percent {
+    Percent::from_hundredths(1).unwrap()
+}
+
+/// A provider that tells when a request has come, and answers when told to: with this.
+fn when_told(answers: impl IntoIterator<Item = String>) -> (Scripted, Receiver<Message>, Sender<()>) {
+    let answers = Mutex::new(answers.into_iter().collect::<std::collections::VecDeque<_>>());
+    let (sender, receiver) = channel();
+    let (go, wait) = channel();
+    let wait = Mutex::new(wait);
+    let provider = Scripted::new(move |mut client| {
+        while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
+            let _ = sender.send(client.message());
+            let _ = wait.lock().unwrap().recv();
+            let answer = answers.lock().unwrap().pop_front().unwrap();
+            client.send(answer);
+        }
+    });
+    (provider, receiver, go)
+}
+
+#[test]
+fn each_arm_is_answered_by_the_other_after_any_failure_before_its_output() {
+    let failures = [
+        (error(500, ""), Outcome::ServerError),
+        (error(529, ""), Outcome::ServerError),
+        (error(429, "retry-after: 1\r\n"), Outcome::Throttled),
+        (json(200, "", r#"{"error":{"message":"overloaded"}}"#), Outcome::StreamError),
+        (BREAK.to_string(), Outcome::Reset),
+        (format!("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{BREAK}"), Outcome::Truncated),
+        (
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{{\"choices\":[{BREAK}"),
+            Outcome::Truncated,
+        ),
+        (stream(&[ROLE]) + "\u{17}", Outcome::Truncated),
+        (stream(&[ROLE]) + LAST, Outcome::Truncated),
+        (stream(&[ROLE, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]) + LAST, Outcome::StreamError),
+    ];
+    for (failure, outcome) in failures {
+        for arm in [Arm::Stable, Arm::Canary] {
+            let (bad, seen_bad) = Scripted::in_turn([failure.clone()]);
+            let (good, seen_good) = Scripted::in_turn([completion("rescued")]);
+            let (policy, percent, own, other) = match arm {
+                Arm::Stable => (both_ways(&bad, &good), some(), OLD, NEW),
+                Arm::Canary => (both_ways(&good, &bad), Percent::ALL, NEW, OLD),
+            };
+            let sidecar = Sidecar::start(policy, percent);
+            let reply = sidecar.ask(&ask(r#"{"stream":true,"messages":[]}"#));
+            assert!(reply.status == 200 && reply.text().contains("rescued"), "{failure}: {reply:?}");
+            assert_eq!(reply.header("x-serin-arm").as_deref(), Some(arm.as_str()));
+            assert_eq!(reply.header("x-serin-provider").as_deref(), Some(if other == OLD { "old" } else { "new" }));
+            assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("2"));
+            assert_eq!(got(&seen_bad).text(), got(&seen_good).text());
+            sidecar.settle();
+            assert_eq!(sidecar.attempts(arm, own), [(outcome, 1)], "{failure}");
+            assert_eq!(sidecar.attempts(arm, other), [(Outcome::Ok, 1)]);
+            // What was rescued counts against the arm, and is no evidence for the other.
+            assert_eq!(sidecar.judged(arm), ONE_FAILURE, "{failure}");
+            let not_it = if arm == Arm::Stable { Arm::Canary } else { Arm::Stable };
+            assert_eq!(sidecar.judged(not_it), NOTHING);
+            assert_eq!(sidecar.shared.load().rollouts[0].series(arm, other).fallbacks(), 1);
+        }
+    }
+}
+
+#[test]
+fn when_everybody_fails_the_answer_is_that_of_the_provider_that_the_split_chose() {
+    let (old, _seen_old) = Scripted::in_turn([error(503, "x-from: old\r\n")]);
+    let (new, _seen_new) = Scripted::in_turn([error(502, "x-from: new\r\nretry-after: 9\r\n")]);
+    let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+    let reply = sidecar.ask(&ask("{}"));
+    assert_eq!((reply.status, reply.header("x-from").as_deref()), (502, Some("new")));
+    assert_eq!((reply.header("retry-after").as_deref(), reply.header("x-serin-error")), (Some("9"), None));
+    assert_eq!(reply.header("x-serin-provider").as_deref(), Some("new"));
+    sidecar.settle();
+    assert_eq!(sidecar.ended(Arm::Canary, Outcome::ServerError), 1);
+    assert_eq!(sidecar.judged(Arm::Canary), ONE_FAILURE);
+    assert_eq!(sidecar.judged(Arm::Stable), NOTHING);
+}
+
+#[test]
+fn a_list_is_asked_in_its_order_and_nobody_twice() {
+    let (old, seen_old) = Scripted::in_turn([completion("rescued")]);
+    let (new, _seen_new) = Scripted::in_turn([error(500, "")]);
+    let (third, seen_third) = Scripted::in_turn([error(500, "")]);
+    let mut policy = both_ways(&old, &new);
+    let mut other = provider("third", third.address);
+    other.api_keys = vec![Secret::new("third-key".to_owned())];
+    policy.providers.push(std::sync::Arc::new(other));
+    with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::List(vec![NEW, THIRD, OLD]));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let reply = sidecar.ask(&post(CHAT, "x-user-id: u\r\nauthorization: Bearer client\r\ncookie: a=b\r\n", "{}"));
+    assert!(reply.text().contains("rescued"), "{reply:?}");
+    assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("3"));
+    let (third, old) = (got(&seen_third), got(&seen_old));
+    assert_eq!((third.header("authorization").as_deref(), third.header("cookie")), (Some("Bearer third-key"), None));
+    assert_eq!(
+        (old.header("authorization").as_deref(), old.header("cookie").as_deref()),
+        (Some("Bearer client"), Some("a=b"))
+    );
+    sidecar.settle();
+    for (provider, outcome) in [(NEW, Outcome::ServerError), (THIRD, Outcome::ServerError), (OLD, Outcome::Ok)] {
+        assert_eq!(sidecar.attempts(Arm::Canary, provider), [(outcome, 1)]);
+    }
+    assert_eq!(sidecar.judged(Arm::Canary), ONE_FAILURE);
+}
+
+#[test]
+fn a_refusal_is_asked_of_stable_and_means_what_stable_says() {
+    for (accepts, outcome, judged) in
+        [(true, Outcome::Unsupported, ONE_FAILURE), (false, Outcome::ClientError, ONE_NOT_JUDGED)]
+    {
+        let (old, seen_old) =
+            Scripted::in_turn([if accepts { completion("taken") } else { error(400, "x-from: old\r\n") }]);
+        let (new, _seen_new) = Scripted::in_turn([error(422, "x-from: new\r\n")]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        let reply = sidecar.ask(&ask("{}"));
+        assert_eq!(reply.status, if accepts { 200 } else { 422 });
+        assert_eq!(reply.header("x-from").as_deref(), (!accepts).then_some("new"));
+        got(&seen_old);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(outcome, 1)]);
+        assert_eq!(sidecar.judged(Arm::Canary), judged);
+        assert_eq!(sidecar.judged(Arm::Stable), NOTHING);
+    }
+}
+
+#[test]
+fn what_is_no_question_for_stable_is_not_asked() {
+    let filter = json(400, "", r#"{"error":{"message":"no","type":"x","param":null,"code":"content_filter"}}"#);
+    for (refusal, asks) in [(filter, true), (error(400, ""), false)] {
+        let (old, seen_old) = Scripted::in_turn([completion("not asked")]);
+        let (new, _seen_new) = Scripted::in_turn([refusal]);
+        let mut policy = both_ways(&old, &new);
+        with_rollout(&mut policy, |rollout| rollout.fallback_4xx = asks);
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        assert_eq!(sidecar.ask(&ask("{}")).status, 400);
+        sidecar.settle();
+        assert!(seen_old.try_recv().is_err());
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ClientError, 1)]);
+        assert_eq!(sidecar.judged(Arm::Canary), ONE_NOT_JUDGED);
+    }
+}
+
+#[test]
+fn the_last_candidate_is_waited_for_when_it_asks_for_little() {
+    for (wait, again) in
+        [("retry-after: 0.01\r\n", true), ("retry-after-ms: 10\r\n", true), ("retry-after: 3\r\n", false)]
+    {
+        let (old, _seen) = Scripted::in_turn([error(429, wait), completion("at last")]);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+        let reply = sidecar.ask(&ask("{}"));
+        assert_eq!(reply.status, if again { 200 } else { 429 }, "{wait}");
+        assert_eq!(reply.header("x-serin-attempts").as_deref(), again.then_some("2"));
+        sidecar.settle();
+        let expected: &[_] =
+            if again { &[(Outcome::Ok, 1), (Outcome::Throttled, 1)] } else { &[(Outcome::Throttled, 1)] };
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), expected);
+        assert_eq!(sidecar.judged(Arm::Stable), if again { ONE_SUCCESS } else { ONE_FAILURE });
+    }
+}
+
+#[test]
+fn a_key_that_is_refused_or_throttled_gives_way_to_the_next_and_then_to_the_next_provider() {
+    for (status, outcome) in
+        [(401, Outcome::Auth), (403, Outcome::Auth), (402, Outcome::Quota), (429, Outcome::Throttled)]
+    {
+        let (old, seen_old) = Scripted::in_turn([completion("rescued")]);
+        let (new, seen_new) =
+            Scripted::in_turn([error(status, ""), completion("by the next key"), error(status, ""), error(status, "")]);
+        let mut policy = both_ways(&old, &new);
+        let keys = ["one", "two"].map(|key| Secret::new(key.to_owned()));
+        with_provider(&mut policy, 1, |provider| provider.api_keys = keys.to_vec());
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        assert!(sidecar.ask(&ask("{}")).text().contains("by the next key"));
+        let key = || got(&seen_new).header("authorization").unwrap();
+        assert_eq!([key(), key()], ["Bearer one", "Bearer two"]);
+        sidecar.settle();
+        assert_eq!(sidecar.judged(Arm::Canary), ONE_SUCCESS, "{status}");
+        // The next request begins with the next key.
+        assert!(sidecar.ask(&ask("{}")).text().contains("rescued"));
+        assert_eq!([key(), key()], ["Bearer two", "Bearer one"]);
+        assert_eq!(got(&seen_old).header("authorization"), None);
+        sidecar.settle();
+        assert_eq!(sidecar.judged(Arm::Canary), (2, 1, 1, 0), "{status}");
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1), (outcome, 3)]);
+    }
+}
+
+#[test]
+fn a_refused_connection_is_dialled_twice_and_is_one_attempt() {
+    let (old, _seen) = Scripted::in_turn([completion("rescued")]);
+    let mut policy = policy(old.address, nobody());
+    with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::OtherArm);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let reply = sidecar.ask(&ask("{}"));
+    assert!(reply.text().contains("rescued"), "{reply:?}");
+    assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("2"));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Connect, 1)]);
+    assert_eq!(sidecar.judged(Arm::Canary), ONE_FAILURE);
+}
+
+#[test]
+fn a_stream_has_its_own_limit_for_the_head() {
+    let (_never, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let old = Scripted::new(move |mut client| {
+        client.message();
+        let _ = wait.lock().unwrap().recv_timeout(std::time::Duration::from_millis(200));
+        client.send(completion("late"));
+    });
+    let mut policy = policy(old.address, nobody());
+    with_provider(&mut policy, 0, |provider| provider.timeouts.stream_headers = Millis(20));
+    let sidecar = Sidecar::start(policy, some());
+    assert!(sidecar.ask(&ask(r#"{"stream":false}"#)).text().contains("late"));
+    let reply = sidecar.ask(&ask(r#"{"stream":true}"#));
+    assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (504, Some("timeout")));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1), (Outcome::Timeout, 1)]);
+}
+
+#[test]
+fn a_streamed_canary_that_does_not_begin_is_given_up_for_stable() {
+    for begun in ["", &stream(&[])] {
+        let (old, _seen) = Scripted::in_turn([completion("rescued")]);
+        let new = {
+            let begun = begun.to_owned();
+            Scripted::new(move |mut client| {
+                client.message();
+                client.send(&begun);
+                client.read_to_end();
+            })
+        };
+        let mut policy = both_ways(&old, &new);
+        with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(30));
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        assert!(sidecar.ask(&ask(r#"{"stream":true}"#)).text().contains("rescued"));
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Timeout, 1)]);
+        assert_eq!(sidecar.judged(Arm::Canary), ONE_FAILURE);
+    }
+}
+
+#[test]
+fn a_rollback_between_two_attempts_sends_the_next_one_to_stable() {
+    let (old, seen_old) = Scripted::in_turn([completion("stable")]);
+    let (new, seen_new, go) = when_told([error(401, ""), completion("never")]);
+    let mut policy = both_ways(&old, &new);
+    let keys = ["one", "two"].map(|key| Secret::new(key.to_owned()));
+    with_provider(&mut policy, 1, |provider| provider.api_keys = keys.to_vec());
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let before = sidecar.shared.load();
+    let mut client = sidecar.client();
+    client.send(ask("{}"));
+    got(&seen_new);
+    sidecar.set_percent(Percent::ZERO);
+    go.send(()).unwrap();
+    let reply = client.reply();
+    assert!(reply.text().contains("stable"), "{reply:?}");
+    assert_eq!(reply.header("x-serin-arm").as_deref(), Some("stable"));
+    got(&seen_old);
+    sidecar.settle();
+    assert!(seen_new.try_recv().is_err(), "the canary was asked after its rollback");
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Auth, 1)]);
+    // What had failed by then belongs to the time before.
+    let totals = before.rollouts[0].evidence.totals(Arm::Canary);
+    assert_eq!((totals.dispatched, totals.failed), (1, 1));
+    assert_eq!(sidecar.judged(Arm::Canary), NOTHING);
+}
+
+#[test]
+fn a_client_that_leaves_between_or_within_attempts_leaves_nothing_behind() {
+    // In the pause before a repetition, while stable is asked, and while an answer is held.
+    let held = stream(&[ROLE]);
+    for (first, second, expected) in [
+        (error(429, "retry-after: 2\r\n"), None, vec![(Outcome::Throttled, 1)]),
+        (error(400, ""), Some(String::new()), vec![(Outcome::ClientError, 1)]),
+        (held, None, vec![(Outcome::ClientGone, 1)]),
+    ] {
+        let asked = second.is_some();
+        let (old, seen_old) = Scripted::in_turn(second);
+        let (new, seen_new) = Scripted::in_turn([first.clone()]);
+        let mut policy = both_ways(&old, &new);
+        if first.contains("429") {
+            with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
+        }
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        let mut client = sidecar.client();
+        client.send(ask(r#"{"stream":true}"#));
+        got(&seen_new);
+        if asked {
+            got(&seen_old);
+        } else if first.contains("429") {
+            until("the failure is accounted for", || !sidecar.attempts(Arm::Canary, NEW).is_empty());
+        }
+        drop(client);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), expected, "{first}");
+        assert_eq!(sidecar.judged(Arm::Canary).0, 1);
+        let ended = sidecar.shared.load().rollouts[0]
+            .series(Arm::Canary, if asked { OLD } else { NEW })
+            .requests(Outcome::ClientGone);
+        assert_eq!(ended, 1, "{first}");
+    }
+}
+
+#[test]
+fn memory_for_held_bodies_comes_back_after_every_kind_of_end() {
+    // Each request borrows more than half of it, and so does each answer that is held.
+    let body = format!(r#"{{"stream":true,"messages":"{}"}}"#, "x".repeat(20_000));
+    let long = json(500, "", &"y".repeat(15_000));
+    let answers = [long, BREAK.to_string(), stream(&[ROLE]) + LAST, completion(&"z".repeat(15_000))];
+    let (old, _seen_old) = Scripted::in_turn((0..8).map(|_| completion("rescued")));
+    let (new, _seen_new) = Scripted::in_turn(answers.iter().chain(&answers).cloned());
+    let mut policy = both_ways(&old, &new);
+    policy.limits.replay_memory = 37_000;
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    for _ in 0..8 {
+        assert_eq!(sidecar.ask(&ask(&body)).status, 200);
+        sidecar.settle();
+    }
+    let snapshot = sidecar.shared.load();
+    assert_eq!(snapshot.rollouts[0].series(Arm::Stable, OLD).unheld(), 0, "a body found no memory");
+    assert_eq!(sidecar.judged(Arm::Canary), (8, 2, 6, 0));
+}
