@@ -80,9 +80,13 @@ impl Observer {
         }
     }
 
-    /// Whether there was output in it.
+    /// Whether there was output in it; what cannot be decoded counts as some.
     pub(crate) fn has_output(&self) -> bool {
-        self.reader.has_output()
+        self.reader.has_output() || self.is_blind()
+    }
+
+    fn is_blind(&self) -> bool {
+        self.decoder.as_ref().is_some_and(|(decoder, _)| decoder.is_blind())
     }
 
     /// Whether it said that it failed.
@@ -95,11 +99,6 @@ impl Observer {
         self.reader.is_done()
     }
 
-    /// Whether an end now is an end as it should be.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.reader.is_complete()
-    }
-
     /// The tokens that it speaks of.
     pub(crate) fn usage(&self) -> Option<Usage> {
         self.reader.usage()
@@ -110,7 +109,7 @@ impl Observer {
         if self.failure().is_some() {
             return BodyEnd::ErrorEvent;
         }
-        let whole = self.is_done() || (seen == BodyEnd::Complete && self.is_complete());
+        let whole = self.is_done() || (seen == BodyEnd::Complete && (self.reader.is_complete() || self.is_blind()));
         match (whole, self.has_output()) {
             (true, true) => BodyEnd::Complete,
             (true, false) => BodyEnd::Empty,
@@ -133,6 +132,9 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
         Some(coding) => match Decoder::for_coding(coding) {
             Some(mut decoder) => {
                 decoder.feed(body, &mut plain);
+                if decoder.is_blind() {
+                    return (BodyEnd::Complete, None);
+                }
                 &plain[..]
             }
             None => return (BodyEnd::Complete, None),

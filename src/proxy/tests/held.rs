@@ -125,6 +125,37 @@ fn gzip(text: &str) -> Vec<u8> {
 }
 
 #[test]
+fn what_cannot_be_decoded_is_not_called_broken() {
+    let words = "a".repeat(1_500_000);
+    let json = format!(r#"{{"choices":[{{"index":0,"message":{{"content":"{words}"}},"finish_reason":"stop"}}]}}"#);
+    let events = WORD.replace("hi", &words) + STOP;
+    for (kind, body) in [
+        ("application/json", gzip(&json)),
+        ("text/event-stream", gzip(&events)),
+        ("application/json", b"no gzip at all".to_vec()),
+        ("text/event-stream", b"no gzip at all".to_vec()),
+    ] {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = [head.as_bytes(), &body].concat();
+        let new = Scripted::new(move |mut client| {
+            client.message();
+            client.send(&answer);
+            client.read_to_end();
+        });
+        let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        let reply = sidecar.ask(&ask());
+        assert_eq!(reply.header("content-encoding").as_deref(), Some("gzip"), "{kind}: {:?}", reply.message.head);
+        assert_eq!(reply.message.body, body);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1)], "{kind}");
+    }
+}
+
+#[test]
 fn no_time_to_hold_lets_go_of_what_waits() {
     let (proceed, wait) = channel::<()>();
     let wait = Mutex::new(wait);
