@@ -309,7 +309,9 @@ impl Weighed {
                 self.usage = observer.usage();
                 Some(observer.end(end))
             }
-            (Seen::End(BodyEnd::Complete), None) if kind == Kind::Json && self.pieces.length() > 0 => {
+            (Seen::End(BodyEnd::Complete), None)
+                if kind == Kind::Json && (dialect.generates() || self.pieces.length() > 0) =>
+            {
                 let (end, usage) = observer::read_whole(dialect, &self.head.headers, self.pieces.whole());
                 self.usage = usage;
                 Some(end)

@@ -201,9 +201,12 @@ impl Relay {
     // An empty answer is accounted for here: nobody will poll it.
     fn of(mut relay: Relay) -> ReplyBody {
         let empty = relay.pieces.is_empty() && relay.broke.is_none() && relay.pieces.trailers.is_none();
-        if empty && relay.observer.is_none() && relay.rest.as_ref().is_none_or(AnswerBody::is_end_stream) {
-            relay.exchange.body_ended(BodyEnd::Complete);
-            return ReplyBody::Own(Bytes::new());
+        if empty && relay.rest.as_ref().is_none_or(AnswerBody::is_end_stream) {
+            // Where nothing can be said to the client, there is nothing to abort either.
+            let _ = relay.ended(BodyEnd::Complete, None);
+            if relay.next.is_none() {
+                return ReplyBody::Own(Bytes::new());
+            }
         }
         ReplyBody::Relayed(Box::new(relay))
     }

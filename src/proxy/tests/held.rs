@@ -118,6 +118,18 @@ fn a_buffered_stream_beyond_the_bounds_goes_on_as_it_comes() {
     }
 }
 
+#[test]
+fn a_whole_answer_without_a_byte_is_empty_and_a_stream_without_one_is_cut() {
+    let none = "content-length: 0\r\n\r\n";
+    for (kind, outcome) in [("application/json", Outcome::Empty), ("text/event-stream", Outcome::Truncated)] {
+        let (old, _seen) = Scripted::in_turn([format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{none}")]);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        sidecar.ask(&ask());
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(outcome, 1)], "{kind}");
+    }
+}
+
 fn gzip(text: &str) -> Vec<u8> {
     let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     coder.write_all(text.as_bytes()).unwrap();
