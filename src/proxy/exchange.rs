@@ -361,9 +361,11 @@ impl Exchange {
         }
     }
 
-    /// What an answer cost.
+    /// What an answer cost, as far as it said so before its end was accounted for.
     pub(crate) fn used(&self, usage: Option<Usage>) {
-        if let Some(usage) = usage {
+        if let Some(usage) = usage
+            && self.stage != Stage::Over
+        {
             self.series().count_tokens(self.core.id, usage.input, usage.output);
         }
     }

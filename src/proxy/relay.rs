@@ -292,6 +292,7 @@ impl Relay {
         });
         if last {
             let end = self.seen(BodyEnd::Complete);
+            self.note_usage();
             if end == BodyEnd::Complete { self.exchange.output(true) } else { self.exchange.body_ended(end) }
         } else {
             self.exchange.output(false);
@@ -332,6 +333,12 @@ impl Relay {
         before
     }
 
+    fn note_usage(&self) {
+        if let Some(observer) = &self.observer {
+            self.exchange.used(observer.usage());
+        }
+    }
+
     /// What an end in the eyes of the transport amounts to.
     fn seen(&self, end: BodyEnd) -> BodyEnd {
         self.observer.as_ref().map_or(end, |observer| observer.end(end))
@@ -343,11 +350,11 @@ impl Relay {
         self.over = true;
         self.rest = None;
         let end = self.seen(end);
+        self.note_usage();
         let Some(observer) = &self.observer else {
             self.exchange.body_ended(end);
             return error;
         };
-        self.exchange.used(observer.usage());
         let unfinished = self.unfinished.split().freeze();
         if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent) {
             self.exchange.body_ended(end);
@@ -361,5 +368,12 @@ impl Relay {
         }
         self.exchange.body_ended(end);
         if observer.can_be_told { None } else { error.or(Some(BodyError::Cut)) }
+    }
+}
+
+impl Drop for Relay {
+    // What was generated was paid for, whether or not the client stayed to its end.
+    fn drop(&mut self) {
+        self.note_usage();
     }
 }

@@ -119,6 +119,32 @@ fn a_buffered_stream_beyond_the_bounds_goes_on_as_it_comes() {
 }
 
 #[test]
+fn what_an_answer_cost_is_counted_once_however_it_is_framed_and_ends() {
+    let whole = [WORD, USAGE, STOP].concat();
+    let sized =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{whole}", whole.len());
+    let empty = r#"{"choices":[{"index":0,"message":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+    for answer in [sized, stream(&[WORD, USAGE, STOP]) + LAST, stream(&[WORD, USAGE]) + "\u{17}", json(200, "", empty)]
+    {
+        let (old, _seen) = Scripted::in_turn([answer.clone()]);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        assert_eq!(sidecar.ask(&ask()).status, 200);
+        sidecar.settle();
+        assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).tokens(), (7, 3), "{answer}");
+    }
+    // A client that leaves before the end has been served all the same.
+    let old = staying(stream(&[WORD, USAGE]));
+    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let mut client = sidecar.client();
+    client.send(ask());
+    client.read_to("usage");
+    drop(client);
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::ClientGone, 1)]);
+    assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).tokens(), (7, 3));
+}
+
+#[test]
 fn a_whole_answer_without_a_byte_is_empty_and_a_stream_without_one_is_cut() {
     let none = "content-length: 0\r\n\r\n";
     for (kind, outcome) in [("application/json", Outcome::Empty), ("text/event-stream", Outcome::Truncated)] {
