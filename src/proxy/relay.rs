@@ -85,7 +85,7 @@ pub(crate) fn answer(
                 observer,
                 exchange,
                 over: false,
-                _loan: loan,
+                loan: Some(loan),
             })
         }
     };
@@ -192,7 +192,8 @@ pub(crate) struct Relay {
     /// What is missing to the announced length.
     remaining: Option<u64>,
     over: bool,
-    _loan: Loan,
+    /// The memory that what was held occupies, until it went out.
+    loan: Option<Loan>,
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -229,6 +230,9 @@ impl Relay {
         loop {
             if let Some(piece) = self.pieces.take().or_else(|| self.next.take()) {
                 self.exchange.output(false);
+                if self.pieces.is_empty() {
+                    self.loan = None;
+                }
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             if self.over {

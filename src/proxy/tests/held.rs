@@ -194,6 +194,22 @@ fn what_cannot_be_decoded_is_not_called_broken() {
 }
 
 #[test]
+fn memory_that_was_held_comes_back_once_it_went_out() {
+    let preamble = format!(": {}\n\n", "x".repeat(12_000));
+    let (old, _seen_old) = Scripted::in_turn([completion("stable")]);
+    let new = staying(stream(&[&preamble, WORD]));
+    let mut policy = both_ways(&old, &new);
+    policy.limits.replay_memory = 20_000;
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut open = sidecar.client();
+    open.send(ask());
+    open.read_to("hi");
+    let large = format!(r#"{{"messages":"{}"}}"#, "x".repeat(15_000));
+    assert_eq!(sidecar.ask(&post(CHAT, "x-user-id: stable-user\r\n", &large)).status, 200);
+    assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).unheld(), 0, "the stream still holds memory");
+}
+
+#[test]
 fn no_time_to_hold_lets_go_of_what_waits() {
     let (proceed, wait) = channel::<()>();
     let wait = Mutex::new(wait);
