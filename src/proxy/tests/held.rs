@@ -91,6 +91,23 @@ fn a_stream_that_breaks_off_after_its_output_ends_in_an_error_event() {
 }
 
 #[test]
+fn a_buffered_stream_is_decided_by_its_last_event_and_not_by_the_connections_end() {
+    let failed = stream(&[WORD, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]);
+    for (answer, rescued) in [(stream(&[WORD, STOP]), false), (failed, true)] {
+        let (old, _seen_old) = Scripted::in_turn([stream(&["data: rescued\n\n", STOP]) + LAST]);
+        let new = staying(answer);
+        let mut policy = both_ways(&old, &new);
+        with_rollout(&mut policy, |rollout| rollout.stream_mode = StreamMode::Buffered);
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        let mut client = sidecar.client();
+        client.send(ask());
+        client.stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let text = client.read_to("[DONE]");
+        assert_eq!(text.contains("rescued"), rescued, "{text}");
+    }
+}
+
+#[test]
 fn a_buffered_stream_that_breaks_off_late_is_recovered_whole() {
     let (old, _seen_old) = Scripted::in_turn([stream(&["data: rescued\n\n", STOP]) + LAST]);
     let (new, _seen_new) = Scripted::in_turn([stream(&[WORD; 50]) + "\u{17}"]);
