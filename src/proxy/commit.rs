@@ -269,14 +269,13 @@ impl Weighed {
 
     fn is_enough(&self, hold: Hold) -> bool {
         let length = self.pieces.length();
-        // After these nothing follows that matters, whenever the connection ends.
-        let decided = |observer: &Observer| observer.is_done() || observer.failure().is_some();
         match hold {
             Hold::Nothing => true,
             Hold::FirstByte => length > 0,
-            Hold::Whole(most) => length >= most || self.observer.as_deref().is_some_and(decided),
+            // The connection may end long after the last event.
+            Hold::Whole(most) => length >= most || self.observer.as_deref().is_some_and(Observer::is_decided),
             Hold::Output => {
-                let settled = |observer: &Observer| observer.has_output() || decided(observer);
+                let settled = |observer: &Observer| observer.has_output() || observer.is_decided();
                 length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(settled)
             }
         }

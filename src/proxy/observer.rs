@@ -94,9 +94,9 @@ impl Observer {
         self.reader.failure()
     }
 
-    /// Whether its terminal was seen, so that whatever follows changes nothing.
-    pub(crate) fn is_done(&self) -> bool {
-        self.reader.is_done()
+    /// Whether its terminal was seen or it said that it failed, so that whatever follows changes nothing.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.reader.is_done() || self.failure().is_some()
     }
 
     /// The tokens that it speaks of.
@@ -109,7 +109,8 @@ impl Observer {
         if self.failure().is_some() {
             return BodyEnd::ErrorEvent;
         }
-        let whole = self.is_done() || (seen == BodyEnd::Complete && (self.reader.is_complete() || self.is_blind()));
+        let whole =
+            self.reader.is_done() || (seen == BodyEnd::Complete && (self.reader.is_complete() || self.is_blind()));
         match (whole, self.has_output()) {
             (true, true) => BodyEnd::Complete,
             (true, false) => BodyEnd::Empty,

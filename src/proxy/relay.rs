@@ -376,8 +376,14 @@ impl Relay {
 }
 
 impl Drop for Relay {
-    // What was generated was paid for, whether or not the client stayed to its end.
     fn drop(&mut self) {
+        // What was generated was paid for, whether or not the client stayed to its end.
         self.note_usage();
+        // After its last event an answer has ended, even where the connection has not.
+        if let Some(observer) = &self.observer
+            && observer.is_decided()
+        {
+            self.exchange.body_ended(observer.end(BodyEnd::Early));
+        }
     }
 }

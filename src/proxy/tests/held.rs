@@ -267,3 +267,20 @@ fn the_pieces_of_an_answer_that_cannot_be_told_of_its_end_are_aborted() {
     sidecar.settle();
     assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Truncated, 1)]);
 }
+
+#[test]
+fn after_its_last_event_a_stream_has_ended_as_it_says_whoever_leaves_then() {
+    let failed = stream(&[WORD, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]);
+    for (answer, until, outcome) in
+        [(stream(&[WORD, STOP]), "[DONE]\n\n", Outcome::Ok), (failed, "overloaded\"}}\n\n", Outcome::StreamError)]
+    {
+        let old = staying(answer);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::from_hundredths(1).unwrap());
+        let mut client = sidecar.client();
+        client.send(ask());
+        client.read_to(until);
+        drop(client);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(outcome, 1)]);
+    }
+}
