@@ -189,6 +189,7 @@ impl Exchange {
         if matches!(self.stage, Stage::Dispatched | Stage::Answered { .. }) {
             self.close(Ending::CutBySerin);
         }
+        self.stable_said(false);
         self.end_evidence(Outcome::SerinError);
         if let Some(at) = self.at {
             self.series_of(at).leave(self.core.id);
