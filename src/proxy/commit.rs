@@ -272,10 +272,10 @@ impl Weighed {
         match hold {
             Hold::Nothing => true,
             Hold::FirstByte => length > 0,
-            Hold::Whole(most) => length >= most,
+            // The connection may end long after the last event.
+            Hold::Whole(most) => length >= most || self.observer.as_deref().is_some_and(Observer::is_decided),
             Hold::Output => {
-                let settled =
-                    |observer: &Observer| observer.has_output() || observer.is_done() || observer.failure().is_some();
+                let settled = |observer: &Observer| observer.has_output() || observer.is_decided();
                 length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(settled)
             }
         }
@@ -309,7 +309,9 @@ impl Weighed {
                 self.usage = observer.usage();
                 Some(observer.end(end))
             }
-            (Seen::End(BodyEnd::Complete), None) if kind == Kind::Json => {
+            (Seen::End(BodyEnd::Complete), None)
+                if kind == Kind::Json && (dialect.generates() || self.pieces.length() > 0) =>
+            {
                 let (end, usage) = observer::read_whole(dialect, &self.head.headers, self.pieces.whole());
                 self.usage = usage;
                 Some(end)

@@ -189,6 +189,7 @@ impl Exchange {
         if matches!(self.stage, Stage::Dispatched | Stage::Answered { .. }) {
             self.close(Ending::CutBySerin);
         }
+        self.stable_said(false);
         self.end_evidence(Outcome::SerinError);
         if let Some(at) = self.at {
             self.series_of(at).leave(self.core.id);
@@ -363,9 +364,11 @@ impl Exchange {
         }
     }
 
-    /// What an answer cost.
+    /// What an answer cost, as far as it said so before its end was accounted for.
     pub(crate) fn used(&self, usage: Option<Usage>) {
-        if let Some(usage) = usage {
+        if let Some(usage) = usage
+            && self.stage != Stage::Over
+        {
             self.series().count_tokens(self.core.id, usage.input, usage.output);
         }
     }

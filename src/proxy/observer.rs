@@ -80,9 +80,13 @@ impl Observer {
         }
     }
 
-    /// Whether there was output in it.
+    /// Whether there was output in it; what cannot be decoded counts as some.
     pub(crate) fn has_output(&self) -> bool {
-        self.reader.has_output()
+        self.reader.has_output() || self.is_blind()
+    }
+
+    fn is_blind(&self) -> bool {
+        self.decoder.as_ref().is_some_and(|(decoder, _)| decoder.is_blind())
     }
 
     /// Whether it said that it failed.
@@ -90,14 +94,9 @@ impl Observer {
         self.reader.failure()
     }
 
-    /// Whether its terminal was seen, so that whatever follows changes nothing.
-    pub(crate) fn is_done(&self) -> bool {
-        self.reader.is_done()
-    }
-
-    /// Whether an end now is an end as it should be.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.reader.is_complete()
+    /// Whether its terminal was seen or it said that it failed, so that whatever follows changes nothing.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.reader.is_done() || self.failure().is_some()
     }
 
     /// The tokens that it speaks of.
@@ -110,7 +109,8 @@ impl Observer {
         if self.failure().is_some() {
             return BodyEnd::ErrorEvent;
         }
-        let whole = self.is_done() || (seen == BodyEnd::Complete && self.is_complete());
+        let whole =
+            self.reader.is_done() || (seen == BodyEnd::Complete && (self.reader.is_complete() || self.is_blind()));
         match (whole, self.has_output()) {
             (true, true) => BodyEnd::Complete,
             (true, false) => BodyEnd::Empty,
@@ -134,6 +134,9 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
         Some(coding) => match Decoder::for_coding(coding) {
             Some(mut decoder) => {
                 decoder.feed(body, &mut plain);
+                if decoder.is_blind() {
+                    return (BodyEnd::Complete, None);
+                }
                 &plain[..]
             }
             None => return (BodyEnd::Complete, None),

@@ -170,12 +170,10 @@ impl Recovery<'_> {
     /// The answer that goes out.
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
         self.exchange.stable_said(true);
+        self.exchange.used(weighed.usage);
         match weighed.ending {
             None => {}
-            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => {
-                self.exchange.used(weighed.usage);
-                self.exchange.output(true);
-            }
+            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.exchange.output(true),
             Some(ending) => self.exchange.end(ending),
         }
         Answer { weighed, exchange: self.exchange }

@@ -85,8 +85,7 @@ pub(crate) fn answer(
                 observer,
                 exchange,
                 over: false,
-                settled: false,
-                _loan: loan,
+                loan: Some(loan),
             })
         }
     };
@@ -193,9 +192,8 @@ pub(crate) struct Relay {
     /// What is missing to the announced length.
     remaining: Option<u64>,
     over: bool,
-    /// Whether it is accounted for, since it said its end or that it failed.
-    settled: bool,
-    _loan: Loan,
+    /// The memory that what was held occupies, until it went out.
+    loan: Option<Loan>,
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -204,9 +202,12 @@ impl Relay {
     // An empty answer is accounted for here: nobody will poll it.
     fn of(mut relay: Relay) -> ReplyBody {
         let empty = relay.pieces.is_empty() && relay.broke.is_none() && relay.pieces.trailers.is_none();
-        if empty && relay.observer.is_none() && relay.rest.as_ref().is_none_or(AnswerBody::is_end_stream) {
-            relay.exchange.body_ended(BodyEnd::Complete);
-            return ReplyBody::Own(Bytes::new());
+        if empty && relay.rest.as_ref().is_none_or(AnswerBody::is_end_stream) {
+            // Where nothing can be said to the client, there is nothing to abort either.
+            let _ = relay.ended(BodyEnd::Complete, None);
+            if relay.next.is_none() {
+                return ReplyBody::Own(Bytes::new());
+            }
         }
         ReplyBody::Relayed(Box::new(relay))
     }
@@ -230,7 +231,7 @@ impl Relay {
             if let Some(piece) = self.pieces.take().or_else(|| self.next.take()) {
                 self.exchange.output(false);
                 if self.pieces.is_empty() {
-                    self.settle();
+                    self.loan = None;
                 }
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
@@ -295,22 +296,12 @@ impl Relay {
         });
         if last {
             let end = self.seen(BodyEnd::Complete);
+            self.note_usage();
             if end == BodyEnd::Complete { self.exchange.output(true) } else { self.exchange.body_ended(end) }
         } else {
             self.exchange.output(false);
-            self.settle();
         }
         self.whole_events(data, whole)
-    }
-
-    /// Accounts for an answer that has said its end, or that it failed: libraries leave at that, before the transport
-    /// ends, and whatever follows changes nothing.
-    fn settle(&mut self) {
-        let Some(observer) = self.observer.as_ref().filter(|it| it.is_done() || it.failure().is_some()) else { return };
-        if !std::mem::replace(&mut self.settled, true) {
-            self.exchange.used(observer.usage());
-            self.exchange.body_ended(observer.end(BodyEnd::Complete));
-        }
     }
 
     /// What goes out of a piece whose last whole event ends after so many bytes; a second part of it is put next.
@@ -346,6 +337,12 @@ impl Relay {
         before
     }
 
+    fn note_usage(&self) {
+        if let Some(observer) = &self.observer {
+            self.exchange.used(observer.usage());
+        }
+    }
+
     /// What an end in the eyes of the transport amounts to.
     fn seen(&self, end: BodyEnd) -> BodyEnd {
         self.observer.as_ref().map_or(end, |observer| observer.end(end))
@@ -357,13 +354,11 @@ impl Relay {
         self.over = true;
         self.rest = None;
         let end = self.seen(end);
+        self.note_usage();
         let Some(observer) = &self.observer else {
             self.exchange.body_ended(end);
             return error;
         };
-        if !self.settled {
-            self.exchange.used(observer.usage());
-        }
         let unfinished = self.unfinished.split().freeze();
         if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent) {
             self.exchange.body_ended(end);
@@ -377,5 +372,18 @@ impl Relay {
         }
         self.exchange.body_ended(end);
         if observer.can_be_told { None } else { error.or(Some(BodyError::Cut)) }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // What was generated was paid for, whether or not the client stayed to its end.
+        self.note_usage();
+        // After its last event an answer has ended, even where the connection has not.
+        if let Some(observer) = &self.observer
+            && observer.is_decided()
+        {
+            self.exchange.body_ended(observer.end(BodyEnd::Early));
+        }
     }
 }

@@ -91,6 +91,23 @@ fn a_stream_that_breaks_off_after_its_output_ends_in_an_error_event() {
 }
 
 #[test]
+fn a_buffered_stream_is_decided_by_its_last_event_and_not_by_the_connections_end() {
+    let failed = stream(&[WORD, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]);
+    for (answer, rescued) in [(stream(&[WORD, STOP]), false), (failed, true)] {
+        let (old, _seen_old) = Scripted::in_turn([stream(&["data: rescued\n\n", STOP]) + LAST]);
+        let new = staying(answer);
+        let mut policy = both_ways(&old, &new);
+        with_rollout(&mut policy, |rollout| rollout.stream_mode = StreamMode::Buffered);
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        let mut client = sidecar.client();
+        client.send(ask());
+        client.stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let text = client.read_to("[DONE]");
+        assert_eq!(text.contains("rescued"), rescued, "{text}");
+    }
+}
+
+#[test]
 fn a_buffered_stream_that_breaks_off_late_is_recovered_whole() {
     let (old, _seen_old) = Scripted::in_turn([stream(&["data: rescued\n\n", STOP]) + LAST]);
     let (new, _seen_new) = Scripted::in_turn([stream(&[WORD; 50]) + "\u{17}"]);
@@ -118,10 +135,95 @@ fn a_buffered_stream_beyond_the_bounds_goes_on_as_it_comes() {
     }
 }
 
+#[test]
+fn what_an_answer_cost_is_counted_once_however_it_is_framed_and_ends() {
+    let whole = [WORD, USAGE, STOP].concat();
+    let sized =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{whole}", whole.len());
+    let empty = r#"{"choices":[{"index":0,"message":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":7,"completion_tokens":3}}"#;
+    for answer in [sized, stream(&[WORD, USAGE, STOP]) + LAST, stream(&[WORD, USAGE]) + "\u{17}", json(200, "", empty)]
+    {
+        let (old, _seen) = Scripted::in_turn([answer.clone()]);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        assert_eq!(sidecar.ask(&ask()).status, 200);
+        sidecar.settle();
+        assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).tokens(), (7, 3), "{answer}");
+    }
+    // A client that leaves before the end has been served all the same.
+    let old = staying(stream(&[WORD, USAGE]));
+    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let mut client = sidecar.client();
+    client.send(ask());
+    client.read_to("usage");
+    drop(client);
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::ClientGone, 1)]);
+    assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).tokens(), (7, 3));
+}
+
+#[test]
+fn a_whole_answer_without_a_byte_is_empty_and_a_stream_without_one_is_cut() {
+    let none = "content-length: 0\r\n\r\n";
+    for (kind, outcome) in [("application/json", Outcome::Empty), ("text/event-stream", Outcome::Truncated)] {
+        let (old, _seen) = Scripted::in_turn([format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{none}")]);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        sidecar.ask(&ask());
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(outcome, 1)], "{kind}");
+    }
+}
+
 fn gzip(text: &str) -> Vec<u8> {
     let mut coder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     coder.write_all(text.as_bytes()).unwrap();
     coder.finish().unwrap()
+}
+
+#[test]
+fn what_cannot_be_decoded_is_not_called_broken() {
+    let words = "a".repeat(1_500_000);
+    let json = format!(r#"{{"choices":[{{"index":0,"message":{{"content":"{words}"}},"finish_reason":"stop"}}]}}"#);
+    let events = WORD.replace("hi", &words) + STOP;
+    for (kind, body) in [
+        ("application/json", gzip(&json)),
+        ("text/event-stream", gzip(&events)),
+        ("application/json", b"no gzip at all".to_vec()),
+        ("text/event-stream", b"no gzip at all".to_vec()),
+    ] {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        let answer = [head.as_bytes(), &body].concat();
+        let new = Scripted::new(move |mut client| {
+            client.message();
+            client.send(&answer);
+            client.read_to_end();
+        });
+        let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        let reply = sidecar.ask(&ask());
+        assert_eq!(reply.header("content-encoding").as_deref(), Some("gzip"), "{kind}: {:?}", reply.message.head);
+        assert_eq!(reply.message.body, body);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1)], "{kind}");
+    }
+}
+
+#[test]
+fn memory_that_was_held_comes_back_once_it_went_out() {
+    let preamble = format!(": {}\n\n", "x".repeat(12_000));
+    let (old, _seen_old) = Scripted::in_turn([completion("stable")]);
+    let new = staying(stream(&[&preamble, WORD]));
+    let mut policy = both_ways(&old, &new);
+    policy.limits.replay_memory = 20_000;
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut open = sidecar.client();
+    open.send(ask());
+    open.read_to("hi");
+    let large = format!(r#"{{"messages":"{}"}}"#, "x".repeat(15_000));
+    assert_eq!(sidecar.ask(&post(CHAT, "x-user-id: stable-user\r\n", &large)).status, 200);
+    assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).unheld(), 0, "the stream still holds memory");
 }
 
 #[test]
@@ -164,4 +266,21 @@ fn the_pieces_of_an_answer_that_cannot_be_told_of_its_end_are_aborted() {
     assert!(all.contains("content-length: 1000\r\n") && all.ends_with(WORD), "{all}");
     sidecar.settle();
     assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Truncated, 1)]);
+}
+
+#[test]
+fn after_its_last_event_a_stream_has_ended_as_it_says_whoever_leaves_then() {
+    let failed = stream(&[WORD, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]);
+    for (answer, until, outcome) in
+        [(stream(&[WORD, STOP]), "[DONE]\n\n", Outcome::Ok), (failed, "overloaded\"}}\n\n", Outcome::StreamError)]
+    {
+        let old = staying(answer);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::from_hundredths(1).unwrap());
+        let mut client = sidecar.client();
+        client.send(ask());
+        client.read_to(until);
+        drop(client);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(outcome, 1)]);
+    }
 }

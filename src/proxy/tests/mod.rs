@@ -1,5 +1,6 @@
 //! The data plane over real sockets: scripted providers, raw clients, no sleeps.
 
+mod accounts;
 mod bodies;
 mod cancel;
 mod doors;
