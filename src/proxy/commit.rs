@@ -155,18 +155,25 @@ enum Hold {
 }
 
 impl Hold {
-    fn of(status: StatusCode, kind: Kind, scales: &Scales<'_>) -> Hold {
+    /// `announced`: how long the body is at least. What is longer than may be held is not held in part: its first byte
+    /// commits it.
+    fn of(status: StatusCode, kind: Kind, announced: u64, scales: &Scales<'_>) -> Hold {
         if status.is_client_error() || status.is_server_error() {
             return Hold::Whole(MOST_ERROR);
         }
         let generates = scales.dialect.generates();
-        match kind {
+        let wanted = match kind {
             _ if !status.is_success() => Hold::Nothing,
             Kind::Json if scales.dialect != Dialect::Plain || scales.recoverable => Hold::Whole(MOST_JSON),
             _ if !scales.recoverable => Hold::Nothing,
             Kind::Events if scales.buffered => Hold::Whole(scales.most.0),
             Kind::Events if generates => Hold::Output,
             Kind::Json | Kind::Events | Kind::Opaque => Hold::FirstByte,
+        };
+        match wanted {
+            Hold::Whole(most) if announced > most && scales.recoverable => Hold::FirstByte,
+            Hold::Whole(most) if announced > most => Hold::Nothing,
+            wanted => wanted,
         }
     }
 }
@@ -175,7 +182,7 @@ impl Hold {
 pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) -> Box<Weighed> {
     let (head, mut body) = response.into_parts();
     let kind = Kind::of(&head.headers);
-    let hold = Hold::of(head.status, kind, &scales);
+    let hold = Hold::of(head.status, kind, body.size_hint().lower(), &scales);
     let reads = head.status.is_success() && kind == Kind::Events && scales.dialect.generates();
     let observer = if reads { Observer::of(scales.dialect, scales.done, &head.headers) } else { None };
     if observer.is_some() {

@@ -192,7 +192,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     finish: Finder::new(r#""finish_reason""#),
     index: Finder::new(r#""index""#),
     choices: Finder::new(r#""choices""#),
-    content: Finder::new(r#""content":""#),
+    content: Finder::new(r#""content""#),
 });
 
 /// Whether a chunk, after output, cannot change what is known: it ends no choice, brings no new one, counts nothing and
@@ -213,11 +213,15 @@ pub(in super::super) fn adds_nothing(chunk: &[u8], known: Choices) -> bool {
         && keys.escape.find(chunk).is_none()
 }
 
-/// What an answer says, where its bytes show without parsing all of them that it holds a text; `None` where they do not.
+/// How far from the end of an answer its usage is looked for at a glance.
+const LONGEST_USAGE: usize = 1024;
+
+/// What an answer says, where its bytes show without parsing all of them that it holds a text, and what it took; `None`
+/// where they do not.
 /// Only for one that is known to be whole. An error beside a text is a remark, so none is looked for.
 pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     let keys = &*KEYS;
-    let filled = |at: usize| matches!(answer.get(at + keys.content.needle().len()), Some(first) if *first != b'"');
+    let filled = |at: usize| matches!(value_after(answer, at + keys.content.needle().len()), [b'"', first, ..] if *first != b'"');
     let tells = answer.first() == Some(&b'{')
         && keys.choices.find(answer).is_some()
         && keys.content.find(answer).is_some_and(filled);
@@ -225,15 +229,14 @@ pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
         return None;
     }
     let mut said = Said { output: true, ..Said::default() };
-    let mut usages = keys.usage.find_iter(answer);
-    if let Some(at) = usages.next() {
-        let value = value_after(answer, at + keys.usage.needle().len());
-        match Counts::of_plain(value) {
-            Some(counts) => said.counts = counts,
-            None => super::read_first(value, &mut said.counts).ok()?,
-        }
+    let tail = &answer[answer.len().saturating_sub(LONGEST_USAGE)..];
+    let at = keys.usage.find(tail)? + keys.usage.needle().len();
+    let value = value_after(tail, at);
+    match Counts::of_plain(value) {
+        Some(counts) => said.counts = counts,
+        None => super::read_first(value, &mut said.counts).ok()?,
     }
-    usages.next().is_none().then_some(said)
+    keys.usage.find(&tail[at..]).is_none().then_some(said)
 }
 
 /// What follows a key: the value behind its colon.
