@@ -237,5 +237,8 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
 /// Whether a status says that something is wrong with the request itself, so that another provider may take it.
 #[must_use]
 pub const fn is_about_the_request(status: u16) -> bool {
-    matches!(status, 400..=499) && !matches!(status, 401..=403 | 407 | 408 | 429)
+    matches!(status, 400..=499) && !matches!(status, 401..=403 | 407..=409 | 423 | 425 | 429)
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,7 @@ pub fn wanted(policy: &Policy) -> Wanted {
         UserSource::Body(path) => Some(path.as_slice()),
         _ => None,
     });
-    Wanted::new(paths, split().any(|rollout| rollout.anonymous == Anonymous::Conversation))
+    Wanted::new(paths, false)
 }
 
 /// Plans a request. `draw` gives a number in 0..=9999 by chance, and is asked only for `anonymous: random`.

@@ -79,7 +79,9 @@ impl Scene {
     pub(super) const fn told(self) -> &'static str {
         match self {
             Scene::Climbing => "newcorp answers as well as oldcorp: its share climbs, stage by stage.",
-            Scene::Failing => "newcorp has begun to fail half of its answers. Nobody is watching but the guard.",
+            Scene::Failing => {
+                "newcorp has begun to fail half of its answers. Its users are answered by oldcorp, and nobody is watching but the guard."
+            }
             Scene::RolledBack { .. } => {
                 "The guard has taken everybody back to oldcorp. It will not try again by itself."
             }

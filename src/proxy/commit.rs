@@ -162,7 +162,7 @@ impl Hold {
         let generates = scales.dialect.generates();
         match kind {
             _ if !status.is_success() => Hold::Nothing,
-            Kind::Json if generates || scales.recoverable => Hold::Whole(MOST_JSON),
+            Kind::Json if scales.dialect != Dialect::Plain || scales.recoverable => Hold::Whole(MOST_JSON),
             _ if !scales.recoverable => Hold::Nothing,
             Kind::Events if scales.buffered => Hold::Whole(scales.most.0),
             Kind::Events if generates => Hold::Output,
@@ -171,8 +171,8 @@ impl Hold {
     }
 }
 
-/// Sees as much of an answer as it takes to be certain.
-pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) -> Weighed {
+/// Sees as much of an answer as it takes to be certain. It lies in one place from here on, since it is large.
+pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) -> Box<Weighed> {
     let (head, mut body) = response.into_parts();
     let kind = Kind::of(&head.headers);
     let hold = Hold::of(head.status, kind, &scales);
@@ -182,7 +182,7 @@ pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) ->
         body.await_output();
     }
     let loan = Loan::of(scales.memory);
-    let mut weighed = Weighed {
+    let mut weighed = Box::new(Weighed {
         head,
         pieces: Pieces::default(),
         rest: Some(body),
@@ -193,7 +193,7 @@ pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) ->
         usage: None,
         unfinished: 0,
         loan,
-    };
+    });
     let seen = match hold {
         Hold::Nothing => return weighed,
         _ => {

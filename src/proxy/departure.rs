@@ -100,6 +100,7 @@ pub(crate) fn depart(
         entitled,
         private: &prepared.private,
         upgrade: original.visit.upgrade,
+        connection: original.visit.connection,
         plain_answer: original.streaming && original.dialect.generates(),
         new_length: length,
     };

@@ -286,7 +286,9 @@ impl Exchange {
             self.begin();
         }
         self.series().end_attempt(self.core.id, outcome);
-        self.tell_breaker(outcome);
+        // A refusal says that the provider lives, whatever it means.
+        let refused = matches!(ending, Ending::Answered { status: 400..=499, .. });
+        self.tell_breaker(if refused { Outcome::ClientError } else { outcome });
         if self.is_own() && self.evidence != Evidence::None {
             self.evidence = Evidence::Seen(outcome);
         }

@@ -4,7 +4,7 @@
 //! turned away here, before a byte of the body is read. Invariant: what is read changes nothing but one thing: a key
 //! that was meant for Serin is taken off the request.
 
-use http::header::{ACCEPT, AUTHORIZATION, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -27,6 +27,8 @@ pub(crate) struct Visit {
     below_at: usize,
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
+    /// Whether there is a `Connection` header.
+    pub(crate) connection: bool,
 }
 
 impl Visit {
@@ -57,7 +59,8 @@ impl Visit {
         if !policy.clients.is_empty() {
             take_key(&policy.clients, &mut parts.headers).ok_or(Problem::Unauthorized)?;
         }
-        Ok(Visit { below_at, upgrade: marks.upgrades && headers::asks_to_upgrade(&parts.headers) })
+        let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
+        Ok(Visit { below_at, upgrade, connection: marks.connection })
     }
 
     /// The path below the mount.
@@ -115,6 +118,7 @@ struct Marks {
     hosts: usize,
     coded: bool,
     upgrades: bool,
+    connection: bool,
 }
 
 impl Marks {
@@ -124,6 +128,7 @@ impl Marks {
             marks.hosts += usize::from(name == HOST);
             marks.coded |= name == TRANSFER_ENCODING;
             marks.upgrades |= name == UPGRADE;
+            marks.connection |= name == CONNECTION;
         }
         marks
     }

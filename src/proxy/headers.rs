@@ -26,6 +26,8 @@ pub(crate) struct Passage<'a> {
     pub(crate) private: &'a [HeaderName],
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
+    /// Whether there is a `Connection` header.
+    pub(crate) connection: bool,
     /// Whether the answer must come unencoded, so that its events can be told apart.
     pub(crate) plain_answer: bool,
     /// The body's length, where it was rewritten.
@@ -35,7 +37,7 @@ pub(crate) struct Passage<'a> {
 /// A request's headers, fit for a provider.
 pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap {
     let to = passage.to;
-    let listed = listed_by_connection(original);
+    let listed = if passage.connection { listed_by_connection(original) } else { Vec::new() };
     // A copy as it stands is cheaper than one name by name: nothing is hashed.
     let mut headers = original.clone();
     let mut cookies = 0_usize;
@@ -89,16 +91,19 @@ fn is_outdated(name: &HeaderName, passage: Passage<'_>) -> bool {
 /// Makes a response's headers fit for the client. `switching`: it is a 101; `entitled`: it comes from whom the client's
 /// own cookies go to.
 pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) {
-    let listed = listed_by_connection(headers);
     let mut doomed: Vec<HeaderName> = Vec::new();
     for name in headers.keys() {
         let drop = match name.as_str() {
-            "connection" | "upgrade" => !switching,
+            "connection" => {
+                doomed.extend(listed_by_connection(headers));
+                !switching
+            }
+            "upgrade" => !switching,
             "keep-alive" | "proxy-connection" | "proxy-authenticate" | "transfer-encoding" | "te" => true,
             "set-cookie" => !entitled,
             text => text.starts_with(X_SERIN),
         };
-        if drop || listed.iter().any(|listed| listed == name) {
+        if drop {
             doomed.push(name.clone());
         }
     }
@@ -191,9 +196,6 @@ fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 // What `Connection` names, beyond what has a rule of its own: framing cannot be taken off a message this way.
 fn listed_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
-    if !headers.contains_key(header::CONNECTION) {
-        return Vec::new();
-    }
     tokens(headers)
         .filter(|token| !OWN_RULE.iter().any(|known| token.eq_ignore_ascii_case(known)))
         .filter_map(|token| HeaderName::try_from(token).ok())

@@ -128,7 +128,8 @@ impl Observer {
 /// What a whole JSON answer amounts to, and the tokens that it speaks of.
 pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> (BodyEnd, Option<Usage>) {
     let mut plain = Vec::new();
-    let body = match coding(headers) {
+    let coding = coding(headers);
+    let body = match coding {
         None => body,
         Some(coding) => match Decoder::for_coding(coding) {
             Some(mut decoder) => {
@@ -141,7 +142,7 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
             None => return (BodyEnd::Complete, None),
         },
     };
-    let announced = coding(headers).is_none() && headers.contains_key(CONTENT_LENGTH);
+    let announced = coding.is_none() && headers.contains_key(CONTENT_LENGTH);
     let answer = read_answer(dialect, body, announced);
     let end = if answer.failure.is_some() {
         BodyEnd::ErrorEvent

@@ -47,7 +47,7 @@ struct Recovery<'a> {
 /// What came of one try.
 enum Tried {
     /// An answer's head, and as much of its body as it took to be certain.
-    Answered(Weighed),
+    Answered(Box<Weighed>),
     /// No answer.
     Failed(Failure),
     /// No request could be made for this provider.
@@ -168,7 +168,7 @@ impl Recovery<'_> {
     }
 
     /// The answer that goes out.
-    fn deliver(mut self, weighed: Weighed) -> Answer {
+    fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
         self.exchange.stable_said(true);
         self.exchange.used(weighed.usage);
         match weighed.ending {
@@ -264,7 +264,7 @@ impl Recovery<'_> {
         (ending, failed, Said::Problem(problem))
     }
 
-    fn bad_answer(&self, weighed: Weighed) -> (Ending, Failed, Said) {
+    fn bad_answer(&self, weighed: Box<Weighed>) -> (Ending, Failed, Said) {
         let status = weighed.head.status.as_u16();
         let ending = weighed.ending.unwrap_or(Ending::NoHead);
         let by_policy = matches!(ending, Ending::Answered { grounds: Grounds::ContentFilter, .. });
@@ -277,7 +277,7 @@ impl Recovery<'_> {
         let speaks =
             !weighed.head.status.is_success() || matches!(ending, Ending::Answered { body: BodyEnd::ErrorEvent, .. });
         let said = if speaks {
-            Said::Answer(Box::new(weighed))
+            Said::Answer(weighed)
         } else {
             let detail = weighed
                 .broke
@@ -323,7 +323,7 @@ impl Recovery<'_> {
         let Spoilt { outcome, target, said } = *spoilt;
         self.exchange.finish(outcome, target);
         match said {
-            Said::Answer(weighed) => Ok(Some(Answer { weighed: *weighed, exchange: self.exchange })),
+            Said::Answer(weighed) => Ok(Some(Answer { weighed, exchange: self.exchange })),
             Said::Problem(problem) => Err(problem),
         }
     }

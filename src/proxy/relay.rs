@@ -41,7 +41,7 @@ const MOST_UNFINISHED: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// As far as it was seen.
-    pub(crate) weighed: Weighed,
+    pub(crate) weighed: Box<Weighed>,
     /// Its account.
     pub(crate) exchange: Exchange,
 }
@@ -54,7 +54,7 @@ pub(crate) fn answer(
     upgrade: Option<OnUpgrade>,
 ) -> Result<Response<ReplyBody>, Problem> {
     let Answer { weighed, exchange } = answer;
-    let Weighed { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = weighed;
+    let Weighed { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *weighed;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let entitled = is_entitled(&exchange.in_use().prepared, exchange.plan(), exchange.target().id);
     headers::inbound(&mut head.headers, switching, entitled);

@@ -5,10 +5,12 @@
 //! Three dialects are understood: `messages` with a system or developer message among them (chat completions),
 //! `messages` beside `system` (Anthropic), and `input` beside `instructions` (responses).
 
+use std::sync::LazyLock;
+
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::body::{self, Peek};
+use super::body::{self, Peek, Wanted};
 
 /// The beginning of a conversation, as JSON text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,10 +21,15 @@ pub struct Opening<'a> {
     pub user: &'a str,
 }
 
+/// The fields that it is read from.
+static OPENING: LazyLock<Wanted> = LazyLock::new(|| Wanted::new([], true));
+
 /// The beginning of the conversation in a body. `None` without a user message: what many conversations share (a system
 /// prompt alone) would send them all to one arm.
 #[must_use]
 pub fn opening<'a>(peek: &Peek<'a>) -> Option<Opening<'a>> {
+    // Read anew: few requests are nobody's, and the others need not pay for it.
+    let peek = body::peek(peek.body(), &OPENING).ok()?;
     let turns = peek.messages().or_else(|| peek.input())?;
     let top = peek.system().or_else(|| peek.instructions()).filter(|raw| *raw != "null");
     if turns.starts_with('"') {
@@ -133,10 +140,10 @@ impl Visitor<'_> for IsRole {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::body::{Wanted, peek};
+    use crate::wire::body::peek;
 
     fn found(body: &str) -> Option<(Option<String>, String)> {
-        let wanted = Wanted::new([], true);
+        let wanted = Wanted::new([], false);
         let peek = peek(body.as_bytes(), &wanted).unwrap();
         opening(&peek).map(|opening| (opening.system.map(str::to_owned), opening.user.to_owned()))
     }

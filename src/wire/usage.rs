@@ -73,12 +73,16 @@ impl Counts {
         let mut rest = json.strip_prefix(b"{")?;
         loop {
             rest = rest.trim_ascii_start().strip_prefix(b"\"")?;
-            let end = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            let end = memchr::memchr2(b'"', b'\\', rest)?;
             let (key, after) = rest.split_at(end);
-            rest = after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            let (number, after) = rest.split_at(digits);
-            let number = str::from_utf8(number).ok()?.parse().ok()?;
+            let mut after = after.strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+            let mut number = None;
+            while let Some((digit @ b'0'..=b'9', behind)) = after.split_first() {
+                let so_far: u64 = number.unwrap_or(0);
+                number = Some(so_far.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?);
+                after = behind;
+            }
+            let number = number?;
             if let Some(count) = counts.named(key) {
                 *count = (*count).max(Some(number));
             }

@@ -38,7 +38,16 @@ fn to(change: impl FnOnce(&mut crate::decide::policy::Provider)) -> Outbound {
 fn passed(to: &Outbound, entitled: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
     let private = [HeaderName::from_static("x-user-id")];
     let key = to.key(to.next_turn());
-    let passage = Passage { to, key, entitled, private: &private, upgrade, plain_answer: false, new_length: None };
+    let passage = Passage {
+        to,
+        key,
+        entitled,
+        private: &private,
+        upgrade,
+        connection: true,
+        plain_answer: false,
+        new_length: None,
+    };
     list(&outbound(&map(sent), passage))
 }
 
@@ -170,6 +179,7 @@ fn a_rewritten_body_gets_its_own_length_and_loses_digests_of_the_old_one() {
             entitled: true,
             private: &[],
             upgrade: false,
+            connection: false,
             plain_answer: false,
             new_length: Some(12),
         };
@@ -190,6 +200,7 @@ fn a_stream_that_is_read_comes_unencoded() {
             entitled: true,
             private: &[],
             upgrade: false,
+            connection: false,
             plain_answer: true,
             new_length: None,
         };

@@ -8,6 +8,7 @@ mod framing;
 mod held;
 mod http2;
 mod lifecycle;
+mod outcomes;
 mod passing;
 mod recovery;
 mod smuggling;

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::clock;
 use crate::decide::outcome::Outcome;
@@ -523,9 +525,14 @@ pub(super) fn got<T>(receiver: &Receiver<T>) -> T {
 
 pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 
-/// An address that nobody listens on.
+/// An address that nobody listens on, and that nobody else is given: it is bound, and connections to it are refused.
 pub(super) fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static BOUND: LazyLock<Socket> = LazyLock::new(|| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket
+    });
+    BOUND.local_addr().unwrap().as_socket().unwrap()
 }
 
 /// A POST of JSON.

@@ -235,11 +235,9 @@ impl Lease {
                 Err(Late::Client) => return Err(SendError::ClientPaused(waits.client)),
             };
             if http1 {
-                check_framing(response.headers_mut())?;
-                if let Line::Http1(held) = &mut line
-                    && let Some(hint) = response.headers().get(KEEP_ALIVE)
-                {
-                    held.keep = keep_for(hint);
+                let keep = check_framing(response.headers_mut())?;
+                if let (Line::Http1(held), Some(keep)) = (&mut line, keep) {
+                    held.keep = keep;
                 }
             }
             let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -254,25 +252,40 @@ enum Answer<One, Two> {
     Two(Two),
 }
 
-/// An answer that two readers could cut differently is nobody's to pass on.
-fn check_framing(headers: &mut HeaderMap) -> Result<(), SendError> {
+/// An answer that two readers could cut differently is nobody's to pass on. Says for how long the connection is kept,
+/// where the provider does; all in one walk, since most answers have nothing of this.
+fn check_framing(headers: &mut HeaderMap) -> Result<Option<Duration>, SendError> {
+    let (mut listed, mut coded, mut announced, mut keep) = (false, false, false, None);
+    for (name, value) in headers.iter() {
+        if name == CONTENT_LENGTH {
+            announced = true;
+            listed |= value.as_bytes().contains(&b',');
+        } else if name == TRANSFER_ENCODING {
+            coded = true;
+        } else if name == KEEP_ALIVE {
+            keep = Some(keep_for(value));
+        }
+    }
     // Hyper takes a list of equal lengths; the client gets the one that they are.
-    if let Some(length) = headers.get(CONTENT_LENGTH)
+    if listed
+        && let Some(length) = headers.get(CONTENT_LENGTH)
         && let Some(first) = length.as_bytes().split(|byte| *byte == b',').next()
-        && first.len() < length.len()
         && let Ok(first) = HeaderValue::from_bytes(first.trim_ascii())
     {
         headers.insert(CONTENT_LENGTH, first);
     }
-    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let Some(coding) = codings.next() else { return Ok(()) };
-    if headers.contains_key(CONTENT_LENGTH) {
+    if !coded {
+        return Ok(keep);
+    }
+    if announced {
         return Err(SendError::Framing("it has both a content-length and a transfer-encoding"));
     }
-    if codings.next().is_some() || !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked") {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let plain = |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+    if !codings.next().is_some_and(plain) || codings.next().is_some() {
         return Err(SendError::Framing("its transfer-encoding is not plain chunked"));
     }
-    Ok(())
+    Ok(keep)
 }
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");

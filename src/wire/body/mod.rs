@@ -138,6 +138,11 @@ impl<'a> Peek<'a> {
         self.raw(INSTRUCTIONS)
     }
 
+    /// What it was made from.
+    pub(super) fn body(&self) -> &'a [u8] {
+        self.body
+    }
+
     /// Where a slice that this peek gave lies in the body.
     #[must_use]
     pub fn range_of(&self, raw: &'a str) -> Option<Range<usize>> {

@@ -5,12 +5,13 @@
 
 use super::Complaint;
 
-const QUOTA_NAMES: [&str; 8] = [
+const QUOTA_NAMES: [&str; 9] = [
     "insufficient_quota",
     "insufficient_user_quota",
     "insufficient_balance",
     "insufficient_credits",
     "quota_exceeded",
+    "exceeded_current_quota_error",
     "credits_exhausted",
     "payment_required",
     "out_of_credits",

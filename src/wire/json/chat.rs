@@ -213,16 +213,14 @@ pub(in super::super) fn adds_nothing(chunk: &[u8], known: Choices) -> bool {
         && keys.escape.find(chunk).is_none()
 }
 
-/// What an answer says, where its bytes show without parsing all of them that it holds a text and no error; `None` where
-/// they do not. Only for one that is known to be whole. The same holds for keys as above.
+/// What an answer says, where its bytes show without parsing all of them that it holds a text; `None` where they do not.
+/// Only for one that is known to be whole. An error beside a text is a remark, so none is looked for.
 pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     let keys = &*KEYS;
     let filled = |at: usize| matches!(answer.get(at + keys.content.needle().len()), Some(first) if *first != b'"');
     let tells = answer.first() == Some(&b'{')
         && keys.choices.find(answer).is_some()
-        && keys.content.find(answer).is_some_and(filled)
-        && keys.error.find(answer).is_none()
-        && keys.escape.find(answer).is_none();
+        && keys.content.find(answer).is_some_and(filled);
     if !tells {
         return None;
     }
