@@ -96,9 +96,13 @@ impl Exchange {
         }
     }
 
-    /// Who is tried next.
+    /// Who is tried next. The same provider tried again without a ticket goes on with the one that it had.
     pub(crate) fn aim(&mut self, target: Target, probe: Option<Ticket>) {
-        (self.target, self.probe) = (target, probe);
+        if probe.is_some() || target.id != self.target.id {
+            self.give_probe_back();
+            self.probe = probe;
+        }
+        self.target = target;
         let prepared = &self.in_use.prepared;
         // A key that the client's own credentials stand in for is the client's.
         self.own_key = prepared.outbound(target.id).own_key || !is_entitled(prepared, &self.plan, target.id);
@@ -189,6 +193,7 @@ impl Exchange {
         if matches!(self.stage, Stage::Dispatched | Stage::Answered { .. }) {
             self.close(Ending::CutBySerin);
         }
+        self.give_probe_back();
         self.stable_said(false);
         self.end_evidence(Outcome::SerinError);
         if let Some(at) = self.at {
@@ -305,6 +310,13 @@ impl Exchange {
         health.tell(rule, on_canary, self.probe.take(), verdict, clock::now());
     }
 
+    /// A probe that comes to nothing: another request may find out.
+    fn give_probe_back(&mut self) {
+        if self.probe.is_some() {
+            self.tell_breaker(Outcome::SerinError);
+        }
+    }
+
     fn end_evidence(&mut self, unseen: Outcome) {
         let outcome = match std::mem::replace(&mut self.evidence, Evidence::None) {
             Evidence::None => return,
@@ -387,6 +399,7 @@ impl Exchange {
 
     /// The request is over after an attempt that was accounted for; `by`: whose answer the client gets.
     pub(crate) fn finish(&mut self, outcome: Outcome, by: Target) {
+        self.give_probe_back();
         self.target = by;
         self.finish_at(outcome, clock::instant());
     }

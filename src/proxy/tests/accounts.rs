@@ -84,6 +84,70 @@ fn a_reload_while_stable_is_about_to_be_asked_loses_no_attempt() {
 }
 
 #[test]
+fn a_probe_whose_connection_is_dialled_twice_still_finds_out() {
+    let mut policy = policy(nobody(), nobody());
+    with_breaker(&mut policy, 0, AT_ONCE);
+    let sidecar = Sidecar::start(policy, some());
+    for failures in 1..4 {
+        assert_eq!(sidecar.ask(&ask("{}")).status, 502);
+        sidecar.settle();
+        let state = breaker(&sidecar, OLD);
+        assert!(matches!(state, State::Open { .. }) && state.failures() == failures, "{state:?}");
+        until(
+            "it may be probed",
+            || !matches!(breaker(&sidecar, OLD), State::Open { until, .. } if until > clock::now()),
+        );
+    }
+}
+
+#[test]
+fn a_probe_that_is_planned_anew_gives_its_turn_back() {
+    let (old, seen_old, go) = when_told([completion("first"), completion("second")]);
+    let mut policy = policy(old.address, nobody());
+    with_breaker(&mut policy, 0, FOR_LONG);
+    with_provider(&mut policy, 0, |provider| provider.max_connections = 1);
+    let sidecar = Sidecar::start(policy, some());
+    let (mut first, mut second) = (sidecar.client(), sidecar.client());
+    first.send(ask("{}"));
+    got(&seen_old);
+    trip(&sidecar, OLD);
+    // It is the probe, and waits for the one connection.
+    second.send(ask("{}"));
+    until("it is the probe", || matches!(breaker(&sidecar, OLD), State::HalfOpen { .. }));
+    sidecar.reload(|_| ());
+    go.send(()).unwrap();
+    assert!(first.reply().text().contains("first"));
+    got(&seen_old);
+    go.send(()).unwrap();
+    assert!(second.reply().text().contains("second"));
+    sidecar.settle();
+    assert_eq!(breaker(&sidecar, OLD), State::CLOSED);
+}
+
+#[test]
+fn a_probe_whose_client_leaves_before_it_was_sent_gives_its_turn_back() {
+    let (old, seen_old, _go) = when_told([]);
+    let (new, _seen_new) = Scripted::in_turn([json(500, "", "{}")]);
+    let mut policy = both_ways(&old, &new);
+    with_breaker(&mut policy, 0, FOR_LONG);
+    with_provider(&mut policy, 0, |provider| provider.max_connections = 1);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut occupant = sidecar.client();
+    occupant.send(post(CHAT, "x-user-id: stable-user\r\n", "{}"));
+    got(&seen_old);
+    trip(&sidecar, OLD);
+    let mut client = sidecar.client();
+    client.send(ask("{}"));
+    until("it is the probe", || matches!(breaker(&sidecar, OLD), State::HalfOpen { .. }));
+    drop(client);
+    until("it is no more", || matches!(breaker(&sidecar, OLD), State::Open { .. }));
+    drop(occupant);
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ServerError, 1)]);
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 1, 0));
+}
+
+#[test]
 fn an_open_breaker_sends_elsewhere_and_never_refuses() {
     let failure = || json(500, "", "{}");
     for others in [true, false] {
