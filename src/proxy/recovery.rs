@@ -189,8 +189,7 @@ impl Recovery<'_> {
                     return Ok(None);
                 }
                 Tried::Unfit(problem) => {
-                    // Nothing was sent, so there is nothing to account for.
-                    self.exchange.abandon();
+                    self.exchange.unfit();
                     self.keep(Outcome::SerinError, target, || Said::Problem(problem));
                     match self.next_target() {
                         Some((next, probe)) => {

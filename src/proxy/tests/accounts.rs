@@ -148,6 +148,21 @@ fn a_probe_whose_client_leaves_before_it_was_sent_gives_its_turn_back() {
 }
 
 #[test]
+fn a_request_that_cannot_be_made_for_the_canary_is_no_success_of_it() {
+    let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+    let mut policy = both_ways(&old, &Scripted::in_turn([completion("not asked")]).0);
+    with_provider(&mut policy, 1, |provider| {
+        provider.path = Some(PathTemplate(vec![PathPart::Text("/".to_owned()), PathPart::Model]));
+    });
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let reply = sidecar.ask(&ask(&format!(r#"{{"model":"{}"}}"#, "m".repeat(70_000))));
+    assert!(reply.text().contains("rescued"), "{reply:?}");
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::SerinError, 1)]);
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 0, 1));
+}
+
+#[test]
 fn an_open_breaker_sends_elsewhere_and_never_refuses() {
     let failure = || json(500, "", "{}");
     for others in [true, false] {
