@@ -163,6 +163,25 @@ fn a_request_that_cannot_be_made_for_the_canary_is_no_success_of_it() {
 }
 
 #[test]
+fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
+    let (new, seen_new, go) = when_told([completion("late")]);
+    let (_never, wait) = channel::<()>();
+    let mut policy = both_ways(&Scripted::in_turn([completion("not asked")]).0, &new);
+    with_provider(&mut policy, 0, |provider| provider.unusable = Some("it has no key".to_owned()));
+    with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(20));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask(r#"{"stream":true}"#));
+    got(&seen_new);
+    // Longer than it would be waited for, were there somebody else.
+    let _ = wait.recv_timeout(std::time::Duration::from_millis(200));
+    go.send(()).unwrap();
+    assert!(client.reply().text().contains("late"));
+    sidecar.settle();
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 1, 0, 0));
+}
+
+#[test]
 fn an_open_breaker_sends_elsewhere_and_never_refuses() {
     let failure = || json(500, "", "{}");
     for others in [true, false] {
