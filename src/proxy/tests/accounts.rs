@@ -182,6 +182,21 @@ fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
 }
 
 #[test]
+fn embeddings_are_not_asked_of_another_model() {
+    let (old, seen_old) = Scripted::in_turn([json(200, "", r#"{"data":[]}"#)]);
+    let (new, _seen_new) = Scripted::in_turn([refusal()]);
+    let mut policy = policy(old.address, new.address);
+    with_rollout(&mut policy, |rollout| {
+        rollout.matches.endpoints = vec!["embeddings".to_owned()];
+        rollout.fallback = Fallback::List(vec![NEW]);
+    });
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert_eq!(sidecar.ask(&post("/v1/embeddings", "x-user-id: u\r\n", "{}")).status, 400);
+    sidecar.settle();
+    assert!(seen_old.try_recv().is_err(), "stable was asked");
+}
+
+#[test]
 fn an_open_breaker_sends_elsewhere_and_never_refuses() {
     let failure = || json(500, "", "{}");
     for others in [true, false] {
