@@ -273,9 +273,11 @@ impl Exchange {
         }
     }
 
-    /// Nobody was asked: there is nothing to account for in this attempt.
-    pub(crate) fn abandon(&mut self) {
-        self.stage = Stage::Idle;
+    /// No request could be made for whoever was to be asked. That is known before it is begun, or right after.
+    pub(crate) fn unfit(&mut self) {
+        if self.stage == Stage::Dispatched {
+            self.close(Ending::CutBySerin);
+        }
     }
 
     /// Closes the attempt.

@@ -31,6 +31,7 @@ use crate::decide::retry::{Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::{Arm, Millis};
 use crate::state::health::Ticket;
+use crate::wire::dialect::Dialect;
 
 /// One request on its way to an answer.
 struct Recovery<'a> {
@@ -189,8 +190,7 @@ impl Recovery<'_> {
                     return Ok(None);
                 }
                 Tried::Unfit(problem) => {
-                    // Nothing was sent, so there is nothing to account for.
-                    self.exchange.abandon();
+                    self.exchange.unfit();
                     self.keep(Outcome::SerinError, target, || Said::Problem(problem));
                     match self.next_target() {
                         Some((next, probe)) => {
@@ -293,7 +293,10 @@ impl Recovery<'_> {
         let sendable = self.original.can_be_sent();
         let plan = self.exchange.plan();
         let stable = self.rollout.filter(|rollout| {
-            let asks = rollout.fallback_4xx && plan.arm == Some(Arm::Canary) && target.id == plan.provider;
+            let asks = rollout.fallback_4xx
+                && plan.arm == Some(Arm::Canary)
+                && target.id == plan.provider
+                && self.original.dialect != Dialect::Embeddings;
             let untried = match &rollout.fallback {
                 Fallback::Nobody => false,
                 Fallback::List(list) if !list.contains(&rollout.stable) => true,

@@ -148,6 +148,55 @@ fn a_probe_whose_client_leaves_before_it_was_sent_gives_its_turn_back() {
 }
 
 #[test]
+fn a_request_that_cannot_be_made_for_the_canary_is_no_success_of_it() {
+    let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+    let mut policy = both_ways(&old, &Scripted::in_turn([completion("not asked")]).0);
+    with_provider(&mut policy, 1, |provider| {
+        provider.path = Some(PathTemplate(vec![PathPart::Text("/".to_owned()), PathPart::Model]));
+    });
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let reply = sidecar.ask(&ask(&format!(r#"{{"model":"{}"}}"#, "m".repeat(70_000))));
+    assert!(reply.text().contains("rescued"), "{reply:?}");
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::SerinError, 1)]);
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 0, 1));
+}
+
+#[test]
+fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
+    let (new, seen_new, go) = when_told([completion("late")]);
+    let (_never, wait) = channel::<()>();
+    let mut policy = both_ways(&Scripted::in_turn([completion("not asked")]).0, &new);
+    with_provider(&mut policy, 0, |provider| provider.unusable = Some("it has no key".to_owned()));
+    with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(20));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask(r#"{"stream":true}"#));
+    got(&seen_new);
+    // Longer than it would be waited for, were there somebody else.
+    let _ = wait.recv_timeout(std::time::Duration::from_millis(200));
+    go.send(()).unwrap();
+    assert!(client.reply().text().contains("late"));
+    sidecar.settle();
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 1, 0, 0));
+}
+
+#[test]
+fn embeddings_are_not_asked_of_another_model() {
+    let (old, seen_old) = Scripted::in_turn([json(200, "", r#"{"data":[]}"#)]);
+    let (new, _seen_new) = Scripted::in_turn([refusal()]);
+    let mut policy = policy(old.address, new.address);
+    with_rollout(&mut policy, |rollout| {
+        rollout.matches.endpoints = vec!["embeddings".to_owned()];
+        rollout.fallback = Fallback::List(vec![NEW]);
+    });
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert_eq!(sidecar.ask(&post("/v1/embeddings", "x-user-id: u\r\n", "{}")).status, 400);
+    sidecar.settle();
+    assert!(seen_old.try_recv().is_err(), "stable was asked");
+}
+
+#[test]
 fn an_open_breaker_sends_elsewhere_and_never_refuses() {
     let failure = || json(500, "", "{}");
     for others in [true, false] {
