@@ -200,7 +200,7 @@ pub struct Timeouts {
     pub headers: Millis,
     /// The same where a stream was asked for.
     pub stream_headers: Millis,
-    /// From the response head to the first byte of body.
+    /// From the response head to the first output.
     pub first_output: Millis,
     /// Between two pieces of body.
     pub idle: Millis,

@@ -128,10 +128,11 @@ pub(super) struct Limits {
     /// Open connections of the application; further ones wait, and idle ones make room. Never above what the process's limit of files allows.
     #[schemars(extend("default" = defaults::CONNECTIONS))]
     pub(super) connections: Option<Whole>,
-    /// The largest JSON body that is read whole: for the user's id, the model, and a second try. At most 64MiB.
+    /// The largest JSON body or form that is read whole: for the user's id, the model, and another try; and the largest
+    /// stream that is assembled before it goes out. At most 64MiB.
     #[schemars(extend("default" = show_size(defaults::REPLAY_BODY)))]
     pub(super) replay_body: Option<Size>,
-    /// All bodies that are held at one time.
+    /// All requests and answers that are held at one time.
     #[schemars(extend("default" = show_size(defaults::REPLAY_MEMORY)))]
     pub(super) replay_memory: Option<Size>,
 }
@@ -231,7 +232,7 @@ pub(super) struct Timeouts {
     /// The same where a stream was asked for.
     #[schemars(extend("default" = defaults::STREAM_HEADERS.to_string()))]
     pub(super) stream_headers: Option<Length>,
-    /// From the head of the answer to the first byte of its body.
+    /// From the head of the answer to its first output; where that cannot be told, to the first byte of its body.
     #[schemars(extend("default" = defaults::FIRST_OUTPUT.to_string()))]
     pub(super) first_output: Option<Length>,
     /// Between two pieces of the body.
