@@ -1,8 +1,9 @@
 //! Who else may answer a request, in turn, when the provider that the split chose does not.
 //!
-//! Stickiness is a preference, and a failure overrides it for one request without moving the user. But nobody is sent to
-//! a canary that is closed to users, embeddings of two models are never mixed, and a provider is not asked that cannot be
-//! used or does not know the model. Invariant: the chosen provider is never among the others, and nobody is there twice.
+//! Stickiness is a preference, and a failure overrides it for one request without moving the user. But nobody is sent
+//! to a canary that is closed to users, embeddings of two models are never mixed, and a provider is not asked that
+//! cannot be used or does not know the model. Invariant: the chosen provider is never among the others, and nobody is
+//! there twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
 use super::route::{InForceShare, Plan};

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{Request, Response};
 
@@ -86,11 +87,21 @@ pub(crate) struct Aim<'a> {
     pub(crate) upgrade: bool,
     /// The limits that hold.
     pub(crate) waits: Waits,
+    /// Until when a connection is waited for, its turn included.
+    pub(crate) give_up_at: Option<Instant>,
 }
 
 impl Aim<'_> {
+    async fn lease(self, fresh: bool) -> Result<Lease, AttemptError> {
+        let Some(at) = self.give_up_at else { return self.connection(fresh).await.map_err(no_connection) };
+        match Box::pin(tokio::time::timeout_at(at.into(), self.connection(fresh))).await {
+            Ok(leased) => leased.map_err(no_connection),
+            Err(_) => Err(no_connection(self.upstreams.too_late(self.provider, self.egress))),
+        }
+    }
+
     // What is rare is boxed, so that the place of a request's future stays small.
-    async fn lease(self, fresh: bool) -> Result<Lease, ConnectError> {
+    async fn connection(self, fresh: bool) -> Result<Lease, ConnectError> {
         if self.upgrade {
             Box::pin(self.upstreams.for_upgrade(self.provider, self.egress, fresh)).await
         } else if fresh {
@@ -109,7 +120,7 @@ pub(crate) async fn run(
     mut gate: impl FnMut() -> Gate,
     mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    let lease = aim.lease(false).await.map_err(no_connection)?;
+    let lease = aim.lease(false).await?;
     if gate() == Gate::Replan {
         return Err(AttemptError::Replan);
     }
@@ -138,7 +149,7 @@ async fn again(
         None => make().map_err(AttemptError::Unfit)?,
     };
     let Some(request) = request else { return Err(failed(lost)) };
-    let lease = aim.lease(true).await.map_err(no_connection)?;
+    let lease = aim.lease(true).await?;
     if gate() == Gate::Replan {
         return Err(AttemptError::Replan);
     }

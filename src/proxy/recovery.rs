@@ -131,6 +131,7 @@ impl Recovery<'_> {
                 client: policy.limits.idle,
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
+            give_up_at,
         };
         let (key, entitled) = (to.key(target.turn), is_entitled(&in_use.prepared, self.exchange.plan(), target.id));
         let exchange = &mut self.exchange;

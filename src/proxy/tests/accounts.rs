@@ -182,6 +182,25 @@ fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
 }
 
 #[test]
+fn a_canary_whose_connections_are_all_taken_is_given_up_in_time() {
+    let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+    let (new, seen_new, _go) = when_told([]);
+    let mut policy = both_ways(&old, &new);
+    with_provider(&mut policy, 1, |provider| provider.max_connections = 1);
+    with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(50));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut occupant = sidecar.client();
+    occupant.send(ask(r#"{"stream":false}"#));
+    got(&seen_new);
+    let reply = sidecar.ask(&ask(r#"{"stream":true}"#));
+    assert!(reply.text().contains("rescued"), "{reply:?}");
+    drop(occupant);
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ClientGone, 1), (Outcome::SerinError, 1)]);
+    assert_eq!(sidecar.judged(Arm::Canary), (2, 0, 0, 2));
+}
+
+#[test]
 fn embeddings_are_not_asked_of_another_model() {
     let (old, seen_old) = Scripted::in_turn([json(200, "", r#"{"data":[]}"#)]);
     let (new, _seen_new) = Scripted::in_turn([refusal()]);

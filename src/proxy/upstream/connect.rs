@@ -98,6 +98,18 @@ pub(crate) enum ConnectError {
         /// Hyper's words.
         problem: String,
     },
+    /// It was not there by the time that somebody else was asked.
+    #[error("cannot connect to {place} in time")]
+    TooLate {
+        /// `host:port`.
+        place: String,
+    },
+    /// Every connection that may be open was in use until somebody else was asked.
+    #[error("all connections to {place} were in use; raise max_connections")]
+    NoTurn {
+        /// `host:port`.
+        place: String,
+    },
     /// This process or machine has no socket left: nothing that the provider did.
     #[error("no socket left to connect to {place}: {problem}; raise the limit on open files")]
     NoSocket {
@@ -111,7 +123,7 @@ pub(crate) enum ConnectError {
 impl ConnectError {
     /// Whether the fault is this machine's and must not be charged to the provider.
     pub(crate) fn is_ours(&self) -> bool {
-        matches!(self, ConnectError::NoSocket { .. })
+        matches!(self, ConnectError::NoSocket { .. } | ConnectError::NoTurn { .. })
     }
 }
 

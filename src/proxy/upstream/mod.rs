@@ -102,6 +102,14 @@ impl Upstreams {
         if fresh { Box::pin(known.upgrades.connect(provider)).await } else { known.upgrades.acquire(provider).await }
     }
 
+    /// Why there was no connection by the time that somebody else was asked.
+    pub(crate) fn too_late(&self, provider: &Arc<Provider>, egress: Option<&str>) -> ConnectError {
+        match self.known(provider, egress) {
+            Ok(known) => known.pool.too_late(),
+            Err(error) => error,
+        }
+    }
+
     /// A new policy is in force: what its providers do not use is let go, once its last request has ended.
     pub(crate) fn retain(&self, policy: &Policy) {
         self.known.borrow_mut().retain(|known| policy.providers.iter().any(|kept| Arc::ptr_eq(kept, &known.provider)));

@@ -226,6 +226,16 @@ impl Pool {
         }
     }
 
+    /// Why nobody waits here any longer: for a turn, which is Serin's to give, or for the provider.
+    pub(super) fn too_late(&self) -> ConnectError {
+        let place = self.target.place();
+        if self.turns.available_permits() == 0 {
+            ConnectError::NoTurn { place }
+        } else {
+            ConnectError::TooLate { place }
+        }
+    }
+
     async fn turn(self: &Rc<Self>) -> Turn {
         match self.turns.try_acquire() {
             Ok(permit) => permit.forget(),

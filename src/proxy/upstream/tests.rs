@@ -109,7 +109,7 @@ async fn try_once(
         let copy = body.as_ref().and_then(RequestBody::replay);
         Ok(copy.or_else(|| body.take()).map(|body| Request::from_parts(head.clone(), body)))
     };
-    attempt::run(Aim { upstreams, provider, egress, upgrade: false, waits }, gate, make).await
+    attempt::run(Aim { upstreams, provider, egress, upgrade: false, waits, give_up_at: None }, gate, make).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {
