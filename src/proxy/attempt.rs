@@ -114,11 +114,12 @@ impl Aim<'_> {
 
 /// Sends the request that `make` gives to the provider and waits for the answer's head. Its URI is the path and query
 /// to send; its headers are complete. `gate` is asked right before each hand-over, and then `make`: once, and once more
-/// if a stale connection is replaced. `make` gives `None` where a body is gone.
+/// if a stale connection is replaced. `make` gives `None` where a body is gone; `give_back` takes one that was not.
 pub(crate) async fn run(
     aim: Aim<'_>,
     mut gate: impl FnMut() -> Gate,
     mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+    give_back: impl FnOnce(RequestBody),
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let lease = aim.lease(false).await?;
     if gate() == Gate::Replan {
@@ -127,32 +128,38 @@ pub(crate) async fn run(
     let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(spent()) };
     let reused = lease.is_reused();
     // `send` hands over before it returns its future.
-    let (error, unsent) = match lease.send(request, aim.waits).await {
+    let again = match lease.send(request, aim.waits).await {
         Ok(response) => return Ok(response),
-        Err(SendError::Unsent(request, error)) => (SendError::Lost(error), Some(*request)),
-        Err(error @ (SendError::Lost(_) | SendError::Unprocessed(_))) if reused => (error, None),
+        Err(SendError::Unsent(request, _)) => {
+            give_back(request.into_body());
+            None
+        }
+        Err(error @ (SendError::Lost(_) | SendError::Unprocessed(_))) if reused => {
+            // A body that went with the first cannot be sent again.
+            let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(failed(error)) };
+            Some(request)
+        }
         Err(error) => return Err(failed(error)),
     };
-    Box::pin(again(aim, error, unsent, gate, make)).await
+    Box::pin(repeat(aim, again, gate, make)).await
 }
 
 /// The same once more, on a connection that cannot be stale.
-async fn again(
+async fn repeat(
     aim: Aim<'_>,
-    lost: SendError,
-    unsent: Option<Request<RequestBody>>,
+    made: Option<Request<RequestBody>>,
     mut gate: impl FnMut() -> Gate,
     mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    let request = match unsent {
-        Some(request) => Some(request),
-        None => make().map_err(AttemptError::Unfit)?,
-    };
-    let Some(request) = request else { return Err(failed(lost)) };
     let lease = aim.lease(true).await?;
     if gate() == Gate::Replan {
         return Err(AttemptError::Replan);
     }
+    let request = match made {
+        Some(request) => Some(request),
+        None => make().map_err(AttemptError::Unfit)?,
+    };
+    let Some(request) = request else { return Err(spent()) };
     lease.send(request, aim.waits).await.map_err(failed)
 }
 

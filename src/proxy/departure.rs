@@ -56,6 +56,11 @@ impl Original<'_> {
         self.body.borrow().is_some()
     }
 
+    /// Takes a body back of which nothing was sent.
+    pub(crate) fn give_back(&self, body: RequestBody) {
+        self.body.borrow_mut().get_or_insert(body);
+    }
+
     fn take_body(&self) -> Option<RequestBody> {
         let mut body = self.body.borrow_mut();
         match body.as_ref()?.replay() {

@@ -137,7 +137,7 @@ impl Recovery<'_> {
         let exchange = &mut self.exchange;
         let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
         let make = || depart(original, &in_use.prepared, to, key, entitled);
-        let response = match attempt::run(aim, gate, make).await {
+        let response = match attempt::run(aim, gate, make, |body| original.give_back(body)).await {
             Ok(response) => response,
             Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
             Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),

@@ -1,6 +1,6 @@
 //! Providers played by scripts on real sockets.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
@@ -104,12 +104,15 @@ async fn try_once(
     let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
     let waits = Waits { head: timeouts.headers, client: Millis(10_000), body };
     let (head, body) = request.into_parts();
-    let mut body = Some(body);
+    let body = RefCell::new(Some(body));
     let make = || {
+        let mut body = body.borrow_mut();
         let copy = body.as_ref().and_then(RequestBody::replay);
         Ok(copy.or_else(|| body.take()).map(|body| Request::from_parts(head.clone(), body)))
     };
-    attempt::run(Aim { upstreams, provider, egress, upgrade: false, waits, give_up_at: None }, gate, make).await
+    let give_back = |unsent| drop(body.borrow_mut().get_or_insert(unsent));
+    let aim = Aim { upstreams, provider, egress, upgrade: false, waits, give_up_at: None };
+    attempt::run(aim, gate, make, give_back).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {

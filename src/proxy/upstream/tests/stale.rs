@@ -158,3 +158,31 @@ fn a_closed_gate_sends_nothing_and_gives_the_connection_back() {
         assert_eq!(text(response.unwrap()).await, "third");
     });
 }
+
+#[test]
+fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_not_to_be() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let (incoming, _client) = streaming().await;
+        let peer = pooled(&upstreams, &provider, &listener).await;
+        // Its end is in the kernel, and the runtime knows; the connection's own task has not looked yet.
+        drop(peer);
+        tokio::task::yield_now().await;
+        let body = Cell::new(Some(RequestBody::Streaming(incoming)));
+        let timeouts = &provider.timeouts;
+        let clocks = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
+        let waits = Waits { head: timeouts.headers, client: Millis(10_000), body: clocks };
+        let aim =
+            Aim { upstreams: &upstreams, provider: &provider, egress: None, upgrade: false, waits, give_up_at: None };
+        let gates = Cell::new(0);
+        let gate = || {
+            gates.set(gates.get() + 1);
+            if gates.get() == 1 { Gate::Go } else { Gate::Replan }
+        };
+        let answer = attempt::run(aim, gate, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
+        assert!(matches!(answer, Err(AttemptError::Replan)), "{answer:?}");
+        assert_eq!(gates.get(), 2, "the connection was known to be dead");
+        assert!(matches!(body.take(), Some(RequestBody::Streaming(_))), "the body is gone");
+    });
+}
