@@ -60,7 +60,7 @@ pub(crate) enum Cause {
 impl Cause {
     /// Whether the provider refused the connection, rather than let it be waited for.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Cause::Connect(ConnectError::Tcp { .. }))
+        matches!(self, Cause::Connect(error) if error.is_refusal())
     }
 }
 

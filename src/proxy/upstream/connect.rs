@@ -70,6 +70,8 @@ pub(crate) enum ConnectError {
         place: String,
         /// The system's words, for each address.
         problem: String,
+        /// Whether one of them did not answer at all, so that it was waited for.
+        waited: bool,
     },
     /// It took too long.
     #[error("cannot connect to {place}: {doing} took longer than {limit}")]
@@ -121,6 +123,11 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectError {
+    /// Whether the connection was refused at once, rather than waited for.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, ConnectError::Tcp { waited: false, .. })
+    }
+
     /// Whether the fault is this machine's and must not be charged to the provider.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self, ConnectError::NoSocket { .. } | ConnectError::NoTurn { .. })
@@ -177,7 +184,7 @@ async fn reach(
     let addresses = resolve(host, port).await?;
     doing.set("the TCP connection");
     let place = || if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-    let mut problems = Vec::new();
+    let (mut problems, mut waited) = (Vec::new(), false);
     for (index, address) in addresses.iter().enumerate() {
         let behind = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
         let share = left() / behind;
@@ -187,11 +194,14 @@ async fn reach(
                 return Err(ConnectError::NoSocket { place: place(), problem: error.to_string() });
             }
             Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer".to_owned(),
+            Err(_) => {
+                waited = true;
+                "no answer".to_owned()
+            }
         };
         problems.push(if addresses.len() == 1 { error } else { format!("{} {error}", address.ip()) });
     }
-    Err(ConnectError::Tcp { place: place(), problem: problems.join(", ") })
+    Err(ConnectError::Tcp { place: place(), problem: problems.join(", "), waited })
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {

@@ -281,3 +281,24 @@ fn a_key_that_no_header_can_carry_is_an_error_that_does_not_show_it() {
     let error = present_key(&provider, Some(&secret("line\nbreak")), &mut parts).unwrap_err().to_string();
     assert_eq!(error, "a key of provider `acme` cannot be a header value: it has a line break or a control character");
 }
+
+#[test]
+fn a_connection_that_was_waited_for_was_not_refused() {
+    on_a_core(async {
+        // Whoever comes after these finds no place in its queue, and no answer.
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let dial = || tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address));
+        let mut queued = Vec::new();
+        while let Ok(stream) = dial().await {
+            queued.push(stream.unwrap());
+            assert!(queued.len() < 100);
+        }
+        let mut provider = provider(address);
+        provider.timeouts.connect = Millis(30);
+        let error = upstreams().connect(&Arc::new(provider), None).await.unwrap_err();
+        assert!(!error.is_refusal(), "{error}");
+    });
+}
