@@ -195,6 +195,8 @@ pub enum BodyEnd {
     Empty,
     /// It said itself that it failed.
     ErrorEvent,
+    /// It said itself that policy does not let it answer.
+    Filtered,
     /// Before its end.
     Early,
     /// It fell silent before its first output.
@@ -226,6 +228,7 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
                 BodyEnd::Complete => Outcome::Ok,
                 BodyEnd::Empty => Outcome::Empty,
                 BodyEnd::ErrorEvent => Outcome::StreamError,
+                BodyEnd::Filtered => Outcome::ClientError,
                 BodyEnd::Early => Outcome::Truncated,
                 BodyEnd::NoOutput => Outcome::Timeout,
                 BodyEnd::Silent => Outcome::Stalled,

@@ -306,7 +306,7 @@ impl Weighed {
             return;
         }
         let end = match (seen, &self.observer) {
-            (Seen::Enough, Some(observer)) if observer.failure().is_some() => Some(BodyEnd::ErrorEvent),
+            (Seen::Enough, Some(observer)) if observer.failure().is_some() => Some(observer.end(BodyEnd::Early)),
             (Seen::Enough, _) => None,
             (Seen::End(BodyEnd::NoOutput), _) if self.rest.is_some() => {
                 self.rest = None;

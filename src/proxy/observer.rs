@@ -106,8 +106,8 @@ impl Observer {
 
     /// What it amounts to when it ends so in the eyes of the transport.
     pub(crate) fn end(&self, seen: BodyEnd) -> BodyEnd {
-        if self.failure().is_some() {
-            return BodyEnd::ErrorEvent;
+        if let Some(complaint) = self.failure() {
+            return failed(complaint);
         }
         let whole =
             self.reader.is_done() || (seen == BodyEnd::Complete && (self.reader.is_complete() || self.is_blind()));
@@ -144,8 +144,8 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
     };
     let announced = coding.is_none() && headers.contains_key(CONTENT_LENGTH);
     let answer = read_answer(dialect, body, announced);
-    let end = if answer.failure.is_some() {
-        BodyEnd::ErrorEvent
+    let end = if let Some(complaint) = &answer.failure {
+        failed(complaint)
     } else if answer.cut {
         BodyEnd::Early
     } else if answer.output {
@@ -154,6 +154,10 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
         BodyEnd::Empty
     };
     (end, answer.usage)
+}
+
+fn failed(complaint: &Complaint) -> BodyEnd {
+    if complaint.is_content_filter() { BodyEnd::Filtered } else { BodyEnd::ErrorEvent }
 }
 
 /// An error's body in plain bytes, as far as it can be read.

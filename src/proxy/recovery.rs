@@ -275,8 +275,8 @@ impl Recovery<'_> {
             refused: is_about_the_request(status) && !by_policy,
             at_once: false,
         };
-        let speaks =
-            !weighed.head.status.is_success() || matches!(ending, Ending::Answered { body: BodyEnd::ErrorEvent, .. });
+        let speaks = !weighed.head.status.is_success()
+            || matches!(ending, Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered, .. });
         let said = if speaks {
             Said::Answer(weighed)
         } else {

@@ -360,7 +360,7 @@ impl Relay {
             return error;
         };
         let unfinished = self.unfinished.split().freeze();
-        if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent) {
+        if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent | BodyEnd::Filtered) {
             self.exchange.body_ended(end);
             self.next = (!unfinished.is_empty()).then_some(unfinished);
             return if observer.can_be_told || error.is_none() { None } else { error };

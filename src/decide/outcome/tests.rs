@@ -10,8 +10,15 @@ const SETTINGS: [Counting; 4] = [
     Counting { throttled: true, empty: true },
 ];
 
-const ENDS: [BodyEnd; 6] =
-    [BodyEnd::Complete, BodyEnd::Empty, BodyEnd::ErrorEvent, BodyEnd::Early, BodyEnd::NoOutput, BodyEnd::Silent];
+const ENDS: [BodyEnd; 7] = [
+    BodyEnd::Complete,
+    BodyEnd::Empty,
+    BodyEnd::ErrorEvent,
+    BodyEnd::Filtered,
+    BodyEnd::Early,
+    BodyEnd::NoOutput,
+    BodyEnd::Silent,
+];
 
 const GROUNDS: [Grounds; 3] = [Grounds::Other, Grounds::Quota, Grounds::ContentFilter];
 
@@ -110,6 +117,7 @@ fn every_answer_is_in_its_row() {
                 BodyEnd::Complete => Outcome::Ok,
                 BodyEnd::Empty => Outcome::Empty,
                 BodyEnd::ErrorEvent => Outcome::StreamError,
+                BodyEnd::Filtered => Outcome::ClientError,
                 BodyEnd::Early => Outcome::Truncated,
                 BodyEnd::NoOutput => Outcome::Timeout,
                 BodyEnd::Silent => Outcome::Stalled,

@@ -284,3 +284,19 @@ fn after_its_last_event_a_stream_has_ended_as_it_says_whoever_leaves_then() {
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(outcome, 1)]);
     }
 }
+
+#[test]
+fn a_content_filter_within_a_200_is_not_routed_around() {
+    let error = r#"{"error":{"message":"no","type":"x","param":null,"code":"content_filter"}}"#;
+    for answer in [json(200, "", error), stream(&[ROLE, &format!("data: {error}\n\n")]) + LAST] {
+        let (old, seen_old) = Scripted::in_turn([completion("not asked")]);
+        let (new, _seen_new) = Scripted::in_turn([answer]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        let reply = sidecar.ask(&ask());
+        assert!(reply.text().contains("content_filter"), "{reply:?}");
+        sidecar.settle();
+        assert!(seen_old.try_recv().is_err());
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ClientError, 1)]);
+        assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 0, 1));
+    }
+}
