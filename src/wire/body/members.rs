@@ -1,11 +1,14 @@
 //! The members of one object of a JSON text, each with the places of its key and its value.
 //!
-//! Made for texts that are known to be JSON: it finds where things end and judges nothing. Values are skipped by a loop
-//! that only counts how deep it is, so nesting costs no stack, and bytes that are no UTF-8 are skipped as any others.
-//! Whatever it is given it ends and does not panic; what cannot be followed is [`Broken`].
+//! What a full parser refuses up to the last member that was given is [`Broken`], with two exceptions: bytes that are no
+//! UTF-8 pass, and so do control characters in the object's own keys, since what a reader cannot make out it must not
+//! take for the end. Values are skipped and not taken apart, so nesting costs no stack.
+//! Whatever it is given it ends and does not panic.
 
 use std::borrow::Cow;
 use std::ops::Range;
+
+use super::value::{behind_key, behind_space, key_end, token, value_end};
 
 /// The text is no JSON after all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +19,7 @@ pub(super) struct Broken;
 pub(super) struct Member {
     /// With its quotes.
     pub(super) key: Range<usize>,
+    escaped: bool,
     pub(super) value: Range<usize>,
 }
 
@@ -42,90 +46,37 @@ impl<'t> Members<'t> {
         self.at
     }
 
+    /// Whether the object ends here, and the text with it.
+    pub(super) fn ends_text(&self) -> bool {
+        let brace = behind_space(self.text, self.at);
+        self.text.get(brace) == Some(&b'}') && behind_space(self.text, brace + 1) == self.text.len()
+    }
+
     /// The next member; `None` at the closing brace.
     pub(super) fn next(&mut self) -> Result<Option<Member>, Broken> {
-        let mut at = behind_space(self.text, self.at);
-        match self.text.get(at) {
-            Some(b'}') => return Ok(None),
-            Some(b',') if self.begun => at = behind_space(self.text, at + 1),
+        let (mut at, byte) = token(self.text, self.at).ok_or(Broken)?;
+        match byte {
+            b'}' => return Ok(None),
+            b',' if self.begun => at = behind_space(self.text, at + 1),
             _ if self.begun => return Err(Broken),
             _ => {}
         }
-        if self.text.get(at) != Some(&b'"') {
-            return Err(Broken);
-        }
-        let key = at..string_end(self.text, at).ok_or(Broken)?;
-        let colon = behind_space(self.text, key.end);
-        if self.text.get(colon) != Some(&b':') {
-            return Err(Broken);
-        }
-        let start = behind_space(self.text, colon + 1);
-        let value = start..value_end(self.text, start).ok_or(Broken)?;
+        let (end, escaped) = key_end(self.text, at).ok_or(Broken)?;
+        let (start, first) = behind_key(self.text, end).ok_or(Broken)?;
+        let value = start..value_end(self.text, start, first).ok_or(Broken)?;
         (self.at, self.begun) = (value.end, true);
-        Ok(Some(Member { key, value }))
+        Ok(Some(Member { key: at..end, escaped, value }))
     }
 }
 
-/// The key that quoted bytes spell; `None` for one that no text can be equal to.
-pub(super) fn spelled(quoted: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let inner = quoted.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if inner.contains(&b'\\') {
-        serde_json::from_slice::<String>(quoted).ok().map(|key| Cow::Owned(key.into_bytes()))
-    } else {
-        Some(Cow::Borrowed(inner))
-    }
-}
-
-pub(super) const fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
-}
-
-/// The first place from `at` on that is no whitespace.
-pub(super) fn behind_space(text: &[u8], mut at: usize) -> usize {
-    while text.get(at).is_some_and(|byte| is_space(*byte)) {
-        at += 1;
-    }
-    at
-}
-
-fn string_end(text: &[u8], open: usize) -> Option<usize> {
-    let mut at = open + 1;
-    loop {
-        at += text.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-        if text.get(at) == Some(&b'"') {
-            return Some(at + 1);
+impl Member {
+    /// The key that it spells; `None` for one that no text can be equal to.
+    pub(super) fn spelled<'t>(&self, text: &'t [u8]) -> Option<Cow<'t, [u8]>> {
+        if self.escaped {
+            let quoted = text.get(self.key.clone())?;
+            return serde_json::from_slice::<String>(quoted).ok().map(|key| Cow::Owned(key.into_bytes()));
         }
-        at += 2;
-    }
-}
-
-fn value_end(text: &[u8], start: usize) -> Option<usize> {
-    match text.get(start)? {
-        b'"' => string_end(text, start),
-        b'{' | b'[' => {
-            let (mut at, mut depth) = (start, 0_usize);
-            loop {
-                at += text.get(at..)?.iter().position(|byte| matches!(byte, b'"' | b'{' | b'[' | b'}' | b']'))?;
-                match text.get(at)? {
-                    b'"' => {
-                        at = string_end(text, at)?;
-                        continue;
-                    }
-                    b'{' | b'[' => depth += 1,
-                    _ => depth -= 1,
-                }
-                at += 1;
-                if depth == 0 {
-                    return Some(at);
-                }
-            }
-        }
-        _ => {
-            let rest = text.get(start..)?;
-            let ends = |byte: &u8| matches!(byte, b',' | b'}' | b']') || is_space(*byte);
-            let length = rest.iter().position(ends).unwrap_or(rest.len());
-            (length > 0).then_some(start + length)
-        }
+        text.get(self.key.start + 1..self.key.end - 1).map(Cow::Borrowed)
     }
 }
 
@@ -140,7 +91,7 @@ mod tests {
     fn read(text: &[u8]) -> Result<Vec<Pair<'_>>, Broken> {
         let mut members = Members::new(text, 0)?;
         let mut found = Vec::new();
-        while let Some(Member { key, value }) = members.next()? {
+        while let Some(Member { key, value, .. }) = members.next()? {
             found.push((&text[key], &text[value]));
         }
         Ok(found)
@@ -187,9 +138,15 @@ mod tests {
 
     #[test]
     fn keys_are_compared_as_they_are_spelled() {
-        assert_eq!(spelled(br#""us\u0065r""#).as_deref(), Some(&b"user"[..]));
-        assert_eq!(spelled(b"\"\xff\"").as_deref(), Some(&b"\xff"[..]));
-        assert_eq!(spelled(br#""\ud800""#), None);
+        for (text, key) in [
+            (&br#"{"us\u0065r":1}"#[..], Some(&b"user"[..])),
+            (b"{\"\xff\":1}", Some(b"\xff")),
+            (b"{\"\x01\":1}", Some(b"\x01")),
+            (br#"{"\ud800":1}"#, None),
+        ] {
+            let member = Members::new(text, 0).unwrap().next().unwrap().unwrap();
+            assert_eq!(member.spelled(text).as_deref(), key);
+        }
     }
 
     proptest! {

@@ -10,6 +10,7 @@ mod members;
 mod rewrite;
 mod rules;
 mod scan;
+mod value;
 mod wanted;
 
 use std::borrow::Cow;
@@ -18,7 +19,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::multipart::Malformed;
-use scan::Scan;
+use scan::Stop;
 use wanted::{CONVERSATION, Field, INPUT, INSTRUCTIONS, MESSAGES, MODEL, PREVIOUS, STREAM, SYSTEM};
 
 pub use form::peek_form;
@@ -68,13 +69,11 @@ pub enum PeekError {
 /// [`PeekError::Duplicate`] for a second `model`, `user` or other user id (or a second object on the way to one), and
 /// [`PeekError::NotJson`] for what is not one JSON object. Of other fields the last one counts.
 pub fn peek<'a>(body: &'a [u8], wanted: &'a Wanted) -> Result<Peek<'a>, PeekError> {
-    let mut scan = Scan::new(wanted);
-    let walked = scan.body(body);
-    if let Some(field) = scan.duplicate {
-        return Err(PeekError::Duplicate { key: wanted.path(field) });
-    }
-    walked.map_err(PeekError::NotJson)?;
-    let mut peek = Peek { wanted, body, found: scan.found, model: None, kind: Kind::Json };
+    let found = scan::found(body, wanted).map_err(|stop| match stop {
+        Stop::Twice(field) => PeekError::Duplicate { key: wanted.path(field) },
+        Stop::Broken => PeekError::NotJson(scan::why_broken(body)),
+    })?;
+    let mut peek = Peek { wanted, body, found, model: None, kind: Kind::Json };
     peek.model = peek.raw(MODEL).and_then(string);
     Ok(peek)
 }

@@ -11,8 +11,9 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::members::{Broken, Member, Members, behind_space, is_space, spelled};
+use super::members::{Broken, Member, Members};
 use super::rules::FieldRules;
+use super::value::{behind_space, is_space};
 
 /// One rule, at the object where the rest of its path begins.
 #[derive(Clone, Copy, Debug)]
@@ -131,8 +132,7 @@ fn rewrite_object(splice: &mut Splice<'_>, start: usize, steps: &[Step<'_>]) -> 
     let mut named: Vec<Named> = Vec::new();
     let mut others = false;
     while let Some(member) = members.next()? {
-        let key = spelled(splice.text.get(member.key.clone()).ok_or(Broken)?);
-        match key.and_then(|key| slots.iter().position(|slot| slot.key.as_bytes() == &*key)) {
+        match member.spelled(splice.text).and_then(|key| slots.iter().position(|slot| slot.key.as_bytes() == &*key)) {
             Some(slot) => {
                 slots[slot].last = Some(named.len());
                 slots[slot].stands.get_or_insert_with(|| Content::found(slot));
