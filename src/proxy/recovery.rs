@@ -218,6 +218,8 @@ impl Recovery<'_> {
                 Next::Again(pause) => {
                     self.exchange.failed(ending);
                     self.spend_repeat();
+                    // Memory and connection are for others while nobody needs them.
+                    drop(said);
                     tokio::time::sleep(pause.duration()).await;
                 }
                 Next::NextKey => {
