@@ -300,3 +300,19 @@ fn a_content_filter_within_a_200_is_not_routed_around() {
         assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 0, 1));
     }
 }
+
+#[test]
+fn tiny_pieces_are_paid_for_by_what_they_occupy() {
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let (new, _seen_new) = Scripted::in_turn([format!("{head}1\r\n{{\r\n{}{BREAK}", "1\r\n \r\n".repeat(3000))]);
+    let mut policy = both_ways(&old, &new);
+    policy.limits.replay_memory = 20_000;
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask());
+    // There was no memory to hold all of it, and so it could not be recovered.
+    assert!(!String::from_utf8(client.read_to_end()).unwrap().contains("not asked"));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Truncated, 1)]);
+}
