@@ -110,7 +110,9 @@ async fn try_once(
         let copy = body.as_ref().and_then(RequestBody::replay);
         Ok(copy.or_else(|| body.take()).map(|body| Request::from_parts(head.clone(), body)))
     };
-    let give_back = |unsent| drop(body.borrow_mut().get_or_insert(unsent));
+    let give_back = |unsent| {
+        body.borrow_mut().get_or_insert(unsent);
+    };
     let aim = Aim { upstreams, provider, egress, upgrade: false, waits, give_up_at: None };
     attempt::run(aim, gate, make, give_back).await
 }
