@@ -253,7 +253,7 @@ impl Weighed {
                     return Poll::Ready(Seen::End(BodyEnd::Complete));
                 }
             };
-            let fits = self.loan.extend(data.len(), scales.most.1);
+            let fits = self.loan.extend(size_of::<Bytes>() + data.len(), scales.most.1);
             if let Some(observer) = &mut self.observer {
                 self.unfinished = match observer.see(&data) {
                     0 => self.unfinished + data.len(),

@@ -15,6 +15,7 @@ use super::facts::Visit;
 use super::headers::{self, Passage};
 use super::prepared::{Key, Outbound, Prepared};
 use crate::decide::route::Plan;
+use crate::decide::units::ProviderId;
 use crate::wire::body::{Peek, rewrite};
 use crate::wire::dialect::Dialect;
 
@@ -118,6 +119,6 @@ pub(crate) fn depart(
 }
 
 /// The client's credentials were meant for stable; for whoever serves it, where nothing is split.
-pub(crate) fn is_entitled(prepared: &Prepared, plan: &Plan, to: crate::decide::units::ProviderId) -> bool {
+pub(crate) fn is_entitled(prepared: &Prepared, plan: &Plan, to: ProviderId) -> bool {
     plan.rollout.is_none_or(|id| prepared.policy.rollouts[usize::from(id.0)].stable == to)
 }

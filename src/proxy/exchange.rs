@@ -17,7 +17,7 @@ use super::tries::Target;
 use crate::clock;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::Verdict;
-use crate::decide::outcome::{BodyEnd, Ending, Judged, Outcome, classify};
+use crate::decide::outcome::{BodyEnd, Ending, Grounds, Judged, Outcome, classify};
 use crate::decide::route::{Plan, Reason};
 use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::counters::Series;
@@ -437,7 +437,7 @@ impl Exchange {
 }
 
 fn answered(status: u16, body: BodyEnd) -> Ending {
-    Ending::Answered { status, grounds: crate::decide::outcome::Grounds::default(), body }
+    Ending::Answered { status, grounds: Grounds::default(), body }
 }
 
 impl Drop for Exchange {

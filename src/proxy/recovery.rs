@@ -5,6 +5,7 @@
 //! gets what the provider said that the split chose. Invariant: nothing has gone to the client while this runs, so that
 //! leaving it at any point cancels all of it.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -27,7 +28,7 @@ use crate::decide::advice::Finding;
 use crate::decide::fallback::others;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
-use crate::decide::retry::{Failed, Left, Next, next};
+use crate::decide::retry::{Budget, Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::{Arm, Millis};
 use crate::state::health::Ticket;
@@ -218,6 +219,8 @@ impl Recovery<'_> {
                 Next::Again(pause) => {
                     self.exchange.failed(ending);
                     self.spend_repeat();
+                    // Memory and connection are for others while nobody needs them.
+                    drop(said);
                     tokio::time::sleep(pause.duration()).await;
                 }
                 Next::NextKey => {
@@ -344,7 +347,7 @@ impl Recovery<'_> {
         (status, Finding::of(status, complaint, self.original.model(), self.original.below()))
     }
 
-    fn budget(&self) -> Option<&std::cell::Cell<crate::decide::retry::Budget>> {
+    fn budget(&self) -> Option<&Cell<Budget>> {
         self.exchange.plan().rollout.map(|id| &self.in_use.prepared.budgets[usize::from(id.0)])
     }
 

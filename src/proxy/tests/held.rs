@@ -300,3 +300,70 @@ fn a_content_filter_within_a_200_is_not_routed_around() {
         assert_eq!(sidecar.judged(Arm::Canary), (1, 0, 0, 1));
     }
 }
+
+#[test]
+fn tiny_pieces_are_paid_for_by_what_they_occupy() {
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let (new, _seen_new) = Scripted::in_turn([format!("{head}1\r\n{{\r\n{}{BREAK}", "1\r\n \r\n".repeat(3000))]);
+    let mut policy = both_ways(&old, &new);
+    policy.limits.replay_memory = 20_000;
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask());
+    // There was no memory to hold all of it, and so it could not be recovered.
+    assert!(!String::from_utf8(client.read_to_end()).unwrap().contains("not asked"));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Truncated, 1)]);
+}
+
+#[test]
+fn answers_without_a_body_and_with_trailers_pass_through_what_is_held() {
+    for (method, head, lines) in [
+        ("HEAD", "200 OK\r\ncontent-type: application/json\r\ncontent-length: 100", "content-length: 100"),
+        ("POST", "204 No Content\r\nx-a: 1", "x-a: 1"),
+        ("GET", "304 Not Modified\r\ncontent-type: application/json\r\netag: a", "etag: a"),
+    ] {
+        let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+        let (new, _seen_new) = Scripted::in_turn([format!("HTTP/1.1 {head}\r\n\r\n")]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        let mut client = sidecar.client();
+        client.send(format!("{method} {CHAT} HTTP/1.1\r\nhost: h\r\nx-user-id: u\r\ncontent-length: 0\r\n\r\n"));
+        let answer = client.read_to("\r\n\r\n");
+        assert!(
+            answer.contains(&head[..3]) && answer.contains(lines) && answer.contains("x-serin-provider: new"),
+            "{answer}"
+        );
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1)], "{method} {head}");
+    }
+    let trailed = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntrailer: x-t\r\ntransfer-encoding: chunked\r\n\r\n\
+                   1\r\n{\r\n1\r\n}\r\n0\r\nx-t: 1\r\n\r\n";
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let (new, _seen_new) = Scripted::in_turn([trailed]);
+    let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+    let reply = sidecar.ask(&post(CHAT, "x-user-id: u\r\nte: trailers\r\n", "{}"));
+    assert_eq!((reply.text(), reply.message.trailers.as_str()), ("{}", "x-t: 1\r\n"));
+    sidecar.settle();
+    assert_eq!(sidecar.judged(Arm::Canary), (1, 1, 0, 0));
+}
+
+#[test]
+fn who_is_still_held_when_serin_stops_is_told_so() {
+    let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+    let new = staying(stream(&[ROLE]));
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.hold = crate::decide::units::Millis(600_000));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask());
+    let own = || sidecar.shared.load().rollouts[0].series(Arm::Canary, NEW).in_flight();
+    until("it is at the canary", || own() == 1);
+    let Sidecar { running, shared } = sidecar;
+    drop(running);
+    let reply = client.reply();
+    assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("stopping")));
+    let in_force = shared.load().rollouts[0].clone();
+    until("it is accounted for", || in_force.series(Arm::Canary, NEW).requests(Outcome::SerinError) == 1);
+    assert_eq!(in_force.evidence.totals(Arm::Canary).not_judged, 1);
+}
