@@ -6,7 +6,7 @@
 //! there twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
-use super::route::{InForceShare, Plan};
+use super::route::{InForceShare, Plan, Reason};
 use super::units::{Percent, ProviderId};
 use crate::wire::dialect::Dialect;
 
@@ -65,7 +65,9 @@ pub fn others(policy: &Policy, plan: &Plan, share: Option<InForceShare>, path: &
         return others;
     }
     let canary = rollout.canary.as_ref().map(|canary| canary.provider);
-    let closed = share.is_none_or(|share| share.closed || share.percent == Percent::ZERO);
+    // What could not be read cannot be put into the canary's words either.
+    let closed =
+        share.is_none_or(|share| share.closed || share.percent == Percent::ZERO) || plan.reason == Reason::Unheld;
     let mut consider = |id: ProviderId| {
         let is_closed = canary == Some(id) && closed;
         let is_usable = policy.provider(id).unusable.is_none();

@@ -285,7 +285,7 @@ pub(super) struct Rollout {
     /// Put before the user id when hashing: another salt shuffles the users anew.
     #[schemars(extend("default" = ""))]
     pub(super) salt: Option<Text>,
-    /// User ids that always stay on stable.
+    /// User ids that always stay on stable. Where stable fails them, the canary still answers, unless `fallback` is off.
     #[schemars(extend("maxItems" = defaults::MOST_IDS, "examples" = [["user-7"]]))]
     pub(super) exclude: Option<Vec<Id>>,
     /// User ids that are always on the canary, as a list; or a map from id to `canary` or `stable`.

@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn what_kind_of_bracket_is_open_is_known_at_every_depth() {
         for depth in [1, 63, 64, 65, 128, 129, 1_000] {
-            let object = |level: usize| level % 3 == 0 || level % 7 == 0;
+            let object = |level: usize| level.is_multiple_of(3) || level.is_multiple_of(7);
             let opening: String = (0..depth).map(|level| if object(level) { "{\"a\":" } else { "[" }).collect();
             let closing: String = (0..depth).rev().map(|level| if object(level) { '}' } else { ']' }).collect();
             let text = format!("{opening}[]{closing}");
