@@ -190,7 +190,9 @@ fn whoever_leaves_frees_the_provider_at_once_and_leaves_nothing_behind() {
     assert!(waits.len() >= ROUNDS * streams() * 3 / 4, "only {} requests reached the provider", waits.len());
     assert!(worst.0 < BOUND, "{worst:?}");
     assert_eq!(stable.count(), 0, "nobody else is asked for a client that has gone");
-    let ((sockets, memory), (sockets_then, memory_then)) = (after[0], after[ROUNDS - 1]);
+    let (sockets, (sockets_then, memory_then)) = (after[0].0, after[ROUNDS - 1]);
+    // What is free is given back to the system late: any of the rounds before may have been seen after that.
+    let memory = after[..ROUNDS - 1].iter().map(|(_, memory)| *memory).max().unwrap_or_default();
     assert!(sockets_then <= sockets + 8, "{after:?}");
     assert!(memory_then <= memory + memory / 20 + 2048, "{after:?}");
     // What never reached the canary is no attempt; the rest left, and nothing else happened.
