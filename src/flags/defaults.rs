@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::decide::fallback::MOST_OTHERS;
 use crate::decide::units::{Millis, Percent};
 
 const SECOND: u64 = 1000;
@@ -71,7 +72,7 @@ pub(super) const MIN_REQUESTS: u32 = 100;
 pub(super) const ROLLBACK_TO: Percent = Percent::ZERO;
 pub(super) const ATTEMPT: u32 = 1;
 /// Providers that `fallback` may name.
-pub(super) const MOST_FALLBACKS: usize = 8;
+pub(super) const MOST_FALLBACKS: usize = MOST_OTHERS;
 pub(super) const GIVE_UP_AFTER: Millis = Millis(30 * SECOND);
 pub(super) const HOLD: Millis = Millis(5 * SECOND);
 pub(super) const RETRY_ATTEMPTS: u32 = 2;

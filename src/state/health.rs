@@ -106,7 +106,7 @@ impl ProviderHealth {
         self.cell.store(0, Relaxed);
     }
 
-    /// A request went elsewhere because of the breaker. Not where it went there all the same, for want of anybody else.
+    /// A request went elsewhere because of the breaker, whether or not it came back for want of an answer there.
     pub fn count_diverted(&self) {
         self.diverted.fetch_add(1, Relaxed);
     }

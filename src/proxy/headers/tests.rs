@@ -35,6 +35,20 @@ fn to(change: impl FnOnce(&mut crate::decide::policy::Provider)) -> Outbound {
     Outbound::new(&Arc::new(provider), "/v1")
 }
 
+/// To one's own provider, with nothing of note.
+fn bare(to: &Outbound) -> Passage<'_> {
+    Passage {
+        to,
+        key: None,
+        entitled: true,
+        private: &[],
+        upgrade: false,
+        connection: false,
+        plain_answer: false,
+        new_length: None,
+    }
+}
+
 fn passed(to: &Outbound, entitled: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
     let private = [HeaderName::from_static("x-user-id")];
     let key = to.key(to.next_turn());
@@ -172,19 +186,7 @@ fn framing_cannot_be_set() {
 #[test]
 fn a_rewritten_body_gets_its_own_length_and_loses_digests_of_the_old_one() {
     let to = to(|_| {});
-    let rewritten = |sent| {
-        let passage = Passage {
-            to: &to,
-            key: None,
-            entitled: true,
-            private: &[],
-            upgrade: false,
-            connection: false,
-            plain_answer: false,
-            new_length: Some(12),
-        };
-        list(&outbound(&map(sent), passage))
-    };
+    let rewritten = |sent| list(&outbound(&map(sent), Passage { new_length: Some(12), ..bare(&to) }));
     let sent: Pairs<'_> = &[("content-length", "10"), ("content-digest", "d"), ("content-md5", "m")];
     assert_eq!(rewritten(sent), owned(&[("content-length", "12"), HOST]));
     assert_eq!(rewritten(&[("transfer-encoding", "chunked")]), owned(&[HOST, ("transfer-encoding", "chunked")]));
@@ -193,19 +195,7 @@ fn a_rewritten_body_gets_its_own_length_and_loses_digests_of_the_old_one() {
 #[test]
 fn a_stream_that_is_read_comes_unencoded() {
     let to = to(|_| {});
-    let asked = |sent| {
-        let passage = Passage {
-            to: &to,
-            key: None,
-            entitled: true,
-            private: &[],
-            upgrade: false,
-            connection: false,
-            plain_answer: true,
-            new_length: None,
-        };
-        list(&outbound(&map(sent), passage))
-    };
+    let asked = |sent| list(&outbound(&map(sent), Passage { plain_answer: true, ..bare(&to) }));
     assert_eq!(asked(&[("accept-encoding", "gzip, br")]), owned(&[("accept-encoding", "identity"), HOST]));
     assert_eq!(asked(&[]), owned(&[("accept-encoding", "identity"), HOST]));
 }
