@@ -15,8 +15,9 @@ use crate::admin::stamp::Stamp;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::policy::{
-    Anonymous, Auth, BaseUrl, Canary, Counting, Fallback, Fixed, Flag, Guard, Http2, Intent, Limits, Match, Policy,
-    Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped, Unmatched,
+    Anonymous, Auth, BaseUrl, Canary, Counting, Fallback, Fixed, Flag, Guard, Http2, Intent, Limits, Match,
+    OnRegression, Policy, Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped,
+    Unmatched,
 };
 use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
@@ -76,12 +77,8 @@ fn policy(tokens: Vec<Token>) -> Policy {
             from: None,
             hours: None,
         },
-        guard: Guard {
-            max_error_rate: percent(500),
-            window: Millis(1000),
-            min_requests: 100,
-            counting: Counting::default(),
-        },
+        guard: Guard { max_error_rate: percent(500), window: Millis(1000), min_requests: 100, ..Guard::default() },
+        on_regression: OnRegression::Rollback,
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,

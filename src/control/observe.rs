@@ -104,18 +104,13 @@ fn judged(totals: ArmTotals) -> Counts {
 mod tests {
     use super::*;
     use crate::decide::outcome::Outcome;
-    use crate::decide::policy::Counting;
     use crate::decide::units::Percent;
     use crate::state::counters::Core;
 
     #[test]
     fn only_what_was_answered_and_judged_is_seen_and_only_once() {
-        let guard = Guard {
-            max_error_rate: Percent::ZERO,
-            window: Millis(60_000),
-            min_requests: 1,
-            counting: Counting::default(),
-        };
+        let guard =
+            Guard { max_error_rate: Percent::ZERO, window: Millis(60_000), min_requests: 1, ..Guard::default() };
         let mut observer = Observer::new(1, 2, &guard);
         let ended = [Outcome::Ok, Outcome::Timeout, Outcome::ClientGone, Outcome::ClientError, Outcome::SerinError];
         for (core, outcome) in [Core(0), Core(1)].into_iter().flat_map(|core| ended.map(|outcome| (core, outcome))) {
@@ -134,12 +129,8 @@ mod tests {
 
     #[test]
     fn probes_come_slower_while_nobody_answers() {
-        let guard = Guard {
-            max_error_rate: Percent::ZERO,
-            window: Millis(60_000),
-            min_requests: 1,
-            counting: Counting::default(),
-        };
+        let guard =
+            Guard { max_error_rate: Percent::ZERO, window: Millis(60_000), min_requests: 1, ..Guard::default() };
         let mut observer = Observer::new(1, 0, &guard);
         let mut began = Vec::new();
         for now in (0..40_000).step_by(100).map(Millis) {

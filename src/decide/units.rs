@@ -167,6 +167,27 @@ impl Bucket {
     }
 }
 
+/// A user's place in the tables of pauses: 0..=8191. Users who share one are paused together, on both arms alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(u16);
+
+impl Slot {
+    /// How many there are.
+    pub const COUNT: usize = 8192;
+
+    /// Of a hash whose bits these are: the lowest thirteen count.
+    #[must_use]
+    pub const fn of(hash: u16) -> Slot {
+        Slot(hash % (Slot::COUNT as u16))
+    }
+
+    /// 0..=8191.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// Monotonic milliseconds: an instant since the process started, or a length of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -6,7 +6,7 @@ use super::in_force::in_force;
 use super::state::{Lock, Phase, RolloutState, Standing, Verb};
 use super::step::{Input, Observation, Step, View, step};
 use crate::decide::guard::Arms;
-use crate::decide::policy::{Canary, Counting, Guard, Intent, Ramp};
+use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::decide::window::Counts;
 
@@ -26,12 +26,8 @@ pub(super) fn canary() -> Canary {
             from: None,
             hours: None,
         },
-        guard: Guard {
-            max_error_rate: percent(5),
-            window: Millis(60_000),
-            min_requests: 100,
-            counting: Counting::default(),
-        },
+        guard: Guard { max_error_rate: percent(5), window: Millis(60_000), min_requests: 100, ..Guard::default() },
+        on_regression: OnRegression::Rollback,
         rollback_to: Percent::ZERO,
         try_again_after: None,
         attempt: 1,

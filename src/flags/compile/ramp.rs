@@ -144,6 +144,7 @@ pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'
             throttled: counts(&raw.throttled, &at.key("throttled"), true, findings),
             empty: counts(&raw.empty, &at.key("empty"), false, findings),
         },
+        ..Guard::default()
     }
 }
 

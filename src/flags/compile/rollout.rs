@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, Pattern, Rollout, UserSource};
+use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, OnRegression, Pattern, Rollout, UserSource};
 use crate::decide::units::{Arm, Percent, ProviderId};
 
 use super::super::kinds::{Pins, Text};
@@ -179,6 +179,7 @@ fn canary(raw: &raw::Rollout, provider: ProviderId, at: &At, findings: &mut Find
         percent,
         ramp,
         guard: ramp::guard(raw.guard.as_ref(), &at.key("guard"), findings),
+        on_regression: OnRegression::Rollback,
         rollback_to,
         try_again_after: findings.value(&at.key("try_again_after"), text(&raw.try_again_after), None, |text| {
             if text == "never" { Ok(None) } else { some_time(text).map(Some) }

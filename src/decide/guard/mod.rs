@@ -7,6 +7,9 @@
 //! as the canary's, provided that stable has just answered a probe. Nobody is moved to a provider that has not just
 //! answered. Owns no state: everything it knows is handed in, and belongs to one evidence period.
 
+pub mod aspect;
+pub mod constants;
+
 use super::policy::Guard;
 use super::units::Percent;
 use super::window::Counts;
@@ -127,12 +130,10 @@ pub fn rate(counts: Counts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::policy::Counting;
-    use crate::decide::units::Millis;
 
     fn guard() -> Guard {
         let five = Percent::from_hundredths(500).unwrap();
-        Guard { max_error_rate: five, window: Millis(1_800_000), min_requests: 100, counting: Counting::default() }
+        Guard { max_error_rate: five, ..Guard::default() }
     }
 
     fn arms(canary: (u64, u64), stable: (u64, u64)) -> Arms {
