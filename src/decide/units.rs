@@ -178,7 +178,7 @@ impl Slot {
     /// Of a hash whose bits these are: the lowest thirteen count.
     #[must_use]
     pub const fn of(hash: u16) -> Slot {
-        Slot(hash % (Slot::COUNT as u16))
+        Slot(hash & 0x1fff)
     }
 
     /// 0..=8191.
