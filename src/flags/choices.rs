@@ -11,7 +11,7 @@ use serde::de::{Deserializer, IgnoredAny};
 
 use super::defaults;
 use super::kinds::Text;
-use super::raw::BreakerRule;
+use super::raw::{BreakerRule, SlowRule};
 
 /// Any value of JSON. Its text and whether it is quoted are in the tree.
 #[derive(Clone, Debug)]
@@ -35,6 +35,13 @@ impl JsonSchema for Anything {
     }
 }
 
+/// The schema of a map in whose place the word `off` may stand, or a reference to it.
+fn or_off(mut map: Schema) -> Schema {
+    map.insert("type".to_owned(), serde_json::json!(["object", "string"]));
+    map.insert("pattern".to_owned(), r"^(off|.*\$\{.+\}.*)$".into());
+    map
+}
+
 /// `off`, or when it opens.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
@@ -53,10 +60,29 @@ impl JsonSchema for Breaker {
         "Breaker".into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = BreakerRule::json_schema(generator);
-        schema.insert("type".to_owned(), serde_json::json!(["object", "string"]));
-        schema.insert("pattern".to_owned(), r"^(off|.*\$\{.+\}.*)$".into());
-        schema
+        or_off(BreakerRule::json_schema(generator))
+    }
+}
+
+/// `off`, or when an answer is slow.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Slow {
+    /// One word.
+    Word(Text),
+    /// Its numbers.
+    Rule(SlowRule),
+}
+
+impl JsonSchema for Slow {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Slow".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        or_off(SlowRule::json_schema(generator))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod fields;
 mod findings;
+mod guard;
 mod provider;
 mod ramp;
 mod recovery;

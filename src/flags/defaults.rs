@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::decide::fallback::MOST_OTHERS;
+use crate::decide::policy::{Guard, SlowRule};
 use crate::decide::units::{Millis, Percent};
 
 const SECOND: u64 = 1000;
@@ -66,9 +67,6 @@ pub(super) const START: Percent = percent(10);
 pub(super) const STEP: Percent = percent(15);
 pub(super) const EVERY: Millis = Millis(DAY);
 pub(super) const MAX: Percent = Percent::ALL;
-pub(super) const MAX_ERROR_RATE: Percent = percent(5);
-pub(super) const WINDOW: Millis = Millis(30 * MINUTE);
-pub(super) const MIN_REQUESTS: u32 = 100;
 pub(super) const ROLLBACK_TO: Percent = Percent::ZERO;
 pub(super) const ATTEMPT: u32 = 1;
 /// Providers that `fallback` may name.
@@ -78,3 +76,13 @@ pub(super) const HOLD: Millis = Millis(5 * SECOND);
 pub(super) const RETRY_ATTEMPTS: u32 = 2;
 pub(super) const MOST_ATTEMPTS: u32 = 10;
 pub(super) const RETRY_BUDGET: Percent = percent(10);
+
+/// The guard that judges where the file says nothing about it: the rule's own numbers.
+pub(super) fn guard() -> Guard {
+    Guard::default()
+}
+
+/// The same of slow answers.
+pub(super) fn slow() -> SlowRule {
+    SlowRule::default()
+}

@@ -46,6 +46,13 @@ scalars! {
         "maximum": 100,
         "pattern": r"^([0-9]+(\.[0-9]{1,2})?0* ?%?|auto|.*\$\{.+\}.*)$",
     };
+    /// A share, or `off` where there is none.
+    Ceiling = {
+        "type": ["string", "number"],
+        "minimum": 0,
+        "maximum": 100,
+        "pattern": r"^([0-9]+(\.[0-9]{1,2})?0* ?%?|off|.*\$\{.+\}.*)$",
+    };
     /// A length of time with its unit: `30m`.
     Length = {"type": "string", "pattern": r"^(([0-9]+(ms|s|m|h|d))+|.*\$\{.+\}.*)$"};
     /// A number of bytes with its unit: `8MiB`.

@@ -5,17 +5,13 @@
 //! that is refused.
 
 /// Keys not read yet, by the place of the map they would stand in.
-const LATER: [(&str, &[&str]); 4] = [
+const LATER: [(&str, &[&str]); 3] = [
     ("", &["listen_tls", "notify", "budgets", "cache", "fleet"]),
     ("providers.*", &["rate_limit", "prices"]),
-    ("rollouts[]", &["on_regression", "holdback"]),
-    (
-        "rollouts[].guard",
-        &["false_alarm", "tolerated_ratio", "ignore_below", "patience", "slow", "done_below", "ceiling"],
-    ),
+    ("rollouts[]", &["holdback"]),
 ];
 
-/// Whether this key of the map at `place` (`rollouts[].guard`) belongs to a later version.
+/// Whether this key of the map at `place` (`providers.*`) belongs to a later version.
 pub(super) fn is_later(place: &str, key: &str) -> bool {
     LATER.iter().any(|(at, keys)| *at == place && keys.contains(&key))
 }

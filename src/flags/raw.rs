@@ -6,10 +6,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::choices::{Anything, Breaker, Fallback};
+use super::choices::{Anything, Breaker, Fallback, Slow};
 use super::defaults;
-use super::kinds::{Entries, Id, Length, Number, Pins, Rate, Size, Switch, Text, Texts, Whole};
-use super::scalar::show_size;
+use super::kinds::{Ceiling, Entries, Id, Length, Number, Pins, Rate, Size, Switch, Text, Texts, Whole};
+use super::scalar::{show_number, show_size};
 
 /// Moves an application's traffic from one provider to another: what is to happen, for Serin to carry out.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -319,10 +319,16 @@ pub(super) struct Rollout {
     /// cut or a stall is recovered too, at the price of the waiting.
     #[schemars(extend("default" = "live", "enum" = ["live", "buffered"]))]
     pub(super) stream_mode: Option<Text>,
+    /// What follows when the canary does worse than stable. `rollback`: everybody goes back to `rollback_to`. `hold`: the
+    /// ramp is paused and nobody is moved. `step_back`: one stage back, where the canary is judged anew; a canary that is
+    /// down, or that was taken three steps back, is rolled back all the same.
+    #[schemars(extend("default" = "rollback", "enum" = ["rollback", "hold", "step_back"]))]
+    pub(super) on_regression: Option<Text>,
     /// The share that an automatic rollback goes back to.
     #[schemars(extend("default" = defaults::ROLLBACK_TO.to_string()))]
     pub(super) rollback_to: Option<Rate>,
-    /// When an automatic rollback is tried again by itself; never: it waits for a human.
+    /// When an automatic rollback is tried again by itself; each further wait is four times as long, and there are three
+    /// tries at most. never: it waits for a human.
     #[schemars(extend("default" = "never", "examples" = ["never", "6h"]))]
     pub(super) try_again_after: Option<Text>,
     /// A number higher than the one that was rolled back begins a new try.
@@ -406,15 +412,44 @@ pub(super) struct Ramp {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Guard {
-    /// The failure rate that is too high on the canary while stable's is not.
-    #[schemars(extend("default" = defaults::MAX_ERROR_RATE.to_string()))]
+    /// The chance that a canary which is no worse than stable is ever taken back, over all tries of an attempt together.
+    /// Above 0%, at most 10%. The smaller it is, the longer a bad canary stays.
+    #[schemars(extend("default" = defaults::guard().false_alarm.to_string()))]
+    pub(super) false_alarm: Option<Rate>,
+    /// Up to this multiple of stable's failure rate the canary is not worse; 1 to 100.
+    #[schemars(extend("default" = show_number(defaults::guard().tolerated_ratio)))]
+    pub(super) tolerated_ratio: Option<Number>,
+    /// A canary that fails less often than this is not taken back for its failures. 0%: there is no such rate.
+    #[schemars(extend("default" = defaults::guard().ignore_below.to_string()))]
+    pub(super) ignore_below: Option<Rate>,
+    /// So many times longer must a deviation last before the canary is taken back, 0.1 to 1000; one that is down is not
+    /// waited for.
+    #[schemars(extend("default" = show_number(defaults::guard().patience)))]
+    pub(super) patience: Option<Number>,
+    /// No promotion while the canary's failure rate may lie above this (its 95% upper bound), unless twice stable's rate
+    /// does: then that is the bound.
+    #[schemars(extend("default" = defaults::guard().max_error_rate.to_string()))]
     pub(super) max_error_rate: Option<Rate>,
-    /// The time over which rates are taken.
-    #[schemars(extend("default" = defaults::WINDOW.to_string()))]
-    pub(super) window: Option<Length>,
-    /// Fewer answered canary requests than this decide nothing.
-    #[schemars(extend("default" = defaults::MIN_REQUESTS))]
+    /// No promotion before so many requests were sent to the canary and answered at its present share.
+    #[schemars(extend("default" = defaults::guard().min_requests))]
     pub(super) min_requests: Option<Whole>,
+    /// The rollout is done when everybody is on the canary and its failure rate lies below this, or below one and a half
+    /// times stable's.
+    #[schemars(extend("default" = defaults::guard().done_below.to_string()))]
+    pub(super) done_below: Option<Rate>,
+    /// When slow answers take the canary back. `off`: never.
+    pub(super) slow: Option<Slow>,
+    /// What follows when the canary refuses more requests than stable does. `hold`: the ramp is paused, for somebody to
+    /// look at it. `rollback`: as any other regression. `ignore`: nothing.
+    #[schemars(extend("default" = "hold", "enum" = ["hold", "rollback", "ignore"]))]
+    pub(super) client_errors: Option<Text>,
+    /// Above this failure rate, over `window`, the canary is taken back as soon as anything speaks for its being worse
+    /// than stable; the chance of that being wrong comes on top of `false_alarm`. `off`: there is no such rate.
+    #[schemars(extend("default" = "off", "examples" = ["20%", "off"]))]
+    pub(super) ceiling: Option<Ceiling>,
+    /// The time over which rates are shown, and held against `ceiling`; 1s to 7d.
+    #[schemars(extend("default" = defaults::guard().window.to_string()))]
+    pub(super) window: Option<Length>,
     /// What a 429 is to the guard: a `failure`, since users are turned away; or to `ignore`, where limits are being raised
     /// and fallback bridges them.
     #[schemars(extend("default" = "failure", "enum" = ["failure", "ignore"]))]
@@ -423,6 +458,21 @@ pub(super) struct Guard {
     /// have no answer.
     #[schemars(extend("default" = "ignore", "enum" = ["failure", "ignore"]))]
     pub(super) empty: Option<Text>,
+}
+
+/// When an answer is slow, and how many slow answers are too many.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SlowRule {
+    /// Which quantile of stable's times to the first output is looked at, 0.5 to 0.999.
+    #[schemars(extend("default" = show_number(defaults::slow().quantile)))]
+    pub(super) quantile: Option<Number>,
+    /// An answer is slow that takes more than so many times this quantile; 1 to 100.
+    #[schemars(extend("default" = show_number(defaults::slow().tolerance)))]
+    pub(super) tolerance: Option<Number>,
+    /// Up to this multiple of stable's share of slow answers the canary is not slower; 1 to 100.
+    #[schemars(extend("default" = show_number(defaults::slow().tolerated_ratio)))]
+    pub(super) tolerated_ratio: Option<Number>,
 }
 
 /// A flag that the application reads.

@@ -28,7 +28,7 @@ pub(super) fn rate(text: &str) -> Result<Percent, Wrong> {
             wrong("can be read in two ways", format!("write `{text}%` or `{hundredfold}%`, whichever was meant"))
         }
         ParsePercentError::TooFine(_) => {
-            wrong("has more than two decimals", "users fall into 10000 buckets: 0.01% is the smallest step")
+            wrong("has more than two decimals", "write at most two decimals: 0.01% is the smallest step")
         }
         ParsePercentError::TooLarge(_) => wrong("is above 100%", EXAMPLE),
     })
@@ -143,6 +143,11 @@ fn meant_size(text: &str) -> Option<String> {
     Some(format!("write `{number}{unit}`"))
 }
 
+/// A plain number as it is written in the file: 1 and not 1.0.
+pub(super) fn show_number(number: f64) -> serde_json::Value {
+    serde_json::from_str(&number.to_string()).unwrap_or_default()
+}
+
 /// A size as it is written in the file, in the largest binary unit that divides it.
 pub(super) fn show_size(bytes: u64) -> String {
     for (unit, length) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
@@ -165,6 +170,28 @@ pub(super) fn whole(text: &str, least: u32, most: u32) -> Result<u32, Wrong> {
     match text.parse::<u32>() {
         Ok(number) if (least..=most).contains(&number) => Ok(number),
         _ => wrong(format!("is not between {least} and {most}"), remedy),
+    }
+}
+
+/// A plain number within bounds, in decimals: `1.25`.
+pub(super) fn number(text: &str, least: f64, most: f64) -> Result<f64, Wrong> {
+    let remedy = format!("write a number from {least} to {most}");
+    let parse = |text: &str| match text.parse::<f64>() {
+        Ok(number) if !text.contains(['e', 'E']) && is_json_number(text) => Some(number),
+        _ => None,
+    };
+    let within = |number: &f64| (least..=most).contains(number);
+    if let Some(share) = text.strip_suffix('%').and_then(|share| parse(share.trim_end())) {
+        // Rounded as text: the quotient itself may lie a hair beyond the bound that was meant.
+        let meant = format!("{:.4}", share / 100.0);
+        let meant = meant.trim_end_matches('0').trim_end_matches('.');
+        let fits = parse(meant).is_some_and(|number| within(&number));
+        return wrong("is a share and no plain number", if fits { format!("write `{meant}`") } else { remedy });
+    }
+    match parse(text) {
+        Some(number) if within(&number) => Ok(number),
+        Some(_) => wrong(format!("is not between {least} and {most}"), remedy),
+        None => wrong("is not a number", remedy),
     }
 }
 

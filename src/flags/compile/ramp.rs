@@ -1,15 +1,15 @@
-//! The schedule of promotions and the guard, from what is written and the defaults.
+//! The schedule of promotions, from what is written and the defaults.
 //!
 //! `step` is unrolled into stages here, so that the rest of Serin knows one kind of ramp. Every ramp has at least one
 //! stage, and stages rise and never lie above `max`: what breaks this is an error at its place, and nothing is put
 //! right in silence.
 
-use crate::decide::policy::{Counting, Guard, Ramp};
-use crate::decide::units::{Millis, Percent};
+use crate::decide::policy::Ramp;
+use crate::decide::units::Percent;
 
-use super::super::kinds::{Length, Rate, Text};
+use super::super::kinds::{Length, Rate};
 use super::super::place::At;
-use super::super::scalar::{Wrong, hours, moment, rate, whole, wrong};
+use super::super::scalar::{Wrong, hours, moment, rate, wrong};
 use super::super::{defaults, raw};
 use super::findings::Findings;
 use super::provider::some_time;
@@ -116,43 +116,4 @@ fn listed(steps: &[Rate], start: Option<Percent>, max: Percent, at: &At, finding
         );
     }
     if stages.is_empty() { vec![defaults::START.min(max)] } else { stages }
-}
-
-/// What judges the canary, from what is written and the defaults.
-pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'_>) -> Guard {
-    let none = raw::Guard::default();
-    let raw = raw.unwrap_or(&none);
-    let window = |text: &str| match some_time(text)? {
-        length if (Millis(1000)..=Millis(7 * 86_400_000)).contains(&length) => Ok(length),
-        _ => wrong("is not between 1s and 7d", "write a window such as `30m`"),
-    };
-    Guard {
-        max_error_rate: findings.value(
-            &at.key("max_error_rate"),
-            text(&raw.max_error_rate),
-            defaults::MAX_ERROR_RATE,
-            rate,
-        ),
-        window: findings.value(&at.key("window"), time(&raw.window), defaults::WINDOW, window),
-        min_requests: findings.value(
-            &at.key("min_requests"),
-            raw.min_requests.as_ref().map(|text| text.0.as_str()),
-            defaults::MIN_REQUESTS,
-            |text| whole(text, 1, 1_000_000_000),
-        ),
-        counting: Counting {
-            throttled: counts(&raw.throttled, &at.key("throttled"), true, findings),
-            empty: counts(&raw.empty, &at.key("empty"), false, findings),
-        },
-        ..Guard::default()
-    }
-}
-
-/// Whether an outcome that is open to opinion is a failure.
-fn counts(raw: &Option<Text>, at: &At, usual: bool, findings: &mut Findings<'_>) -> bool {
-    findings.value(at, raw.as_ref().map(|text| text.0.as_str()), usual, |text| match text {
-        "failure" => Ok(true),
-        "ignore" => Ok(false),
-        _ => wrong("is nothing that this can count as", "write `failure` or `ignore`"),
-    })
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, OnRegression, Pattern, Rollout, UserSource};
+use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, Pattern, Rollout, UserSource};
 use crate::decide::units::{Arm, Percent, ProviderId};
 
 use super::super::kinds::{Pins, Text};
@@ -15,8 +15,8 @@ use super::super::scalar::{Wrong, name, rate, whole, wrong};
 use super::super::{defaults, mask, raw, suggest, url};
 use super::findings::Findings;
 use super::provider::some_time;
-use super::ramp;
 use super::recovery::{self, Recovery};
+use super::{guard, ramp};
 
 fn text(text: &Option<Text>) -> Option<&str> {
     text.as_ref().map(|text| text.0.as_str())
@@ -117,10 +117,11 @@ fn rollout(raw: &raw::Rollout, at: &At, providers: &[&str], mount: &str, finding
 
 /// Keys that say how users get to the canary mean nothing without one, and whoever wrote them expects a split.
 fn refuse_canary_keys(at: &At, findings: &mut Findings<'_>) {
-    const NEED_CANARY: [&str; 11] = [
+    const NEED_CANARY: [&str; 12] = [
         "percent",
         "ramp",
         "guard",
+        "on_regression",
         "rollback_to",
         "try_again_after",
         "attempt",
@@ -174,16 +175,19 @@ fn canary(raw: &raw::Rollout, provider: ProviderId, at: &At, findings: &mut Find
             "lower it; 0 takes everybody back",
         );
     }
+    let on_regression = guard::on_regression(raw.on_regression.as_ref(), &at.key("on_regression"), findings);
+    let try_again_after = findings.value(&at.key("try_again_after"), text(&raw.try_again_after), None, |text| {
+        if text == "never" { Ok(None) } else { some_time(text).map(Some) }
+    });
+    guard::nobody_is_rolled_back(on_regression, try_again_after, at, findings);
     Canary {
         provider,
         percent,
         ramp,
-        guard: ramp::guard(raw.guard.as_ref(), &at.key("guard"), findings),
-        on_regression: OnRegression::Rollback,
+        guard: guard::guard(raw.guard.as_ref(), &at.key("guard"), findings),
+        on_regression,
         rollback_to,
-        try_again_after: findings.value(&at.key("try_again_after"), text(&raw.try_again_after), None, |text| {
-            if text == "never" { Ok(None) } else { some_time(text).map(Some) }
-        }),
+        try_again_after,
         attempt: findings.value(
             &at.key("attempt"),
             raw.attempt.as_ref().map(|text| text.0.as_str()),

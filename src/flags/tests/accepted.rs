@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::decide::policy::{
-    Anonymous, Auth, BreakerRule, Counting, DoneMarker, Fallback, FieldRules, Http2, Intent, PathPart, PathTemplate,
-    Policy, Retry, Role, StreamMode, Unmapped, Unmatched, UserSource,
+    Anonymous, Auth, BreakerRule, Canary, ClientErrors, Counting, DoneMarker, Fallback, FieldRules, Guard, Http2,
+    Intent, OnRegression, PathPart, PathTemplate, Policy, Retry, Role, SlowRule, StreamMode, Unmapped, Unmatched,
+    UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 use crate::flags::compile::{Compiled, compile};
@@ -319,6 +320,60 @@ fn what_happens_when_a_provider_fails_reads_as_it_is_written() {
     assert_eq!(u.fallback, Fallback::OtherArm);
 }
 
+/// The canary of a rollout with these keys.
+fn canary(keys: &str) -> Canary {
+    let policy = policy(&format!("{TWO}rollouts: [{{ name: r, stable: a, canary: b, percent: auto, {keys} }}]\n"));
+    policy.rollouts[0].canary.clone().unwrap()
+}
+
+#[test]
+fn the_guard_reads_as_it_is_written() {
+    let guard = canary(
+        "on_regression: step_back, guard: { false_alarm: 10%, tolerated_ratio: 2, ignore_below: 0%, patience: 0.1, \
+         max_error_rate: 2.5%, min_requests: 7, done_below: 1, client_errors: rollback, ceiling: 20, window: 10m, \
+         slow: { quantile: 0.999, tolerance: 1, tolerated_ratio: '${WORKERS}' } }",
+    );
+    let percent = |hundredths| Percent::from_hundredths(hundredths).unwrap();
+    assert_eq!(guard.on_regression, OnRegression::StepBack);
+    assert_eq!(
+        guard.guard,
+        Guard {
+            false_alarm: percent(1000),
+            tolerated_ratio: 2.0,
+            ignore_below: Percent::ZERO,
+            patience: 0.1,
+            max_error_rate: percent(250),
+            min_requests: 7,
+            done_below: percent(100),
+            slow: Some(SlowRule { quantile: 0.999, tolerance: 1.0, tolerated_ratio: 3.0 }),
+            client_errors: ClientErrors::Rollback,
+            ceiling: Some(percent(2000)),
+            window: Millis(600_000),
+            ..Guard::default()
+        }
+    );
+    let slow = |written: &str| canary(&format!("guard: {{ slow: {written} }}")).guard.slow;
+    assert_eq!((slow("off"), slow("{}")), (None, Some(SlowRule::default())));
+    assert_eq!(slow("{ tolerance: 3 }"), Some(SlowRule { tolerance: 3.0, ..SlowRule::default() }));
+    assert_eq!(canary("guard: { ceiling: off, client_errors: ignore }").guard.ceiling, None);
+    assert_eq!(canary("on_regression: hold").on_regression, OnRegression::Hold);
+}
+
+#[test]
+fn plain_numbers_are_decimals_within_bounds() {
+    for (text, number) in [("1", 1.0), ("1.25", 1.25), ("100", 100.0), ("99.999", 99.999), ("2.50", 2.5)] {
+        assert_eq!(scalar::number(text, 1.0, 100.0), Ok(number), "{text}");
+    }
+    for text in ["0.99", "100.01", "-2", "1e1", ".5", "2.", "+2", "02", "", "2 ", "NaN", "inf", "1,5", "1.5x", "150%"] {
+        assert!(scalar::number(text, 1.0, 100.0).is_err(), "{text}");
+    }
+    let remedy = |text: &str, least, most| scalar::number(text, least, most).unwrap_err().remedy;
+    assert_eq!(remedy("125%", 1.0, 100.0), "write `1.25`");
+    assert_eq!(remedy("99.9 %", 0.5, 0.999), "write `0.999`");
+    assert_eq!(remedy("10%", 0.5, 0.999), "write a number from 0.5 to 0.999");
+    assert_eq!([1.0, 0.95, 100.0].map(|number| scalar::show_number(number).to_string()), ["1", "0.95", "100"]);
+}
+
 #[test]
 fn defaults_are_the_design_s() {
     let policy = policy(&format!("{TWO}rollouts: [{{ name: r, stable: b, canary: a, percent: auto }}]\n"));
@@ -352,9 +407,16 @@ fn defaults_are_the_design_s() {
     let canary = rollout.canary.as_ref().unwrap();
     assert_eq!((canary.rollback_to, canary.try_again_after, canary.attempt), (Percent::ZERO, None, 1));
     assert_eq!((canary.ramp.hold_start, canary.ramp.every), (Millis(86_400_000), Millis(86_400_000)));
+    assert_eq!((canary.on_regression, canary.guard), (OnRegression::Rollback, Guard::default()));
     assert_eq!((canary.guard.window, canary.guard.min_requests), (Millis(1_800_000), 100));
-    assert_eq!(canary.guard.max_error_rate.to_string(), "5%");
-    assert_eq!(canary.guard.counting, Counting::default());
+    let Guard { false_alarm, ignore_below, max_error_rate, done_below, .. } = canary.guard;
+    assert_eq!(
+        [false_alarm, ignore_below, max_error_rate, done_below].map(|rate| rate.to_string()),
+        ["0.1%", "0.2%", "5%", "0.5%"]
+    );
+    assert_eq!((canary.guard.tolerated_ratio, canary.guard.patience, canary.guard.ceiling), (1.25, 1.0, None));
+    assert_eq!(canary.guard.slow, Some(SlowRule { quantile: 0.95, tolerance: 1.5, tolerated_ratio: 2.5 }));
+    assert_eq!(canary.guard.client_errors, ClientErrors::Hold);
 }
 
 #[test]

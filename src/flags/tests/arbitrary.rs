@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::decide::policy::{Fallback, FieldRules, PathPart, PathTemplate, Policy, Unmatched};
+use crate::decide::policy::{Fallback, FieldRules, Guard, PathPart, PathTemplate, Policy, Unmatched};
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
 use crate::flags::{Environment, render};
@@ -41,6 +41,7 @@ fn holds_together(policy: &Policy) {
         assert!(stages.iter().all(|stage| *stage <= canary.ramp.max));
         assert!(canary.ramp.every > Millis(0) && canary.guard.window > Millis(0) && canary.attempt > 0);
         assert!(canary.rollback_to < canary.ramp.max);
+        can_judge(&canary.guard);
     }
     for flag in policy.flags.values() {
         assert!(policy.rollout(&flag.follows).is_some_and(|rollout| rollout.canary.is_some()));
@@ -54,6 +55,17 @@ fn holds_together(policy: &Policy) {
         assert!(provider.breaker.is_none_or(|rule| rule.failures > 0 && rule.open_for > Millis(0)));
     }
     assert!(policy.limits.replay_memory >= policy.limits.replay_body && policy.limits.connections > 0);
+}
+
+fn can_judge(guard: &Guard) {
+    let most = |hundredths| Percent::from_hundredths(hundredths).unwrap();
+    assert!(guard.false_alarm > Percent::ZERO && guard.false_alarm <= most(1000));
+    assert!((1.0..=100.0).contains(&guard.tolerated_ratio) && (0.1..=1000.0).contains(&guard.patience));
+    assert!(guard.min_requests > 0 && guard.ceiling.is_none_or(|ceiling| ceiling > Percent::ZERO));
+    if let Some(slow) = guard.slow {
+        assert!((0.5..=0.999).contains(&slow.quantile));
+        assert!((1.0..=100.0).contains(&slow.tolerance) && (1.0..=100.0).contains(&slow.tolerated_ratio));
+    }
 }
 
 fn rules_agree(rules: &FieldRules) {
@@ -114,6 +126,12 @@ fn piece() -> impl Strategy<Value = String> {
         "max",
         "guard",
         "window",
+        "slow",
+        "quantile",
+        "tolerated_ratio",
+        "ceiling",
+        "on_regression",
+        "hold",
         "user",
         "header:x",
         "match",
@@ -189,7 +207,21 @@ rollouts:
     fallback: [b, a]
     retry: { attempts: 3, budget: 20% }
     ramp: { start: 1%, steps: [1%, 5%, 100%], every: 1h, hours: "mon-fri 09:00-17:00" }
-    guard: { max_error_rate: 2.5%, window: 10m, min_requests: 50 }
+    on_regression: step_back
+    guard:
+      { max_error_rate: 2.5%, window: 10m, min_requests: 50, false_alarm: 1%, patience: 2, ceiling: 20% }
+  - name: judged
+    stable: a
+    canary: b
+    percent: 5%
+    match: { model: "m-*" }
+    on_regression: hold
+    guard:
+      tolerated_ratio: 1.5
+      ignore_below: 0%
+      done_below: 1%
+      slow: { quantile: 0.9, tolerance: 2, tolerated_ratio: 3.25 }
+      client_errors: ignore
   - { name: rest, stable: a, match: { path: "/*" } }
 flags:
   f: { follows: chat }

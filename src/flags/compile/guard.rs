@@ -1,0 +1,198 @@
+//! What judges the canary and what follows from its judgement, from what is written and the defaults.
+//!
+//! Reads every key of a guard and what a rollout does about a regression; the numbers' defaults are the rule's own.
+//! What no rule could work with is an error. Numbers that leave one another nothing to do are warnings: the guard would
+//! do what they say, and that may not be what was meant.
+
+use crate::decide::policy::{ClientErrors, Counting, Guard, OnRegression, SlowRule};
+use crate::decide::units::{Millis, Percent};
+
+use super::super::kinds::{Number, Rate, Text};
+use super::super::place::At;
+use super::super::scalar::{Wrong, number, rate, whole, wrong};
+use super::super::{choices, defaults, raw};
+use super::findings::Findings;
+use super::provider::some_time;
+
+fn share(given: &Option<Rate>) -> Option<&str> {
+    given.as_ref().map(|text| text.0.as_str())
+}
+
+fn word(given: &Option<Text>) -> Option<&str> {
+    given.as_ref().map(|text| text.0.as_str())
+}
+
+/// What judges the canary.
+pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'_>) -> Guard {
+    let none = raw::Guard::default();
+    let raw = raw.unwrap_or(&none);
+    let usual = defaults::guard();
+    let min_requests = raw.min_requests.as_ref().map(|text| text.0.as_str());
+    let length = raw.window.as_ref().map(|text| text.0.as_str());
+    let ceiling = raw.ceiling.as_ref().map(|text| text.0.as_str());
+    let guard = Guard {
+        false_alarm: findings.value(&at.key("false_alarm"), share(&raw.false_alarm), usual.false_alarm, chance),
+        tolerated_ratio: plain(
+            &raw.tolerated_ratio,
+            &at.key("tolerated_ratio"),
+            usual.tolerated_ratio,
+            (1.0, 100.0),
+            findings,
+        ),
+        ignore_below: findings.value(&at.key("ignore_below"), share(&raw.ignore_below), usual.ignore_below, rate),
+        patience: plain(&raw.patience, &at.key("patience"), usual.patience, (0.1, 1000.0), findings),
+        max_error_rate: findings.value(
+            &at.key("max_error_rate"),
+            share(&raw.max_error_rate),
+            usual.max_error_rate,
+            rate,
+        ),
+        min_requests: findings
+            .value(&at.key("min_requests"), min_requests, usual.min_requests, |text| whole(text, 1, 1_000_000_000)),
+        done_below: findings.value(&at.key("done_below"), share(&raw.done_below), usual.done_below, rate),
+        slow: slow(raw.slow.as_ref(), &at.key("slow"), findings),
+        client_errors: client_errors(&raw.client_errors, &at.key("client_errors"), findings),
+        ceiling: findings.value(&at.key("ceiling"), ceiling, usual.ceiling, self::ceiling),
+        window: findings.value(&at.key("window"), length, usual.window, window),
+        counting: Counting {
+            throttled: counts(&raw.throttled, &at.key("throttled"), usual.counting.throttled, findings),
+            empty: counts(&raw.empty, &at.key("empty"), usual.counting.empty, findings),
+        },
+        constants: usual.constants,
+    };
+    at_odds(&guard, at, findings);
+    guard
+}
+
+/// What is done about a regression.
+pub(super) fn on_regression(raw: Option<&Text>, at: &At, findings: &mut Findings<'_>) -> OnRegression {
+    findings.value(at, raw.map(|text| text.0.as_str()), OnRegression::Rollback, |text| match text {
+        "rollback" => Ok(OnRegression::Rollback),
+        "hold" => Ok(OnRegression::Hold),
+        "step_back" => Ok(OnRegression::StepBack),
+        _ => wrong("is nothing that can follow a regression", "write `rollback`, `hold` or `step_back`"),
+    })
+}
+
+/// Warns of keys of the rollout at `at` that speak of rollbacks which never come.
+pub(super) fn nobody_is_rolled_back(
+    on_regression: OnRegression,
+    try_again_after: Option<Millis>,
+    at: &At,
+    findings: &mut Findings<'_>,
+) {
+    if on_regression != OnRegression::Hold {
+        return;
+    }
+    let told = "this changes nothing: with `on_regression: hold` the guard takes nobody back";
+    if at.has("rollback_to") {
+        findings.warn(&at.key("rollback_to"), told);
+    }
+    if try_again_after.is_some() {
+        findings.warn(&at.key("try_again_after"), told);
+    }
+}
+
+/// Warns of rates between which the canary hangs in the air.
+fn at_odds(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
+    let Guard { ignore_below, max_error_rate, done_below, .. } = *guard;
+    if let Some(ceiling) = guard.ceiling {
+        let at = at.key("ceiling");
+        if ceiling < ignore_below {
+            let told = format!("below `ignore_below` ({ignore_below}) no canary is taken back, whatever this says");
+            findings.warn(&at, told);
+        } else if ceiling < done_below {
+            let told = format!(
+                "between this and `done_below` ({done_below}) a canary is good enough to be done, and is taken back"
+            );
+            findings.warn(&at, told);
+        }
+    }
+    if max_error_rate < ignore_below {
+        let key = if at.has("max_error_rate") { "max_error_rate" } else { "ignore_below" };
+        let told = format!(
+            "a canary that fails more often than `max_error_rate` ({max_error_rate}) and less often than `ignore_below` \
+             ({ignore_below}) is neither promoted nor taken back"
+        );
+        findings.warn(&at.key(key), told);
+    }
+}
+
+/// The chance of a wrong rollback that is put up with.
+fn chance(text: &str) -> Result<Percent, Wrong> {
+    const MOST: u16 = 1000;
+    match rate(text)? {
+        Percent::ZERO => wrong("is what no guard can promise", "write a small chance, such as `0.1%`"),
+        chance if chance.hundredths() > MOST => wrong("is above 10%", "write a small chance, such as `0.1%`"),
+        chance => Ok(chance),
+    }
+}
+
+fn plain(raw: &Option<Number>, at: &At, usual: f64, (least, most): (f64, f64), findings: &mut Findings<'_>) -> f64 {
+    findings.value(at, raw.as_ref().map(|text| text.0.as_str()), usual, |text| number(text, least, most))
+}
+
+fn window(text: &str) -> Result<Millis, Wrong> {
+    match some_time(text)? {
+        length if (Millis(1000)..=Millis(7 * 86_400_000)).contains(&length) => Ok(length),
+        _ => wrong("is not between 1s and 7d", "write a window such as `30m`"),
+    }
+}
+
+/// A rate that is too high, or none.
+fn ceiling(text: &str) -> Result<Option<Percent>, Wrong> {
+    const EXAMPLE: &str = "write `off` where there is none, or a rate such as `20%`";
+    match text {
+        "off" => Ok(None),
+        text => match rate(text) {
+            Ok(Percent::ZERO) => wrong("would be broken by the first failure", EXAMPLE),
+            Ok(ceiling) => Ok(Some(ceiling)),
+            Err(Wrong { problem, .. }) if problem == "is not a share" => wrong("is neither `off` nor a share", EXAMPLE),
+            Err(error) => Err(error),
+        },
+    }
+}
+
+/// When slow answers take the canary back; `None`: never.
+fn slow(raw: Option<&choices::Slow>, at: &At, findings: &mut Findings<'_>) -> Option<SlowRule> {
+    let none = raw::SlowRule::default();
+    let raw = match raw {
+        Some(choices::Slow::Word(word)) => {
+            let off = |text: &str| match text {
+                "off" => Ok(()),
+                _ => wrong("is no rule for slow answers", "write `off`, or `{ quantile: 0.95, tolerance: 1.5 }`"),
+            };
+            findings.given(at, Some(&word.0), off);
+            return None;
+        }
+        Some(choices::Slow::Rule(rule)) => rule,
+        None => &none,
+    };
+    let usual = defaults::slow();
+    let mut part =
+        |key: &str, given: &Option<Number>, usual, bounds| plain(given, &at.key(key), usual, bounds, findings);
+    Some(SlowRule {
+        quantile: part("quantile", &raw.quantile, usual.quantile, (0.5, 0.999)),
+        tolerance: part("tolerance", &raw.tolerance, usual.tolerance, (1.0, 100.0)),
+        tolerated_ratio: part("tolerated_ratio", &raw.tolerated_ratio, usual.tolerated_ratio, (1.0, 100.0)),
+    })
+}
+
+/// What follows when the canary refuses more requests than stable does.
+fn client_errors(raw: &Option<Text>, at: &At, findings: &mut Findings<'_>) -> ClientErrors {
+    findings.value(at, word(raw), defaults::guard().client_errors, |text| match text {
+        "hold" => Ok(ClientErrors::Hold),
+        "rollback" => Ok(ClientErrors::Rollback),
+        "ignore" => Ok(ClientErrors::Ignore),
+        _ => wrong("is nothing that can follow refused requests", "write `hold`, `rollback` or `ignore`"),
+    })
+}
+
+/// Whether an outcome that is open to opinion is a failure.
+fn counts(raw: &Option<Text>, at: &At, usual: bool, findings: &mut Findings<'_>) -> bool {
+    findings.value(at, word(raw), usual, |text| match text {
+        "failure" => Ok(true),
+        "ignore" => Ok(false),
+        _ => wrong("is nothing that this can count as", "write `failure` or `ignore`"),
+    })
+}
