@@ -7,7 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use crate::decide::policy::{Auth, Canary, Intent, Policy, Provider, Rollout, Unmatched};
+use crate::decide::policy::{
+    Auth, Canary, ClientErrors, Guard, Intent, OnRegression, Policy, Provider, Rollout, Unmatched,
+};
 use crate::decide::units::Percent;
 
 /// For people. `masked`: how many keys there are is not known.
@@ -79,12 +81,47 @@ fn rollout_text(text: &mut String, rollout: &Rollout, policy: &Policy) {
         ),
         Intent::Pinned(percent) => writeln!(text, "    pinned at {percent}"),
     };
-    let guard = &canary.guard;
-    let _ = writeln!(
-        text,
-        "    guard  back to {} above {} failures over {}, from {} requests on",
-        canary.rollback_to, guard.max_error_rate, guard.window, guard.min_requests
-    );
+    for (index, sentence) in guarded(canary).iter().enumerate() {
+        let _ = writeln!(text, "    {:5}  {sentence}", if index == 0 { "guard" } else { "" });
+    }
+}
+
+/// What the guard does, a sentence for each occasion.
+fn guarded(canary: &Canary) -> Vec<String> {
+    let Guard { false_alarm, tolerated_ratio, ignore_below, slow, ceiling, .. } = canary.guard;
+    let Guard { max_error_rate, min_requests, client_errors, window, .. } = canary.guard;
+    let back = canary.rollback_to;
+    let again = canary.try_again_after.map_or_else(String::new, |after| format!(", tried again after {after}"));
+    let follows = match canary.on_regression {
+        OnRegression::Rollback => format!("back to {back}{again}"),
+        OnRegression::Hold => "the ramp is paused, nobody is moved".to_owned(),
+        OnRegression::StepBack => {
+            format!("one stage back; if it is down, or after three steps back, to {back}{again}")
+        }
+    };
+    let slow = slow.map_or_else(String::new, |slow| format!(", or {} times its slow answers", slow.tolerated_ratio));
+    let mut sentences = vec![
+        format!("above {tolerated_ratio} times stable's failures and {ignore_below}{slow}: {follows}"),
+        format!("false alarms: a chance of at most {false_alarm}"),
+    ];
+    if let Some(ceiling) = ceiling {
+        let told = format!(
+            "above {ceiling} failures within {window}, if worse than stable at all: the same, on top of that chance"
+        );
+        sentences.push(told);
+    }
+    match client_errors {
+        ClientErrors::Hold => sentences.push("more refused requests than stable: the ramp is paused".to_owned()),
+        ClientErrors::Rollback => sentences.push("more refused requests than stable: as for failures".to_owned()),
+        ClientErrors::Ignore => {}
+    }
+    if canary.percent == Intent::Auto {
+        let told = format!(
+            "promoted from {min_requests} answered requests on, while failures stay below {max_error_rate} or twice stable's"
+        );
+        sentences.push(told);
+    }
+    sentences
 }
 
 fn takes(rollout: &Rollout) -> String {
@@ -137,6 +174,14 @@ pub(super) fn json(policy: &Policy) -> Value {
                     Intent::Pinned(percent) => percent.to_string(),
                 }),
                 "ramp": canary.map(|canary| canary.ramp.stages.iter().map(Percent::to_string).collect::<Vec<_>>()),
+                "on_regression": canary.map(|canary| match canary.on_regression {
+                    OnRegression::Rollback => "rollback",
+                    OnRegression::Hold => "hold",
+                    OnRegression::StepBack => "step_back",
+                }),
+                "rollback_to": canary.map(|canary| canary.rollback_to.to_string()),
+                "try_again_after": canary.and_then(|canary| canary.try_again_after).map(|after| after.to_string()),
+                "guard": canary.map(|canary| self::guard(&canary.guard)),
             })
         })
         .collect();
@@ -148,5 +193,33 @@ pub(super) fn json(policy: &Policy) -> Value {
         "providers": providers,
         "rollouts": rollouts,
         "flags": policy.flags.iter().map(|(name, flag)| (name.clone(), json!({"follows": flag.follows}))).collect::<serde_json::Map<_, _>>(),
+    })
+}
+
+/// The words and numbers of the file; null where there is none.
+fn guard(guard: &Guard) -> Value {
+    let counts = |failure: bool| if failure { "failure" } else { "ignore" };
+    json!({
+        "false_alarm": guard.false_alarm.to_string(),
+        "tolerated_ratio": guard.tolerated_ratio,
+        "ignore_below": guard.ignore_below.to_string(),
+        "patience": guard.patience,
+        "max_error_rate": guard.max_error_rate.to_string(),
+        "min_requests": guard.min_requests,
+        "done_below": guard.done_below.to_string(),
+        "slow": guard.slow.map(|slow| json!({
+            "quantile": slow.quantile,
+            "tolerance": slow.tolerance,
+            "tolerated_ratio": slow.tolerated_ratio,
+        })),
+        "client_errors": match guard.client_errors {
+            ClientErrors::Hold => "hold",
+            ClientErrors::Rollback => "rollback",
+            ClientErrors::Ignore => "ignore",
+        },
+        "ceiling": guard.ceiling.map(|ceiling| ceiling.to_string()),
+        "window": guard.window.to_string(),
+        "throttled": counts(guard.counting.throttled),
+        "empty": counts(guard.counting.empty),
     })
 }

@@ -43,7 +43,10 @@ providers
 rollouts
   chat: from openai to holysheep (chat/completions, completions, responses, messages)
     ramp   10% -> 25% -> 40% -> 55% -> 70% -> 85% -> 100%; 7d at the first, 1d at each further one
-    guard  back to 0% above 5% failures over 30m, from 100 requests on
+    guard  above 1.25 times stable's failures and 0.2%, or 2.5 times its slow answers: back to 0%
+           false alarms: a chance of at most 0.1%
+           more refused requests than stable: the ramp is paused
+           promoted from 100 answered requests on, while failures stay below 5% or twice stable's
 otherwise  openai, unsplit
 flags
   new-prompt: true for the users whom `chat` sends to the canary
@@ -105,6 +108,65 @@ fn json_tells_the_same() {
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&value["good"], &value["summary"]["rollouts"][0]["ramp"][1]), (&json!(true), &json!("25%")));
     assert_eq!(value["summary"]["flags"], json!({"new-prompt": {"follows": "chat"}}));
+    let rollout = &value["summary"]["rollouts"][0];
+    assert_eq!((&rollout["on_regression"], &rollout["rollback_to"]), (&json!("rollback"), &json!("0%")));
+    assert_eq!(rollout["try_again_after"], Value::Null);
+    let guard = json!({
+        "false_alarm": "0.1%",
+        "tolerated_ratio": 1.25,
+        "ignore_below": "0.2%",
+        "patience": 1.0,
+        "max_error_rate": "5%",
+        "min_requests": 100,
+        "done_below": "0.5%",
+        "slow": {"quantile": 0.95, "tolerance": 1.5, "tolerated_ratio": 2.5},
+        "client_errors": "hold",
+        "ceiling": null,
+        "window": "30m",
+        "throttled": "failure",
+        "empty": "ignore",
+    });
+    assert_eq!(rollout["guard"], guard);
+}
+
+/// The lines on the guard of a rollout with these keys.
+fn guarded(keys: &str) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("flags.yaml");
+    let text = format!(
+        "providers: {{ old: {{ base_url: http://127.0.0.1:9/v1 }}, new: {{ base_url: http://127.0.0.1:9/v2 }} }}\n\
+         rollouts: [{{ name: r, stable: old, canary: new, {keys} }}]\n"
+    );
+    fs::write(&path, text).unwrap();
+    let (text, outcome) = examine(&args(&[&path.display().to_string()]), &Environment::of(BTreeMap::new()), nobody);
+    outcome.unwrap();
+    let lines = text.lines().skip_while(|line| !line.starts_with("    guard"));
+    lines.take_while(|line| line.starts_with("    ")).map(|line| format!("{}\n", line[11..].trim())).collect()
+}
+
+#[test]
+fn what_the_guard_does_is_told_as_the_file_has_it() {
+    assert_eq!(
+        guarded(
+            "percent: 5%, rollback_to: 1%, try_again_after: 6h, guard: { slow: off, client_errors: rollback, \
+             ceiling: 20%, window: 10m, tolerated_ratio: 2, ignore_below: 1% }"
+        ),
+        "above 2 times stable's failures and 1%: back to 1%, tried again after 6h\n\
+         false alarms: a chance of at most 0.1%\n\
+         above 20% failures within 10m, if worse than stable at all: the same, on top of that chance\n\
+         more refused requests than stable: as for failures\n"
+    );
+    assert_eq!(
+        guarded("percent: auto, on_regression: hold, guard: { client_errors: ignore, false_alarm: 1% }"),
+        "above 1.25 times stable's failures and 0.2%, or 2.5 times its slow answers: the ramp is paused, nobody is moved\n\
+         false alarms: a chance of at most 1%\n\
+         promoted from 100 answered requests on, while failures stay below 5% or twice stable's\n"
+    );
+    let back = guarded("percent: auto, on_regression: step_back, try_again_after: 1h");
+    assert!(
+        back.contains(": one stage back; if it is down, or after three steps back, to 0%, tried again after 1h\n"),
+        "{back}"
+    );
 }
 
 #[test]
