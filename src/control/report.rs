@@ -5,6 +5,7 @@
 
 use super::engine::{Engine, Now, Proposal, Tracked};
 use crate::decide::policy::Intent;
+use crate::decide::rollout::in_force::reason;
 use crate::decide::rollout::outlook::outlook;
 use crate::decide::rollout::state::Standing;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
@@ -83,7 +84,7 @@ fn moving(
             Intent::Auto => None,
             Intent::Pinned(percent) => Some(percent),
         },
-        reason: ruling.reason,
+        reason: reason(&engine.view(tracked, moving, canary), &moving.state),
         since: moving.state.since,
         next: ahead.next.map(|(percent, not_before)| NextStage { percent, not_before }),
         waiting_for,
@@ -93,7 +94,7 @@ fn moving(
         window: [window(seen.window.stable), window(seen.window.canary)],
         window_length: canary.guard.window,
         epoch: moving.state.epoch,
-        answered: seen.epoch.canary.requests,
+        answered: 0,
         findings: moving.findings.report(),
         ..plain(tracked)
     })

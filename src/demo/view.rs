@@ -54,7 +54,7 @@ pub(super) fn frame(facts: &Facts, colour: bool) -> String {
     };
     let hue = match facts.standing {
         Standing::RolledBack | Standing::Locked | Standing::Blocked => "31",
-        Standing::Paused | Standing::Probing | Standing::Pinned => "33",
+        Standing::Paused | Standing::Probing | Standing::Pinned | Standing::Confirming => "33",
         Standing::Ramping | Standing::Completed => "32",
     };
     let mut out = String::new();

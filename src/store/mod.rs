@@ -22,7 +22,7 @@ use crate::decide::units::UnixMillis;
 use dir::{AlreadyRunning, Claim};
 
 /// What is written together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// The newest state of each rollout that changed.
     pub states: Vec<(Identity, RolloutState)>,

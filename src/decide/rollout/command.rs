@@ -5,7 +5,7 @@
 //! start and through a probe, since the canary was taken away for a reason and the fewest users should meet it first;
 //! a share that a human names (`--at`, `--to`) is a human's word and is in force at once.
 
-use super::in_force::in_force;
+use super::in_force::{in_force, reason as why_in_force};
 use super::ramp;
 use super::state::{Lock, Pause, Phase, Verb};
 use super::step::Draft;
@@ -47,11 +47,12 @@ fn pause(draft: &mut Draft<'_>, actor: &str, reason: &str) {
             .notes
             .push(format!("the file pins `{name}` at {percent}; the pause will hold its ramp under percent: auto"));
     }
-    if let Some(held) = &draft.next.paused {
+    if let Some(held) = draft.next.paused.as_ref() {
         draft.notes.push(format!("`{}` was already paused by {}", draft.view.name, held.actor));
         return;
     }
-    draft.next.paused = Some(Pause { at: draft.now, actor: actor.to_owned(), reason: reason.to_owned() });
+    draft.next.paused =
+        Some(Pause { at: draft.now, actor: actor.to_owned(), reason: reason.to_owned(), regression: false });
     draft.record(actor, "pause", reason.to_owned(), Vec::new());
 }
 
@@ -64,12 +65,18 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
     let taken_back = draft.next.lock.is_some() || matches!(draft.next.phase, Phase::RolledBack { .. });
     let paused = draft.next.paused.is_some();
     if !taken_back && !paused && at.is_none() {
-        let ruling = in_force(draft.view, &draft.next);
-        draft.notes.push(format!("nothing held `{name}`: {}", ruling.reason));
+        let why = why_in_force(draft.view, &draft.next);
+        draft.notes.push(format!("nothing held `{name}`: {why}"));
         return;
     }
     draft.next.lock = None;
-    draft.next.paused = None;
+    // What the guard found was looked at by a human: it is judged anew.
+    if draft.next.paused.take().is_some_and(|pause| pause.regression) || taken_back {
+        draft.begin_judgement();
+    }
+    if taken_back {
+        draft.next.retries = 0;
+    }
     match at {
         Some(share) if share > Percent::ZERO => draft.go_to(share),
         Some(_) => draft.begin_try(),

@@ -1,6 +1,7 @@
 //! Golden traces: `tests/golden/rollout/*.trace`, each a story with what every step must lead to.
 //!
-//! A line is `+MILLIS INPUT => SHARE STANDING EVENTS | WAITING FOR`; lines that begin with `policy` edit the file.
+//! A line is `+MILLIS INPUT => SHARE STANDING EVENTS | WAITING FOR`; lines that begin with `policy` edit the file, and
+//! `+MILLISxTIMES` gives the same input several times.
 //! `SERIN_GOLDEN=write` writes the right-hand sides anew, to be reviewed as a diff.
 
 use std::fmt::Write as _;
@@ -12,8 +13,8 @@ use super::outlook::outlook;
 use super::state::{Lock, RolloutState, Verb};
 use super::step::{Input, Observation, View, step};
 use super::tests::canary;
-use crate::decide::guard::Arms;
-use crate::decide::policy::{Canary, Intent};
+use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::policy::{Canary, ClientErrors, Intent, OnRegression};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 
@@ -22,13 +23,23 @@ fn share(text: &str) -> Percent {
     Percent::from_hundredths(hundredths).unwrap()
 }
 
-fn counts(text: &str) -> Counts {
-    let (failures, requests) = text.split_once('/').unwrap();
-    Counts { requests: requests.parse().unwrap(), failures: failures.parse().unwrap() }
+/// Two numbers: failures of requests, or the canary's and stable's.
+fn pair(text: &str) -> (f64, f64) {
+    let (canary, stable) = text.split_once('/').unwrap();
+    (canary.parse().unwrap(), stable.parse().unwrap())
 }
 
 struct World {
     canary: Canary,
+    // Of a tick: how long it lasts.
+    passed: Millis,
+    // A tick's failures, and of how many.
+    canary_failures: (f64, f64),
+    stable_failures: (f64, f64),
+    // What these do not say: slow answers and refusals of canary and stable, and answers of the canary.
+    slow: (f64, f64),
+    refused: (f64, f64),
+    answered: Option<f64>,
     blocked: Option<String>,
     unwritable: Option<String>,
     seen: Observation,
@@ -53,8 +64,8 @@ impl World {
             "attempt" => self.canary.attempt = value.parse().unwrap(),
             "blocked" => self.blocked = (value != "no").then(|| value.to_owned()),
             "unwritable" => self.unwritable = (value != "no").then(|| value.to_owned()),
-            "canary" => self.seen.window.canary = counts(value),
-            "stable" => self.seen.window.stable = counts(value),
+            "canary" => self.canary_failures = pair(value),
+            "stable" => self.stable_failures = pair(value),
             "probe" => {
                 self.seen.canary_answers = match value {
                     "none" => None,
@@ -62,6 +73,26 @@ impl World {
                     why => Some(Err(why.to_owned())),
                 }
             }
+            "on_regression" => {
+                self.canary.on_regression = match value {
+                    "hold" => OnRegression::Hold,
+                    "step_back" => OnRegression::StepBack,
+                    _ => OnRegression::Rollback,
+                }
+            }
+            "slow" => self.slow = pair(value),
+            "refused" => self.refused = pair(value),
+            "answered" => self.answered = value.parse().ok(),
+            "ceiling" => self.canary.guard.ceiling = Some(share(value)),
+            "client_errors" => {
+                self.canary.guard.client_errors = match value {
+                    "rollback" => ClientErrors::Rollback,
+                    "ignore" => ClientErrors::Ignore,
+                    _ => ClientErrors::Hold,
+                }
+            }
+            "refuses" => self.seen.refuses = Some(value.replace('_', " ")),
+            "confirm_seconds" => self.canary.guard.constants.confirm_seconds = value.parse().unwrap(),
             "stable_probe" => self.seen.stable_answers = value.parse().ok(),
             other => panic!("no such setting: {other}"),
         }
@@ -75,7 +106,19 @@ impl World {
         }
         let verb = match *word {
             "tick" => {
-                self.seen.epoch = self.seen.window;
+                let arm = |(failures, requests)| ArmTick::plain(requests, failures);
+                let (mut stable, mut canary) = (arm(self.stable_failures), arm(self.canary_failures));
+                // A minute like this one, as far as a ceiling is concerned.
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
+                let minute = |number: f64| (number * 60.0) as u64;
+                let (failures, requests) = self.canary_failures;
+                self.seen.window.canary = Counts { requests: minute(requests), failures: minute(failures) };
+                (canary.events[1], stable.events[1]) = self.slow;
+                (canary.events[2], stable.events[2]) = self.refused;
+                canary.answered = self.answered.unwrap_or(canary.answered);
+                canary.successes = canary.successes.min(canary.answered);
+                let seconds = self.passed.duration().as_secs_f64();
+                self.seen.tick = Some(Tick { seconds, stable, canary, stable_probes: (0.0, 0.0) });
                 return Input::Tick(self.seen.clone());
             }
             "policy" => return Input::PolicyChanged { fresh: false },
@@ -95,9 +138,33 @@ impl World {
     }
 }
 
+impl World {
+    fn view(&self) -> View<'_> {
+        View {
+            name: "chat",
+            canary: &self.canary,
+            blocked: self.blocked.as_deref(),
+            unwritable: self.unwritable.as_deref(),
+            by_clock: false,
+            generation: 1,
+        }
+    }
+}
+
 fn replay(trace: &str) -> String {
-    let seen = Observation { window: Arms::default(), ..Observation::default() };
-    let mut world = World { canary: canary(), blocked: None, unwritable: None, seen };
+    let nothing = (0.0, 0.0);
+    let mut world = World {
+        canary: canary(),
+        passed: Millis(0),
+        canary_failures: nothing,
+        stable_failures: nothing,
+        slow: nothing,
+        refused: nothing,
+        answered: None,
+        blocked: None,
+        unwritable: None,
+        seen: Observation::default(),
+    };
     let mut now = UnixMillis(0);
     let mut state = RolloutState::new(1, now);
     let mut out = String::new();
@@ -108,26 +175,23 @@ fn replay(trace: &str) -> String {
             continue;
         };
         let words: Vec<&str> = moved.split_whitespace().collect();
-        now = now.plus(Millis(words[0].parse().unwrap()));
-        let input = world.input(&words[1..]);
-        let view = View {
-            name: "chat",
-            canary: &world.canary,
-            blocked: world.blocked.as_deref(),
-            unwritable: world.unwritable.as_deref(),
-            by_clock: false,
-            generation: 1,
-        };
-        let step = step(&view, &state, &input, now);
-        state = step.next;
+        let (passed, times) = words[0].split_once('x').unwrap_or((words[0], "1"));
+        world.passed = Millis(passed.parse().unwrap());
+        let mut told_of = Vec::new();
+        for _ in 0..times.parse().unwrap() {
+            now = now.plus(world.passed);
+            let input = world.input(&words[1..]);
+            let step = step(&world.view(), &state, &input, now);
+            state = step.next;
+            told_of.extend(
+                step.events.iter().map(|event| format!("[{} {}: {}]", event.actor, event.action, event.reason)),
+            );
+            told_of.extend(step.refused.iter().chain(&step.notes).map(|note| format!("({note})")));
+        }
+        let view = world.view();
         let ruling = in_force(&view, &state);
         write!(out, "{told:<58} => {} {}", ruling.percent, ruling.standing.as_str()).unwrap();
-        for event in &step.events {
-            write!(out, " [{} {}: {}]", event.actor, event.action, event.reason).unwrap();
-        }
-        for note in step.refused.iter().chain(&step.notes) {
-            write!(out, " ({note})").unwrap();
-        }
+        told_of.iter().for_each(|told| write!(out, " {told}").unwrap());
         let waiting = outlook(&view, &state, &world.seen, now).waiting_for;
         writeln!(out, "{}{waiting}", if waiting.is_empty() { "" } else { " | " }).unwrap();
     }
@@ -152,5 +216,5 @@ fn every_golden_trace_is_replayed_step_by_step() {
             assert_eq!(expected.lines().count(), got.lines().count());
         }
     }
-    assert!(traces >= 6, "only {traces} traces were found");
+    assert!(traces >= 12, "only {traces} traces were found");
 }

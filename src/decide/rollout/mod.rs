@@ -18,4 +18,4 @@ pub mod step;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
-mod tests;
+pub(in crate::decide) mod tests;

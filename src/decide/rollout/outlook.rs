@@ -1,14 +1,19 @@
 //! What is ahead of a rollout, and what holds it: the one answer that both the ramp and the surfaces go by.
 //!
-//! A promotion is due when its time has come and nothing holds it; [`step`](super::step) promotes exactly then, so
-//! what status says it waits for is what it waits for.
+//! A promotion is due when its step has had its time and nothing holds it; [`step`](super::step) promotes exactly then,
+//! so what status says it waits for is what it waits for. The step's time is what the guard has watched of it: neither a
+//! wall clock that jumps nor a machine that slept adds to it, and it stands still while stable is in an incident.
 
+use super::in_force::in_force;
 use super::ramp;
 use super::state::{Phase, RolloutState};
-use super::step::{Observation, View};
-use crate::decide::guard::{self, Verdict};
-use crate::decide::policy::{Canary, Intent};
-use crate::decide::units::{Percent, UnixMillis};
+use super::step::{Observation, View, pause_before_retry, waits_before_retry};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::judge::{Judge, fraction};
+use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::told;
+use crate::decide::policy::{Guard, Intent};
+use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What is ahead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,36 +38,59 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
         return waits(why.to_owned());
     }
     match (&state.phase, view.canary.percent) {
-        (Phase::RolledBack { at, .. }, _) => match view.canary.try_again_after {
-            Some(after) => {
+        (Phase::RolledBack { .. }, _) => match pause_before_retry(view.canary, state) {
+            Some(pause) if waits_before_retry(view.canary, state) => {
                 let first = ramp::next_stage(&view.canary.ramp, Percent::ZERO);
-                let waiting_for = view.unwritable.map(writable).unwrap_or_default();
-                Outlook { next: first.zip(Some(at.plus(after))), waiting_for, due: false }
+                let mut holds: Vec<String> = view.unwritable.map(writable).into_iter().collect();
+                if state.judge.history.in_incident(&view.canary.guard.constants) {
+                    holds.push(INCIDENT.to_owned());
+                }
+                let left = pause.since(state.waited);
+                Outlook { next: first.zip(Some(now.plus(left))), waiting_for: holds.join("; "), due: false }
             }
-            None => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
+            _ => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
         },
         (_, Intent::Pinned(_)) | (Phase::Completed, _) => Outlook::default(),
-        (Phase::Probing, Intent::Auto) => ahead(view, state, now, now, probe(seen)),
+        (Phase::Probing, Intent::Auto) => ahead(view, state, Millis(0), now, probe(seen)),
+        (Phase::Confirming { .. }, Intent::Auto) => {
+            let judge = &view.canary.guard;
+            let left = judge.constants.confirm_seconds - state.judge.step.seconds;
+            let mut holds = Vec::new();
+            if left > 0.0 {
+                holds.push(format!("the confirmation to end ({} left)", told::time(left)));
+            }
+            holds.extend(confirmation(judge, &state.judge, state.retries));
+            waits(holds.join("; "))
+        }
         (Phase::Ramping, Intent::Auto) if view.by_clock => Outlook::default(),
         (Phase::Ramping, Intent::Auto) => {
-            let earliest = state.since.plus(ramp::hold(&view.canary.ramp, state.percent));
-            ahead(view, state, earliest, now, evidence(view.canary, seen))
+            let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
+            let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
+            let mut ahead = ahead(view, state, step_left(view, state), now, holds);
+            if last && let Some(undecided) = undecided(&view.canary.guard, &state.judge) {
+                let and = if ahead.waiting_for.is_empty() { "" } else { "; " };
+                ahead.waiting_for = format!("{}{and}{undecided}", ahead.waiting_for);
+            }
+            ahead
         }
     }
 }
 
-fn ahead(
-    view: &View<'_>,
-    state: &RolloutState,
-    earliest: UnixMillis,
-    now: UnixMillis,
-    evidence: Option<String>,
-) -> Outlook {
+/// What is left of the present step's time.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+pub fn step_left(view: &View<'_>, state: &RolloutState) -> Millis {
+    // A tick that ends within a microsecond of the step's end ends it.
+    let had = Millis((state.judge.step.seconds * 1000.0 + 1e-3) as u64);
+    ramp::hold(&view.canary.ramp, state.percent).since(had)
+}
+
+fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, evidence: Option<String>) -> Outlook {
     let schedule = &view.canary.ramp;
+    let earliest = now.plus(left);
     let stage = ramp::next_stage(schedule, if state.phase == Phase::Probing { Percent::ZERO } else { state.percent });
     // Completion moves nobody, so hours do not hold it.
-    let opens =
-        if stage.is_some() { ramp::opening(schedule.hours.as_ref(), earliest.max(now)) } else { Some(earliest) };
+    let opens = if stage.is_some() { ramp::opening(schedule.hours.as_ref(), earliest) } else { Some(earliest) };
     let mut holds = Vec::new();
     if state.paused.is_some() {
         holds.push(format!("`serin resume {}`", view.name));
@@ -72,17 +100,21 @@ fn ahead(
     }
     match opens {
         None => holds.push("a day on which ramp.hours allows promotions".to_owned()),
-        Some(moment) if moment > now && earliest <= now => holds.push("the hours of ramp.hours".to_owned()),
+        Some(moment) if moment > now && left == Millis(0) => holds.push("the hours of ramp.hours".to_owned()),
         Some(_) => {}
+    }
+    if state.phase == Phase::Ramping && state.judge.history.in_incident(&view.canary.guard.constants) {
+        holds.push(INCIDENT.to_owned());
     }
     holds.extend(evidence);
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
         holds.push(writable(why));
     }
     let due = holds.is_empty() && opens.is_some_and(|moment| moment <= now);
-    let not_before = if earliest > now { ramp::opening(schedule.hours.as_ref(), earliest) } else { opens };
-    Outlook { next: stage.zip(not_before), waiting_for: holds.join("; "), due }
+    Outlook { next: stage.zip(opens), waiting_for: holds.join("; "), due }
 }
+
+const INCIDENT: &str = "stable to recover from its incident: the step's time stands still";
 
 fn writable(why: &str) -> String {
     format!("state that can be written ({why})")
@@ -97,21 +129,101 @@ fn probe(seen: &Observation) -> Option<String> {
 }
 
 // What is missing before more users may follow.
-fn evidence(canary: &Canary, seen: &Observation) -> Option<String> {
-    let judge = &canary.guard;
-    let (needed, got) = (u64::from(judge.min_requests), seen.epoch.canary.requests);
-    if got < needed {
-        return Some(format!("{} more answered canary requests ({got} of {needed})", needed - got));
+fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
+    let judge = &state.judge;
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
+        return Some(missing);
     }
-    let falls = |rate| format!("the canary's failure rate to fall ({rate}, at most {})", judge.max_error_rate);
-    match guard::judge(judge, &seen.window, seen.stable_answers) {
-        Verdict::Pass => None,
-        // Little traffic: the window alone says too little, so the whole period must be good as well.
-        Verdict::TooFew => [seen.window.canary, seen.epoch.canary]
-            .into_iter()
-            .find(|counts| guard::exceeds(*counts, judge.max_error_rate))
-            .map(|counts| falls(guard::rate(counts))),
-        Verdict::BothBad => Some("stable and canary to recover: both fail".to_owned()),
-        Verdict::AskStable | Verdict::Fail(_) => Some(falls(guard::rate(seen.window.canary))),
+    let (_, upper) = wilson(judge.step.canary_events, judge.step.canary, guard.constants.promote_z);
+    let limit = fraction(guard.max_error_rate).max(2.0 * stable_rate(judge));
+    (upper > limit).then(|| {
+        format!(
+            "the canary's failure rate to be surely below {} (it may be {})",
+            told::percent(limit),
+            told::percent(upper)
+        )
+    })
+}
+
+// What is missing before the ramp's last step is over, one way or the other.
+fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Option<String> {
+    let (guard, judge) = (&view.canary.guard, &state.judge);
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
+        return Some(missing);
     }
+    let (rate, limit) = completion(guard, judge);
+    let asks = rate >= limit && judge.rechecks < guard.constants.most_rechecks && may_confirm(view, state);
+    (asks && seen.stable_answers != Some(true)).then(|| "stable's answer to a probe".to_owned())
+}
+
+// After its rechecks a canary that misses the measure is watched on, and a human may decide.
+fn undecided(guard: &Guard, judge: &Judge) -> Option<String> {
+    let (rate, limit) = completion(guard, judge);
+    (judge.rechecks >= guard.constants.most_rechecks && rate >= limit).then(|| {
+        format!(
+            "the canary's failure rate to fall below {} ({}), or for a human to call it done by pinning the percent",
+            told::percent(limit),
+            told::percent(rate)
+        )
+    })
+}
+
+/// Whether stable has too little traffic at this share to be compared with, so that it takes half of it to judge.
+#[must_use]
+pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
+    let share = in_force(view, state).percent;
+    let apt = matches!(state.phase, Phase::Ramping | Phase::Completed) && view.canary.percent == Intent::Auto;
+    apt && !view.by_clock
+        && state.lock.is_none()
+        && view.blocked.is_none()
+        && fraction(share) > view.canary.guard.constants.confirm_share + 1e-9
+        && state.judge.confirm_rest <= 0.0
+}
+
+/// The canary's failure rate in this step, and below which it is done.
+#[must_use]
+pub fn completion(guard: &Guard, judge: &Judge) -> (f64, f64) {
+    let rate = judge.step.canary_events / judge.step.canary.max(1.0);
+    (rate, fraction(guard.done_below).max(guard.constants.reference_ratio * stable_rate(judge)))
+}
+
+fn stable_rate(judge: &Judge) -> f64 {
+    judge.step.stable_rate().unwrap_or_else(|| judge.history.rate())
+}
+
+/// What keeps a confirmation that has had its time from ending well.
+#[must_use]
+pub fn confirmation(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
+    let needed = f64::from(guard.min_requests);
+    if judge.step.stable < needed {
+        return Some(format!("more requests of stable ({} of {})", told::count(judge.step.stable), guard.min_requests));
+    }
+    too_few(guard, judge).or_else(|| doubt(guard, judge, retries)).or_else(|| {
+        let stable = (judge.step.stable_events + 1.0) / judge.step.stable;
+        let limit = fraction(guard.done_below).max(guard.constants.reference_ratio * stable);
+        let rate = judge.step.canary_events / judge.step.canary;
+        (rate > limit).then(|| {
+            format!("the canary's failure rate to fall below {} ({})", told::percent(limit), told::percent(rate))
+        })
+    })
+}
+
+fn too_few(guard: &Guard, judge: &Judge) -> Option<String> {
+    let (needed, got) = (f64::from(guard.min_requests), judge.step.canary.min(judge.answered));
+    (got < needed).then(|| {
+        let (more, got) = (told::count(needed - got.floor()), told::count(got.floor()));
+        format!("{more} more answered canary requests ({got} of {})", guard.min_requests)
+    })
+}
+
+fn doubt(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
+    let reading = judge.reading(guard, retries);
+    for (aspect, what) in [(Aspect::Failing, "failures"), (Aspect::Slow, "slow answers")] {
+        let finding = reading.of(aspect);
+        if finding.is_doubt() {
+            let (evidence, bound) = (told::number(finding.evidence), told::number(finding.bound));
+            return Some(format!("the evidence of its {what} to fade ({evidence}; 1 holds it, {bound} takes it back)"));
+        }
+    }
+    None
 }

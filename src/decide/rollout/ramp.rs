@@ -3,6 +3,7 @@
 //! Reads the file's ramp and a time; knows nothing of evidence or of what lies over the ramp. The same ramp at the same
 //! moment gives the same stage, which is what lets `ramp.from` do without any state.
 
+use crate::decide::guard::judge::Schedule;
 use crate::decide::policy::{Hours, Ramp};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -13,6 +14,22 @@ const DAY_MINUTES: i64 = 1440;
 #[must_use]
 pub fn next_stage(ramp: &Ramp, percent: Percent) -> Option<Percent> {
     ramp.stages.iter().copied().find(|stage| *stage > percent && *stage <= ramp.max)
+}
+
+/// The highest stage below this share.
+#[must_use]
+pub fn previous_stage(ramp: &Ramp, percent: Percent) -> Option<Percent> {
+    ramp.stages.iter().copied().rfind(|stage| *stage < percent && *stage <= ramp.max)
+}
+
+/// How many promotions there are, and how long the whole ramp takes.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "far below the precision of either")]
+pub fn schedule(ramp: &Ramp) -> Schedule {
+    let stages = ramp.stages.iter().filter(|stage| **stage <= ramp.max).count();
+    let promotions = stages.saturating_sub(1).max(1);
+    let further = ramp.every.0.saturating_mul(promotions as u64);
+    Schedule { promotions: promotions as f64, horizon: ramp.hold_start.0.saturating_add(further) as f64 / 1000.0 }
 }
 
 /// How long this share is held at least: the first stage, and anything below it, has its own time.

@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::decide::units::{Percent, UnixMillis};
+use crate::decide::guard::constants::Constants;
+use crate::decide::guard::judge::Judge;
+use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What makes a rollout the same rollout over edits and restarts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,7 +23,8 @@ pub struct Identity {
 }
 
 /// What a rollout's own progress is. Locks, blocks and pins lie over it and are not part of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored")]
 pub struct RolloutState {
     /// Where the ramp stands.
     pub phase: Phase,
@@ -39,12 +42,18 @@ pub struct RolloutState {
     pub epoch: u64,
     /// The share that was last put in force, all that lies over the ramp included: what a change is a change from.
     pub in_force: Percent,
+    /// Tries of this attempt that the guard ended and that were begun again without a human.
+    pub retries: u32,
+    /// How long it has been rolled back, as the monotonic clock saw it.
+    pub waited: Millis,
+    /// What the guard knows.
+    pub judge: Judge,
 }
 
 impl RolloutState {
     /// A rollout that was never seen before: nobody on the canary, waiting for its first answer to a probe.
     #[must_use]
-    pub const fn new(attempt: u32, now: UnixMillis) -> RolloutState {
+    pub fn new(attempt: u32, now: UnixMillis) -> RolloutState {
         RolloutState {
             phase: Phase::Probing,
             percent: Percent::ZERO,
@@ -54,7 +63,61 @@ impl RolloutState {
             paused: None,
             epoch: 1,
             in_force: Percent::ZERO,
+            retries: 0,
+            waited: Millis(0),
+            judge: Judge::new(&Constants::default()),
         }
+    }
+
+    /// Whether something is different that anybody must be told of: all but what gathers by itself with time.
+    #[must_use]
+    pub fn is_news_to(&self, before: &RolloutState) -> bool {
+        let told = |state: &RolloutState| (state.percent, state.since, state.attempt, state.epoch, state.in_force);
+        told(self) != told(before)
+            || self.phase != before.phase
+            || self.lock != before.lock
+            || self.paused != before.paused
+            || self.retries != before.retries
+    }
+}
+
+// As it lies on the disk. An earlier version knew nothing of a judge; the numbers of a later one make no sense to this,
+// and what was in them is lost: another try begins, with what is left of the budget of wrong rollbacks.
+#[derive(Deserialize)]
+struct Stored {
+    phase: Phase,
+    percent: Percent,
+    since: UnixMillis,
+    attempt: u32,
+    lock: Option<Lock>,
+    paused: Option<Pause>,
+    epoch: u64,
+    in_force: Percent,
+    #[serde(default)]
+    retries: u32,
+    #[serde(default)]
+    waited: Millis,
+    judge: Option<StoredJudge>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredJudge {
+    Known(Box<Judge>),
+    Unknown(serde::de::IgnoredAny),
+}
+
+impl From<Stored> for RolloutState {
+    fn from(stored: Stored) -> RolloutState {
+        let Stored { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge } = stored;
+        let anew = || Judge::new(&Constants::default());
+        let (judge, lost) = match judge {
+            None => (anew(), 0),
+            Some(StoredJudge::Known(judge)) => (*judge, 0),
+            Some(StoredJudge::Unknown(_)) => (anew(), 1),
+        };
+        let retries = retries.saturating_add(lost);
+        RolloutState { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge }
     }
 }
 
@@ -66,6 +129,11 @@ pub enum Phase {
     Probing,
     /// At a stage of the ramp.
     Ramping,
+    /// At a stage where stable has too little traffic to be compared with: half of the users are with each, for a while.
+    Confirming {
+        /// Whether the ramp had come to its end.
+        completed: bool,
+    },
     /// Taken back by the guard.
     RolledBack {
         /// When.
@@ -77,7 +145,7 @@ pub enum Phase {
     Completed,
 }
 
-/// A hold on promotions; only `resume` lifts it.
+/// A hold on promotions, a human's or the guard's; only `resume` lifts it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pause {
     /// When.
@@ -86,6 +154,9 @@ pub struct Pause {
     pub actor: String,
     /// Why; empty: not said.
     pub reason: String,
+    /// Whether it is the guard's, for something that it found.
+    #[serde(default)]
+    pub regression: bool,
 }
 
 /// A human's rollback; only `resume` lifts it.
@@ -165,13 +236,15 @@ pub enum Standing {
     Probing,
     /// On the ramp.
     Ramping,
+    /// Half of the users with each, to see which is to blame.
+    Confirming,
     /// At the ramp's end.
     Completed,
 }
 
 impl Standing {
     /// All of them.
-    pub const ALL: [Standing; 8] = [
+    pub const ALL: [Standing; 9] = [
         Standing::Locked,
         Standing::Blocked,
         Standing::RolledBack,
@@ -179,6 +252,7 @@ impl Standing {
         Standing::Paused,
         Standing::Probing,
         Standing::Ramping,
+        Standing::Confirming,
         Standing::Completed,
     ];
 
@@ -193,6 +267,7 @@ impl Standing {
             Standing::Paused => "paused",
             Standing::Probing => "probing",
             Standing::Ramping => "ramping",
+            Standing::Confirming => "confirming",
             Standing::Completed => "completed",
         }
     }

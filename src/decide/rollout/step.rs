@@ -1,18 +1,25 @@
 //! The heart: one thing that happened to a rollout in, its next state and what to remember of it out.
 //!
-//! Pure: no clock, no I/O, no counter that is still running; [`Observation`] is plain numbers. The control loop
-//! performs what comes out. Order within a tick: the guard, then a new try, then the ramp, so that a rollback wins
-//! over a promotion that is due at the same moment. Whenever the share in force changes, a new try begins or guard or
-//! ramp are edited, the epoch rises: evidence gathered under other circumstances judges nothing.
+//! Pure: no clock, no I/O, no counter that is still running; [`Observation`] is plain numbers. The control loop and the
+//! simulation perform what comes out. Order within a tick: the guard, then a new try, then the ramp, so that a rollback
+//! wins over a promotion that is due at the same moment. Whenever the share in force changes the epoch rises: what was
+//! sent at another share is no evidence for this one. What the guard knows of the canary lasts over that, until a new try
+//! begins or guard or ramp are edited.
 
 use super::command;
-use super::in_force::in_force;
-use super::outlook::outlook;
+use super::in_force::{confirming, in_force, reason};
+use super::outlook::{completion, confirmation, may_confirm, outlook, step_left};
 use super::ramp;
-use super::state::{Event, Lock, Phase, RolloutState, Verb};
-use crate::decide::guard::{self, Arms, Verdict};
-use crate::decide::policy::{Canary, Intent};
-use crate::decide::units::{Percent, UnixMillis};
+use super::state::{Event, Lock, Pause, Phase, RolloutState, Verb};
+use crate::decide::guard::Arms;
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::judge::{Circumstances, Reading, fraction};
+use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::slow::SlowThreshold;
+use crate::decide::guard::tick::Tick;
+use crate::decide::guard::told::{self, Grounds, Rule};
+use crate::decide::policy::{Canary, ClientErrors, Intent, OnRegression};
+use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What the file and the machine's health say of a rollout.
 #[derive(Clone, Copy, Debug)]
@@ -32,20 +39,28 @@ pub struct View<'a> {
 }
 
 /// What was seen of both arms in the current epoch, and what probes said in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Observation {
-    /// Over the guard's window.
+    /// A length of time for the guard; `None`: its time has not come.
+    pub tick: Option<Tick>,
+    /// Over the guard's window, users capped.
     pub window: Arms,
-    /// Since the epoch began: requests dispatched and answered in it.
-    pub epoch: Arms,
+    /// Whether the process did not run for a while: what was under way then says nothing.
+    pub slept: bool,
     /// How the canary answered its last probe; `None`: not yet.
     pub canary_answers: Option<Result<(), String>>,
     /// Whether stable has just answered a probe; `None`: it was not asked.
     pub stable_answers: Option<bool>,
+    /// What a slow answer is by now.
+    pub slow_threshold: Option<SlowThreshold>,
+    /// What the canary refuses most.
+    pub refuses: Option<String>,
+    /// Users behind the failures of stable and canary at this share.
+    pub users: [u32; 2],
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Input {
     /// Time has passed, and this was seen.
     Tick(Observation),
@@ -68,7 +83,7 @@ pub enum Input {
 }
 
 /// What follows from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     /// The state from now on.
     pub next: RolloutState,
@@ -130,69 +145,250 @@ impl<'a> Draft<'a> {
     }
 
     fn tick(&mut self, seen: &Observation) {
-        if self.guard_takes_back(seen) {
+        if seen.slept {
+            self.next.judge.skip_time();
+            self.fresh = true;
+        }
+        if let Some(threshold) = seen.slow_threshold {
+            self.next.judge.slow_threshold = threshold;
+        }
+        if let Some(tick) = &seen.tick
+            && self.guard_acts(tick, seen)
+        {
             return;
         }
         if self.next.lock.is_some() || self.view.blocked.is_some() {
             return;
         }
-        if let (Phase::RolledBack { at, .. }, Some(after)) = (&self.next.phase, self.view.canary.try_again_after) {
-            // A retry that a restart would forget waits for the disk.
-            if self.now.since(*at) >= after && self.view.unwritable.is_none() {
-                self.begin_try();
-                self.record("ramp", "retry", format!("try_again_after {after} has passed"), Vec::new());
-            }
-            return;
+        if let Phase::RolledBack { .. } = self.next.phase {
+            return self.try_again();
         }
         if self.view.canary.percent != Intent::Auto {
             return;
         }
-        if self.view.by_clock && matches!(self.next.phase, Phase::Ramping | Phase::Completed) {
-            self.follow_clock();
-        } else if outlook(self.view, &self.next, seen, self.now).due {
-            self.promote_by_ramp(seen);
+        match self.next.phase {
+            Phase::Confirming { completed } => self.end_confirmation(completed),
+            Phase::Ramping | Phase::Completed if self.view.by_clock => self.follow_clock(),
+            Phase::Ramping if step_left(self.view, &self.next) > Millis(0) => {}
+            Phase::Completed => {}
+            _ if outlook(self.view, &self.next, seen, self.now).due => self.end_step(seen),
+            _ => {}
         }
     }
 
-    fn guard_takes_back(&mut self, seen: &Observation) -> bool {
-        let exposed = in_force(self.view, &self.next).percent > Percent::ZERO;
-        if !exposed || matches!(self.next.phase, Phase::RolledBack { .. }) {
+    /// Shows the guard a tick; whether it did something about the share.
+    fn guard_acts(&mut self, tick: &Tick, seen: &Observation) -> bool {
+        let canary = self.view.canary;
+        let guard = &canary.guard;
+        let back = matches!(self.next.phase, Phase::RolledBack { .. });
+        if back || in_force(self.view, &self.next).percent == Percent::ZERO {
+            self.next.judge.rest(&guard.constants, tick);
+            if back {
+                self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
+            }
             return false;
         }
-        let judge = &self.view.canary.guard;
-        let Verdict::Fail(cause) = guard::judge(judge, &seen.window, seen.stable_answers) else { return false };
+        let now = Circumstances {
+            share: fraction(self.before.in_force),
+            schedule: ramp::schedule(&canary.ramp),
+            confirming: matches!(self.next.phase, Phase::Confirming { .. }),
+        };
+        self.next.judge.tick(guard, &now, tick);
+        let reading = self.next.judge.reading(guard, self.next.retries);
+        if let Some(rule) = self.regression(&reading, seen)
+            && self.act_on(rule, &reading, seen)
+        {
+            return true;
+        }
+        if reading.suspicious && may_confirm(self.view, &self.next) && self.stable_is_well(&reading, seen) {
+            self.confirm(&reading, "it fails more often than is usual for stable");
+            return true;
+        }
+        false
+    }
+
+    /// What is the matter with the canary; nobody is moved to a stable that is in trouble itself.
+    fn regression(&self, reading: &Reading, seen: &Observation) -> Option<Rule> {
+        let guard = &self.view.canary.guard;
+        let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
+        if alarm(Aspect::Failing) && !reading.stable_down {
+            return Some(Rule::Worse);
+        }
+        if reading.down {
+            return Some(Rule::Down);
+        }
+        if reading.stable_down || reading.incident {
+            return None;
+        }
+        if guard.slow.is_some() && alarm(Aspect::Slow) {
+            return Some(Rule::Slower);
+        }
+        if guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing) {
+            return Some(Rule::Refusing);
+        }
+        let window = seen.window.canary;
+        let above = |ceiling: Percent| {
+            let (failures, requests) = (real(window.failures), real(window.requests));
+            let (lower, _) = wilson(failures, requests, guard.constants.ceiling_z);
+            lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
+        };
+        guard.ceiling.is_some_and(above).then_some(Rule::Ceiling)
+    }
+
+    fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
+        seen.stable_answers == Some(true) && !reading.stable_down
+    }
+
+    /// Does what the file asks for after a regression; false: nothing that was not done before.
+    fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
+        let canary = self.view.canary;
+        let holds = canary.on_regression == OnRegression::Hold
+            || (rule == Rule::Refusing && canary.guard.client_errors == ClientErrors::Hold);
+        let held = self.next.paused.as_ref().is_some_and(|pause| pause.regression);
+        if holds && held {
+            return false;
+        }
+        let grounds = self.grounds(reading, seen);
+        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Some(rule), &grounds));
+        if holds {
+            let (at, actor) = (self.now, GUARD.to_owned());
+            self.next.paused = Some(Pause { at, actor, reason: cause.clone(), regression: true });
+            self.record(GUARD, "hold", cause, numbers);
+            return true;
+        }
+        let stage = self.stage_back(rule);
+        if let Some(stage) = stage {
+            self.next.retries += 1;
+            self.begin_judgement();
+            self.go_to(stage);
+            self.record(GUARD, "step_back", cause, numbers);
+            return true;
+        }
         self.next.phase = Phase::RolledBack { at: self.now, cause: cause.clone() };
         self.next.since = self.now;
-        self.record("guard", "rollback", cause, guard::numbers(judge, &seen.window));
+        self.next.waited = Millis(0);
+        self.record(GUARD, "rollback", cause, numbers);
         true
     }
 
-    fn promote_by_ramp(&mut self, seen: &Observation) {
-        let ramp = &self.view.canary.ramp;
-        let probing = self.next.phase == Phase::Probing;
-        let numbers = if probing { Vec::new() } else { guard::numbers(&self.view.canary.guard, &seen.epoch) };
-        if probing && self.view.by_clock {
-            self.next.phase = Phase::Ramping;
-            self.record("ramp", "start", "the canary answered a probe".to_owned(), numbers);
-            return self.follow_clock();
+    /// Where a regression is answered by one stage less.
+    fn stage_back(&self, rule: Rule) -> Option<Percent> {
+        let canary = self.view.canary;
+        let dead =
+            rule == Rule::Down || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
+        let apt = canary.on_regression == OnRegression::StepBack
+            && !dead
+            && canary.percent == Intent::Auto
+            && !self.view.by_clock
+            && self.next.lock.is_none()
+            && self.next.retries < canary.guard.constants.most_retries;
+        apt.then(|| ramp::previous_stage(&canary.ramp, self.next.percent)).flatten()
+    }
+
+    fn confirm(&mut self, reading: &Reading, why: &str) {
+        let completed = self.next.phase == Phase::Completed;
+        let judge = &mut self.next.judge;
+        judge.expect_confirmation();
+        let numbers = told::numbers(None, &self.grounds(reading, &Observation::default()));
+        self.next.phase = Phase::Confirming { completed };
+        self.next.since = self.now;
+        let share = confirming(self.view, &self.next);
+        let reason = format!("{why}, and stable has too little traffic to compare with: {share} for a while");
+        self.record(GUARD, "confirm", reason, numbers);
+    }
+
+    /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
+    fn end_confirmation(&mut self, completed: bool) {
+        let guard = &self.view.canary.guard;
+        let judge = &mut self.next.judge;
+        let reading = judge.reading(guard, self.next.retries);
+        let reason = if reading.stable_down {
+            judge.confirm_rest = guard.constants.confirm_seconds;
+            "stable is down: it is no measure for the canary".to_owned()
+        } else if judge.step.seconds >= guard.constants.confirm_seconds
+            && confirmation(guard, judge, self.next.retries).is_none()
+            && self.view.unwritable.is_none()
+        {
+            let reason = told::both(&judge.step, "failed");
+            judge.confirmed();
+            format!("the canary is not worse than stable: {reason}")
+        } else {
+            return;
+        };
+        let numbers = told::numbers(None, &self.grounds(&reading, &Observation::default()));
+        self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
+        self.next.since = self.now;
+        self.record(GUARD, "confirmed", reason, numbers);
+    }
+
+    fn try_again(&mut self) {
+        let canary = self.view.canary;
+        let (Some(pause), Some(after)) = (pause_before_retry(canary, &self.next), canary.try_again_after) else {
+            return;
+        };
+        let incident = self.next.judge.history.in_incident(&canary.guard.constants);
+        // A retry that a restart would forget waits for the disk.
+        let may = waits_before_retry(canary, &self.next) && !incident && self.view.unwritable.is_none();
+        if may && self.next.waited >= pause {
+            self.next.retries += 1;
+            self.begin_try();
+            let (retry, most) = (self.next.retries, canary.guard.constants.most_retries);
+            let reason =
+                format!("{pause} have passed since the rollback (try_again_after {after}, retry {retry} of {most})");
+            self.record("ramp", "retry", reason, Vec::new());
         }
-        let from = if probing { Percent::ZERO } else { self.next.percent };
-        let held = self.before.in_force;
-        let good = || format!("was held for at least {}: {}", ramp::hold(ramp, from), guard::told(&seen.epoch));
-        match ramp::next_stage(ramp, from) {
-            Some(stage) => {
-                let (action, reason) = match probing {
-                    true => ("start", "the canary answered a probe".to_owned()),
-                    false => ("promote", format!("{held} {}", good())),
-                };
+    }
+
+    /// The step's time is over, and nothing holds what follows.
+    fn end_step(&mut self, seen: &Observation) {
+        let (ramp, guard) = (&self.view.canary.ramp, &self.view.canary.guard);
+        let probing = self.next.phase == Phase::Probing;
+        if probing {
+            self.next.phase = Phase::Ramping;
+            if self.view.by_clock {
+                self.record("ramp", "start", ANSWERED.to_owned(), Vec::new());
+                return self.follow_clock();
+            }
+            if let Some(stage) = ramp::next_stage(ramp, Percent::ZERO) {
                 self.go_to(stage);
-                self.record("ramp", action, reason, numbers);
+                self.record("ramp", "start", ANSWERED.to_owned(), Vec::new());
             }
-            None => {
-                self.next.phase = Phase::Completed;
-                self.next.since = self.now;
-                self.record("ramp", "complete", format!("{held}, the ramp's end, {}", good()), numbers);
-            }
+            return;
+        }
+        let reading = self.next.judge.reading(guard, self.next.retries);
+        let numbers = told::numbers(None, &self.grounds(&reading, seen));
+        let held = self.before.in_force;
+        let good = format!(
+            "was held for {}: {}",
+            ramp::hold(ramp, self.next.percent),
+            told::both(&self.next.judge.step, "failed")
+        );
+        if let Some(stage) = ramp::next_stage(ramp, self.next.percent) {
+            self.go_to(stage);
+            return self.record("ramp", "promote", format!("{held} {good}"), numbers);
+        }
+        let (rate, limit) = completion(guard, &self.next.judge);
+        if rate < limit {
+            self.next.phase = Phase::Completed;
+            self.next.since = self.now;
+            self.record("ramp", "complete", format!("{held}, the ramp's end, {good}"), numbers);
+        } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, &self.next) {
+            self.next.judge.rechecks += 1;
+            let (rate, limit) = (told::percent(rate), told::percent(limit));
+            self.confirm(&reading, &format!("{rate} of its requests failed at the ramp's end, not less than {limit}"));
+        } else {
+            self.next.judge.repeat_step();
+        }
+    }
+
+    fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {
+        Grounds {
+            guard: &self.view.canary.guard,
+            judge: &self.next.judge,
+            reading,
+            window: seen.window.canary,
+            refuses: seen.refuses.as_deref(),
+            users: seen.users,
         }
     }
 
@@ -208,13 +404,20 @@ impl<'a> Draft<'a> {
     }
 
     fn policy_changed(&mut self, fresh: bool) {
-        self.fresh |= fresh;
+        if fresh {
+            self.begin_judgement();
+        }
         let canary = self.view.canary;
         if canary.attempt > self.next.attempt {
             self.next.attempt = canary.attempt;
+            self.next.retries = 0;
             self.begin_try();
             let reason = format!("`attempt: {}` begins a new try", canary.attempt);
             self.record("flags", "attempt", reason, Vec::new());
+        } else if self.next.phase == (Phase::Confirming { completed: true })
+            && ramp::next_stage(&canary.ramp, self.next.percent).is_some()
+        {
+            self.next.phase = Phase::Confirming { completed: false };
         } else if self.next.phase == Phase::Completed && ramp::next_stage(&canary.ramp, self.next.percent).is_some() {
             self.next.phase = Phase::Ramping;
             self.next.since = self.now;
@@ -239,6 +442,13 @@ impl<'a> Draft<'a> {
         self.next.phase = Phase::Probing;
         self.next.percent = Percent::ZERO;
         self.next.since = self.now;
+        self.next.waited = Millis(0);
+        self.begin_judgement();
+    }
+
+    /// The guard forgets what it knows of the canary.
+    pub(super) fn begin_judgement(&mut self) {
+        self.next.judge.begin(&self.view.canary.guard.constants);
         self.fresh = true;
     }
 
@@ -274,15 +484,23 @@ impl<'a> Draft<'a> {
         let ruling = in_force(self.view, &self.next);
         if ruling.percent != self.before.in_force {
             self.fresh = true;
+            self.next.judge.share_changed();
+            let more = self.before.in_force > Percent::ZERO && ruling.percent > self.before.in_force;
+            if more && !matches!(self.before.phase, Phase::Confirming { .. }) {
+                let canary = self.view.canary;
+                self.next.judge.expect_change(&canary.guard.constants, &ramp::schedule(&canary.ramp));
+            }
             // Time at another share is not time at this one.
             if matches!(self.next.phase, Phase::Ramping) {
                 self.next.since = self.now;
             }
             if self.events.is_empty() {
                 let (actor, action, reason) = match (of_itself, self.view.blocked) {
-                    (false, _) => ("flags", "percent", ruling.reason),
-                    (true, Some(_)) => ("serin", "block", ruling.reason),
-                    (true, None) => ("serin", "unblock", format!("nothing blocks it any more: {}", ruling.reason)),
+                    (false, _) => ("flags", "percent", reason(self.view, &self.next)),
+                    (true, Some(_)) => ("serin", "block", reason(self.view, &self.next)),
+                    (true, None) => {
+                        ("serin", "unblock", format!("nothing blocks it any more: {}", reason(self.view, &self.next)))
+                    }
                 };
                 self.record(actor, action, reason, Vec::new());
             }
@@ -296,6 +514,33 @@ impl<'a> Draft<'a> {
         let goes_on = !by_file && goes_on(self.before, &self.next);
         Step { next: self.next, events: self.events, refused: None, notes: self.notes, goes_on }
     }
+}
+
+/// The one who acts on evidence, in the history.
+const GUARD: &str = "guard";
+const ANSWERED: &str = "the canary answered a probe";
+
+/// How long the guard's last rollback is left alone before it is tried again by itself; `None`: for ever.
+#[must_use]
+pub fn pause_before_retry(canary: &Canary, state: &RolloutState) -> Option<Millis> {
+    let factor = canary.guard.constants.retry_factor.powi(i32::try_from(state.retries).unwrap_or(i32::MAX));
+    canary.try_again_after.map(|after| Millis(millis(real(after.0) / 1000.0 * factor)))
+}
+
+/// Whether it is tried again at all.
+#[must_use]
+pub fn waits_before_retry(canary: &Canary, state: &RolloutState) -> bool {
+    canary.try_again_after.is_some() && state.retries < canary.guard.constants.most_retries
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and times far below the precision")]
+const fn real(number: u64) -> f64 {
+    number as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+fn millis(seconds: f64) -> u64 {
+    (seconds * 1000.0).round() as u64
 }
 
 /// Why nobody may be sent to a rollout's canary, if so. `unusable`: what is wrong with its provider; `never_writable`:

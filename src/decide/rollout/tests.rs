@@ -2,19 +2,21 @@
 
 use proptest::prelude::*;
 
-use super::in_force::in_force;
+use super::in_force::{in_force, reason};
+use super::outlook::outlook;
 use super::state::{Lock, Phase, RolloutState, Standing, Verb};
 use super::step::{Input, Observation, Step, View, step};
 use crate::decide::guard::Arms;
+use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::decide::window::Counts;
 
-pub(super) fn percent(whole: u16) -> Percent {
+pub(in crate::decide) fn percent(whole: u16) -> Percent {
     Percent::from_hundredths(whole * 100).unwrap()
 }
 
-pub(super) fn canary() -> Canary {
+pub(in crate::decide) fn canary() -> Canary {
     Canary {
         provider: ProviderId(1),
         percent: Intent::Auto,
@@ -38,10 +40,32 @@ fn view(canary: &Canary) -> View<'_> {
     View { name: "chat", canary, blocked: None, unwritable: None, by_clock: false, generation: 1 }
 }
 
+/// A second with so many failures of so many requests on each arm, all answered at once.
 fn seen(canary: (u64, u64), stable: (u64, u64)) -> Observation {
     let counts = |(failures, requests)| Counts { requests, failures };
-    let arms = Arms { stable: counts(stable), canary: counts(canary) };
-    Observation { window: arms, epoch: arms, canary_answers: Some(Ok(())), stable_answers: Some(true) }
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let arm = |(failures, requests): (u64, u64)| ArmTick::plain(requests as f64, failures as f64);
+    let tick = Tick { seconds: 1.0, stable: arm(stable), canary: arm(canary), stable_probes: (0.0, 0.0) };
+    Observation {
+        tick: Some(tick),
+        window: Arms { stable: counts(stable), canary: counts(canary) },
+        canary_answers: Some(Ok(())),
+        stable_answers: Some(true),
+        ..Observation::default()
+    }
+}
+
+/// Seconds like this one, until something is done about them; fails after a minute.
+fn until_acted(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Step {
+    let mut state = state.clone();
+    for second in 1..60 {
+        let step = step(view, &state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000)));
+        if !step.events.is_empty() {
+            return step;
+        }
+        state = step.next;
+    }
+    panic!("nothing was done: {state:?}");
 }
 
 fn healthy() -> Observation {
@@ -64,8 +88,8 @@ fn a_healthy_canary_climbs_every_stage_and_completes() {
     let canary = canary();
     let mut state = RolloutState::new(1, UnixMillis(0));
     let mut shares = Vec::new();
-    for tick in 0..100 {
-        state = step(&view(&canary), &state, &Input::Tick(healthy()), UnixMillis(tick * 100)).next;
+    for tick in 0..20 {
+        state = step(&view(&canary), &state, &Input::Tick(healthy()), UnixMillis(tick * 1000)).next;
         if shares.last() != Some(&state.in_force) {
             shares.push(state.in_force);
         }
@@ -77,21 +101,35 @@ fn a_healthy_canary_climbs_every_stage_and_completes() {
 #[test]
 fn a_rollback_wins_over_a_promotion_that_is_due() {
     let canary = canary();
-    let step = step(&view(&canary), &at_share(25), &Input::Tick(seen((50, 100), (0, 900))), NOW);
+    let mut state = at_share(25);
+    let bad = seen((50, 100), (0, 900));
+    // The step is over when the evidence is complete: it is held up by the doubt before that.
+    let step = until_acted(&view(&canary), &state, &bad);
     assert_eq!((step.next.in_force, step.events.len()), (Percent::ZERO, 1));
     assert_eq!((step.events[0].actor.as_str(), step.events[0].action.as_str()), ("guard", "rollback"));
     assert!(step.events[0].numbers.contains(&("canary_error_rate".to_owned(), "50%".to_owned())));
+    assert!(step.events[0].numbers.contains(&("rule".to_owned(), "worse".to_owned())));
+    state.lock = Some(Lock { to: percent(5), at: NOW, actor: "bob".into(), reason: String::new() });
+    state.in_force = percent(5);
+    let locked = until_acted(&view(&canary), &state, &bad).next;
+    assert_eq!((locked.in_force, locked.lock.is_some()), (Percent::ZERO, true), "a lock does not keep the guard away");
 }
 
 #[test]
 fn the_guard_takes_back_pinned_and_completed_rollouts_as_well() {
-    let bad = Input::Tick(seen((50, 100), (0, 0)));
+    let bad = seen((50, 100), (0, 100));
     let pinned = Canary { percent: Intent::Pinned(percent(30)), rollback_to: percent(2), ..canary() };
     let before = step(&view(&pinned), &RolloutState::new(1, NOW), &Input::PolicyChanged { fresh: false }, NOW).next;
     assert_eq!(before.in_force, percent(30));
-    assert_eq!(step(&view(&pinned), &before, &bad, NOW).next.in_force, percent(2));
+    let back = until_acted(&view(&pinned), &before, &bad).next;
+    assert_eq!(back.in_force, percent(2));
+    assert!(reason(&view(&pinned), &back).contains("although the file asks for 30%: "), "a pinned percent says so");
     let completed = RolloutState { phase: Phase::Completed, ..at_share(100) };
-    assert_eq!(step(&view(&canary()), &completed, &bad, NOW).next.in_force, Percent::ZERO);
+    let alone = seen((50, 100), (0, 0));
+    let confirming = until_acted(&view(&canary()), &completed, &alone);
+    assert_eq!(confirming.events[0].action, "confirm", "at 100% stable is given half to compare with");
+    assert_eq!(confirming.next.in_force, percent(50));
+    assert_eq!(until_acted(&view(&canary()), &confirming.next, &bad).next.in_force, Percent::ZERO);
 }
 
 #[test]
@@ -111,10 +149,10 @@ fn locks_blocks_and_rollbacks_only_ever_lower_the_share() {
 fn a_lock_says_who_why_and_what_lifts_it() {
     let pinned = Canary { percent: Intent::Pinned(percent(30)), ..canary() };
     let locked = step(&view(&pinned), &at_share(30), &command(Verb::Rollback { to: Percent::ZERO }), NOW).next;
-    let ruling = in_force(&view(&pinned), &locked);
+    let (ruling, reason) = (in_force(&view(&pinned), &locked), reason(&view(&pinned), &locked));
     assert_eq!((ruling.percent, ruling.standing, ruling.closed), (Percent::ZERO, Standing::Locked, true));
     assert_eq!(
-        ruling.reason,
+        reason,
         "rolled back to 0% by alice (test), although the file asks for 30%; only `serin resume chat` lifts it"
     );
 }
@@ -191,13 +229,87 @@ fn only_time_and_humans_go_on_and_only_towards_the_canary() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_holds_nothing_up_for_years() {
-    let canary = Canary { try_again_after: Some(Millis(1000)), ..canary() };
-    let ahead = RolloutState { since: UnixMillis(NOW.0 * 1000), ..at_share(10) };
-    let first = step(&view(&canary), &ahead, &Input::Tick(healthy()), NOW).next;
-    assert_eq!(first.in_force, percent(10));
-    let later = NOW.plus(Millis(1000));
-    assert_eq!(step(&view(&canary), &first, &Input::Tick(healthy()), later).next.in_force, percent(25));
+fn a_wall_clock_that_jumps_neither_promotes_nor_holds_up() {
+    let canary = Canary { try_again_after: Some(Millis(3000)), ..canary() };
+    let quiet = Observation { canary_answers: Some(Ok(())), ..Observation::default() };
+    let year = Millis(365 * 86_400_000);
+    // Ahead by a year, without a second that was watched: nothing is due.
+    let far = step(&view(&canary), &at_share(10), &Input::Tick(quiet.clone()), NOW.plus(year)).next;
+    assert_eq!(far.in_force, percent(10));
+    // Back by a year: a second that was watched is one.
+    let near = step(&view(&canary), &far, &Input::Tick(healthy()), NOW).next;
+    assert_eq!(near.in_force, percent(25));
+    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
+    let waits = step(&view(&canary), &back, &Input::Tick(quiet), NOW.plus(year)).next;
+    assert!(matches!(waits.phase, Phase::RolledBack { .. }), "no retry by a clock that jumps");
+    let mut state = waits;
+    let mut seconds = 0;
+    while matches!(state.phase, Phase::RolledBack { .. }) {
+        seconds += 1;
+        state = step(&view(&canary), &state, &Input::Tick(healthy()), NOW).next;
+    }
+    assert_eq!((seconds, state.retries), (3, 1));
+}
+
+#[test]
+fn each_wait_is_four_times_as_long_and_the_fourth_never_ends() {
+    let canary = Canary { try_again_after: Some(Millis(2000)), ..canary() };
+    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let mut state = RolloutState { phase: phase.clone(), in_force: Percent::ZERO, ..at_share(70) };
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        let waited = (1..200).find(|_| {
+            state = step(&view(&canary), &state, &Input::Tick(seen((0, 0), (0, 100))), NOW).next;
+            state.phase == Phase::Probing
+        });
+        waits.push(waited);
+        state.phase = phase.clone();
+        state.waited = Millis(0);
+    }
+    assert_eq!(waits, [Some(2), Some(8), Some(32), None]);
+    assert!(reason(&view(&canary), &state).contains("it was tried again 3 times"));
+}
+
+#[test]
+fn a_regression_pauses_or_goes_one_stage_back_where_the_file_says_so() {
+    let bad = seen((30, 100), (0, 150));
+    let holding = Canary { on_regression: OnRegression::Hold, ..canary() };
+    let held = until_acted(&view(&holding), &at_share(40), &bad);
+    assert_eq!((held.next.in_force, held.events[0].action.as_str()), (percent(40), "hold"));
+    assert!(held.next.paused.as_ref().is_some_and(|pause| pause.regression && pause.actor == "guard"));
+    let on = step(&view(&holding), &held.next, &Input::Tick(bad.clone()), NOW);
+    assert!(on.events.is_empty() && on.next.in_force == percent(40), "told once, and nothing moves");
+    let resumed = step(&view(&holding), &held.next, &command(Verb::Resume { at: None }), NOW).next;
+    assert!(resumed.paused.is_none() && resumed.judge.step.seconds == 0.0, "judged anew");
+
+    let stages = [5, 10, 20, 30, 40].map(percent).to_vec();
+    let ramp = Ramp { stages, ..canary().ramp };
+    let stepping = Canary { on_regression: OnRegression::StepBack, ramp, ..canary() };
+    let mut state = at_share(40);
+    let mut shares = Vec::new();
+    for _ in 0..4 {
+        let step = until_acted(&view(&stepping), &state, &bad);
+        shares.push((step.events[0].action.clone(), step.next.in_force));
+        state = step.next;
+    }
+    let back = |share| ("step_back".to_owned(), percent(share));
+    assert_eq!(shares, [back(30), back(20), back(10), ("rollback".to_owned(), Percent::ZERO)]);
+    let down = until_acted(&view(&stepping), &at_share(40), &seen((100, 100), (0, 150)));
+    assert_eq!(down.events[0].action, "rollback", "a canary that is down is taken back all the same");
+}
+
+#[test]
+fn what_both_fail_at_moves_nobody() {
+    let canary = canary();
+    let mut state = at_share(40);
+    for _ in 0..300 {
+        let step = step(&view(&canary), &state, &Input::Tick(seen((50, 100), (75, 150))), NOW);
+        assert!(step.events.is_empty(), "{:?}", step.events);
+        state = step.next;
+    }
+    let ahead = outlook(&view(&canary), &state, &Observation::default(), NOW).waiting_for;
+    assert!(ahead.contains("stable to recover from its incident"), "{ahead}");
 }
 
 #[test]
@@ -210,8 +322,14 @@ fn without_writable_state_the_ramp_follows_the_clock() {
     assert_eq!(started.in_force, percent(40));
     let end = at(&started, 7000);
     assert_eq!((end.in_force, &end.phase), (Percent::ALL, &Phase::Completed));
-    // The guard watches all the same.
-    assert_eq!(step(&view, &end, &Input::Tick(seen((50, 100), (0, 0))), NOW).next.in_force, Percent::ZERO);
+    // The guard watches all the same: stable has no traffic, but it answers probes.
+    let mut dead = seen((100, 100), (0, 0));
+    dead.tick.as_mut().unwrap().stable_probes = (1.0, 0.0);
+    let mut state = end;
+    (7..12).for_each(|second| {
+        state = step(&view, &state, &Input::Tick(dead.clone()), NOW.plus(Millis(second * 1000))).next;
+    });
+    assert_eq!(state.in_force, Percent::ZERO);
 }
 
 #[test]
@@ -254,13 +372,14 @@ fn any_share() -> impl Strategy<Value = Percent> {
 }
 
 fn any_input() -> impl Strategy<Value = Move> {
-    let counts = || (0_u64..300, 0_u64..100).prop_map(|(n, part)| Counts { requests: n, failures: n * part / 100 });
-    let tick =
-        (counts(), counts(), any::<bool>(), any::<Option<bool>>()).prop_map(|(canary, stable, probed, answers)| {
-            let arms = Arms { stable, canary };
+    let counts = || (0_u64..300, 0_u64..100).prop_map(|(n, part)| (n * part / 100, n));
+    let tick = (counts(), counts(), any::<bool>(), any::<Option<bool>>(), 0_u32..10).prop_map(
+        |(canary, stable, probed, stable_answers, slept)| {
             let canary_answers = probed.then_some(Ok(()));
-            Move::Do(Input::Tick(Observation { window: arms, epoch: arms, canary_answers, stable_answers: answers }))
-        });
+            let seen = Observation { canary_answers, stable_answers, slept: slept == 0, ..seen(canary, stable) };
+            Move::Do(Input::Tick(seen))
+        },
+    );
     prop_oneof![
         6 => tick,
         4 => Just(Move::Do(Input::Tick(healthy()))),
@@ -287,7 +406,8 @@ enum Move {
 }
 
 /// What a move may not do, judged from outside.
-fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, after: &Step, now: UnixMillis) {
+#[expect(clippy::cast_precision_loss, reason = "times and counts of a test")]
+fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, after: &Step) {
     let next = &after.next;
     assert!(next.in_force <= canary.ramp.max);
     assert!(!blocked || next.in_force == Percent::ZERO);
@@ -297,20 +417,25 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
     assert_eq!(next.in_force, in_force(&View { blocked: blocked.then_some("x"), ..view(canary) }, next).percent);
     let resumed = matches!(input, Input::Command { verb: Verb::Resume { .. }, .. });
     assert!(before.lock.is_none() || next.lock.is_some() || resumed, "only resume lifts a lock");
-    if let Phase::RolledBack { at, .. } = before.phase {
-        let again = canary.try_again_after.is_some_and(|after| now.since(at) >= after);
+    if let Phase::RolledBack { .. } = before.phase {
+        let watched = if let Input::Tick(Observation { tick: Some(tick), .. }) = input { tick.seconds } else { 0.0 };
+        let again = super::step::pause_before_retry(canary, before)
+            .is_some_and(|pause| before.waited.0 as f64 + watched * 1000.0 >= pause.0 as f64);
+        assert!(next.retries <= before.retries + 1 && next.retries <= 3, "attempts are bounded");
         let reopened = !matches!(next.phase, Phase::RolledBack { .. });
         assert!(!reopened || resumed || again || next.attempt > before.attempt, "reopened by {input:?}");
     }
     if let Input::Tick(seen) = input {
         // What a pin or a block hid may come back into sight; the ramp itself did not move then.
         let promoted = next.percent > before.percent;
-        let ended = seen.epoch.canary.requests;
-        if promoted {
+        let watched = seen.tick.unwrap_or_default();
+        if promoted && before.phase != Phase::Probing {
             assert!(before.lock.is_none() && before.paused.is_none() && canary.percent == Intent::Auto && !blocked);
-            assert!(before.phase == Phase::Probing || ended >= u64::from(canary.guard.min_requests));
-            let hold = super::ramp::hold(&canary.ramp, before.percent);
-            assert!(before.phase == Phase::Probing || now.since(before.since) >= hold);
+            let answered = before.judge.answered + watched.canary.answered;
+            assert!(answered >= f64::from(canary.guard.min_requests), "promoted on {answered} answers");
+            let hold = super::ramp::hold(&canary.ramp, before.percent).0 as f64 / 1000.0;
+            assert!(before.judge.step.seconds + watched.seconds >= hold - 1e-6);
+            assert!(!next.judge.history.in_incident(&canary.guard.constants), "promoted in an incident");
         }
     }
 }
@@ -346,7 +471,7 @@ proptest! {
             };
             let view = View { blocked: blocked.then_some("x"), ..view(&canary) };
             let after = step(&view, &state, &input, now);
-            check(&canary, blocked, &state, &input, &after, now);
+            check(&canary, blocked, &state, &input, &after);
             prop_assert_eq!(&after, &step(&view, &state, &input, now), "the same trace gives the same steps");
             state = after.next;
         }

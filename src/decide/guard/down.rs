@@ -1,0 +1,87 @@
+//! Whether one provider fails every request while the other works.
+//!
+//! A run of failures without a success between them, in nats: if the provider were as the other one is during the run,
+//! each failure would have had the other's chance to happen. So in an outage of both that lets 70% through it takes
+//! twenty failures in a row, and in one that lets nothing through it never fires. A run lasts some seconds at least, the
+//! other provider must have been seen to work in it, and most of what was sent must have come back as a failure: a
+//! provider whose successes take half a minute is not down. Knows nothing of arms: whoever asks says which is which.
+
+use serde::{Deserialize, Serialize};
+
+use super::constants::Constants;
+
+/// A run of failures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HardDown {
+    failures: f64,
+    sent: f64,
+    seconds: f64,
+    other_successes: f64,
+    other_failures: f64,
+    evidence: f64,
+}
+
+/// What one tick has seen of both.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Run {
+    /// Requests sent to the provider in question.
+    pub sent: f64,
+    /// Its successes, whoever's.
+    pub successes: f64,
+    /// Its failures, each user's counted once in a while.
+    pub failures: f64,
+    /// Connections that it did not take: no user can cause them, so none is left out.
+    pub refused: f64,
+    /// The other provider's successes.
+    pub other_successes: f64,
+    /// The other provider's failures.
+    pub other_failures: f64,
+}
+
+impl HardDown {
+    /// One tick; true while the provider is down.
+    pub fn update(&mut self, constants: &Constants, seconds: f64, seen: &Run) -> bool {
+        if seen.successes > 0.0 {
+            *self = HardDown::default();
+            return false;
+        }
+        self.failures += seen.failures.max(seen.refused);
+        if self.failures == 0.0 {
+            return false;
+        }
+        self.sent += seen.sent;
+        self.seconds += seconds;
+        self.other_successes += seen.other_successes.max(0.0);
+        self.other_failures += seen.other_failures;
+        let rate = (self.other_failures + 1.0) / (self.other_failures + self.other_successes + 2.0);
+        self.evidence = self.failures * -rate.max(constants.down_least_rate).ln();
+        self.is_down(constants)
+    }
+
+    /// Whether the run has gone on for long enough.
+    #[must_use]
+    pub fn is_down(&self, constants: &Constants) -> bool {
+        self.evidence >= constants.down_evidence
+            && self.seconds >= constants.down_seconds
+            && self.other_successes >= constants.down_stable_successes
+            && self.failures >= constants.down_fraction * self.sent
+    }
+
+    /// Failures since the last success.
+    #[must_use]
+    pub const fn failures(&self) -> f64 {
+        self.failures
+    }
+
+    /// For how long, in seconds.
+    #[must_use]
+    pub const fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// In nats.
+    #[must_use]
+    pub const fn evidence(&self) -> f64 {
+        self.evidence
+    }
+}

@@ -1,0 +1,65 @@
+//! How stable usually is, and whether it is in an incident now.
+//!
+//! Stable's failure rate over the last hours, fading, is what "usual" means; while stable is far above it the canary's
+//! time stands still and nothing is promoted. What happens in an incident is kept apart and does not colour the history;
+//! one that lasts for an hour is how stable is nowadays, and becomes it. Outlives a canary's tries, since it says nothing
+//! of the canary.
+
+use serde::{Deserialize, Serialize};
+
+use super::constants::Constants;
+use super::cusum::Cusum;
+use super::numbers::fading;
+
+/// Stable's past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    requests: f64,
+    failures: f64,
+    incident: Cusum,
+    incident_seconds: f64,
+    incident_requests: f64,
+    incident_failures: f64,
+}
+
+impl History {
+    /// One tick of stable.
+    pub fn update(&mut self, constants: &Constants, seconds: f64, requests: f64, failures: f64) {
+        let reference = constants.incident_rate.max(constants.incident_ratio * self.rate());
+        self.incident.update(constants, constants.incident_cap, reference, requests, failures);
+        if self.in_incident(constants) {
+            self.incident_seconds += seconds;
+            self.incident_requests += requests;
+            self.incident_failures += failures;
+            if self.incident_seconds > constants.incident_seconds {
+                (self.requests, self.failures) = (self.incident_requests, self.incident_failures);
+                self.incident = Cusum::default();
+            }
+        }
+        if !self.in_incident(constants) {
+            (self.incident_seconds, self.incident_requests, self.incident_failures) = (0.0, 0.0, 0.0);
+            if requests > 0.0 {
+                let fade = fading(seconds, constants.history_half_life);
+                self.requests = self.requests * fade + requests;
+                self.failures = self.failures * fade + failures;
+            }
+        }
+    }
+
+    /// Whether stable itself is in trouble.
+    #[must_use]
+    pub fn in_incident(&self, constants: &Constants) -> bool {
+        self.incident.largest() >= constants.incident_evidence
+    }
+
+    /// Its usual failure rate, never below one failure; 0 where nothing is known.
+    #[must_use]
+    pub fn rate(&self) -> f64 {
+        if self.requests > 0.0 { (self.failures + 1.0) / self.requests } else { 0.0 }
+    }
+
+    /// This is how stable is nowadays.
+    pub const fn becomes(&mut self, requests: f64, failures: f64) {
+        (self.requests, self.failures) = (requests, failures);
+    }
+}

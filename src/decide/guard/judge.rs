@@ -1,0 +1,340 @@
+//! Everything the guard knows of a rollout, and what it reads from it.
+//!
+//! Owns the detectors of one try, stable's history, and the clock of the present step, which stands still while stable is
+//! in an incident. [`Judge::tick`] takes one tick in and [`Judge::reading`] says what all of it comes to; what follows
+//! from a reading is [`step`](crate::decide::rollout::step)'s to say. Plain numbers without any infinity, written to the
+//! disk as they are, so that a restart goes on with the same try. Invariants: evidence is only ever gathered while users
+//! are on the canary; the masses of one try sum to at most 1, whatever humans do to the share.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::aspect::Aspect;
+use super::constants::Constants;
+use super::cusum::Cusum;
+use super::down::{HardDown, Run};
+use super::history::History;
+use super::relative::{Comparison, RelativeDetector};
+use super::slow::SlowThreshold;
+use super::tick::{Tally, Tick};
+use crate::decide::policy::{ClientErrors, Guard};
+use crate::decide::units::Percent;
+
+/// What this version writes and reads.
+const VERSION: u32 = 1;
+
+/// Everything the guard knows of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judge {
+    #[serde(deserialize_with = "this_version")]
+    version: u32,
+    detectors: [RelativeDetector; 3],
+    floors: [Cusum; 3],
+    // Since an aspect last looked well: what an alarm is told by.
+    doubts: [Tally; 3],
+    canary_down: HardDown,
+    stable_down: HardDown,
+    suspicion: Cusum,
+    confirm_mass: f64,
+    step_mass: f64,
+    /// How often the canary was confirmed at the ramp's end.
+    pub rechecks: u32,
+    /// For how long no confirmation begins, in seconds.
+    pub confirm_rest: f64,
+    /// Failures since the present share came into force, incidents of stable left out: also the step's clock.
+    pub step: Tally,
+    /// Canary requests that were sent and answered in that time.
+    pub answered: f64,
+    /// How stable usually is.
+    pub history: History,
+    /// What a slow answer is.
+    pub slow_threshold: SlowThreshold,
+}
+
+fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        VERSION => Ok(VERSION),
+        other => Err(serde::de::Error::custom(format!("numbers of version {other}, this one reads {VERSION}"))),
+    }
+}
+
+/// How many promotions a rollout has, and how long it takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// At least one.
+    pub promotions: f64,
+    /// From the first stage's beginning to the last one's end, in seconds.
+    pub horizon: f64,
+}
+
+/// Under which circumstances a tick passed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Circumstances {
+    /// The share of users on the canary, 0 to 1.
+    pub share: f64,
+    /// What the ramp looks like.
+    pub schedule: Schedule,
+    /// Whether the canary is being confirmed.
+    pub confirming: bool,
+}
+
+/// What one aspect has come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// How many times likelier what was seen is if the canary is worse than tolerated.
+    pub evidence: f64,
+    /// The evidence that is an alarm.
+    pub bound: f64,
+    /// Evidence that the canary's rate lies above the floor, in nats.
+    pub floor: f64,
+    /// Whether that is enough.
+    pub above_floor: bool,
+}
+
+impl Finding {
+    /// Whether this is an alarm.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        self.evidence >= self.bound && self.above_floor
+    }
+
+    /// Whether this speaks against the canary at all.
+    #[must_use]
+    pub fn is_doubt(&self) -> bool {
+        self.evidence > 1.0 && self.above_floor
+    }
+}
+
+/// What the guard's numbers say now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// By [`Aspect`].
+    pub findings: [Finding; 3],
+    /// Whether the canary is down while stable works.
+    pub down: bool,
+    /// Whether stable is down while the canary works.
+    pub stable_down: bool,
+    /// Whether stable is in an incident.
+    pub incident: bool,
+    /// Evidence that the canary's rate lies above what is usual for stable, in nats.
+    pub suspicion: f64,
+    /// Whether that asks for a confirmation.
+    pub suspicious: bool,
+}
+
+impl Reading {
+    /// One aspect.
+    #[must_use]
+    pub const fn of(&self, aspect: Aspect) -> &Finding {
+        &self.findings[aspect as usize]
+    }
+}
+
+impl Judge {
+    /// Nothing is known.
+    #[must_use]
+    pub fn new(constants: &Constants) -> Judge {
+        Judge {
+            version: VERSION,
+            detectors: [RelativeDetector::new(constants); 3],
+            floors: [Cusum::default(); 3],
+            doubts: [Tally::default(); 3],
+            canary_down: HardDown::default(),
+            stable_down: HardDown::default(),
+            suspicion: Cusum::default(),
+            confirm_mass: constants.mass_confirm,
+            step_mass: constants.mass_steps,
+            rechecks: 0,
+            confirm_rest: 0.0,
+            step: Tally::default(),
+            answered: 0.0,
+            history: History::default(),
+            slow_threshold: SlowThreshold::default(),
+        }
+    }
+
+    /// Another try begins: nothing is known of the canary, stable is who it was.
+    pub fn begin(&mut self, constants: &Constants) {
+        let (history, slow_threshold) = (self.history, self.slow_threshold);
+        *self = Judge { history, slow_threshold, ..Judge::new(constants) };
+    }
+
+    /// A tick during which nobody was on the canary.
+    pub fn rest(&mut self, constants: &Constants, tick: &Tick) {
+        self.history.update(constants, tick.seconds, tick.stable.exposed(), tick.stable.failures());
+    }
+
+    /// A tick during which users were on the canary.
+    pub fn tick(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick) {
+        let (constants, seconds) = (&guard.constants, tick.seconds);
+        self.rest(constants, tick);
+        self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
+        for aspect in Aspect::ALL {
+            let Some(tolerance) = tolerance_in(guard, aspect) else { continue };
+            let (index, labels) = (aspect as usize, tick.labels(aspect));
+            let comparison = Comparison {
+                tolerated_ratio: tolerance.tolerated_ratio,
+                patience: guard.patience,
+                horizon: now.schedule.horizon,
+            };
+            let evidence = self.detectors[index].update(constants, &comparison, seconds, now.share, &labels);
+            let (requests, events) = (labels.canary, labels.canary_events);
+            self.floors[index].update(constants, constants.floor_cap, tolerance.floor, requests, events);
+            if evidence <= 1.0 {
+                self.doubts[index] = Tally::default();
+            }
+            self.doubts[index].add(seconds, &labels);
+        }
+        self.watch_for_down(constants, now, tick);
+        if !now.confirming && now.share > constants.confirm_share + 1e-9 {
+            let (requests, failures) = (tick.canary.exposed(), tick.canary.failures());
+            self.suspicion.update(constants, f64::MAX, self.reference(guard), requests, failures);
+        }
+        if !self.history.in_incident(constants) {
+            self.step.add(seconds, &tick.labels(Aspect::Failing));
+            self.answered += tick.canary.answered;
+        }
+    }
+
+    fn watch_for_down(&mut self, constants: &Constants, now: &Circumstances, tick: &Tick) {
+        // Where stable has no traffic at all, its answers to probes stand in for it.
+        let probes = if now.share >= 1.0 - 1e-9 { tick.stable_probes } else { (0.0, 0.0) };
+        let (stable, canary) = (&tick.stable, &tick.canary);
+        let of_canary = Run {
+            sent: canary.exposed(),
+            successes: canary.successes,
+            failures: canary.failures(),
+            refused: canary.refused,
+            other_successes: stable.successes + probes.0,
+            other_failures: stable.failures() + probes.1,
+        };
+        let of_stable = Run {
+            sent: stable.exposed(),
+            successes: stable.successes,
+            failures: stable.failures(),
+            refused: stable.refused,
+            other_successes: canary.successes,
+            other_failures: canary.failures(),
+        };
+        self.canary_down.update(constants, tick.seconds, &of_canary);
+        self.stable_down.update(constants, tick.seconds, &of_stable);
+    }
+
+    /// What the numbers say. `retries`: how many tries of this attempt there were before.
+    #[must_use]
+    pub fn reading(&self, guard: &Guard, retries: u32) -> Reading {
+        let constants = &guard.constants;
+        let finding = |aspect: Aspect| {
+            let index = aspect as usize;
+            let floor = self.floors[index].largest();
+            Finding {
+                evidence: self.detectors[index].evidence(),
+                bound: bound(guard, retries),
+                floor,
+                above_floor: floor >= constants.floor_evidence,
+            }
+        };
+        let suspicion = self.suspicion.largest();
+        Reading {
+            findings: Aspect::ALL.map(finding),
+            down: self.canary_down.is_down(constants),
+            stable_down: self.stable_down.is_down(constants),
+            incident: self.history.in_incident(constants),
+            suspicion,
+            suspicious: suspicion >= constants.suspicion,
+        }
+    }
+
+    /// Another share is in force.
+    pub fn share_changed(&mut self) {
+        self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
+        self.suspicion = Cusum::default();
+        self.step = Tally::default();
+        self.answered = 0.0;
+    }
+
+    /// More users follow: a change is likelier now. As much mass as a promotion has, as long as there is some.
+    pub fn expect_change(&mut self, constants: &Constants, schedule: &Schedule) {
+        let mass = (constants.mass_steps / schedule.promotions).min(self.step_mass);
+        self.step_mass -= mass;
+        self.add_mass(mass);
+    }
+
+    /// The canary is confirmed, since something is the matter with it: a change is likelier now.
+    pub fn expect_confirmation(&mut self) {
+        self.confirm_mass *= 0.5;
+        self.add_mass(self.confirm_mass);
+    }
+
+    fn add_mass(&mut self, mass: f64) {
+        self.detectors.iter_mut().for_each(|detector| detector.add_mass(mass));
+    }
+
+    /// The canary and stable came out alike in a confirmation: that is how stable is nowadays.
+    pub const fn confirmed(&mut self) {
+        self.history.becomes(self.step.stable, self.step.stable_events);
+    }
+
+    /// The step begins anew at the same share.
+    pub fn repeat_step(&mut self) {
+        self.step = Tally::default();
+        self.answered = 0.0;
+    }
+
+    /// The process did not run for a while: runs of failures that span it say nothing.
+    pub fn skip_time(&mut self) {
+        (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
+    }
+
+    /// Above this rate a canary with most of the traffic is suspicious.
+    #[must_use]
+    pub fn reference(&self, guard: &Guard) -> f64 {
+        fraction(guard.done_below).max(guard.constants.reference_ratio * self.history.rate().min(1.0))
+    }
+
+    /// What was seen since this aspect last looked well.
+    #[must_use]
+    pub const fn doubt(&self, aspect: Aspect) -> &Tally {
+        &self.doubts[aspect as usize]
+    }
+
+    /// The canary's failures in a row.
+    #[must_use]
+    pub const fn canary_run(&self) -> &HardDown {
+        &self.canary_down
+    }
+
+    /// An aspect's detector.
+    #[must_use]
+    pub const fn detector(&self, aspect: Aspect) -> &RelativeDetector {
+        &self.detectors[aspect as usize]
+    }
+}
+
+/// By how much an aspect may differ, and below which rate it does not matter.
+struct Tolerance {
+    tolerated_ratio: f64,
+    floor: f64,
+}
+
+fn tolerance_in(guard: &Guard, aspect: Aspect) -> Option<Tolerance> {
+    let failures = Tolerance { tolerated_ratio: guard.tolerated_ratio, floor: fraction(guard.ignore_below) };
+    match aspect {
+        Aspect::Failing => Some(failures),
+        Aspect::Slow => guard
+            .slow
+            .map(|slow| Tolerance { tolerated_ratio: slow.tolerated_ratio, floor: guard.constants.slow_floor }),
+        Aspect::Refusing => (guard.client_errors != ClientErrors::Ignore).then_some(failures),
+    }
+}
+
+/// The evidence that is an alarm: half of the budget for the first try, half of the rest for each further one.
+#[must_use]
+pub fn bound(guard: &Guard, retries: u32) -> f64 {
+    f64::from(retries.saturating_add(1)).exp2() / fraction(guard.false_alarm)
+}
+
+/// A share as a fraction of 1.
+#[must_use]
+pub fn fraction(percent: Percent) -> f64 {
+    f64::from(percent.hundredths()) / 10_000.0
+}

@@ -1,0 +1,67 @@
+//! When an answer is slow: above a multiple of a quantile of stable's own times to the first output.
+//!
+//! The quantile follows stable by itself, a small step up or down with each answer (stochastic approximation, H. Robbins
+//! and S. Monro, 1951), so nobody has to know what is usual, and what makes both providers slower makes nobody slow.
+//! Steps are in the logarithm, large at first and never below a fiftieth. Counts nothing: slow answers are events for a
+//! [`RelativeDetector`](super::relative::RelativeDetector) of their own.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::policy::SlowRule;
+use crate::decide::units::Millis;
+
+/// The least step.
+const LEAST_STEP: f64 = 0.02;
+/// Where the quantile begins, in milliseconds.
+const START: f64 = 1000.0;
+/// An answer is never taken for quicker than this, in milliseconds.
+const QUICKEST: f64 = 1e-6;
+
+/// A quantile of stable's times to the first output.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlowThreshold {
+    // The logarithm of milliseconds.
+    quantile: f64,
+    seen: u64,
+}
+
+impl Default for SlowThreshold {
+    fn default() -> SlowThreshold {
+        SlowThreshold { quantile: START.ln(), seen: 0 }
+    }
+}
+
+impl SlowThreshold {
+    /// Whether an answer that took so many milliseconds is slow.
+    #[must_use]
+    pub fn is_slow(&self, rule: &SlowRule, millis: f64) -> bool {
+        millis > rule.tolerance * self.quantile.exp()
+    }
+
+    /// Above which time an answer is slow.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+    pub fn limit(&self, rule: &SlowRule) -> Millis {
+        Millis((rule.tolerance * self.quantile.exp()) as u64)
+    }
+
+    /// An answer of stable took so many milliseconds.
+    #[expect(clippy::cast_precision_loss, reason = "the step is small by then")]
+    pub fn learn(&mut self, rule: &SlowRule, millis: f64) {
+        self.seen = self.seen.saturating_add(1);
+        let step = LEAST_STEP.max(1.0 / (self.seen as f64).sqrt());
+        let above = if millis.max(QUICKEST).ln() > self.quantile { 1.0 } else { 0.0 };
+        self.quantile += step * (above - (1.0 - rule.quantile));
+    }
+
+    /// Of how many answers it was learnt.
+    #[must_use]
+    pub const fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    #[cfg(test)]
+    pub(super) const fn log_quantile(&self) -> f64 {
+        self.quantile
+    }
+}

@@ -1,0 +1,108 @@
+//! What the guard is told of a length of time: counts of both arms, by aspect.
+//!
+//! Plain sums. Requests are counted when they are sent, events when they are seen, both without users who are paused in
+//! that aspect; successes and refused connections are everybody's. Only requests whose arm the bucket chose are in here,
+//! and only outcomes of requests that were sent in the present epoch: whoever fills this in has seen to that. Real
+//! numbers, so that what is to be expected can be told as well as what was counted.
+
+use super::aspect::Aspect;
+use super::relative::Labels;
+
+/// A length of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tick {
+    /// How long, in seconds of the monotonic clock.
+    pub seconds: f64,
+    /// The old provider.
+    pub stable: ArmTick,
+    /// The new one.
+    pub canary: ArmTick,
+    /// Probes that stable answered, and those that it did not: they stand in for its traffic where it has none.
+    pub stable_probes: (f64, f64),
+}
+
+/// One arm's counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ArmTick {
+    /// Requests sent, by [`Aspect`].
+    pub requests: [f64; 3],
+    /// Events seen, by [`Aspect`].
+    pub events: [f64; 3],
+    /// Answers that came to their end as they should.
+    pub successes: f64,
+    /// Connections that were not taken.
+    pub refused: f64,
+    /// Requests that were sent and came to an end that says something of the provider.
+    pub answered: f64,
+}
+
+impl ArmTick {
+    /// So many requests were sent, so many of them failed, and all were answered at once.
+    #[must_use]
+    pub const fn plain(requests: f64, failures: f64) -> ArmTick {
+        ArmTick {
+            requests: [requests; 3],
+            events: [failures, 0.0, 0.0],
+            successes: requests - failures,
+            refused: 0.0,
+            answered: requests,
+        }
+    }
+
+    /// Failures of the provider.
+    #[must_use]
+    pub const fn failures(&self) -> f64 {
+        self.events[Aspect::Failing as usize]
+    }
+
+    /// Requests that could have failed.
+    #[must_use]
+    pub const fn exposed(&self) -> f64 {
+        self.requests[Aspect::Failing as usize]
+    }
+}
+
+impl Tick {
+    /// Both arms in one aspect.
+    #[must_use]
+    pub const fn labels(&self, aspect: Aspect) -> Labels {
+        Labels {
+            stable: self.stable.requests[aspect as usize],
+            stable_events: self.stable.events[aspect as usize],
+            canary: self.canary.requests[aspect as usize],
+            canary_events: self.canary.events[aspect as usize],
+        }
+    }
+}
+
+/// Sums over several ticks, in one aspect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Tally {
+    /// How long, in seconds.
+    pub seconds: f64,
+    /// Requests of stable.
+    pub stable: f64,
+    /// Events among them.
+    pub stable_events: f64,
+    /// Requests of the canary.
+    pub canary: f64,
+    /// Events among them.
+    pub canary_events: f64,
+}
+
+impl Tally {
+    /// One tick more.
+    pub fn add(&mut self, seconds: f64, seen: &Labels) {
+        self.seconds += seconds;
+        self.stable += seen.stable;
+        self.stable_events += seen.stable_events;
+        self.canary += seen.canary;
+        self.canary_events += seen.canary_events;
+    }
+
+    /// Stable's rate; `None`: it had no request.
+    #[must_use]
+    pub fn stable_rate(&self) -> Option<f64> {
+        (self.stable > 0.0).then(|| self.stable_events / self.stable)
+    }
+}
