@@ -14,7 +14,8 @@ use serin::decide::outcome::Outcome;
 use serin::decide::policy::*;
 use serin::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState, Standing, Verb};
 use serin::decide::units::{Arm, Bucket, Millis, Percent, ProviderId, RolloutId, UnixMillis};
-use serin::state::counters::{Core, Evidence, Series};
+use serin::state::counters::{Core, Series};
+use serin::state::evidence::Evidence;
 use serin::state::inbox::{Command, FlagsRead};
 use serin::state::status::FlagsStatus;
 use serin::store::locks::LocksFound;
@@ -400,7 +401,7 @@ impl World {
             let in_force = snapshot.in_force(RolloutId(self.chance.u16(0..2)));
             let on_canary = Bucket(self.chance.u16(0..10_000)).is_below(in_force.percent);
             let arm = if on_canary { Arm::Canary } else { Arm::Stable };
-            in_force.evidence.begin(Core(0), arm);
+            in_force.evidence.begin(Core(0), arm, None);
             let fails = self.chance.u8(0..100) < self.failing[arm as usize];
             let outcome = if fails { Outcome::ServerError } else { Outcome::Ok };
             let ends = self.mono + self.chance.u64(0..1500);
@@ -409,7 +410,7 @@ impl World {
         let now = self.mono;
         self.flights.retain(|flight| {
             if flight.ends <= now {
-                flight.evidence.end(Core(0), flight.arm, flight.outcome);
+                flight.evidence.end(Core(0), flight.arm, None, flight.outcome);
             }
             flight.ends > now
         });

@@ -354,6 +354,12 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
     };
     let planned = plan(&policy, in_force, &facts, draw).map_err(|rejected: Rejected| rejected.to_string())?;
     assert_eq!(drew.get(), planned.reason == Reason::Drawn, "{}", case.name);
+    let hashed = match planned.reason {
+        Reason::Bucket | Reason::Conversation => true,
+        Reason::Everybody => !planned.anonymous,
+        _ => false,
+    };
+    assert_eq!(planned.slot.is_some(), hashed, "{}", case.name);
     if planned.arm == Some(Arm::Canary) {
         let back = planned.back_on_stable(&policy, Reason::Unmapped);
         let stable = rollouts[usize::from(planned.rollout.unwrap().0)].stable.as_str();

@@ -21,7 +21,8 @@ use crate::decide::policy::{
 };
 use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
-use crate::state::counters::{Evidence, Labels};
+use crate::state::counters::Labels;
+use crate::state::evidence::Evidence;
 use crate::state::health::ProviderHealth;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
 use crate::state::series_table::SeriesTable;
@@ -129,7 +130,7 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
     let in_force = InForce {
         percent: share,
         closed: false,
-        evidence: Arc::new(Evidence::new(1, 1, Counting::default())),
+        evidence: Arc::new(Evidence::alone(1, 1, Counting::default())),
         series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
     };
     let health = policy.providers.iter().map(|provider| Arc::new(ProviderHealth::new(provider.name.clone())));

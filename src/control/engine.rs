@@ -19,7 +19,8 @@ use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
-use crate::state::counters::{Evidence, Series};
+use crate::state::counters::Series;
+use crate::state::evidence::Evidence;
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
@@ -444,7 +445,7 @@ impl Engine {
         let series = SeriesTable::new(rollout, |arm, provider| {
             registry.of(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         });
-        let idle = Arc::new(Evidence::new(0, self.cores, Counting::default()));
+        let idle = Arc::new(Evidence::alone(0, self.cores, Counting::default()));
         Tracked { rollout: Arc::clone(rollout), stable, series, moving, idle }
     }
 

@@ -10,7 +10,7 @@ use crate::decide::policy::Guard;
 use crate::decide::rollout::step::Observation;
 use crate::decide::units::{Arm, Millis};
 use crate::decide::window::{Counts, Window};
-use crate::state::counters::{ArmTotals, Evidence};
+use crate::state::evidence::{ArmTotals, Evidence};
 
 /// How long an answer to a probe says that a provider lives.
 const ANSWER_LASTS: Millis = Millis(10_000);
@@ -41,7 +41,7 @@ struct ProbeClock {
 impl Observer {
     pub(super) fn new(epoch: u64, cores: usize, guard: &Guard) -> Observer {
         Observer {
-            evidence: Arc::new(Evidence::new(epoch, cores, guard.counting)),
+            evidence: Arc::new(Evidence::alone(epoch, cores, guard.counting)),
             windows: [Window::new(guard.window), Window::new(guard.window)],
             totals: [Counts::default(); 2],
             canary_answers: None,
@@ -114,10 +114,10 @@ mod tests {
         let mut observer = Observer::new(1, 2, &guard);
         let ended = [Outcome::Ok, Outcome::Timeout, Outcome::ClientGone, Outcome::ClientError, Outcome::SerinError];
         for (core, outcome) in [Core(0), Core(1)].into_iter().flat_map(|core| ended.map(|outcome| (core, outcome))) {
-            observer.evidence.begin(core, Arm::Canary);
-            observer.evidence.end(core, Arm::Canary, outcome);
+            observer.evidence.begin(core, Arm::Canary, None);
+            observer.evidence.end(core, Arm::Canary, None, outcome);
         }
-        observer.evidence.begin(Core(0), Arm::Canary);
+        observer.evidence.begin(Core(0), Arm::Canary, None);
         for tick in 1..5 {
             observer.take(Millis(tick * 100));
         }

@@ -2,26 +2,42 @@
 //!
 //! MD5(salt + id) read as a 128-bit big-endian integer, mod 10000. Without a salt that is exactly what
 //! `int(hashlib.md5(id.encode()).hexdigest(), 16) % 10000` gives in Python, so a team that already splits in its
-//! application keeps its cohorts. The modulus never depends on anything. MD5 spreads users here and nothing more:
-//! it protects nothing.
+//! application keeps its cohorts. The modulus never depends on anything. Other bits of the same hash name the user's slot,
+//! so that a request is hashed once and users who share a slot are spread over both arms like all others. MD5 spreads
+//! users here and nothing more: it protects nothing.
 
 use md5::{Digest, Md5};
 
-use super::units::Bucket;
+use super::units::{Bucket, Slot};
 use crate::wire::opening::Opening;
 
 const BUCKETS: u16 = 10_000;
 
+/// What is read from one hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Which arm it is on follows from this.
+    pub bucket: Bucket,
+    /// Says nothing about the bucket, nor the bucket about this.
+    pub slot: Slot,
+}
+
 /// The bucket of a user id, taken as the bytes that were sent: nothing is trimmed, folded or normalised.
 #[must_use]
 pub fn bucket(salt: &str, user: &[u8]) -> Bucket {
+    place(salt, user).bucket
+}
+
+/// Bucket and slot of a user id.
+#[must_use]
+pub fn place(salt: &str, user: &[u8]) -> Place {
     of_parts([salt.as_bytes(), user])
 }
 
-/// The bucket of a conversation without a user id: MD5(salt + first system message + first user message), each the
-/// JSON text that was sent.
+/// Those of a conversation without a user id: MD5(salt + first system message + first user message), each the JSON text
+/// that was sent.
 #[must_use]
-pub fn bucket_of_conversation(salt: &str, opening: &Opening<'_>) -> Bucket {
+pub fn place_of_conversation(salt: &str, opening: &Opening<'_>) -> Place {
     of_parts([salt.as_bytes(), opening.system.unwrap_or_default().as_bytes(), opening.user.as_bytes()])
 }
 
@@ -31,7 +47,7 @@ pub const fn drawn(number: u16) -> Bucket {
     Bucket(number % BUCKETS)
 }
 
-fn of_parts<const N: usize>(parts: [&[u8]; N]) -> Bucket {
+fn of_parts<const N: usize>(parts: [&[u8]; N]) -> Place {
     let mut hash = Md5::new();
     for part in parts {
         hash.update(part);
@@ -39,7 +55,9 @@ fn of_parts<const N: usize>(parts: [&[u8]; N]) -> Bucket {
     let number = u128::from_be_bytes(hash.finalize().into());
     // The remainder is below 10000, hence the last two bytes hold all of it.
     let [.., high, low] = (number % u128::from(BUCKETS)).to_be_bytes();
-    Bucket(u16::from_be_bytes([high, low]))
+    // The lowest bits decide much of the remainder; those from the 64th on say nothing about it.
+    let [.., first, second] = (number >> 64).to_be_bytes();
+    Place { bucket: Bucket(u16::from_be_bytes([high, low])), slot: Slot::of(u16::from_be_bytes([first, second])) }
 }
 
 #[cfg(test)]
@@ -61,9 +79,9 @@ mod tests {
     #[test]
     fn a_conversation_is_its_system_and_user_message_in_a_row() {
         let opening = Opening { system: Some("\"be brief\""), user: "{\"role\":\"user\"}" };
-        assert_eq!(bucket_of_conversation("s", &opening), bucket("s", b"\"be brief\"{\"role\":\"user\"}"));
+        assert_eq!(place_of_conversation("s", &opening), place("s", b"\"be brief\"{\"role\":\"user\"}"));
         let opening = Opening { system: None, user: "\"hi\"" };
-        assert_eq!(bucket_of_conversation("", &opening), bucket("", b"\"hi\""));
+        assert_eq!(place_of_conversation("", &opening), place("", b"\"hi\""));
     }
 
     #[test]
@@ -75,6 +93,26 @@ mod tests {
     fn ids_spread_evenly() {
         let canary = (0..20_000).filter(|n| bucket("", format!("user-{n}").as_bytes()).0 < 1_000).count();
         assert_eq!(canary, 1_952, "of 20000 ids at 10%");
+    }
+
+    #[test]
+    fn a_slot_is_read_from_the_middle_of_the_hash() {
+        // Its hash begins with bc17c97c3d897d43; 0x7d43 without its upper three bits is 0x1d43.
+        assert_eq!(place("", b"user-123").slot.index(), 0x1d43);
+    }
+
+    #[test]
+    fn slots_say_nothing_about_buckets() {
+        let places: Vec<_> = (0..200_000).map(|n| place("", format!("user-{n}").as_bytes())).collect();
+        let mut all = vec![0_u32; Slot::COUNT];
+        places.iter().for_each(|place| all[place.slot.index()] += 1);
+        assert!(all.iter().all(|users| (4..60).contains(users)), "24 on average");
+        // Over any part of the slots the canary has its share.
+        for part in 0..16 {
+            let there: Vec<_> = places.iter().filter(|place| place.slot.index() % 16 == part).collect();
+            let share = there.iter().filter(|place| place.bucket.0 < 1_000).count() * 1000 / there.len();
+            assert!((93..=107).contains(&share), "{share} in 1000 at 10%");
+        }
     }
 
     proptest! {

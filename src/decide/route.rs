@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
-use super::bucket::{bucket, bucket_of_conversation, drawn};
+use super::bucket::{Place, drawn, place, place_of_conversation};
 use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, Unmatched, UserSource};
-use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId};
+use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
 use super::user::user_id;
 use crate::wire::body::{Peek, Wanted};
 use crate::wire::opening::opening;
@@ -52,6 +52,8 @@ pub struct Plan {
     pub reason: Reason,
     /// Whether it is evidence for the guard: a bucket chose its arm.
     pub counted: bool,
+    /// Whose it is in the guard's tables: of the hash that chose; `None` where there was none, or by chance.
+    pub slot: Option<Slot>,
     /// Whether a rollout with a canary found no user id in it.
     pub anonymous: bool,
 }
@@ -161,6 +163,7 @@ pub fn plan(
         provider: ProviderId(0),
         reason: Reason::Unmatched,
         counted: false,
+        slot: None,
         anonymous: false,
     };
     let taken = (0..=u16::MAX).zip(&policy.rollouts).find(|(_, rollout)| takes(&rollout.matches, facts));
@@ -175,13 +178,13 @@ pub fn plan(
     let share = in_force(RolloutId(id));
     // Looked for even where it decides nothing, so that the ratio of anonymous requests is known before a ramp begins.
     let user = user_id(&rollout.user, facts);
-    let (arm, reason) = if share.percent == Percent::ZERO {
-        (Arm::Stable, Reason::Closed)
+    let Chosen { arm, reason, slot } = if share.percent == Percent::ZERO {
+        Chosen::without_a_hash(Arm::Stable, Reason::Closed)
     } else if is_unmapped(policy, canary, facts) {
-        (Arm::Stable, Reason::Unmapped)
+        Chosen::without_a_hash(Arm::Stable, Reason::Unmapped)
     } else if let Some(arm) = forced(rollout, facts.headers).filter(|arm| may_choose(*arm, share)) {
-        (arm, Reason::Forced)
-    } else if let Some(chosen) = arm_of_user(&rollout.salt, &rollout.pins, share, user.as_deref()) {
+        Chosen::without_a_hash(arm, Reason::Forced)
+    } else if let Some(chosen) = by_user(&rollout.salt, &rollout.pins, share, user.as_deref()) {
         chosen
     } else {
         by_no_user(rollout, share, facts, draw)
@@ -193,7 +196,24 @@ pub fn plan(
     // What an earlier answer left behind is known to one provider only: such a request says nothing about the other.
     let counted = reason.is_counted() && !facts.body.is_some_and(Peek::is_state_bearing);
     let anonymous = user.is_none();
-    Ok(Plan { arm: Some(arm), provider, reason, counted, anonymous, ..unsplit })
+    Ok(Plan { arm: Some(arm), provider, reason, counted, slot, anonymous, ..unsplit })
+}
+
+/// An arm, and why.
+struct Chosen {
+    arm: Arm,
+    reason: Reason,
+    slot: Option<Slot>,
+}
+
+impl Chosen {
+    const fn without_a_hash(arm: Arm, reason: Reason) -> Chosen {
+        Chosen { arm, reason, slot: None }
+    }
+
+    fn by_hash(place: Place, share: InForceShare, reason: Reason) -> Chosen {
+        Chosen { arm: arm_at(place.bucket, share), reason, slot: Some(place.slot) }
+    }
 }
 
 /// The arm of a user, or of everybody; `None` where it takes an id and there is none. `force` and `unmapped`, which
@@ -205,26 +225,35 @@ pub fn arm_of_user(
     share: InForceShare,
     user: Option<&[u8]>,
 ) -> Option<(Arm, Reason)> {
-    if share.percent == Percent::ZERO {
-        return Some((Arm::Stable, Reason::Closed));
-    }
-    if let Some(arm) = user.and_then(|user| pinned(pins, user)).filter(|arm| may_choose(*arm, share)) {
-        return Some((arm, Reason::Pinned));
-    }
-    if share.percent == Percent::ALL {
-        return Some((Arm::Canary, Reason::Everybody));
-    }
-    user.map(|user| (arm_at(bucket(salt, user), share), Reason::Bucket))
+    by_user(salt, pins, share, user).map(|chosen| (chosen.arm, chosen.reason))
 }
 
-fn by_no_user(rollout: &Rollout, share: InForceShare, facts: &Facts<'_>, draw: impl FnOnce() -> u16) -> (Arm, Reason) {
+fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: InForceShare, user: Option<&[u8]>) -> Option<Chosen> {
+    if share.percent == Percent::ZERO {
+        return Some(Chosen::without_a_hash(Arm::Stable, Reason::Closed));
+    }
+    if let Some(arm) = user.and_then(|user| pinned(pins, user)).filter(|arm| may_choose(*arm, share)) {
+        return Some(Chosen::without_a_hash(arm, Reason::Pinned));
+    }
+    let place = user.map(|user| place(salt, user));
+    if share.percent == Percent::ALL {
+        // The hash decides nothing, but the guard tells users apart here too.
+        let slot = place.map(|place| place.slot);
+        return Some(Chosen { slot, ..Chosen::without_a_hash(Arm::Canary, Reason::Everybody) });
+    }
+    place.map(|place| Chosen::by_hash(place, share, Reason::Bucket))
+}
+
+fn by_no_user(rollout: &Rollout, share: InForceShare, facts: &Facts<'_>, draw: impl FnOnce() -> u16) -> Chosen {
     match rollout.anonymous {
         Anonymous::Conversation => match facts.body.and_then(opening) {
-            Some(opening) => (arm_at(bucket_of_conversation(&rollout.salt, &opening), share), Reason::Conversation),
-            None => (Arm::Stable, Reason::Anonymous),
+            Some(opening) => {
+                Chosen::by_hash(place_of_conversation(&rollout.salt, &opening), share, Reason::Conversation)
+            }
+            None => Chosen::without_a_hash(Arm::Stable, Reason::Anonymous),
         },
-        Anonymous::Random => (arm_at(drawn(draw()), share), Reason::Drawn),
-        Anonymous::Stable => (Arm::Stable, Reason::Anonymous),
+        Anonymous::Random => Chosen::without_a_hash(arm_at(drawn(draw()), share), Reason::Drawn),
+        Anonymous::Stable => Chosen::without_a_hash(Arm::Stable, Reason::Anonymous),
     }
 }
 

@@ -165,7 +165,7 @@ impl Exchange {
         if let (Some(rollout), Some(arm), true, Evidence::None) =
             (self.plan.rollout, self.plan.arm, self.plan.counted && self.is_own(), self.evidence)
         {
-            self.in_use.snapshot.in_force(rollout).evidence.begin(core, arm);
+            self.in_use.snapshot.in_force(rollout).evidence.begin(core, arm, self.plan.slot);
             self.evidence = Evidence::Dispatched;
         }
     }
@@ -326,7 +326,7 @@ impl Exchange {
             Evidence::Seen(outcome) => outcome,
         };
         if let (Some(rollout), Some(arm)) = (self.plan.rollout, self.plan.arm) {
-            self.in_use.snapshot.in_force(rollout).evidence.end(self.core.id, arm, outcome);
+            self.in_use.snapshot.in_force(rollout).evidence.end(self.core.id, arm, self.plan.slot, outcome);
         }
     }
 

@@ -1,15 +1,12 @@
 //! What cores count: monotonic, per core, never zeroed.
 //!
-//! A [`Series`] counts for the metrics and lives as long as its labels; an [`Evidence`] counts for the guard and
-//! belongs to one (rollout, epoch), so that a request dispatched before a change of percent can never be charged
-//! to the time after it. A core writes its own cells only, hence plain relaxed loads and stores; readers take sums
-//! and differences. Invariant: `ended <= dispatched` for every cell once its requests have finished.
+//! A [`Series`] counts for the metrics and lives as long as its labels; what the guard sees is counted as
+//! [`evidence`](super::evidence). A core writes its own cells only, hence plain relaxed loads and stores; readers take
+//! sums and differences. Invariant: `ended <= dispatched` for every cell once its requests have finished.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::decide::outcome::{Judged, Outcome};
-use crate::decide::policy::Counting;
-use crate::decide::units::Arm;
+use crate::decide::outcome::Outcome;
 
 /// A count with one writer.
 #[derive(Debug, Default)]
@@ -177,78 +174,4 @@ impl Series {
         let came: u64 = self.cores.iter().map(|cell| cell.in_flight_began.get() + cell.came.get()).sum();
         came.saturating_sub(gone)
     }
-}
-
-/// What the guard sees of one (rollout, epoch): only requests whose arm the bucket chose.
-#[derive(Debug)]
-pub struct Evidence {
-    /// Which epoch of the rollout this belongs to.
-    pub epoch: u64,
-    counting: Counting,
-    cores: Box<[EvidenceCell]>,
-}
-
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct EvidenceCell {
-    arms: [ArmCell; 2],
-}
-
-#[derive(Debug, Default)]
-struct ArmCell {
-    dispatched: Count,
-    succeeded: Count,
-    failed: Count,
-    not_judged: Count,
-}
-
-impl Evidence {
-    /// All zero, for this many cores.
-    #[must_use]
-    pub fn new(epoch: u64, cores: usize, counting: Counting) -> Evidence {
-        Evidence { epoch, counting, cores: (0..cores).map(|_| EvidenceCell::default()).collect() }
-    }
-
-    /// A request was dispatched to this arm.
-    pub fn begin(&self, core: Core, arm: Arm) {
-        self.cores[usize::from(core.0)].arms[arm as usize].dispatched.add_one();
-    }
-
-    /// What became of it.
-    pub fn end(&self, core: Core, arm: Arm, outcome: Outcome) {
-        let cell = &self.cores[usize::from(core.0)].arms[arm as usize];
-        match outcome.judged(self.counting) {
-            Judged::Success => &cell.succeeded,
-            Judged::Failure => &cell.failed,
-            Judged::Not => &cell.not_judged,
-        }
-        .add_one();
-    }
-
-    /// The sums over all cores, since the epoch began.
-    #[must_use]
-    pub fn totals(&self, arm: Arm) -> ArmTotals {
-        let mut totals = ArmTotals::default();
-        for cell in &self.cores {
-            let cell = &cell.arms[arm as usize];
-            totals.succeeded += cell.succeeded.get();
-            totals.failed += cell.failed.get();
-            totals.not_judged += cell.not_judged.get();
-            totals.dispatched += cell.dispatched.get();
-        }
-        totals
-    }
-}
-
-/// One arm's counts since an epoch began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ArmTotals {
-    /// Sent to the provider.
-    pub dispatched: u64,
-    /// Ended as successes.
-    pub succeeded: u64,
-    /// Ended as failures.
-    pub failed: u64,
-    /// Ended without saying anything about the provider.
-    pub not_judged: u64,
 }

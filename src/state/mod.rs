@@ -1,12 +1,16 @@
 //! What requests, control and the surfaces share, and nothing else shares.
 //!
 //! Nearly every cell here has one writer: control publishes the [`snapshot`] and the [`status`]; a core adds to its own
-//! [`counters`]; anybody may put a wish in the [`inbox`], which control alone empties. A provider's [`health`] is the
-//! one cell that every core may change, in a single step. No I/O happens here.
+//! [`counters`] and [`evidence`], and to the [`samples`] that control empties; control alone says who is paused
+//! ([`silence`]). Anybody may put a wish in the [`inbox`], which control alone empties. A provider's [`health`] is the one
+//! cell that every core may change, in a single step. No I/O happens here.
 
 pub mod counters;
+pub mod evidence;
 pub mod health;
 pub mod inbox;
+pub mod samples;
 pub mod series_table;
+pub mod silence;
 pub mod snapshot;
 pub mod status;

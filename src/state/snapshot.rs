@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
-use super::counters::{Core, Evidence, Series};
+use super::counters::{Core, Series};
+use super::evidence::Evidence;
 use super::health::ProviderHealth;
 use super::series_table::SeriesTable;
 use crate::decide::policy::Policy;

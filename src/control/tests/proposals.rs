@@ -23,8 +23,8 @@ fn to(share: u16) -> Verb {
 fn answers(bench: &Bench, outcome: Outcome) {
     let evidence = bench.shared.load().in_force(RolloutId(0)).evidence.clone();
     for _ in 0..10 {
-        evidence.begin(Core(0), Arm::Canary);
-        evidence.end(Core(0), Arm::Canary, outcome);
+        evidence.begin(Core(0), Arm::Canary, None);
+        evidence.end(Core(0), Arm::Canary, None, outcome);
     }
 }
 

@@ -186,6 +186,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         provider: crate::decide::units::ProviderId(0),
         reason: crate::decide::route::Reason::Bucket,
         counted: true,
+        slot: None,
         anonymous: false,
     };
     let began = Rc::new(RefCell::new(false));

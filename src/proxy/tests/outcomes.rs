@@ -11,7 +11,7 @@ mod wire;
 use super::support::*;
 use crate::decide::breaker::State;
 use crate::decide::outcome::Outcome;
-use crate::state::counters::ArmTotals;
+use crate::state::evidence::ArmTotals;
 use crate::state::snapshot::Snapshot;
 use stage::{Stage, Staged, user_of};
 use table::{Breaker, Case, Gets, Next, Place, Verdict, row};
@@ -135,7 +135,7 @@ fn compare(stage: &Stage, staged: &Staged, got: &Parsed) -> Differences {
 fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Differences) {
     let case = &staged.case;
     let evidence = &snapshot.rollouts[staged.index].evidence;
-    let one = ArmTotals { dispatched: 1, ..ArmTotals::default() };
+    let one = ArmTotals { dispatched: 1, exposed: [1; 3], ..ArmTotals::default() };
     let expected = match case.guard {
         Verdict::Success => ArmTotals { succeeded: 1, ..one },
         Verdict::Failure => ArmTotals { failed: 1, ..one },

@@ -17,7 +17,8 @@ use crate::decide::outcome::Outcome;
 use crate::decide::policy::*;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::{Running, Setup, start};
-use crate::state::counters::{ArmTotals, Evidence, Labels, Series};
+use crate::state::counters::{Labels, Series};
+use crate::state::evidence::{ArmTotals, Evidence};
 use crate::state::health::ProviderHealth;
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
@@ -149,7 +150,7 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
     let rollouts = policy.rollouts.iter().map(|rollout| InForce {
         percent,
         closed: percent == Percent::ZERO,
-        evidence: Arc::new(Evidence::new(1, cores, Counting::default())),
+        evidence: Arc::new(Evidence::alone(1, cores, Counting::default())),
         series: SeriesTable::new(rollout, |arm, provider| {
             series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         }),
@@ -258,7 +259,7 @@ impl Sidecar {
 
     /// The evidence of an arm: dispatched, succeeded, failed, not judged.
     pub(super) fn judged(&self, arm: Arm) -> (u64, u64, u64, u64) {
-        let ArmTotals { dispatched, succeeded, failed, not_judged } = self.evidence(arm);
+        let ArmTotals { dispatched, succeeded, failed, not_judged, .. } = self.evidence(arm);
         (dispatched, succeeded, failed, not_judged)
     }
 

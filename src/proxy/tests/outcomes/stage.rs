@@ -16,7 +16,7 @@ use crate::decide::bucket::bucket;
 use crate::decide::policy::*;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::Running;
-use crate::state::counters::Evidence;
+use crate::state::evidence::Evidence;
 use crate::state::snapshot::{Shared, Snapshot};
 use crate::wire::dialect::DoneMarker;
 
@@ -138,7 +138,7 @@ impl Stage {
     fn snapshot(cases: &[Staged], policy: Policy, half: Percent) -> Snapshot {
         let mut snapshot = snapshot(2, policy, half, 1);
         for (in_force, staged) in snapshot.rollouts.iter_mut().zip(cases) {
-            in_force.evidence = Arc::new(Evidence::new(2, 1, staged.counting()));
+            in_force.evidence = Arc::new(Evidence::alone(2, 1, staged.counting()));
         }
         for health in &snapshot.health {
             health.tell(Some(&RULE), false, None, Verdict::Failure, clock::now());

@@ -1,0 +1,223 @@
+//! What the guard sees of one (rollout, epoch): only requests whose arm the bucket chose.
+//!
+//! A block belongs to one epoch, so that a request dispatched before a change of percent can never be charged to the
+//! time after it. Cores count what is many (requests sent, successes) and send [`samples`](super::samples) of what is
+//! few or has a size: failures, refusals, times to the first output. Exposure is counted when a request is sent, with
+//! the mask of aspects in which its user is paused; whether a sample of a paused user counts is control's business.
+//! Nothing here judges but [`Outcome::judged`]. Invariant: `ended <= dispatched` for every arm once its requests have
+//! finished.
+
+use std::sync::Arc;
+
+use super::counters::{Core, Count};
+use super::samples::{Sample, Samples, What};
+use super::silence::{MASKS, Silence, bit};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::outcome::{Judged, Outcome};
+use crate::decide::policy::Counting;
+use crate::decide::units::{Arm, Millis, Slot};
+
+/// What an epoch's evidence is made of.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// By which its samples are known, among all that have the same [`Samples`].
+    pub id: u64,
+    /// Which epoch of the rollout it is.
+    pub epoch: u64,
+    /// What is judged.
+    pub counting: Counting,
+    /// Who is paused: the same for all epochs of a rollout.
+    pub silence: Arc<Silence>,
+    /// Where samples go: the same for all rollouts.
+    pub samples: Arc<Samples>,
+}
+
+/// What the guard sees of one epoch.
+#[derive(Debug)]
+pub struct Evidence {
+    /// By which its samples are known.
+    pub id: u64,
+    /// Which epoch of the rollout this belongs to.
+    pub epoch: u64,
+    /// Who is paused.
+    pub silence: Arc<Silence>,
+    /// Where its samples go.
+    pub samples: Arc<Samples>,
+    counting: Counting,
+    cores: Box<[EvidenceCell]>,
+}
+
+// A cell to a few cache lines of its own, so that cores do not slow each other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct EvidenceCell {
+    arms: [ArmCell; 2],
+}
+
+#[derive(Debug, Default)]
+struct ArmCell {
+    /// By the mask of their users.
+    dispatched: [Count; MASKS],
+    succeeded: Count,
+    failed: Count,
+    not_judged: Count,
+}
+
+impl Evidence {
+    /// All zero, for this many cores.
+    #[must_use]
+    pub fn new(terms: Terms, cores: usize) -> Evidence {
+        let Terms { id, epoch, counting, silence, samples } = terms;
+        let cores = (0..cores).map(|_| EvidenceCell::default()).collect();
+        Evidence { id, epoch, silence, samples, counting, cores }
+    }
+
+    /// The same with pauses and samples that nobody shares.
+    #[must_use]
+    pub fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
+        let (silence, samples) = (Arc::default(), Arc::new(Samples::new(cores)));
+        Evidence::new(Terms { id: epoch, epoch, counting, silence, samples }, cores)
+    }
+
+    /// A request was dispatched to this arm.
+    pub fn begin(&self, core: Core, arm: Arm, slot: Option<Slot>) {
+        let mask = self.silence.mask(slot);
+        self.cell(core, arm).dispatched[usize::from(mask)].add_one();
+    }
+
+    /// What became of it.
+    pub fn end(&self, core: Core, arm: Arm, slot: Option<Slot>, outcome: Outcome) {
+        let cell = self.cell(core, arm);
+        match outcome.judged(self.counting) {
+            Judged::Success => cell.succeeded.add_one(),
+            Judged::Failure => {
+                cell.failed.add_one();
+                self.push(core, arm, slot, What::Failed { connect: outcome == Outcome::Connect });
+            }
+            Judged::Not => cell.not_judged.add_one(),
+        }
+        if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
+            self.push(core, arm, slot, What::Refused);
+        }
+    }
+
+    /// The first output of its answer came.
+    pub fn output(&self, core: Core, arm: Arm, slot: Option<Slot>, after: Millis) {
+        self.push(core, arm, slot, What::Output { after });
+    }
+
+    /// Its client left before any output came.
+    pub fn left_waiting(&self, core: Core, arm: Arm, slot: Option<Slot>, after: Millis) {
+        self.push(core, arm, slot, What::LeftWaiting { after });
+    }
+
+    fn push(&self, core: Core, arm: Arm, slot: Option<Slot>, what: What) {
+        self.samples.push(core, Sample { evidence: self.id, arm, slot, what });
+    }
+
+    fn cell(&self, core: Core, arm: Arm) -> &ArmCell {
+        &self.cores[usize::from(core.0)].arms[arm as usize]
+    }
+
+    /// The sums over all cores, since the epoch began.
+    #[must_use]
+    pub fn totals(&self, arm: Arm) -> ArmTotals {
+        let mut totals = ArmTotals::default();
+        for cell in &self.cores {
+            let cell = &cell.arms[arm as usize];
+            totals.succeeded += cell.succeeded.get();
+            totals.failed += cell.failed.get();
+            totals.not_judged += cell.not_judged.get();
+            for (mask, dispatched) in (0..).zip(&cell.dispatched) {
+                let dispatched = dispatched.get();
+                totals.dispatched += dispatched;
+                for aspect in Aspect::ALL {
+                    let exposed = if mask & bit(aspect) == 0 { dispatched } else { 0 };
+                    totals.exposed[aspect as usize] += exposed;
+                }
+            }
+        }
+        totals
+    }
+}
+
+/// One arm's counts since an epoch began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArmTotals {
+    /// Sent to the provider.
+    pub dispatched: u64,
+    /// Of these, those whose users were not paused in an aspect, by [`Aspect`].
+    pub exposed: [u64; Aspect::ALL.len()],
+    /// Ended as successes.
+    pub succeeded: u64,
+    /// Ended as failures.
+    pub failed: u64,
+    /// Ended without saying anything about the provider.
+    pub not_judged: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CORE: Core = Core(1);
+    const SLOT: Option<Slot> = Some(Slot::of(5));
+
+    fn evidence() -> Evidence {
+        let (silence, samples) = (Arc::default(), Arc::new(Samples::new(2)));
+        Evidence::new(Terms { id: 42, epoch: 3, counting: Counting::default(), silence, samples }, 2)
+    }
+
+    fn said(evidence: &Evidence) -> Vec<What> {
+        let mut all = Vec::new();
+        evidence.samples.drain(|sample| {
+            assert_eq!((sample.evidence, sample.arm, sample.slot), (42, Arm::Canary, SLOT));
+            all.push(sample.what);
+        });
+        all
+    }
+
+    #[test]
+    fn a_user_who_is_paused_is_sent_and_not_exposed() {
+        let evidence = evidence();
+        let begin = |slot| evidence.begin(CORE, Arm::Canary, slot);
+        begin(SLOT);
+        evidence.silence.set(Slot::of(5), Aspect::Slow, true);
+        begin(SLOT);
+        evidence.silence.set(Slot::of(5), Aspect::Failing, true);
+        [SLOT, None, Some(Slot::of(6))].into_iter().for_each(begin);
+        let totals = evidence.totals(Arm::Canary);
+        assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5]));
+        assert_eq!(evidence.totals(Arm::Stable), ArmTotals::default());
+    }
+
+    #[test]
+    fn a_success_is_a_count_and_all_else_is_told() {
+        let failed = |connect| What::Failed { connect };
+        for outcome in Outcome::ALL {
+            let evidence = evidence();
+            evidence.end(CORE, Arm::Canary, SLOT, outcome);
+            let ArmTotals { succeeded, failed: failures, not_judged, .. } = evidence.totals(Arm::Canary);
+            let judged = outcome.judged(Counting::default());
+            let counts = [Judged::Success, Judged::Failure, Judged::Not].map(|what| u64::from(what == judged));
+            assert_eq!([succeeded, failures, not_judged], counts, "{outcome:?}");
+            let expected = match outcome {
+                Outcome::Connect => vec![failed(true)],
+                Outcome::Unsupported => vec![failed(false), What::Refused],
+                Outcome::ClientError => vec![What::Refused],
+                _ if judged == Judged::Failure => vec![failed(false)],
+                _ => vec![],
+            };
+            assert_eq!(said(&evidence), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_told() {
+        let evidence = evidence();
+        evidence.output(CORE, Arm::Canary, SLOT, Millis(250));
+        evidence.left_waiting(CORE, Arm::Canary, SLOT, Millis(9000));
+        assert_eq!(said(&evidence), [What::Output { after: Millis(250) }, What::LeftWaiting { after: Millis(9000) }]);
+        assert_eq!(evidence.totals(Arm::Canary), ArmTotals::default());
+    }
+}

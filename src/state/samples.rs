@@ -1,0 +1,283 @@
+//! What becomes of requests one by one, on its way from the cores to control.
+//!
+//! A ring for each core, with one writer and one reader and without a lock; control empties all of them at every tick
+//! and alone judges. Owns no meaning: which epoch a sample belongs to is a number in it. A full ring drops what comes
+//! and counts it, so that a core never waits and memory has a bound. Invariant: what is drained was pushed, whole and
+//! once, in the order in which its core pushed it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::counters::{Core, Count};
+use crate::decide::units::{Arm, Millis, Slot};
+
+/// How many samples of one core may wait.
+pub const CAPACITY: usize = 8192;
+/// Samples are found by their number, the lowest bits of which are their place.
+const PLACES: u64 = CAPACITY as u64;
+
+/// Something that happened to a request of an arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Which [`Evidence`](super::evidence::Evidence) it belongs to, by its id.
+    pub evidence: u64,
+    /// Whose request it was.
+    pub arm: Arm,
+    /// Its user's.
+    pub slot: Option<Slot>,
+    /// What happened.
+    pub what: What,
+}
+
+/// What happened to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The provider failed.
+    Failed {
+        /// Whether there was no connection to it.
+        connect: bool,
+    },
+    /// It was refused as the client's error, whatever the other provider makes of it.
+    Refused,
+    /// The first output of its answer came.
+    Output {
+        /// So long after it was sent.
+        after: Millis,
+    },
+    /// Its client left, and no output had come.
+    LeftWaiting {
+        /// So long after it was sent.
+        after: Millis,
+    },
+}
+
+/// A sample is two words: the evidence, and this of all the rest.
+mod packed {
+    pub(super) const CANARY: u64 = 1;
+    pub(super) const HAS_SLOT: u64 = 1 << 1;
+    pub(super) const SLOT: u32 = 2;
+    pub(super) const WHAT: u32 = 16;
+    pub(super) const AFTER: u32 = 20;
+    /// Longer than any request lasts: centuries.
+    pub(super) const LONGEST: u64 = u64::MAX >> AFTER;
+}
+
+impl Sample {
+    fn pack(self) -> [u64; 2] {
+        let (what, after) = match self.what {
+            What::Failed { connect: false } => (0, 0),
+            What::Failed { connect: true } => (1, 0),
+            What::Refused => (2, 0),
+            What::Output { after } => (3, after.0),
+            What::LeftWaiting { after } => (4, after.0),
+        };
+        let arm = if self.arm == Arm::Canary { packed::CANARY } else { 0 };
+        let slot = self.slot.map_or(0, |slot| packed::HAS_SLOT | (slot.index() as u64) << packed::SLOT);
+        [self.evidence, arm | slot | what << packed::WHAT | after.min(packed::LONGEST) << packed::AFTER]
+    }
+
+    fn unpack([evidence, rest]: [u64; 2]) -> Sample {
+        let after = Millis(rest >> packed::AFTER);
+        let [low, high, ..] = (rest >> packed::SLOT).to_le_bytes();
+        Sample {
+            evidence,
+            arm: if rest & packed::CANARY == 0 { Arm::Stable } else { Arm::Canary },
+            slot: (rest & packed::HAS_SLOT != 0).then(|| Slot::of(u16::from_le_bytes([low, high]))),
+            what: match (rest >> packed::WHAT) & 0xf {
+                0 => What::Failed { connect: false },
+                1 => What::Failed { connect: true },
+                2 => What::Refused,
+                3 => What::Output { after },
+                _ => What::LeftWaiting { after },
+            },
+        }
+    }
+}
+
+/// All cores' rings.
+#[derive(Debug)]
+pub struct Samples(Box<[Ring]>);
+
+impl Samples {
+    /// Empty, for this many cores.
+    #[must_use]
+    pub fn new(cores: usize) -> Samples {
+        Samples((0..cores).map(|_| Ring::default()).collect())
+    }
+
+    /// A sample of this core's. Only the owning core may call this.
+    pub fn push(&self, core: Core, sample: Sample) {
+        self.0[usize::from(core.0)].push(sample);
+    }
+
+    /// Control only: takes what has come since the last time.
+    pub fn drain(&self, mut take: impl FnMut(Sample)) {
+        self.0.iter().for_each(|ring| ring.drain(&mut take));
+    }
+
+    /// How many samples were dropped so far.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.0.iter().map(|ring| ring.written.lost.get()).sum()
+    }
+}
+
+#[derive(Debug)]
+struct Ring {
+    written: Written,
+    read: Read,
+    words: Box<[[AtomicU64; 2]]>,
+}
+
+/// What the core writes; apart from what control writes, so that neither slows the other.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Written {
+    /// The number of the next sample. Whoever sees it sees the samples before it.
+    next: AtomicU64,
+    /// How far control was when the core last looked: it looks when the ring seems full, and not for every sample.
+    read: AtomicU64,
+    lost: Count,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Read {
+    /// The number of the next sample to be read. Whoever sees it may write over the samples before it.
+    next: AtomicU64,
+}
+
+impl Default for Ring {
+    fn default() -> Ring {
+        let words = (0..CAPACITY).map(|_| Default::default()).collect();
+        Ring { written: Written::default(), read: Read::default(), words }
+    }
+}
+
+impl Ring {
+    fn push(&self, sample: Sample) {
+        let Written { next: end, read, lost } = &self.written;
+        let number = end.load(Ordering::Relaxed);
+        if number.wrapping_sub(read.load(Ordering::Relaxed)) >= PLACES {
+            let now = self.read.next.load(Ordering::Acquire);
+            read.store(now, Ordering::Relaxed);
+            if number.wrapping_sub(now) >= PLACES {
+                lost.add_one();
+                return;
+            }
+        }
+        let words = self.at(number);
+        for (word, value) in words.iter().zip(sample.pack()) {
+            word.store(value, Ordering::Relaxed);
+        }
+        end.store(number.wrapping_add(1), Ordering::Release);
+    }
+
+    fn drain(&self, take: &mut impl FnMut(Sample)) {
+        let end = self.written.next.load(Ordering::Acquire);
+        let mut number = self.read.next.load(Ordering::Relaxed);
+        while number != end {
+            let [evidence, rest] = self.at(number);
+            take(Sample::unpack([evidence.load(Ordering::Relaxed), rest.load(Ordering::Relaxed)]));
+            number = number.wrapping_add(1);
+        }
+        self.read.next.store(end, Ordering::Release);
+    }
+
+    fn at(&self, number: u64) -> &[AtomicU64; 2] {
+        &self.words[(number % PLACES) as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn failed(evidence: u64) -> Sample {
+        Sample { evidence, arm: Arm::Canary, slot: None, what: What::Failed { connect: false } }
+    }
+
+    fn drained(samples: &Samples) -> Vec<Sample> {
+        let mut all = Vec::new();
+        samples.drain(|sample| all.push(sample));
+        all
+    }
+
+    #[test]
+    fn what_was_pushed_comes_once_and_in_its_order() {
+        let samples = Samples::new(2);
+        for evidence in 0..3 {
+            samples.push(Core(1), failed(evidence));
+        }
+        samples.push(Core(0), failed(9));
+        assert_eq!(drained(&samples).iter().map(|sample| sample.evidence).collect::<Vec<_>>(), [9, 0, 1, 2]);
+        assert_eq!(drained(&samples), []);
+    }
+
+    #[test]
+    fn a_full_ring_drops_what_comes_and_says_so() {
+        let samples = Samples::new(1);
+        for round in 0..3 {
+            let begin = round * 20_000;
+            for number in 0..CAPACITY as u64 + 100 {
+                samples.push(Core(0), failed(begin + number));
+            }
+            let all = drained(&samples);
+            assert_eq!(all.len(), CAPACITY);
+            assert!(all.iter().zip(begin..).all(|(sample, number)| sample.evidence == number));
+            assert_eq!(samples.lost(), (round + 1) * 100);
+        }
+    }
+
+    #[test]
+    fn two_threads_see_the_same() {
+        const ALL: u64 = 300_000;
+        let samples = Samples::new(1);
+        // Both words say the same number, so that a sample torn in two shows.
+        let sample = |number: u64| {
+            let slot = Some(Slot::of(u16::try_from(number & 0x1fff).unwrap()));
+            Sample { evidence: number, arm: Arm::Stable, slot, what: What::Output { after: Millis(number) } }
+        };
+        let seen = std::thread::scope(|scope| {
+            scope.spawn(|| (0..ALL).for_each(|number| samples.push(Core(0), sample(number))));
+            let (mut last, mut count) = (None, 0);
+            while last != Some(ALL - 1) && count + samples.lost() < ALL {
+                samples.drain(|found| {
+                    assert_eq!(found, sample(found.evidence));
+                    assert!(last.is_none_or(|last| last < found.evidence), "{last:?}, then {found:?}");
+                    last = Some(found.evidence);
+                    count += 1;
+                });
+                std::thread::yield_now();
+            }
+            count
+        });
+        assert_eq!((seen + samples.lost(), drained(&samples)), (ALL, Vec::new()));
+    }
+
+    fn what() -> impl Strategy<Value = What> {
+        let after = (0..=packed::LONGEST).prop_map(Millis);
+        prop_oneof![
+            any::<bool>().prop_map(|connect| What::Failed { connect }),
+            Just(What::Refused),
+            after.clone().prop_map(|after| What::Output { after }),
+            after.prop_map(|after| What::LeftWaiting { after }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_is_unpacked(evidence: u64, canary: bool, slot: Option<u16>, what in what()) {
+            let arm = if canary { Arm::Canary } else { Arm::Stable };
+            let sample = Sample { evidence, arm, slot: slot.map(Slot::of), what };
+            prop_assert_eq!(Sample::unpack(sample.pack()), sample);
+        }
+    }
+
+    #[test]
+    fn what_lasts_for_ever_lasts_centuries() {
+        let what = |after| Sample { what: What::Output { after: Millis(after) }, ..failed(1) };
+        assert_eq!(Sample::unpack(what(u64::MAX).pack()), what(packed::LONGEST));
+    }
+}
