@@ -10,12 +10,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::breakers::Breakers;
-use super::observe::Observer;
+use super::observe::{Blocks, Observer};
+use super::outlasting::Outlasting;
+use super::pauses::Pauses;
 use super::refusals::Findings;
 use super::report;
 use super::series::{Registry, SeriesFactory};
-use crate::decide::policy::{Canary, Counting, Intent, Policy, Provider, Rollout, Secret};
+use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
+use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
@@ -80,8 +83,6 @@ pub(super) struct Tracked {
     pub(super) stable: Arc<Provider>,
     pub(super) series: SeriesTable,
     pub(super) moving: Option<Moving>,
-    // Of a plain route: nobody reads it.
-    idle: Arc<Evidence>,
 }
 
 impl Tracked {
@@ -101,6 +102,7 @@ pub(super) struct Moving {
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
     pub(super) findings: Findings,
+    pub(super) outlasting: Outlasting,
 }
 
 /// What an engine begins with.
@@ -154,8 +156,10 @@ pub struct Engine {
     pub(super) store_error: Option<String>,
     pub(super) draining: bool,
     pub(super) ever_written: bool,
-    pub(super) cores: usize,
     pub(super) most_connections: u32,
+    pub(super) blocks: Blocks,
+    // Of plain routes: nobody reads it.
+    idle: Arc<Evidence>,
     unsplit: Box<[Arc<Series>]>,
     revision: u64,
 }
@@ -166,6 +170,8 @@ impl Engine {
     pub fn new(mut begin: Begin, now: Now) -> Engine {
         begin.notes.extend(stable_taken_back(&begin));
         let Begin { policy, flags, states, locks, dir, store_error, cores, most_connections, notes, .. } = begin;
+        let mut blocks = Blocks::new(cores);
+        let idle = blocks.make(0, &Guard::default(), &Pauses::default());
         let nothing = Snapshot {
             revision: 0,
             generation: 0,
@@ -191,8 +197,9 @@ impl Engine {
             ever_written: store_error.is_none(),
             store_error,
             draining: false,
-            cores,
             most_connections,
+            blocks,
+            idle,
             unsplit: Box::default(),
             revision: 0,
         };
@@ -228,18 +235,36 @@ impl Engine {
     /// Time has passed: looks at every rollout.
     pub fn tick(&mut self, now: Now) {
         let mut changed = false;
+        self.take_samples(now);
         for index in 0..self.rollouts.len() {
             self.refresh_block(index);
-            let Some(moving) = &mut self.rollouts[index].moving else { continue };
-            moving.observer.take(now.mono);
-            let seen = moving.observer.seen(now.mono);
+            let tracked = &mut self.rollouts[index];
+            let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
+            let mut seen = moving.observer.look(&canary.guard, now.mono);
+            seen.refuses = None;
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed);
+            self.keep_evidence(index, now);
         }
         if changed {
             self.publish();
         }
         self.watch_breakers(now);
         self.report(now);
+    }
+
+    // What the cores sent, to whom it belongs; samples of an epoch that is over say nothing any more.
+    fn take_samples(&mut self, now: Now) {
+        let samples = Arc::clone(&self.blocks.samples);
+        samples.drain(|sample| {
+            let mut moving =
+                self.rollouts.iter_mut().filter_map(|tracked| Some((tracked.moving.as_mut()?, &tracked.rollout)));
+            let owner = moving.find(|(moving, _)| moving.observer.evidence().id == sample.evidence);
+            if let Some((moving, rollout)) = owner
+                && let Some(canary) = &rollout.canary
+            {
+                moving.observer.sample(&sample, &canary.guard, now.mono);
+            }
+        });
     }
 
     /// The egress proxy that the file names.
@@ -283,13 +308,14 @@ impl Engine {
     /// Which probes should begin now; they count as begun.
     pub fn due_probes(&mut self, now: Now) -> Vec<Probe> {
         let mut due = Vec::new();
-        for tracked in &mut self.rollouts {
-            let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
+        for index in 0..self.rollouts.len() {
+            let tracked = &self.rollouts[index];
+            let (Some(moving), Some(canary)) = (&tracked.moving, &tracked.rollout.canary) else { continue };
             let held = moving.state.lock.is_some() || moving.blocked.is_some();
             let begins = moving.state.phase == Phase::Probing && canary.percent == Intent::Auto && !held;
-            let seen = moving.observer.seen(now.mono);
-            let exposed = moving.state.in_force > Percent::ZERO;
-            let asks = exposed;
+            let asks = asks_stable(&self.view(tracked, moving, canary), &moving.state);
+            let tracked = &mut self.rollouts[index];
+            let Some(moving) = &mut tracked.moving else { continue };
             let wanted = [(begins, Arm::Canary, &moving.canary), (asks, Arm::Stable, &tracked.stable)];
             for (wanted, arm, provider) in wanted {
                 if wanted && moving.observer.begin_probe(arm, now.mono) {
@@ -331,6 +357,7 @@ impl Engine {
     /// The process is stopping.
     pub fn drain(&mut self, now: Now) {
         self.draining = true;
+        (0..self.rollouts.len()).for_each(|index| self.write_evidence(index));
         self.publish();
         self.report(now);
     }
@@ -348,7 +375,7 @@ impl Engine {
         let tracked = &self.rollouts[index];
         let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
         let step = step(&self.view(tracked, moving, canary), &moving.state, input, now.unix);
-        let changed = step.next != moving.state;
+        let changed = step.next.is_news_to(&moving.state);
         let goes_on = step.goes_on && self.ever_written;
         let time_passed = matches!(input, Input::Tick(_));
         // A proposal was made from a state, which whatever else happens makes an older one.
@@ -412,7 +439,7 @@ impl Engine {
             InForce {
                 percent: ruling.as_ref().map_or(Percent::ZERO, |ruling| ruling.percent),
                 closed: ruling.is_none_or(|ruling| ruling.closed),
-                evidence: Arc::clone(tracked.moving.as_ref().map_or(&tracked.idle, |moving| &moving.observer.evidence)),
+                evidence: Arc::clone(tracked.moving.as_ref().map_or(&self.idle, |moving| moving.observer.evidence())),
                 series: tracked.series.clone(),
             }
         });
@@ -445,8 +472,7 @@ impl Engine {
         let series = SeriesTable::new(rollout, |arm, provider| {
             registry.of(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         });
-        let idle = Arc::new(Evidence::alone(0, self.cores, Counting::default()));
-        Tracked { rollout: Arc::clone(rollout), stable, series, moving, idle }
+        Tracked { rollout: Arc::clone(rollout), stable, series, moving }
     }
 
     pub(super) fn count_unsplit(&mut self, policy: &Policy) {

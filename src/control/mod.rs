@@ -14,6 +14,8 @@ pub mod engine;
 mod ledger;
 mod locksmith;
 mod observe;
+mod outlasting;
+mod pauses;
 mod proposals;
 mod reconcile;
 mod refusals;

@@ -1,31 +1,94 @@
-//! What is seen of one rollout in the current epoch: the cores' counters, taken as differences, and probes' answers.
+//! What is seen of one rollout: the cores' counters as differences, their samples one by one, and probes' answers.
 //!
-//! Begins anew with every epoch and never looks at an older one's counters, so that an answer to a request which was
-//! dispatched under another share judges nothing. Invariant: counters only rise, so every answer is counted once.
+//! Begins anew with every epoch and never looks at an older one's counters or samples, so that an answer to a request
+//! which was dispatched under another share judges nothing; users' pauses and the measure of slowness last over epochs.
+//! Gives the guard a tick a second. A process that did not run for a while (a suspended machine, a stopped process) has
+//! seen nothing in that time: what was under way then is thrown away. Invariant: counters only rise, so every answer is
+//! counted once.
 
 use std::sync::Arc;
 
+use super::pauses::Pauses;
 use crate::decide::guard::Arms;
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::numbers::fading;
+use crate::decide::guard::slow::SlowThreshold;
+use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::Guard;
 use crate::decide::rollout::step::Observation;
-use crate::decide::units::{Arm, Millis};
+use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
-use crate::state::evidence::{ArmTotals, Evidence};
+use crate::state::evidence::{ArmTotals, Evidence, Terms};
+use crate::state::samples::{Sample, Samples, What};
 
+/// The guard's tick.
+const TICK: Millis = Millis(1000);
+/// Control looks ten times a second: after so long without a look the process did not run.
+const SLEEP: Millis = Millis(5000);
 /// How long an answer to a probe says that a provider lives.
 const ANSWER_LASTS: Millis = Millis(10_000);
-/// Between two probes, at first.
+/// Between two probes, at first; and always of a stable that answers, which is asked only while it matters.
 const FIRST_PAUSE: Millis = Millis(1000);
 /// Between two probes of a provider that does not answer, at most.
 const LONGEST_PAUSE: Millis = Millis(10_000);
+/// How fast the measured traffic forgets, in seconds.
+const TRAFFIC_HALF_LIFE: f64 = 60.0;
 
-/// Both arms of one epoch.
+/// Makes blocks of evidence, each with a number of its own.
+#[derive(Debug)]
+pub(super) struct Blocks {
+    pub(super) samples: Arc<Samples>,
+    cores: usize,
+    made: u64,
+}
+
+impl Blocks {
+    pub(super) fn new(cores: usize) -> Blocks {
+        Blocks { samples: Arc::new(Samples::new(cores)), cores, made: 0 }
+    }
+
+    /// A block in which nothing was counted yet.
+    pub(super) fn make(&mut self, epoch: u64, guard: &Guard, pauses: &Pauses) -> Arc<Evidence> {
+        self.made += 1;
+        let (silence, samples) = (Arc::clone(pauses.silence()), Arc::clone(&self.samples));
+        let terms = Terms { id: self.made, epoch, counting: guard.counting, silence, samples };
+        Arc::new(Evidence::new(terms, self.cores))
+    }
+}
+
+/// What is seen of one rollout.
 #[derive(Debug)]
 pub(super) struct Observer {
-    /// What the cores count.
-    pub(super) evidence: Arc<Evidence>,
+    pauses: Pauses,
+    threshold: SlowThreshold,
+    traffic: Traffic,
+    looked: Option<Millis>,
+    epoch: Epoch,
+}
+
+/// Requests a second, and how they end.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Traffic {
+    pub(super) per_second: f64,
+    pub(super) stable_rate: f64,
+    seconds: f64,
+    requests: f64,
+    stable: f64,
+    stable_failures: f64,
+}
+
+/// What belongs to one epoch.
+#[derive(Debug)]
+struct Epoch {
+    evidence: Arc<Evidence>,
     windows: [Window; 2],
-    totals: [Counts; 2],
+    // At the guard's last tick, and since then.
+    ticked: Option<Millis>,
+    totals: [ArmTotals; 2],
+    events: [[u32; 3]; 2],
+    refused: [u32; 2],
+    stable_probes: (u32, u32),
+    failing: [Users; 2],
     canary_answers: Option<Result<(), String>>,
     stable_answer: Option<(Millis, bool)>,
     probes: [ProbeClock; 2],
@@ -38,42 +101,166 @@ struct ProbeClock {
     asked: bool,
 }
 
-impl Observer {
-    pub(super) fn new(epoch: u64, cores: usize, guard: &Guard) -> Observer {
-        Observer {
-            evidence: Arc::new(Evidence::alone(epoch, cores, guard.counting)),
+/// Which users were met, a bit for each slot.
+#[derive(Debug, Default)]
+struct Users {
+    bits: Vec<u64>,
+    count: u32,
+}
+
+impl Users {
+    fn meet(&mut self, user: Option<Slot>) {
+        // Whoever is nobody is somebody else each time.
+        let Some(user) = user else { return self.count += 1 };
+        self.bits.resize(Slot::COUNT / 64, 0);
+        let (word, bit) = (&mut self.bits[user.index() / 64], 1 << (user.index() % 64));
+        if *word & bit == 0 {
+            *word |= bit;
+            self.count += 1;
+        }
+    }
+}
+
+impl Epoch {
+    fn new(evidence: Arc<Evidence>, guard: &Guard) -> Epoch {
+        Epoch {
+            evidence,
             windows: [Window::new(guard.window), Window::new(guard.window)],
-            totals: [Counts::default(); 2],
+            ticked: None,
+            totals: [ArmTotals::default(); 2],
+            events: [[0; 3]; 2],
+            refused: [0; 2],
+            stable_probes: (0, 0),
+            failing: [Users::default(), Users::default()],
             canary_answers: None,
             stable_answer: None,
             probes: [ProbeClock::default(); 2],
         }
     }
+}
 
-    /// Takes what the cores have counted since the last time.
-    pub(super) fn take(&mut self, now: Millis) {
-        for arm in [Arm::Stable, Arm::Canary] {
-            let total = judged(self.evidence.totals(arm));
-            let index = arm as usize;
-            self.windows[index].add(now, total.since(self.totals[index]));
-            self.totals[index] = total;
+impl Observer {
+    pub(super) fn new(epoch: u64, blocks: &mut Blocks, guard: &Guard, threshold: SlowThreshold) -> Observer {
+        let pauses = Pauses::default();
+        let epoch = Epoch::new(blocks.make(epoch, guard, &pauses), guard);
+        Observer { pauses, threshold, traffic: Traffic::default(), looked: None, epoch }
+    }
+
+    /// Another epoch begins.
+    pub(super) fn begin(&mut self, epoch: u64, blocks: &mut Blocks, guard: &Guard) {
+        self.epoch = Epoch::new(blocks.make(epoch, guard, &self.pauses), guard);
+        // The first tick of an epoch is as long as any other.
+        self.epoch.ticked = self.looked;
+    }
+
+    /// What the cores count.
+    pub(super) fn evidence(&self) -> &Arc<Evidence> {
+        &self.epoch.evidence
+    }
+
+    /// Requests a second and stable's failure rate, of the last minutes.
+    pub(super) const fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
+    /// Something happened to a request of this epoch.
+    pub(super) fn sample(&mut self, sample: &Sample, guard: &Guard, now: Millis) {
+        let Sample { arm, slot, what, .. } = *sample;
+        let aspect = match what {
+            What::Failed { connect } => {
+                self.epoch.refused[arm as usize] += u32::from(connect);
+                Aspect::Failing
+            }
+            What::Refused => Aspect::Refusing,
+            What::Output { after } | What::LeftWaiting { after } => {
+                let Some(rule) = &guard.slow else { return };
+                let slow = self.threshold.is_slow(rule, real(after.0));
+                if arm == Arm::Stable && matches!(what, What::Output { .. }) {
+                    self.threshold.learn(rule, real(after.0));
+                }
+                if !slow {
+                    return;
+                }
+                Aspect::Slow
+            }
+        };
+        if self.pauses.event(aspect, slot, now) {
+            self.epoch.events[arm as usize][aspect as usize] += 1;
+            if aspect == Aspect::Failing {
+                self.epoch.failing[arm as usize].meet(slot);
+            }
         }
     }
 
+    /// Looks, with a tick for the guard if its time has come.
+    pub(super) fn look(&mut self, guard: &Guard, now: Millis) -> Observation {
+        self.pauses.end(now);
+        let slept = self.looked.replace(now).is_some_and(|before| now.since(before) > SLEEP);
+        let began = *self.epoch.ticked.get_or_insert(now);
+        let passed = now.since(began);
+        if slept {
+            self.forget(now);
+        }
+        let tick = (!slept && passed >= TICK).then(|| self.tick(passed, now));
+        Observation { tick, slept, slow_threshold: guard.slow.map(|_| self.threshold), ..self.seen(now) }
+    }
+
+    // What has come since the last tick is thrown away.
+    fn forget(&mut self, now: Millis) {
+        let epoch = &mut self.epoch;
+        epoch.ticked = Some(now);
+        epoch.totals = [Arm::Stable, Arm::Canary].map(|arm| epoch.evidence.totals(arm));
+        (epoch.events, epoch.refused, epoch.stable_probes) = ([[0; 3]; 2], [0; 2], (0, 0));
+    }
+
+    fn tick(&mut self, passed: Millis, now: Millis) -> Tick {
+        let seconds = real(passed.0) / 1000.0;
+        let arms = [Arm::Stable, Arm::Canary].map(|arm| self.arm_tick(arm, now));
+        let probes = std::mem::take(&mut self.epoch.stable_probes);
+        self.epoch.ticked = Some(now);
+        let [stable, canary] = arms;
+        let tick = Tick { seconds, stable, canary, stable_probes: (f64::from(probes.0), f64::from(probes.1)) };
+        self.traffic.add(&tick);
+        tick
+    }
+
+    fn arm_tick(&mut self, arm: Arm, now: Millis) -> ArmTick {
+        let (epoch, index) = (&mut self.epoch, arm as usize);
+        let totals = epoch.evidence.totals(arm);
+        let before = std::mem::replace(&mut epoch.totals[index], totals);
+        let events = std::mem::take(&mut epoch.events[index]);
+        let refused = std::mem::take(&mut epoch.refused[index]);
+        let exposed = Aspect::ALL.map(|aspect| totals.exposed[aspect as usize] - before.exposed[aspect as usize]);
+        let succeeded = totals.succeeded - before.succeeded;
+        let failing = Aspect::Failing as usize;
+        let counts = Counts { requests: exposed[failing], failures: u64::from(events[failing]) };
+        epoch.windows[index].add(now, counts);
+        ArmTick {
+            requests: exposed.map(real),
+            events: events.map(f64::from),
+            successes: real(succeeded),
+            refused: f64::from(refused),
+            answered: real(succeeded + totals.failed - before.failed),
+        }
+    }
+
+    /// What there is to see without a tick.
     pub(super) fn seen(&mut self, now: Millis) -> Observation {
-        let [stable, canary] = &mut self.windows;
-        let fresh = self.stable_answer.filter(|(at, _)| now.since(*at) < ANSWER_LASTS);
+        let epoch = &mut self.epoch;
+        let fresh = epoch.stable_answer.filter(|(at, _)| now.since(*at) < ANSWER_LASTS);
+        let [stable, canary] = &mut epoch.windows;
         Observation {
             window: Arms { stable: stable.counts(now), canary: canary.counts(now) },
-            canary_answers: self.canary_answers.clone(),
+            canary_answers: epoch.canary_answers.clone(),
             stable_answers: fresh.map(|(_, answers)| answers),
+            users: [0, 1].map(|arm: usize| epoch.failing[arm].count),
             ..Observation::default()
         }
     }
 
     /// Whether a probe of this arm should begin now; then it counts as begun.
     pub(super) fn begin_probe(&mut self, arm: Arm, now: Millis) -> bool {
-        let clock = &mut self.probes[arm as usize];
+        let clock = &mut self.epoch.probes[arm as usize];
         let due = !clock.asked && clock.next <= now;
         clock.asked |= due;
         due
@@ -81,64 +268,44 @@ impl Observer {
 
     /// What a probe said.
     pub(super) fn probed(&mut self, arm: Arm, result: Result<(), String>, now: Millis) {
-        let clock = &mut self.probes[arm as usize];
-        clock.pause = match result {
+        let epoch = &mut self.epoch;
+        let clock = &mut epoch.probes[arm as usize];
+        clock.pause = match (&result, arm) {
             // It holds until then; a ramp that something else holds up need not ask every second.
-            Ok(()) => ANSWER_LASTS,
-            Err(_) => Millis((clock.pause.0 * 2).clamp(FIRST_PAUSE.0, LONGEST_PAUSE.0)),
+            (Ok(()), Arm::Canary) => ANSWER_LASTS,
+            (Ok(()), Arm::Stable) => FIRST_PAUSE,
+            (Err(_), _) => Millis((clock.pause.0 * 2).clamp(FIRST_PAUSE.0, LONGEST_PAUSE.0)),
         };
         clock.next = Millis(now.0 + clock.pause.0);
         clock.asked = false;
         match arm {
-            Arm::Canary => self.canary_answers = Some(result),
-            Arm::Stable => self.stable_answer = Some((now, result.is_ok())),
+            Arm::Canary => epoch.canary_answers = Some(result),
+            Arm::Stable => {
+                let answers = result.is_ok();
+                epoch.stable_answer = Some((now, answers));
+                epoch.stable_probes.0 += u32::from(answers);
+                epoch.stable_probes.1 += u32::from(!answers);
+            }
         }
     }
 }
 
-fn judged(totals: ArmTotals) -> Counts {
-    Counts { requests: totals.succeeded + totals.failed, failures: totals.failed }
+impl Traffic {
+    fn add(&mut self, tick: &Tick) {
+        let fade = fading(tick.seconds, TRAFFIC_HALF_LIFE);
+        self.seconds = self.seconds * fade + tick.seconds;
+        self.requests = self.requests * fade + tick.stable.exposed() + tick.canary.exposed();
+        self.stable = self.stable * fade + tick.stable.exposed();
+        self.stable_failures = self.stable_failures * fade + tick.stable.failures();
+        self.per_second = self.requests / self.seconds.max(1e-9);
+        self.stable_rate = if self.stable > 0.0 { (self.stable_failures / self.stable).min(1.0) } else { 0.0 };
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and times far below the precision")]
+const fn real(number: u64) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decide::outcome::Outcome;
-    use crate::decide::units::Percent;
-    use crate::state::counters::Core;
-
-    #[test]
-    fn only_what_was_answered_and_judged_is_seen_and_only_once() {
-        let guard =
-            Guard { max_error_rate: Percent::ZERO, window: Millis(60_000), min_requests: 1, ..Guard::default() };
-        let mut observer = Observer::new(1, 2, &guard);
-        let ended = [Outcome::Ok, Outcome::Timeout, Outcome::ClientGone, Outcome::ClientError, Outcome::SerinError];
-        for (core, outcome) in [Core(0), Core(1)].into_iter().flat_map(|core| ended.map(|outcome| (core, outcome))) {
-            observer.evidence.begin(core, Arm::Canary, None);
-            observer.evidence.end(core, Arm::Canary, None, outcome);
-        }
-        observer.evidence.begin(Core(0), Arm::Canary, None);
-        for tick in 1..5 {
-            observer.take(Millis(tick * 100));
-        }
-        let seen = observer.seen(Millis(500));
-        assert_eq!(seen.window.canary, Counts { requests: 4, failures: 2 });
-        assert_eq!(observer.seen(Millis(500_000)).window.canary, Counts::default());
-    }
-
-    #[test]
-    fn probes_come_slower_while_nobody_answers() {
-        let guard =
-            Guard { max_error_rate: Percent::ZERO, window: Millis(60_000), min_requests: 1, ..Guard::default() };
-        let mut observer = Observer::new(1, 0, &guard);
-        let mut began = Vec::new();
-        for now in (0..40_000).step_by(100).map(Millis) {
-            if observer.begin_probe(Arm::Canary, now) {
-                began.push(now.0);
-                assert!(!observer.begin_probe(Arm::Canary, now), "one at a time");
-                observer.probed(Arm::Canary, Err("refused".to_owned()), now);
-            }
-        }
-        assert_eq!(began, [0, 1000, 3000, 7000, 15_000, 25_000, 35_000]);
-    }
-}
+mod tests;

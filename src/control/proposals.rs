@@ -8,7 +8,6 @@
 //! Where state could never be written since the start nothing can be remembered, and nothing waits for that.
 
 use super::engine::{Engine, Now, Proposal, log};
-use super::observe::Observer;
 use crate::decide::rollout::state::{Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::Step;
 use crate::decide::units::Percent;
@@ -92,10 +91,10 @@ impl Engine {
 
     /// Makes this the state of a rollout; a new epoch begins with no evidence.
     pub(super) fn put(&mut self, index: usize, state: RolloutState) {
-        let (tracked, cores) = (&mut self.rollouts[index], self.cores);
+        let tracked = &mut self.rollouts[index];
         let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { return };
         if state.epoch != moving.state.epoch {
-            moving.observer = Observer::new(state.epoch, cores, &canary.guard);
+            moving.observer.begin(state.epoch, &mut self.blocks, &canary.guard);
         }
         moving.state = state;
     }

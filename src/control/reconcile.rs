@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
 use super::observe::Observer;
+use super::outlasting::Outlasting;
 use super::refusals::Findings;
 use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
@@ -93,9 +94,11 @@ impl Engine {
                         if state.lock.is_none() {
                             state.lock = locks.get(&rollout.name).cloned();
                         }
-                        let observer = Observer::new(state.epoch, self.cores, &canary.guard);
+                        let threshold = state.judge.slow_threshold;
+                        let observer = Observer::new(state.epoch, &mut self.blocks, &canary.guard, threshold);
                         let findings = Findings::new(&provider, rollout);
-                        Moving { identity, canary: provider, state, proposed: None, blocked: None, observer, findings }
+                        let (proposed, blocked, outlasting) = (None, None, Outlasting::default());
+                        Moving { identity, canary: provider, state, proposed, blocked, observer, findings, outlasting }
                     }
                 }
             });

@@ -3,14 +3,18 @@
 //! Decides nothing: shares and reasons come from the same ruling that was published, and what a ramp waits for from the
 //! outlook that it goes by, so that no surface says anything but what is in force.
 
-use super::engine::{Engine, Now, Proposal, Tracked};
-use crate::decide::policy::Intent;
+use super::engine::{Engine, Moving, Now, Proposal, Tracked};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::forecast::FAULTS;
+use crate::decide::policy::{Canary, ClientErrors, Intent, SlowRule};
 use crate::decide::rollout::in_force::reason;
-use crate::decide::rollout::outlook::outlook;
+use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::Standing;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
-use crate::state::status::{ArmWindow, FlagsStatus, NextStage, RolloutStatus, Status, StoreStatus};
+use crate::state::status::{
+    ArmWindow, AspectStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage, RolloutStatus, Status, StoreStatus,
+};
 
 pub(super) fn nothing() -> Status {
     Status {
@@ -94,10 +98,54 @@ fn moving(
         window: [window(seen.window.stable), window(seen.window.canary)],
         window_length: canary.guard.window,
         epoch: moving.state.epoch,
-        answered: 0,
+        answered: whole(moving.state.judge.answered),
+        needed: u64::from(canary.guard.min_requests),
+        guard: Some(judged(engine, tracked, moving, canary)),
         findings: moving.findings.report(),
         ..plain(tracked)
     })
+}
+
+fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary) -> GuardStatus {
+    let (guard, state) = (&canary.guard, &moving.state);
+    let (judge, reading) = (&state.judge, state.judge.reading(guard, state.retries));
+    let aspect = |aspect: Aspect| {
+        let finding = reading.of(aspect);
+        AspectStatus {
+            watched: match aspect {
+                Aspect::Failing => true,
+                Aspect::Slow => guard.slow.is_some(),
+                Aspect::Refusing => guard.client_errors != ClientErrors::Ignore,
+            },
+            evidence: finding.evidence,
+            above_floor: finding.above_floor,
+            doubt: *judge.doubt(aspect),
+        }
+    };
+    let traffic = moving.observer.traffic();
+    let learnt = |rule: &SlowRule| (judge.slow_threshold.seen() > 0).then(|| judge.slow_threshold.limit(rule));
+    GuardStatus {
+        aspects: Aspect::ALL.map(aspect),
+        bound: reading.of(Aspect::Failing).bound,
+        retries: state.retries,
+        incident: reading.incident,
+        failures_in_a_row: judge.canary_run().failures(),
+        watched: Millis(whole(judge.step.seconds * 1000.0)),
+        left: step_left(&engine.view(tracked, moving, canary), state),
+        per_second: traffic.per_second,
+        stable_rate: traffic.stable_rate,
+        slow_above: guard.slow.as_ref().and_then(learnt),
+        forecast: FAULTS
+            .iter()
+            .zip(moving.outlasting.forecast)
+            .map(|(fault, after)| ForecastStatus { rate: fault.rate, after })
+            .collect(),
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 fn to_be(proposal: &Proposal) -> String {
@@ -123,6 +171,8 @@ fn plain(tracked: &Tracked) -> RolloutStatus {
         window: [ArmWindow::default(); 2],
         window_length: Millis(0),
         epoch: 0,
+        needed: 0,
+        guard: None,
         answered: 0,
         findings: Vec::new(),
         anonymous_ratio: anonymous_ratio(tracked),

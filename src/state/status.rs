@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
+use crate::decide::guard::tick::Tally;
 use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -98,8 +99,12 @@ pub struct RolloutStatus {
     pub window_length: Millis,
     /// Which evidence period this is.
     pub epoch: u64,
-    /// Canary requests answered in this epoch.
+    /// Canary requests sent and answered at this share.
     pub answered: u64,
+    /// How many of them a promotion needs.
+    pub needed: u64,
+    /// What the guard knows; `None`: of a plain route.
+    pub guard: Option<GuardStatus>,
     /// What the canary refuses although stable accepts it, what is met most often first.
     pub findings: Vec<FindingStatus>,
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
@@ -128,10 +133,61 @@ impl RolloutStatus {
             window_length: Millis(1000),
             epoch: 1,
             answered: 3,
+            needed: 100,
+            guard: None,
             findings: Vec::new(),
             anonymous_ratio: None,
         }
     }
+}
+
+/// What the guard knows of a canary.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GuardStatus {
+    /// Failures, slow answers and refusals, in the order of [`Aspect::ALL`](crate::decide::guard::aspect::Aspect::ALL).
+    pub aspects: [AspectStatus; 3],
+    /// The evidence at which the canary is taken back.
+    pub bound: f64,
+    /// Tries of this attempt that were begun again without a human.
+    pub retries: u32,
+    /// Whether stable is in an incident: then the step's time stands still.
+    pub incident: bool,
+    /// The canary's failures in a row.
+    pub failures_in_a_row: f64,
+    /// How much of the present step's time was watched.
+    pub watched: Millis,
+    /// How much is left of it.
+    pub left: Millis,
+    /// Requests a second lately, both arms together.
+    pub per_second: f64,
+    /// Stable's failure rate lately, 0 to 1.
+    pub stable_rate: f64,
+    /// Above which time to the first output an answer is slow; `None`: it is not looked at, or not known yet.
+    pub slow_above: Option<Millis>,
+    /// How long faults would take to be seen at this traffic.
+    pub forecast: Vec<ForecastStatus>,
+}
+
+/// What was compared in one aspect.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AspectStatus {
+    /// Whether it is looked at.
+    pub watched: bool,
+    /// How many times likelier what was seen is if the canary is worse than tolerated.
+    pub evidence: f64,
+    /// Whether the canary's rate lies above the floor.
+    pub above_floor: bool,
+    /// What was seen since the canary last looked well in it.
+    pub doubt: Tally,
+}
+
+/// How long a fault would take to be seen.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ForecastStatus {
+    /// The canary's failure rate, 0 to 1.
+    pub rate: f64,
+    /// How long; `None`: more than two weeks, or never.
+    pub after: Option<Millis>,
 }
 
 /// A promotion to come.

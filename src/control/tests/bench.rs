@@ -12,6 +12,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::control::engine::{Begin, Engine, Now};
 use crate::control::shell;
+use crate::decide::guard::constants::Constants;
 use crate::decide::policy::*;
 use crate::decide::rollout::state::{Event, Identity, RolloutState, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
@@ -70,7 +71,14 @@ pub(super) fn canary() -> Canary {
             from: None,
             hours: None,
         },
-        guard: Guard { max_error_rate: percent(5), window: Millis(60_000), min_requests: 10, ..Guard::default() },
+        guard: Guard {
+            // Ten answers are enough, and ten failures in a second are the end.
+            max_error_rate: percent(50),
+            min_requests: 10,
+            constants: Constants { down_seconds: 0.5, ..Constants::default() },
+            window: Millis(60_000),
+            ..Guard::default()
+        },
         on_regression: OnRegression::Rollback,
         rollback_to: Percent::ZERO,
         try_again_after: None,

@@ -128,6 +128,25 @@ fn probe(seen: &Observation) -> Option<String> {
     }
 }
 
+/// Whether it matters now that stable answers a probe: nobody is moved to one that has not just done so, and where it
+/// has no traffic at all its answers are what a canary that is down is held against.
+#[must_use]
+pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
+    let (guard, judge) = (&view.canary.guard, &state.judge);
+    let share = in_force(view, state).percent;
+    if share == Percent::ZERO || matches!(state.phase, Phase::RolledBack { .. }) {
+        return false;
+    }
+    let alone = share == Percent::ALL && judge.canary_run().failures() > 0.0;
+    let suspects = judge.reading(guard, state.retries).suspicion >= guard.constants.suspicion / 2.0;
+    let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
+    let ends = last && step_left(view, state) == Millis(0) && {
+        let (rate, limit) = completion(guard, judge);
+        rate >= limit && judge.rechecks < guard.constants.most_rechecks
+    };
+    alone || ((suspects || ends) && may_confirm(view, state))
+}
+
 // What is missing before more users may follow.
 fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
     let judge = &state.judge;
