@@ -63,7 +63,10 @@ impl Findings {
 
     // Returns it where it is new.
     fn add(&mut self, refused: Refused, stable: &str, now: Now) -> Option<&FindingStatus> {
-        let Refused { rollout, provider, finding, status } = refused;
+        if !refused.accepted {
+            return None;
+        }
+        let Refused { rollout, provider, finding, status, .. } = refused;
         let finding = finding.bounded();
         if let Some(known) = self.known.iter_mut().find(|known| known.finding == finding) {
             known.count += 1;

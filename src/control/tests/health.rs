@@ -146,7 +146,7 @@ fn what_is_open_on_the_canary_is_what_is_there_whoever_was_sent() {
 
 fn refuse(engine: &mut Engine, finding: Finding, now: u64) {
     let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
-    engine.refused(Refused { rollout, provider, finding, status: 400 }, at(now));
+    engine.refused(Refused { rollout, provider, finding, status: 400, code: None, accepted: true }, at(now));
 }
 
 fn findings(engine: &mut Engine, now: u64) -> Vec<FindingStatus> {
@@ -187,7 +187,7 @@ fn what_is_not_in_force_any_more_is_not_told() {
     let mut engine = engine();
     for (rollout, provider) in [("gone", "holysheep"), ("chat", "earlier"), ("plain", "openai")] {
         let (rollout, provider) = (rollout.to_owned(), provider.to_owned());
-        engine.refused(Refused { rollout, provider, finding: key(), status: 400 }, at(100));
+        engine.refused(Refused { rollout, provider, finding: key(), status: 400, code: None, accepted: true }, at(100));
     }
     assert_eq!((events(&mut engine).len(), findings(&mut engine, 200).len()), (0, 0));
 }
