@@ -32,19 +32,23 @@
 //! 1. A connection is accepted and given to the core with the least to do.
 //! 2. The core takes its snapshot, once.
 //! 3. The facts are read: path, user, model. A body that the split has to read is held whole; no other is.
-//! 4. [`decide::route`] plans: which rollout, which bucket, which arm, and why; [`decide::fallback`] says who else may
-//!    answer.
+//! 4. [`decide::route`] plans: which rollout, which bucket, which arm, and why, and whose slot in the guard's tables it
+//!    is; [`decide::fallback`] says who else may answer.
 //! 5. An attempt: the breaker is asked, a connection taken, percent and lock read once more, then the request is made in
-//!    the provider's words and sent.
+//!    the provider's words and sent. Where a bucket chose, the guard is told that it was.
 //! 6. The provider answers, each clock running only while it is waited for. As much of the answer is seen as it takes to
-//!    be certain; until then nothing has gone out, and after a failure [`decide::retry`] says who is asked next.
-//! 7. The answer streams on as it comes. One that breaks off is ended so that the client notices.
+//!    be certain; until then nothing has gone out, and after a failure [`decide::retry`] says who is asked next. The
+//!    guard is told of the failure then, and not when a slow rescue has ended.
+//! 7. The answer streams on as it comes, and how long its first output took is told. One that breaks off is ended so that
+//!    the client notices.
 //! 8. It is counted, exactly once, by what was seen: [`decide::outcome`] is the only place that says what that means.
 //!
 //! # Invariants
 //!
 //! * After a rollback has returned, no core dispatches to the canary: control waits until each has acknowledged.
 //! * An attempt has one outcome, charged to the arm that the split chose and to the epoch it was dispatched in.
+//! * The guard counts a request when it is sent and its outcome once: only where a bucket chose, and only what the
+//!   provider did that it chose.
 //! * Until a byte of an answer has gone out, a failure can be recovered; after that nothing is tried again, and half an
 //!   answer never looks like a whole one.
 //! * What one provider is sent (its key, its headers, its names for models) never reaches another.

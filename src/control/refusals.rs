@@ -1,20 +1,23 @@
-//! What canaries refuse although stable accepts it: each finding once, with how often it was met.
+//! What canaries refuse: what stable accepts, each finding once, and all of it by kind.
 //!
 //! Owns the findings of a rollout, as many as one can read. A new one is an event of the history, with the rule that
-//! mends it; those that come again are only counted. They are forgotten when a reload changes what they depend on: how
-//! requests are rewritten for the canary, or which of them the rollout takes. A restart forgets them too, but not the
-//! history.
+//! mends it; those that come again are only counted. Besides, every refusal that is told of is counted by what it is
+//! about, whether or not stable accepts the same, so that a canary that refuses more can be told by its commonest error;
+//! cores tell of some only, so these counts are shares and no totals. Both are forgotten when a reload changes what they
+//! depend on: how requests are rewritten for the canary, or which of them the rollout takes. A restart forgets them too,
+//! but not the history.
 
 use std::collections::BTreeMap;
 
 use super::engine::{Engine, Now, log};
+use crate::decide::advice::Finding;
 use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
 use crate::decide::rollout::state::Event;
 use crate::state::inbox::Refused;
 use crate::state::status::FindingStatus;
 use crate::wire::body::FieldRules;
 
-/// How many findings of a rollout are kept.
+/// How many findings of a rollout are kept, and how many kinds of refusals.
 pub(super) const MOST: usize = 32;
 
 /// The findings of one rollout.
@@ -22,6 +25,19 @@ pub(super) const MOST: usize = 32;
 pub(super) struct Findings {
     under: Rules,
     known: Vec<FindingStatus>,
+    kinds: Vec<Kind>,
+    // Those of a kind that is not kept among them.
+    all: u64,
+}
+
+/// Refusals about the same.
+#[derive(Clone, Debug)]
+struct Kind {
+    finding: Finding,
+    // Of the first of them.
+    status: u16,
+    code: Option<String>,
+    count: u64,
 }
 
 // What a finding depends on.
@@ -45,7 +61,7 @@ impl Findings {
         let Provider { name, base_url, auth, query, models, unmapped, fields, path, set_headers, .. } = canary.clone();
         let matches = rollout.matches.clone();
         let under = Rules { name, base_url, auth, query, models, unmapped, fields, path, set_headers, matches };
-        Findings { under, known: Vec::new() }
+        Findings { under, known: Vec::new(), kinds: Vec::new(), all: 0 }
     }
 
     /// These, if they still mean something under the rules of a new file.
@@ -61,10 +77,40 @@ impl Findings {
         known
     }
 
+    /// The commonest of all refusals in plain words, with its share of those that were told of; `None`: there were none.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the guard's words about a canary that refuses more"))]
+    pub(super) fn commonest(&self) -> Option<String> {
+        let Kind { finding, status, code, count } = self.kinds.iter().rev().max_by_key(|kind| kind.count)?;
+        let code = code.as_deref().map(|code| format!(" `{code}`")).unwrap_or_default();
+        let about = match finding {
+            Finding::Parameter(name) => format!(" ({name})"),
+            Finding::Model(name) if name.is_empty() => " (its model)".to_owned(),
+            Finding::Model(name) => format!(" (model {name})"),
+            Finding::ContextLength => " (too long)".to_owned(),
+            Finding::Endpoint(path) => format!(" (no {path})"),
+            Finding::Other { .. } => String::new(),
+        };
+        Some(format!("{status}{code}{about}, {count} of {}", self.all))
+    }
+
+    fn count(&mut self, refused: &Refused) {
+        self.all += 1;
+        if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.finding == refused.finding) {
+            kind.count += 1;
+        } else if self.kinds.len() < MOST {
+            let (finding, code) = (refused.finding.clone(), refused.code.clone());
+            self.kinds.push(Kind { finding, status: refused.status, code, count: 1 });
+        }
+    }
+
     // Returns it where it is new.
     fn add(&mut self, refused: Refused, stable: &str, now: Now) -> Option<&FindingStatus> {
-        let Refused { rollout, provider, finding, status } = refused;
-        let finding = finding.bounded();
+        let refused = Refused { finding: refused.finding.bounded(), ..refused };
+        self.count(&refused);
+        if !refused.accepted {
+            return None;
+        }
+        let Refused { rollout, provider, finding, status, .. } = refused;
         if let Some(known) = self.known.iter_mut().find(|known| known.finding == finding) {
             known.count += 1;
             known.last = now.unix;
@@ -83,7 +129,7 @@ impl Findings {
 }
 
 impl Engine {
-    /// A canary refused what stable accepted. One that is not in force any more is not told of.
+    /// A canary refused a request. One that is not in force any more is not told of.
     pub fn refused(&mut self, refused: Refused, now: Now) {
         let Some(tracked) = self.rollouts.iter_mut().find(|tracked| tracked.rollout.name == refused.rollout) else {
             return;

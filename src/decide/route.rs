@@ -3,7 +3,7 @@
 //! The first rollout whose match fits takes the request; then the first of these that applies names the arm: nobody is
 //! on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded user,
 //! the bucket. Only what a bucket chose is counted for the guard, so that hands on the scale are no evidence. Nothing
-//! here is compiled or allocated per request but an id that arrives escaped.
+//! here is compiled or allocated per request but an id that arrives escaped, and nothing is hashed twice.
 
 use std::collections::BTreeMap;
 

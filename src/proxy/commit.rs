@@ -306,7 +306,10 @@ impl Weighed {
             return;
         }
         let end = match (seen, &self.observer) {
-            (Seen::Enough, Some(observer)) if observer.failure().is_some() => Some(observer.end(BodyEnd::Early)),
+            (Seen::Enough, Some(observer)) if observer.failure().is_some() => {
+                self.complaint = observer.failure().cloned().map(Box::new);
+                Some(observer.end(BodyEnd::Early))
+            }
             (Seen::Enough, _) => None,
             (Seen::End(BodyEnd::NoOutput), _) if self.rest.is_some() => {
                 self.rest = None;
@@ -314,14 +317,16 @@ impl Weighed {
             }
             (Seen::End(end), Some(observer)) => {
                 self.usage = observer.usage();
+                self.complaint = observer.failure().cloned().map(Box::new);
                 Some(observer.end(end))
             }
             (Seen::End(BodyEnd::Complete), None)
                 if kind == Kind::Json && (dialect.generates() || self.pieces.length() > 0) =>
             {
-                let (end, usage) = observer::read_whole(dialect, &self.head.headers, self.pieces.whole());
-                self.usage = usage;
-                Some(end)
+                let whole = observer::read_whole(dialect, &self.head.headers, self.pieces.whole());
+                self.usage = whole.usage;
+                self.complaint = whole.complaint.map(Box::new);
+                Some(whole.end)
             }
             (Seen::End(end), None) => Some(end),
         };

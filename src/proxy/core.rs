@@ -101,8 +101,8 @@ pub(crate) struct Core {
     /// Open client connections, for the sweep.
     pub(crate) doors: RefCell<HashMap<u64, Weak<Door>>>,
     inbox: Inbox,
-    /// When it last told control something.
-    reported: Cell<Millis>,
+    /// When it last told control of a refusal; those that stable did not accept must not hide the others.
+    reported: [Cell<Millis>; 2],
     /// Whether clients are being asked to close.
     draining: Cell<bool>,
     /// Whether what is still open is being cut: its outcome is Serin's doing.
@@ -135,7 +135,7 @@ impl Core {
             replay: Rc::new(Share::of(budget)),
             doors: RefCell::default(),
             inbox,
-            reported: Cell::default(),
+            reported: Default::default(),
             draining: Cell::new(snapshot.draining),
             cutting: Cell::new(false),
             cut: Notify::new(),
@@ -247,11 +247,11 @@ impl Core {
         self.cutting.get() || std::thread::panicking()
     }
 
-    /// Tells control; what comes too soon after the last word is left unsaid.
+    /// Tells control; what comes too soon after the last word of its kind is left unsaid.
     pub(crate) fn report(&self, refused: Refused) {
-        let now = clock::now();
-        if self.reported.get() == Millis(0) || now.since(self.reported.get()) >= BETWEEN_REPORTS {
-            self.reported.set(now);
+        let (now, last) = (clock::now(), &self.reported[usize::from(refused.accepted)]);
+        if last.get() == Millis(0) || now.since(last.get()) >= BETWEEN_REPORTS {
+            last.set(now);
             self.inbox.tell_refused(refused);
         }
     }

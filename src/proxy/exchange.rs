@@ -1,10 +1,11 @@
 //! One request's account: begun once, ended once, with an attempt or more in between.
 //!
 //! It is charged to the arm that the split chose and to the snapshot by which it was first dispatched; an attempt at
-//! another provider is counted under that provider's name and is never evidence. What was seen decides: an answer that
-//! reached its end is complete, even if the connection is dropped right after. A drop before that is the client's
-//! leaving, or Serin's own doing while it cuts or unwinds. Invariants: every attempt that was dispatched ends with
-//! exactly one outcome, and so does every request that began.
+//! another provider is counted under that provider's name and is never evidence. What the guard is told of it is its
+//! [`Testimony`], given as soon as it is certain. What was seen decides: an answer that reached its end is complete, even
+//! if the connection is dropped right after. A drop before that is the client's leaving, or Serin's own doing while it
+//! cuts or unwinds. Invariants: every attempt that was dispatched ends with exactly one outcome, and so does every
+//! request that began.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Instant;
 use super::core::{Core, InUse};
 use super::departure::is_entitled;
 use super::error::Problem;
+use super::testimony::{Hearing, Testimony};
 use super::tries::Target;
 use crate::clock;
 use crate::decide::advice::Finding;
@@ -23,6 +25,7 @@ use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::counters::Series;
 use crate::state::health::Ticket;
 use crate::state::inbox::Refused;
+use crate::wire::complaint::Complaint;
 use crate::wire::usage::Usage;
 
 /// One request's account.
@@ -42,8 +45,8 @@ pub(crate) struct Exchange {
     stage: Stage,
     /// Attempts so far.
     attempts: u16,
-    /// Whether the provider that the split chose was asked, as evidence, and what came of it.
-    evidence: Evidence,
+    /// What the guard is told.
+    testimony: Testimony,
     /// A refusal whose meaning hangs on stable's answer.
     question: Option<Box<Question>>,
 }
@@ -54,17 +57,38 @@ enum Stage {
     Idle,
     /// Sent, no head of an answer yet.
     Dispatched,
-    /// A head with this status came.
-    Answered { status: u16, output: bool },
+    /// A head with this status came; `begun`: and some of its body.
+    Answered { status: u16, begun: bool },
     /// Accounted for, or never to be.
     Over,
 }
 
+/// A part of an answer's body, with what came before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Evidence {
-    None,
-    Dispatched,
-    Seen(Outcome),
+pub(crate) enum Part {
+    /// There is no output in it yet.
+    Frame,
+    /// There is some.
+    Output,
+    /// It is the whole answer.
+    Last,
+}
+
+/// A refusal, as the provider put it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    status: u16,
+    /// The error's code, or its type.
+    code: Option<String>,
+    finding: Finding,
+}
+
+impl Refusal {
+    /// By the words of its error. `model` as the application wrote it, `path` below the mount.
+    pub(crate) fn of(status: u16, complaint: Option<&Complaint>, model: Option<&str>, path: &str) -> Refusal {
+        let code = complaint.and_then(|said| said.code.as_ref().or(said.kind.as_ref()));
+        Refusal { status, code: code.cloned(), finding: Finding::of(status, complaint, model, path) }
+    }
 }
 
 /// What the canary refused.
@@ -72,8 +96,7 @@ enum Evidence {
 struct Question {
     /// Its provider.
     by: ProviderId,
-    status: u16,
-    finding: Finding,
+    refusal: Refusal,
 }
 
 impl Exchange {
@@ -91,7 +114,7 @@ impl Exchange {
             own_key: false,
             stage: Stage::Idle,
             attempts: 0,
-            evidence: Evidence::None,
+            testimony: Testimony::default(),
             question: None,
         }
     }
@@ -103,6 +126,11 @@ impl Exchange {
             self.probe = probe;
         }
         self.target = target;
+        if !self.is_own()
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+        {
+            self.testimony.goes_elsewhere(to);
+        }
         let prepared = &self.in_use.prepared;
         // A key that the client's own credentials stand in for is the client's.
         self.own_key = prepared.outbound(target.id).own_key || !is_entitled(prepared, &self.plan, target.id);
@@ -127,6 +155,9 @@ impl Exchange {
             }
         }
         self.begin();
+        if self.is_own() {
+            self.testimony.sent(clock::instant);
+        }
         true
     }
 
@@ -162,11 +193,11 @@ impl Exchange {
                 series.count_unheld(core);
             }
         }
-        if let (Some(rollout), Some(arm), true, Evidence::None) =
-            (self.plan.rollout, self.plan.arm, self.plan.counted && self.is_own(), self.evidence)
+        if self.plan.counted
+            && self.is_own()
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
         {
-            self.in_use.snapshot.in_force(rollout).evidence.begin(core, arm, self.plan.slot);
-            self.evidence = Evidence::Dispatched;
+            self.testimony.asked(to);
         }
     }
 
@@ -195,7 +226,7 @@ impl Exchange {
         }
         self.give_probe_back();
         self.stable_said(false);
-        self.end_evidence(Outcome::SerinError);
+        self.end_testimony(Outcome::SerinError);
         if let Some(at) = self.at {
             self.series_of(at).leave(self.core.id);
         }
@@ -248,10 +279,10 @@ impl Exchange {
     }
 
     /// The canary refused the request, and stable is asked whether it was sound.
-    pub(crate) fn asks_stable(&mut self, status: u16, finding: Finding) {
+    pub(crate) fn asks_stable(&mut self, refusal: Refusal) {
         self.tell_breaker(Outcome::ClientError);
         self.stage = Stage::Idle;
-        self.question = Some(Box::new(Question { by: self.target.id, status, finding }));
+        self.question = Some(Box::new(Question { by: self.target.id, refusal }));
     }
 
     /// Stable accepted what the canary refused, or did not.
@@ -259,18 +290,37 @@ impl Exchange {
         let Some(question) = self.question.take() else { return };
         let outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
         self.series_of(question.by).end_attempt(self.core.id, outcome);
-        if self.evidence == Evidence::Dispatched {
-            self.evidence = Evidence::Seen(outcome);
+        self.testimony.saw(outcome);
+        self.end_testimony(outcome);
+        if accepted || self.testimony.is_given() {
+            self.report(question.by, question.refusal, accepted);
         }
-        if accepted && let Some(rollout) = self.plan.rollout {
-            let policy = &self.in_use.snapshot.policy;
-            self.core.report(Refused {
-                rollout: policy.rollouts[usize::from(rollout.0)].name.clone(),
-                provider: policy.provider(question.by).name.clone(),
-                finding: question.finding,
-                status: question.status,
-            });
+    }
+
+    /// Whether it is the canary that is asked, as evidence.
+    pub(crate) fn tells_of_canary(&self) -> bool {
+        self.is_own() && self.plan.arm == Some(Arm::Canary) && self.testimony.is_given()
+    }
+
+    /// The canary refused the request, and nobody else is asked about it.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        if self.stage != Stage::Over && self.tells_of_canary() {
+            self.report(self.target.id, refusal, false);
         }
+    }
+
+    fn report(&self, by: ProviderId, refusal: Refusal, accepted: bool) {
+        let Some(rollout) = self.plan.rollout else { return };
+        let policy = &self.in_use.snapshot.policy;
+        let Refusal { status, code, finding } = refusal;
+        self.core.report(Refused {
+            rollout: policy.rollouts[usize::from(rollout.0)].name.clone(),
+            provider: policy.provider(by).name.clone(),
+            finding,
+            status,
+            code,
+            accepted,
+        });
     }
 
     /// No request could be made for whoever was to be asked. That is known before it is begun, or right after.
@@ -291,8 +341,8 @@ impl Exchange {
         // A refusal says that the provider lives, whatever it means.
         let refused = matches!(ending, Ending::Answered { status: 400..=499, .. });
         self.tell_breaker(if refused { Outcome::ClientError } else { outcome });
-        if self.is_own() && self.evidence != Evidence::None {
-            self.evidence = Evidence::Seen(outcome);
+        if self.is_own() {
+            self.testimony.saw(outcome);
         }
         self.stage = Stage::Idle;
         outcome
@@ -319,14 +369,9 @@ impl Exchange {
         }
     }
 
-    fn end_evidence(&mut self, unseen: Outcome) {
-        let outcome = match std::mem::replace(&mut self.evidence, Evidence::None) {
-            Evidence::None => return,
-            Evidence::Dispatched => unseen,
-            Evidence::Seen(outcome) => outcome,
-        };
-        if let (Some(rollout), Some(arm)) = (self.plan.rollout, self.plan.arm) {
-            self.in_use.snapshot.in_force(rollout).evidence.end(self.core.id, arm, self.plan.slot, outcome);
+    fn end_testimony(&mut self, unseen: Outcome) {
+        if let Some(to) = hearing(&self.in_use, &self.plan, &self.core) {
+            self.testimony.ends(to, unseen);
         }
     }
 
@@ -352,21 +397,25 @@ impl Exchange {
 
     /// The head of an answer came.
     pub(crate) fn answered(&mut self, status: u16) {
-        self.stage = Stage::Answered { status, output: false };
+        self.stage = Stage::Answered { status, begun: false };
     }
 
-    /// A piece of the answer's body came; `last`: it completes the answer.
-    pub(crate) fn output(&mut self, last: bool) {
-        let Stage::Answered { status, output } = self.stage else { return };
-        if output && !last {
+    /// A part of the answer's body came.
+    pub(crate) fn came(&mut self, part: Part) {
+        let Stage::Answered { status, begun } = self.stage else { return };
+        let awaited = part != Part::Frame && is_success(status) && self.testimony.awaits_output();
+        if begun && !awaited && part != Part::Last {
             return;
         }
         let now = clock::instant();
-        if !output {
-            self.stage = Stage::Answered { status, output: true };
+        if !begun {
+            self.stage = Stage::Answered { status, begun: true };
             self.series().first_output.record(self.seconds(now));
         }
-        if last {
+        if awaited && let Some(to) = hearing(&self.in_use, &self.plan, &self.core) {
+            self.testimony.output(to, now);
+        }
+        if part == Part::Last {
             self.end_at(answered(status, BodyEnd::Complete), now);
         }
     }
@@ -395,6 +444,17 @@ impl Exchange {
     }
 
     fn end_at(&mut self, ending: Ending, now: Instant) {
+        // Only where an answer was on its way, or none had begun.
+        let waited = match self.stage {
+            Stage::Answered { status, .. } => is_success(status),
+            stage => stage == Stage::Dispatched,
+        };
+        if ending == Ending::ClientLeft
+            && waited
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+        {
+            self.testimony.client_left(to, now);
+        }
         let outcome = self.close(ending);
         self.finish_at(outcome, now);
     }
@@ -409,7 +469,7 @@ impl Exchange {
     fn finish_at(&mut self, outcome: Outcome, now: Instant) {
         self.stable_said(false);
         self.stage = Stage::Over;
-        self.end_evidence(outcome);
+        self.end_testimony(outcome);
         self.is_at(self.target.id);
         let series = self.series();
         series.end(self.core.id, outcome);
@@ -434,6 +494,16 @@ impl Exchange {
             None => snapshot.unsplit(provider),
         }
     }
+}
+
+/// Whom the guard is told by; `None`: the request is nobody's.
+fn hearing<'a>(in_use: &'a InUse, plan: &Plan, core: &Core) -> Option<Hearing<'a>> {
+    let (rollout, arm) = (plan.rollout?, plan.arm?);
+    Some(Hearing { evidence: &in_use.snapshot.in_force(rollout).evidence, core: core.id, arm, slot: plan.slot })
+}
+
+fn is_success(status: u16) -> bool {
+    matches!(status, 200..=299)
 }
 
 fn answered(status: u16, body: BodyEnd) -> Ending {

@@ -29,6 +29,7 @@ mod rescue;
 mod server;
 mod service;
 mod target;
+mod testimony;
 #[cfg(test)]
 mod tests;
 mod tries;

@@ -125,8 +125,20 @@ impl Observer {
     }
 }
 
-/// What a whole JSON answer amounts to, and the tokens that it speaks of.
-pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> (BodyEnd, Option<Usage>) {
+/// A whole JSON answer.
+#[derive(Debug)]
+pub(crate) struct WholeAnswer {
+    /// What it amounts to.
+    pub(crate) end: BodyEnd,
+    /// The tokens that it speaks of.
+    pub(crate) usage: Option<Usage>,
+    /// What it complains of, where it says that it failed.
+    pub(crate) complaint: Option<Complaint>,
+}
+
+/// Reads a whole JSON answer.
+pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> WholeAnswer {
+    let unread = WholeAnswer { end: BodyEnd::Complete, usage: None, complaint: None };
     let mut plain = Vec::new();
     let coding = coding(headers);
     let body = match coding {
@@ -135,11 +147,11 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
             Some(mut decoder) => {
                 decoder.feed(body, &mut plain);
                 if decoder.is_blind() {
-                    return (BodyEnd::Complete, None);
+                    return unread;
                 }
                 &plain[..]
             }
-            None => return (BodyEnd::Complete, None),
+            None => return unread,
         },
     };
     let announced = coding.is_none() && headers.contains_key(CONTENT_LENGTH);
@@ -153,7 +165,7 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
     } else {
         BodyEnd::Empty
     };
-    (end, answer.usage)
+    WholeAnswer { end, usage: answer.usage, complaint: answer.failure }
 }
 
 fn failed(complaint: &Complaint) -> BodyEnd {

@@ -19,12 +19,11 @@ use super::commit::{Scales, Weighed, weigh};
 use super::core::{Core, InUse};
 use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Part, Refusal};
 use super::relay::Answer;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
 use crate::clock;
-use crate::decide::advice::Finding;
 use crate::decide::fallback::others;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
@@ -176,7 +175,7 @@ impl Recovery<'_> {
         self.exchange.used(weighed.usage);
         match weighed.ending {
             None => {}
-            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.exchange.output(true),
+            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.exchange.came(Part::Last),
             Some(ending) => self.exchange.end(ending),
         }
         Answer { weighed, exchange: self.exchange }
@@ -208,6 +207,9 @@ impl Recovery<'_> {
             };
             match next(failed, self.left(target)) {
                 Next::Deliver => {
+                    if failed.outcome == Outcome::ClientError && self.exchange.tells_of_canary() {
+                        self.exchange.refused(self.refusal(ending, &said));
+                    }
                     self.exchange.failed(ending);
                     self.exchange.stable_said(false);
                     self.keep(failed.outcome, target, || said);
@@ -237,8 +239,8 @@ impl Recovery<'_> {
                     }
                 }
                 Next::AskStable => {
-                    let (status, finding) = self.finding(ending, &said);
-                    self.exchange.asks_stable(status, finding);
+                    let refusal = self.refusal(ending, &said);
+                    self.exchange.asks_stable(refusal);
                     self.keep(failed.outcome, target, || said);
                     if let Some(rollout) = self.rollout {
                         self.tries.ask_only(rollout.stable);
@@ -335,7 +337,7 @@ impl Recovery<'_> {
         }
     }
 
-    fn finding(&self, ending: Ending, said: &Said) -> (u16, Finding) {
+    fn refusal(&self, ending: Ending, said: &Said) -> Refusal {
         let status = match ending {
             Ending::Answered { status, .. } => status,
             _ => StatusCode::BAD_REQUEST.as_u16(),
@@ -344,7 +346,7 @@ impl Recovery<'_> {
             Said::Answer(weighed) => weighed.complaint.as_deref(),
             Said::Problem(_) => None,
         };
-        (status, Finding::of(status, complaint, self.original.model(), self.original.below()))
+        Refusal::of(status, complaint, self.original.model(), self.original.below())
     }
 
     fn budget(&self) -> Option<&Cell<Budget>> {

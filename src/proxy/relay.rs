@@ -22,7 +22,7 @@ use super::core::Ticket;
 use super::departure::is_entitled;
 use super::door::Door;
 use super::error::Problem;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Part, Refusal};
 use super::observer::Observer;
 use super::replay::Loan;
 use super::{headers, upgrade};
@@ -229,7 +229,8 @@ impl Relay {
     fn poll(&mut self, context: &mut Context<'_>) -> Polled {
         loop {
             if let Some(piece) = self.pieces.take().or_else(|| self.next.take()) {
-                self.exchange.output(false);
+                let part = self.part();
+                self.exchange.came(part);
                 if self.pieces.is_empty() {
                     self.loan = None;
                 }
@@ -265,6 +266,14 @@ impl Relay {
         }
     }
 
+    /// What is known of the answer by now.
+    fn part(&self) -> Part {
+        match &self.observer {
+            Some(observer) if !observer.has_output() => Part::Frame,
+            _ => Part::Output,
+        }
+    }
+
     /// What follows what was held, where the answer had ended by then.
     fn ended_before(&mut self) -> Option<Result<Frame<Bytes>, BodyError>> {
         self.over = true;
@@ -297,9 +306,10 @@ impl Relay {
         if last {
             let end = self.seen(BodyEnd::Complete);
             self.note_usage();
-            if end == BodyEnd::Complete { self.exchange.output(true) } else { self.exchange.body_ended(end) }
+            if end == BodyEnd::Complete { self.exchange.came(Part::Last) } else { self.exchange.body_ended(end) }
         } else {
-            self.exchange.output(false);
+            let part = self.part();
+            self.exchange.came(part);
         }
         self.whole_events(data, whole)
     }
@@ -343,9 +353,15 @@ impl Relay {
         }
     }
 
-    /// What an end in the eyes of the transport amounts to.
+    /// What an end in the eyes of the transport amounts to. Where policy cut the answer off, that is told.
     fn seen(&self, end: BodyEnd) -> BodyEnd {
-        self.observer.as_ref().map_or(end, |observer| observer.end(end))
+        let Some(observer) = &self.observer else { return end };
+        let end = observer.end(end);
+        if end == BodyEnd::Filtered {
+            // A filter is known by its name alone.
+            self.exchange.refused(Refusal::of(StatusCode::OK.as_u16(), observer.failure(), None, ""));
+        }
+        end
     }
 
     /// The answer ended: accounts for it, and puts next what the client must still get. Gives the error back where the
@@ -383,7 +399,8 @@ impl Drop for Relay {
         if let Some(observer) = &self.observer
             && observer.is_decided()
         {
-            self.exchange.body_ended(observer.end(BodyEnd::Early));
+            let end = self.seen(BodyEnd::Early);
+            self.exchange.body_ended(end);
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::body::AnswerBody;
 use super::core::Ticket;
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Part};
 use crate::decide::outcome::{BodyEnd, Ending};
 
 /// How much is read at a time, each way.
@@ -48,7 +48,7 @@ async fn tunnel(client: OnUpgrade, provider: OnUpgrade, exchange: &mut Exchange)
         })
     };
     let down = async {
-        pump(from_provider, to_client, || exchange.output(false)).await.map_err(|end| match end {
+        pump(from_provider, to_client, || exchange.came(Part::Output)).await.map_err(|end| match end {
             End::Read => Broken::Provider,
             End::Write => Broken::Client,
         })

@@ -33,7 +33,7 @@ pub enum Input {
     },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
-    /// A canary refused what stable accepted.
+    /// A canary refused a request.
     Refused(Refused),
     /// The process is stopping.
     Drain,
@@ -52,7 +52,7 @@ pub struct Command {
     pub reason: String,
 }
 
-/// A canary refused a request that stable accepted when it was asked the same.
+/// A canary refused a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     /// The rollout.
@@ -63,6 +63,10 @@ pub struct Refused {
     pub finding: Finding,
     /// The status it answered.
     pub status: u16,
+    /// The error's code or type, bounded and on one line.
+    pub code: Option<String>,
+    /// Whether stable accepted it when it was asked the same; it may not have been asked.
+    pub accepted: bool,
 }
 
 /// What one reading of flags.yaml gave.
@@ -170,6 +174,8 @@ mod tests {
             provider: "holysheep".to_owned(),
             finding: Finding::ContextLength,
             status: 400,
+            code: None,
+            accepted: true,
         };
         let told = (0..CAPACITY).filter(|_| inbox.tell_refused(refused())).count();
         assert_eq!(told, CAPACITY / 2);

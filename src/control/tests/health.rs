@@ -146,7 +146,7 @@ fn what_is_open_on_the_canary_is_what_is_there_whoever_was_sent() {
 
 fn refuse(engine: &mut Engine, finding: Finding, now: u64) {
     let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
-    engine.refused(Refused { rollout, provider, finding, status: 400 }, at(now));
+    engine.refused(Refused { rollout, provider, finding, status: 400, code: None, accepted: true }, at(now));
 }
 
 fn findings(engine: &mut Engine, now: u64) -> Vec<FindingStatus> {
@@ -187,7 +187,7 @@ fn what_is_not_in_force_any_more_is_not_told() {
     let mut engine = engine();
     for (rollout, provider) in [("gone", "holysheep"), ("chat", "earlier"), ("plain", "openai")] {
         let (rollout, provider) = (rollout.to_owned(), provider.to_owned());
-        engine.refused(Refused { rollout, provider, finding: key(), status: 400 }, at(100));
+        engine.refused(Refused { rollout, provider, finding: key(), status: 400, code: None, accepted: true }, at(100));
     }
     assert_eq!((events(&mut engine).len(), findings(&mut engine, 200).len()), (0, 0));
 }
@@ -221,4 +221,50 @@ fn findings_last_until_a_reload_changes_what_they_depend_on() {
     Arc::make_mut(&mut narrower.rollouts[0]).matches.endpoints = vec!["chat/completions".to_owned()];
     engine.flags_read(read(narrower), at(700));
     assert_eq!(findings(&mut engine, 800).len(), 0, "other requests");
+}
+
+#[test]
+fn the_commonest_refusal_is_told_in_plain_words() {
+    use super::super::refusals::Findings;
+    let words = |engine: &Engine| Findings::commonest(&engine.rollouts[0].moving.as_ref().unwrap().findings);
+    let mut engine = engine();
+    let tell = |engine: &mut Engine, finding, status, code: Option<&str>, accepted| {
+        let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
+        let code = code.map(str::to_owned);
+        engine.refused(Refused { rollout, provider, finding, status, code, accepted }, at(100));
+    };
+    assert_eq!(words(&engine), None);
+    let parameter = || Finding::Parameter("logit_bias".to_owned());
+    for accepted in [true, false, false] {
+        tell(&mut engine, parameter(), 400, Some("unsupported_parameter"), accepted);
+    }
+    tell(&mut engine, Finding::ContextLength, 400, None, false);
+    assert_eq!(words(&engine).unwrap(), "400 `unsupported_parameter` (logit_bias), 3 of 4");
+    assert_eq!(events(&mut engine).len(), 1, "what stable does not accept either is no advice");
+    assert_eq!(findings(&mut engine, 200)[0].count, 1);
+    let others = [
+        (Finding::ContextLength, 400, None, "400 (too long), 11 of 14"),
+        (
+            Finding::Model("gpt-4".to_owned()),
+            404,
+            Some("model_not_found"),
+            "404 `model_not_found` (model gpt-4), 20 of 34",
+        ),
+        (Finding::Endpoint("embeddings".to_owned()), 404, None, "404 (no embeddings), 30 of 64"),
+        (
+            Finding::Other { status: 400, code: "content_filter".to_owned() },
+            400,
+            Some("content_filter"),
+            "400 `content_filter`, 40 of 104",
+        ),
+        (Finding::Other { status: 400, code: String::new() }, 400, None, "400, 50 of 154"),
+    ];
+    for (times, (finding, status, code, expected)) in (1..).zip(others) {
+        (0..times * 10).for_each(|_| tell(&mut engine, finding.clone(), status, code, false));
+        assert_eq!(words(&engine).unwrap(), expected);
+    }
+    for number in 0..2 * MOST {
+        tell(&mut engine, Finding::Parameter(format!("p{number}")), 400, None, false);
+    }
+    assert_eq!(words(&engine).unwrap(), format!("400, 50 of {}", 154 + 2 * MOST), "as many kinds as one can read");
 }

@@ -1,7 +1,6 @@
 //! What is owed after every turn a request may take: attempts, evidence, the breaker's probe, bodies.
 
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 
 use super::support::*;
 use crate::clock;
@@ -24,25 +23,6 @@ fn ask(body: &str) -> String {
 
 fn some() -> Percent {
     Percent::from_hundredths(1).unwrap()
-}
-
-/// A provider that tells when a request has come, and answers with the next of these when told to.
-fn when_told(answers: impl IntoIterator<Item = String>) -> (Scripted, Receiver<Message>, Sender<()>) {
-    let answers = Mutex::new(answers.into_iter().collect::<std::collections::VecDeque<_>>());
-    let (sender, receiver) = channel();
-    let (go, wait) = channel();
-    let wait = Mutex::new(wait);
-    let provider = Scripted::new(move |mut client| {
-        while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
-            let _ = sender.send(client.message());
-            if wait.lock().unwrap().recv().is_err() {
-                return;
-            }
-            let answer = answers.lock().unwrap().pop_front().unwrap();
-            client.send(answer);
-        }
-    });
-    (provider, receiver, go)
 }
 
 fn breaker(sidecar: &Sidecar, id: ProviderId) -> State {

@@ -359,7 +359,7 @@ fn who_is_still_held_when_serin_stops_is_told_so() {
     client.send(ask());
     let own = || sidecar.shared.load().rollouts[0].series(Arm::Canary, NEW).in_flight();
     until("it is at the canary", || own() == 1);
-    let Sidecar { running, shared } = sidecar;
+    let Sidecar { running, shared, .. } = sidecar;
     drop(running);
     let reply = client.reply();
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("stopping")));

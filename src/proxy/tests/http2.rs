@@ -82,7 +82,7 @@ fn whoever_has_no_answer_at_the_end_is_told_so() {
         client.message();
         client.read_to_end();
     });
-    let Sidecar { running, shared } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
     block_on(async {
         let (mut sender, _connection) = connect(running.local_addr()).await;
         let asked: Vec<_> = (0..20).map(|_| sender.send_request(request("u"))).collect();
@@ -126,7 +126,7 @@ fn an_idle_connection_is_kept_for_heads_and_told_to_go_by_a_drain() {
     let (old, _seen) = Scripted::answering(OK);
     let mut policy = policy(old.address, nobody());
     policy.limits.header_time = Millis(40);
-    let Sidecar { running, shared: _shared } = Sidecar::start(policy, Percent::ZERO);
+    let Sidecar { running, shared: _shared, .. } = Sidecar::start(policy, Percent::ZERO);
     let address = running.local_addr();
     block_on(async {
         let (mut sender, connection) = connect(address).await;

@@ -55,7 +55,7 @@ fn a_drain_serves_to_the_end_and_asks_clients_to_close() {
         wait.lock().unwrap().recv().unwrap();
         client.send(OK);
     });
-    let Sidecar { running, shared } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
     let address = running.local_addr();
     let mut before = Client::connect(address);
     before.send(post("/v1/chat/completions", "", "{}"));
@@ -81,7 +81,7 @@ fn what_outlasts_the_drain_is_cut_and_is_nobodys_fault_but_ours() {
         client.message();
         client.read_to_end();
     });
-    let Sidecar { running, shared } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
     let mut client = Client::connect(running.local_addr());
     client.send(post("/v1/chat/completions", "", "{}"));
     until("it is dispatched", || shared.load().rollouts[0].series.own(Arm::Stable).in_flight() == 1);
@@ -103,7 +103,7 @@ fn whoever_has_no_answer_at_the_end_is_told_so_and_a_begun_answer_breaks_off() {
         }
         client.read_to_end();
     });
-    let Sidecar { running, shared } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
+    let Sidecar { running, shared, .. } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
     let address = running.local_addr();
     let mut waiting: Vec<Client> = (0..60).map(|_| Client::connect(address)).collect();
     // Dealt out evenly before any is busy, so that no core has more of them than it may have connections to a provider.
@@ -143,7 +143,7 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
         together.wait();
         client.send("4\r\nlast\r\n0\r\n\r\n");
     });
-    let Sidecar { running, shared } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
+    let Sidecar { running, shared, .. } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
     assert!(running.loads().count() == 3);
     let address = running.local_addr();
     let mut clients: Vec<Client> = (0..STREAMS).map(|_| Client::connect(address)).collect();

@@ -3,6 +3,7 @@
 mod accounts;
 mod bodies;
 mod cancel;
+mod counting;
 mod doors;
 mod framing;
 mod held;

@@ -1,7 +1,7 @@
 //! Who is asked after a failure, what the client gets, and what it is counted as.
 
 use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::channel;
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
@@ -28,23 +28,6 @@ fn error(status: u16, headers: &str) -> String {
 
 fn some() -> Percent {
     Percent::from_hundredths(1).unwrap()
-}
-
-/// A provider that tells when a request has come, and answers when told to: with this.
-fn when_told(answers: impl IntoIterator<Item = String>) -> (Scripted, Receiver<Message>, Sender<()>) {
-    let answers = Mutex::new(answers.into_iter().collect::<std::collections::VecDeque<_>>());
-    let (sender, receiver) = channel();
-    let (go, wait) = channel();
-    let wait = Mutex::new(wait);
-    let provider = Scripted::new(move |mut client| {
-        while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
-            let _ = sender.send(client.message());
-            let _ = wait.lock().unwrap().recv();
-            let answer = answers.lock().unwrap().pop_front().unwrap();
-            client.send(answer);
-        }
-    });
-    (provider, receiver, go)
 }
 
 #[test]

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, LazyLock};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -20,6 +20,7 @@ use crate::proxy::{Running, Setup, start};
 use crate::state::counters::{Labels, Series};
 use crate::state::evidence::{ArmTotals, Evidence};
 use crate::state::health::ProviderHealth;
+use crate::state::inbox::{Input, Refused, inbox};
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::wire::body::FieldRules;
@@ -174,6 +175,7 @@ fn healthy(policy: &Policy) -> Box<[Arc<ProviderHealth>]> {
 pub(super) struct Sidecar {
     pub(super) running: Running,
     pub(super) shared: Arc<Shared>,
+    wishes: Mutex<tokio::sync::mpsc::Receiver<Input>>,
 }
 
 impl Sidecar {
@@ -184,15 +186,10 @@ impl Sidecar {
     pub(super) fn with_cores(policy: Policy, percent: Percent, cores: usize) -> Sidecar {
         let shared = Arc::new(Shared::new(snapshot(1, policy, percent, cores), cores));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let running = start(Setup {
-            listener,
-            shared: Arc::clone(&shared),
-            inbox: crate::state::inbox::inbox().0,
-            cores,
-            most_connections: u32::MAX,
-        })
-        .unwrap();
-        Sidecar { running, shared }
+        let (inbox, wishes) = inbox();
+        let running =
+            start(Setup { listener, shared: Arc::clone(&shared), inbox, cores, most_connections: u32::MAX }).unwrap();
+        Sidecar { running, shared, wishes: Mutex::new(wishes) }
     }
 
     /// Puts another share in force and waits until every core has seen it.
@@ -247,6 +244,13 @@ impl Sidecar {
 
     pub(super) fn evidence(&self, arm: Arm) -> ArmTotals {
         self.shared.load().rollouts[0].evidence.totals(arm)
+    }
+
+    /// The refusals that control was told of since the last time.
+    pub(super) fn refusals(&self) -> Vec<Refused> {
+        let mut wishes = self.wishes.lock().unwrap();
+        let told = std::iter::from_fn(|| wishes.try_recv().ok());
+        told.map(|wish| if let Input::Refused(refused) = wish { refused } else { panic!("{wish:?}") }).collect()
     }
 
     /// All attempts of an arm's requests at a provider, by outcome.
@@ -466,7 +470,7 @@ impl Scripted {
     /// answer that ends in [`BREAK`] ends its connection as well.
     pub(super) fn in_turn(answers: impl IntoIterator<Item = impl Into<String>>) -> (Scripted, Receiver<Message>) {
         let answers: Vec<String> = answers.into_iter().map(Into::into).collect();
-        let answers = std::sync::Mutex::new(std::collections::VecDeque::from(answers));
+        let answers = Mutex::new(std::collections::VecDeque::from(answers));
         let (sender, receiver) = channel();
         let provider = Scripted::new(move |mut client| {
             while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
@@ -480,6 +484,25 @@ impl Scripted {
         });
         (provider, receiver)
     }
+}
+
+/// A provider that tells when a request has come, and answers with the next of these when told to.
+pub(super) fn when_told(answers: impl IntoIterator<Item = String>) -> (Scripted, Receiver<Message>, Sender<()>) {
+    let answers = Mutex::new(answers.into_iter().collect::<std::collections::VecDeque<_>>());
+    let (sender, receiver) = channel();
+    let (go, wait) = channel();
+    let wait = Mutex::new(wait);
+    let provider = Scripted::new(move |mut client| {
+        while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
+            let _ = sender.send(client.message());
+            if wait.lock().unwrap().recv().is_err() {
+                return;
+            }
+            let answer = answers.lock().unwrap().pop_front().unwrap();
+            client.send(answer);
+        }
+    });
+    (provider, receiver, go)
 }
 
 /// Ends the connection: see [`Scripted::in_turn`].

@@ -129,7 +129,7 @@ impl Stage {
         policy.rollouts = cases.iter().map(|it| Arc::new(it.rollout(&template))).collect();
         let half = Percent::from_hundredths(5000).unwrap();
         let next = Stage::snapshot(&cases, policy.clone(), half);
-        let Sidecar { running, shared } = Sidecar::start(policy, half);
+        let Sidecar { running, shared, .. } = Sidecar::start(policy, half);
         shared.publish(next);
         until("the core has seen what each guard counts", || shared.seen_by_all(2));
         Stage { address: running.local_addr(), running: Some(running), shared, cases }

@@ -1,0 +1,119 @@
+//! What one request tells the guard of the provider that the split chose.
+//!
+//! It is told that the request was sent when it is sent; what became of it as soon as that is certain, which is when
+//! somebody else is asked and not when a slow rescue has ended; and how long its first output took, or for how long its
+//! client waited in vain. Owns the order of these and decides nothing: the [`Exchange`](super::exchange::Exchange) says
+//! what is certain, and only begins for requests that count. Invariant: each of them is told once at most, and what
+//! another provider does is never told.
+
+use std::time::{Duration, Instant};
+
+use crate::decide::outcome::Outcome;
+use crate::decide::units::{Arm, Millis, Slot};
+use crate::state::counters::Core;
+use crate::state::evidence::Evidence;
+
+/// Whom it is told to, and whose request it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hearing<'a> {
+    /// Of the epoch in which the request was sent first.
+    pub(crate) evidence: &'a Evidence,
+    /// Whose cells are counted in.
+    pub(crate) core: Core,
+    /// The arm that the split chose.
+    pub(crate) arm: Arm,
+    /// The user's.
+    pub(crate) slot: Option<Slot>,
+}
+
+/// How much of it was told.
+#[derive(Debug, Default)]
+pub(crate) struct Testimony {
+    told: Told,
+    /// When it was sent, as long as its first output is awaited.
+    sent: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Told {
+    /// Nothing: the request is no evidence, or not yet.
+    #[default]
+    Nothing,
+    /// That it was sent.
+    Exposure,
+    /// That alone, though an attempt ended so: the same provider may be asked again.
+    Before(Outcome),
+    /// All there is to tell.
+    All,
+}
+
+impl Testimony {
+    /// The provider is asked; again, it is the same request.
+    pub(crate) fn asked(&mut self, to: Hearing<'_>) {
+        if self.told == Told::Nothing {
+            to.evidence.begin(to.core, to.arm, to.slot);
+            self.told = Told::Exposure;
+        }
+    }
+
+    /// The request is on its way to the provider. From the first time on its output is awaited.
+    pub(crate) fn sent(&mut self, now: impl FnOnce() -> Instant) {
+        if matches!(self.told, Told::Exposure | Told::Before(_)) && self.sent.is_none() {
+            self.sent = Some(now());
+        }
+    }
+
+    /// Whether the request is evidence.
+    pub(crate) fn is_given(&self) -> bool {
+        self.told != Told::Nothing
+    }
+
+    /// The provider's attempt ended so.
+    pub(crate) fn saw(&mut self, outcome: Outcome) {
+        if matches!(self.told, Told::Exposure | Told::Before(_)) {
+            self.told = Told::Before(outcome);
+        }
+    }
+
+    /// Somebody else is asked from now on, so that what was seen is all that will be.
+    pub(crate) fn goes_elsewhere(&mut self, to: Hearing<'_>) {
+        self.sent = None;
+        if let Told::Before(outcome) = self.told {
+            self.ends(to, outcome);
+        }
+    }
+
+    /// All is certain; `unseen`: what it comes to where no attempt ended.
+    pub(crate) fn ends(&mut self, to: Hearing<'_>, unseen: Outcome) {
+        let outcome = match self.told {
+            Told::Nothing | Told::All => return,
+            Told::Exposure => unseen,
+            Told::Before(outcome) => outcome,
+        };
+        self.told = Told::All;
+        to.evidence.end(to.core, to.arm, to.slot, outcome);
+    }
+
+    /// Whether its first output is news.
+    pub(crate) fn awaits_output(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// The first output of the provider's answer came.
+    pub(crate) fn output(&mut self, to: Hearing<'_>, now: Instant) {
+        if let Some(sent) = self.sent.take() {
+            to.evidence.output(to.core, to.arm, to.slot, millis(now.saturating_duration_since(sent)));
+        }
+    }
+
+    /// The client left; where it still waited for output, that is told.
+    pub(crate) fn client_left(&mut self, to: Hearing<'_>, now: Instant) {
+        if let Some(sent) = self.sent.take() {
+            to.evidence.left_waiting(to.core, to.arm, to.slot, millis(now.saturating_duration_since(sent)));
+        }
+    }
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
