@@ -241,7 +241,7 @@ impl Engine {
             let tracked = &mut self.rollouts[index];
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
             let mut seen = moving.observer.look(&canary.guard, now.mono);
-            seen.refuses = None;
+            seen.refuses = moving.findings.commonest();
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed);
             self.keep_evidence(index, now);
         }
