@@ -281,6 +281,7 @@ impl Exchange {
     /// The canary refused the request, and stable is asked whether it was sound.
     pub(crate) fn asks_stable(&mut self, refusal: Refusal) {
         self.tell_breaker(Outcome::ClientError);
+        self.testimony.is_in_question();
         self.stage = Stage::Idle;
         self.question = Some(Box::new(Question { by: self.target.id, refusal }));
     }

@@ -75,6 +75,13 @@ impl Testimony {
         }
     }
 
+    /// What its last attempt amounts to, somebody else will say.
+    pub(crate) fn is_in_question(&mut self) {
+        if let Told::Before(_) = self.told {
+            self.told = Told::Exposure;
+        }
+    }
+
     /// Somebody else is asked from now on, so that what was seen is all that will be.
     pub(crate) fn goes_elsewhere(&mut self, to: Hearing<'_>) {
         self.sent = None;

@@ -9,7 +9,7 @@ use crate::decide::advice::Finding;
 use crate::decide::breaker::Verdict;
 use crate::decide::bucket::place;
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::policy::{BreakerRule, Fallback};
+use crate::decide::policy::{BreakerRule, Fallback, Secret};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, Slot};
 use crate::state::evidence::{ArmTotals, Evidence};
 use crate::state::inbox::Refused;
@@ -191,9 +191,11 @@ fn the_time_is_told_when_output_comes_and_not_before() {
     for recoverable in [false, true] {
         let (go, wait) = channel::<()>();
         let wait = std::sync::Mutex::new(wait);
+        let (sender, seen) = channel();
         let new = Scripted::new(move |mut client| {
             client.message();
             client.send(stream(&[ROLE]));
+            sender.send(()).unwrap();
             let _ = wait.lock().unwrap().recv();
             client.send(format!("{:x}\r\n{WORD}\r\n", WORD.len()));
             let _ = wait.lock().unwrap().recv();
@@ -207,6 +209,7 @@ fn the_time_is_told_when_output_comes_and_not_before() {
         let evidence = evidence(&sidecar);
         let mut client = sidecar.client();
         client.send(ask(r#"{"stream":true}"#));
+        got(&seen);
         if !recoverable {
             client.read_to("assistant");
         }
@@ -349,6 +352,20 @@ fn a_question_to_stable_is_told_when_stable_has_answered() {
         let refused = refusal(422, "bad_field");
         assert_eq!(sidecar.refusals(), [Refused { accepted: accepts, ..refused }]);
     }
+}
+
+#[test]
+fn a_refusal_after_a_throttled_key_is_what_stable_says() {
+    let (old, _seen_old) = Scripted::in_turn([error(400, "null")]);
+    let (new, _seen_new) = Scripted::in_turn([error(429, "null"), error(400, "null")]);
+    let mut policy = both_ways(&old, &new);
+    let keys = ["one", "two"].map(|key| Secret::new(key.to_owned()));
+    with_provider(&mut policy, 1, |provider| provider.api_keys = keys.to_vec());
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert_eq!(sidecar.ask(&ask("{}")).status, 400);
+    sidecar.settle();
+    assert_eq!(sidecar.judged(Arm::Canary), ONE_NOT_JUDGED);
+    assert_eq!(told(&evidence(&sidecar), Arm::Canary), [What::Refused]);
 }
 
 #[test]
