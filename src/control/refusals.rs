@@ -78,7 +78,6 @@ impl Findings {
     }
 
     /// The commonest of all refusals in plain words, with its share of those that were told of; `None`: there were none.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the guard's words about a canary that refuses more"))]
     pub(super) fn commonest(&self) -> Option<String> {
         let Kind { finding, status, code, count } = self.kinds.iter().rev().max_by_key(|kind| kind.count)?;
         let code = code.as_deref().map(|code| format!(" `{code}`")).unwrap_or_default();

@@ -4,14 +4,16 @@
 //! changes while in force: a reload makes a new `Policy`. Invariant: every [`ProviderId`] in a policy is an
 //! index into its `providers`, every name is unique, every share and duration is in range.
 
+mod guard;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::guard::constants::Constants;
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+pub use guard::{ClientErrors, Counting, Guard, OnRegression, SlowRule};
 // Parts of a provider that the readers of the wire define.
 pub use crate::wire::body::FieldRules;
 pub use crate::wire::dialect::DoneMarker;
@@ -390,112 +392,6 @@ pub struct Hours {
     pub to: u16,
     /// Minutes east of UTC.
     pub offset: i16,
-}
-
-/// What judges the canary.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Guard {
-    /// The chance of a wrong rollback, over all tries of an attempt together.
-    pub false_alarm: Percent,
-    /// Up to this multiple of stable's failure rate the canary is not worse.
-    pub tolerated_ratio: f64,
-    /// A canary that fails less often than this is never rolled back for it.
-    pub ignore_below: Percent,
-    /// So many times longer must a deviation last that is not a plain failure.
-    pub patience: f64,
-    /// No promotion while the canary's failure rate may lie above this (or twice stable's).
-    pub max_error_rate: Percent,
-    /// No promotion before so many requests were sent to the canary and answered at its present share.
-    pub min_requests: u32,
-    /// The canary is done below this failure rate, or below one and a half times stable's.
-    pub done_below: Percent,
-    /// When slow answers take the canary back; `None`: never.
-    pub slow: Option<SlowRule>,
-    /// What follows when the canary refuses more requests than stable does.
-    pub client_errors: ClientErrors,
-    /// A failure rate that is too high whatever stable does; `None`: there is none. Lies outside `false_alarm`.
-    pub ceiling: Option<Percent>,
-    /// The time over which rates are shown, and held against `ceiling`.
-    pub window: Millis,
-    /// Which of the outcomes that are open to opinion count as failures.
-    pub counting: Counting,
-    /// What nobody sets.
-    pub constants: Constants,
-}
-
-impl Default for Guard {
-    fn default() -> Guard {
-        let percent = |hundredths| Percent::from_hundredths(hundredths).unwrap_or(Percent::ALL);
-        Guard {
-            false_alarm: percent(10),
-            tolerated_ratio: 1.25,
-            ignore_below: percent(20),
-            patience: 1.0,
-            max_error_rate: percent(500),
-            min_requests: 100,
-            done_below: percent(50),
-            slow: Some(SlowRule::default()),
-            client_errors: ClientErrors::Hold,
-            ceiling: None,
-            window: Millis(1_800_000),
-            counting: Counting::default(),
-            constants: Constants::default(),
-        }
-    }
-}
-
-/// When an answer is slow, and how many slow answers are too many.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SlowRule {
-    /// Of stable's times to the first output: which quantile is looked at, 0 to 1.
-    pub quantile: f64,
-    /// An answer is slow that takes more than so many times this quantile.
-    pub tolerance: f64,
-    /// Up to this multiple of stable's share of slow answers the canary is not slower.
-    pub tolerated_ratio: f64,
-}
-
-impl Default for SlowRule {
-    fn default() -> SlowRule {
-        SlowRule { quantile: 0.95, tolerance: 1.5, tolerated_ratio: 2.5 }
-    }
-}
-
-/// What follows when the canary refuses more requests than stable does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientErrors {
-    /// The ramp is paused, for a human to look at it.
-    Hold,
-    /// As any other regression.
-    Rollback,
-    /// Nothing.
-    Ignore,
-}
-
-/// What the guard does about a regression of the canary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnRegression {
-    /// Takes everybody back, to `rollback_to`.
-    Rollback,
-    /// Pauses the ramp and moves nobody.
-    Hold,
-    /// Goes back one stage of the ramp; a canary that is down is taken back all the same.
-    StepBack,
-}
-
-/// Which of the outcomes that are open to opinion count as failures of the provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counting {
-    /// A 429.
-    pub throttled: bool,
-    /// A 200 without output.
-    pub empty: bool,
-}
-
-impl Default for Counting {
-    fn default() -> Counting {
-        Counting { throttled: true, empty: false }
-    }
 }
 
 /// Which requests a rollout takes; every part that is present must fit.

@@ -61,6 +61,7 @@ pub struct Observation {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "the largest is by far the most frequent, and is never kept")]
 pub enum Input {
     /// Time has passed, and this was seen.
     Tick(Observation),

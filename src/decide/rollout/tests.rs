@@ -397,6 +397,7 @@ fn any_input() -> impl Strategy<Value = Move> {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a test")]
 enum Move {
     Do(Input),
     Percent(Option<Percent>),

@@ -1,0 +1,115 @@
+//! What judges a canary, as the file has it: the rules of the guard and what follows from a regression.
+//!
+//! Shapes and defaults only; what is made of them is [`decide::guard`](crate::decide::guard)'s. The defaults are the ones
+//! that were tried by simulation. Invariant: ratios are at least 1, patience and quantiles lie in the ranges that the
+//! reader of the file checks.
+
+use crate::decide::guard::constants::Constants;
+use crate::decide::units::{Millis, Percent};
+
+/// What judges the canary.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guard {
+    /// The chance of a wrong rollback, over all tries of an attempt together.
+    pub false_alarm: Percent,
+    /// Up to this multiple of stable's failure rate the canary is not worse.
+    pub tolerated_ratio: f64,
+    /// A canary that fails less often than this is never rolled back for it.
+    pub ignore_below: Percent,
+    /// So many times longer must a deviation last that is not a plain failure.
+    pub patience: f64,
+    /// No promotion while the canary's failure rate may lie above this (or twice stable's).
+    pub max_error_rate: Percent,
+    /// No promotion before so many requests were sent to the canary and answered at its present share.
+    pub min_requests: u32,
+    /// The canary is done below this failure rate, or below one and a half times stable's.
+    pub done_below: Percent,
+    /// When slow answers take the canary back; `None`: never.
+    pub slow: Option<SlowRule>,
+    /// What follows when the canary refuses more requests than stable does.
+    pub client_errors: ClientErrors,
+    /// A failure rate that is too high as soon as anything speaks for the canary being worse than stable; `None`: there
+    /// is none. Lies outside `false_alarm`.
+    pub ceiling: Option<Percent>,
+    /// The time over which rates are shown, and held against `ceiling`.
+    pub window: Millis,
+    /// Which of the outcomes that are open to opinion count as failures.
+    pub counting: Counting,
+    /// What nobody sets.
+    pub constants: Constants,
+}
+
+impl Default for Guard {
+    fn default() -> Guard {
+        let percent = |hundredths| Percent::from_hundredths(hundredths).unwrap_or(Percent::ALL);
+        Guard {
+            false_alarm: percent(10),
+            tolerated_ratio: 1.25,
+            ignore_below: percent(20),
+            patience: 1.0,
+            max_error_rate: percent(500),
+            min_requests: 100,
+            done_below: percent(50),
+            slow: Some(SlowRule::default()),
+            client_errors: ClientErrors::Hold,
+            ceiling: None,
+            window: Millis(1_800_000),
+            counting: Counting::default(),
+            constants: Constants::default(),
+        }
+    }
+}
+
+/// When an answer is slow, and how many slow answers are too many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SlowRule {
+    /// Of stable's times to the first output: which quantile is looked at, 0 to 1.
+    pub quantile: f64,
+    /// An answer is slow that takes more than so many times this quantile.
+    pub tolerance: f64,
+    /// Up to this multiple of stable's share of slow answers the canary is not slower.
+    pub tolerated_ratio: f64,
+}
+
+impl Default for SlowRule {
+    fn default() -> SlowRule {
+        SlowRule { quantile: 0.95, tolerance: 1.5, tolerated_ratio: 2.5 }
+    }
+}
+
+/// What follows when the canary refuses more requests than stable does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientErrors {
+    /// The ramp is paused, for a human to look at it.
+    Hold,
+    /// As any other regression.
+    Rollback,
+    /// Nothing.
+    Ignore,
+}
+
+/// What the guard does about a regression of the canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnRegression {
+    /// Takes everybody back, to `rollback_to`.
+    Rollback,
+    /// Pauses the ramp and moves nobody.
+    Hold,
+    /// Goes back one stage of the ramp; a canary that is down is taken back all the same.
+    StepBack,
+}
+
+/// Which of the outcomes that are open to opinion count as failures of the provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counting {
+    /// A 429.
+    pub throttled: bool,
+    /// A 200 without output.
+    pub empty: bool,
+}
+
+impl Default for Counting {
+    fn default() -> Counting {
+        Counting { throttled: true, empty: false }
+    }
+}
