@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serin::control::engine::{Begin, Engine, Now};
+use serin::decide::guard::constants::Constants;
 use serin::decide::outcome::Outcome;
 use serin::decide::policy::*;
 use serin::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState, Standing, Verb};
-use serin::decide::units::{Arm, Bucket, Millis, Percent, ProviderId, RolloutId, UnixMillis};
+use serin::decide::units::{Arm, Bucket, Millis, Percent, ProviderId, RolloutId, Slot, UnixMillis};
 use serin::state::counters::{Core, Series};
 use serin::state::evidence::Evidence;
 use serin::state::inbox::{Command, FlagsRead};
@@ -24,6 +25,10 @@ use serin::wire::dialect::DoneMarker;
 
 const TICK: u64 = 100;
 const NAMES: [&str; 2] = ["chat", "code"];
+/// How many users there are.
+const USERS: u16 = 400;
+/// After so long without a change of the weather, what the guard does must fit it.
+const SETTLED: u64 = 60_000;
 
 fn percent(whole: u16) -> Percent {
     Percent::from_hundredths(whole * 100).unwrap()
@@ -67,7 +72,18 @@ fn first_canary() -> Canary {
             from: None,
             hours: None,
         },
-        guard: Guard { max_error_rate: percent(5), window: Millis(30_000), min_requests: 20, ..Guard::default() },
+        guard: Guard {
+            window: Millis(30_000),
+            min_requests: 20,
+            // The times are short, as the ramp's are.
+            constants: Constants {
+                confirm_seconds: 10.0,
+                incident_seconds: 20.0,
+                history_half_life: 5.0,
+                ..Constants::default()
+            },
+            ..Guard::default()
+        },
         on_regression: OnRegression::Rollback,
         rollback_to: Percent::ZERO,
         try_again_after: None,
@@ -130,7 +146,9 @@ struct Disk {
 
 struct Flight {
     evidence: Arc<Evidence>,
+    rollout: usize,
     arm: Arm,
+    user: Slot,
     ends: u64,
     outcome: Outcome,
 }
@@ -146,9 +164,13 @@ struct World {
     mono: u64,
     ahead: u64,
     flights: Vec<Flight>,
-    // Share of failures on each arm, of 100.
+    // Share of failures on each arm, of 100, and since when; whether the canary takes requests and never answers.
     failing: [u8; 2],
+    weather_since: u64,
+    silent: bool,
     probes_answer: bool,
+    // Canary requests sent and answered at the present share, and which that is.
+    answered: [(Percent, u64); 2],
     // What users were promised: these are locked at most there, these were taken back.
     locked: [Option<Percent>; 2],
     taken_back: [bool; 2],
@@ -174,7 +196,10 @@ impl World {
             ahead: 1_700_000_000_000,
             flights: Vec::new(),
             failing: [0, 0],
+            weather_since: 0,
+            silent: false,
             probes_answer: true,
+            answered: [(Percent::ZERO, 0); 2],
             locked: [None, None],
             taken_back: [false; 2],
             last: [Percent::ZERO; 2],
@@ -193,7 +218,7 @@ impl World {
 
     fn act(&mut self) -> String {
         let which = self.chance.usize(0..2);
-        match self.chance.u8(0..60) {
+        match self.chance.u8(0..64) {
             0 => {
                 let to = percent(self.chance.u16(0..3) * 20);
                 self.command(which, Verb::Rollback { to })
@@ -211,12 +236,37 @@ impl World {
             6..=8 => self.edit(which),
             9 => self.crash(),
             10 => {
-                self.failing[1] = [0, 0, 50, 100][self.chance.usize(0..4)];
+                let fails = [0, 0, 50, 100][self.chance.usize(0..4)];
+                self.weather([self.failing[0], fails]);
                 format!("the canary fails at {}%", self.failing[1])
             }
             11 => {
-                self.failing[0] = [0, 0, 0, 60][self.chance.usize(0..4)];
+                let fails = [0, 0, 60, 100][self.chance.usize(0..4)];
+                self.weather([fails, self.failing[1]]);
                 format!("stable fails at {}%", self.failing[0])
+            }
+            15 => {
+                let both = [30, 100][self.chance.usize(0..2)];
+                self.weather([both, both]);
+                format!("both fail at {both}%")
+            }
+            16 => {
+                self.weather([0, 0]);
+                "all is well".to_owned()
+            }
+            17 => {
+                self.silent = !self.silent;
+                format!("the canary never answers: {}", self.silent)
+            }
+            19 => {
+                self.ahead = self.ahead.saturating_add_signed(self.chance.i64(-86_400_000..86_400_000));
+                format!("the wall clock jumps to {} ms ahead", self.ahead)
+            }
+            18 => {
+                for _ in 0..900 {
+                    self.tick();
+                }
+                "a minute and a half passes".to_owned()
             }
             12 => {
                 self.probes_answer = !self.probes_answer;
@@ -238,6 +288,11 @@ impl World {
                 "time passes".to_owned()
             }
         }
+    }
+
+    fn weather(&mut self, failing: [u8; 2]) {
+        self.failing = failing;
+        self.weather_since = self.mono;
     }
 
     fn command(&mut self, which: usize, verb: Verb) -> String {
@@ -279,7 +334,7 @@ impl World {
     fn edit(&mut self, which: usize) -> String {
         let share = percent(self.chance.u16(0..=100));
         let canary = &mut self.canaries[which];
-        let what = match self.chance.u8(0..8) {
+        let what = match self.chance.u8(0..11) {
             0 => {
                 canary.percent = Intent::Pinned(share);
                 format!("percent: {share}")
@@ -300,6 +355,19 @@ impl World {
                 canary.attempt += 1;
                 self.taken_back[which] = false;
                 format!("attempt: {}", canary.attempt)
+            }
+            8 => {
+                canary.try_again_after = self.chance.bool().then_some(Millis(20_000));
+                format!("try_again_after: {:?}", canary.try_again_after)
+            }
+            9 => {
+                canary.on_regression =
+                    [OnRegression::Rollback, OnRegression::Hold, OnRegression::StepBack][self.chance.usize(0..3)];
+                format!("on_regression: {:?}", canary.on_regression)
+            }
+            10 => {
+                canary.guard.patience = [0.5, 1.0, 3.0][self.chance.usize(0..3)];
+                format!("patience: {}", canary.guard.patience)
             }
             6 => {
                 self.usable = !self.usable;
@@ -386,11 +454,43 @@ impl World {
             let Some(index) = NAMES.iter().position(|name| event.rollout.as_deref() == Some(name)) else { continue };
             assert_eq!(event.from, self.last[index], "the history has a gap before {event:?}");
             self.last[index] = event.to;
+            self.fits_the_weather(index, &event);
+            match (event.actor.as_str(), event.action.as_str()) {
+                ("guard", "rollback") => self.taken_back[index] = true,
+                ("ramp", "retry") => {
+                    assert!(self.canaries[index].try_again_after.is_some(), "nothing reopens it: {event:?}");
+                    self.taken_back[index] = false;
+                }
+                _ => {}
+            }
             if event.actor == "guard" {
-                self.taken_back[index] = true;
                 assert!(event.numbers.iter().any(|(name, _)| name == "canary_error_rate"), "{event:?}");
             }
             self.told.push(event);
+        }
+    }
+
+    /// What the guard and the ramp do is held against what happened, which they know by counts only.
+    fn fits_the_weather(&self, index: usize, event: &Event) {
+        let (canary, told) = (&self.canaries[index], &self.engine.status.load().rollouts[index]);
+        let settled = self.mono - self.weather_since > SETTLED;
+        let [stable, fails] = self.failing;
+        match (event.actor.as_str(), event.action.as_str()) {
+            ("ramp", "promote") => {
+                assert!(told.lock.is_none() && !told.paused, "a promotion while locked or paused: {event:?}");
+                let (_, answered) = self.answered[index];
+                assert!(answered >= u64::from(canary.guard.min_requests), "short of answers ({answered}): {event:?}");
+                let incident = told.guard.as_ref().is_some_and(|guard| guard.incident);
+                assert!(!incident, "in an incident of stable: {event:?}");
+                assert!(!(settled && fails >= 50 && stable == 0), "towards a failing provider: {event:?}");
+            }
+            ("guard", "rollback" | "step_back" | "hold") => {
+                assert!(!(settled && fails <= stable), "a canary that is no worse ({fails}, {stable}): {event:?}");
+            }
+            ("guard", "confirm") => {
+                assert!(self.probes_answer || !settled, "towards a stable that does not answer: {event:?}");
+            }
+            _ => {}
         }
     }
 
@@ -398,24 +498,41 @@ impl World {
         self.mono += TICK;
         let snapshot = self.engine.shared.load();
         for _ in 0..self.chance.u8(0..40) {
-            let in_force = snapshot.in_force(RolloutId(self.chance.u16(0..2)));
-            let on_canary = Bucket(self.chance.u16(0..10_000)).is_below(in_force.percent);
+            let rollout = self.chance.u16(0..2);
+            let in_force = snapshot.in_force(RolloutId(rollout));
+            let user = self.chance.u16(0..USERS);
+            // Their buckets lie evenly.
+            let on_canary = Bucket(user * (10_000 / USERS)).is_below(in_force.percent);
             let arm = if on_canary { Arm::Canary } else { Arm::Stable };
-            in_force.evidence.begin(Core(0), arm, None);
+            let user = Slot::of(user);
+            in_force.evidence.begin(Core(0), arm, Some(user));
+            if self.silent && on_canary {
+                continue;
+            }
             let fails = self.chance.u8(0..100) < self.failing[arm as usize];
             let outcome = if fails { Outcome::ServerError } else { Outcome::Ok };
             let ends = self.mono + self.chance.u64(0..1500);
-            self.flights.push(Flight { evidence: Arc::clone(&in_force.evidence), arm, ends, outcome });
+            let (evidence, rollout) = (Arc::clone(&in_force.evidence), usize::from(rollout));
+            self.flights.push(Flight { evidence, rollout, arm, user, ends, outcome });
         }
         let now = self.mono;
-        self.flights.retain(|flight| {
-            if flight.ends <= now {
-                flight.evidence.end(Core(0), flight.arm, None, flight.outcome);
+        let (ended, open): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.flights).into_iter().partition(|flight| flight.ends <= now);
+        self.flights = open;
+        for Flight { evidence, rollout, arm, user, outcome, .. } in ended {
+            evidence.end(Core(0), arm, Some(user), outcome);
+            let in_force = &snapshot.rollouts[rollout];
+            let (share, answered) = &mut self.answered[rollout];
+            if *share != in_force.percent {
+                (*share, *answered) = (in_force.percent, 0);
             }
-            flight.ends > now
-        });
+            if arm == Arm::Canary && evidence.epoch == in_force.evidence.epoch {
+                *answered += 1;
+            }
+        }
         for probe in self.engine.due_probes(self.now()) {
-            let result = if self.probes_answer { Ok(()) } else { Err("HTTP 503".to_owned()) };
+            let dead = self.failing[probe.arm as usize] == 100;
+            let result = if self.probes_answer && !dead { Ok(()) } else { Err("HTTP 503".to_owned()) };
             self.engine.probed(&probe, result, self.now());
         }
         self.engine.tick(self.now());
@@ -449,6 +566,8 @@ impl World {
                 assert_eq!(in_force.percent, Percent::ZERO, "nothing else reopens it: {told:?}");
             }
             assert!(!told.reason.is_empty());
+            let retries = told.guard.as_ref().map_or(0, |guard| guard.retries);
+            assert!(retries <= canary.guard.constants.most_retries + 1, "attempts are bounded: {retries}");
         }
     }
 
@@ -457,12 +576,13 @@ impl World {
         self.disk_full = false;
         self.usable = true;
         self.probes_answer = true;
-        self.failing = [0, 0];
+        self.silent = false;
+        self.weather([0, 0]);
         self.flights.clear();
         self.canaries = [0, 1].map(|index: usize| Canary { attempt: self.canaries[index].attempt, ..first_canary() });
         self.edit_back();
-        // What failed before is no longer in the window.
-        self.mono += 60_000;
+        // What was under way before says nothing any more, and no user is paused for what failed then.
+        self.mono += 3 * 86_400_000;
         for which in 0..2 {
             self.save();
             self.command(which, Verb::Resume { at: None });
@@ -479,8 +599,8 @@ impl World {
         let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
         assert_eq!(standings, [Standing::Completed; 2], "{:?}", self.engine.status.load().rollouts);
         // And one that dies after its completion is taken back all the same.
-        self.failing = [0, 100];
-        (0..40).for_each(|_| self.tick());
+        self.weather([0, 100]);
+        (0..300).for_each(|_| self.tick());
         let standings: Vec<_> = self.engine.status.load().rollouts.iter().map(|told| told.standing).collect();
         assert_eq!(standings, [Standing::RolledBack; 2], "{:?}", self.engine.status.load().rollouts);
     }

@@ -20,7 +20,7 @@ use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Se
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
-use crate::decide::rollout::step::{Input, Step, View, blocked, step};
+use crate::decide::rollout::step::{Input, Step, View, blocked, step as decide};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
@@ -374,16 +374,25 @@ impl Engine {
     pub(super) fn happened(&mut self, index: usize, input: &Input, now: Now) -> Option<Happened> {
         let tracked = &self.rollouts[index];
         let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
-        let step = step(&self.view(tracked, moving, canary), &moving.state, input, now.unix);
+        let time_passed = matches!(input, Input::Tick(_));
+        // While a step is on its way to the disk the guard goes on watching, and nothing else by itself follows.
+        let view = self.view(tracked, moving, canary);
+        let watching = View { unwritable: Some("its next step is being written"), ..view };
+        let view = if time_passed && moving.proposed.is_some() { watching } else { view };
+        let step = decide(&view, &moving.state, input, now.unix);
         let changed = step.next.is_news_to(&moving.state);
         let goes_on = step.goes_on && self.ever_written;
-        let time_passed = matches!(input, Input::Tick(_));
+        let watched = (time_passed && goes_on).then(|| decide(&watching, &moving.state, input, now.unix).next);
+        let watched = watched.filter(|watched| !watched.is_news_to(&moving.state));
         // A proposal was made from a state, which whatever else happens makes an older one.
         if step.refused.is_none() && !(time_passed && (goes_on || !changed)) {
             self.withdraw(index);
         }
         if goes_on {
             self.propose(index, &step);
+            if let Some(watched) = watched {
+                self.put(index, watched);
+            }
             return Some(Happened { step, changed: false, proposed: true });
         }
         for event in &step.events {

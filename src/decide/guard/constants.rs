@@ -57,6 +57,8 @@ pub struct Constants {
     pub suspicion: f64,
     /// The reference of suspicion and completion is this multiple of stable's own rate.
     pub reference_ratio: f64,
+    /// And never above this: whatever stable was like when it last had traffic, a canary that is down is suspicious.
+    pub most_reference: f64,
     /// At the ramp's end, a canary that is not good enough to be called done is confirmed so often.
     pub most_rechecks: u32,
     /// How fast stable's own history forgets.
@@ -108,6 +110,7 @@ impl Default for Constants {
             confirm_seconds: 600.0,
             suspicion: 12.0,
             reference_ratio: 1.5,
+            most_reference: 0.5,
             most_rechecks: 2,
             history_half_life: 3600.0,
             promote_z: 1.645,

@@ -54,7 +54,7 @@ pub fn until_seen(
         return None;
     }
     let mut judge = known.cloned().unwrap_or_else(|| Judge::new(&guard.constants));
-    let now = Circumstances { share, schedule, confirming: false };
+    let now = Circumstances { share, schedule, confirming: false, alone: share >= 1.0 };
     let expected = |seconds: f64, rate: f64| {
         let (stable, canary) = (per_second * (1.0 - share) * seconds, per_second * share * seconds);
         Tick {

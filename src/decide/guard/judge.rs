@@ -75,6 +75,9 @@ pub struct Circumstances {
     pub schedule: Schedule,
     /// Whether the canary is being confirmed.
     pub confirming: bool,
+    /// Whether everybody is on the canary and nobody is given back for a comparison (a pinned share): then stable's
+    /// answers to probes stand in for its traffic.
+    pub alone: bool,
 }
 
 /// What one aspect has come to.
@@ -196,8 +199,7 @@ impl Judge {
     }
 
     fn watch_for_down(&mut self, constants: &Constants, now: &Circumstances, tick: &Tick) {
-        // Where stable has no traffic at all, its answers to probes stand in for it.
-        let probes = if now.share >= 1.0 - 1e-9 { tick.stable_probes } else { (0.0, 0.0) };
+        let probes = if now.alone { tick.stable_probes } else { (0.0, 0.0) };
         let (stable, canary) = (&tick.stable, &tick.canary);
         let of_canary = Run {
             sent: canary.exposed(),
@@ -288,7 +290,9 @@ impl Judge {
     /// Above this rate a canary with most of the traffic is suspicious.
     #[must_use]
     pub fn reference(&self, guard: &Guard) -> f64 {
-        fraction(guard.done_below).max(guard.constants.reference_ratio * self.history.rate().min(1.0))
+        let constants = &guard.constants;
+        let usual = constants.reference_ratio * self.history.rate().min(1.0);
+        fraction(guard.done_below).max(usual).min(constants.most_reference)
     }
 
     /// What was seen since this aspect last looked well.

@@ -137,7 +137,7 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
     if share == Percent::ZERO || matches!(state.phase, Phase::RolledBack { .. }) {
         return false;
     }
-    let alone = share == Percent::ALL && judge.canary_run().failures() > 0.0;
+    let alone = share == Percent::ALL && !is_confirmable(view) && judge.canary_run().failures() > 0.0;
     let suspects = judge.reading(guard, state.retries).suspicion >= guard.constants.suspicion / 2.0;
     let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
     let ends = last && step_left(view, state) == Millis(0) && {
@@ -187,12 +187,18 @@ fn undecided(guard: &Guard, judge: &Judge) -> Option<String> {
     })
 }
 
+/// Whether users may be given back to stable for a comparison: the share is the machine's to choose.
+#[must_use]
+pub fn is_confirmable(view: &View<'_>) -> bool {
+    view.canary.percent == Intent::Auto && !view.by_clock
+}
+
 /// Whether stable has too little traffic at this share to be compared with, so that it takes half of it to judge.
 #[must_use]
 pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
     let share = in_force(view, state).percent;
-    let apt = matches!(state.phase, Phase::Ramping | Phase::Completed) && view.canary.percent == Intent::Auto;
-    apt && !view.by_clock
+    let apt = matches!(state.phase, Phase::Ramping | Phase::Completed);
+    apt && is_confirmable(view)
         && state.lock.is_none()
         && view.blocked.is_none()
         && fraction(share) > view.canary.guard.constants.confirm_share + 1e-9

@@ -8,7 +8,7 @@
 
 use super::command;
 use super::in_force::{confirming, in_force, reason};
-use super::outlook::{completion, confirmation, may_confirm, outlook, step_left};
+use super::outlook::{completion, confirmation, is_confirmable, may_confirm, outlook, step_left};
 use super::ramp;
 use super::state::{Event, Lock, Pause, Phase, RolloutState, Verb};
 use crate::decide::guard::Arms;
@@ -193,6 +193,7 @@ impl<'a> Draft<'a> {
             share: fraction(self.before.in_force),
             schedule: ramp::schedule(&canary.ramp),
             confirming: matches!(self.next.phase, Phase::Confirming { .. }),
+            alone: self.before.in_force == Percent::ALL && !is_confirmable(self.view),
         };
         self.next.judge.tick(guard, &now, tick);
         let reading = self.next.judge.reading(guard, self.next.retries);
@@ -303,12 +304,15 @@ impl<'a> Draft<'a> {
         let guard = &self.view.canary.guard;
         let judge = &mut self.next.judge;
         let reading = judge.reading(guard, self.next.retries);
+        if self.view.unwritable.is_some() {
+            // More users follow: a restart must not forget it.
+            return;
+        }
         let reason = if reading.stable_down {
             judge.confirm_rest = guard.constants.confirm_seconds;
             "stable is down: it is no measure for the canary".to_owned()
         } else if judge.step.seconds >= guard.constants.confirm_seconds
             && confirmation(guard, judge, self.next.retries).is_none()
-            && self.view.unwritable.is_none()
         {
             let reason = told::both(&judge.step, "failed");
             judge.confirmed();
