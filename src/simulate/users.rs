@@ -7,6 +7,7 @@
 //! thousands of requests a second it is the wrong place to ask.
 
 use super::inversion::Inversion;
+use super::normal::normal;
 use super::poisson::Poisson;
 use super::rule::{Arm, Seen, Source};
 use super::traffic::{Traffic, seeded};
@@ -135,12 +136,6 @@ impl<C: Cap> Source for Visits<'_, C> {
     }
 }
 
-/// A draw from the normal distribution (G. E. P. Box and M. E. Muller, 1958).
-fn normal(rng: &mut fastrand::Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
-    radius * (std::f64::consts::TAU * rng.f64()).cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,11 +203,6 @@ mod tests {
 
     #[test]
     fn own_rates_spread_around_the_arms_rate() {
-        let mut rng = seeded(2);
-        let draws: Vec<f64> = (0..100_000).map(|_| normal(&mut rng)).collect();
-        let mean = draws.iter().sum::<f64>() / 1e5;
-        let variance = draws.iter().map(|draw| draw * draw).sum::<f64>() / 1e5;
-        assert!(mean.abs() < 0.015 && (variance - 1.0).abs() < 0.02, "{mean}, {variance}");
         let spread = Crowd { spread: 1.0, users: 100_000, ..crowd(0.0) };
         let factors: f64 = spread.visits(Everybody, 1).users.iter().map(|user| user.factor).sum();
         assert!((factors / 1e5 - 1.0).abs() < 0.03, "{factors}");
