@@ -4,10 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test check deny schema
+.PHONY: help demo test check deny schema bench-guard
 
 help: ## Print this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 demo: ## Two providers, traffic, a rollout that fails and recovers: about a minute, then yours to play with
 	cargo run --release --locked -- demo
@@ -27,6 +27,10 @@ check: deny ## Format, lints, documentation, rules of the house, schema, licence
 schema: ## Write deploy/flags.schema.json anew from the code
 	cargo run --quiet --locked -- schema > deploy/.draft
 	mv deploy/.draft deploy/flags.schema.json
+
+bench-guard: ## Rules for canaries on the same simulated traffic: write docs/guard.md anew; RUNS=40 for a quick look
+	@mkdir -p docs
+	cargo run --quiet --profile quick --locked --example bench_guard -- docs/guard.md
 
 deny: $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of dependencies
 	$< --all-features check licenses bans sources

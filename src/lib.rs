@@ -10,9 +10,10 @@
 //!
 //! ```text
 //! main -> cli -> demo -> app -> { proxy | control | admin } -> state, telemetry, clock -> decide -> wire
-//!                         |           |
-//!                         |           +-> store        (control and app only)
-//!                         +-> flags -> decide
+//!          |              |           |
+//!          |              |           +-> store        (control and app only)
+//!          |              +-> flags -> decide
+//!          +-> simulate -> decide
 //! ```
 //!
 //! * [`decide`] and [`wire`] are pure: every decision, and every reading of bytes that leads to one. Time, chance and
@@ -25,7 +26,7 @@
 //! * [`store`] keeps what must last, away from every request.
 //! * [`admin`] answers operators and scrapers; [`telemetry`] names every metric.
 //! * [`app`] builds all this, binds the ports and ends it in order; [`cli`] is what a person types; [`demo`] is a whole
-//!   rollout in one process.
+//!   rollout in one process, and [`simulate`] thousands of them without any.
 //!
 //! # The life of a request
 //!
@@ -66,6 +67,7 @@ pub mod decide;
 pub mod demo;
 pub mod flags;
 pub mod proxy;
+pub mod simulate;
 pub mod state;
 pub mod store;
 pub mod telemetry;

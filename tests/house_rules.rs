@@ -10,10 +10,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a layer and the layers that it may import besides itself. Upper layers first.
-const LAYERS: [(&str, &[&str]); 13] = [
+const LAYERS: [(&str, &[&str]); 14] = [
     ("main", &["cli"]),
-    ("cli", &["demo", "app", "flags", "state", "telemetry", "clock", "decide", "wire"]),
+    ("cli", &["demo", "simulate", "app", "flags", "state", "telemetry", "clock", "decide", "wire"]),
     ("demo", &["app", "state", "telemetry", "clock", "decide", "wire"]),
+    ("simulate", &["decide"]),
     ("app", &["proxy", "control", "admin", "flags", "store", "state", "telemetry", "clock", "decide", "wire"]),
     ("proxy", &["state", "telemetry", "clock", "decide", "wire"]),
     ("control", &["store", "state", "telemetry", "clock", "decide", "wire"]),

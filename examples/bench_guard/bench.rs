@@ -1,0 +1,92 @@
+//! How often, and what all tables share: runs side by side on the same ticks.
+
+use std::io::Write;
+use std::sync::Mutex;
+
+use serin::simulate::rollout::{Rollout, Span, side_by_side};
+use serin::simulate::rule::Source;
+use serin::simulate::run::Runs;
+use serin::simulate::tally::Tally;
+
+use crate::contenders::Contender;
+
+pub(crate) const MINUTE: f64 = 60.0;
+pub(crate) const HOUR: f64 = 3600.0;
+pub(crate) const DAY: f64 = 86_400.0;
+
+/// How often everything is run.
+pub(crate) struct Bench {
+    runs: usize,
+}
+
+impl Bench {
+    pub(crate) const fn new(runs: usize) -> Bench {
+        Bench { runs }
+    }
+
+    /// So many runs for a table of cheap ones.
+    pub(crate) const fn many(&self) -> usize {
+        self.runs
+    }
+
+    /// So many for a table of dear ones.
+    pub(crate) fn few(&self, part: usize) -> usize {
+        (self.runs / part).max(2)
+    }
+
+    /// Runs `one` for each seed on all cores; says on standard error what it is at.
+    pub(crate) fn each<T: Send>(&self, what: &str, count: usize, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
+        let terminal = Mutex::new(std::io::stderr());
+        let told = |done: usize| {
+            let due = done == count || done.is_multiple_of(count.div_ceil(20));
+            if due && let Ok(mut terminal) = terminal.lock() {
+                // A terminal that is gone stops no measurement.
+                let _ = write!(terminal, "\r{what}: {done}/{count}\x1b[K{}", if done == count { "\n" } else { "" });
+            }
+        };
+        Runs::new(count, 1).each(one, told)
+    }
+
+    /// Shows the same ticks to each of these contenders, a fixed share all the time; `source` makes them from a seed.
+    pub(crate) fn together<S: Source>(
+        &self,
+        what: &str,
+        count: usize,
+        contenders: &[Contender],
+        share: f64,
+        span: &Span,
+        source: impl Fn(u64) -> S + Sync,
+    ) -> Vec<Tally> {
+        let runs: Vec<Vec<Rollout>> = self.each(what, count, |seed| {
+            let mut judges: Vec<_> = contenders.iter().map(|contender| (contender.judge)()).collect();
+            side_by_side(&mut source(seed), share, &mut judges, span)
+        });
+        let of = |which: usize| runs.iter().map(|run| run[which]).collect::<Vec<_>>();
+        (0..contenders.len()).map(|which| Tally::of(&of(which))).collect()
+    }
+}
+
+/// How long a tick is: what a slow traffic brings in seconds is nothing.
+pub(crate) fn tick(requests: f64) -> f64 {
+    match requests {
+        r if r < 2.0 => 20.0,
+        r if r < 20.0 => 2.0,
+        _ => 1.0,
+    }
+}
+
+/// Columns of tallies as a table's rows, one for each contender.
+pub(crate) fn rows(
+    contenders: &[Contender],
+    columns: &[Vec<Tally>],
+    cell: impl Fn(&Tally) -> String,
+) -> Vec<Vec<String>> {
+    let row = |which: usize| columns.iter().map(|column| cell(&column[which])).collect::<Vec<_>>();
+    let named = |(which, contender): (usize, &Contender)| [vec![contender.name.to_owned()], row(which)].concat();
+    contenders.iter().enumerate().map(named).collect()
+}
+
+/// A table's head.
+pub(crate) fn head(first: &str, columns: impl IntoIterator<Item = String>) -> Vec<String> {
+    std::iter::once(first.to_owned()).chain(columns).collect()
+}

@@ -1,0 +1,55 @@
+//! Whose request failed, from the start and never restarted.
+//!
+//! The labels of all failures are judged by a mixture of likelihood ratios, one for each of a dozen ratios of the two
+//! rates from 1.15 to 100 (a discrete mixture of the kind of M. Lindon and A. Malek's multinomial test, 2022). The same
+//! labels as Serin's guard looks at, without its restarts: it shows what a healthy week costs a test that cannot
+//! forget. Back when the mean of the products reaches 1000.
+
+use serin::simulate::rule::{Judge, Seen};
+
+use super::share::Share;
+
+const RATIOS: [f64; 12] = [1.15, 1.3, 1.6, 2.0, 3.0, 4.5, 7.0, 10.0, 16.0, 25.0, 50.0, 100.0];
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Labels {
+    share: Share,
+    nats: [f64; RATIOS.len()],
+}
+
+impl Judge for Labels {
+    fn is_bad(&mut self, seen: &Seen) -> bool {
+        let share = self.share.tick(seen);
+        let (e0, e1) = (f64::from(seen.stable.errors), f64::from(seen.canary.errors));
+        if e0 + e1 == 0.0 {
+            return false;
+        }
+        for (nats, ratio) in self.nats.iter_mut().zip(RATIOS) {
+            *nats += e1 * ratio.ln() - (e0 + e1) * (share * (ratio - 1.0)).ln_1p();
+        }
+        let largest = self.nats.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let rest: f64 = self.nats.iter().map(|nats| (nats - largest).exp()).sum();
+        largest + (rest / RATIOS.len() as f64).ln() >= 1000.0_f64.ln()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin::simulate::rule::Arm;
+
+    #[test]
+    fn equal_rates_go_on_and_a_worse_canary_goes_back() {
+        let seen = |errors| Seen {
+            seconds: 1.0,
+            share: 0.1,
+            stable: Arm::counted(897, 3),
+            canary: Arm::counted(100 - errors, errors),
+        };
+        let mut rule = Labels::default();
+        // A third of a failure in a hundred requests, as stable has.
+        assert!((0..3000).all(|tick| !rule.is_bad(&seen(u32::from(tick % 3 == 0)))));
+        assert!((0..100).any(|_| rule.is_bad(&seen(30))));
+        assert!((0..100).all(|_| !Labels::default().is_bad(&seen(0))));
+    }
+}

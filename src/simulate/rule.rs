@@ -1,0 +1,96 @@
+//! What a rule sees and what it may say: the place where any rule for canaries can be plugged in.
+//!
+//! A [`Judge`] looks at one tick after another and says whether the canary must go back; it knows nothing of schedules.
+//! A [`Rule`] has a share of its own as well: a judge on a [`schedule`](super::schedule), or a guard that moves users
+//! itself. Owns no rule. Invariant: a rule sees counts only, never the rates they were drawn with, and never twice.
+
+/// What happened on one arm in one tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arm {
+    /// Requests that were sent and count; those of silenced users do not.
+    pub requests: u32,
+    /// Failures that count.
+    pub errors: u32,
+    /// Answers, whoever they were for.
+    pub successes: u32,
+}
+
+impl Arm {
+    /// So many answers and so many failures, all of which count.
+    #[must_use]
+    pub const fn counted(successes: u32, errors: u32) -> Arm {
+        Arm { requests: successes + errors, errors, successes }
+    }
+}
+
+/// What happened in one tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Seen {
+    /// How long it was.
+    pub seconds: f64,
+    /// The canary's share that was in force, 0 to 1.
+    pub share: f64,
+    /// The old provider's arm.
+    pub stable: Arm,
+    /// The new one's.
+    pub canary: Arm,
+}
+
+/// What follows from a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Stay,
+    /// More users go to the canary.
+    Promote,
+    /// Everybody goes back.
+    Rollback,
+    /// The canary has everybody, and is good.
+    Complete,
+}
+
+/// Whether the canary must go back.
+pub trait Judge {
+    /// One more tick; true when it must.
+    fn is_bad(&mut self, seen: &Seen) -> bool;
+
+    /// Whether a promotion that is due may happen now.
+    fn may_promote(&self) -> bool {
+        true
+    }
+}
+
+impl<J: Judge + ?Sized> Judge for Box<J> {
+    fn is_bad(&mut self, seen: &Seen) -> bool {
+        (**self).is_bad(seen)
+    }
+
+    fn may_promote(&self) -> bool {
+        (**self).may_promote()
+    }
+}
+
+/// A judge that also says how many users the canary has.
+pub trait Rule {
+    /// One more tick.
+    fn tick(&mut self, seen: &Seen) -> Verdict;
+
+    /// The share that holds from the next tick on, 0 to 1.
+    fn share(&self) -> f64;
+}
+
+impl<R: Rule + ?Sized> Rule for Box<R> {
+    fn tick(&mut self, seen: &Seen) -> Verdict {
+        (**self).tick(seen)
+    }
+
+    fn share(&self) -> f64 {
+        (**self).share()
+    }
+}
+
+/// Where ticks come from.
+pub trait Source {
+    /// The next tick, with this share in force.
+    fn tick(&mut self, share: f64) -> Seen;
+}
