@@ -27,8 +27,8 @@ pub use crate::proxy::Reply;
 pub mod api {
     pub use crate::admin::change::check_reason;
     pub use crate::admin::dto::*;
-    pub use crate::admin::stamp::Stamp;
     pub use crate::admin::users::current as current_user;
+    pub use crate::decide::stamp::Stamp;
 }
 
 #[cfg(test)]

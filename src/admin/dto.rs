@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::stamp::Stamp;
 use crate::decide::rollout::state::{Event, Lock};
+use crate::decide::stamp::Stamp;
 use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
 use crate::state::status::{ArmWindow, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status};

@@ -20,7 +20,6 @@ mod reply;
 pub mod route;
 mod serve;
 mod share;
-pub mod stamp;
 pub mod users;
 
 use std::io;

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::admin::dto::Process;
-use crate::admin::stamp::Stamp;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::policy::{
@@ -20,6 +19,7 @@ use crate::decide::policy::{
     Unmatched,
 };
 use crate::decide::rollout::state::{Event, Verb};
+use crate::decide::stamp::Stamp;
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::state::counters::Labels;
 use crate::state::evidence::Evidence;

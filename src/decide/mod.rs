@@ -16,6 +16,7 @@ pub mod policy;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod stamp;
 pub mod units;
 pub mod user;
 pub mod window;

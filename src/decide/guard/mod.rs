@@ -4,9 +4,10 @@
 //! it happened to ([`relative`]), so that an outage of both says nothing; a dead canary has a quicker path ([`down`]);
 //! where stable has too little traffic for a comparison, a rate above what is usual ([`cusum`], [`history`]) asks for a
 //! confirmation at half. One user counts once in a while ([`user_cap`]), slow answers are events of their own ([`slow`]).
-//! [`judge`] holds the numbers of a try and reads them, [`told`] puts them into words, [`forecast`] says how long what
-//! would take to be seen. Decides nothing: what follows is [`rollout::step`](super::rollout::step)'s to say. Refuses to
-//! know of time, of counters that still run, and of where numbers are kept.
+//! [`judge`] holds the numbers of a try and reads them, [`told`] puts them into words, [`trace`] into lines for programs,
+//! [`forecast`] says how long what would take to be seen. Decides nothing: what follows is
+//! [`rollout::step`](super::rollout::step)'s to say. Refuses to know of time, of counters that still run, and of where
+//! numbers are kept.
 
 pub mod aspect;
 pub mod constants;
@@ -20,6 +21,7 @@ pub mod relative;
 pub mod slow;
 pub mod tick;
 pub mod told;
+pub mod trace;
 pub mod user_cap;
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! Moments on the wire: RFC 3339 in UTC with milliseconds, `2026-11-21T07:56:02.123Z`.
 //!
-//! Programs parse it everywhere and people read it. The calendar is computed here, since nothing else in the process
-//! needs one.
+//! Programs parse it everywhere and people read it: the admin API and the guard's traces write moments so. The calendar
+//! is computed here, since nothing else in the process needs one.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::decide::units::UnixMillis;
+use super::units::UnixMillis;
 
-/// A moment, as the API writes it.
+/// A moment, as it is written for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp(pub UnixMillis);
 
