@@ -248,6 +248,7 @@ impl Engine {
         if changed {
             self.publish();
         }
+        self.forecast(now);
         self.watch_breakers(now);
         self.report(now);
     }

@@ -36,8 +36,8 @@ pub const FAULTS: [Fault; 3] = [Fault { rate: 1.0 }, Fault { rate: 0.2 }, Fault 
 const LONGEST: f64 = 14.0 * 86_400.0;
 /// What a guard that knows nothing is shown before.
 const HEALTH: f64 = 3600.0;
-/// The ticks become longer with time, so that a forecast costs some thousands of them at most.
-const STRETCH: f64 = 300.0;
+/// The ticks become longer with time, by a fiftieth of it, so that a forecast costs some hundreds of them at most.
+const STRETCH: f64 = 50.0;
 
 /// How long it takes until the guard acts on this fault; `None`: two weeks are not enough, or nobody is on the canary.
 #[must_use]
