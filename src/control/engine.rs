@@ -358,7 +358,7 @@ impl Engine {
     /// The process is stopping.
     pub fn drain(&mut self, now: Now) {
         self.draining = true;
-        (0..self.rollouts.len()).for_each(|index| self.write_evidence(index));
+        (0..self.rollouts.len()).for_each(|index| self.write_evidence(index, now));
         self.publish();
         self.report(now);
     }

@@ -14,7 +14,9 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::slow::SlowThreshold;
 use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::policy::Guard;
+use crate::decide::rollout::state::RolloutState;
 use crate::decide::rollout::step::Observation;
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
@@ -140,10 +142,16 @@ impl Epoch {
 }
 
 impl Observer {
-    pub(super) fn new(epoch: u64, blocks: &mut Blocks, guard: &Guard, threshold: SlowThreshold) -> Observer {
-        let pauses = Pauses::default();
-        let epoch = Epoch::new(blocks.make(epoch, guard, &pauses), guard);
+    /// Goes on with what was kept of it.
+    pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
+        let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);
+        let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses), guard);
         Observer { pauses, threshold, traffic: Traffic::default(), looked: None, epoch }
+    }
+
+    /// Who fails again and again.
+    pub(super) fn pauses(&self, now: Millis) -> Vec<KeptPause> {
+        self.pauses.kept(now)
     }
 
     /// Another epoch begins.

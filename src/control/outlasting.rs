@@ -31,13 +31,14 @@ impl Engine {
         let due = now.mono.since(*moving.outlasting.written.get_or_insert(now.mono)) >= BETWEEN;
         if due {
             moving.outlasting.written = Some(now.mono);
-            self.write_evidence(index);
+            self.write_evidence(index, now);
         }
     }
 
     /// Has a rollout's state written as it is.
-    pub(super) fn write_evidence(&mut self, index: usize) {
-        let Some(moving) = &self.rollouts[index].moving else { return };
+    pub(super) fn write_evidence(&mut self, index: usize, now: Now) {
+        let Some(moving) = &mut self.rollouts[index].moving else { return };
+        moving.state.pauses = moving.observer.pauses(now.mono);
         if moving.proposed.is_none() {
             self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
         }

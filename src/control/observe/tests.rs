@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::decide::outcome::Outcome;
+use crate::decide::units::UnixMillis;
 use crate::state::counters::Core;
 
 struct Bench {
@@ -13,7 +14,7 @@ struct Bench {
 fn bench() -> Bench {
     let guard = Guard { window: Millis(60_000), ..Guard::default() };
     let mut blocks = Blocks::new(2);
-    let observer = Observer::new(1, &mut blocks, &guard, SlowThreshold::default());
+    let observer = Observer::new(&RolloutState::new(1, UnixMillis(0)), &mut blocks, &guard, Millis(0));
     Bench { blocks, observer, guard }
 }
 

@@ -26,6 +26,8 @@ pub mod user_cap;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod tests;
 
 use super::window::Counts;
 
