@@ -5,10 +5,11 @@
 //! which is worked out seldom. Never writes over a proposal that is on its way to the disk.
 
 use super::engine::{Engine, Now};
-use crate::decide::guard::forecast::{FAULTS, Traffic, until_seen};
+use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen};
 use crate::decide::guard::judge::fraction;
+use crate::decide::policy::Intent;
 use crate::decide::rollout::ramp;
-use crate::decide::units::{Millis, Percent};
+use crate::decide::units::Millis;
 
 /// Between two writings of evidence.
 const BETWEEN: Millis = Millis(60_000);
@@ -53,10 +54,13 @@ impl Engine {
         }
         outlasting.forecast_at = Some(now.mono);
         let (seen, state) = (moving.observer.traffic(), &moving.state);
-        let share = if state.in_force > Percent::ZERO { state.in_force } else { Percent::ZERO };
-        let traffic = Traffic { per_second: seen.per_second, share: fraction(share), stable_rate: seen.stable_rate };
-        let schedule = ramp::schedule(&canary.ramp);
-        outlasting.forecast =
-            FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), state.retries, schedule, traffic, fault));
+        let share = fraction(state.in_force);
+        let traffic = Traffic { per_second: seen.per_second, share, stable_rate: seen.stable_rate };
+        let course = Course {
+            schedule: ramp::schedule(&canary.ramp),
+            confirms: canary.percent == Intent::Auto,
+            retries: state.retries,
+        };
+        outlasting.forecast = FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), course, traffic, fault));
     }
 }
