@@ -5,8 +5,9 @@
 //! which is worked out seldom. Never writes over a proposal that is on its way to the disk.
 
 use super::engine::{Engine, Moving, Now};
-use crate::decide::guard::forecast::{FAULTS, Traffic, until_seen};
+use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen};
 use crate::decide::guard::judge::fraction;
+use crate::decide::policy::Intent;
 use crate::decide::rollout::ramp;
 use crate::decide::units::Millis;
 
@@ -59,8 +60,11 @@ impl Engine {
         outlasting.forecast_at = Some(now.mono);
         let share = fraction(state.in_force);
         let traffic = Traffic { per_second: seen.per_second, share, stable_rate: seen.stable_rate };
-        let schedule = ramp::schedule(&canary.ramp);
-        outlasting.forecast =
-            FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), state.retries, schedule, traffic, fault));
+        let course = Course {
+            schedule: ramp::schedule(&canary.ramp),
+            confirms: canary.percent == Intent::Auto,
+            retries: state.retries,
+        };
+        outlasting.forecast = FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), course, traffic, fault));
     }
 }

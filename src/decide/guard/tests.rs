@@ -6,13 +6,12 @@ use super::aspect::Aspect;
 use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
-use super::forecast::{FAULTS, Fault, Traffic, until_seen};
 use super::judge::{Circumstances, Judge, Schedule, bound};
 use super::relative::{Comparison, Labels, RelativeDetector};
 use super::tick::{ArmTick, Tick};
 use super::told;
 use crate::decide::policy::{ClientErrors, Guard};
-use crate::decide::units::{Millis, Percent};
+use crate::decide::units::Percent;
 
 const WEEK: f64 = 7.0 * 86_400.0;
 const SCHEDULE: Schedule = Schedule { promotions: 6.0, horizon: WEEK };
@@ -148,23 +147,6 @@ fn an_incident_of_stable_ends_as_it_began_or_becomes_what_is_usual() {
         judge.step.seconds > before + 120.0 && !incident(&judge)
     });
     assert!(seconds.is_some_and(|seconds| (3600..3800).contains(&seconds)), "{seconds:?}");
-}
-
-#[test]
-fn forecasts_are_about_what_half_of_the_cases_take() {
-    let guard = Guard::default();
-    let traffic = Traffic { per_second: 50.0, share: 0.1, stable_rate: 0.004 };
-    let seconds = FAULTS.map(|fault| until_seen(&guard, None, 0, SCHEDULE, traffic, fault).unwrap().0 / 1000);
-    assert!((2..=4).contains(&seconds[0]), "{seconds:?}");
-    assert!((9..=20).contains(&seconds[1]), "{seconds:?}");
-    assert!((55..=95).contains(&seconds[2]), "{seconds:?}");
-    let healthy = until_seen(&guard, None, 0, SCHEDULE, traffic, Fault { rate: 0.004 });
-    assert_eq!(healthy, None);
-    let nobody = Traffic { share: 0.0, ..traffic };
-    assert_eq!(until_seen(&guard, None, 0, SCHEDULE, nobody, FAULTS[0]), None);
-    let patient = Guard { patience: 10.0, ..guard };
-    let slower = until_seen(&patient, None, 0, SCHEDULE, traffic, FAULTS[1]).unwrap();
-    assert!(slower > Millis(seconds[1] * 1000), "{slower}");
 }
 
 #[test]

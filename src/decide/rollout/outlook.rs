@@ -10,7 +10,7 @@ use super::state::{Phase, RolloutState};
 use super::step::{Observation, View, pause_before_retry, waits_before_retry};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Judge, fraction};
-use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::told;
 use crate::decide::policy::{Guard, Intent};
 use crate::decide::units::{Millis, Percent, UnixMillis};
@@ -141,7 +141,7 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
     let suspects = judge.reading(guard, state.retries).suspicion >= guard.constants.suspicion / 2.0;
     let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
     let ends = last && step_left(view, state) == Millis(0) && {
-        let (rate, limit) = completion(guard, judge);
+        let Measure { rate, limit, .. } = measure::completion(guard, judge);
         rate >= limit && judge.rechecks < guard.constants.most_rechecks
     };
     alone || ((suspects || ends) && may_confirm(view, state))
@@ -153,13 +153,12 @@ fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
     if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
         return Some(missing);
     }
-    let (_, upper) = wilson(judge.step.canary_events, judge.step.canary, guard.constants.promote_z);
-    let limit = fraction(guard.max_error_rate).max(2.0 * stable_rate(judge));
-    (upper > limit).then(|| {
+    let Measure { rate, limit, .. } = measure::promotion(guard, judge);
+    (rate > limit).then(|| {
         format!(
             "the canary's failure rate to be surely below {} (it may be {})",
             told::percent(limit),
-            told::percent(upper)
+            told::percent(rate)
         )
     })
 }
@@ -170,14 +169,14 @@ fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Opti
     if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
         return Some(missing);
     }
-    let (rate, limit) = completion(guard, judge);
+    let Measure { rate, limit, .. } = measure::completion(guard, judge);
     let asks = rate >= limit && judge.rechecks < guard.constants.most_rechecks && may_confirm(view, state);
     (asks && seen.stable_answers != Some(true)).then(|| "stable's answer to a probe".to_owned())
 }
 
 // After its rechecks a canary that misses the measure is watched on, and a human may decide.
 fn undecided(guard: &Guard, judge: &Judge) -> Option<String> {
-    let (rate, limit) = completion(guard, judge);
+    let Measure { rate, limit, .. } = measure::completion(guard, judge);
     (judge.rechecks >= guard.constants.most_rechecks && rate >= limit).then(|| {
         format!(
             "the canary's failure rate to fall below {} ({}), or for a human to call it done by pinning the percent",
@@ -205,17 +204,6 @@ pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
         && state.judge.confirm_rest <= 0.0
 }
 
-/// The canary's failure rate in this step, and below which it is done.
-#[must_use]
-pub fn completion(guard: &Guard, judge: &Judge) -> (f64, f64) {
-    let rate = judge.step.canary_events / judge.step.canary.max(1.0);
-    (rate, fraction(guard.done_below).max(guard.constants.reference_ratio * stable_rate(judge)))
-}
-
-fn stable_rate(judge: &Judge) -> f64 {
-    judge.step.stable_rate().unwrap_or_else(|| judge.history.rate())
-}
-
 /// What keeps a confirmation that has had its time from ending well.
 #[must_use]
 pub fn confirmation(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
@@ -224,9 +212,7 @@ pub fn confirmation(guard: &Guard, judge: &Judge, retries: u32) -> Option<String
         return Some(format!("more requests of stable ({} of {})", told::count(judge.step.stable), guard.min_requests));
     }
     too_few(guard, judge).or_else(|| doubt(guard, judge, retries)).or_else(|| {
-        let stable = (judge.step.stable_events + 1.0) / judge.step.stable;
-        let limit = fraction(guard.done_below).max(guard.constants.reference_ratio * stable);
-        let rate = judge.step.canary_events / judge.step.canary;
+        let Measure { rate, limit, .. } = measure::confirmation(guard, judge);
         (rate > limit).then(|| {
             format!("the canary's failure rate to fall below {} ({})", told::percent(limit), told::percent(rate))
         })

@@ -43,6 +43,7 @@ fn provider(name: &str, breaker: &str, open_until: Option<Stamp>) -> Provider {
 fn rollout() -> Rollout {
     let arm = |requests, failures, failure_percent| Arm { requests, failures, failure_percent };
     Rollout {
+        guard: None,
         name: "chat".into(),
         stable: "openai".into(),
         canary: Some("holysheep".into()),
