@@ -240,7 +240,8 @@ impl Engine {
             self.refresh_block(index);
             let tracked = &mut self.rollouts[index];
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
-            let mut seen = moving.observer.look(&canary.guard, now.mono);
+            let diverted = self.breakers.diverted(&tracked.stable);
+            let mut seen = moving.observer.look(&canary.guard, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed);
             self.keep_evidence(index, now);

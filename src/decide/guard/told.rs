@@ -152,7 +152,21 @@ pub fn both(tally: &Tally, happened: &str) -> String {
 }
 
 fn share(events: f64, requests: f64) -> String {
+    // What was sent before the count began may have failed since.
+    let requests = requests.max(events);
     let (low, high) = wilson(events, requests, SHOWN_Z);
     let rate = percent(events / requests);
     format!("{} of {} ({rate}, between {} and {})", count(events), count(requests), percent(low), percent(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_failures_are_told_than_requests() {
+        let tally = Tally { seconds: 3.0, stable: 9.0, stable_events: 0.0, canary: 5.0, canary_events: 7.0 };
+        let told = both(&tally, "failed");
+        assert!(told.starts_with("7 of 7 (100%, between 64.6% and 100%) of the canary's requests failed"), "{told}");
+    }
 }

@@ -51,7 +51,7 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
             _ => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
         },
         (_, Intent::Pinned(_)) | (Phase::Completed, _) => Outlook::default(),
-        (Phase::Probing, Intent::Auto) => ahead(view, state, Millis(0), now, probe(seen)),
+        (Phase::Probing, Intent::Auto) => ahead(view, state, seen, Millis(0), now, probe(seen)),
         (Phase::Confirming { .. }, Intent::Auto) => {
             let judge = &view.canary.guard;
             let left = judge.constants.confirm_seconds - state.judge.step.seconds;
@@ -66,7 +66,7 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
         (Phase::Ramping, Intent::Auto) => {
             let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
             let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
-            let mut ahead = ahead(view, state, step_left(view, state), now, holds);
+            let mut ahead = ahead(view, state, seen, step_left(view, state), now, holds);
             if last && let Some(undecided) = undecided(&view.canary.guard, &state.judge) {
                 let and = if ahead.waiting_for.is_empty() { "" } else { "; " };
                 ahead.waiting_for = format!("{}{and}{undecided}", ahead.waiting_for);
@@ -85,7 +85,14 @@ pub fn step_left(view: &View<'_>, state: &RolloutState) -> Millis {
     ramp::hold(&view.canary.ramp, state.percent).since(had)
 }
 
-fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, evidence: Option<String>) -> Outlook {
+fn ahead(
+    view: &View<'_>,
+    state: &RolloutState,
+    seen: &Observation,
+    left: Millis,
+    now: UnixMillis,
+    evidence: Option<String>,
+) -> Outlook {
     let schedule = &view.canary.ramp;
     let earliest = now.plus(left);
     let stage = ramp::next_stage(schedule, if state.phase == Phase::Probing { Percent::ZERO } else { state.percent });
@@ -106,6 +113,9 @@ fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, e
     if state.phase == Phase::Ramping && state.judge.history.in_incident(&view.canary.guard.constants) {
         holds.push(INCIDENT.to_owned());
     }
+    if state.phase == Phase::Ramping && seen.stable_shut {
+        holds.push(SHUT.to_owned());
+    }
     holds.extend(evidence);
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
         holds.push(writable(why));
@@ -115,6 +125,7 @@ fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, e
 }
 
 const INCIDENT: &str = "stable to recover from its incident: the step's time stands still";
+const SHUT: &str = "stable's breaker to let requests through: there is nothing to compare with";
 
 fn writable(why: &str) -> String {
     format!("state that can be written ({why})")

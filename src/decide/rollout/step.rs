@@ -50,6 +50,8 @@ pub struct Observation {
     pub slept: bool,
     /// How the canary answered its last probe; `None`: not yet.
     pub canary_answers: Option<Result<(), String>>,
+    /// Whether stable's breaker kept requests from it: who is left on stable is nobody to be compared with.
+    pub stable_shut: bool,
     /// Whether stable has just answered a probe; `None`: it was not asked.
     pub stable_answers: Option<bool>,
     /// What a slow answer is by now.
@@ -188,6 +190,11 @@ impl<'a> Draft<'a> {
             if back {
                 self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
             }
+            return false;
+        }
+        if seen.stable_shut {
+            // Its users are the canary's now and no evidence, so that all that fails would seem to fail on the canary.
+            self.next.judge.skip_time();
             return false;
         }
         let now = Circumstances {
