@@ -7,6 +7,7 @@
 
 pub mod answers;
 pub mod course;
+pub mod guarded;
 pub mod inversion;
 pub mod normal;
 pub mod poisson;

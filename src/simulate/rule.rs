@@ -13,13 +13,15 @@ pub struct Arm {
     pub errors: u32,
     /// Answers, whoever they were for.
     pub successes: u32,
+    /// Whether nothing at all is answered now, not even a probe.
+    pub dead: bool,
 }
 
 impl Arm {
     /// So many answers and so many failures, all of which count.
     #[must_use]
     pub const fn counted(successes: u32, errors: u32) -> Arm {
-        Arm { requests: successes + errors, errors, successes }
+        Arm { requests: successes + errors, errors, successes, dead: false }
     }
 }
 

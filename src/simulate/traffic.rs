@@ -95,6 +95,7 @@ impl Traffic {
             until: 0.0,
             share: 0.0,
             draws: [none(), none(), none(), none()],
+            dead: [false; 2],
         }
     }
 }
@@ -120,6 +121,8 @@ pub struct Arrivals<'t> {
     share: f64,
     // Stable's answers and failures, the canary's answers and failures.
     draws: [Poisson; 4],
+    // Stable and canary answer nothing.
+    dead: [bool; 2],
 }
 
 impl Arrivals<'_> {
@@ -134,6 +137,7 @@ impl Arrivals<'_> {
             Poisson::new(to_canary * (1.0 - canary_errors)),
             Poisson::new(to_canary * canary_errors),
         ];
+        self.dead = [stable_errors, canary_errors].map(|errors| errors >= 1.0);
         self.share = share;
         let changes = [requests, stable, canary].map(|course| course.change_after(now));
         self.until = changes.into_iter().fold(f64::INFINITY, f64::min);
@@ -151,11 +155,12 @@ impl Source for Arrivals<'_> {
         }
         let [stable_ok, stable_errors, canary_ok, canary_errors] =
             [0, 1, 2, 3].map(|which: usize| self.draws[which].draw(&mut self.rng));
+        let [stable_dead, canary_dead] = self.dead;
         Seen {
             seconds: self.traffic.tick,
             share,
-            stable: Arm::counted(stable_ok, stable_errors),
-            canary: Arm::counted(canary_ok, canary_errors),
+            stable: Arm { dead: stable_dead, ..Arm::counted(stable_ok, stable_errors) },
+            canary: Arm { dead: canary_dead, ..Arm::counted(canary_ok, canary_errors) },
         }
     }
 }

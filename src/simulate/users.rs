@@ -115,6 +115,7 @@ impl<C: Cap> Source for Visits<'_, C> {
         }
         let (stable_rate, canary_rate) = (stable.at(now), canary.at(now));
         let mut seen = Seen { seconds: *tick, share, ..Seen::default() };
+        (seen.stable.dead, seen.canary.dead) = (stable_rate >= 1.0, canary_rate >= 1.0);
         for _ in 0..self.arrivals.1.draw(&mut self.rng) {
             let user = self.volumes.draw(&mut self.rng);
             let User { place, factor } =

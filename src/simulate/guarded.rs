@@ -1,0 +1,291 @@
+//! Serin's own guard as a rule: the very [`step`] that decides in production, shown simulated ticks.
+//!
+//! Owns a rollout's state and its clock, which is the time simulated so far. A provider that answers nothing answers no
+//! probe either; every other one does, the canary at once while the ramp waits for it, stable a tick after it is asked.
+//! Decides nothing itself: what happens to the share, and why, is what `step` says, and is kept as the events that the
+//! history would have. Goes on after a rollback, as the control loop does: whoever plays a rollout ends it there.
+
+use super::rule::{Rule, Seen, Verdict};
+use super::schedule::Schedule;
+use crate::decide::guard::Arms;
+use crate::decide::guard::judge::fraction;
+use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
+use crate::decide::rollout::outlook::asks_stable;
+use crate::decide::rollout::state::{Event, Phase, RolloutState};
+use crate::decide::rollout::step::{Input, Observation, View, step};
+use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::decide::window::{Counts, Window};
+
+/// Which providers answer a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probes {
+    /// The old one.
+    pub stable: bool,
+    /// The new one.
+    pub canary: bool,
+}
+
+/// A rollout that Serin's guard looks after.
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    canary: Canary,
+    name: String,
+    state: RolloutState,
+    now: UnixMillis,
+    // The same input over and over: only what differs is written.
+    input: Input,
+    // What a ceiling is held against, of stable and canary.
+    windows: Option<[Window; 2]>,
+    asks_stable: bool,
+    events: Vec<Event>,
+}
+
+impl Guarded {
+    /// A rollout that begins at this time, as the file has it.
+    #[must_use]
+    pub fn new(canary: Canary, name: impl Into<String>, now: UnixMillis) -> Guarded {
+        let windows = canary.guard.ceiling.map(|_| [(); 2].map(|()| Window::new(canary.guard.window)));
+        let mut guarded = Guarded {
+            state: RolloutState::new(canary.attempt, now),
+            canary,
+            name: name.into(),
+            now,
+            input: Input::Tick(Observation::default()),
+            windows,
+            asks_stable: false,
+            events: Vec::new(),
+        };
+        // What the file asks for is in force from the start.
+        guarded.happens(&Input::PolicyChanged { fresh: false });
+        guarded
+    }
+
+    /// Shows the guard a length of time.
+    pub fn see(&mut self, tick: &Tick, probes: Probes) -> Verdict {
+        let passed = Millis(millis(tick.seconds));
+        self.now = self.now.plus(passed);
+        let window = self.window(tick);
+        let waits = self.state.phase == Phase::Probing;
+        let asked = self.asks_stable;
+        let mut input = std::mem::replace(&mut self.input, Input::PolicyChanged { fresh: false });
+        if let Input::Tick(seen) = &mut input {
+            let answers = u8::from(asked && probes.stable);
+            let fails = u8::from(asked && !probes.stable);
+            seen.tick = Some(Tick { stable_probes: (f64::from(answers), f64::from(fails)), ..*tick });
+            seen.window = window;
+            seen.stable_answers = asked.then_some(probes.stable);
+            seen.canary_answers =
+                waits.then(|| if probes.canary { Ok(()) } else { Err("it did not answer".to_owned()) });
+        }
+        let verdict = self.happens(&input);
+        self.input = input;
+        verdict
+    }
+
+    fn window(&mut self, tick: &Tick) -> Arms {
+        let Some(windows) = &mut self.windows else { return Arms::default() };
+        // Wall clock and monotonic clock are the same here.
+        let now = Millis(self.now.0);
+        let [stable, canary] = windows;
+        for (window, arm) in [(&mut *stable, &tick.stable), (&mut *canary, &tick.canary)] {
+            window.add(now, Counts { requests: whole(arm.exposed()), failures: whole(arm.failures()) });
+        }
+        Arms { stable: stable.counts(now), canary: canary.counts(now) }
+    }
+
+    fn happens(&mut self, input: &Input) -> Verdict {
+        let view = View {
+            name: &self.name,
+            canary: &self.canary,
+            blocked: None,
+            unwritable: None,
+            by_clock: false,
+            generation: 1,
+        };
+        let epoch = self.state.epoch;
+        let before = self.state.in_force;
+        let step = step(&view, &self.state, input, self.now);
+        self.state = step.next;
+        self.asks_stable = asks_stable(&view, &self.state);
+        if self.state.epoch != epoch
+            && let Some(windows) = &mut self.windows
+        {
+            *windows = [(); 2].map(|()| Window::new(self.canary.guard.window));
+        }
+        let did = |action: &str| step.events.iter().any(|event| event.action == action);
+        let verdict = match () {
+            () if step.events.is_empty() => Verdict::Stay,
+            () if did("rollback") => Verdict::Rollback,
+            () if did("complete") => Verdict::Complete,
+            () if self.state.in_force > before => Verdict::Promote,
+            () => Verdict::Stay,
+        };
+        self.events.extend(step.events);
+        verdict
+    }
+
+    /// What happened so far: `start`, `promote`, `confirm`, `rollback`, ...
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn state(&self) -> &RolloutState {
+        &self.state
+    }
+
+    /// The time simulated so far.
+    #[must_use]
+    pub const fn now(&self) -> UnixMillis {
+        self.now
+    }
+}
+
+impl Rule for Guarded {
+    fn tick(&mut self, seen: &Seen) -> Verdict {
+        let arm = |arm: &super::rule::Arm| ArmTick {
+            successes: f64::from(arm.successes),
+            answered: f64::from((arm.successes + arm.errors).min(arm.requests)),
+            ..ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors))
+        };
+        let tick = Tick {
+            seconds: seen.seconds,
+            stable: arm(&seen.stable),
+            canary: arm(&seen.canary),
+            stable_probes: (0.0, 0.0),
+        };
+        self.see(&tick, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
+    }
+
+    fn share(&self) -> f64 {
+        fraction(self.state.in_force)
+    }
+}
+
+/// A canary as a file that says nothing else has it, on this schedule.
+#[must_use]
+pub fn usual(schedule: &Schedule) -> Canary {
+    Canary {
+        provider: ProviderId(1),
+        percent: Intent::Auto,
+        ramp: Ramp {
+            stages: schedule.stages.iter().copied().map(percent).collect(),
+            hold_start: Millis(millis(schedule.first)),
+            every: Millis(millis(schedule.every)),
+            max: Percent::ALL,
+            from: None,
+            hours: None,
+        },
+        guard: Guard::default(),
+        on_regression: OnRegression::Rollback,
+        rollback_to: Percent::ZERO,
+        try_again_after: None,
+        attempt: 1,
+    }
+}
+
+/// A canary that keeps this share, 0 to 1, where [`usual`] would raise it.
+#[must_use]
+pub fn pinned(share: f64, schedule: &Schedule) -> Canary {
+    Canary { percent: Intent::Pinned(percent(share)), ..usual(schedule) }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+fn percent(share: f64) -> Percent {
+    Percent::from_hundredths((share * 10_000.0).round() as u16).unwrap_or(Percent::ALL)
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+fn millis(seconds: f64) -> u64 {
+    (seconds * 1000.0).round() as u64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+fn whole(count: f64) -> u64 {
+    count.round() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::rollout::{End, Span, play};
+    use crate::simulate::rule::{Arm, Source};
+    use crate::simulate::traffic::Traffic;
+
+    const STEP: f64 = 300.0;
+
+    fn guarded(canary: Canary) -> Guarded {
+        Guarded::new(canary, "chat", UnixMillis(1_000_000_000_000))
+    }
+
+    fn ramp() -> Canary {
+        usual(&Schedule::even(0.1, 0.15, STEP))
+    }
+
+    fn told(guarded: &Guarded) -> Vec<&str> {
+        guarded.events().iter().map(|event| event.action.as_str()).collect()
+    }
+
+    fn run(guarded: &mut Guarded, traffic: &Traffic, ticks: u32) {
+        let mut arrivals = traffic.arrivals(4);
+        for _ in 0..ticks {
+            let seen = arrivals.tick(guarded.share());
+            guarded.tick(&seen);
+        }
+    }
+
+    #[test]
+    fn a_healthy_canary_is_completed_when_the_ramp_says() {
+        let mut rollout = guarded(ramp());
+        let played = play(
+            &mut Traffic::steady(50.0, 0.004).arrivals(1),
+            &mut rollout,
+            &Span { seconds: 9.0 * STEP, fault_at: None },
+        );
+        // A second goes by until the canary has answered its probe.
+        assert_eq!((played.end, played.at, played.full_at), (End::Completed, 7.0 * STEP + 1.0, Some(6.0 * STEP + 1.0)));
+        assert_eq!(told(&rollout), [["start"].as_slice(), &["promote"; 6], &["complete"]].concat());
+    }
+
+    #[test]
+    fn a_dead_canary_gets_nobody_and_one_that_dies_is_taken_back() {
+        let mut rollout = guarded(ramp());
+        run(&mut rollout, &Traffic::steady(50.0, 0.004).with_canary(1.0), 1000);
+        assert_eq!((rollout.share(), told(&rollout).len()), (0.0, 0));
+
+        let mut rollout = guarded(pinned(0.1, &Schedule::even(0.1, 0.15, 86_400.0)));
+        assert!((rollout.share() - 0.1).abs() < 1e-12, "a pinned share is in force from the start");
+        run(&mut rollout, &Traffic::steady(50.0, 0.004).fault(100.0, 1.0), 110);
+        let last = rollout.events().last().unwrap();
+        assert_eq!((last.action.as_str(), rollout.share()), ("rollback", 0.0));
+        assert!(last.numbers.contains(&("rule".to_owned(), "down".to_owned())), "{last:?}");
+        assert_eq!(rollout.now(), UnixMillis(1_000_000_110_000));
+    }
+
+    #[test]
+    fn an_outage_of_both_with_everybody_on_the_canary_is_confirmed_and_tried_again_is_told() {
+        let mut rollout = guarded(ramp());
+        let at = 6.0 * STEP + 20.0;
+        run(&mut rollout, &Traffic::steady(50.0, 0.004).outage(at, 200.0, 0.3), 3600);
+        let confirmed = [["start"].as_slice(), &["promote"; 6], &["confirm", "confirmed", "complete"]].concat();
+        assert_eq!(told(&rollout), confirmed);
+
+        let mut rollout = guarded(Canary { try_again_after: Some(Millis(60_000)), ..ramp() });
+        run(&mut rollout, &Traffic::steady(50.0, 0.004).burst(100.0, 60.0, 0.5), 3600);
+        assert_eq!(told(&rollout)[..4], ["start", "rollback", "retry", "start"]);
+        assert_eq!(told(&rollout).last(), Some(&"complete"));
+    }
+
+    #[test]
+    fn a_ceiling_is_held_against_the_window() {
+        let mut canary = pinned(0.5, &Schedule::even(0.1, 0.15, 86_400.0));
+        canary.guard.ceiling = Some(Percent::from_hundredths(200).unwrap());
+        canary.guard.tolerated_ratio = 50.0;
+        let mut rollout = guarded(canary);
+        let seen = Seen { seconds: 1.0, share: 0.5, stable: Arm::counted(25, 0), canary: Arm::counted(20, 5) };
+        assert_eq!((0..600).filter(|_| rollout.tick(&seen) == Verdict::Rollback).count(), 1);
+    }
+}
