@@ -53,7 +53,7 @@ flags
 
 how long the guard takes to see a fault of the canary, while stable fails 0.4% of its requests
   rollout  share  requests/s  a dead canary  20% errors  5% errors
-  chat     10%    1           1m 17s         9m 25s      50m 21s
+  chat     10%    1           1m 17s         9m 31s      50m 14s
   chat     10%    10          8s             1m 6s       6m 32s
   chat     10%    100         3s             10s         45s
 
