@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
+use super::lately::Lately;
 use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
@@ -97,8 +98,17 @@ impl Engine {
                         let threshold = state.judge.slow_threshold;
                         let observer = Observer::new(state.epoch, &mut self.blocks, &canary.guard, threshold);
                         let findings = Findings::new(&provider, rollout);
-                        let (proposed, blocked, outlasting) = (None, None, Outlasting::default());
-                        Moving { identity, canary: provider, state, proposed, blocked, observer, findings, outlasting }
+                        Moving {
+                            identity,
+                            canary: provider,
+                            state,
+                            proposed: None,
+                            blocked: None,
+                            observer,
+                            findings,
+                            outlasting: Outlasting::default(),
+                            lately: Lately::default(),
+                        }
                     }
                 }
             });

@@ -6,3 +6,4 @@ mod health;
 mod locks;
 mod proposals;
 mod reloads;
+mod traces;
