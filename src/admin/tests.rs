@@ -13,7 +13,8 @@ use super::*;
 use crate::admin::dto::Process;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
-use crate::decide::guard::tick::Tally;
+use crate::decide::guard::tick::{Tally, Tick};
+use crate::decide::guard::trace::Line;
 use crate::decide::policy::{
     Anonymous, Auth, BaseUrl, Canary, Counting, Fallback, Fixed, Flag, Guard, Http2, Intent, Limits, Match,
     OnRegression, Policy, Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped,
@@ -240,6 +241,12 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                 };
                 let _ = reply.send(answer);
             }
+            Input::Trace { rollout, reply } => {
+                let line = Line::new(UnixMillis(0), 0.1, &Tick { seconds: 1.0, ..Tick::default() });
+                let unknown = || Refusal::Unknown { name: rollout.clone(), known: "chat".into() };
+                let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
+                let _ = reply.send(lines);
+            }
             Input::Flags(_) | Input::Refused(_) | Input::Drain => {}
         }
     }
@@ -449,6 +456,13 @@ fn status_history_and_config_are_read() {
     assert_eq!(history["events"][0]["numbers"], json!({"limit": "7"}));
     assert_eq!(history["events"][0]["from"], json!(10.0));
     assert_eq!(ports.get("/api/v1/history").json()["events"][0]["numbers"]["limit"], json!("50"));
+
+    let trace = ports.get("/api/v1/rollouts/chat/trace");
+    assert_eq!((trace.status, trace.header("content-type")), (200, Some("application/x-ndjson")));
+    let lines: Vec<Value> = trace.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[1]["share_percent"]), (2, &json!(10)));
+    let unknown = ports.get("/api/v1/rollouts/chta/trace");
+    assert_eq!((unknown.status, unknown.error().0.as_str()), (404, "unknown_rollout"));
 
     let config = ports.get("/api/v1/config").json();
     assert_eq!((&config["text"], &config["generation"]), (&json!("percent: auto\n"), &json!(1)));

@@ -107,5 +107,6 @@ mod tests {
         let long = format!("serin pause chat --reason {}", "a".repeat(501));
         assert!(error(&long).contains("the reason has more than 500 characters: shorten it"));
         assert!(error("serin history --limit 0").contains("0 is not in 1..=1000"));
+        assert!(error("serin history --trace").contains("<ROLLOUT>"));
     }
 }

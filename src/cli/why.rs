@@ -24,6 +24,8 @@ mod view;
 const PATIENCE: Duration = Duration::from_secs(12);
 /// A decision is looked for among so many of a rollout's newest events.
 const LOOKED_AT: u32 = 200;
+/// So many of those before it are told at most.
+const MOST_BEFORE: usize = 4;
 /// Events of a rollout that decide nothing about its share.
 const NO_DECISION: [&str; 2] = ["advise", "withdraw"];
 
@@ -49,8 +51,8 @@ struct Answer {
     rollout: Rollout,
     /// The last decision about it; absent: none is known.
     decision: Option<Happened>,
-    /// Where a human or the file took that: the last one before it that was reached by numbers.
-    before: Option<Happened>,
+    /// Where that was reached without numbers: what came before it, newest first, back to the last one that was.
+    before: Vec<Happened>,
     /// Why the history could not be read; absent: it was.
     history_error: Option<String>,
 }
@@ -94,12 +96,12 @@ fn asked_for(rollouts: Vec<Rollout>, name: Option<&str>) -> Result<Vec<Rollout>,
 
 fn answer(target: &Target, rollout: Rollout) -> Answer {
     if rollout.canary.is_none() {
-        return Answer { rollout, decision: None, before: None, history_error: None };
+        return Answer { rollout, decision: None, before: Vec::new(), history_error: None };
     }
     let path = format!("/api/v1/history?limit={LOOKED_AT}&rollout={}", segment(&rollout.name));
     match by_any::<HistoryReply>(&target.vias, &Method::GET, &path, None, PATIENCE) {
         Ok(history) => decided(rollout, history.events),
-        Err(error) => Answer { rollout, decision: None, before: None, history_error: Some(error.to_string()) },
+        Err(error) => Answer { rollout, decision: None, before: Vec::new(), history_error: Some(error.to_string()) },
     }
 }
 
@@ -107,9 +109,11 @@ fn answer(target: &Target, rollout: Rollout) -> Answer {
 fn decided(rollout: Rollout, events: Vec<Happened>) -> Answer {
     let mut events = events.into_iter().filter(|event| !NO_DECISION.contains(&event.action.as_str()));
     let decision = events.next();
-    let before = match &decision {
-        Some(decision) if decision.numbers.is_empty() => events.find(|event| !event.numbers.is_empty()),
-        _ => None,
-    };
+    let mut before = Vec::new();
+    let mut told = decision.as_ref().is_none_or(|decision| !decision.numbers.is_empty());
+    while let Some(event) = events.next().filter(|_| !told && before.len() < MOST_BEFORE) {
+        told = !event.numbers.is_empty();
+        before.push(event);
+    }
     Answer { rollout, decision, before, history_error: None }
 }

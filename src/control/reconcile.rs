@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
+use super::lately::Lately;
 use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
@@ -96,8 +97,17 @@ impl Engine {
                         }
                         let observer = Observer::new(&state, &mut self.blocks, &canary.guard, now.mono);
                         let findings = Findings::new(&provider, rollout);
-                        let (proposed, blocked, outlasting) = (None, None, Outlasting::default());
-                        Moving { identity, canary: provider, state, proposed, blocked, observer, findings, outlasting }
+                        Moving {
+                            identity,
+                            canary: provider,
+                            state,
+                            proposed: None,
+                            blocked: None,
+                            observer,
+                            findings,
+                            outlasting: Outlasting::default(),
+                            lately: Lately::default(),
+                        }
                     }
                 }
             });

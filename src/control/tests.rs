@@ -7,3 +7,4 @@ mod health;
 mod locks;
 mod proposals;
 mod reloads;
+mod traces;

@@ -50,7 +50,7 @@ fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
         (None, Some(error)) => painted(text, "decided", &format!("not known: {}", one_line(error)), &yellow),
         (None, None) => row(text, "decided", "nothing yet"),
     }
-    if let Some(event) = &answer.before {
+    for event in &answer.before {
         decision(text, "before", event, now, style);
     }
     if let Some(guard) = &rollout.guard {

@@ -91,14 +91,18 @@ fn a_quiet_ramp_says_what_it_watches_and_waits_for() {
     let numbers = [COUNTS.as_slice(), &[("limit", "5%"), ("answered", "64")]].concat();
     let up = event("ramp", "promote", (5.0, 10.0), "5% was held for 1d", &numbers);
     let human = event("ana", "pause", (10.0, 10.0), "", &[]);
+    let resumed = event("bob", "resume", (5.0, 5.0), "looks well", &[]);
+    let older = event("ramp", "promote", (1.0, 5.0), "", &[("evidence", "0.1")]);
     let advice = event("serin", "advise", (10.0, 10.0), "holysheep refuses `n`", &[]);
     assert_eq!(
-        shown(decided(rollout(), vec![advice, human, up])),
+        shown(decided(rollout(), vec![advice, human, resumed, up, older])),
         "\
 chat  10% of users are on holysheep, the others on openai; the file says auto
   why        ramping: the ramp is at 10%
   decided    pause by ana, at 10%, 2026-11-21 05:56:02Z, 2h ago
              (no reason given)
+  before     resume by bob, at 5%, 2026-11-21 05:56:02Z, 2h ago
+             looks well
   before     promote by ramp, 5% -> 10%, 2026-11-21 05:56:02Z, 2h ago
              5% was held for 1d
              canary     14 of 68 requests failed within 14s (13 users): 20.6%, between 12.7% and 31.6%
@@ -173,8 +177,8 @@ fn what_cannot_be_known_is_said_and_the_rest_all_the_same() {
     (pinned.phase, pinned.waiting_for) = ("pinned".into(), String::new());
     let error = Some("the database\nis gone".to_owned());
     let answers = [
-        Answer { rollout: plain, decision: None, before: None, history_error: None },
-        Answer { rollout: pinned, decision: None, before: None, history_error: error },
+        Answer { rollout: plain, decision: None, before: Vec::new(), history_error: None },
+        Answer { rollout: pinned, decision: None, before: Vec::new(), history_error: error },
     ];
     let text = render(&answers, UnixMillis(NOW), Style::PLAIN);
     assert!(text.starts_with("embed  everything goes to openai: a plain route\n\nchat  10%"), "{text}");
