@@ -243,7 +243,7 @@ impl Engine {
             self.refresh_block(index);
             let tracked = &mut self.rollouts[index];
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
-            let diverted = self.breakers.diverted(&tracked.stable);
+            let diverted = self.breakers.diverted(&tracked.stable, now.mono);
             let mut seen = moving.observer.look(&canary.guard, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
             if let Some(tick) = &seen.tick {

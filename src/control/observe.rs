@@ -206,8 +206,9 @@ impl Observer {
         }
     }
 
-    /// Looks, with a tick for the guard if its time has come. `diverted`: requests that stable's breaker ever kept from it.
-    pub(super) fn look(&mut self, guard: &Guard, diverted: u64, now: Millis) -> Observation {
+    /// Looks, with a tick for the guard if its time has come. `diverted`: requests that stable's breaker ever kept from it,
+    /// and whether it would keep one from it now. With little traffic a breaker may be open and meet nobody.
+    pub(super) fn look(&mut self, guard: &Guard, diverted: (u64, bool), now: Millis) -> Observation {
         self.pauses.end(now);
         let slept = self.looked.replace(now).is_some_and(|before| now.since(before) > SLEEP);
         let began = *self.epoch.ticked.get_or_insert(now);
@@ -217,7 +218,8 @@ impl Observer {
         }
         let tick = (!slept && passed >= TICK).then(|| self.tick(passed, now));
         if slept || tick.is_some() {
-            self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted;
+            let (diverted, shut) = diverted;
+            self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
         }
         Observation { tick, slept, slow_threshold: guard.slow.map(|_| self.threshold), ..self.seen(now) }
     }

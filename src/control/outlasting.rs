@@ -63,7 +63,7 @@ impl Engine {
         let course = Course {
             schedule: ramp::schedule(&canary.ramp),
             confirms: canary.percent == Intent::Auto,
-            retries: state.retries,
+            retries: state.tries(),
         };
         outlasting.forecast = FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), course, traffic, fault));
     }

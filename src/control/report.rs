@@ -104,7 +104,7 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
 
 fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, users: [u32; 2]) -> GuardStatus {
     let (guard, state) = (&canary.guard, &moving.state);
-    let (judge, reading) = (&state.judge, state.judge.reading(guard, state.retries));
+    let (judge, reading) = (&state.judge, state.judge.reading(guard, state.tries()));
     let aspect = |aspect: Aspect| {
         let finding = reading.of(aspect);
         AspectStatus {
@@ -123,7 +123,7 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
     GuardStatus {
         aspects: Aspect::ALL.map(aspect),
         bound: reading.of(Aspect::Failing).bound,
-        retries: state.retries,
+        retries: state.tries(),
         incident: reading.incident,
         failures_in_a_row: judge.canary_run().failures(),
         users,

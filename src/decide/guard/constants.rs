@@ -55,6 +55,8 @@ pub struct Constants {
     pub confirm_seconds: f64,
     /// Evidence that asks for a confirmation.
     pub suspicion: f64,
+    /// It is gathered up to this, where nothing can be confirmed.
+    pub suspicion_cap: f64,
     /// The reference of suspicion and completion is this multiple of stable's own rate.
     pub reference_ratio: f64,
     /// And never above this: whatever stable was like when it last had traffic, a canary that is down is suspicious.
@@ -109,6 +111,7 @@ impl Default for Constants {
             confirm_share: 0.5,
             confirm_seconds: 600.0,
             suspicion: 12.0,
+            suspicion_cap: 100.0,
             reference_ratio: 1.5,
             most_reference: 0.5,
             most_rechecks: 2,

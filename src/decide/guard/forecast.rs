@@ -93,7 +93,7 @@ pub fn until_seen(
         }
         if confirms && reading.suspicious && now.share > constants.confirm_share {
             judge.expect_confirmation();
-            judge.share_changed();
+            judge.share_changed(constants.confirm_share);
             now = Circumstances { share: constants.confirm_share, confirming: true, ..now };
         }
     }

@@ -221,7 +221,7 @@ fn whole_rollouts() {
             // At rest nothing is gathered.
             if !rested && action != "retry" {
                 expect(judge.detector(Aspect::Failing).evidence().ln(), &wanted[5], &place);
-                let reading = judge.reading(&canary.guard, state.retries);
+                let reading = judge.reading(&canary.guard, state.tries());
                 expect(reading.of(Aspect::Failing).floor, &wanted[6], &place);
                 expect(judge.canary_run().evidence(), &wanted[7], &place);
                 checked += 3;

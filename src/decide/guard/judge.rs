@@ -190,7 +190,7 @@ impl Judge {
         self.watch_for_down(constants, now, tick);
         if !now.confirming && now.share > constants.confirm_share + 1e-9 {
             let (requests, failures) = (tick.canary.exposed(), tick.canary.failures());
-            self.suspicion.update(constants, f64::MAX, self.reference(guard), requests, failures);
+            self.suspicion.update(constants, constants.suspicion_cap, self.reference(guard), requests, failures);
         }
         if !self.history.in_incident(constants) {
             self.step.add(seconds, &tick.labels(Aspect::Failing));
@@ -219,18 +219,21 @@ impl Judge {
         };
         self.canary_down.update(constants, tick.seconds, &of_canary);
         self.stable_down.update(constants, tick.seconds, &of_stable);
+        if stable.exposed() == 0.0 && tick.stable_probes.0 > 0.0 {
+            self.stable_down = HardDown::default();
+        }
     }
 
-    /// What the numbers say. `retries`: how many tries of this attempt there were before.
+    /// What the numbers say. `tries`: how many tries of this attempt there were before.
     #[must_use]
-    pub fn reading(&self, guard: &Guard, retries: u32) -> Reading {
+    pub fn reading(&self, guard: &Guard, tries: u32) -> Reading {
         let constants = &guard.constants;
         let finding = |aspect: Aspect| {
             let index = aspect as usize;
             let floor = self.floors[index].largest();
             Finding {
                 evidence: self.detectors[index].evidence(),
-                bound: bound(guard, retries),
+                bound: bound(guard, tries),
                 floor,
                 above_floor: floor >= constants.floor_evidence,
             }
@@ -246,9 +249,14 @@ impl Judge {
         }
     }
 
-    /// Another share is in force.
-    pub fn share_changed(&mut self) {
+    /// Another share is in force, 0 to 1.
+    pub fn share_changed(&mut self, share: f64) {
         self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
+        // Whoever has other users, or none, may do better; one that does not is seen within seconds.
+        self.stable_down = HardDown::default();
+        if share >= 1.0 - 1e-9 {
+            self.history.lose_sight();
+        }
         self.suspicion = Cusum::default();
         self.step = Tally::default();
         self.answered = 0.0;
@@ -285,6 +293,16 @@ impl Judge {
     /// A while is left out of the judgement: runs of failures that span it say nothing.
     pub fn skip_time(&mut self) {
         (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
+    }
+
+    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same.
+    pub fn leave_out(&mut self, tick: &Tick) {
+        if tick.canary.successes > 0.0 {
+            self.canary_down = HardDown::default();
+        }
+        if tick.stable.successes > 0.0 {
+            self.stable_down = HardDown::default();
+        }
     }
 
     /// Above this rate a canary with most of the traffic is suspicious.
@@ -333,8 +351,8 @@ fn tolerance_in(guard: &Guard, aspect: Aspect) -> Option<Tolerance> {
 
 /// The evidence that is an alarm: half of the budget for the first try, half of the rest for each further one.
 #[must_use]
-pub fn bound(guard: &Guard, retries: u32) -> f64 {
-    f64::from(retries.saturating_add(1)).exp2() / fraction(guard.false_alarm)
+pub fn bound(guard: &Guard, tries: u32) -> f64 {
+    f64::from(tries.saturating_add(1)).exp2() / fraction(guard.false_alarm)
 }
 
 /// A share as a fraction of 1.

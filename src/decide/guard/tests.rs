@@ -168,7 +168,7 @@ fn numbers_outlive_a_restart_and_those_of_another_version_do_not() {
     assert_ne!(text, other);
     let lost: RolloutState = serde_json::from_str(&other).unwrap();
     assert_eq!(
-        (lost.retries, lost.judge),
+        (lost.tries(), lost.judge),
         (1, Judge::new(&guard.constants)),
         "another try, with what is left of the budget"
     );

@@ -75,7 +75,7 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
         draft.begin_judgement();
     }
     if taken_back {
-        draft.next.retries = 0;
+        (draft.next.retries, draft.next.step_backs) = (0, 0);
     }
     match at {
         Some(share) if share > Percent::ZERO => draft.go_to(share),
@@ -106,6 +106,12 @@ fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str
         Some(format!("`{name}` was rolled back; `serin resume {name} --at P` takes it to a share"))
     } else if let Some(why) = draft.view.blocked {
         Some(format!("`{name}` is blocked at 0%: {why}"))
+    } else if to.is_none() && matches!(draft.next.phase, Phase::Confirming { .. }) {
+        Some(format!(
+            "`{name}` is being confirmed, and goes on at {} by itself if it does well; `serin promote {name} --to P` \
+             ends that and takes it to a share",
+            draft.next.percent
+        ))
     } else {
         match stage {
             None => cannot_choose(draft, "promote", ruling.percent)

@@ -59,7 +59,7 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
             if left > 0.0 {
                 holds.push(format!("the confirmation to end ({} left)", told::time(left)));
             }
-            holds.extend(confirmation(judge, &state.judge, state.retries));
+            holds.extend(confirmation(judge, &state.judge, state.tries()));
             waits(holds.join("; "))
         }
         (Phase::Ramping, Intent::Auto) if view.by_clock => Outlook::default(),
@@ -67,7 +67,7 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
             let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
             let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
             let mut ahead = ahead(view, state, seen, step_left(view, state), now, holds);
-            if last && let Some(undecided) = undecided(&view.canary.guard, &state.judge) {
+            if last && let Some(undecided) = undecided(view, state) {
                 let and = if ahead.waiting_for.is_empty() { "" } else { "; " };
                 ahead.waiting_for = format!("{}{and}{undecided}", ahead.waiting_for);
             }
@@ -125,7 +125,8 @@ fn ahead(
 }
 
 const INCIDENT: &str = "stable to recover from its incident: the step's time stands still";
-const SHUT: &str = "stable's breaker to let requests through: there is nothing to compare with";
+const SHUT: &str = "stable's breaker to let requests through: there is nothing to compare with, and the step's time \
+                    stands still";
 
 fn writable(why: &str) -> String {
     format!("state that can be written ({why})")
@@ -148,8 +149,8 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
     if share == Percent::ZERO || matches!(state.phase, Phase::RolledBack { .. }) {
         return false;
     }
-    let alone = share == Percent::ALL && !is_confirmable(view) && judge.canary_run().failures() > 0.0;
-    let suspects = judge.reading(guard, state.retries).suspicion >= guard.constants.suspicion / 2.0;
+    let alone = share == Percent::ALL && !may_confirm(view, state) && judge.canary_run().failures() > 0.0;
+    let suspects = judge.reading(guard, state.tries()).suspicion >= guard.constants.suspicion / 2.0;
     let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
     let ends = last && step_left(view, state) == Millis(0) && {
         let Measure { rate, limit, .. } = measure::completion(guard, judge);
@@ -161,7 +162,7 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
 // What is missing before more users may follow.
 fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
     let judge = &state.judge;
-    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
         return Some(missing);
     }
     let Measure { rate, limit, .. } = measure::promotion(guard, judge);
@@ -177,7 +178,7 @@ fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
 // What is missing before the ramp's last step is over, one way or the other.
 fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Option<String> {
     let (guard, judge) = (&view.canary.guard, &state.judge);
-    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
         return Some(missing);
     }
     let Measure { rate, limit, .. } = measure::completion(guard, judge);
@@ -186,9 +187,13 @@ fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Opti
 }
 
 // After its rechecks a canary that misses the measure is watched on, and a human may decide.
-fn undecided(guard: &Guard, judge: &Judge) -> Option<String> {
+fn undecided(view: &View<'_>, state: &RolloutState) -> Option<String> {
+    let (guard, judge) = (&view.canary.guard, &state.judge);
     let Measure { rate, limit, .. } = measure::completion(guard, judge);
-    (judge.rechecks >= guard.constants.most_rechecks && rate >= limit).then(|| {
+    // With as much traffic on stable there is nothing to confirm.
+    let few = fraction(in_force(view, state).percent) <= guard.constants.confirm_share;
+    let spent = few || judge.rechecks >= guard.constants.most_rechecks;
+    (spent && judge.step.canary > 0.0 && rate >= limit).then(|| {
         format!(
             "the canary's failure rate to fall below {} ({}), or for a human to call it done by pinning the percent",
             told::percent(limit),
@@ -217,12 +222,12 @@ pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
 
 /// What keeps a confirmation that has had its time from ending well.
 #[must_use]
-pub fn confirmation(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
+pub fn confirmation(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
     let needed = f64::from(guard.min_requests);
     if judge.step.stable < needed {
         return Some(format!("more requests of stable ({} of {})", told::count(judge.step.stable), guard.min_requests));
     }
-    too_few(guard, judge).or_else(|| doubt(guard, judge, retries)).or_else(|| {
+    too_few(guard, judge).or_else(|| doubt(guard, judge, tries)).or_else(|| {
         let Measure { rate, limit, .. } = measure::confirmation(guard, judge);
         (rate > limit).then(|| {
             format!("the canary's failure rate to fall below {} ({})", told::percent(limit), told::percent(rate))
@@ -238,10 +243,16 @@ fn too_few(guard: &Guard, judge: &Judge) -> Option<String> {
     })
 }
 
-fn doubt(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
-    let reading = judge.reading(guard, retries);
+fn doubt(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
+    let reading = judge.reading(guard, tries);
     for (aspect, what) in [(Aspect::Failing, "failures"), (Aspect::Slow, "slow answers")] {
         let finding = reading.of(aspect);
+        if aspect == Aspect::Slow && guard.slow.is_none() {
+            continue;
+        }
+        if finding.is_alarm() {
+            return Some(format!("the evidence of its {what} to fade (beyond its bound, and nobody is moved now)"));
+        }
         if finding.is_doubt() {
             let (evidence, bound) = (told::number(finding.evidence), told::number(finding.bound));
             return Some(format!("the evidence of its {what} to fade ({evidence}; 1 holds it, {bound} takes it back)"));

@@ -45,6 +45,10 @@ pub struct RolloutState {
     pub in_force: Percent,
     /// Tries of this attempt that the guard ended and that were begun again without a human.
     pub retries: u32,
+    /// How often the guard went one stage back in this attempt.
+    pub step_backs: u32,
+    /// By which rules the guard judges; `None`: not known.
+    pub judged_by: Option<u64>,
     /// How long it has been rolled back, as the monotonic clock saw it.
     pub waited: Millis,
     /// What the guard knows.
@@ -67,10 +71,18 @@ impl RolloutState {
             epoch: 1,
             in_force: Percent::ZERO,
             retries: 0,
+            step_backs: 0,
+            judged_by: None,
             waited: Millis(0),
             judge: Judge::new(&Constants::default()),
             pauses: Vec::new(),
         }
+    }
+
+    /// How many judgements of this attempt there were before this one: each has half of what is left of the budget.
+    #[must_use]
+    pub const fn tries(&self) -> u32 {
+        self.retries.saturating_add(self.step_backs)
     }
 
     /// Whether something is different that anybody must be told of: all but what gathers by itself with time.
@@ -81,7 +93,7 @@ impl RolloutState {
             || self.phase != before.phase
             || self.lock != before.lock
             || self.paused != before.paused
-            || self.retries != before.retries
+            || self.tries() != before.tries()
     }
 }
 
@@ -99,6 +111,10 @@ struct Stored {
     in_force: Percent,
     #[serde(default)]
     retries: u32,
+    #[serde(default)]
+    step_backs: u32,
+    #[serde(default)]
+    judged_by: Option<u64>,
     #[serde(default)]
     waited: Millis,
     judge: Option<StoredJudge>,
@@ -122,8 +138,25 @@ impl From<Stored> for RolloutState {
             Some(StoredJudge::Known(judge)) => (*judge, 0),
             Some(StoredJudge::Unknown(_)) => (anew(), 1),
         };
-        let retries = stored.retries.saturating_add(lost);
-        RolloutState { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge, pauses }
+        let (retries, judged_by) = (stored.retries, stored.judged_by);
+        // It costs a share of the budget, and none of the retries that the file allows.
+        let step_backs = stored.step_backs.saturating_add(lost).min(Constants::default().most_retries);
+        RolloutState {
+            phase,
+            percent,
+            since,
+            attempt,
+            lock,
+            paused,
+            epoch,
+            in_force,
+            retries,
+            step_backs,
+            judged_by,
+            waited,
+            judge,
+            pauses,
+        }
     }
 }
 
@@ -146,6 +179,9 @@ pub enum Phase {
         at: UnixMillis,
         /// Why, in a sentence with its numbers.
         cause: String,
+        /// Whether nobody is left on the canary, whatever `rollback_to` says: those who were did not fare well either.
+        #[serde(default)]
+        emptied: bool,
     },
     /// At the ramp's last stage, and held for its time.
     Completed,

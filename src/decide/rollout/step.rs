@@ -4,22 +4,21 @@
 //! simulation perform what comes out. Order within a tick: the guard, then a new try, then the ramp, so that a rollback
 //! wins over a promotion that is due at the same moment. Whenever the share in force changes the epoch rises: what was
 //! sent at another share is no evidence for this one. What the guard knows of the canary lasts over that, until a new try
-//! begins or guard or ramp are edited.
+//! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of it.
 
 use super::command;
-use super::in_force::{confirming, in_force, reason};
-use super::outlook::{confirmation, is_confirmable, may_confirm, outlook, step_left};
+use super::in_force::{in_force, reason};
+use super::outlook::{may_confirm, outlook, step_left};
 use super::ramp;
-use super::state::{Event, Lock, Pause, Phase, RolloutState, Verb};
+use super::state::{Event, Lock, Phase, RolloutState, Verb};
+use super::terms::terms;
 use crate::decide::guard::Arms;
-use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::judge::{Circumstances, Reading, fraction};
+use crate::decide::guard::judge::fraction;
 use crate::decide::guard::measure::{self, Measure};
-use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::slow::SlowThreshold;
 use crate::decide::guard::tick::Tick;
-use crate::decide::guard::told::{self, Decision, Grounds, Rule};
-use crate::decide::policy::{Canary, ClientErrors, Intent, OnRegression};
+use crate::decide::guard::told::{self, Decision};
+use crate::decide::policy::{Canary, Intent};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What the file and the machine's health say of a rollout.
@@ -132,8 +131,10 @@ pub(super) struct Draft<'a> {
     pub(super) next: RolloutState,
     pub(super) refused: Option<String>,
     pub(super) notes: Vec<String>,
-    before: &'a RolloutState,
+    pub(super) before: &'a RolloutState,
     fresh: bool,
+    // Whether a restart may forget it: it would come to the same.
+    pub(super) forgettable: bool,
     events: Vec<Event>,
 }
 
@@ -145,7 +146,17 @@ impl<'a> Draft<'a> {
         if let Phase::RolledBack { at, .. } = &mut next.phase {
             *at = (*at).min(now);
         }
-        Draft { view, now, next, refused: None, notes: Vec::new(), before, fresh: false, events: Vec::new() }
+        Draft {
+            view,
+            now,
+            next,
+            refused: None,
+            notes: Vec::new(),
+            before,
+            fresh: false,
+            forgettable: false,
+            events: Vec::new(),
+        }
     }
 
     fn tick(&mut self, seen: &Observation) {
@@ -178,159 +189,6 @@ impl<'a> Draft<'a> {
             _ if outlook(self.view, &self.next, seen, self.now).due => self.end_step(seen),
             _ => {}
         }
-    }
-
-    /// Shows the guard a tick; whether it did something about the share.
-    fn guard_acts(&mut self, tick: &Tick, seen: &Observation) -> bool {
-        let canary = self.view.canary;
-        let guard = &canary.guard;
-        let back = matches!(self.next.phase, Phase::RolledBack { .. });
-        if back || in_force(self.view, &self.next).percent == Percent::ZERO {
-            self.next.judge.rest(&guard.constants, tick);
-            if back {
-                self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
-            }
-            return false;
-        }
-        if seen.stable_shut {
-            // Its users are the canary's now and no evidence, so that all that fails would seem to fail on the canary.
-            self.next.judge.skip_time();
-            return false;
-        }
-        let now = Circumstances {
-            share: fraction(self.before.in_force),
-            schedule: ramp::schedule(&canary.ramp),
-            confirming: matches!(self.next.phase, Phase::Confirming { .. }),
-            alone: self.before.in_force == Percent::ALL && !is_confirmable(self.view),
-        };
-        self.next.judge.tick(guard, &now, tick);
-        let reading = self.next.judge.reading(guard, self.next.retries);
-        if let Some(rule) = self.regression(&reading, seen)
-            && self.act_on(rule, &reading, seen)
-        {
-            return true;
-        }
-        if reading.suspicious && may_confirm(self.view, &self.next) && self.stable_is_well(&reading, seen) {
-            self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
-            return true;
-        }
-        false
-    }
-
-    /// What is the matter with the canary; nobody is moved to a stable that is in trouble itself.
-    fn regression(&self, reading: &Reading, seen: &Observation) -> Option<Rule> {
-        let guard = &self.view.canary.guard;
-        let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
-        if alarm(Aspect::Failing) && !reading.stable_down {
-            return Some(Rule::Worse);
-        }
-        if reading.down {
-            return Some(Rule::Down);
-        }
-        if reading.stable_down || reading.incident {
-            return None;
-        }
-        if guard.slow.is_some() && alarm(Aspect::Slow) {
-            return Some(Rule::Slower);
-        }
-        if guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing) {
-            return Some(Rule::Refusing);
-        }
-        let window = seen.window.canary;
-        let above = |ceiling: Percent| {
-            let (failures, requests) = (real(window.failures), real(window.requests));
-            let (lower, _) = wilson(failures, requests, guard.constants.ceiling_z);
-            lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
-        };
-        guard.ceiling.is_some_and(above).then_some(Rule::Ceiling)
-    }
-
-    fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
-        seen.stable_answers == Some(true) && !reading.stable_down
-    }
-
-    /// Does what the file asks for after a regression; false: nothing that was not done before.
-    fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
-        let canary = self.view.canary;
-        let holds = canary.on_regression == OnRegression::Hold
-            || (rule == Rule::Refusing && canary.guard.client_errors == ClientErrors::Hold);
-        let held = self.next.paused.as_ref().is_some_and(|pause| pause.regression);
-        if holds && held {
-            return false;
-        }
-        let grounds = self.grounds(reading, seen);
-        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Decision::Alarm(rule), &grounds));
-        if holds {
-            let (at, actor) = (self.now, GUARD.to_owned());
-            self.next.paused = Some(Pause { at, actor, reason: cause.clone(), regression: true });
-            self.record(GUARD, "hold", cause, numbers);
-            return true;
-        }
-        let stage = self.stage_back(rule);
-        if let Some(stage) = stage {
-            self.next.retries += 1;
-            self.begin_judgement();
-            self.go_to(stage);
-            self.record(GUARD, "step_back", cause, numbers);
-            return true;
-        }
-        self.next.phase = Phase::RolledBack { at: self.now, cause: cause.clone() };
-        self.next.since = self.now;
-        self.next.waited = Millis(0);
-        self.record(GUARD, "rollback", cause, numbers);
-        true
-    }
-
-    /// Where a regression is answered by one stage less.
-    fn stage_back(&self, rule: Rule) -> Option<Percent> {
-        let canary = self.view.canary;
-        let dead =
-            rule == Rule::Down || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
-        let apt = canary.on_regression == OnRegression::StepBack
-            && !dead
-            && canary.percent == Intent::Auto
-            && !self.view.by_clock
-            && self.next.lock.is_none()
-            && self.next.retries < canary.guard.constants.most_retries;
-        apt.then(|| ramp::previous_stage(&canary.ramp, self.next.percent)).flatten()
-    }
-
-    fn confirm(&mut self, decision: Decision, reading: &Reading, seen: &Observation, why: &str) {
-        let completed = self.next.phase == Phase::Completed;
-        self.next.judge.expect_confirmation();
-        let numbers = told::numbers(decision, &self.grounds(reading, seen));
-        self.next.phase = Phase::Confirming { completed };
-        self.next.since = self.now;
-        let share = confirming(self.view, &self.next);
-        let reason = format!("{why}, and stable has too little traffic to compare with: {share} for a while");
-        self.record(GUARD, "confirm", reason, numbers);
-    }
-
-    /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
-    fn end_confirmation(&mut self, completed: bool, seen: &Observation) {
-        let guard = &self.view.canary.guard;
-        let judge = &mut self.next.judge;
-        let reading = judge.reading(guard, self.next.retries);
-        if self.view.unwritable.is_some() {
-            // More users follow: a restart must not forget it.
-            return;
-        }
-        let (decision, reason) = if reading.stable_down {
-            judge.confirm_rest = guard.constants.confirm_seconds;
-            (Decision::GivenUp, "stable is down: it is no measure for the canary".to_owned())
-        } else if judge.step.seconds >= guard.constants.confirm_seconds
-            && confirmation(guard, judge, self.next.retries).is_none()
-        {
-            let reason = told::both(&judge.step, "failed");
-            judge.confirmed();
-            (Decision::Confirmed, format!("the canary is not worse than stable: {reason}"))
-        } else {
-            return;
-        };
-        let numbers = told::numbers(decision, &self.grounds(&reading, seen));
-        self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
-        self.next.since = self.now;
-        self.record(GUARD, "confirmed", reason, numbers);
     }
 
     fn try_again(&mut self) {
@@ -367,7 +225,7 @@ impl<'a> Draft<'a> {
             }
             return;
         }
-        let reading = self.next.judge.reading(guard, self.next.retries);
+        let reading = self.next.judge.reading(guard, self.next.tries());
         let numbers = |decision: Decision| told::numbers(decision, &self.grounds(&reading, seen));
         let held = self.before.in_force;
         let good = format!(
@@ -396,17 +254,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {
-        Grounds {
-            guard: &self.view.canary.guard,
-            judge: &self.next.judge,
-            reading,
-            window: seen.window.canary,
-            refuses: seen.refuses.as_deref(),
-            users: seen.users,
-        }
-    }
-
     fn follow_clock(&mut self) {
         let Some(from) = self.view.canary.ramp.from.filter(|_| self.next.paused.is_none()) else { return };
         let stage = ramp::scheduled(&self.view.canary.ramp, from, self.now);
@@ -423,9 +270,10 @@ impl<'a> Draft<'a> {
             self.begin_judgement();
         }
         let canary = self.view.canary;
+        self.next.judged_by = Some(terms(&canary.guard, &canary.ramp));
         if canary.attempt > self.next.attempt {
             self.next.attempt = canary.attempt;
-            self.next.retries = 0;
+            (self.next.retries, self.next.step_backs) = (0, 0);
             self.begin_try();
             let reason = format!("`attempt: {}` begins a new try", canary.attempt);
             self.record("flags", "attempt", reason, Vec::new());
@@ -458,6 +306,8 @@ impl<'a> Draft<'a> {
         self.next.percent = Percent::ZERO;
         self.next.since = self.now;
         self.next.waited = Millis(0);
+        // What the guard paused for was of the try before.
+        self.next.paused.take_if(|pause| pause.regression);
         self.begin_judgement();
     }
 
@@ -499,7 +349,11 @@ impl<'a> Draft<'a> {
         let ruling = in_force(self.view, &self.next);
         if ruling.percent != self.before.in_force {
             self.fresh = true;
-            self.next.judge.share_changed();
+            self.next.judge.share_changed(fraction(ruling.percent));
+            if self.before.in_force == Percent::ZERO {
+                // What failed in a row before nobody was there says nothing about who is there now.
+                self.next.judge.skip_time();
+            }
             let more = self.before.in_force > Percent::ZERO && ruling.percent > self.before.in_force;
             if more && !matches!(self.before.phase, Phase::Confirming { .. }) {
                 let canary = self.view.canary;
@@ -526,14 +380,33 @@ impl<'a> Draft<'a> {
             event.to = ruling.percent;
         }
         let by_file = matches!(input, Input::PolicyChanged { .. } | Input::LockFound(_));
-        let goes_on = !by_file && goes_on(self.before, &self.next);
+        let goes_on = !by_file && !self.forgettable && goes_on(self.before, &self.next);
         Step { next: self.next, events: self.events, refused: None, notes: self.notes, goes_on }
     }
 }
 
 /// The one who acts on evidence, in the history.
-const GUARD: &str = "guard";
+pub(super) const GUARD: &str = "guard";
 const ANSWERED: &str = "the canary answered a probe";
+
+/// A step that was proposed, in place of what is in force until then: with what the guard has gathered meanwhile, where
+/// both are of the same try.
+#[must_use]
+pub fn carried_over(canary: &Canary, before: &RolloutState, proposed: &RolloutState) -> RolloutState {
+    let on_course = |state: &RolloutState| matches!(state.phase, Phase::Ramping | Phase::Completed);
+    let judged_anew = before.tries() != proposed.tries()
+        || before.attempt != proposed.attempt
+        || before.paused.as_ref().is_some_and(|pause| pause.regression) && proposed.paused.is_none();
+    let mut next = proposed.clone();
+    if on_course(before) && on_course(proposed) && !judged_anew {
+        next.judge = before.judge.clone();
+        if next.in_force != before.in_force {
+            next.judge.share_changed(fraction(next.in_force));
+            next.judge.expect_change(&canary.guard.constants, &ramp::schedule(&canary.ramp));
+        }
+    }
+    next
+}
 
 /// How long the guard's last rollback is left alone before it is tried again by itself; `None`: for ever.
 #[must_use]
@@ -549,12 +422,12 @@ pub fn waits_before_retry(canary: &Canary, state: &RolloutState) -> bool {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts and times far below the precision")]
-const fn real(number: u64) -> f64 {
+pub(super) const fn real(number: u64) -> f64 {
     number as f64
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
-fn millis(seconds: f64) -> u64 {
+pub(super) fn millis(seconds: f64) -> u64 {
     (seconds * 1000.0).round() as u64
 }
 

@@ -25,6 +25,9 @@ pub fn percent(rate: f64) -> String {
 /// Evidence: whole from ten on.
 #[must_use]
 pub fn number(evidence: f64) -> String {
+    if evidence >= 1e6 {
+        return "over a million".to_owned();
+    }
     if evidence >= 10.0 { format!("{evidence:.0}") } else { format!("{evidence:.2}") }
 }
 

@@ -95,7 +95,7 @@ fn a_confirmation_is_told_at_both_of_its_ends() {
         tick.stable.successes = 0.0;
     }
     let given_up = &decisions(&canary, &mut confirming.clone(), &down, 1)[0];
-    assert_eq!(given_up.action, "confirmed");
+    assert_eq!(given_up.action, "give_up");
     assert!(!given_up.numbers.iter().any(|(name, _)| name == "would_change"), "{given_up:?}");
     assert_eq!(number(given_up, "stable_users_failing"), "2");
 }
