@@ -62,6 +62,11 @@ impl Breakers {
         policy.providers.iter().map(health).collect()
     }
 
+    /// How many requests this provider's breaker ever kept from it.
+    pub(super) fn diverted(&self, provider: &Provider) -> u64 {
+        self.0.get(&identity(provider)).map_or(0, |watched| watched.health.diverted())
+    }
+
     /// What the surfaces tell, in the file's order.
     pub(super) fn report(&self, policy: &Policy, now: Now) -> Vec<ProviderStatus> {
         let told = |provider: &Arc<Provider>| {

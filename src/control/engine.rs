@@ -10,6 +10,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::breakers::Breakers;
+use super::lately::Lately;
 use super::observe::{Blocks, Observer};
 use super::outlasting::Outlasting;
 use super::pauses::Pauses;
@@ -103,6 +104,7 @@ pub(super) struct Moving {
     pub(super) observer: Observer,
     pub(super) findings: Findings,
     pub(super) outlasting: Outlasting,
+    pub(super) lately: Lately,
 }
 
 /// What an engine begins with.
@@ -236,18 +238,24 @@ impl Engine {
     pub fn tick(&mut self, now: Now) {
         let mut changed = false;
         self.take_samples(now);
-        for index in 0..self.rollouts.len() {
+        let count = self.rollouts.len();
+        for index in 0..count {
             self.refresh_block(index);
             let tracked = &mut self.rollouts[index];
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
-            let mut seen = moving.observer.look(&canary.guard, now.mono);
+            let diverted = self.breakers.diverted(&tracked.stable);
+            let mut seen = moving.observer.look(&canary.guard, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
+            if let Some(tick) = &seen.tick {
+                moving.lately.add(now.unix, moving.state.in_force, tick, count);
+            }
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed);
             self.keep_evidence(index, now);
         }
         if changed {
             self.publish();
         }
+        self.forecast(now);
         self.watch_breakers(now);
         self.report(now);
     }
@@ -357,7 +365,7 @@ impl Engine {
     /// The process is stopping.
     pub fn drain(&mut self, now: Now) {
         self.draining = true;
-        (0..self.rollouts.len()).for_each(|index| self.write_evidence(index));
+        (0..self.rollouts.len()).for_each(|index| self.write_evidence(index, now));
         self.publish();
         self.report(now);
     }

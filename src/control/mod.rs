@@ -11,6 +11,7 @@
 mod breakers;
 pub mod commands;
 pub mod engine;
+mod lately;
 mod ledger;
 mod locksmith;
 mod observe;

@@ -4,11 +4,12 @@
 //! when the process begins to stop: a crash loses a minute of it at most. Also keeps what is told of the guard's speed,
 //! which is worked out seldom. Never writes over a proposal that is on its way to the disk.
 
-use super::engine::{Engine, Now};
-use crate::decide::guard::forecast::{FAULTS, Traffic, until_seen};
+use super::engine::{Engine, Moving, Now};
+use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen};
 use crate::decide::guard::judge::fraction;
+use crate::decide::policy::Intent;
 use crate::decide::rollout::ramp;
-use crate::decide::units::{Millis, Percent};
+use crate::decide::units::Millis;
 
 /// Between two writings of evidence.
 const BETWEEN: Millis = Millis(60_000);
@@ -27,36 +28,43 @@ pub(super) struct Outlasting {
 impl Engine {
     /// After a tick: has evidence written whose time has come.
     pub(super) fn keep_evidence(&mut self, index: usize, now: Now) {
-        self.forecast(index, now);
         let Some(moving) = &mut self.rollouts[index].moving else { return };
         let due = now.mono.since(*moving.outlasting.written.get_or_insert(now.mono)) >= BETWEEN;
         if due {
             moving.outlasting.written = Some(now.mono);
-            self.write_evidence(index);
+            self.write_evidence(index, now);
         }
     }
 
     /// Has a rollout's state written as it is.
-    pub(super) fn write_evidence(&mut self, index: usize) {
-        let Some(moving) = &self.rollouts[index].moving else { return };
+    pub(super) fn write_evidence(&mut self, index: usize, now: Now) {
+        let Some(moving) = &mut self.rollouts[index].moving else { return };
+        moving.state.pauses = moving.observer.pauses(now.mono);
         if moving.proposed.is_none() {
             self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
         }
     }
 
-    fn forecast(&mut self, index: usize, now: Now) {
-        let tracked = &mut self.rollouts[index];
-        let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { return };
-        let outlasting = &mut moving.outlasting;
-        if outlasting.forecast_at.is_some_and(|at| now.mono.since(at) < FORECAST) {
-            return;
-        }
+    /// Works out how long faults would take to be seen, for the rollout that has waited for it longest: one a tick, so
+    /// that many rollouts hold nothing up.
+    pub(super) fn forecast(&mut self, now: Now) {
+        let waits = |moving: &Moving| match moving.outlasting.forecast_at {
+            None => true,
+            Some(at) => now.mono.since(at) >= FORECAST,
+        };
+        let moving = self.rollouts.iter_mut().filter_map(|tracked| Some((tracked.moving.as_mut()?, &tracked.rollout)));
+        let due = moving.filter(|(moving, _)| waits(moving)).min_by_key(|(moving, _)| moving.outlasting.forecast_at);
+        let Some((moving, rollout)) = due else { return };
+        let Some(canary) = &rollout.canary else { return };
+        let (seen, state, outlasting) = (moving.observer.traffic(), &moving.state, &mut moving.outlasting);
         outlasting.forecast_at = Some(now.mono);
-        let (seen, state) = (moving.observer.traffic(), &moving.state);
-        let share = if state.in_force > Percent::ZERO { state.in_force } else { Percent::ZERO };
-        let traffic = Traffic { per_second: seen.per_second, share: fraction(share), stable_rate: seen.stable_rate };
-        let schedule = ramp::schedule(&canary.ramp);
-        outlasting.forecast =
-            FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), state.retries, schedule, traffic, fault));
+        let share = fraction(state.in_force);
+        let traffic = Traffic { per_second: seen.per_second, share, stable_rate: seen.stable_rate };
+        let course = Course {
+            schedule: ramp::schedule(&canary.ramp),
+            confirms: canary.percent == Intent::Auto,
+            retries: state.retries,
+        };
+        outlasting.forecast = FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), course, traffic, fault));
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
+use super::lately::Lately;
 use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
@@ -78,7 +79,7 @@ impl Engine {
                 let identity = identity(&policy, rollout, canary);
                 let provider = Arc::clone(policy.provider(canary.provider));
                 let known = before.remove(&identity);
-                fresh.push(known.as_ref().is_none_or(|(_, old)| old.guard != canary.guard || old.ramp != canary.ramp));
+                fresh.push(known.as_ref().is_some_and(|(_, old)| old.guard != canary.guard || old.ramp != canary.ramp));
                 match known {
                     Some((moving, _)) => {
                         let findings = moving.findings.kept(&provider, rollout);
@@ -94,11 +95,19 @@ impl Engine {
                         if state.lock.is_none() {
                             state.lock = locks.get(&rollout.name).cloned();
                         }
-                        let threshold = state.judge.slow_threshold;
-                        let observer = Observer::new(state.epoch, &mut self.blocks, &canary.guard, threshold);
+                        let observer = Observer::new(&state, &mut self.blocks, &canary.guard, now.mono);
                         let findings = Findings::new(&provider, rollout);
-                        let (proposed, blocked, outlasting) = (None, None, Outlasting::default());
-                        Moving { identity, canary: provider, state, proposed, blocked, observer, findings, outlasting }
+                        Moving {
+                            identity,
+                            canary: provider,
+                            state,
+                            proposed: None,
+                            blocked: None,
+                            observer,
+                            findings,
+                            outlasting: Outlasting::default(),
+                            lately: Lately::default(),
+                        }
                     }
                 }
             });

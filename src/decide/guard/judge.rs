@@ -284,7 +284,7 @@ impl Judge {
         self.answered = 0.0;
     }
 
-    /// The process did not run for a while: runs of failures that span it say nothing.
+    /// A while is left out of the judgement: runs of failures that span it say nothing.
     pub fn skip_time(&mut self) {
         (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
     }

@@ -6,6 +6,9 @@
 //! only ever hides something. Decides nothing about requests in flight: what began in a pause does not count, what
 //! fails after it does. Its time only has to be monotonic.
 
+use serde::{Deserialize, Serialize};
+
+use super::aspect::Aspect;
 use crate::decide::units::{Millis, Slot};
 
 /// The first pause.
@@ -19,6 +22,19 @@ const GROWTH: u64 = 4;
 #[derive(Clone, Debug)]
 pub struct UserCap {
     slots: Box<[Pause]>,
+}
+
+/// A pause as it outlives a process: only users who failed again after one are worth it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPause {
+    /// In what the user is paused.
+    pub aspect: Aspect,
+    /// Who.
+    pub user: Slot,
+    /// For how long still.
+    pub left: Millis,
+    /// How many pauses there were.
+    pub strikes: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +51,28 @@ impl Default for UserCap {
 }
 
 impl UserCap {
+    /// Those who failed again after a pause, the most often paused first, at most so many.
+    #[must_use]
+    pub fn kept(&self, aspect: Aspect, now: Millis, most: usize) -> Vec<KeptPause> {
+        let again = (0..).zip(&self.slots).filter(|(_, pause)| pause.strikes > 1);
+        let kept = again.map(|(slot, pause)| {
+            let (user, left) = (Slot::of(slot), pause.until.since(now));
+            KeptPause { aspect, user, left, strikes: pause.strikes }
+        });
+        let mut kept: Vec<KeptPause> = kept.collect();
+        kept.sort_by_key(|pause| std::cmp::Reverse((pause.strikes, pause.left)));
+        kept.truncate(most);
+        kept
+    }
+
+    /// A pause of an earlier process goes on. Returns until when.
+    pub fn restore(&mut self, kept: &KeptPause, now: Millis) -> Millis {
+        let place = self.place(kept.user);
+        let until = Millis(now.0.saturating_add(kept.left.0.min(LONGEST_PAUSE.0)));
+        self.slots[place] = Pause { until, strikes: kept.strikes };
+        until
+    }
+
     // A power of two.
     pub(super) fn of_size(slots: usize) -> UserCap {
         UserCap { slots: vec![Pause::default(); slots].into() }

@@ -120,7 +120,10 @@ fn reason_under_locks(view: &View<'_>, state: &RolloutState) -> String {
     match canary.percent {
         Intent::Pinned(asked) => {
             let capped = if asked > percent { format!(", and ramp.max allows {percent}") } else { String::new() };
-            format!("the file pins {asked}{capped}")
+            let found = state.paused.as_ref().filter(|pause| pause.regression);
+            let found =
+                found.map_or_else(String::new, |pause| format!("; the guard moves nobody, but: {}", pause.reason));
+            format!("the file pins {asked}{capped}{found}")
         }
         Intent::Auto => on_ramp(view, state, percent),
     }

@@ -10,7 +10,7 @@ use super::state::{Phase, RolloutState};
 use super::step::{Observation, View, pause_before_retry, waits_before_retry};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Judge, fraction};
-use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::told;
 use crate::decide::policy::{Guard, Intent};
 use crate::decide::units::{Millis, Percent, UnixMillis};
@@ -51,7 +51,7 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
             _ => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
         },
         (_, Intent::Pinned(_)) | (Phase::Completed, _) => Outlook::default(),
-        (Phase::Probing, Intent::Auto) => ahead(view, state, Millis(0), now, probe(seen)),
+        (Phase::Probing, Intent::Auto) => ahead(view, state, seen, Millis(0), now, probe(seen)),
         (Phase::Confirming { .. }, Intent::Auto) => {
             let judge = &view.canary.guard;
             let left = judge.constants.confirm_seconds - state.judge.step.seconds;
@@ -66,7 +66,7 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
         (Phase::Ramping, Intent::Auto) => {
             let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
             let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
-            let mut ahead = ahead(view, state, step_left(view, state), now, holds);
+            let mut ahead = ahead(view, state, seen, step_left(view, state), now, holds);
             if last && let Some(undecided) = undecided(&view.canary.guard, &state.judge) {
                 let and = if ahead.waiting_for.is_empty() { "" } else { "; " };
                 ahead.waiting_for = format!("{}{and}{undecided}", ahead.waiting_for);
@@ -85,7 +85,14 @@ pub fn step_left(view: &View<'_>, state: &RolloutState) -> Millis {
     ramp::hold(&view.canary.ramp, state.percent).since(had)
 }
 
-fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, evidence: Option<String>) -> Outlook {
+fn ahead(
+    view: &View<'_>,
+    state: &RolloutState,
+    seen: &Observation,
+    left: Millis,
+    now: UnixMillis,
+    evidence: Option<String>,
+) -> Outlook {
     let schedule = &view.canary.ramp;
     let earliest = now.plus(left);
     let stage = ramp::next_stage(schedule, if state.phase == Phase::Probing { Percent::ZERO } else { state.percent });
@@ -106,6 +113,9 @@ fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, e
     if state.phase == Phase::Ramping && state.judge.history.in_incident(&view.canary.guard.constants) {
         holds.push(INCIDENT.to_owned());
     }
+    if state.phase == Phase::Ramping && seen.stable_shut {
+        holds.push(SHUT.to_owned());
+    }
     holds.extend(evidence);
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
         holds.push(writable(why));
@@ -115,6 +125,7 @@ fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, e
 }
 
 const INCIDENT: &str = "stable to recover from its incident: the step's time stands still";
+const SHUT: &str = "stable's breaker to let requests through: there is nothing to compare with";
 
 fn writable(why: &str) -> String {
     format!("state that can be written ({why})")
@@ -141,7 +152,7 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
     let suspects = judge.suspicion() >= guard.constants.suspicion / 2.0;
     let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
     let ends = last && step_left(view, state) == Millis(0) && {
-        let (rate, limit) = completion(guard, judge);
+        let Measure { rate, limit, .. } = measure::completion(guard, judge);
         rate >= limit && judge.rechecks < guard.constants.most_rechecks
     };
     alone || ((suspects || ends) && may_confirm(view, state))
@@ -153,13 +164,12 @@ fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
     if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
         return Some(missing);
     }
-    let (_, upper) = wilson(judge.step.canary_events, judge.step.canary, guard.constants.promote_z);
-    let limit = fraction(guard.max_error_rate).max(2.0 * stable_rate(judge));
-    (upper > limit).then(|| {
+    let Measure { rate, limit, .. } = measure::promotion(guard, judge);
+    (rate > limit).then(|| {
         format!(
             "the canary's failure rate to be surely below {} (it may be {})",
             told::percent(limit),
-            told::percent(upper)
+            told::percent(rate)
         )
     })
 }
@@ -170,14 +180,14 @@ fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Opti
     if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
         return Some(missing);
     }
-    let (rate, limit) = completion(guard, judge);
+    let Measure { rate, limit, .. } = measure::completion(guard, judge);
     let asks = rate >= limit && judge.rechecks < guard.constants.most_rechecks && may_confirm(view, state);
     (asks && seen.stable_answers != Some(true)).then(|| "stable's answer to a probe".to_owned())
 }
 
 // After its rechecks a canary that misses the measure is watched on, and a human may decide.
 fn undecided(guard: &Guard, judge: &Judge) -> Option<String> {
-    let (rate, limit) = completion(guard, judge);
+    let Measure { rate, limit, .. } = measure::completion(guard, judge);
     (judge.rechecks >= guard.constants.most_rechecks && rate >= limit).then(|| {
         format!(
             "the canary's failure rate to fall below {} ({}), or for a human to call it done by pinning the percent",
@@ -205,17 +215,6 @@ pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
         && state.judge.confirm_rest <= 0.0
 }
 
-/// The canary's failure rate in this step, and below which it is done.
-#[must_use]
-pub fn completion(guard: &Guard, judge: &Judge) -> (f64, f64) {
-    let rate = judge.step.canary_events / judge.step.canary.max(1.0);
-    (rate, fraction(guard.done_below).max(guard.constants.reference_ratio * stable_rate(judge)))
-}
-
-fn stable_rate(judge: &Judge) -> f64 {
-    judge.step.stable_rate().unwrap_or_else(|| judge.history.rate())
-}
-
 /// What keeps a confirmation that has had its time from ending well.
 #[must_use]
 pub fn confirmation(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
@@ -224,9 +223,7 @@ pub fn confirmation(guard: &Guard, judge: &Judge, retries: u32) -> Option<String
         return Some(format!("more requests of stable ({} of {})", told::count(judge.step.stable), guard.min_requests));
     }
     too_few(guard, judge).or_else(|| doubt(guard, judge, retries)).or_else(|| {
-        let stable = (judge.step.stable_events + 1.0) / judge.step.stable;
-        let limit = fraction(guard.done_below).max(guard.constants.reference_ratio * stable);
-        let rate = judge.step.canary_events / judge.step.canary;
+        let Measure { rate, limit, .. } = measure::confirmation(guard, judge);
         (rate > limit).then(|| {
             format!("the canary's failure rate to fall below {} ({})", told::percent(limit), told::percent(rate))
         })

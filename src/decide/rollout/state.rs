@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::judge::Judge;
+use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What makes a rollout the same rollout over edits and restarts.
@@ -48,6 +49,8 @@ pub struct RolloutState {
     pub waited: Millis,
     /// What the guard knows.
     pub judge: Judge,
+    /// Users who fail again and again, as far as they were written.
+    pub pauses: Vec<KeptPause>,
 }
 
 impl RolloutState {
@@ -66,6 +69,7 @@ impl RolloutState {
             retries: 0,
             waited: Millis(0),
             judge: Judge::new(&Constants::default()),
+            pauses: Vec::new(),
         }
     }
 
@@ -98,6 +102,8 @@ struct Stored {
     #[serde(default)]
     waited: Millis,
     judge: Option<StoredJudge>,
+    #[serde(default)]
+    pauses: Vec<KeptPause>,
 }
 
 #[derive(Deserialize)]
@@ -109,15 +115,15 @@ enum StoredJudge {
 
 impl From<Stored> for RolloutState {
     fn from(stored: Stored) -> RolloutState {
-        let Stored { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge } = stored;
+        let Stored { phase, percent, since, attempt, lock, paused, epoch, in_force, waited, pauses, .. } = stored;
         let anew = || Judge::new(&Constants::default());
-        let (judge, lost) = match judge {
+        let (judge, lost) = match stored.judge {
             None => (anew(), 0),
             Some(StoredJudge::Known(judge)) => (*judge, 0),
             Some(StoredJudge::Unknown(_)) => (anew(), 1),
         };
-        let retries = retries.saturating_add(lost);
-        RolloutState { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge }
+        let retries = stored.retries.saturating_add(lost);
+        RolloutState { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge, pauses }
     }
 }
 

@@ -8,16 +8,17 @@
 
 use super::command;
 use super::in_force::{confirming, in_force, reason};
-use super::outlook::{completion, confirmation, is_confirmable, may_confirm, outlook, step_left};
+use super::outlook::{confirmation, is_confirmable, may_confirm, outlook, step_left};
 use super::ramp;
 use super::state::{Event, Lock, Pause, Phase, RolloutState, Verb};
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Circumstances, Reading, fraction};
+use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::slow::SlowThreshold;
 use crate::decide::guard::tick::Tick;
-use crate::decide::guard::told::{self, Grounds, Rule};
+use crate::decide::guard::told::{self, Decision, Grounds, Rule};
 use crate::decide::policy::{Canary, ClientErrors, Intent, OnRegression};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -49,6 +50,8 @@ pub struct Observation {
     pub slept: bool,
     /// How the canary answered its last probe; `None`: not yet.
     pub canary_answers: Option<Result<(), String>>,
+    /// Whether stable's breaker kept requests from it: who is left on stable is nobody to be compared with.
+    pub stable_shut: bool,
     /// Whether stable has just answered a probe; `None`: it was not asked.
     pub stable_answers: Option<bool>,
     /// What a slow answer is by now.
@@ -174,7 +177,7 @@ impl<'a> Draft<'a> {
             return;
         }
         match self.next.phase {
-            Phase::Confirming { completed } => self.end_confirmation(completed),
+            Phase::Confirming { completed } => self.end_confirmation(completed, seen),
             Phase::Ramping | Phase::Completed if self.view.by_clock => self.follow_clock(),
             Phase::Ramping if step_left(self.view, self.next) > Millis(0) => {}
             Phase::Completed => {}
@@ -195,6 +198,11 @@ impl<'a> Draft<'a> {
             }
             return false;
         }
+        if seen.stable_shut {
+            // Its users are the canary's now and no evidence, so that all that fails would seem to fail on the canary.
+            self.next.judge.skip_time();
+            return false;
+        }
         let now = Circumstances {
             share: fraction(self.before.in_force),
             schedule: ramp::schedule(&canary.ramp),
@@ -209,7 +217,7 @@ impl<'a> Draft<'a> {
             return true;
         }
         if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
-            self.confirm(&reading, "it fails more often than is usual for stable");
+            self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
             return true;
         }
         false
@@ -257,7 +265,7 @@ impl<'a> Draft<'a> {
             return false;
         }
         let grounds = self.grounds(reading, seen);
-        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Some(rule), &grounds));
+        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Decision::Alarm(rule), &grounds));
         if holds {
             let (at, actor) = (self.now, GUARD.to_owned());
             self.next.paused = Some(Pause { at, actor, reason: cause.clone(), regression: true });
@@ -293,11 +301,10 @@ impl<'a> Draft<'a> {
         apt.then(|| ramp::previous_stage(&canary.ramp, self.next.percent)).flatten()
     }
 
-    fn confirm(&mut self, reading: &Reading, why: &str) {
+    fn confirm(&mut self, decision: Decision, reading: &Reading, seen: &Observation, why: &str) {
         let completed = self.next.phase == Phase::Completed;
-        let judge = &mut self.next.judge;
-        judge.expect_confirmation();
-        let numbers = told::numbers(None, &self.grounds(reading, &Observation::default()));
+        self.next.judge.expect_confirmation();
+        let numbers = told::numbers(decision, &self.grounds(reading, seen));
         self.next.phase = Phase::Confirming { completed };
         self.next.since = self.now;
         let share = confirming(self.view, self.next);
@@ -306,7 +313,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
-    fn end_confirmation(&mut self, completed: bool) {
+    fn end_confirmation(&mut self, completed: bool, seen: &Observation) {
         let guard = &self.view.canary.guard;
         let judge = &mut self.next.judge;
         let reading = judge.reading(guard, self.next.retries);
@@ -314,19 +321,19 @@ impl<'a> Draft<'a> {
             // More users follow: a restart must not forget it.
             return;
         }
-        let reason = if reading.stable_down {
+        let (decision, reason) = if reading.stable_down {
             judge.confirm_rest = guard.constants.confirm_seconds;
-            "stable is down: it is no measure for the canary".to_owned()
+            (Decision::GivenUp, "stable is down: it is no measure for the canary".to_owned())
         } else if judge.step.seconds >= guard.constants.confirm_seconds
             && confirmation(guard, judge, self.next.retries).is_none()
         {
             let reason = told::both(&judge.step, "failed");
             judge.confirmed();
-            format!("the canary is not worse than stable: {reason}")
+            (Decision::Confirmed, format!("the canary is not worse than stable: {reason}"))
         } else {
             return;
         };
-        let numbers = told::numbers(None, &self.grounds(&reading, &Observation::default()));
+        let numbers = told::numbers(decision, &self.grounds(&reading, seen));
         self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
         self.next.since = self.now;
         self.record(GUARD, "confirmed", reason, numbers);
@@ -367,7 +374,7 @@ impl<'a> Draft<'a> {
             return;
         }
         let reading = self.next.judge.reading(guard, self.next.retries);
-        let numbers = told::numbers(None, &self.grounds(&reading, seen));
+        let numbers = |decision: Decision| told::numbers(decision, &self.grounds(&reading, seen));
         let held = self.before.in_force;
         let good = format!(
             "was held for {}: {}",
@@ -375,18 +382,21 @@ impl<'a> Draft<'a> {
             told::both(&self.next.judge.step, "failed")
         );
         if let Some(stage) = ramp::next_stage(ramp, self.next.percent) {
+            let numbers = numbers(Decision::Promote);
             self.go_to(stage);
             return self.record("ramp", "promote", format!("{held} {good}"), numbers);
         }
-        let (rate, limit) = completion(guard, &self.next.judge);
+        let Measure { rate, limit, .. } = measure::completion(guard, &self.next.judge);
         if rate < limit {
+            let numbers = numbers(Decision::Complete);
             self.next.phase = Phase::Completed;
             self.next.since = self.now;
             self.record("ramp", "complete", format!("{held}, the ramp's end, {good}"), numbers);
         } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, self.next) {
             self.next.judge.rechecks += 1;
             let (rate, limit) = (told::percent(rate), told::percent(limit));
-            self.confirm(&reading, &format!("{rate} of its requests failed at the ramp's end, not less than {limit}"));
+            let why = format!("{rate} of its requests failed at the ramp's end, not less than {limit}");
+            self.confirm(Decision::Recheck, &reading, seen, &why);
         } else {
             self.next.judge.repeat_step();
         }

@@ -1,5 +1,7 @@
 //! What must hold for any trace of inputs.
 
+mod numbers;
+
 use proptest::prelude::*;
 
 use super::in_force::{in_force, reason};

@@ -1,0 +1,154 @@
+//! What the guard has gathered outlives the process, and nothing but requests adds to it.
+
+use super::bench::*;
+use crate::control::engine::{Engine, Now};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::constants::Constants;
+use crate::decide::outcome::Outcome;
+use crate::decide::policy::{Canary, Guard, Ramp};
+use crate::decide::rollout::state::{Identity, RolloutState, Standing};
+use crate::decide::units::{Arm, Millis, RolloutId, Slot, UnixMillis};
+use crate::state::counters::Core;
+
+/// One stage that lasts for a day, and the guard as it is by default.
+fn slow() -> Canary {
+    let day = Millis(86_400_000);
+    let ramp = Ramp { hold_start: day, every: day, ..canary().ramp };
+    Canary { ramp, guard: Guard { constants: Constants::default(), ..Guard::default() }, ..canary() }
+}
+
+struct Life {
+    engine: Engine,
+    mono: u64,
+    users: u16,
+}
+
+impl Life {
+    fn begin(states: Vec<(Identity, RolloutState)>) -> Life {
+        let mut life = Life { engine: Engine::new(begin(one(slow()), states), at(0)), mono: 0, users: 0 };
+        for probe in life.engine.due_probes(at(0)) {
+            life.engine.probed(&probe, Ok(()), at(0));
+        }
+        life.pass(1);
+        life
+    }
+
+    /// So many looks of control, each with this many requests of the canary, the first of which fail.
+    fn live(&mut self, looks: u32, canary: u16, failing: u16) {
+        for _ in 0..looks {
+            let evidence = self.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
+            for (arm, requests, failing) in [(Arm::Stable, 9 * canary, 0), (Arm::Canary, canary, failing)] {
+                for request in 0..requests {
+                    self.users = self.users.wrapping_add(1);
+                    let (user, fails) = (Some(Slot::of(self.users)), request < failing);
+                    evidence.begin(Core(0), arm, user);
+                    evidence.end(Core(0), arm, user, if fails { Outcome::ServerError } else { Outcome::Ok });
+                }
+            }
+            self.pass(1);
+        }
+    }
+
+    fn pass(&mut self, looks: u32) {
+        for _ in 0..looks {
+            self.mono += 100;
+            self.engine.tick(at(self.mono));
+            self.land();
+        }
+    }
+
+    /// The disk takes what there is.
+    fn land(&mut self) {
+        let proposed: Vec<_> = std::mem::take(&mut self.engine.outbox.proposals).into_iter().collect();
+        self.engine.saved(&Ok(()), at(self.mono));
+        self.engine.landed(&proposed, at(self.mono));
+        for (identity, proposal) in proposed {
+            self.engine.outbox.states.insert(identity, proposal.state);
+        }
+    }
+
+    fn written(&mut self) -> Vec<(Identity, RolloutState)> {
+        self.engine.outbox.states.clone().into_iter().collect()
+    }
+
+    fn chat(&self) -> (Standing, u16, f64) {
+        let status = self.engine.status.load();
+        let chat = &status.rollouts[0];
+        let evidence = chat.guard.as_ref().unwrap().aspects[Aspect::Failing as usize].evidence;
+        (chat.standing, chat.percent.hundredths(), evidence)
+    }
+}
+
+fn at(millis: u64) -> Now {
+    Now { mono: Millis(millis), unix: UnixMillis(1_000_000 + millis) }
+}
+
+#[test]
+fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
+    let mut first = Life::begin(Vec::new());
+    first.live(600, 2, 0);
+    // Some failures: enough to be doubted, not enough to be taken back.
+    first.live(11, 1, 1);
+    let (standing, percent, before) = first.chat();
+    assert_eq!((standing, percent), (Standing::Ramping, 1000));
+    assert!(before > 1.0, "{before}");
+    first.engine.outbox.states.clear();
+    first.live(600, 1, 0);
+    let minute = first.written();
+    assert_eq!(minute.len(), 1, "once a minute");
+    first.engine.drain(at(first.mono));
+    let (_, _, kept) = first.chat();
+    let written = first.written();
+    let mut second = Life::begin(written.clone());
+    let (standing, percent, evidence) = second.chat();
+    assert_eq!((standing, percent), (Standing::Ramping, 1000));
+    assert!((evidence / kept - 1.0).abs() < 0.01, "{evidence} {kept}");
+    assert_eq!(written[0].1.retries, 0);
+    let watched = second.engine.status.load().rollouts[0].guard.as_ref().unwrap().watched;
+    assert!(watched > Millis(115_000), "{watched}: the step's time goes on as well");
+    second.live(50, 2, 2);
+    assert_eq!(second.chat().0, Standing::RolledBack);
+}
+
+#[test]
+fn a_process_that_slept_neither_promotes_nor_takes_back() {
+    let mut life = Life::begin(Vec::new());
+    life.live(50, 10, 0);
+    // All that was under way when it fell asleep fails when it wakes up.
+    let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
+    for user in 0..200 {
+        evidence.begin(Core(0), Arm::Canary, Some(Slot::of(user)));
+        evidence.end(Core(0), Arm::Canary, Some(Slot::of(user)), Outcome::Reset);
+    }
+    life.mono += 3 * 86_400_000;
+    life.pass(1);
+    // Late ones as well: they were sent before.
+    for user in 200..400 {
+        evidence.begin(Core(0), Arm::Canary, Some(Slot::of(user)));
+        evidence.end(Core(0), Arm::Canary, Some(Slot::of(user)), Outcome::Timeout);
+    }
+    life.live(50, 10, 0);
+    let (standing, percent, evidence) = life.chat();
+    assert_eq!((standing, percent), (Standing::Ramping, 1000));
+    assert!(evidence < 1.0, "{evidence}");
+    let guard = life.engine.status.load().rollouts[0].guard.clone().unwrap();
+    assert!(guard.watched < Millis(20_000), "{}: three days were not watched", guard.watched);
+}
+
+#[test]
+fn one_user_who_always_fails_takes_nobody_back_however_often_the_process_restarts() {
+    let mut states = Vec::new();
+    for _ in 0..12 {
+        let mut life = Life::begin(states);
+        for _ in 0..61 {
+            let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
+            let user = Some(Slot::of(7));
+            evidence.begin(Core(0), Arm::Canary, user);
+            evidence.end(Core(0), Arm::Canary, user, Outcome::ServerError);
+            life.live(10, 1, 0);
+        }
+        assert_eq!(life.chat().0, Standing::Ramping);
+        life.engine.drain(at(life.mono));
+        states = life.written();
+    }
+}
