@@ -27,7 +27,7 @@ pub struct Constants {
     pub refill: [f64; ALTERNATIVES],
     /// How much may gather at once.
     pub burst: f64,
-    /// Evidence never grows beyond this, so that old evidence can fade.
+    /// Evidence never grows beyond this (twenty nats), so that old evidence can fade. A multiple, unlike all other evidence.
     pub evidence_cap: f64,
     /// How fast the measured share of traffic forgets.
     pub share_half_life: f64,
@@ -97,7 +97,7 @@ impl Default for Constants {
             alternatives: [1.28, 2.0, 4.0, 9.6, 40.0],
             refill: [0.005, 0.02, 0.1, 0.6, 2.0],
             burst: 8.0,
-            evidence_cap: 20.0,
+            evidence_cap: 485_165_195.409_790_3,
             share_half_life: 60.0,
             share_prior: 50.0,
             floor_evidence: 9.0,

@@ -13,7 +13,7 @@ use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
 use super::history::History;
-use super::relative::{Comparison, RelativeDetector};
+use super::relative::{Comparison, Passed, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{Tally, Tick};
 use crate::decide::policy::{ClientErrors, Guard};
@@ -171,6 +171,7 @@ impl Judge {
         let (constants, seconds) = (&guard.constants, tick.seconds);
         self.rest(constants, tick);
         self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
+        let passed = Passed::new(constants, seconds);
         for aspect in Aspect::ALL {
             let Some(tolerance) = tolerance_in(guard, aspect) else { continue };
             let (index, labels) = (aspect as usize, tick.labels(aspect));
@@ -179,7 +180,7 @@ impl Judge {
                 patience: guard.patience,
                 horizon: now.schedule.horizon,
             };
-            let evidence = self.detectors[index].update(constants, &comparison, seconds, now.share, &labels);
+            let evidence = self.detectors[index].update(constants, &comparison, &passed, now.share, &labels);
             let (requests, events) = (labels.canary, labels.canary_events);
             self.floors[index].update(constants, constants.floor_cap, tolerance.floor, requests, events);
             if evidence <= 1.0 {
@@ -228,17 +229,18 @@ impl Judge {
     #[must_use]
     pub fn reading(&self, guard: &Guard, tries: u32) -> Reading {
         let constants = &guard.constants;
+        let bound = bound(guard, tries);
         let finding = |aspect: Aspect| {
             let index = aspect as usize;
             let floor = self.floors[index].largest();
             Finding {
                 evidence: self.detectors[index].evidence(),
-                bound: bound(guard, tries),
+                bound,
                 floor,
                 above_floor: floor >= constants.floor_evidence,
             }
         };
-        let suspicion = self.suspicion.largest();
+        let suspicion = self.suspicion();
         Reading {
             findings: Aspect::ALL.map(finding),
             down: self.canary_down.is_down(constants),
@@ -311,6 +313,12 @@ impl Judge {
         let constants = &guard.constants;
         let usual = constants.reference_ratio * self.history.rate().min(1.0);
         fraction(guard.done_below).max(usual).min(constants.most_reference)
+    }
+
+    /// Evidence that the canary's rate lies above what is usual for stable, in nats.
+    #[must_use]
+    pub fn suspicion(&self) -> f64 {
+        self.suspicion.largest()
     }
 
     /// What was seen since this aspect last looked well.

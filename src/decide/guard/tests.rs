@@ -7,7 +7,7 @@ use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
 use super::judge::{Circumstances, Judge, Schedule, bound};
-use super::relative::{Comparison, Labels, RelativeDetector};
+use super::relative::{Comparison, Labels, Passed, RelativeDetector};
 use super::tick::{ArmTick, Tick};
 use super::told;
 use crate::decide::policy::{ClientErrors, Guard};
@@ -19,6 +19,10 @@ const TENTH: Circumstances = Circumstances { share: 0.1, schedule: SCHEDULE, con
 
 fn comparison() -> Comparison {
     Comparison { tolerated_ratio: 1.25, patience: 1.0, horizon: WEEK }
+}
+
+fn second() -> Passed {
+    Passed::new(&Constants::default(), 1.0)
 }
 
 fn labels(stable: (f64, f64), canary: (f64, f64)) -> Labels {
@@ -49,7 +53,7 @@ fn on_the_boundary_evidence_does_not_grow_in_the_mean() {
             let seen =
                 labels((f64::from(stable), f64::from(stable_events)), (f64::from(canary), f64::from(canary_events)));
             let chance = binomial(stable, stable_events, rate) * binomial(canary, canary_events, 1.25 * rate);
-            mean += chance * detector.update(&constants, &comparison(), 1.0, share, &seen);
+            mean += chance * detector.update(&constants, &comparison(), &second(), share, &seen);
         }
         assert!(mean <= 1.0 + 1e-12, "{stable} {canary} {rate}: {mean}");
         assert!(mean > 0.5, "and little is given away: {mean}");
@@ -60,9 +64,9 @@ fn on_the_boundary_evidence_does_not_grow_in_the_mean() {
 fn where_everybody_is_on_the_canary_failures_say_nothing() {
     let constants = Constants::default();
     let mut detector = RelativeDetector::new(&constants);
-    let first = detector.update(&constants, &comparison(), 1.0, 1.0, &labels((0.0, 0.0), (50.0, 0.0)));
+    let first = detector.update(&constants, &comparison(), &second(), 1.0, &labels((0.0, 0.0), (50.0, 0.0)));
     for _ in 0..1000 {
-        detector.update(&constants, &comparison(), 1.0, 1.0, &labels((0.0, 0.0), (50.0, 50.0)));
+        detector.update(&constants, &comparison(), &second(), 1.0, &labels((0.0, 0.0), (50.0, 50.0)));
     }
     assert!(detector.evidence() < first * 1.01, "{}", detector.evidence());
 }
@@ -199,12 +203,12 @@ proptest! {
         let constants = Constants::default();
         let mut detector = RelativeDetector::new(&constants);
         for (stable, canary) in ticks {
-            detector.update(&constants, &comparison(), 1.0, share, &labels(stable, canary));
+            detector.update(&constants, &comparison(), &second(), share, &labels(stable, canary));
         }
         let after = |stable: f64, canary: f64| {
             let mut detector = detector;
             let seen = labels((last.0.0, last.0.1 + stable), (last.1.0, last.1.1 + canary));
-            detector.update(&constants, &comparison(), 1.0, share, &seen)
+            detector.update(&constants, &comparison(), &second(), share, &seen)
         };
         let plain = after(0.0, 0.0);
         prop_assert!(after(0.0, 1.0) >= plain * (1.0 - 1e-12));

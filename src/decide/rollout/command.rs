@@ -32,7 +32,7 @@ fn roll_back(draft: &mut Draft<'_>, to: Percent, actor: &str, reason: &str) {
             return;
         }
     }
-    let under = in_force(draft.view, &draft.next).percent;
+    let under = in_force(draft.view, draft.next).percent;
     if to > under {
         draft.notes.push(format!("`{}` stays at {under}: a rollback never raises the share", draft.view.name));
     }
@@ -65,7 +65,7 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
     let taken_back = draft.next.lock.is_some() || matches!(draft.next.phase, Phase::RolledBack { .. });
     let paused = draft.next.paused.is_some();
     if !taken_back && !paused && at.is_none() {
-        let why = why_in_force(draft.view, &draft.next);
+        let why = why_in_force(draft.view, draft.next);
         draft.notes.push(format!("nothing held `{name}`: {why}"));
         return;
     }
@@ -100,7 +100,7 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
 
 fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str) {
     let (name, ramp) = (draft.view.name, &draft.view.canary.ramp);
-    let ruling = in_force(draft.view, &draft.next);
+    let ruling = in_force(draft.view, draft.next);
     let stage = to.or_else(|| ramp::next_stage(ramp, ruling.percent));
     draft.refused = if draft.next.lock.is_some() || matches!(draft.next.phase, Phase::RolledBack { .. }) {
         Some(format!("`{name}` was rolled back; `serin resume {name} --at P` takes it to a share"))

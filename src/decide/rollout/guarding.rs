@@ -28,11 +28,11 @@ impl Draft<'_> {
         if back {
             self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
         }
-        if in_force(self.view, &self.next).percent == Percent::ZERO {
+        if in_force(self.view, self.next).percent == Percent::ZERO {
             self.next.judge.rest(&guard.constants, tick);
             return false;
         }
-        let alone = self.before.in_force == Percent::ALL && !may_confirm(self.view, &self.next);
+        let alone = self.before.in_force == Percent::ALL && !may_confirm(self.view, self.next);
         if seen.stable_shut && !alone {
             self.next.judge.leave_out(tick);
             return false;
@@ -50,7 +50,7 @@ impl Draft<'_> {
         {
             return true;
         }
-        if reading.suspicious && may_confirm(self.view, &self.next) && self.stable_is_well(&reading, seen) {
+        if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
             self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
             return true;
         }
@@ -162,7 +162,7 @@ impl Draft<'_> {
         let numbers = told::numbers(decision, &self.grounds(reading, seen));
         self.next.phase = Phase::Confirming { completed };
         self.next.since = self.now;
-        let share = confirming(self.view, &self.next);
+        let share = confirming(self.view, self.next);
         let reason = format!("{why}, and stable has too little traffic to compare with: {share} for a while");
         self.record(GUARD, "confirm", reason, numbers);
     }

@@ -150,7 +150,7 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
         return false;
     }
     let alone = share == Percent::ALL && !may_confirm(view, state) && judge.canary_run().failures() > 0.0;
-    let suspects = judge.reading(guard, state.tries()).suspicion >= guard.constants.suspicion / 2.0;
+    let suspects = judge.suspicion() >= guard.constants.suspicion / 2.0;
     let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
     let ends = last && step_left(view, state) == Millis(0) && {
         let Measure { rate, limit, .. } = measure::completion(guard, judge);

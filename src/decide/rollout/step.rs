@@ -105,14 +105,19 @@ pub struct Step {
 /// What follows for a rollout when this happens.
 #[must_use]
 pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMillis) -> Step {
-    let mut draft = Draft::new(view, state, now);
+    // In its place from the start, since it is large and ticks are many.
+    let mut step = Step { next: state.clone(), events: Vec::new(), refused: None, notes: Vec::new(), goes_on: false };
+    let mut draft = Draft::new(view, state, &mut step.next, now);
     match input {
         Input::Tick(seen) => draft.tick(seen),
         Input::Command { verb, actor, reason } => command::carry_out(&mut draft, verb, actor, reason),
         Input::PolicyChanged { fresh } => draft.policy_changed(*fresh),
         Input::LockFound(lock) => draft.lock(lock),
     }
-    draft.finish(input)
+    draft.finish(input);
+    let Draft { events, refused, notes, goes_on, .. } = draft;
+    (step.events, step.refused, step.notes, step.goes_on) = (events, refused, notes, goes_on);
+    step
 }
 
 fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
@@ -128,34 +133,36 @@ fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
 pub(super) struct Draft<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) now: UnixMillis,
-    pub(super) next: RolloutState,
+    pub(super) next: &'a mut RolloutState,
     pub(super) refused: Option<String>,
     pub(super) notes: Vec<String>,
     pub(super) before: &'a RolloutState,
     fresh: bool,
     // Whether a restart may forget it: it would come to the same.
     pub(super) forgettable: bool,
+    goes_on: bool,
     events: Vec<Event>,
 }
 
 impl<'a> Draft<'a> {
-    fn new(view: &'a View<'a>, before: &'a RolloutState, now: UnixMillis) -> Draft<'a> {
-        let mut next = before.clone();
+    fn new(view: &'a View<'a>, before: &'a RolloutState, next: &'a mut RolloutState, now: UnixMillis) -> Draft<'a> {
         // A stamp that lies ahead is of a clock that was set back since; waiting for it could take years.
         next.since = next.since.min(now);
         if let Phase::RolledBack { at, .. } = &mut next.phase {
             *at = (*at).min(now);
         }
+        let (notes, events) = (Vec::new(), Vec::new());
         Draft {
             view,
             now,
             next,
             refused: None,
-            notes: Vec::new(),
+            notes,
             before,
             fresh: false,
             forgettable: false,
-            events: Vec::new(),
+            goes_on: false,
+            events,
         }
     }
 
@@ -184,21 +191,21 @@ impl<'a> Draft<'a> {
         match self.next.phase {
             Phase::Confirming { completed } => self.end_confirmation(completed, seen),
             Phase::Ramping | Phase::Completed if self.view.by_clock => self.follow_clock(),
-            Phase::Ramping if step_left(self.view, &self.next) > Millis(0) => {}
+            Phase::Ramping if step_left(self.view, self.next) > Millis(0) => {}
             Phase::Completed => {}
-            _ if outlook(self.view, &self.next, seen, self.now).due => self.end_step(seen),
+            _ if outlook(self.view, self.next, seen, self.now).due => self.end_step(seen),
             _ => {}
         }
     }
 
     fn try_again(&mut self) {
         let canary = self.view.canary;
-        let (Some(pause), Some(after)) = (pause_before_retry(canary, &self.next), canary.try_again_after) else {
+        let (Some(pause), Some(after)) = (pause_before_retry(canary, self.next), canary.try_again_after) else {
             return;
         };
         let incident = self.next.judge.history.in_incident(&canary.guard.constants);
         // A retry that a restart would forget waits for the disk.
-        let may = waits_before_retry(canary, &self.next) && !incident && self.view.unwritable.is_none();
+        let may = waits_before_retry(canary, self.next) && !incident && self.view.unwritable.is_none();
         if may && self.next.waited >= pause {
             self.next.retries += 1;
             self.begin_try();
@@ -244,7 +251,7 @@ impl<'a> Draft<'a> {
             self.next.phase = Phase::Completed;
             self.next.since = self.now;
             self.record("ramp", "complete", format!("{held}, the ramp's end, {good}"), numbers);
-        } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, &self.next) {
+        } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, self.next) {
             self.next.judge.rechecks += 1;
             let (rate, limit) = (told::percent(rate), told::percent(limit));
             let why = format!("{rate} of its requests failed at the ramp's end, not less than {limit}");
@@ -291,7 +298,7 @@ impl<'a> Draft<'a> {
 
     /// Lies over whatever is there; never raises what is in force.
     pub(super) fn lock(&mut self, lock: &Lock) {
-        let under = in_force(self.view, &self.next).percent;
+        let under = in_force(self.view, self.next).percent;
         let to = lock.to.min(under);
         if self.next.lock.as_ref().is_some_and(|held| held.to <= to) {
             return;
@@ -339,14 +346,15 @@ impl<'a> Draft<'a> {
         });
     }
 
-    fn finish(mut self, input: &Input) -> Step {
+    fn finish(&mut self, input: &Input) {
         // Nobody asked for a change, time alone passed.
         let of_itself = matches!(input, Input::Tick(_));
         if self.refused.is_some() {
-            let next = self.before.clone();
-            return Step { next, events: Vec::new(), refused: self.refused, notes: Vec::new(), goes_on: false };
+            *self.next = self.before.clone();
+            (self.events, self.notes) = (Vec::new(), Vec::new());
+            return;
         }
-        let ruling = in_force(self.view, &self.next);
+        let ruling = in_force(self.view, self.next);
         if ruling.percent != self.before.in_force {
             self.fresh = true;
             self.next.judge.share_changed(fraction(ruling.percent));
@@ -365,10 +373,10 @@ impl<'a> Draft<'a> {
             }
             if self.events.is_empty() {
                 let (actor, action, reason) = match (of_itself, self.view.blocked) {
-                    (false, _) => ("flags", "percent", reason(self.view, &self.next)),
-                    (true, Some(_)) => ("serin", "block", reason(self.view, &self.next)),
+                    (false, _) => ("flags", "percent", reason(self.view, self.next)),
+                    (true, Some(_)) => ("serin", "block", reason(self.view, self.next)),
                     (true, None) => {
-                        ("serin", "unblock", format!("nothing blocks it any more: {}", reason(self.view, &self.next)))
+                        ("serin", "unblock", format!("nothing blocks it any more: {}", reason(self.view, self.next)))
                     }
                 };
                 self.record(actor, action, reason, Vec::new());
@@ -380,8 +388,7 @@ impl<'a> Draft<'a> {
             event.to = ruling.percent;
         }
         let by_file = matches!(input, Input::PolicyChanged { .. } | Input::LockFound(_));
-        let goes_on = !by_file && !self.forgettable && goes_on(self.before, &self.next);
-        Step { next: self.next, events: self.events, refused: None, notes: self.notes, goes_on }
+        self.goes_on = !by_file && !self.forgettable && goes_on(self.before, self.next);
     }
 }
 
