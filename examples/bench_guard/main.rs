@@ -23,8 +23,8 @@ use std::error::Error;
 use bench::Bench;
 use page::Page;
 
-/// About ten minutes on two cores.
-const RUNS: usize = 400;
+/// About five minutes on two cores that have nothing else to do.
+const RUNS: usize = 200;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let runs = match std::env::var("RUNS") {
