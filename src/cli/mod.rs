@@ -17,6 +17,7 @@ mod reach;
 pub mod rollback;
 pub mod run;
 pub mod schema;
+pub mod simulate;
 pub mod status;
 
 use std::fmt;

@@ -24,5 +24,6 @@ mod reload;
 mod rewrite;
 mod rollback;
 mod schedule;
+mod simulate;
 mod split;
 mod stream;
