@@ -524,11 +524,18 @@ pub(super) struct Happened {
     pub(super) proposed: bool,
 }
 
+// What somebody is woken for: users were taken back or are held where they are, or something is not as it should be.
+pub(super) fn is_warning(action: &str) -> bool {
+    const WARNINGS: [&str; 9] =
+        ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"];
+    WARNINGS.contains(&action)
+}
+
 pub(super) fn log(event: &Event) {
     let Event { rollout, actor, action, reason, from, to, generation, .. } = event;
     let rollout = rollout.as_deref().unwrap_or("-");
     let reason = if reason.is_empty() { "no reason given" } else { reason };
-    if matches!(action.as_str(), "rollback" | "refuse" | "block" | "notice" | "open" | "advise") {
+    if is_warning(action) {
         tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     } else {
         tracing::info!(rollout, actor, %from, %to, generation, "{action}: {reason}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::bench::*;
-use crate::control::engine::{Engine, Now};
+use crate::control::engine::{Engine, Now, is_warning};
 use crate::control::refusals::MOST;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::{BreakerState, Verdict};
@@ -267,4 +267,14 @@ fn the_commonest_refusal_is_told_in_plain_words() {
         tell(&mut engine, Finding::Parameter(format!("p{number}")), 400, None, false);
     }
     assert_eq!(words(&engine).unwrap(), format!("400, 50 of {}", 154 + 2 * MOST), "as many kinds as one can read");
+}
+
+#[test]
+fn what_one_is_woken_for_is_a_warning() {
+    for action in ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"] {
+        assert!(is_warning(action), "{action}");
+    }
+    for action in ["promote", "complete", "confirmed", "resume", "retry", "start", "reload", "close", "unblock"] {
+        assert!(!is_warning(action), "{action}");
+    }
 }
