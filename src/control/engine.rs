@@ -401,18 +401,20 @@ impl Engine {
             if let Some(watched) = watched {
                 self.put(index, watched);
             }
-            return Some(Happened { step, changed: false, proposed: true });
+            let Step { refused, notes, .. } = step;
+            return Some(Happened { refused, notes, changed: false, proposed: true });
         }
         for event in &step.events {
             log(event);
         }
-        self.outbox.events.extend(step.events.iter().cloned());
-        self.put(index, step.next.clone());
+        let Step { next, events, refused, notes, .. } = step;
+        self.outbox.events.extend(events);
+        self.put(index, next);
         let moving = self.rollouts[index].moving.as_ref()?;
         if changed {
             self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
         }
-        Some(Happened { step, changed, proposed: false })
+        Some(Happened { refused, notes, changed, proposed: false })
     }
 
     pub(super) fn view<'a>(&'a self, tracked: &'a Tracked, moving: &'a Moving, canary: &'a Canary) -> View<'a> {
@@ -519,7 +521,8 @@ fn stable_taken_back(begin: &Begin) -> Vec<String> {
 
 /// A step that was taken, or is proposed.
 pub(super) struct Happened {
-    pub(super) step: Step,
+    pub(super) refused: Option<String>,
+    pub(super) notes: Vec<String>,
     pub(super) changed: bool,
     pub(super) proposed: bool,
 }

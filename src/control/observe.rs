@@ -156,7 +156,7 @@ impl Observer {
     }
 
     /// Who fails again and again.
-    pub(super) fn pauses(&self, now: Millis) -> Vec<KeptPause> {
+    pub(super) fn pauses(&self, now: Millis) -> Arc<[KeptPause]> {
         self.pauses.kept(now)
     }
 

@@ -3,7 +3,9 @@
 //! Owns the shapes that the store keeps, the control loop hands on and the surfaces show. Invariant: a state belongs
 //! to one [`Identity`]; another pair of providers or another salt is another rollout and begins anew.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::judge::Judge;
@@ -49,8 +51,13 @@ pub struct RolloutState {
     pub waited: Millis,
     /// What the guard knows.
     pub judge: Judge,
-    /// Users who fail again and again, as far as they were written.
-    pub pauses: Vec<KeptPause>,
+    /// Users who fail again and again, as far as they were written. Shared, since a state is copied at every look.
+    #[serde(serialize_with = "as_list")]
+    pub pauses: Arc<[KeptPause]>,
+}
+
+fn as_list<S: Serializer>(pauses: &Arc<[KeptPause]>, serializer: S) -> Result<S::Ok, S::Error> {
+    pauses.as_ref().serialize(serializer)
 }
 
 impl RolloutState {
@@ -69,7 +76,7 @@ impl RolloutState {
             retries: 0,
             waited: Millis(0),
             judge: Judge::new(&Constants::default()),
-            pauses: Vec::new(),
+            pauses: Arc::default(),
         }
     }
 
@@ -122,7 +129,7 @@ impl From<Stored> for RolloutState {
             Some(StoredJudge::Known(judge)) => (*judge, 0),
             Some(StoredJudge::Unknown(_)) => (anew(), 1),
         };
-        let retries = stored.retries.saturating_add(lost);
+        let (retries, pauses) = (stored.retries.saturating_add(lost), pauses.into());
         RolloutState { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge, pauses }
     }
 }
