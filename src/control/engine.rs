@@ -16,6 +16,7 @@ use super::outlasting::Outlasting;
 use super::pauses::Pauses;
 use super::refusals::Findings;
 use super::report;
+use super::sampling::Sampling;
 use super::series::{Registry, SeriesFactory};
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
@@ -160,6 +161,7 @@ pub struct Engine {
     pub(super) ever_written: bool,
     pub(super) most_connections: u32,
     pub(super) blocks: Blocks,
+    pub(super) sampling: Sampling,
     // Of plain routes: nobody reads it.
     idle: Arc<Evidence>,
     unsplit: Box<[Arc<Series>]>,
@@ -201,6 +203,7 @@ impl Engine {
             draining: false,
             most_connections,
             blocks,
+            sampling: Sampling::default(),
             idle,
             unsplit: Box::default(),
             revision: 0,
@@ -258,21 +261,6 @@ impl Engine {
         self.forecast(now);
         self.watch_breakers(now);
         self.report(now);
-    }
-
-    // What the cores sent, to whom it belongs; samples of an epoch that is over say nothing any more.
-    fn take_samples(&mut self, now: Now) {
-        let samples = Arc::clone(&self.blocks.samples);
-        samples.drain(|sample| {
-            let mut moving =
-                self.rollouts.iter_mut().filter_map(|tracked| Some((tracked.moving.as_mut()?, &tracked.rollout)));
-            let owner = moving.find(|(moving, _)| moving.observer.evidence().id == sample.evidence);
-            if let Some((moving, rollout)) = owner
-                && let Some(canary) = &rollout.canary
-            {
-                moving.observer.sample(&sample, &canary.guard, now.mono);
-            }
-        });
     }
 
     /// The egress proxy that the file names.
