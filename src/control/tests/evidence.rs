@@ -5,7 +5,7 @@ use crate::control::engine::{Engine, Now};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;
 use crate::decide::outcome::Outcome;
-use crate::decide::policy::{Canary, Guard, Policy, Ramp};
+use crate::decide::policy::{Canary, Guard, Intent, Policy, Ramp};
 use crate::decide::rollout::state::{Identity, RolloutState, Standing};
 use crate::decide::units::{Arm, Millis, RolloutId, Slot, UnixMillis};
 use crate::state::counters::Core;
@@ -171,6 +171,38 @@ fn lost_samples_are_counted_and_told_of_once_an_hour() {
     let told = |lost: u64| format!("the guard was not told of {lost}");
     assert_eq!(notices, [(1, told(5)), (36_002, told(7)), (72_003, told(2))]);
     assert_eq!(life.engine.status.load().samples_lost, 14);
+}
+
+#[test]
+fn rollouts_are_written_in_turns_and_those_at_rest_not_again() {
+    let names: Vec<String> = (0..30).map(|number| format!("rollout-{number}")).collect();
+    let pinned = |share| Canary { percent: Intent::Pinned(percent(share)), ..slow() };
+    // Every third has users on the canary.
+    let share = |number: usize| if number.is_multiple_of(3) { 10 } else { 0 };
+    let rollouts = names.iter().enumerate().map(|(number, name)| rollout(name, Some(pinned(share(number)))));
+    let engine = Engine::new(begin(policy(rollouts.collect()), Vec::new()), at(0));
+    let mut life = Life { engine, mono: 0, users: 0 };
+    life.pass(1);
+    let mut minutes = Vec::new();
+    for _ in 0..3 {
+        let mut batches = Vec::new();
+        for _ in 0..600 {
+            life.engine.outbox.states.clear();
+            for number in (0..30).step_by(3) {
+                let evidence = life.engine.shared.load().in_force(RolloutId(number)).evidence.clone();
+                evidence.begin(Core(0), Arm::Canary, None);
+                evidence.end(Core(0), Arm::Canary, None, Outcome::Ok);
+            }
+            life.pass(1);
+            batches.push(life.engine.outbox.states.len());
+        }
+        let writes = batches.iter().filter(|count| **count > 0).count();
+        minutes.push((batches.iter().sum::<usize>(), writes, *batches.iter().max().unwrap()));
+    }
+    assert_eq!(minutes, [(30, 12, 3), (10, 4, 3), (10, 4, 3)], "written, in so many batches, of so many at most");
+    life.engine.outbox.states.clear();
+    life.engine.drain(at(life.mono));
+    assert_eq!(life.written().len(), 30, "once more at the end");
 }
 
 #[test]
