@@ -58,7 +58,7 @@ impl Bench {
         source: impl Fn(u64) -> S + Sync,
     ) -> Vec<Tally> {
         let runs: Vec<Vec<Rollout>> = self.each(what, count, |seed| {
-            let mut judges: Vec<_> = contenders.iter().map(|contender| (contender.judge)()).collect();
+            let mut judges: Vec<_> = contenders.iter().map(|contender| (contender.judge)(share)).collect();
             side_by_side(&mut source(seed), share, &mut judges, span)
         });
         let of = |which: usize| runs.iter().map(|run| run[which]).collect::<Vec<_>>();

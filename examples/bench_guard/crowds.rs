@@ -1,14 +1,17 @@
 //! Users who are not alike: one who fails for ever, and some who fail more often than others.
 
+use serin::simulate::pauses::Pauses;
 use serin::simulate::rollout::Span;
 use serin::simulate::tally::Tally;
 use serin::simulate::traffic::Traffic;
 use serin::simulate::users::{Crowd, Everybody};
 
-use crate::bench::{Bench, DAY, HOUR, head, rows, tick};
+use crate::bench::{Bench, DAY, HOUR, head, tick};
 use crate::cells::{found, percent, time};
-use crate::contenders::{ARGO, Contender, FLAGGER, LABELS, NAIVE, RELATIVE, SAFE_TEST};
+use crate::contenders::{ARGO, Contender, FLAGGER, LABELS, NAIVE, RELATIVE, SAFE_TEST, SERIN};
 use crate::page::Page;
+
+const UNPAUSED: Contender = Contender { name: "Serin, nobody paused", ..SERIN };
 
 struct Case {
     name: &'static str,
@@ -44,22 +47,26 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     page.words(&format!(
         "Request by request: users stay on their provider, the user of rank k sends in proportion to 1/k, 10 % of them are \
          the canary's. Where the canary is healthy, the cells say how many of {runs} runs took it back, and the median time; \
-         else what the tables above say.",
+         else what the tables above say. Serin pauses users for their failures: who fails for ever counts once in ten \
+         seconds, then in forty, up to once a day, so that one user is never the canary's fault. With two users on the \
+         canary nobody can tell whether it is the users or the provider.",
     ));
-    let contenders: [Contender; 6] = [NAIVE, FLAGGER, ARGO, SAFE_TEST, LABELS, RELATIVE];
+    let contenders: [Contender; 7] = [NAIVE, FLAGGER, ARGO, SAFE_TEST, LABELS, RELATIVE, UNPAUSED];
     let mut table = Vec::new();
     for Case { name, crowd, seconds } in cases() {
         let healthy = crowd.traffic.fault_at.is_none();
         // Where nothing is at fault, the time counts from the start.
         let span = Span { seconds, fault_at: crowd.traffic.fault_at.or(Some(0.0)) };
-        let tallies = bench.together(name, runs, &contenders, 0.1, &span, |seed| crowd.visits(Everybody, seed));
+        let mut tallies = bench.together(name, runs, &contenders, 0.1, &span, |seed| crowd.visits(Everybody, seed));
+        let pauses = |seed| crowd.visits(Pauses::default(), seed);
+        tallies.extend(bench.together(name, runs, &[SERIN], 0.1, &span, pauses));
         let cell = |tally: &Tally| match tally.seconds.median() {
             Some(median) if healthy => format!("{}; {}", percent(tally.found_part()), time(median)),
             None if healthy => "0".to_owned(),
             _ => found(tally),
         };
-        let row = rows(&contenders, &[tallies], cell).into_iter().map(|mut row| row.remove(1));
-        table.push(std::iter::once(name.to_owned()).chain(row).collect());
+        table.push(std::iter::once(name.to_owned()).chain(tallies.iter().map(cell)).collect());
     }
-    page.table(&head("", contenders.iter().map(|contender| contender.name.to_owned())), &table);
+    let names = contenders.iter().chain([&SERIN]).map(|contender| contender.name.to_owned());
+    page.table(&head("", names), &table);
 }

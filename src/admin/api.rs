@@ -1,7 +1,8 @@
 //! What each route does: read the report, ask control, write the answer.
 //!
 //! Nothing is decided or changed here: a change is a [`Command`] in the inbox, and its answer says what is in force.
-//! Reading never waits for control; only the history does, since it lies in the store.
+//! Reading never waits for control; only history and traces do, which lie
+//! in the store and with control.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,6 +81,7 @@ async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<
             text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", view.metrics.render(&view.status.load()))
         }
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
+        Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),
         Route::Config => json(StatusCode::OK, &config(view)),
         _ => json(StatusCode::OK, &status(view)),
     })
@@ -117,6 +119,16 @@ async fn history(view: &View, query: &str) -> Result<HistoryReply, Problem> {
         .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))?
         .map_err(Problem::Store)?;
     Ok(HistoryReply { events: events.into_iter().map(Into::into).collect() })
+}
+
+/// A line of JSON for each, oldest first.
+async fn trace(view: &View, rollout: String) -> Result<String, Problem> {
+    let lines = tokio::time::timeout(PATIENCE, view.inbox.trace(rollout))
+        .await
+        .map_err(|_| Problem::Unanswered(PATIENCE.as_secs()))??;
+    // Plain numbers with names: serialising them cannot fail.
+    let text = lines.iter().filter_map(|line| serde_json::to_string(line).ok());
+    Ok(text.fold(String::new(), |all, line| all + &line + "\n"))
 }
 
 fn history_query(query: &str) -> Result<(Option<String>, u32), Problem> {

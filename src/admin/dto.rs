@@ -3,6 +3,8 @@
 //! Shares are numbers of percent (`7.5`), moments are RFC 3339, lengths of time are seconds. A field may be added,
 //! none is renamed or removed; readers ignore what they do not know. Nothing here can hold a secret.
 
+mod guard;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use crate::decide::stamp::Stamp;
 use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
 use crate::state::status::{ArmWindow, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status};
+pub use guard::{Compared, Counted, Forecast, Guard, Rate, Users};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,12 +110,15 @@ pub struct Rollout {
     pub lock: Option<Locked>,
     /// Whether a human holds the ramp.
     pub paused: bool,
-    /// What the guard sees.
+    /// Both arms as they are shown.
     pub window: Window,
     /// Which evidence period this is.
     pub epoch: u64,
-    /// Canary requests answered in this evidence period.
+    /// Canary requests answered at this share.
     pub answered: u64,
+    /// What the guard knows; absent from a plain route.
+    #[serde(default)]
+    pub guard: Option<Guard>,
     /// What the canary refuses although stable accepts it, what is met most often first.
     #[serde(default)]
     pub findings: Vec<Refusal>,
@@ -340,6 +346,7 @@ impl From<&RolloutStatus> for Rollout {
             },
             epoch: rollout.epoch,
             answered: rollout.answered,
+            guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
             findings: rollout.findings.iter().map(Refusal::from).collect(),
             anonymous_ratio: rollout.anonymous_ratio,
         }

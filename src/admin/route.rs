@@ -17,6 +17,8 @@ pub enum Route {
     History,
     /// The file in force.
     Config,
+    /// What the guard saw of a rollout.
+    Trace(String),
     /// A change of one rollout, or (`None`) of all.
     Change(Option<String>, Change),
     /// The metrics.
@@ -68,10 +70,11 @@ pub enum NoRoute {
 }
 
 const HEALTH: [&str; 3] = ["GET /healthz", "GET /readyz", "GET /metrics"];
-const OPERATORS: [&str; 10] = [
+const OPERATORS: [&str; 11] = [
     "GET /api/v1/status",
     "GET /api/v1/history",
     "GET /api/v1/config",
+    "GET /api/v1/rollouts/{name}/trace",
     "POST /api/v1/rollouts/{name}/rollback",
     "POST /api/v1/rollouts/{name}/resume",
     "POST /api/v1/rollouts/{name}/pause",
@@ -114,6 +117,7 @@ fn at(path: &str) -> Option<Route> {
         ["api", "v1", "config"] => Route::Config,
         ["api", "v1", "rollback"] => Route::Change(None, Change::Rollback),
         ["api", "v1", "pause"] => Route::Change(None, Change::Pause),
+        ["api", "v1", "rollouts", name, "trace"] if !name.is_empty() => Route::Trace(name.to_owned()),
         ["api", "v1", "rollouts", name, change] if !name.is_empty() => {
             let change = match change {
                 "rollback" => Change::Rollback,

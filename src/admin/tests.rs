@@ -13,6 +13,8 @@ use super::*;
 use crate::admin::dto::Process;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
+use crate::decide::guard::tick::{Tally, Tick};
+use crate::decide::guard::trace::Line;
 use crate::decide::policy::{
     Anonymous, Auth, BaseUrl, Canary, Counting, Fallback, Fixed, Flag, Guard, Http2, Intent, Limits, Match,
     OnRegression, Policy, Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped,
@@ -28,8 +30,8 @@ use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{
-    ArmWindow, BreakerStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status, StatusCell,
-    StoreStatus,
+    ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus, ProviderStatus,
+    RolloutStatus, Status, StatusCell, StoreStatus,
 };
 use crate::wire::body::FieldRules;
 use crate::wire::dialect::DoneMarker;
@@ -158,10 +160,32 @@ fn shown_provider(name: &str, breaker: Option<(BreakerState, Option<UnixMillis>)
     ProviderStatus { name: name.into(), breaker, diverted }
 }
 
+fn guarded() -> GuardStatus {
+    let doubt = Tally { seconds: 1.5, canary: 4.0, canary_events: 1.0, ..Tally::default() };
+    let failing = AspectStatus { watched: true, evidence: 12.5, above_floor: true, doubt };
+    GuardStatus {
+        aspects: [failing, AspectStatus::default(), AspectStatus::default()],
+        bound: 2000.0,
+        failures_in_a_row: 1.0,
+        users: [0, 1],
+        watched: Millis(60_000),
+        left: Some(Millis(3_600_000)),
+        per_second: 50.0,
+        stable_rate: 0.005,
+        slow_above: Some(Millis(1500)),
+        forecast: vec![
+            ForecastStatus { rate: 1.0, after: Some(Millis(3000)) },
+            ForecastStatus { rate: 0.05, after: None },
+        ],
+        ..GuardStatus::default()
+    }
+}
+
 fn status() -> Status {
     let rollout = RolloutStatus {
         window: [ArmWindow { requests: 200, failures: 1 }, ArmWindow::default()],
         findings: vec![finding()],
+        guard: Some(guarded()),
         ..RolloutStatus::sample()
     };
     Status {
@@ -179,6 +203,7 @@ fn status() -> Status {
             shown_provider("backup", Some((BreakerState::HalfOpen, None)), 0),
         ],
         series: Vec::new(),
+        samples_lost: 0,
         draining: false,
     }
 }
@@ -216,6 +241,12 @@ fn control(mut inbox: mpsc::Receiver<Input>, asked: &std::sync::Mutex<Vec<Comman
                     _ => Ok(vec![event(rollout, limit)]),
                 };
                 let _ = reply.send(answer);
+            }
+            Input::Trace { rollout, reply } => {
+                let line = Line::new(UnixMillis(0), 0.1, &Tick { seconds: 1.0, ..Tick::default() });
+                let unknown = || Refusal::Unknown { name: rollout.clone(), known: "chat".into() };
+                let lines = (rollout == "chat").then(|| vec![line.clone(), line]).ok_or_else(unknown);
+                let _ = reply.send(lines);
             }
             Input::Flags(_) | Input::Refused(_) | Input::Drain => {}
         }
@@ -362,6 +393,40 @@ fn status_history_and_config_are_read() {
     assert_eq!((&chat["name"], &chat["percent"], &chat["intent"]), (&json!("chat"), &json!(10.0), &json!("auto")));
     assert_eq!(chat["window"]["stable"], json!({"requests": 200, "failures": 1, "failure_percent": 0.5}));
     assert_eq!(chat["window"]["canary"]["failure_percent"], Value::Null);
+    let nothing = json!({"requests": 0, "events": 0, "percent": null, "low_percent": 0.0, "high_percent": 100.0});
+    let seen = &chat["guard"]["failing"]["since_well"]["canary"];
+    assert_eq!((&seen["requests"], &seen["events"], &seen["percent"]), (&json!(4), &json!(1), &json!(25.0)));
+    let ends = ["low_percent", "high_percent"].map(|end| seen[end].as_f64().unwrap().round());
+    assert_eq!(ends, [5.0, 70.0]);
+    assert_eq!(
+        chat["guard"],
+        json!({
+            "bound": 2000.0,
+            "failing": {
+                "evidence": 12.5,
+                "above_floor": true,
+                "since_well": {"seconds": 1.5, "stable": nothing, "canary": seen},
+            },
+            "slow": null,
+            "refusing": null,
+            "users_failing": {"stable": 0, "canary": 1},
+            "failures_in_a_row": 1,
+            "incident": false,
+            "step": {"seconds": 0.0, "stable": nothing, "canary": nothing},
+            "watched_seconds": 60.0,
+            "left_seconds": 3600.0,
+            "answered": 3,
+            "needed": 100,
+            "requests_per_second": 50.0,
+            "stable_failure_percent": 0.5,
+            "slow_above_seconds": 1.5,
+            "forecast": [
+                {"error_percent": 100.0, "seen_after_seconds": 3.0},
+                {"error_percent": 5.0, "seen_after_seconds": null},
+            ],
+            "retries": 0,
+        })
+    );
     assert_eq!(status.json()["process"]["started_at"], json!("1970-01-01T00:00:00.000Z"));
     assert!(!status.body.contains("never-shown"));
     assert_eq!(
@@ -392,6 +457,13 @@ fn status_history_and_config_are_read() {
     assert_eq!(history["events"][0]["numbers"], json!({"limit": "7"}));
     assert_eq!(history["events"][0]["from"], json!(10.0));
     assert_eq!(ports.get("/api/v1/history").json()["events"][0]["numbers"]["limit"], json!("50"));
+
+    let trace = ports.get("/api/v1/rollouts/chat/trace");
+    assert_eq!((trace.status, trace.header("content-type")), (200, Some("application/x-ndjson")));
+    let lines: Vec<Value> = trace.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[1]["share_percent"]), (2, &json!(10)));
+    let unknown = ports.get("/api/v1/rollouts/chta/trace");
+    assert_eq!((unknown.status, unknown.error().0.as_str()), (404, "unknown_rollout"));
 
     let config = ports.get("/api/v1/config").json();
     assert_eq!((&config["text"], &config["generation"]), (&json!("percent: auto\n"), &json!(1)));

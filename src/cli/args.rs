@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{Outcome, bucket, change, check, completions, demo, history, rollback, run, schema, simulate, status};
+use super::{Outcome, bucket, change, check, completions, demo, history, rollback, run, schema, simulate, status, why};
 use crate::app;
 
 /// The whole command line.
@@ -32,6 +32,8 @@ enum Command {
     Run(run::RunArgs),
     /// Show what is in force in every rollout, and why.
     Status(status::StatusArgs),
+    /// Say why a rollout is at its share: who decided that, by which numbers, and what it waits for.
+    Why(why::WhyArgs),
     /// Take a rollout back, or all of them: their users are on stable when this returns.
     Rollback(rollback::RollbackArgs),
     /// Lift a lock, a pause or an automatic rollback; the ramp goes on.
@@ -65,6 +67,7 @@ impl Cli {
         match &self.command {
             Command::Run(args) => run::run(args),
             Command::Status(args) => status::run(args),
+            Command::Why(args) => why::run(args),
             Command::Rollback(args) => rollback::run(args),
             Command::Resume(args) => change::resume(args),
             Command::Pause(args) => change::pause(args),
@@ -107,5 +110,6 @@ mod tests {
         let long = format!("serin pause chat --reason {}", "a".repeat(501));
         assert!(error(&long).contains("the reason has more than 500 characters: shorten it"));
         assert!(error("serin history --limit 0").contains("0 is not in 1..=1000"));
+        assert!(error("serin history --trace").contains("<ROLLOUT>"));
     }
 }

@@ -95,23 +95,38 @@ pub(super) fn by_any<T: DeserializeOwned>(
     body: Option<&Value>,
     limit: Duration,
 ) -> Result<T, CallError> {
+    let (via, bytes) = by_first(vias, method, path, body, limit)?;
+    serde_json::from_slice(&bytes).map_err(|error| CallError::NoAnswer {
+        via: via.to_string(),
+        why: format!("its answer is not understood: {error}"),
+    })
+}
+
+/// Reads what is not one piece of JSON, as it is.
+pub(super) fn text_by_any(vias: &[Via], path: &str, limit: Duration) -> Result<String, CallError> {
+    let (via, bytes) = by_first(vias, &Method::GET, path, None, limit)?;
+    String::from_utf8(bytes.into())
+        .map_err(|_| CallError::NoAnswer { via: via.to_string(), why: "its answer is no text".to_owned() })
+}
+
+fn by_first<'v>(
+    vias: &'v [Via],
+    method: &Method,
+    path: &str,
+    body: Option<&Value>,
+    limit: Duration,
+) -> Result<(&'v Via, Bytes), CallError> {
     let mut last = CallError::Unreachable { via: "it".to_owned(), why: "no way to it is known".to_owned() };
     for via in vias {
         match call(via, method, path, body, limit) {
             Err(error @ CallError::Unreachable { .. }) => last = error,
-            other => return other,
+            other => return other.map(|bytes| (via, bytes)),
         }
     }
     Err(last)
 }
 
-fn call<T: DeserializeOwned>(
-    via: &Via,
-    method: &Method,
-    path: &str,
-    body: Option<&Value>,
-    limit: Duration,
-) -> Result<T, CallError> {
+fn call(via: &Via, method: &Method, path: &str, body: Option<&Value>, limit: Duration) -> Result<Bytes, CallError> {
     let unreachable = |why: String| CallError::Unreachable { via: via.to_string(), why };
     let no_answer = |why: String| CallError::NoAnswer { via: via.to_string(), why };
     let mut request = Request::builder().method(method).uri(path);
@@ -167,7 +182,7 @@ fn call<T: DeserializeOwned>(
             },
         });
     }
-    serde_json::from_slice(&bytes).map_err(|error| no_answer(format!("its answer is not understood: {error}")))
+    Ok(bytes)
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}

@@ -9,14 +9,17 @@ use serde_json::{Value, json};
 
 use crate::app::Probed;
 use crate::decide::policy::{Intent, Policy};
+use crate::decide::units::Percent;
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
 use super::schema::print;
 use super::{Exit, Failure, Outcome};
 use endpoints::Judged;
+use forecast::Assumed;
 
 mod endpoints;
+mod forecast;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -33,9 +36,22 @@ pub struct CheckArgs {
     /// Take references to variables and files as they stand, for a machine that has none of the secrets.
     #[arg(long)]
     pub no_secrets: bool,
+    /// Requests a second of each rollout: how long its guard would take to see a fault. Without it: at 1, 10 and 100.
+    #[arg(long, value_name = "N", value_parser = per_second)]
+    pub rps: Option<f64>,
+    /// The share of stable's requests that fail by themselves, for the same.
+    #[arg(long, value_name = "RATE", default_value = "0.4%")]
+    pub stable_errors: Percent,
     /// Print the result as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+fn per_second(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (0.001..=1e6).contains(number))
+        .ok_or_else(|| "write a number of requests a second from 0.001 to 1000000".to_owned())
 }
 
 /// Checks the file. With `--probe` the providers of a good one are asked through `probe`.
@@ -60,10 +76,12 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
             let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());
             let exit = if alive && !endpoints::any_fails(&judged) { Exit::Done } else { Exit::Failed };
             let notes = notes(&compiled.policy);
+            let assumed = Assumed::new(args.rps, args.stable_errors);
             let text = if args.json {
-                line(&accepted_json(&file, &compiled, &notes, &probed, &judged))
+                line(&accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed))
             } else {
-                accepted_text(&file, &compiled, &notes, probed_lines(&probed, &judged), args.no_secrets)
+                let seen = forecast::lines(&compiled.policy, &assumed);
+                accepted_text(&file, &compiled, &notes, [seen, probed_lines(&probed, &judged)], args.no_secrets)
             };
             (text, Ok(exit))
         }
@@ -95,7 +113,13 @@ fn probed_lines(probed: &Probed, judged: &[Judged<'_>]) -> Vec<String> {
     probed.providers.iter().map(provider).chain(endpoints::lines(judged)).collect()
 }
 
-fn accepted_text(file: &str, compiled: &Compiled, notes: &[String], probed: Vec<String>, masked: bool) -> String {
+fn accepted_text(
+    file: &str,
+    compiled: &Compiled,
+    notes: &[String],
+    [seen, probed]: [Vec<String>; 2],
+    masked: bool,
+) -> String {
     let told = match compiled.warnings.len() {
         0 => String::new(),
         1 => ", with a warning below".to_owned(),
@@ -108,6 +132,7 @@ fn accepted_text(file: &str, compiled: &Compiled, notes: &[String], probed: Vec<
             text.extend(lines.into_iter().map(|line| line + "\n"));
         }
     };
+    paragraph(seen);
     paragraph(compiled.warnings.iter().map(|warning| format!("warning: {warning}")).collect());
     paragraph(notes.iter().map(|note| format!("note: {note}")).collect());
     paragraph(probed);
@@ -134,7 +159,14 @@ fn errors_json(file: &str, errors: &[FlagsError]) -> Value {
     json!({"file": file, "good": false, "errors": errors})
 }
 
-fn accepted_json(file: &str, compiled: &Compiled, notes: &[String], probed: &Probed, judged: &[Judged<'_>]) -> Value {
+fn accepted_json(
+    file: &str,
+    compiled: &Compiled,
+    notes: &[String],
+    probed: &Probed,
+    judged: &[Judged<'_>],
+    assumed: &Assumed,
+) -> Value {
     let probed: Vec<Value> = probed
         .providers
         .iter()
@@ -153,6 +185,7 @@ fn accepted_json(file: &str, compiled: &Compiled, notes: &[String], probed: &Pro
         "warnings": compiled.warnings,
         "notes": notes,
         "summary": summary::json(&compiled.policy),
+        "detection": forecast::json(&compiled.policy, assumed),
         "probe": probed,
         "endpoints": endpoints::json(judged),
     })

@@ -1,14 +1,14 @@
 //! `serin history`: what changed, when, by whom and why, newest first.
 //!
 //! Asks a running sidecar and does not read the database itself, which belongs to the process that holds its lock.
-//! Reasons are texts that somebody sent, so each event is shown without what a terminal would act upon.
+//! `--trace` gives what the guard saw instead of what was decided, as lines for programs. Reasons are texts that somebody sent, so each event is shown without what a terminal would act upon.
 
 use std::time::Duration;
 
 use clap::Args;
 use http::Method;
 
-use super::call::by_any;
+use super::call::{by_any, text_by_any};
 use super::out::{self, Style, moment, one_line};
 use super::reach::ReachArgs;
 use super::rollback::segment;
@@ -19,7 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Arguments of `serin history`.
 #[derive(Args, Clone, Debug)]
-#[command(after_long_help = "Examples:\n  serin history\n  serin history chat --limit 5\n  serin history --json")]
+#[command(
+    after_long_help = "Examples:\n  serin history\n  serin history chat --limit 5\n  serin history --json\n  serin history chat --trace > trace.jsonl"
+)]
 pub struct HistoryArgs {
     /// Only this rollout; without a name, everything.
     rollout: Option<String>,
@@ -29,6 +31,10 @@ pub struct HistoryArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// What the guard saw of the rollout, oldest first: a line of JSON for each second of the last hour, and for each ten
+    /// seconds of the two days before it. Not kept over a restart.
+    #[arg(long, requires = "rollout", conflicts_with_all = ["json", "limit"])]
+    trace: bool,
     #[command(flatten)]
     reach: ReachArgs,
 }
@@ -40,6 +46,12 @@ pub struct HistoryArgs {
 pub fn run(args: &HistoryArgs) -> Outcome {
     let target = args.reach.find_one()?;
     let rollout = args.rollout.as_ref().map(|name| format!("&rollout={}", segment(name))).unwrap_or_default();
+    if let (true, Some(name)) = (args.trace, &args.rollout) {
+        let path = format!("/api/v1/rollouts/{}/trace", segment(name));
+        let lines = text_by_any(&target.vias, &path, PATIENCE).map_err(|error| Failure::failed(error.to_string()))?;
+        out::print(&lines);
+        return Ok(Exit::Done);
+    }
     let path = format!("/api/v1/history?limit={}{rollout}", args.limit);
     let reply: HistoryReply = by_any(&target.vias, &Method::GET, &path, None, PATIENCE)
         .map_err(|error| Failure::failed(error.to_string()))?;

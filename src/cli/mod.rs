@@ -11,14 +11,18 @@ pub mod change;
 pub mod check;
 pub mod completions;
 pub mod demo;
+mod guard_words;
 pub mod history;
 mod out;
 mod reach;
 pub mod rollback;
 pub mod run;
+#[cfg(test)]
+mod sample;
 pub mod schema;
 pub mod simulate;
 pub mod status;
+pub mod why;
 
 use std::fmt;
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 //! A reader that closes early (`serin history | head`) is no error. Text that came from elsewhere is shown on one
 //! line, without the control characters that a terminal would obey.
 
+use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -22,6 +23,11 @@ pub(super) fn print_json(value: &impl Serialize) {
     let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
     text.push('\n');
     print(&text);
+}
+
+/// A line of a small table: what, and what is to be said of it.
+pub(super) fn row(text: &mut String, key: &str, value: &str) {
+    let _ = writeln!(text, "  {key:<10} {value}");
 }
 
 /// Whether what is printed may carry colour.

@@ -62,6 +62,15 @@ impl Breakers {
         policy.providers.iter().map(health).collect()
     }
 
+    /// How many requests this provider's breaker ever kept from it, and whether it would keep one from it now.
+    pub(super) fn diverted(&self, provider: &Provider, now: Millis) -> (u64, bool) {
+        let told = |watched: &Watched| {
+            let shut = provider.breaker.is_some() && watched.health.state(now) != BreakerState::Closed;
+            (watched.health.diverted(), shut)
+        };
+        self.0.get(&identity(provider)).map_or((0, false), told)
+    }
+
     /// What the surfaces tell, in the file's order.
     pub(super) fn report(&self, policy: &Policy, now: Now) -> Vec<ProviderStatus> {
         let told = |provider: &Arc<Provider>| {

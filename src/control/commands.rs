@@ -4,6 +4,7 @@
 //! command fits is `step`'s to say, and making it last is the shell's.
 
 use super::engine::{Engine, Now, Tracked};
+use crate::decide::guard::trace::Line;
 use crate::decide::rollout::state::{Lock, Verb};
 use crate::decide::rollout::step::{Input, Step, step};
 use crate::decide::units::Percent;
@@ -44,10 +45,10 @@ impl Engine {
         let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
         for index in targets {
             let Some(happened) = self.happened(index, &input, now) else { continue };
-            if let Some(refusal) = happened.step.refused {
+            if let Some(refusal) = happened.refused {
                 return Err(Refusal::NotNow(refusal));
             }
-            done.notes.extend(happened.step.notes);
+            done.notes.extend(happened.notes);
             done.proposed |= happened.proposed;
             let tracked = &self.rollouts[index];
             let Some(moving) = &tracked.moving else { continue };
@@ -137,6 +138,16 @@ impl Engine {
                 Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to move users to")))
             }
             Some(index) => Ok(vec![index]),
+        }
+    }
+
+    /// What the guard saw of a rollout lately, oldest first.
+    pub(super) fn trace(&self, name: &str) -> Result<Vec<Line>, Refusal> {
+        let unknown = || Refusal::Unknown { name: name.to_owned(), known: self.known() };
+        let tracked = self.rollouts.iter().find(|tracked| tracked.rollout.name == name).ok_or_else(unknown)?;
+        match &tracked.moving {
+            Some(moving) => Ok(moving.lately.lines()),
+            None => Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to compare"))),
         }
     }
 

@@ -11,6 +11,7 @@
 mod breakers;
 pub mod commands;
 pub mod engine;
+mod lately;
 mod ledger;
 mod locksmith;
 mod observe;
@@ -20,6 +21,7 @@ mod proposals;
 mod reconcile;
 mod refusals;
 mod report;
+mod sampling;
 mod series;
 pub mod shell;
 

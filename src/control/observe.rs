@@ -3,8 +3,9 @@
 //! Begins anew with every epoch and never looks at an older one's counters or samples, so that an answer to a request
 //! which was dispatched under another share judges nothing; users' pauses and the measure of slowness last over epochs.
 //! Gives the guard a tick a second. A process that did not run for a while (a suspended machine, a stopped process) has
-//! seen nothing in that time: what was under way then is thrown away. Invariant: counters only rise, so every answer is
-//! counted once.
+//! seen nothing in that time: what was under way then is thrown away. A tick in which stable's breaker kept requests from
+//! it says so, since its counts are not those of its users. Invariant: counters only rise, so every answer is counted
+//! once.
 
 use std::sync::Arc;
 
@@ -14,7 +15,9 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::slow::SlowThreshold;
 use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::policy::Guard;
+use crate::decide::rollout::state::RolloutState;
 use crate::decide::rollout::step::Observation;
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
@@ -39,7 +42,7 @@ const TRAFFIC_HALF_LIFE: f64 = 60.0;
 pub(super) struct Blocks {
     pub(super) samples: Arc<Samples>,
     cores: usize,
-    made: u64,
+    pub(super) made: u64,
 }
 
 impl Blocks {
@@ -63,6 +66,10 @@ pub(super) struct Observer {
     threshold: SlowThreshold,
     traffic: Traffic,
     looked: Option<Millis>,
+    // How many requests stable's breaker had kept from it at the last tick, and whether there were some since the one
+    // before.
+    diverted: u64,
+    stable_shut: bool,
     epoch: Epoch,
 }
 
@@ -140,10 +147,17 @@ impl Epoch {
 }
 
 impl Observer {
-    pub(super) fn new(epoch: u64, blocks: &mut Blocks, guard: &Guard, threshold: SlowThreshold) -> Observer {
-        let pauses = Pauses::default();
-        let epoch = Epoch::new(blocks.make(epoch, guard, &pauses), guard);
-        Observer { pauses, threshold, traffic: Traffic::default(), looked: None, epoch }
+    /// Goes on with what was kept of it.
+    pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
+        let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);
+        let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses), guard);
+        let traffic = Traffic::default();
+        Observer { pauses, threshold, traffic, looked: None, diverted: 0, stable_shut: false, epoch }
+    }
+
+    /// Who fails again and again.
+    pub(super) fn pauses(&self, now: Millis) -> Arc<[KeptPause]> {
+        self.pauses.kept(now)
     }
 
     /// Another epoch begins.
@@ -192,8 +206,9 @@ impl Observer {
         }
     }
 
-    /// Looks, with a tick for the guard if its time has come.
-    pub(super) fn look(&mut self, guard: &Guard, now: Millis) -> Observation {
+    /// Looks, with a tick for the guard if its time has come. `diverted`: requests that stable's breaker ever kept from it,
+    /// and whether it would keep one from it now. With little traffic a breaker may be open and meet nobody.
+    pub(super) fn look(&mut self, guard: &Guard, diverted: (u64, bool), now: Millis) -> Observation {
         self.pauses.end(now);
         let slept = self.looked.replace(now).is_some_and(|before| now.since(before) > SLEEP);
         let began = *self.epoch.ticked.get_or_insert(now);
@@ -202,6 +217,10 @@ impl Observer {
             self.forget(now);
         }
         let tick = (!slept && passed >= TICK).then(|| self.tick(passed, now));
+        if slept || tick.is_some() {
+            let (diverted, shut) = diverted;
+            self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
+        }
         Observation { tick, slept, slow_threshold: guard.slow.map(|_| self.threshold), ..self.seen(now) }
     }
 
@@ -252,6 +271,7 @@ impl Observer {
         Observation {
             window: Arms { stable: stable.counts(now), canary: canary.counts(now) },
             canary_answers: epoch.canary_answers.clone(),
+            stable_shut: self.stable_shut,
             stable_answers: fresh.map(|(_, answers)| answers),
             users: [0, 1].map(|arm: usize| epoch.failing[arm].count),
             ..Observation::default()

@@ -2,17 +2,20 @@
 //!
 //! Owns the pauses; what they are is [`decide::guard::user_cap`](crate::decide::guard::user_cap)'s to say. Writes the
 //! masks that cores read, so that a pause begins and ends for all of them within a tick. The tables are made with the
-//! first event in an aspect: most rollouts have none. A restart forgets pauses: whoever goes on failing is paused again
-//! by the first failure.
+//! first event in an aspect: most rollouts have none. What outlives the process are the pauses of those who fail again
+//! and again, so that a process that restarts often does not take one user for many.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::user_cap::UserCap;
+use crate::decide::guard::user_cap::{KeptPause, UserCap};
 use crate::decide::units::{Millis, Slot};
 use crate::state::silence::Silence;
+
+/// How many pauses of an aspect outlive the process.
+const MOST_KEPT: usize = 256;
 
 /// The pauses of one rollout's users.
 #[derive(Debug, Default)]
@@ -26,6 +29,25 @@ impl Pauses {
     /// What cores read.
     pub(super) fn silence(&self) -> &Arc<Silence> {
         &self.silence
+    }
+
+    /// With the pauses of an earlier process.
+    pub(super) fn restored(kept: &[KeptPause], now: Millis) -> Pauses {
+        let mut pauses = Pauses::default();
+        for pause in kept {
+            let until = pauses.caps[pause.aspect as usize].get_or_insert_default().restore(pause, now);
+            if until > now {
+                pauses.silence.set(pause.user, pause.aspect, true);
+                pauses.ends.push(Reverse((until, pause.user, pause.aspect)));
+            }
+        }
+        pauses
+    }
+
+    /// Those that are to outlive the process.
+    pub(super) fn kept(&self, now: Millis) -> Arc<[KeptPause]> {
+        let kept = |aspect: Aspect| self.caps[aspect as usize].as_ref().map(|cap| cap.kept(aspect, now, MOST_KEPT));
+        Aspect::ALL.into_iter().filter_map(kept).flatten().collect()
     }
 
     /// Something happened to a user; whether it counts. What belongs to nobody always does.
@@ -73,6 +95,14 @@ mod tests {
         assert_eq!(mask(&pauses), 0b001, "four times as long");
         pauses.end(Millis(50_000));
         assert_eq!(mask(&pauses), 0);
+        assert!(pauses.event(Aspect::Failing, user, Millis(60_000)));
+        let kept = pauses.kept(Millis(70_000));
+        assert_eq!(kept.len(), 1, "slow once is nothing to remember");
+        let mut restored = Pauses::restored(&kept, Millis(5));
+        assert_eq!(mask(&restored), 0b001);
+        assert!(!restored.event(Aspect::Failing, user, Millis(150_004)), "the third pause goes on");
+        assert!(restored.event(Aspect::Failing, user, Millis(150_005)));
+        assert!(!restored.event(Aspect::Failing, user, Millis(700_000)), "and the fourth is as long as it would be");
         assert!(pauses.event(Aspect::Failing, None, Millis(0)) && pauses.event(Aspect::Failing, None, Millis(0)));
     }
 }

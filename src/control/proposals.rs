@@ -9,7 +9,7 @@
 
 use super::engine::{Engine, Now, Proposal, log};
 use crate::decide::rollout::state::{Identity, Lock, Phase, RolloutState};
-use crate::decide::rollout::step::Step;
+use crate::decide::rollout::step::{Step, carried_over};
 use crate::decide::units::Percent;
 use crate::state::inbox::Refusal;
 
@@ -19,12 +19,13 @@ impl Engine {
     pub fn landed(&mut self, written: &[(Identity, Proposal)], now: Now) -> Vec<String> {
         let mut moved = Vec::new();
         for index in 0..self.rollouts.len() {
-            let Some(moving) = &mut self.rollouts[index].moving else { continue };
+            let tracked = &mut self.rollouts[index];
+            let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
             let proposed = |(identity, proposal): &&(Identity, Proposal)| {
                 *identity == moving.identity && moving.proposed.as_ref() == Some(proposal)
             };
             let Some((_, Proposal { state, events })) = written.iter().find(proposed) else { continue };
-            let mut next = state.clone();
+            let mut next = carried_over(canary, &moving.state, state);
             // Time at this share counts from now on, however long the disk took.
             if next.in_force != moving.state.in_force && next.phase == Phase::Ramping {
                 next.since = now.unix;

@@ -8,12 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
+use super::lately::Lately;
 use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
 use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
 use crate::decide::rollout::step::Input;
+use crate::decide::rollout::terms::terms;
 use crate::state::inbox::FlagsRead;
 
 impl Engine {
@@ -62,15 +64,14 @@ impl Engine {
     /// Gives every rollout of the policy its state. `state_lost`: those that have none are not new but forgotten.
     pub(super) fn reconcile(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
         (0..self.rollouts.len()).for_each(|index| self.withdraw(index));
-        let mut before: BTreeMap<Identity, (Moving, Canary)> = BTreeMap::new();
+        let mut before: BTreeMap<Identity, Moving> = BTreeMap::new();
         let mut locks = BTreeMap::new();
         for tracked in self.rollouts.drain(..) {
             let Tracked { rollout, moving: Some(moving), .. } = tracked else { continue };
-            let Some(canary) = rollout.canary.clone() else { continue };
             if let Some(lock) = &moving.state.lock {
                 locks.insert(rollout.name.clone(), lock.clone());
             }
-            before.insert(moving.identity.clone(), (moving, canary));
+            before.insert(moving.identity.clone(), moving);
         }
         let mut fresh = Vec::new();
         for rollout in &policy.rollouts {
@@ -78,27 +79,41 @@ impl Engine {
                 let identity = identity(&policy, rollout, canary);
                 let provider = Arc::clone(policy.provider(canary.provider));
                 let known = before.remove(&identity);
-                fresh.push(known.as_ref().is_none_or(|(_, old)| old.guard != canary.guard || old.ramp != canary.ramp));
+                // The file may have been edited while no process ran.
+                let terms = terms(&canary.guard, &canary.ramp);
+                let is_other = |state: &RolloutState| state.judged_by.is_some_and(|before| before != terms);
                 match known {
-                    Some((moving, _)) => {
+                    Some(moving) => {
+                        fresh.push(is_other(&moving.state));
                         let findings = moving.findings.kept(&provider, rollout);
                         Moving { canary: provider, findings, ..moving }
                     }
                     None => {
                         let kept = self.elsewhere.remove(&identity);
+                        fresh.push(kept.as_ref().is_some_and(is_other));
                         let forgotten = state_lost && kept.is_none() && canary.percent == Intent::Auto;
                         let mut state = kept.unwrap_or_else(|| RolloutState::new(canary.attempt, now.unix));
+                        // Nobody watched meanwhile.
+                        state.judge.skip_time();
                         if forgotten {
                             state.paused = Some(forgotten_pause(now));
                         }
                         if state.lock.is_none() {
                             state.lock = locks.get(&rollout.name).cloned();
                         }
-                        let threshold = state.judge.slow_threshold;
-                        let observer = Observer::new(state.epoch, &mut self.blocks, &canary.guard, threshold);
+                        let observer = Observer::new(&state, &mut self.blocks, &canary.guard, now.mono);
                         let findings = Findings::new(&provider, rollout);
-                        let (proposed, blocked, outlasting) = (None, None, Outlasting::default());
-                        Moving { identity, canary: provider, state, proposed, blocked, observer, findings, outlasting }
+                        Moving {
+                            identity,
+                            canary: provider,
+                            state,
+                            proposed: None,
+                            blocked: None,
+                            observer,
+                            findings,
+                            outlasting: Outlasting::default(),
+                            lately: Lately::default(),
+                        }
                     }
                 }
             });
@@ -108,7 +123,7 @@ impl Engine {
             let tracked = self.track(&policy, rollout, moving);
             self.rollouts.push(tracked);
         }
-        self.elsewhere.extend(before.into_iter().map(|(identity, (moving, _))| (identity, moving.state)));
+        self.elsewhere.extend(before.into_iter().map(|(identity, moving)| (identity, moving.state)));
         self.count_unsplit(&policy);
         self.breakers.keep(&policy);
         self.policy = policy;

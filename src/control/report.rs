@@ -9,7 +9,8 @@ use crate::decide::guard::forecast::FAULTS;
 use crate::decide::policy::{Canary, ClientErrors, Intent, SlowRule};
 use crate::decide::rollout::in_force::reason;
 use crate::decide::rollout::outlook::{outlook, step_left};
-use crate::decide::rollout::state::Standing;
+use crate::decide::rollout::state::{Phase, RolloutState, Standing};
+use crate::decide::rollout::step::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 use crate::state::status::{
@@ -23,6 +24,7 @@ pub(super) fn nothing() -> Status {
         rollouts: Vec::new(),
         providers: Vec::new(),
         series: Vec::new(),
+        samples_lost: 0,
         draining: false,
     }
 }
@@ -52,6 +54,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         store: StoreStatus { dir: engine.dir.clone(), error: engine.store_error.clone() },
         providers: engine.breakers.report(&engine.policy, now),
         series: engine.series.all(),
+        samples_lost: engine.blocks.samples.lost(),
         draining: engine.draining,
     }
 }
@@ -66,12 +69,7 @@ fn fewer_connections(engine: &Engine) -> Option<String> {
     })
 }
 
-fn moving(
-    engine: &Engine,
-    tracked: &Tracked,
-    seen: &crate::decide::rollout::step::Observation,
-    now: Now,
-) -> Option<RolloutStatus> {
+fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> Option<RolloutStatus> {
     let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
     let ruling = engine.ruling(tracked)?;
     let ahead = outlook(&engine.view(tracked, moving, canary), &moving.state, seen, now.unix);
@@ -100,15 +98,15 @@ fn moving(
         epoch: moving.state.epoch,
         answered: whole(moving.state.judge.answered),
         needed: u64::from(canary.guard.min_requests),
-        guard: Some(judged(engine, tracked, moving, canary)),
+        guard: Some(judged(engine, tracked, moving, canary, seen.users)),
         findings: moving.findings.report(),
         ..plain(tracked)
     })
 }
 
-fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary) -> GuardStatus {
+fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, users: [u32; 2]) -> GuardStatus {
     let (guard, state) = (&canary.guard, &moving.state);
-    let (judge, reading) = (&state.judge, state.judge.reading(guard, state.retries));
+    let (judge, reading) = (&state.judge, state.judge.reading(guard, state.tries()));
     let aspect = |aspect: Aspect| {
         let finding = reading.of(aspect);
         AspectStatus {
@@ -127,11 +125,13 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary) 
     GuardStatus {
         aspects: Aspect::ALL.map(aspect),
         bound: reading.of(Aspect::Failing).bound,
-        retries: state.retries,
+        retries: state.tries(),
         incident: reading.incident,
         failures_in_a_row: judge.canary_run().failures(),
+        users,
+        step: judge.step,
         watched: Millis(whole(judge.step.seconds * 1000.0)),
-        left: step_left(&engine.view(tracked, moving, canary), state),
+        left: time_left(&engine.view(tracked, moving, canary), state),
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
         slow_above: guard.slow.as_ref().and_then(learnt),
@@ -140,6 +140,19 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary) 
             .zip(moving.outlasting.forecast)
             .map(|(fault, after)| ForecastStatus { rate: fault.rate, after })
             .collect(),
+    }
+}
+
+/// Until the step may end, or the confirmation; `None`: what is now goes on until something happens.
+fn time_left(view: &View<'_>, state: &RolloutState) -> Option<Millis> {
+    match (&state.phase, view.canary.percent) {
+        _ if view.by_clock || view.blocked.is_some() || state.lock.is_some() => None,
+        (Phase::Ramping, Intent::Auto) => Some(step_left(view, state)),
+        (Phase::Confirming { .. }, Intent::Auto) => {
+            let all = view.canary.guard.constants.confirm_seconds;
+            Some(Millis(whole((all - state.judge.step.seconds).max(0.0) * 1000.0)))
+        }
+        _ => None,
     }
 }
 

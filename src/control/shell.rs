@@ -195,6 +195,8 @@ impl Shell {
                     let _ = reply.send(kept.map(|kept| merge(waiting, kept, limit)));
                 });
             }
+            // Who asked may have left.
+            Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
             Input::Flags(read) => self.engine.flags_read(read, now),
             Input::Refused(refused) => self.engine.refused(refused, now),
             Input::Drain => self.engine.drain(now),

@@ -1,8 +1,10 @@
 //! Control against a store that can fail, a prober that answers as told, and virtual time. No sockets.
 
 mod bench;
+mod evidence;
 mod files;
 mod health;
 mod locks;
 mod proposals;
 mod reloads;
+mod traces;

@@ -168,8 +168,21 @@ impl Bucket {
 }
 
 /// A user's place in the tables of pauses: 0..=8191. Users who share one are paused together, on both arms alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "u16", into = "u16")]
 pub struct Slot(u16);
+
+impl From<u16> for Slot {
+    fn from(bits: u16) -> Slot {
+        Slot::of(bits)
+    }
+}
+
+impl From<Slot> for u16 {
+    fn from(slot: Slot) -> u16 {
+        slot.0
+    }
+}
 
 impl Slot {
     /// How many there are.

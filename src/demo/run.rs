@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::provider::{Behaviour, Provider};
 use super::sidecar::Sidecar;
 use super::story::{Cue, Pace, Scene};
-use super::traffic::Traffic;
+use super::traffic::{Traffic, USERS};
 use super::view::{self, Facts, ProviderFacts};
 use crate::app::StartError;
 use crate::clock;
@@ -74,28 +74,32 @@ fn at(place: impl Into<String>) -> impl FnOnce(io::Error) -> DemoError {
 /// What the two speeds differ in.
 struct Speed {
     hold_start: Millis,
+    step: &'static str,
     every: Millis,
-    window: Millis,
+    max_error_rate: &'static str,
     min_requests: u32,
     per_second: u32,
     pace: Pace,
 }
 
+// A stage lasts until the guard has seen enough: some fifty answers for 5%, half as many for 10%.
 const CALM: Speed = Speed {
     hold_start: Millis(5000),
+    step: "15%",
     every: Millis(3000),
-    window: Millis(10_000),
-    min_requests: 15,
-    per_second: 40,
+    max_error_rate: "5%",
+    min_requests: 50,
+    per_second: 60,
     pace: Pace { rolled_back: Millis(6000), mended: Millis(3000), deadline: Millis(240_000) },
 };
 
 const FAST: Speed = Speed {
-    hold_start: Millis(500),
-    every: Millis(500),
-    window: Millis(2000),
-    min_requests: 5,
-    per_second: 150,
+    hold_start: Millis(1000),
+    step: "30%",
+    every: Millis(1000),
+    max_error_rate: "10%",
+    min_requests: 20,
+    per_second: 200,
     pace: Pace { rolled_back: Millis(500), mended: Millis(500), deadline: Millis(90_000) },
 };
 
@@ -195,15 +199,16 @@ fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provi
          \x20   stable: {old}\n\
          \x20   canary: {new}\n\
          \x20   percent: auto\n\
-         \x20   ramp: {{ start: 10%, hold_start: {hold_start}, step: 15%, every: {every} }}\n\
-         \x20   guard: {{ max_error_rate: 5%, window: {window}, min_requests: {min_requests} }}\n",
+         \x20   ramp: {{ start: 10%, hold_start: {hold_start}, step: {step}, every: {every} }}\n\
+         \x20   guard: {{ max_error_rate: {max_error_rate}, min_requests: {min_requests} }}\n",
         old = old.name(),
         old_url = old.base_url(),
         new = new.name(),
         new_url = new.base_url(),
         hold_start = speed.hold_start,
+        step = speed.step,
         every = speed.every,
-        window = speed.window,
+        max_error_rate = speed.max_error_rate,
         min_requests = speed.min_requests,
     )
 }
@@ -211,7 +216,7 @@ fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provi
 fn invitation(sidecar: &Sidecar, flags: &Path) -> String {
     let (proxy, admin, flags) = (sidecar.proxy(), sidecar.admin(), flags.display());
     format!(
-        "Two providers, 500 users and a sidecar between them, all in this process.\n\n\
+        "Two providers, {USERS} users and a sidecar between them, all in this process.\n\n\
          ask it     curl -i http://{proxy}/v1/chat/completions -H 'content-type: application/json' \\\n\
          \x20            -d '{{\"model\": \"demo-large\", \"user\": \"user-7\", \"messages\": [{{\"role\": \"user\", \
          \"content\": \"who are you?\"}}]}}'\n\
@@ -351,7 +356,7 @@ mod tests {
         assert_eq!(file["rollouts"][0]["stable"], "oldcorp");
         assert_eq!(file["providers"]["newcorp"]["base_url"], new.base_url().as_str());
         assert_eq!(file["rollouts"][0]["ramp"]["hold_start"], "5s");
-        assert_eq!(file["rollouts"][0]["guard"]["window"], "10s");
+        assert_eq!(file["rollouts"][0]["guard"]["max_error_rate"], "5%");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! Decides nothing itself: what happens to the share, and why, is what `step` says, and is kept as the events that the
 //! history would have. Goes on after a rollback, as the control loop does: whoever plays a rollout ends it there.
 
-use super::rule::{Rule, Seen, Verdict};
+use super::rule::{Judge, Rule, Seen, Verdict};
 use super::schedule::Schedule;
 use crate::decide::guard::Arms;
 use crate::decide::guard::judge::fraction;
@@ -33,8 +33,6 @@ pub struct Guarded {
     name: String,
     state: RolloutState,
     now: UnixMillis,
-    // The same input over and over: only what differs is written.
-    input: Input,
     // What a ceiling is held against, of stable and canary.
     windows: Option<[Window; 2]>,
     asks_stable: bool,
@@ -51,7 +49,6 @@ impl Guarded {
             canary,
             name: name.into(),
             now,
-            input: Input::Tick(Observation::default()),
             windows,
             asks_stable: false,
             events: Vec::new(),
@@ -65,22 +62,17 @@ impl Guarded {
     pub fn see(&mut self, tick: &Tick, probes: Probes) -> Verdict {
         let passed = Millis(millis(tick.seconds));
         self.now = self.now.plus(passed);
-        let window = self.window(tick);
-        let waits = self.state.phase == Phase::Probing;
         let asked = self.asks_stable;
-        let mut input = std::mem::replace(&mut self.input, Input::PolicyChanged { fresh: false });
-        if let Input::Tick(seen) = &mut input {
-            let answers = u8::from(asked && probes.stable);
-            let fails = u8::from(asked && !probes.stable);
-            seen.tick = Some(Tick { stable_probes: (f64::from(answers), f64::from(fails)), ..*tick });
-            seen.window = window;
-            seen.stable_answers = asked.then_some(probes.stable);
-            seen.canary_answers =
-                waits.then(|| if probes.canary { Ok(()) } else { Err("it did not answer".to_owned()) });
-        }
-        let verdict = self.happens(&input);
-        self.input = input;
-        verdict
+        let answers = |yes: bool| f64::from(u8::from(asked && probes.stable == yes));
+        let seen = Observation {
+            tick: Some(Tick { stable_probes: (answers(true), answers(false)), ..*tick }),
+            window: self.window(tick),
+            canary_answers: (self.state.phase == Phase::Probing)
+                .then(|| if probes.canary { Ok(()) } else { Err("it did not answer".to_owned()) }),
+            stable_answers: asked.then_some(probes.stable),
+            ..Observation::default()
+        };
+        self.happens(&Input::Tick(seen))
     }
 
     fn window(&mut self, tick: &Tick) -> Arms {
@@ -162,6 +154,12 @@ impl Rule for Guarded {
 
     fn share(&self) -> f64 {
         fraction(self.state.in_force)
+    }
+}
+
+impl Judge for Guarded {
+    fn is_bad(&mut self, seen: &Seen) -> bool {
+        self.tick(seen) == Verdict::Rollback
     }
 }
 

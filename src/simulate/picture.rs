@@ -63,7 +63,7 @@ fn moment(contest: &Contest, guarded: &Guarded, at: f64, seen: &Seen) -> Moment 
     let arm = |arm: &super::rule::Arm| ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors));
     let tick = Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
     let state = guarded.state();
-    Moment::new(at, seen.share, &tick, &contest.canary.guard, &state.judge, state.retries)
+    Moment::new(at, seen.share, &tick, &contest.canary.guard, &state.judge, state.tries())
 }
 
 impl Picture {

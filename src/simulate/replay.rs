@@ -161,7 +161,7 @@ impl Replay {
         self.take(&Input::Tick(seen), at, true);
         let since = at.since(self.begin).0 as f64 / 1000.0;
         let state = &self.state;
-        let moment = Moment::new(since, share, &tick, &self.canary.guard, &state.judge, state.retries);
+        let moment = Moment::new(since, share, &tick, &self.canary.guard, &state.judge, state.tries());
         self.recording.strip.push(moment);
     }
 

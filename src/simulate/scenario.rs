@@ -6,11 +6,10 @@
 //! gives the same requests, whoever looks at them.
 
 use super::course::Course;
+use super::pauses::Pauses;
 use super::rule::{Arm, Seen, Source};
 use super::traffic::{Arrivals, Traffic};
-use super::users::{Cap, Crowd, Everybody, Visits};
-use crate::decide::guard::user_cap::UserCap;
-use crate::decide::units::{Millis, Slot};
+use super::users::{Crowd, Everybody, Visits};
 
 /// Both providers fail more often for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,7 +109,7 @@ impl Stage {
         let requests = match (&self.crowd, counted) {
             (None, _) => Requests::Alike(self.traffic.arrivals(seed)),
             (Some(crowd), Counted::Everybody) => Requests::All(crowd.visits(Everybody, seed)),
-            (Some(crowd), Counted::Unpaused) => Requests::Unpaused(crowd.visits(Pauses(UserCap::default()), seed)),
+            (Some(crowd), Counted::Unpaused) => Requests::Unpaused(crowd.visits(Pauses::default(), seed)),
         };
         Run { requests, silent: self.silent }
     }
@@ -143,30 +142,6 @@ impl Source for Run<'_> {
         }
         seen
     }
-}
-
-/// Serin's own pauses.
-#[derive(Clone, Debug)]
-struct Pauses(UserCap);
-
-impl Cap for Pauses {
-    fn counts(&self, user: u32, now: f64) -> bool {
-        self.0.counts(slot(user), millis(now))
-    }
-
-    fn failed(&mut self, user: u32, now: f64) -> bool {
-        self.0.event(slot(user), millis(now)).is_some()
-    }
-}
-
-/// Users fall into slots as hashes do: anywhere (Fibonacci hashing).
-const fn slot(user: u32) -> Slot {
-    Slot::of((user.wrapping_mul(2_654_435_769) >> 16) as u16)
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
-fn millis(seconds: f64) -> Millis {
-    Millis((seconds * 1000.0).round() as u64)
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ pub struct Moment {
 impl Moment {
     /// What a guard has come to after this tick.
     #[must_use]
-    pub fn new(at: f64, share: f64, tick: &Tick, guard: &Guard, judge: &Judge, retries: u32) -> Moment {
-        let finding = *judge.reading(guard, retries).of(Aspect::Failing);
+    pub fn new(at: f64, share: f64, tick: &Tick, guard: &Guard, judge: &Judge, tries: u32) -> Moment {
+        let finding = *judge.reading(guard, tries).of(Aspect::Failing);
         let constants = &guard.constants;
         // Both have to be reached, so the lesser one says how far it is.
         let evidence = finding.evidence.max(1.0).ln() / finding.bound.ln();

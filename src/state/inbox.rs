@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::decide::advice::Finding;
+use crate::decide::guard::trace::Line;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::state::{Event, Verb};
 use crate::decide::units::UnixMillis;
@@ -30,6 +31,13 @@ pub enum Input {
         limit: u32,
         /// Where it goes; an error is the store's, as text.
         reply: oneshot::Sender<Result<Vec<Event>, String>>,
+    },
+    /// What the guard saw of a rollout lately, oldest first.
+    Trace {
+        /// Which rollout.
+        rollout: String,
+        /// Where it goes.
+        reply: oneshot::Sender<Result<Vec<Line>, Refusal>>,
     },
     /// A new version of flags.yaml was read.
     Flags(FlagsRead),
@@ -148,6 +156,13 @@ impl Inbox {
         let busy = || Refusal::Busy.to_string();
         self.0.try_send(Input::History { rollout, limit, reply }).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())?
+    }
+
+    /// What the guard saw of a rollout lately, oldest first.
+    pub async fn trace(&self, rollout: String) -> Result<Vec<Line>, Refusal> {
+        let (reply, answer) = oneshot::channel();
+        self.0.try_send(Input::Trace { rollout, reply }).map_err(|_| Refusal::Busy)?;
+        answer.await.map_err(|_| Refusal::Busy)?
     }
 
     /// Tells of a refusal, without waiting. Requests are many, and humans come first: where the inbox is half full it

@@ -28,6 +28,8 @@ pub struct Status {
     pub providers: Vec<ProviderStatus>,
     /// Every series there ever was since the start, for the metrics.
     pub series: Vec<Arc<Series>>,
+    /// What happened to requests and the guard was not told, since it came too fast.
+    pub samples_lost: u64,
     /// Whether the process is stopping.
     pub draining: bool,
 }
@@ -154,10 +156,14 @@ pub struct GuardStatus {
     pub incident: bool,
     /// The canary's failures in a row.
     pub failures_in_a_row: f64,
-    /// How much of the present step's time was watched.
+    /// Users behind the failures of stable and canary at this share.
+    pub users: [u32; 2],
+    /// What was seen at this share, incidents of stable left out.
+    pub step: Tally,
+    /// How much of the present step's time, or of the confirmation's, was watched.
     pub watched: Millis,
-    /// How much is left of it.
-    pub left: Millis,
+    /// How much is left of it; `None`: it has no end.
+    pub left: Option<Millis>,
     /// Requests a second lately, both arms together.
     pub per_second: f64,
     /// Stable's failure rate lately, 0 to 1.

@@ -13,6 +13,7 @@ use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::decide::breaker::BreakerState;
+use crate::decide::guard::aspect::Aspect;
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::Standing;
 use crate::state::counters::{Labels, Series};
@@ -75,6 +76,14 @@ metrics_list! {
         "Share that flags.yaml pins, 0 to 100; absent where it says auto.";
     PHASE "serin_rollout_phase" Gauge ["rollout" "phase"]
         "1 for the phase that a rollout is in, 0 for every other.";
+    EVIDENCE "serin_guard_evidence" Gauge ["rollout"]
+        "Evidence that the canary fails more often than stable tolerates: how many times likelier what was seen is if it does.";
+    BOUND "serin_guard_bound" Gauge ["rollout"]
+        "The evidence at which the guard acts.";
+    INCIDENT "serin_guard_incident" Gauge ["rollout"]
+        "1 while stable itself is in an incident, so that the step's time stands still and nothing is promoted.";
+    SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
+        "Failures, refusals and times of answers that the guard was not told of, since they came faster than it takes them.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -233,6 +242,7 @@ fn counts(status: &Status) -> String {
     for rollout in status.rollouts.iter().filter(|rollout| rollout.canary.is_some()) {
         of_rollout(rollout, &gauge);
     }
+    counter(&SAMPLES_LOST, Vec::new(), status.samples_lost);
     let flags = &status.flags;
     gauge(&GENERATION, &[], count(flags.generation));
     counter(&RELOAD_FAILURES, Vec::new(), flags.failures);
@@ -256,6 +266,11 @@ fn unheld(series: &[Arc<Series>]) -> BTreeMap<&str, u64> {
 fn of_rollout(rollout: &RolloutStatus, gauge: &impl Fn(&Metric, &[&str], f64)) {
     let name = rollout.name.as_str();
     gauge(&PERCENT, &[name], rollout.percent.as_f64());
+    if let Some(guard) = &rollout.guard {
+        gauge(&EVIDENCE, &[name], guard.aspects[Aspect::Failing as usize].evidence);
+        gauge(&BOUND, &[name], guard.bound);
+        gauge(&INCIDENT, &[name], flag(guard.incident));
+    }
     if let Some(intent) = rollout.intent {
         gauge(&INTENT, &[name], intent.as_f64());
     }

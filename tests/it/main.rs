@@ -16,6 +16,7 @@ mod demo;
 mod doors;
 mod drain;
 mod faults;
+mod guard;
 mod kill;
 mod people;
 mod process;

@@ -9,7 +9,7 @@ use crate::support::sidecar::{Sidecar, Workspace, two};
 
 const RAMP: &str = "percent: auto\n\
     ramp: { start: 10%, hold_start: 1s, step: 15%, every: 1s }\n\
-    guard: { max_error_rate: 5%, window: 10s, min_requests: 10 }";
+    guard: { min_requests: 10 }";
 
 fn providers() -> (Provider, Provider) {
     let start = |name| Provider::start(name, Behaviour::default()).unwrap();

@@ -34,7 +34,7 @@ rollouts:
     stable: oldcorp
     canary: cutcorp
     percent: 100%
-    guard: {{ max_error_rate: 100%, window: 30m, min_requests: 1000000 }}
+    on_regression: hold
   - {{ name: held, stable: held, match: {{ model: held }} }}
   - {{ name: ill, stable: illcorp, match: {{ model: ill }} }}
   - name: chat

@@ -51,6 +51,12 @@ otherwise  openai, unsplit
 flags
   new-prompt: true for the users whom `chat` sends to the canary
 
+how long the guard takes to see a fault of the canary, while stable fails 0.4% of its requests
+  rollout  share  requests/s  a dead canary  20% errors  5% errors
+  chat     10%    1           1m 17s         9m 31s      50m 14s
+  chat     10%    10          8s             1m 6s       6m 32s
+  chat     10%    100         3s             10s         45s
+
 note: `percent: auto` (chat) is for one process: with several replicas each would ramp by itself, so pin the percent in the shared file
 ";
     assert_eq!(text, shipped() + expected);
@@ -167,6 +173,48 @@ fn what_the_guard_does_is_told_as_the_file_has_it() {
         back.contains(": one stage back; if it is down, or after three steps back, to 0%, tried again after 1h\n"),
         "{back}"
     );
+}
+
+#[test]
+fn how_fast_a_fault_is_seen_is_told_for_the_traffic_that_is_asked_for() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = "providers: { old: { base_url: http://127.0.0.1:9/v1 }, new: { base_url: http://127.0.0.1:9/v2 } }
+rollouts:
+  - { name: pinned, stable: old, canary: new, percent: 100%, match: { path: /a } }
+  - { name: closed, stable: old, canary: new, percent: 0, match: { path: /b } }
+  - { name: wide, stable: old, canary: new, percent: auto, ramp: { start: 80% } }
+";
+    fs::write(file.path(), text).unwrap();
+    let path = file.path().display().to_string();
+    let check = |line: &[&str]| {
+        let line: Vec<&str> = std::iter::once(path.as_str()).chain(line.iter().copied()).collect();
+        let (text, outcome) = examine(&args(&line), &Environment::of(BTreeMap::new()), nobody);
+        outcome.unwrap();
+        text
+    };
+    let text = check(&["--rps", "50", "--stable-errors", "1%"]);
+    let told = "
+how long the guard takes to see a fault of the canary, while stable fails 1% of its requests
+  rollout  share  requests/s  a dead canary  20% errors  5% errors
+  pinned   100%   50          3s             > 2 weeks   > 2 weeks
+";
+    assert!(text.contains(told), "{text}");
+    assert!(text.contains("\n  wide     80%    50 ") && !text.contains("\n  closed   0%"), "{text}");
+    let value: Value = serde_json::from_str(&check(&["--rps", "50", "--json"])).unwrap();
+    let fault = |error: f64, seconds: Option<f64>| json!({"error_percent": error, "seen_after_seconds": seconds});
+    assert_eq!(
+        value["detection"][0],
+        json!({
+            "rollout": "pinned",
+            "share_percent": 100.0,
+            "requests_per_second": 50.0,
+            "stable_error_percent": 0.4,
+            "faults": [fault(100.0, Some(3.0)), fault(20.0, None), fault(5.0, None)],
+        })
+    );
+    for wrong in ["0", "-1", "inf", "NaN", "many"] {
+        assert!(Line::try_parse_from(["check", "--rps", wrong]).is_err(), "{wrong}");
+    }
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Provider, Refusal, Rollout, StatusReply};
-use crate::cli::out::{Style, distance, moment, one_line, span};
+use crate::cli::guard_words::{INCIDENT, evidence, is_doubt, seen_in, waits_for};
+use crate::cli::out::{Style, distance, moment, one_line, row, span};
 use crate::decide::units::{Millis, UnixMillis};
 
 /// How many refusals are listed; JSON has them all.
@@ -26,10 +27,6 @@ pub(super) fn render(reply: &StatusReply, now: UnixMillis, style: Style) -> Stri
         }
     }
     text
-}
-
-fn row(text: &mut String, key: &str, value: &str) {
-    let _ = writeln!(text, "  {key:<10} {value}");
 }
 
 fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
@@ -105,13 +102,28 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
         };
         row(text, "next", &format!("{}%, {when}", next.percent));
     }
-    if !rollout.waiting_for.is_empty() {
-        row(text, "waits for", &one_line(&rollout.waiting_for));
+    let waits = waits_for(rollout);
+    if !waits.is_empty() {
+        row(text, "waits for", &one_line(&waits));
     }
+    guard(text, rollout, style);
     window(text, rollout, style);
     refusals(text, rollout, now, style);
     if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
         row(text, "anonymous", &format!("{:.1}% of requests carry no user id", ratio * 100.0));
+    }
+}
+
+/// Nothing where nobody is on the canary: there is nothing to be seen then.
+fn guard(text: &mut String, rollout: &Rollout, style: Style) {
+    let Some(guard) = rollout.guard.as_ref().filter(|_| rollout.percent > 0.0) else { return };
+    let told = evidence(guard);
+    row(text, "guard", &if is_doubt(guard) { style.yellow(&told) } else { told });
+    if guard.incident {
+        row(text, "incident", &style.yellow(INCIDENT));
+    }
+    if let Some(seen) = seen_in(rollout) {
+        row(text, "seen in", &seen);
     }
 }
 

@@ -2,19 +2,22 @@
 
 use super::*;
 use crate::decide::outcome::Outcome;
+use crate::decide::units::UnixMillis;
 use crate::state::counters::Core;
 
 struct Bench {
     blocks: Blocks,
     observer: Observer,
     guard: Guard,
+    // By stable's breaker.
+    diverted: (u64, bool),
 }
 
 fn bench() -> Bench {
     let guard = Guard { window: Millis(60_000), ..Guard::default() };
     let mut blocks = Blocks::new(2);
-    let observer = Observer::new(1, &mut blocks, &guard, SlowThreshold::default());
-    Bench { blocks, observer, guard }
+    let observer = Observer::new(&RolloutState::new(1, UnixMillis(0)), &mut blocks, &guard, Millis(0));
+    Bench { blocks, observer, guard, diverted: (0, false) }
 }
 
 impl Bench {
@@ -34,7 +37,7 @@ impl Bench {
                 self.observer.sample(&sample, &self.guard, now);
             }
         });
-        self.observer.look(&self.guard, now)
+        self.observer.look(&self.guard, self.diverted, now)
     }
 }
 
@@ -122,6 +125,21 @@ fn a_process_that_slept_has_seen_nothing() {
     assert!(seen.slept && seen.tick.is_none());
     let tick = bench.look(3_601_000).tick.unwrap();
     assert_eq!((tick.seconds, tick.canary), (1.0, ArmTick::default()));
+}
+
+#[test]
+fn a_tick_in_which_stables_breaker_kept_requests_from_it_says_so() {
+    let mut bench = bench();
+    let mut shut = Vec::new();
+    let diverted = [(0, 0), (1000, 0), (1500, 3), (2000, 7), (3000, 7), (3100, 7), (4000, 7)];
+    // With hardly any traffic a breaker is open and keeps nobody away.
+    for (now, diverted, open) in
+        diverted.map(|(now, diverted)| (now, diverted, false)).into_iter().chain([(5000, 7, true)])
+    {
+        bench.diverted = (diverted, open);
+        shut.push(bench.look(now).stable_shut);
+    }
+    assert_eq!(shut, [false, false, false, true, false, false, false, true], "until the next tick is over");
 }
 
 #[test]

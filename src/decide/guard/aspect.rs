@@ -4,8 +4,11 @@
 //! always slow still counts when a request fails. Invariant: the place of an aspect in [`Aspect::ALL`] is its number,
 //! and its bit in the masks that cores read.
 
+use serde::{Deserialize, Serialize};
+
 /// What the canary is compared with stable on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Aspect {
     /// Failures of the provider.
     Failing,

@@ -27,7 +27,7 @@ pub struct Constants {
     pub refill: [f64; ALTERNATIVES],
     /// How much may gather at once.
     pub burst: f64,
-    /// Evidence never grows beyond this, so that old evidence can fade.
+    /// Evidence never grows beyond this (twenty nats), so that old evidence can fade. A multiple, unlike all other evidence.
     pub evidence_cap: f64,
     /// How fast the measured share of traffic forgets.
     pub share_half_life: f64,
@@ -55,6 +55,8 @@ pub struct Constants {
     pub confirm_seconds: f64,
     /// Evidence that asks for a confirmation.
     pub suspicion: f64,
+    /// It is gathered up to this, where nothing can be confirmed.
+    pub suspicion_cap: f64,
     /// The reference of suspicion and completion is this multiple of stable's own rate.
     pub reference_ratio: f64,
     /// And never above this: whatever stable was like when it last had traffic, a canary that is down is suspicious.
@@ -95,7 +97,7 @@ impl Default for Constants {
             alternatives: [1.28, 2.0, 4.0, 9.6, 40.0],
             refill: [0.005, 0.02, 0.1, 0.6, 2.0],
             burst: 8.0,
-            evidence_cap: 20.0,
+            evidence_cap: 485_165_195.409_790_3,
             share_half_life: 60.0,
             share_prior: 50.0,
             floor_evidence: 9.0,
@@ -109,6 +111,7 @@ impl Default for Constants {
             confirm_share: 0.5,
             confirm_seconds: 600.0,
             suspicion: 12.0,
+            suspicion_cap: 100.0,
             reference_ratio: 1.5,
             most_reference: 0.5,
             most_rechecks: 2,

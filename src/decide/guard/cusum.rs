@@ -17,10 +17,14 @@ pub struct Cusum([f64; MULTIPLES]);
 impl Cusum {
     /// So many events among so many requests came; no sum goes beyond `cap`. Returns the largest.
     pub fn update(&mut self, constants: &Constants, cap: f64, reference: f64, requests: f64, events: f64) -> f64 {
-        for (sum, multiple) in self.0.iter_mut().zip(constants.multiples) {
-            // What is usual needs no logarithm.
-            let gain = if events == 0.0 { 0.0 } else { events * multiple.ln() };
-            *sum = (*sum + gain - requests * reference * (multiple - 1.0)).max(0.0).min(cap);
+        let mut gains = [0.0; MULTIPLES];
+        // What is usual needs no logarithm.
+        if events != 0.0 {
+            gains = constants.multiples.map(|multiple| events * multiple.ln());
+        }
+        let expected = requests * reference;
+        for ((sum, gain), multiple) in self.0.iter_mut().zip(gains).zip(constants.multiples) {
+            *sum = (*sum + gain - expected * (multiple - 1.0)).max(0.0).min(cap);
         }
         self.largest()
     }

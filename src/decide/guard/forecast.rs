@@ -22,6 +22,17 @@ pub struct Traffic {
     pub stable_rate: f64,
 }
 
+/// What else the guard goes by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Course {
+    /// What the ramp looks like.
+    pub schedule: Schedule,
+    /// Whether a canary that looks bad is confirmed where stable has too little traffic: not where its share is pinned.
+    pub confirms: bool,
+    /// How many tries of this attempt there were before.
+    pub retries: u32,
+}
+
 /// A fault of the canary.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fault {
@@ -36,26 +47,27 @@ pub const FAULTS: [Fault; 3] = [Fault { rate: 1.0 }, Fault { rate: 0.2 }, Fault 
 const LONGEST: f64 = 14.0 * 86_400.0;
 /// What a guard that knows nothing is shown before.
 const HEALTH: f64 = 3600.0;
-/// The ticks become longer with time, so that a forecast costs some thousands of them at most.
-const STRETCH: f64 = 300.0;
+/// The ticks become longer with time, by a fiftieth of it, so that a forecast costs some hundreds of them at most.
+const STRETCH: f64 = 50.0;
 
 /// How long it takes until the guard acts on this fault; `None`: two weeks are not enough, or nobody is on the canary.
 #[must_use]
 pub fn until_seen(
     guard: &Guard,
     known: Option<&Judge>,
-    retries: u32,
-    schedule: Schedule,
+    course: Course,
     traffic: Traffic,
     fault: Fault,
 ) -> Option<Millis> {
     let Traffic { per_second, share, stable_rate } = traffic;
+    let Course { schedule, confirms, retries } = course;
     if per_second <= 0.0 || share <= 0.0 {
         return None;
     }
-    let mut judge = known.cloned().unwrap_or_else(|| Judge::new(&guard.constants));
-    let now = Circumstances { share, schedule, confirming: false, alone: share >= 1.0 };
-    let expected = |seconds: f64, rate: f64| {
+    let constants = &guard.constants;
+    let mut judge = known.cloned().unwrap_or_else(|| Judge::new(constants));
+    let mut now = Circumstances { share, schedule, confirming: false, alone: share >= 1.0 && !confirms };
+    let expected = |share: f64, seconds: f64, rate: f64| {
         let (stable, canary) = (per_second * (1.0 - share) * seconds, per_second * share * seconds);
         Tick {
             seconds,
@@ -67,20 +79,62 @@ pub fn until_seen(
     if known.is_none() {
         // Longer ticks know no less of health.
         let steps = 360;
-        (0..steps).for_each(|_| judge.tick(guard, &now, &expected(HEALTH / f64::from(steps), stable_rate)));
+        (0..steps).for_each(|_| judge.tick(guard, &now, &expected(share, HEALTH / f64::from(steps), stable_rate)));
     }
     let mut passed = 0.0;
     while passed < LONGEST {
         let seconds = (passed / STRETCH).max(1.0);
         passed += seconds;
-        judge.tick(guard, &now, &expected(seconds, fault.rate));
+        judge.tick(guard, &now, &expected(now.share, seconds, fault.rate));
         let reading = judge.reading(guard, retries);
-        // Above half the canary is confirmed first, and judged within seconds after that.
-        let confirms = reading.suspicious && share > guard.constants.confirm_share;
-        if reading.of(Aspect::Failing).is_alarm() || reading.down || confirms {
+        if reading.of(Aspect::Failing).is_alarm() || reading.down {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below two weeks")]
             return Some(Millis((passed * 1000.0).round() as u64));
         }
+        if confirms && reading.suspicious && now.share > constants.confirm_share {
+            judge.expect_confirmation();
+            judge.share_changed(constants.confirm_share);
+            now = Circumstances { share: constants.confirm_share, confirming: true, ..now };
+        }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seconds until each of [`FAULTS`] is seen.
+    fn seen(per_second: f64, share: f64, confirms: bool) -> [Option<f64>; 3] {
+        let schedule = Schedule { promotions: 6.0, horizon: 13.0 * 86_400.0 };
+        let course = Course { schedule, confirms, retries: 0 };
+        let traffic = Traffic { per_second, share, stable_rate: 0.004 };
+        let guard = Guard::default();
+        FAULTS.map(|fault| {
+            let seen = until_seen(&guard, None, course, traffic, fault);
+            assert_eq!(seen, until_seen(&guard, None, course, traffic, fault), "the same again");
+            seen.map(|after| after.duration().as_secs_f64())
+        })
+    }
+
+    #[test]
+    fn a_dead_canary_is_seen_in_seconds_and_a_mild_fault_in_minutes() {
+        let [dead, fifth, twentieth] = seen(50.0, 0.1, true).map(Option::unwrap);
+        assert!((3.0..=4.0).contains(&dead), "{dead}");
+        assert!((8.0..=25.0).contains(&fifth), "{fifth}");
+        assert!((40.0..=150.0).contains(&twentieth), "{twentieth}");
+        let slow = seen(1.0, 0.1, true).map(Option::unwrap);
+        assert!(slow[0] > 30.0 && slow[2] > 10.0 * twentieth, "{slow:?}");
+    }
+
+    #[test]
+    fn nobody_is_judged_without_traffic_and_a_pinned_canary_is_not_confirmed() {
+        assert_eq!(seen(0.0, 0.1, true), [None; 3]);
+        assert_eq!(seen(50.0, 0.0, true), [None; 3]);
+        // Without any traffic of stable there is nothing to compare a mild fault with, unless half is given back to it.
+        let (auto, pinned) = (seen(50.0, 1.0, true), seen(50.0, 1.0, false));
+        let [dead, fifth, twentieth] = auto.map(Option::unwrap);
+        assert!((3.0..=6.0).contains(&dead) && fifth <= 15.0 && twentieth <= 60.0, "{auto:?}");
+        assert_eq!(pinned, [Some(3.0), None, None]);
+    }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::aspect::Aspect;
 use super::constants::Constants;
 use super::numbers::wilson;
-use super::relative::{Comparison, Labels, RelativeDetector};
+use super::relative::{Comparison, Labels, Passed, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{ArmTick, Tick};
 use super::user_cap::UserCap;
@@ -97,7 +97,8 @@ fn the_relative_detector() {
                 detector.forget_share();
             }
             let labels = Labels { stable, stable_events, canary, canary_events };
-            let evidence = detector.update(&constants, &comparison, seconds, nominal, &labels);
+            let evidence =
+                detector.update(&constants, &comparison, &Passed::new(&constants, seconds), nominal, &labels);
             expect(evidence.ln(), &tick["log_evidence"], &place);
             expect(detector.share(&constants, nominal), &tick["pi"], &place);
             let (evidence, tokens) = detector.numbers();
@@ -221,7 +222,7 @@ fn whole_rollouts() {
             // At rest nothing is gathered.
             if !rested && action != "retry" {
                 expect(judge.detector(Aspect::Failing).evidence().ln(), &wanted[5], &place);
-                let reading = judge.reading(&canary.guard, state.retries);
+                let reading = judge.reading(&canary.guard, state.tries());
                 expect(reading.of(Aspect::Failing).floor, &wanted[6], &place);
                 expect(judge.canary_run().evidence(), &wanted[7], &place);
                 checked += 3;

@@ -2,7 +2,7 @@
 //!
 //! Stable's failure rate over the last hours, fading, is what "usual" means; while stable is far above it the canary's
 //! time stands still and nothing is promoted. What happens in an incident is kept apart and does not colour the history;
-//! one that lasts for an hour is how stable is nowadays, and becomes it. Outlives a canary's tries, since it says nothing
+//! one that lasts for an hour of traffic is how stable is nowadays, and becomes it. Outlives a canary's tries, since it says nothing
 //! of the canary.
 
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,8 @@ impl History {
         let reference = constants.incident_rate.max(constants.incident_ratio * self.rate());
         self.incident.update(constants, constants.incident_cap, reference, requests, failures);
         if self.in_incident(constants) {
-            self.incident_seconds += seconds;
+            // A stable without traffic is not in trouble for an hour: nothing is known of it.
+            self.incident_seconds += if requests > 0.0 { seconds } else { 0.0 };
             self.incident_requests += requests;
             self.incident_failures += failures;
             if self.incident_seconds > constants.incident_seconds {
@@ -50,6 +51,13 @@ impl History {
     #[must_use]
     pub fn in_incident(&self, constants: &Constants) -> bool {
         self.incident.largest() >= constants.incident_evidence
+    }
+
+    /// Stable has no traffic from now on: whether it is still in trouble cannot be known, and how it usually is stays as it
+    /// was before.
+    pub fn lose_sight(&mut self) {
+        self.incident = Cusum::default();
+        (self.incident_seconds, self.incident_requests, self.incident_failures) = (0.0, 0.0, 0.0);
     }
 
     /// Its usual failure rate, never below one failure; 0 where nothing is known.

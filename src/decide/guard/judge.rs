@@ -13,7 +13,7 @@ use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
 use super::history::History;
-use super::relative::{Comparison, RelativeDetector};
+use super::relative::{Comparison, Passed, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{Tally, Tick};
 use crate::decide::policy::{ClientErrors, Guard};
@@ -171,6 +171,7 @@ impl Judge {
         let (constants, seconds) = (&guard.constants, tick.seconds);
         self.rest(constants, tick);
         self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
+        let passed = Passed::new(constants, seconds);
         for aspect in Aspect::ALL {
             let Some(tolerance) = tolerance_in(guard, aspect) else { continue };
             let (index, labels) = (aspect as usize, tick.labels(aspect));
@@ -179,7 +180,7 @@ impl Judge {
                 patience: guard.patience,
                 horizon: now.schedule.horizon,
             };
-            let evidence = self.detectors[index].update(constants, &comparison, seconds, now.share, &labels);
+            let evidence = self.detectors[index].update(constants, &comparison, &passed, now.share, &labels);
             let (requests, events) = (labels.canary, labels.canary_events);
             self.floors[index].update(constants, constants.floor_cap, tolerance.floor, requests, events);
             if evidence <= 1.0 {
@@ -190,7 +191,7 @@ impl Judge {
         self.watch_for_down(constants, now, tick);
         if !now.confirming && now.share > constants.confirm_share + 1e-9 {
             let (requests, failures) = (tick.canary.exposed(), tick.canary.failures());
-            self.suspicion.update(constants, f64::MAX, self.reference(guard), requests, failures);
+            self.suspicion.update(constants, constants.suspicion_cap, self.reference(guard), requests, failures);
         }
         if !self.history.in_incident(constants) {
             self.step.add(seconds, &tick.labels(Aspect::Failing));
@@ -219,23 +220,27 @@ impl Judge {
         };
         self.canary_down.update(constants, tick.seconds, &of_canary);
         self.stable_down.update(constants, tick.seconds, &of_stable);
+        if stable.exposed() == 0.0 && tick.stable_probes.0 > 0.0 {
+            self.stable_down = HardDown::default();
+        }
     }
 
-    /// What the numbers say. `retries`: how many tries of this attempt there were before.
+    /// What the numbers say. `tries`: how many tries of this attempt there were before.
     #[must_use]
-    pub fn reading(&self, guard: &Guard, retries: u32) -> Reading {
+    pub fn reading(&self, guard: &Guard, tries: u32) -> Reading {
         let constants = &guard.constants;
+        let bound = bound(guard, tries);
         let finding = |aspect: Aspect| {
             let index = aspect as usize;
             let floor = self.floors[index].largest();
             Finding {
                 evidence: self.detectors[index].evidence(),
-                bound: bound(guard, retries),
+                bound,
                 floor,
                 above_floor: floor >= constants.floor_evidence,
             }
         };
-        let suspicion = self.suspicion.largest();
+        let suspicion = self.suspicion();
         Reading {
             findings: Aspect::ALL.map(finding),
             down: self.canary_down.is_down(constants),
@@ -246,9 +251,14 @@ impl Judge {
         }
     }
 
-    /// Another share is in force.
-    pub fn share_changed(&mut self) {
+    /// Another share is in force, 0 to 1.
+    pub fn share_changed(&mut self, share: f64) {
         self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
+        // Whoever has other users, or none, may do better; one that does not is seen within seconds.
+        self.stable_down = HardDown::default();
+        if share >= 1.0 - 1e-9 {
+            self.history.lose_sight();
+        }
         self.suspicion = Cusum::default();
         self.step = Tally::default();
         self.answered = 0.0;
@@ -282,9 +292,19 @@ impl Judge {
         self.answered = 0.0;
     }
 
-    /// The process did not run for a while: runs of failures that span it say nothing.
+    /// A while is left out of the judgement: runs of failures that span it say nothing.
     pub fn skip_time(&mut self) {
         (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
+    }
+
+    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same.
+    pub fn leave_out(&mut self, tick: &Tick) {
+        if tick.canary.successes > 0.0 {
+            self.canary_down = HardDown::default();
+        }
+        if tick.stable.successes > 0.0 {
+            self.stable_down = HardDown::default();
+        }
     }
 
     /// Above this rate a canary with most of the traffic is suspicious.
@@ -293,6 +313,12 @@ impl Judge {
         let constants = &guard.constants;
         let usual = constants.reference_ratio * self.history.rate().min(1.0);
         fraction(guard.done_below).max(usual).min(constants.most_reference)
+    }
+
+    /// Evidence that the canary's rate lies above what is usual for stable, in nats.
+    #[must_use]
+    pub fn suspicion(&self) -> f64 {
+        self.suspicion.largest()
     }
 
     /// What was seen since this aspect last looked well.
@@ -333,8 +359,8 @@ fn tolerance_in(guard: &Guard, aspect: Aspect) -> Option<Tolerance> {
 
 /// The evidence that is an alarm: half of the budget for the first try, half of the rest for each further one.
 #[must_use]
-pub fn bound(guard: &Guard, retries: u32) -> f64 {
-    f64::from(retries.saturating_add(1)).exp2() / fraction(guard.false_alarm)
+pub fn bound(guard: &Guard, tries: u32) -> f64 {
+    f64::from(tries.saturating_add(1)).exp2() / fraction(guard.false_alarm)
 }
 
 /// A share as a fraction of 1.

@@ -4,10 +4,10 @@
 //! it happened to ([`relative`]), so that an outage of both says nothing; a dead canary has a quicker path ([`down`]);
 //! where stable has too little traffic for a comparison, a rate above what is usual ([`cusum`], [`history`]) asks for a
 //! confirmation at half. One user counts once in a while ([`user_cap`]), slow answers are events of their own ([`slow`]).
-//! [`judge`] holds the numbers of a try and reads them, [`told`] puts them into words, [`trace`] into lines for programs,
-//! [`forecast`] says how long what would take to be seen. Decides nothing: what follows is
-//! [`rollout::step`](super::rollout::step)'s to say. Refuses to know of time, of counters that still run, and of where
-//! numbers are kept.
+//! [`judge`] holds the numbers of a try and reads them, [`measure`] is what a step is held against, [`told`] puts all of it
+//! into words and [`trace`] into lines for programs; [`forecast`] says how long what would take to be seen. Decides
+//! nothing: what follows is [`rollout::step`](super::rollout::step)'s to say. Refuses to know of time, of counters that
+//! still run, and of where numbers are kept.
 
 pub mod aspect;
 pub mod constants;
@@ -16,6 +16,7 @@ pub mod down;
 pub mod forecast;
 pub mod history;
 pub mod judge;
+pub mod measure;
 pub mod numbers;
 pub mod relative;
 pub mod slow;
@@ -26,6 +27,8 @@ pub mod user_cap;
 
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod tests;
 
 use super::window::Counts;
 

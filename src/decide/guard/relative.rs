@@ -26,6 +26,21 @@ pub struct Comparison {
     pub horizon: f64,
 }
 
+/// How long a tick was, and what is left of the share that was measured before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Passed {
+    seconds: f64,
+    fade: f64,
+}
+
+impl Passed {
+    /// So many seconds. The same for all aspects, since a power costs as much as all the rest of a quiet tick.
+    #[must_use]
+    pub fn new(constants: &Constants, seconds: f64) -> Passed {
+        Passed { seconds, fade: fading(seconds, constants.share_half_life) }
+    }
+}
+
 /// The requests and the events of both arms in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Labels {
@@ -86,11 +101,11 @@ impl RelativeDetector {
         &mut self,
         constants: &Constants,
         comparison: &Comparison,
-        seconds: f64,
+        passed: &Passed,
         nominal: f64,
         seen: &Labels,
     ) -> f64 {
-        let fade = fading(seconds, constants.share_half_life);
+        let Passed { seconds, fade } = *passed;
         self.stable = self.stable * fade + seen.stable;
         self.canary = self.canary * fade + seen.canary;
 
@@ -99,26 +114,34 @@ impl RelativeDetector {
         let mass = self.mass + constants.mass_background * (spent(ended) - spent(began));
         (self.mass, self.seconds) = (0.0, ended);
 
-        let events = seen.stable_events + seen.canary_events;
-        let ratio = comparison.tolerated_ratio;
-        let share = self.share(constants, nominal);
-        let theta = ratio * share / (1.0 - share + ratio * share);
-        let cap = constants.evidence_cap.exp();
-        for (k, alternative) in constants.alternatives.iter().enumerate() {
-            let tokens = (self.tokens[k] + constants.refill[k] / comparison.patience * seconds).min(constants.burst);
-            let gathered = self.evidence[k] + mass;
-            if events > 0.0 {
-                let gain = seen.canary_events * alternative.ln() - events * (theta * (alternative - 1.0)).ln_1p();
-                let gain = gain.min(tokens);
-                // A loss gives tokens back, so that only the net gain is limited.
-                self.tokens[k] = (tokens - gain).min(constants.burst);
-                self.evidence[k] = (gathered * gain.exp()).min(cap);
-            } else {
-                self.tokens[k] = tokens;
-                self.evidence[k] = gathered.min(cap);
-            }
+        let patient = seconds / comparison.patience;
+        for (tokens, refill) in self.tokens.iter_mut().zip(constants.refill) {
+            *tokens = (*tokens + refill * patient).min(constants.burst);
+        }
+        for evidence in &mut self.evidence {
+            *evidence += mass;
+        }
+        // What is usual needs no logarithm.
+        if seen.stable_events + seen.canary_events > 0.0 {
+            self.weigh(constants, comparison.tolerated_ratio, nominal, seen);
+        }
+        for evidence in &mut self.evidence {
+            *evidence = evidence.min(constants.evidence_cap);
         }
         self.evidence()
+    }
+
+    fn weigh(&mut self, constants: &Constants, ratio: f64, nominal: f64, seen: &Labels) {
+        let share = self.share(constants, nominal);
+        let theta = ratio * share / (1.0 - share + ratio * share);
+        let events = seen.stable_events + seen.canary_events;
+        for (k, alternative) in constants.alternatives.iter().enumerate() {
+            let bad = if seen.canary_events == 0.0 { 0.0 } else { seen.canary_events * alternative.ln() };
+            let gain = (bad - events * (theta * (alternative - 1.0)).ln_1p()).min(self.tokens[k]);
+            // A loss gives tokens back, so that only the net gain is limited.
+            self.tokens[k] = (self.tokens[k] - gain).min(constants.burst);
+            self.evidence[k] *= gain.exp();
+        }
     }
 
     /// The evidence now.

@@ -32,7 +32,7 @@ fn roll_back(draft: &mut Draft<'_>, to: Percent, actor: &str, reason: &str) {
             return;
         }
     }
-    let under = in_force(draft.view, &draft.next).percent;
+    let under = in_force(draft.view, draft.next).percent;
     if to > under {
         draft.notes.push(format!("`{}` stays at {under}: a rollback never raises the share", draft.view.name));
     }
@@ -65,7 +65,7 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
     let taken_back = draft.next.lock.is_some() || matches!(draft.next.phase, Phase::RolledBack { .. });
     let paused = draft.next.paused.is_some();
     if !taken_back && !paused && at.is_none() {
-        let why = why_in_force(draft.view, &draft.next);
+        let why = why_in_force(draft.view, draft.next);
         draft.notes.push(format!("nothing held `{name}`: {why}"));
         return;
     }
@@ -75,7 +75,7 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
         draft.begin_judgement();
     }
     if taken_back {
-        draft.next.retries = 0;
+        (draft.next.retries, draft.next.step_backs) = (0, 0);
     }
     match at {
         Some(share) if share > Percent::ZERO => draft.go_to(share),
@@ -100,12 +100,18 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
 
 fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str) {
     let (name, ramp) = (draft.view.name, &draft.view.canary.ramp);
-    let ruling = in_force(draft.view, &draft.next);
+    let ruling = in_force(draft.view, draft.next);
     let stage = to.or_else(|| ramp::next_stage(ramp, ruling.percent));
     draft.refused = if draft.next.lock.is_some() || matches!(draft.next.phase, Phase::RolledBack { .. }) {
         Some(format!("`{name}` was rolled back; `serin resume {name} --at P` takes it to a share"))
     } else if let Some(why) = draft.view.blocked {
         Some(format!("`{name}` is blocked at 0%: {why}"))
+    } else if to.is_none() && matches!(draft.next.phase, Phase::Confirming { .. }) {
+        Some(format!(
+            "`{name}` is being confirmed, and goes on at {} by itself if it does well; `serin promote {name} --to P` \
+             ends that and takes it to a share",
+            draft.next.percent
+        ))
     } else {
         match stage {
             None => cannot_choose(draft, "promote", ruling.percent)

@@ -8,6 +8,7 @@
 
 use super::state::{Lock, Pause, Phase, RolloutState, Standing};
 use super::step::{View, pause_before_retry};
+use crate::decide::guard::told;
 use crate::decide::policy::Intent;
 use crate::decide::units::Percent;
 
@@ -38,8 +39,9 @@ fn under_locks(view: &View<'_>, state: &RolloutState) -> Ruling {
         return Ruling { percent: Percent::ZERO, standing: Standing::Blocked, closed: true };
     }
     let intended = intended(view, state);
-    if let Phase::RolledBack { .. } = state.phase {
-        let percent = canary.rollback_to.min(intended);
+    if let Phase::RolledBack { emptied, .. } = state.phase {
+        let stays = if emptied { Percent::ZERO } else { canary.rollback_to };
+        let percent = stays.min(intended);
         return Ruling { percent, standing: Standing::RolledBack, closed: true };
     }
     if let Intent::Pinned(_) = canary.percent {
@@ -108,8 +110,10 @@ fn reason_under_locks(view: &View<'_>, state: &RolloutState) -> String {
             Some(_) if state.retries >= canary.guard.constants.most_retries => {
                 format!(" (it was tried again {} times)", state.retries)
             }
-            Some(_) => pause_before_retry(canary, state)
-                .map_or_else(String::new, |pause| format!(", or by itself after {pause}")),
+            Some(_) => pause_before_retry(canary, state).map_or_else(String::new, |pause| {
+                let left = pause.since(state.waited).duration().as_secs_f64();
+                format!(", or by itself in {}", told::time(left))
+            }),
             None => String::new(),
         };
         return format!(
@@ -120,7 +124,10 @@ fn reason_under_locks(view: &View<'_>, state: &RolloutState) -> String {
     match canary.percent {
         Intent::Pinned(asked) => {
             let capped = if asked > percent { format!(", and ramp.max allows {percent}") } else { String::new() };
-            format!("the file pins {asked}{capped}")
+            let found = state.paused.as_ref().filter(|pause| pause.regression);
+            let found =
+                found.map_or_else(String::new, |pause| format!("; the guard moves nobody, but: {}", pause.reason));
+            format!("the file pins {asked}{capped}{found}")
         }
         Intent::Auto => on_ramp(view, state, percent),
     }

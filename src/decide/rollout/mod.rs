@@ -9,11 +9,13 @@
 //! promotion that is due at the same moment; the same trace gives the same steps.
 
 mod command;
+mod guarding;
 pub mod in_force;
 pub mod outlook;
 pub mod ramp;
 pub mod state;
 pub mod step;
+pub mod terms;
 
 #[cfg(test)]
 mod golden;

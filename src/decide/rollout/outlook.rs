@@ -10,7 +10,7 @@ use super::state::{Phase, RolloutState};
 use super::step::{Observation, View, pause_before_retry, waits_before_retry};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Judge, fraction};
-use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::told;
 use crate::decide::policy::{Guard, Intent};
 use crate::decide::units::{Millis, Percent, UnixMillis};
@@ -51,7 +51,7 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
             _ => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
         },
         (_, Intent::Pinned(_)) | (Phase::Completed, _) => Outlook::default(),
-        (Phase::Probing, Intent::Auto) => ahead(view, state, Millis(0), now, probe(seen)),
+        (Phase::Probing, Intent::Auto) => ahead(view, state, seen, Millis(0), now, probe(seen)),
         (Phase::Confirming { .. }, Intent::Auto) => {
             let judge = &view.canary.guard;
             let left = judge.constants.confirm_seconds - state.judge.step.seconds;
@@ -59,15 +59,15 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
             if left > 0.0 {
                 holds.push(format!("the confirmation to end ({} left)", told::time(left)));
             }
-            holds.extend(confirmation(judge, &state.judge, state.retries));
+            holds.extend(confirmation(judge, &state.judge, state.tries()));
             waits(holds.join("; "))
         }
         (Phase::Ramping, Intent::Auto) if view.by_clock => Outlook::default(),
         (Phase::Ramping, Intent::Auto) => {
             let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
             let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
-            let mut ahead = ahead(view, state, step_left(view, state), now, holds);
-            if last && let Some(undecided) = undecided(&view.canary.guard, &state.judge) {
+            let mut ahead = ahead(view, state, seen, step_left(view, state), now, holds);
+            if last && let Some(undecided) = undecided(view, state) {
                 let and = if ahead.waiting_for.is_empty() { "" } else { "; " };
                 ahead.waiting_for = format!("{}{and}{undecided}", ahead.waiting_for);
             }
@@ -85,7 +85,14 @@ pub fn step_left(view: &View<'_>, state: &RolloutState) -> Millis {
     ramp::hold(&view.canary.ramp, state.percent).since(had)
 }
 
-fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, evidence: Option<String>) -> Outlook {
+fn ahead(
+    view: &View<'_>,
+    state: &RolloutState,
+    seen: &Observation,
+    left: Millis,
+    now: UnixMillis,
+    evidence: Option<String>,
+) -> Outlook {
     let schedule = &view.canary.ramp;
     let earliest = now.plus(left);
     let stage = ramp::next_stage(schedule, if state.phase == Phase::Probing { Percent::ZERO } else { state.percent });
@@ -106,6 +113,9 @@ fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, e
     if state.phase == Phase::Ramping && state.judge.history.in_incident(&view.canary.guard.constants) {
         holds.push(INCIDENT.to_owned());
     }
+    if state.phase == Phase::Ramping && seen.stable_shut {
+        holds.push(SHUT.to_owned());
+    }
     holds.extend(evidence);
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
         holds.push(writable(why));
@@ -115,6 +125,8 @@ fn ahead(view: &View<'_>, state: &RolloutState, left: Millis, now: UnixMillis, e
 }
 
 const INCIDENT: &str = "stable to recover from its incident: the step's time stands still";
+const SHUT: &str = "stable's breaker to let requests through: there is nothing to compare with, and the step's time \
+                    stands still";
 
 fn writable(why: &str) -> String {
     format!("state that can be written ({why})")
@@ -137,11 +149,11 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
     if share == Percent::ZERO || matches!(state.phase, Phase::RolledBack { .. }) {
         return false;
     }
-    let alone = share == Percent::ALL && !is_confirmable(view) && judge.canary_run().failures() > 0.0;
-    let suspects = judge.reading(guard, state.retries).suspicion >= guard.constants.suspicion / 2.0;
+    let alone = share == Percent::ALL && !may_confirm(view, state) && judge.canary_run().failures() > 0.0;
+    let suspects = judge.suspicion() >= guard.constants.suspicion / 2.0;
     let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
     let ends = last && step_left(view, state) == Millis(0) && {
-        let (rate, limit) = completion(guard, judge);
+        let Measure { rate, limit, .. } = measure::completion(guard, judge);
         rate >= limit && judge.rechecks < guard.constants.most_rechecks
     };
     alone || ((suspects || ends) && may_confirm(view, state))
@@ -150,16 +162,15 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
 // What is missing before more users may follow.
 fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
     let judge = &state.judge;
-    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
         return Some(missing);
     }
-    let (_, upper) = wilson(judge.step.canary_events, judge.step.canary, guard.constants.promote_z);
-    let limit = fraction(guard.max_error_rate).max(2.0 * stable_rate(judge));
-    (upper > limit).then(|| {
+    let Measure { rate, limit, .. } = measure::promotion(guard, judge);
+    (rate > limit).then(|| {
         format!(
             "the canary's failure rate to be surely below {} (it may be {})",
             told::percent(limit),
-            told::percent(upper)
+            told::percent(rate)
         )
     })
 }
@@ -167,18 +178,22 @@ fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
 // What is missing before the ramp's last step is over, one way or the other.
 fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Option<String> {
     let (guard, judge) = (&view.canary.guard, &state.judge);
-    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.retries)) {
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
         return Some(missing);
     }
-    let (rate, limit) = completion(guard, judge);
+    let Measure { rate, limit, .. } = measure::completion(guard, judge);
     let asks = rate >= limit && judge.rechecks < guard.constants.most_rechecks && may_confirm(view, state);
     (asks && seen.stable_answers != Some(true)).then(|| "stable's answer to a probe".to_owned())
 }
 
 // After its rechecks a canary that misses the measure is watched on, and a human may decide.
-fn undecided(guard: &Guard, judge: &Judge) -> Option<String> {
-    let (rate, limit) = completion(guard, judge);
-    (judge.rechecks >= guard.constants.most_rechecks && rate >= limit).then(|| {
+fn undecided(view: &View<'_>, state: &RolloutState) -> Option<String> {
+    let (guard, judge) = (&view.canary.guard, &state.judge);
+    let Measure { rate, limit, .. } = measure::completion(guard, judge);
+    // With as much traffic on stable there is nothing to confirm.
+    let few = fraction(in_force(view, state).percent) <= guard.constants.confirm_share;
+    let spent = few || judge.rechecks >= guard.constants.most_rechecks;
+    (spent && judge.step.canary > 0.0 && rate >= limit).then(|| {
         format!(
             "the canary's failure rate to fall below {} ({}), or for a human to call it done by pinning the percent",
             told::percent(limit),
@@ -205,28 +220,15 @@ pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
         && state.judge.confirm_rest <= 0.0
 }
 
-/// The canary's failure rate in this step, and below which it is done.
-#[must_use]
-pub fn completion(guard: &Guard, judge: &Judge) -> (f64, f64) {
-    let rate = judge.step.canary_events / judge.step.canary.max(1.0);
-    (rate, fraction(guard.done_below).max(guard.constants.reference_ratio * stable_rate(judge)))
-}
-
-fn stable_rate(judge: &Judge) -> f64 {
-    judge.step.stable_rate().unwrap_or_else(|| judge.history.rate())
-}
-
 /// What keeps a confirmation that has had its time from ending well.
 #[must_use]
-pub fn confirmation(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
+pub fn confirmation(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
     let needed = f64::from(guard.min_requests);
     if judge.step.stable < needed {
         return Some(format!("more requests of stable ({} of {})", told::count(judge.step.stable), guard.min_requests));
     }
-    too_few(guard, judge).or_else(|| doubt(guard, judge, retries)).or_else(|| {
-        let stable = (judge.step.stable_events + 1.0) / judge.step.stable;
-        let limit = fraction(guard.done_below).max(guard.constants.reference_ratio * stable);
-        let rate = judge.step.canary_events / judge.step.canary;
+    too_few(guard, judge).or_else(|| doubt(guard, judge, tries)).or_else(|| {
+        let Measure { rate, limit, .. } = measure::confirmation(guard, judge);
         (rate > limit).then(|| {
             format!("the canary's failure rate to fall below {} ({})", told::percent(limit), told::percent(rate))
         })
@@ -241,10 +243,16 @@ fn too_few(guard: &Guard, judge: &Judge) -> Option<String> {
     })
 }
 
-fn doubt(guard: &Guard, judge: &Judge, retries: u32) -> Option<String> {
-    let reading = judge.reading(guard, retries);
+fn doubt(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
+    let reading = judge.reading(guard, tries);
     for (aspect, what) in [(Aspect::Failing, "failures"), (Aspect::Slow, "slow answers")] {
         let finding = reading.of(aspect);
+        if aspect == Aspect::Slow && guard.slow.is_none() {
+            continue;
+        }
+        if finding.is_alarm() {
+            return Some(format!("the evidence of its {what} to fade (beyond its bound, and nobody is moved now)"));
+        }
         if finding.is_doubt() {
             let (evidence, bound) = (told::number(finding.evidence), told::number(finding.bound));
             return Some(format!("the evidence of its {what} to fade ({evidence}; 1 holds it, {bound} takes it back)"));

@@ -3,10 +3,13 @@
 //! Owns the shapes that the store keeps, the control loop hands on and the surfaces show. Invariant: a state belongs
 //! to one [`Identity`]; another pair of providers or another salt is another rollout and begins anew.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::judge::Judge;
+use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What makes a rollout the same rollout over edits and restarts.
@@ -44,10 +47,21 @@ pub struct RolloutState {
     pub in_force: Percent,
     /// Tries of this attempt that the guard ended and that were begun again without a human.
     pub retries: u32,
+    /// How often the guard went one stage back in this attempt.
+    pub step_backs: u32,
+    /// By which rules the guard judges; `None`: not known.
+    pub judged_by: Option<u64>,
     /// How long it has been rolled back, as the monotonic clock saw it.
     pub waited: Millis,
     /// What the guard knows.
     pub judge: Judge,
+    /// Users who fail again and again, as far as they were written. Shared, since a state is copied at every look.
+    #[serde(serialize_with = "as_list")]
+    pub pauses: Arc<[KeptPause]>,
+}
+
+fn as_list<S: Serializer>(pauses: &Arc<[KeptPause]>, serializer: S) -> Result<S::Ok, S::Error> {
+    pauses.as_ref().serialize(serializer)
 }
 
 impl RolloutState {
@@ -64,9 +78,18 @@ impl RolloutState {
             epoch: 1,
             in_force: Percent::ZERO,
             retries: 0,
+            step_backs: 0,
+            judged_by: None,
             waited: Millis(0),
             judge: Judge::new(&Constants::default()),
+            pauses: Arc::default(),
         }
+    }
+
+    /// How many judgements of this attempt there were before this one: each has half of what is left of the budget.
+    #[must_use]
+    pub const fn tries(&self) -> u32 {
+        self.retries.saturating_add(self.step_backs)
     }
 
     /// Whether something is different that anybody must be told of: all but what gathers by itself with time.
@@ -77,7 +100,7 @@ impl RolloutState {
             || self.phase != before.phase
             || self.lock != before.lock
             || self.paused != before.paused
-            || self.retries != before.retries
+            || self.tries() != before.tries()
     }
 }
 
@@ -96,8 +119,14 @@ struct Stored {
     #[serde(default)]
     retries: u32,
     #[serde(default)]
+    step_backs: u32,
+    #[serde(default)]
+    judged_by: Option<u64>,
+    #[serde(default)]
     waited: Millis,
     judge: Option<StoredJudge>,
+    #[serde(default)]
+    pauses: Vec<KeptPause>,
 }
 
 #[derive(Deserialize)]
@@ -109,15 +138,32 @@ enum StoredJudge {
 
 impl From<Stored> for RolloutState {
     fn from(stored: Stored) -> RolloutState {
-        let Stored { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge } = stored;
+        let Stored { phase, percent, since, attempt, lock, paused, epoch, in_force, waited, pauses, .. } = stored;
         let anew = || Judge::new(&Constants::default());
-        let (judge, lost) = match judge {
+        let (judge, lost) = match stored.judge {
             None => (anew(), 0),
             Some(StoredJudge::Known(judge)) => (*judge, 0),
             Some(StoredJudge::Unknown(_)) => (anew(), 1),
         };
-        let retries = retries.saturating_add(lost);
-        RolloutState { phase, percent, since, attempt, lock, paused, epoch, in_force, retries, waited, judge }
+        let (retries, judged_by) = (stored.retries, stored.judged_by);
+        // It costs a share of the budget, and none of the retries that the file allows.
+        let step_backs = stored.step_backs.saturating_add(lost).min(Constants::default().most_retries);
+        RolloutState {
+            phase,
+            percent,
+            since,
+            attempt,
+            lock,
+            paused,
+            epoch,
+            in_force,
+            retries,
+            step_backs,
+            judged_by,
+            waited,
+            judge,
+            pauses: pauses.into(),
+        }
     }
 }
 
@@ -140,6 +186,9 @@ pub enum Phase {
         at: UnixMillis,
         /// Why, in a sentence with its numbers.
         cause: String,
+        /// Whether nobody is left on the canary, whatever `rollback_to` says: those who were did not fare well either.
+        #[serde(default)]
+        emptied: bool,
     },
     /// At the ramp's last stage, and held for its time.
     Completed,

@@ -4,21 +4,23 @@
 //! simulation perform what comes out. Order within a tick: the guard, then a new try, then the ramp, so that a rollback
 //! wins over a promotion that is due at the same moment. Whenever the share in force changes the epoch rises: what was
 //! sent at another share is no evidence for this one. What the guard knows of the canary lasts over that, until a new try
-//! begins or guard or ramp are edited.
+//! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of it.
+
+use std::sync::Arc;
 
 use super::command;
-use super::in_force::{confirming, in_force, reason};
-use super::outlook::{completion, confirmation, is_confirmable, may_confirm, outlook, step_left};
+use super::in_force::{in_force, reason};
+use super::outlook::{may_confirm, outlook, step_left};
 use super::ramp;
-use super::state::{Event, Lock, Pause, Phase, RolloutState, Verb};
+use super::state::{Event, Lock, Phase, RolloutState, Verb};
+use super::terms::terms;
 use crate::decide::guard::Arms;
-use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::judge::{Circumstances, Reading, fraction};
-use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::judge::fraction;
+use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::slow::SlowThreshold;
 use crate::decide::guard::tick::Tick;
-use crate::decide::guard::told::{self, Grounds, Rule};
-use crate::decide::policy::{Canary, ClientErrors, Intent, OnRegression};
+use crate::decide::guard::told::{self, Decision};
+use crate::decide::policy::{Canary, Intent};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What the file and the machine's health say of a rollout.
@@ -49,12 +51,14 @@ pub struct Observation {
     pub slept: bool,
     /// How the canary answered its last probe; `None`: not yet.
     pub canary_answers: Option<Result<(), String>>,
+    /// Whether stable's breaker kept requests from it: who is left on stable is nobody to be compared with.
+    pub stable_shut: bool,
     /// Whether stable has just answered a probe; `None`: it was not asked.
     pub stable_answers: Option<bool>,
     /// What a slow answer is by now.
     pub slow_threshold: Option<SlowThreshold>,
     /// What the canary refuses most.
-    pub refuses: Option<String>,
+    pub refuses: Option<Arc<str>>,
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
 }
@@ -103,14 +107,19 @@ pub struct Step {
 /// What follows for a rollout when this happens.
 #[must_use]
 pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMillis) -> Step {
-    let mut draft = Draft::new(view, state, now);
+    // In its place from the start, since it is large and ticks are many.
+    let mut step = Step { next: state.clone(), events: Vec::new(), refused: None, notes: Vec::new(), goes_on: false };
+    let mut draft = Draft::new(view, state, &mut step.next, now);
     match input {
         Input::Tick(seen) => draft.tick(seen),
         Input::Command { verb, actor, reason } => command::carry_out(&mut draft, verb, actor, reason),
         Input::PolicyChanged { fresh } => draft.policy_changed(*fresh),
         Input::LockFound(lock) => draft.lock(lock),
     }
-    draft.finish(input)
+    draft.finish(input);
+    let Draft { events, refused, notes, goes_on, .. } = draft;
+    (step.events, step.refused, step.notes, step.goes_on) = (events, refused, notes, goes_on);
+    step
 }
 
 fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
@@ -126,23 +135,37 @@ fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
 pub(super) struct Draft<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) now: UnixMillis,
-    pub(super) next: RolloutState,
+    pub(super) next: &'a mut RolloutState,
     pub(super) refused: Option<String>,
     pub(super) notes: Vec<String>,
-    before: &'a RolloutState,
+    pub(super) before: &'a RolloutState,
     fresh: bool,
+    // Whether a restart may forget it: it would come to the same.
+    pub(super) forgettable: bool,
+    goes_on: bool,
     events: Vec<Event>,
 }
 
 impl<'a> Draft<'a> {
-    fn new(view: &'a View<'a>, before: &'a RolloutState, now: UnixMillis) -> Draft<'a> {
-        let mut next = before.clone();
+    fn new(view: &'a View<'a>, before: &'a RolloutState, next: &'a mut RolloutState, now: UnixMillis) -> Draft<'a> {
         // A stamp that lies ahead is of a clock that was set back since; waiting for it could take years.
         next.since = next.since.min(now);
         if let Phase::RolledBack { at, .. } = &mut next.phase {
             *at = (*at).min(now);
         }
-        Draft { view, now, next, refused: None, notes: Vec::new(), before, fresh: false, events: Vec::new() }
+        let (notes, events) = (Vec::new(), Vec::new());
+        Draft {
+            view,
+            now,
+            next,
+            refused: None,
+            notes,
+            before,
+            fresh: false,
+            forgettable: false,
+            goes_on: false,
+            events,
+        }
     }
 
     fn tick(&mut self, seen: &Observation) {
@@ -168,172 +191,23 @@ impl<'a> Draft<'a> {
             return;
         }
         match self.next.phase {
-            Phase::Confirming { completed } => self.end_confirmation(completed),
+            Phase::Confirming { completed } => self.end_confirmation(completed, seen),
             Phase::Ramping | Phase::Completed if self.view.by_clock => self.follow_clock(),
-            Phase::Ramping if step_left(self.view, &self.next) > Millis(0) => {}
+            Phase::Ramping if step_left(self.view, self.next) > Millis(0) => {}
             Phase::Completed => {}
-            _ if outlook(self.view, &self.next, seen, self.now).due => self.end_step(seen),
+            _ if outlook(self.view, self.next, seen, self.now).due => self.end_step(seen),
             _ => {}
         }
     }
 
-    /// Shows the guard a tick; whether it did something about the share.
-    fn guard_acts(&mut self, tick: &Tick, seen: &Observation) -> bool {
-        let canary = self.view.canary;
-        let guard = &canary.guard;
-        let back = matches!(self.next.phase, Phase::RolledBack { .. });
-        if back || in_force(self.view, &self.next).percent == Percent::ZERO {
-            self.next.judge.rest(&guard.constants, tick);
-            if back {
-                self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
-            }
-            return false;
-        }
-        let now = Circumstances {
-            share: fraction(self.before.in_force),
-            schedule: ramp::schedule(&canary.ramp),
-            confirming: matches!(self.next.phase, Phase::Confirming { .. }),
-            alone: self.before.in_force == Percent::ALL && !is_confirmable(self.view),
-        };
-        self.next.judge.tick(guard, &now, tick);
-        let reading = self.next.judge.reading(guard, self.next.retries);
-        if let Some(rule) = self.regression(&reading, seen)
-            && self.act_on(rule, &reading, seen)
-        {
-            return true;
-        }
-        if reading.suspicious && may_confirm(self.view, &self.next) && self.stable_is_well(&reading, seen) {
-            self.confirm(&reading, "it fails more often than is usual for stable");
-            return true;
-        }
-        false
-    }
-
-    /// What is the matter with the canary; nobody is moved to a stable that is in trouble itself.
-    fn regression(&self, reading: &Reading, seen: &Observation) -> Option<Rule> {
-        let guard = &self.view.canary.guard;
-        let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
-        if alarm(Aspect::Failing) && !reading.stable_down {
-            return Some(Rule::Worse);
-        }
-        if reading.down {
-            return Some(Rule::Down);
-        }
-        if reading.stable_down || reading.incident {
-            return None;
-        }
-        if guard.slow.is_some() && alarm(Aspect::Slow) {
-            return Some(Rule::Slower);
-        }
-        if guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing) {
-            return Some(Rule::Refusing);
-        }
-        let window = seen.window.canary;
-        let above = |ceiling: Percent| {
-            let (failures, requests) = (real(window.failures), real(window.requests));
-            let (lower, _) = wilson(failures, requests, guard.constants.ceiling_z);
-            lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
-        };
-        guard.ceiling.is_some_and(above).then_some(Rule::Ceiling)
-    }
-
-    fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
-        seen.stable_answers == Some(true) && !reading.stable_down
-    }
-
-    /// Does what the file asks for after a regression; false: nothing that was not done before.
-    fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
-        let canary = self.view.canary;
-        let holds = canary.on_regression == OnRegression::Hold
-            || (rule == Rule::Refusing && canary.guard.client_errors == ClientErrors::Hold);
-        let held = self.next.paused.as_ref().is_some_and(|pause| pause.regression);
-        if holds && held {
-            return false;
-        }
-        let grounds = self.grounds(reading, seen);
-        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Some(rule), &grounds));
-        if holds {
-            let (at, actor) = (self.now, GUARD.to_owned());
-            self.next.paused = Some(Pause { at, actor, reason: cause.clone(), regression: true });
-            self.record(GUARD, "hold", cause, numbers);
-            return true;
-        }
-        let stage = self.stage_back(rule);
-        if let Some(stage) = stage {
-            self.next.retries += 1;
-            self.begin_judgement();
-            self.go_to(stage);
-            self.record(GUARD, "step_back", cause, numbers);
-            return true;
-        }
-        self.next.phase = Phase::RolledBack { at: self.now, cause: cause.clone() };
-        self.next.since = self.now;
-        self.next.waited = Millis(0);
-        self.record(GUARD, "rollback", cause, numbers);
-        true
-    }
-
-    /// Where a regression is answered by one stage less.
-    fn stage_back(&self, rule: Rule) -> Option<Percent> {
-        let canary = self.view.canary;
-        let dead =
-            rule == Rule::Down || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
-        let apt = canary.on_regression == OnRegression::StepBack
-            && !dead
-            && canary.percent == Intent::Auto
-            && !self.view.by_clock
-            && self.next.lock.is_none()
-            && self.next.retries < canary.guard.constants.most_retries;
-        apt.then(|| ramp::previous_stage(&canary.ramp, self.next.percent)).flatten()
-    }
-
-    fn confirm(&mut self, reading: &Reading, why: &str) {
-        let completed = self.next.phase == Phase::Completed;
-        let judge = &mut self.next.judge;
-        judge.expect_confirmation();
-        let numbers = told::numbers(None, &self.grounds(reading, &Observation::default()));
-        self.next.phase = Phase::Confirming { completed };
-        self.next.since = self.now;
-        let share = confirming(self.view, &self.next);
-        let reason = format!("{why}, and stable has too little traffic to compare with: {share} for a while");
-        self.record(GUARD, "confirm", reason, numbers);
-    }
-
-    /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
-    fn end_confirmation(&mut self, completed: bool) {
-        let guard = &self.view.canary.guard;
-        let judge = &mut self.next.judge;
-        let reading = judge.reading(guard, self.next.retries);
-        if self.view.unwritable.is_some() {
-            // More users follow: a restart must not forget it.
-            return;
-        }
-        let reason = if reading.stable_down {
-            judge.confirm_rest = guard.constants.confirm_seconds;
-            "stable is down: it is no measure for the canary".to_owned()
-        } else if judge.step.seconds >= guard.constants.confirm_seconds
-            && confirmation(guard, judge, self.next.retries).is_none()
-        {
-            let reason = told::both(&judge.step, "failed");
-            judge.confirmed();
-            format!("the canary is not worse than stable: {reason}")
-        } else {
-            return;
-        };
-        let numbers = told::numbers(None, &self.grounds(&reading, &Observation::default()));
-        self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
-        self.next.since = self.now;
-        self.record(GUARD, "confirmed", reason, numbers);
-    }
-
     fn try_again(&mut self) {
         let canary = self.view.canary;
-        let (Some(pause), Some(after)) = (pause_before_retry(canary, &self.next), canary.try_again_after) else {
+        let (Some(pause), Some(after)) = (pause_before_retry(canary, self.next), canary.try_again_after) else {
             return;
         };
         let incident = self.next.judge.history.in_incident(&canary.guard.constants);
         // A retry that a restart would forget waits for the disk.
-        let may = waits_before_retry(canary, &self.next) && !incident && self.view.unwritable.is_none();
+        let may = waits_before_retry(canary, self.next) && !incident && self.view.unwritable.is_none();
         if may && self.next.waited >= pause {
             self.next.retries += 1;
             self.begin_try();
@@ -360,8 +234,8 @@ impl<'a> Draft<'a> {
             }
             return;
         }
-        let reading = self.next.judge.reading(guard, self.next.retries);
-        let numbers = told::numbers(None, &self.grounds(&reading, seen));
+        let reading = self.next.judge.reading(guard, self.next.tries());
+        let numbers = |decision: Decision| told::numbers(decision, &self.grounds(&reading, seen));
         let held = self.before.in_force;
         let good = format!(
             "was held for {}: {}",
@@ -369,31 +243,23 @@ impl<'a> Draft<'a> {
             told::both(&self.next.judge.step, "failed")
         );
         if let Some(stage) = ramp::next_stage(ramp, self.next.percent) {
+            let numbers = numbers(Decision::Promote);
             self.go_to(stage);
             return self.record("ramp", "promote", format!("{held} {good}"), numbers);
         }
-        let (rate, limit) = completion(guard, &self.next.judge);
+        let Measure { rate, limit, .. } = measure::completion(guard, &self.next.judge);
         if rate < limit {
+            let numbers = numbers(Decision::Complete);
             self.next.phase = Phase::Completed;
             self.next.since = self.now;
             self.record("ramp", "complete", format!("{held}, the ramp's end, {good}"), numbers);
-        } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, &self.next) {
+        } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, self.next) {
             self.next.judge.rechecks += 1;
             let (rate, limit) = (told::percent(rate), told::percent(limit));
-            self.confirm(&reading, &format!("{rate} of its requests failed at the ramp's end, not less than {limit}"));
+            let why = format!("{rate} of its requests failed at the ramp's end, not less than {limit}");
+            self.confirm(Decision::Recheck, &reading, seen, &why);
         } else {
             self.next.judge.repeat_step();
-        }
-    }
-
-    fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {
-        Grounds {
-            guard: &self.view.canary.guard,
-            judge: &self.next.judge,
-            reading,
-            window: seen.window.canary,
-            refuses: seen.refuses.as_deref(),
-            users: seen.users,
         }
     }
 
@@ -413,9 +279,10 @@ impl<'a> Draft<'a> {
             self.begin_judgement();
         }
         let canary = self.view.canary;
+        self.next.judged_by = Some(terms(&canary.guard, &canary.ramp));
         if canary.attempt > self.next.attempt {
             self.next.attempt = canary.attempt;
-            self.next.retries = 0;
+            (self.next.retries, self.next.step_backs) = (0, 0);
             self.begin_try();
             let reason = format!("`attempt: {}` begins a new try", canary.attempt);
             self.record("flags", "attempt", reason, Vec::new());
@@ -433,7 +300,7 @@ impl<'a> Draft<'a> {
 
     /// Lies over whatever is there; never raises what is in force.
     pub(super) fn lock(&mut self, lock: &Lock) {
-        let under = in_force(self.view, &self.next).percent;
+        let under = in_force(self.view, self.next).percent;
         let to = lock.to.min(under);
         if self.next.lock.as_ref().is_some_and(|held| held.to <= to) {
             return;
@@ -448,6 +315,8 @@ impl<'a> Draft<'a> {
         self.next.percent = Percent::ZERO;
         self.next.since = self.now;
         self.next.waited = Millis(0);
+        // What the guard paused for was of the try before.
+        self.next.paused.take_if(|pause| pause.regression);
         self.begin_judgement();
     }
 
@@ -479,17 +348,22 @@ impl<'a> Draft<'a> {
         });
     }
 
-    fn finish(mut self, input: &Input) -> Step {
+    fn finish(&mut self, input: &Input) {
         // Nobody asked for a change, time alone passed.
         let of_itself = matches!(input, Input::Tick(_));
         if self.refused.is_some() {
-            let next = self.before.clone();
-            return Step { next, events: Vec::new(), refused: self.refused, notes: Vec::new(), goes_on: false };
+            *self.next = self.before.clone();
+            (self.events, self.notes) = (Vec::new(), Vec::new());
+            return;
         }
-        let ruling = in_force(self.view, &self.next);
+        let ruling = in_force(self.view, self.next);
         if ruling.percent != self.before.in_force {
             self.fresh = true;
-            self.next.judge.share_changed();
+            self.next.judge.share_changed(fraction(ruling.percent));
+            if self.before.in_force == Percent::ZERO {
+                // What failed in a row before nobody was there says nothing about who is there now.
+                self.next.judge.skip_time();
+            }
             let more = self.before.in_force > Percent::ZERO && ruling.percent > self.before.in_force;
             if more && !matches!(self.before.phase, Phase::Confirming { .. }) {
                 let canary = self.view.canary;
@@ -501,10 +375,10 @@ impl<'a> Draft<'a> {
             }
             if self.events.is_empty() {
                 let (actor, action, reason) = match (of_itself, self.view.blocked) {
-                    (false, _) => ("flags", "percent", reason(self.view, &self.next)),
-                    (true, Some(_)) => ("serin", "block", reason(self.view, &self.next)),
+                    (false, _) => ("flags", "percent", reason(self.view, self.next)),
+                    (true, Some(_)) => ("serin", "block", reason(self.view, self.next)),
                     (true, None) => {
-                        ("serin", "unblock", format!("nothing blocks it any more: {}", reason(self.view, &self.next)))
+                        ("serin", "unblock", format!("nothing blocks it any more: {}", reason(self.view, self.next)))
                     }
                 };
                 self.record(actor, action, reason, Vec::new());
@@ -516,14 +390,32 @@ impl<'a> Draft<'a> {
             event.to = ruling.percent;
         }
         let by_file = matches!(input, Input::PolicyChanged { .. } | Input::LockFound(_));
-        let goes_on = !by_file && goes_on(self.before, &self.next);
-        Step { next: self.next, events: self.events, refused: None, notes: self.notes, goes_on }
+        self.goes_on = !by_file && !self.forgettable && goes_on(self.before, self.next);
     }
 }
 
 /// The one who acts on evidence, in the history.
-const GUARD: &str = "guard";
+pub(super) const GUARD: &str = "guard";
 const ANSWERED: &str = "the canary answered a probe";
+
+/// A step that was proposed, in place of what is in force until then: with what the guard has gathered meanwhile, where
+/// both are of the same try.
+#[must_use]
+pub fn carried_over(canary: &Canary, before: &RolloutState, proposed: &RolloutState) -> RolloutState {
+    let on_course = |state: &RolloutState| matches!(state.phase, Phase::Ramping | Phase::Completed);
+    let judged_anew = before.tries() != proposed.tries()
+        || before.attempt != proposed.attempt
+        || before.paused.as_ref().is_some_and(|pause| pause.regression) && proposed.paused.is_none();
+    let mut next = proposed.clone();
+    if on_course(before) && on_course(proposed) && !judged_anew {
+        next.judge = before.judge.clone();
+        if next.in_force != before.in_force {
+            next.judge.share_changed(fraction(next.in_force));
+            next.judge.expect_change(&canary.guard.constants, &ramp::schedule(&canary.ramp));
+        }
+    }
+    next
+}
 
 /// How long the guard's last rollback is left alone before it is tried again by itself; `None`: for ever.
 #[must_use]
@@ -539,12 +431,12 @@ pub fn waits_before_retry(canary: &Canary, state: &RolloutState) -> bool {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts and times far below the precision")]
-const fn real(number: u64) -> f64 {
+pub(super) const fn real(number: u64) -> f64 {
     number as f64
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
-fn millis(seconds: f64) -> u64 {
+pub(super) fn millis(seconds: f64) -> u64 {
     (seconds * 1000.0).round() as u64
 }
 

@@ -1,5 +1,7 @@
 //! What must hold for any trace of inputs.
 
+mod numbers;
+
 use proptest::prelude::*;
 
 use super::in_force::{in_force, reason};
@@ -135,7 +137,7 @@ fn the_guard_takes_back_pinned_and_completed_rollouts_as_well() {
 #[test]
 fn locks_blocks_and_rollbacks_only_ever_lower_the_share() {
     let canary = Canary { percent: Intent::Pinned(Percent::ZERO), rollback_to: percent(5), ..canary() };
-    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
     let lock = Some(Lock { to: percent(20), at: NOW, actor: "alice".into(), reason: String::new() });
     let state = RolloutState { phase, lock, ..at_share(50) };
     // `percent: 0` is everybody back on stable, whatever happened before.
@@ -171,7 +173,7 @@ fn the_api_and_the_file_of_one_rollback_are_one_event() {
 #[test]
 fn resume_begins_again_at_the_start_or_where_it_is_told() {
     let canary = canary();
-    let phase = Phase::RolledBack { at: NOW, cause: "50% failed".into() };
+    let phase = Phase::RolledBack { at: NOW, cause: "50% failed".into(), emptied: false };
     let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
     let resumed = step(&view(&canary), &back, &command(Verb::Resume { at: None }), NOW);
     assert_eq!((&resumed.next.phase, resumed.next.in_force), (&Phase::Probing, Percent::ZERO));
@@ -194,7 +196,7 @@ fn resume_of_a_pause_keeps_the_share() {
 #[test]
 fn a_higher_attempt_begins_a_new_try_and_lifts_no_human_lock() {
     let next = Canary { attempt: 2, ..canary() };
-    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
     let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
     let begun = step(&view(&next), &back, &Input::PolicyChanged { fresh: false }, NOW);
     assert_eq!((&begun.next.phase, begun.next.attempt), (&Phase::Probing, 2));
@@ -214,7 +216,7 @@ fn only_time_and_humans_go_on_and_only_towards_the_canary() {
         assert!(goes_on(&state, input), "{input:?}");
     }
     assert!(goes_on(&at_share(100), &Input::Tick(healthy())), "completion");
-    let back = Phase::RolledBack { at: NOW, cause: "x".into() };
+    let back = Phase::RolledBack { at: NOW, cause: "x".into(), emptied: false };
     let back = RolloutState { phase: back, in_force: Percent::ZERO, ..at_share(40) };
     assert!(goes_on(&back, &resume));
     let bad = Input::Tick(seen((50, 100), (0, 900)));
@@ -239,7 +241,7 @@ fn a_wall_clock_that_jumps_neither_promotes_nor_holds_up() {
     // Back by a year: a second that was watched is one.
     let near = step(&view(&canary), &far, &Input::Tick(healthy()), NOW).next;
     assert_eq!(near.in_force, percent(25));
-    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
     let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
     let waits = step(&view(&canary), &back, &Input::Tick(quiet), NOW.plus(year)).next;
     assert!(matches!(waits.phase, Phase::RolledBack { .. }), "no retry by a clock that jumps");
@@ -255,7 +257,7 @@ fn a_wall_clock_that_jumps_neither_promotes_nor_holds_up() {
 #[test]
 fn each_wait_is_four_times_as_long_and_the_fourth_never_ends() {
     let canary = Canary { try_again_after: Some(Millis(2000)), ..canary() };
-    let phase = Phase::RolledBack { at: NOW, cause: String::new() };
+    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
     let mut state = RolloutState { phase: phase.clone(), in_force: Percent::ZERO, ..at_share(70) };
     let mut waits = Vec::new();
     for _ in 0..4 {
@@ -416,13 +418,21 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
     assert!(next.in_force == before.in_force || !after.events.is_empty(), "a change that nobody is told of");
     assert!(next.epoch > before.epoch || next.in_force == before.in_force, "evidence outlives its share");
     assert_eq!(next.in_force, in_force(&View { blocked: blocked.then_some("x"), ..view(canary) }, next).percent);
+    for event in after.events.iter().filter(|event| event.actor == "guard") {
+        let back = matches!(event.action.as_str(), "rollback" | "step_back" | "hold" | "confirm");
+        assert!(!back || event.to <= event.from, "a canary that was found bad has more users: {event:?}");
+        assert!(!back || !after.goes_on, "and that waits for no disk: {event:?}");
+    }
     let resumed = matches!(input, Input::Command { verb: Verb::Resume { .. }, .. });
     assert!(before.lock.is_none() || next.lock.is_some() || resumed, "only resume lifts a lock");
     if let Phase::RolledBack { .. } = before.phase {
         let watched = if let Input::Tick(Observation { tick: Some(tick), .. }) = input { tick.seconds } else { 0.0 };
         let again = super::step::pause_before_retry(canary, before)
             .is_some_and(|pause| before.waited.0 as f64 + watched * 1000.0 >= pause.0 as f64);
-        assert!(next.retries <= before.retries + 1 && next.retries <= 3, "attempts are bounded");
+        assert!(
+            next.retries <= before.retries + 1 && next.retries <= 3 && next.step_backs <= 3,
+            "attempts are bounded"
+        );
         let reopened = !matches!(next.phase, Phase::RolledBack { .. });
         assert!(!reopened || resumed || again || next.attempt > before.attempt, "reopened by {input:?}");
     }
@@ -446,8 +456,14 @@ proptest! {
     fn no_trace_breaks_the_rules(
         moves in prop::collection::vec((any_input(), 0_u64..2500), 1..120),
         again in prop::option::of(1_u64..5000),
+        on_regression in prop_oneof![
+            Just(OnRegression::Rollback), Just(OnRegression::Hold), Just(OnRegression::StepBack)
+        ],
+        rollback_to in prop_oneof![3 => Just(Percent::ZERO), 1 => any_share()],
     ) {
-        let mut canary = Canary { try_again_after: again.map(Millis), ..canary() };
+        let mut canary =
+            Canary { try_again_after: again.map(Millis), on_regression, rollback_to, ..canary() };
+        canary.guard.constants.confirm_seconds = 5.0;
         let (mut state, mut now, mut blocked) = (RolloutState::new(1, NOW), NOW, false);
         for (next, passed) in moves {
             now = now.plus(Millis(passed));

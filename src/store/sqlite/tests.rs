@@ -19,7 +19,7 @@ fn identity(name: &str) -> Identity {
 
 fn state(share: u16) -> RolloutState {
     let lock = Lock { to: Percent::ZERO, at: UnixMillis(5), actor: "alice".into(), reason: "slow".into() };
-    let phase = Phase::RolledBack { at: UnixMillis(3), cause: "50% failed".into() };
+    let phase = Phase::RolledBack { at: UnixMillis(3), cause: "50% failed".into(), emptied: false };
     let new = RolloutState::new(2, UnixMillis(1));
     RolloutState { phase, percent: percent(share), lock: Some(lock), in_force: percent(share), ..new }
 }

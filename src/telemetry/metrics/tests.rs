@@ -3,7 +3,7 @@
 use super::*;
 use crate::decide::units::{Percent, UnixMillis};
 use crate::state::counters::Core;
-use crate::state::status::{BreakerStatus, FlagsStatus, ProviderStatus, StoreStatus};
+use crate::state::status::{BreakerStatus, FlagsStatus, GuardStatus, ProviderStatus, StoreStatus};
 
 fn labels(arm: &'static str, provider: &str) -> Labels {
     Labels { rollout: "chat".into(), arm, provider: provider.into() }
@@ -15,11 +15,15 @@ fn provider(name: &str, state: Option<BreakerState>, diverted: u64) -> ProviderS
 }
 
 fn status(series: Vec<Arc<Series>>) -> Status {
+    let mut guard = GuardStatus { bound: 2000.0, incident: true, ..GuardStatus::default() };
+    guard.aspects[Aspect::Failing as usize].evidence = 12.5;
+    guard.aspects[Aspect::Slow as usize].evidence = 99.0;
     let rollout = RolloutStatus {
         standing: Standing::Locked,
         percent: Percent::ZERO,
         intent: Percent::from_hundredths(750),
         anonymous_ratio: Some(0.25),
+        guard: Some(guard),
         ..RolloutStatus::sample()
     };
     Status {
@@ -33,6 +37,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
             provider("local", None, 0),
         ],
         series,
+        samples_lost: 5,
         draining: false,
     }
 }
@@ -67,6 +72,11 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_rollout_intent_percent{rollout="chat"} 7.5"#,
         r#"serin_rollout_phase{rollout="chat",phase="locked"} 1"#,
         r#"serin_rollout_phase{rollout="chat",phase="ramping"} 0"#,
+        r#"serin_rollout_phase{rollout="chat",phase="confirming"} 0"#,
+        r#"serin_guard_evidence{rollout="chat"} 12.5"#,
+        r#"serin_guard_bound{rollout="chat"} 2000"#,
+        r#"serin_guard_incident{rollout="chat"} 1"#,
+        "serin_guard_samples_lost_total 5",
         r#"serin_anonymous_ratio{rollout="chat"} 0.25"#,
         r#"serin_unheld_requests_total{rollout="chat"} 1"#,
         r#"serin_fallbacks_total{rollout="chat",arm="canary",provider="holysheep"} 1"#,

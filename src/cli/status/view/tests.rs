@@ -1,13 +1,8 @@
 //! The status, letter for letter.
 
 use super::*;
-use crate::app::api::{Flags, Locked, Next, Process, Stamp, State, Window};
-
-const NOW: u64 = 1_795_247_762_000;
-
-fn at(seconds_ago: u64) -> Stamp {
-    Stamp(UnixMillis(NOW - seconds_ago * 1000))
-}
+use crate::app::api::{Flags, Locked, Process, Stamp, State};
+use crate::cli::sample::{NOW, at, rollout};
 
 fn reply(rollouts: Vec<Rollout>) -> StatusReply {
     StatusReply {
@@ -40,30 +35,6 @@ fn provider(name: &str, breaker: &str, open_until: Option<Stamp>) -> Provider {
     Provider { name: name.into(), breaker: breaker.into(), failures: 12, open_until, diverted: 3 }
 }
 
-fn rollout() -> Rollout {
-    let arm = |requests, failures, failure_percent| Arm { requests, failures, failure_percent };
-    Rollout {
-        name: "chat".into(),
-        stable: "openai".into(),
-        canary: Some("holysheep".into()),
-        phase: "ramping".into(),
-        percent: 10.0,
-        intent: "auto".into(),
-        reason: "stage 1 of 7".into(),
-        since: at(3600),
-        next: Some(Next { percent: 25.0, not_before: Stamp(UnixMillis(NOW + 600_000)) }),
-        waiting_for: "38 more answered canary requests".into(),
-        attempt: 1,
-        lock: None,
-        paused: false,
-        window: Window { seconds: 1800.0, stable: arm(12034, 12, Some(0.0997)), canary: arm(0, 0, None) },
-        epoch: 2,
-        answered: 62,
-        findings: Vec::new(),
-        anonymous_ratio: Some(0.034),
-    }
-}
-
 #[test]
 fn a_ramp_shows_where_it_is_and_what_it_waits_for() {
     let mut plain = rollout();
@@ -79,19 +50,43 @@ serin 0.1.0, pid 42, up 2h
 
 chat  openai -> holysheep  ramping
   percent    10% of users on the canary, the file says auto
-  why        stage 1 of 7
+  why        the ramp is at 10%
   since      2026-11-21 06:56:02Z, 1h ago
-  next       25%, not before 2026-11-21 08:06:02Z (in 10m)
-  waits for  38 more answered canary requests
+  next       25%, not before 2026-11-22 01:56:02Z (in 18h)
+  waits for  66 more answered canary requests (34 of 100); 18h left of this step
+  guard      evidence 0.26 of 2000 that it fails more often than stable, 0.13 that it is slower
+  seen in    a dead canary 3s, 20% errors 14s, 5% errors 1m 20s
   window     last 30m     requests   failures     rate
              stable          12034         12    0.10%
              canary              0          0        -
-             62 canary requests answered at this stage
+             34 canary requests answered at this stage
   anonymous  3.4% of requests carry no user id
 
 embed  openai (a plain route)
 "
     );
+}
+
+#[test]
+fn what_speaks_against_the_canary_is_told_beside_what_it_takes() {
+    let mut chat = rollout();
+    let guard = chat.guard.as_mut().unwrap();
+    (guard.failing.evidence, guard.failing.above_floor, guard.failures_in_a_row) = (12.4, true, 5);
+    (guard.incident, guard.forecast[2].seen_after_seconds, guard.left_seconds) = (true, None, None);
+    let text = render(&reply(vec![chat.clone()]), UnixMillis(NOW), Style::PLAIN);
+    let lines = "
+  waits for  66 more answered canary requests (34 of 100)
+  guard      evidence 12 of 2000 that it fails more often than stable, 0.13 that it is slower; its last 5 requests failed
+  incident   stable itself fails far more than usual: nothing is promoted, and the step's time stands still
+  seen in    a dead canary 3s, 20% errors 14s, 5% errors not within two weeks
+";
+    assert!(text.contains(lines), "{text}");
+    chat.guard.as_mut().unwrap().requests_per_second = 0.0;
+    let text = render(&reply(vec![chat.clone()]), UnixMillis(NOW), Style::PLAIN);
+    assert!(text.contains("  seen in    never, as it is: there were no requests lately\n"), "{text}");
+    chat.percent = 0.0;
+    let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
+    assert!(!text.contains("seen in") && !text.contains("evidence"), "{text}");
 }
 
 #[test]

@@ -1,0 +1,186 @@
+//! What the guard knows of a canary, as the API says it.
+//!
+//! Evidence is a plain number: how many times likelier what was seen is if the canary is worse than tolerated. Rates come
+//! with the interval that they lie in by 95% (Wilson). Counts are of users who are not paused for what happened to them
+//! before, so they may be lower than those of the metrics.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::tick::Tally;
+use crate::decide::guard::told::SHOWN_Z;
+use crate::decide::units::Millis;
+use crate::state::status::{AspectStatus, ForecastStatus, GuardStatus};
+
+/// What the guard knows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    /// The evidence at which it acts, in any of the three.
+    pub bound: f64,
+    /// Failures of the provider.
+    pub failing: Compared,
+    /// Answers whose first output came late; absent where they are not looked at.
+    pub slow: Option<Compared>,
+    /// Requests that were refused as the client's error; absent where they are not looked at.
+    pub refusing: Option<Compared>,
+    /// Users behind the failures at this share.
+    pub users_failing: Users,
+    /// The canary's failures without a success between them.
+    pub failures_in_a_row: u64,
+    /// Whether stable is in an incident: then the step's time stands still.
+    pub incident: bool,
+    /// Failures at this share, incidents left out.
+    pub step: Counted,
+    /// How much of the step's time, or of the confirmation's, was watched.
+    pub watched_seconds: f64,
+    /// How much is left of it; absent: it has no end.
+    pub left_seconds: Option<f64>,
+    /// Canary requests that were sent and answered at this share.
+    pub answered: u64,
+    /// How many of them a promotion needs.
+    pub needed: u64,
+    /// Requests a second lately, both arms together.
+    pub requests_per_second: f64,
+    /// Percent of stable's requests that failed lately.
+    pub stable_failure_percent: f64,
+    /// Above which time to the first output an answer is slow; absent: not looked at, or not known yet.
+    pub slow_above_seconds: Option<f64>,
+    /// How long faults of the canary would take to be seen at this traffic.
+    pub forecast: Vec<Forecast>,
+    /// Tries of this attempt that were begun again without a human.
+    pub retries: u32,
+}
+
+/// What was compared.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Compared {
+    /// How many times likelier what was seen is if the canary is worse than tolerated.
+    pub evidence: f64,
+    /// Whether the canary's rate lies above what is never acted on.
+    pub above_floor: bool,
+    /// What was seen since the canary last looked well.
+    pub since_well: Counted,
+}
+
+/// Both arms over the same time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Counted {
+    /// How long.
+    pub seconds: f64,
+    /// The stable arm.
+    pub stable: Rate,
+    /// The canary arm.
+    pub canary: Rate,
+}
+
+/// How often something happened on an arm.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Requests.
+    pub requests: u64,
+    /// How many of them it happened to.
+    pub events: u64,
+    /// In percent; absent without requests.
+    pub percent: Option<f64>,
+    /// Not less than this.
+    pub low_percent: f64,
+    /// Not more than this.
+    pub high_percent: f64,
+}
+
+/// How many users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Users {
+    /// On stable.
+    pub stable: u32,
+    /// On the canary.
+    pub canary: u32,
+}
+
+/// How long a fault of the canary would take to be seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// Percent of its requests that would fail.
+    pub error_percent: f64,
+    /// How long; absent: more than two weeks, or never.
+    pub seen_after_seconds: Option<f64>,
+}
+
+impl Guard {
+    /// From the report in force.
+    #[must_use]
+    pub fn new(guard: &GuardStatus, answered: u64, needed: u64) -> Guard {
+        let aspect = |aspect: Aspect| {
+            let status = &guard.aspects[aspect as usize];
+            status.watched.then(|| Compared::from(status))
+        };
+        Guard {
+            bound: guard.bound,
+            failing: Compared::from(&guard.aspects[Aspect::Failing as usize]),
+            slow: aspect(Aspect::Slow),
+            refusing: aspect(Aspect::Refusing),
+            users_failing: Users { stable: guard.users[0], canary: guard.users[1] },
+            failures_in_a_row: whole(guard.failures_in_a_row),
+            incident: guard.incident,
+            step: Counted::from(&guard.step),
+            watched_seconds: seconds(guard.watched),
+            left_seconds: guard.left.map(seconds),
+            answered,
+            needed,
+            requests_per_second: guard.per_second,
+            stable_failure_percent: guard.stable_rate * 100.0,
+            slow_above_seconds: guard.slow_above.map(seconds),
+            forecast: guard.forecast.iter().map(Forecast::from).collect(),
+            retries: guard.retries,
+        }
+    }
+}
+
+impl From<&AspectStatus> for Compared {
+    fn from(aspect: &AspectStatus) -> Compared {
+        Compared {
+            evidence: aspect.evidence,
+            above_floor: aspect.above_floor,
+            since_well: Counted::from(&aspect.doubt),
+        }
+    }
+}
+
+impl From<&Tally> for Counted {
+    fn from(tally: &Tally) -> Counted {
+        Counted {
+            seconds: tally.seconds,
+            stable: Rate::new(tally.stable_events, tally.stable),
+            canary: Rate::new(tally.canary_events, tally.canary),
+        }
+    }
+}
+
+impl Rate {
+    fn new(events: f64, requests: f64) -> Rate {
+        let (low, high) = wilson(events, requests, SHOWN_Z);
+        Rate {
+            requests: whole(requests),
+            events: whole(events),
+            percent: (requests > 0.0).then(|| events / requests * 100.0),
+            low_percent: low * 100.0,
+            high_percent: high * 100.0,
+        }
+    }
+}
+
+impl From<&ForecastStatus> for Forecast {
+    fn from(forecast: &ForecastStatus) -> Forecast {
+        Forecast { error_percent: forecast.rate * 100.0, seen_after_seconds: forecast.after.map(seconds) }
+    }
+}
+
+fn seconds(length: Millis) -> f64 {
+    length.duration().as_secs_f64()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count: whole, and never negative")]
+fn whole(number: f64) -> u64 {
+    number.round() as u64
+}

@@ -1,0 +1,123 @@
+//! How long the guard of each rollout would take to see a fault, before anything runs.
+//!
+//! By the same function that a running sidecar uses, with an hour of health before the fault: what comes out is about the
+//! time that half of the cases take. The share is the first stage's, where most rollouts meet a fault, or the pinned one.
+//! The traffic is not in the file: it is given, or a few are tried.
+
+use serde_json::{Value, json};
+
+use crate::cli::guard_words::fault_name;
+use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen};
+use crate::decide::guard::judge::fraction;
+use crate::decide::guard::told::time;
+use crate::decide::policy::{Canary, Guard, Intent, Policy};
+use crate::decide::rollout::ramp;
+use crate::decide::units::{Millis, Percent};
+
+/// What is tried where nobody says how many requests a second there are.
+const USUAL: [f64; 3] = [1.0, 10.0, 100.0];
+
+/// How long it takes until each fault is seen; `None`: too long.
+type Seen = [Option<Millis>; FAULTS.len()];
+
+/// The traffic that is assumed.
+#[derive(Clone, Debug)]
+pub(super) struct Assumed {
+    per_second: Vec<f64>,
+    stable_errors: Percent,
+}
+
+impl Assumed {
+    pub(super) fn new(per_second: Option<f64>, stable_errors: Percent) -> Assumed {
+        Assumed { per_second: per_second.map_or_else(|| USUAL.to_vec(), |given| vec![given]), stable_errors }
+    }
+}
+
+/// One rollout at one traffic.
+struct Row<'p> {
+    rollout: &'p str,
+    share: Percent,
+    per_second: f64,
+    seen: Seen,
+}
+
+fn share(canary: &Canary) -> Percent {
+    match canary.percent {
+        Intent::Auto => ramp::next_stage(&canary.ramp, Percent::ZERO).unwrap_or_default(),
+        Intent::Pinned(percent) => percent.min(canary.ramp.max),
+    }
+}
+
+fn rows<'p>(policy: &'p Policy, assumed: &Assumed) -> Vec<Row<'p>> {
+    let mut rows = Vec::new();
+    // Rollouts often differ in nothing that matters here.
+    let mut known: Vec<(Guard, Course, Traffic, Seen)> = Vec::new();
+    for rollout in &policy.rollouts {
+        let Some(canary) = &rollout.canary else { continue };
+        let share = share(canary);
+        let confirms = canary.percent == Intent::Auto;
+        let course = Course { schedule: ramp::schedule(&canary.ramp), confirms, retries: 0 };
+        for per_second in assumed.per_second.iter().copied().filter(|_| share > Percent::ZERO) {
+            let traffic = Traffic { per_second, share: fraction(share), stable_rate: fraction(assumed.stable_errors) };
+            let same =
+                known.iter().find(|(guard, of, under, _)| (guard, of, under) == (&canary.guard, &course, &traffic));
+            let seen = same.map_or_else(
+                || FAULTS.map(|fault| until_seen(&canary.guard, None, course, traffic, fault)),
+                |(.., seen)| *seen,
+            );
+            known.push((canary.guard, course, traffic, seen));
+            rows.push(Row { rollout: &rollout.name, share, per_second, seen });
+        }
+    }
+    rows
+}
+
+/// For people; empty where nobody would be on a canary.
+pub(super) fn lines(policy: &Policy, assumed: &Assumed) -> Vec<String> {
+    let rows = rows(policy, assumed);
+    if rows.is_empty() {
+        return Vec::new();
+    }
+    let heads = ["rollout", "share", "requests/s"].map(str::to_owned).into_iter();
+    let mut table: Vec<Vec<String>> = vec![heads.chain(FAULTS.map(|fault| fault_name(fault.rate * 100.0))).collect()];
+    for Row { rollout, share, per_second, seen } in rows {
+        let cells = [rollout.to_owned(), share.to_string(), per_second.to_string()].into_iter();
+        table.push(cells.chain(seen.map(|after| after.map_or_else(|| "> 2 weeks".to_owned(), said))).collect());
+    }
+    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("  {cell:width$}"));
+        cells.collect::<String>().trim_end().to_owned()
+    };
+    let rate = assumed.stable_errors;
+    let head =
+        format!("how long the guard takes to see a fault of the canary, while stable fails {rate} of its requests");
+    std::iter::once(head).chain(table.iter().map(line)).collect()
+}
+
+fn said(after: Millis) -> String {
+    time(after.duration().as_secs_f64())
+}
+
+/// For programs.
+pub(super) fn json(policy: &Policy, assumed: &Assumed) -> Value {
+    let rows = rows(policy, assumed).into_iter().map(|Row { rollout, share, per_second, seen }| {
+        let faults: Vec<Value> = FAULTS
+            .iter()
+            .zip(seen)
+            .map(|(fault, after)| {
+                let seconds = after.map(|after| after.duration().as_secs_f64());
+                json!({"error_percent": fault.rate * 100.0, "seen_after_seconds": seconds})
+            })
+            .collect();
+        json!({
+            "rollout": rollout,
+            "share_percent": share.as_f64(),
+            "requests_per_second": per_second,
+            "stable_error_percent": assumed.stable_errors.as_f64(),
+            "faults": faults,
+        })
+    });
+    Value::Array(rows.collect())
+}

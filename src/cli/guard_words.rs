@@ -1,0 +1,108 @@
+//! What the guard knows, in the words that `status` and `why` share.
+//!
+//! Pure: an answer of the API in, text out. Says how much speaks against a canary beside how much it takes, what a rollout
+//! waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see, and
+//! nothing is said.
+
+use crate::app::api::{Counted, Guard, Rate, Rollout};
+use crate::decide::guard::told::{number, percent, time};
+
+/// So few requests a second are none.
+const NONE: f64 = 0.001;
+/// From so many failures in a row on they are told.
+const RUN: u64 = 3;
+
+/// How much speaks against the canary, and how much it takes.
+pub(super) fn evidence(guard: &Guard) -> String {
+    let mut told = format!(
+        "evidence {} of {} that it fails more often than stable",
+        number(guard.failing.evidence),
+        number(guard.bound)
+    );
+    let others = [(&guard.slow, "that it is slower"), (&guard.refusing, "that it refuses more")];
+    for (compared, what) in others {
+        if let Some(compared) = compared {
+            told.push_str(&format!(", {} {what}", number(compared.evidence)));
+        }
+    }
+    if guard.failures_in_a_row >= RUN {
+        told.push_str(&format!("; its last {} requests failed", guard.failures_in_a_row));
+    }
+    told
+}
+
+/// Whether anything speaks against the canary.
+pub(super) fn is_doubt(guard: &Guard) -> bool {
+    let all = [Some(&guard.failing), guard.slow.as_ref(), guard.refusing.as_ref()];
+    all.into_iter().flatten().any(|compared| compared.evidence > 1.0 && compared.above_floor)
+        || guard.failures_in_a_row >= RUN
+}
+
+/// Why nothing goes on while stable is in trouble.
+pub(super) const INCIDENT: &str =
+    "stable itself fails far more than usual: nothing is promoted, and the step's time stands still";
+
+/// What a rollout waits for, and how long its step still lasts; empty: for nothing.
+pub(super) fn waits_for(rollout: &Rollout) -> String {
+    let mut parts = Vec::new();
+    if !rollout.waiting_for.is_empty() {
+        parts.push(rollout.waiting_for.clone());
+    }
+    let left = rollout.guard.as_ref().and_then(|guard| guard.left_seconds);
+    if let Some(left) = left.filter(|left| *left > 0.0 && rollout.phase == "ramping") {
+        parts.push(format!("{} left of this step", time(left.ceil())));
+    }
+    parts.join("; ")
+}
+
+/// How long faults would take to be seen: `a dead canary 3s, 20% errors 14s`; `None`: nobody is on the canary.
+pub(super) fn seen_in(rollout: &Rollout) -> Option<String> {
+    let guard = rollout.guard.as_ref().filter(|_| rollout.percent > 0.0)?;
+    if guard.requests_per_second < NONE {
+        return Some("never, as it is: there were no requests lately".to_owned());
+    }
+    let faults = guard.forecast.iter().map(|fault| {
+        let what = fault_name(fault.error_percent);
+        format!("{what} {}", fault.seen_after_seconds.map_or_else(|| NEVER.to_owned(), time))
+    });
+    let faults: Vec<String> = faults.collect();
+    (!faults.is_empty()).then(|| faults.join(", "))
+}
+
+/// For a fault that takes too long to be seen.
+pub(super) const NEVER: &str = "not within two weeks";
+
+/// A fault by the percentage of requests that fail.
+pub(super) fn fault_name(error_percent: f64) -> String {
+    if error_percent >= 100.0 {
+        "a dead canary".to_owned()
+    } else {
+        format!("{} errors", percent(error_percent / 100.0))
+    }
+}
+
+/// Both arms over the same time: `3 of 80 on the canary (3.75%, between 1.28% and 10.5%), 12 of 900 on stable (...)`.
+pub(super) fn counted(counted: &Counted) -> String {
+    format!(
+        "{} on the canary, {} on stable, within {}",
+        rate(&counted.canary),
+        rate(&counted.stable),
+        time(counted.seconds)
+    )
+}
+
+fn rate(rate: &Rate) -> String {
+    let Rate { requests, events, low_percent, high_percent, .. } = rate;
+    let told = |share: f64| percent(share / 100.0);
+    match rate.percent {
+        Some(share) => {
+            format!(
+                "{events} of {requests} ({}, between {} and {})",
+                told(share),
+                told(*low_percent),
+                told(*high_percent)
+            )
+        }
+        None => "no request".to_owned(),
+    }
+}

@@ -1,0 +1,194 @@
+//! What the guard saw lately of one rollout, for whoever wants to try other rules on it.
+//!
+//! A line a tick for the last hour, since what a fault did in its first seconds is what rules differ in; lines of ten
+//! seconds before that, for two days, which is what somebody who comes back after a weekend's night still wants. Times in
+//! which nothing happened are one line. In memory only, and never more than some 50 MB over all rollouts together: where
+//! there are very many, each remembers less. Decides nothing, and nothing is decided by it. Invariant: joining lines keeps
+//! every sum, and only joins what was seen at one share without a gap.
+
+use std::collections::VecDeque;
+
+use crate::decide::guard::judge::fraction;
+use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::guard::trace::Line;
+use crate::decide::units::{Percent, UnixMillis};
+
+/// The length of a line that is further back, in milliseconds.
+const COARSE: u32 = 10_000;
+/// The length of a line in which nothing happened.
+const EMPTY: u32 = 600_000;
+/// Two lines with more than this between them are not of one time.
+const GAP: u64 = 1000;
+
+/// How many lines of each kind a rollout keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Room {
+    fine: usize,
+    coarse: usize,
+}
+
+impl Room {
+    /// Where so many rollouts share the memory.
+    fn among(rollouts: usize) -> Room {
+        let rollouts = rollouts.max(1);
+        Room { fine: (100_000 / rollouts).clamp(60, 3600), coarse: (400_000 / rollouts).clamp(60, 17_280) }
+    }
+}
+
+/// What was seen of one rollout, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Lately {
+    coarse: VecDeque<Kept>,
+    fine: VecDeque<Kept>,
+}
+
+/// One length of time, in less memory than a [`Tick`]: what was counted is whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kept {
+    ended: UnixMillis,
+    millis: u32,
+    share: Percent,
+    arms: [[u32; 9]; 2],
+    probes: [u32; 2],
+}
+
+impl Lately {
+    /// A tick that ended now. `rollouts`: how many there are.
+    pub(super) fn add(&mut self, ended: UnixMillis, share: Percent, tick: &Tick, rollouts: usize) {
+        let room = Room::among(rollouts);
+        put(&mut self.fine, Kept::new(ended, share, tick), 0);
+        while self.fine.len() > room.fine {
+            if let Some(oldest) = self.fine.pop_front() {
+                put(&mut self.coarse, oldest, COARSE);
+            }
+        }
+        while self.coarse.len() > room.coarse {
+            self.coarse.pop_front();
+        }
+    }
+
+    /// All of it, oldest first.
+    pub(super) fn lines(&self) -> Vec<Line> {
+        self.coarse.iter().chain(&self.fine).map(Kept::line).collect()
+    }
+}
+
+fn put(lines: &mut VecDeque<Kept>, next: Kept, longest: u32) {
+    match lines.back_mut() {
+        Some(last) if last.takes(&next, longest) => last.join(&next),
+        _ => lines.push_back(next),
+    }
+}
+
+impl Kept {
+    fn new(ended: UnixMillis, share: Percent, tick: &Tick) -> Kept {
+        let probes = [whole(tick.stable_probes.0), whole(tick.stable_probes.1)];
+        let arms = [&tick.stable, &tick.canary].map(|arm| {
+            let [a, b, c] = arm.requests;
+            let [d, e, f] = arm.events;
+            [a, b, c, d, e, f, arm.successes, arm.refused, arm.answered].map(whole)
+        });
+        Kept { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.arms.iter().flatten().chain(&self.probes).all(|count| *count == 0)
+    }
+
+    /// Whether the line that follows may be part of this one.
+    fn takes(&self, next: &Kept, longest: u32) -> bool {
+        let longest = if self.is_empty() && next.is_empty() { EMPTY } else { longest };
+        let began = next.ended.0.saturating_sub(u64::from(next.millis));
+        self.share == next.share
+            && began.abs_diff(self.ended.0) <= GAP
+            && self.millis.saturating_add(next.millis) <= longest
+    }
+
+    fn join(&mut self, next: &Kept) {
+        self.ended = next.ended;
+        self.millis = self.millis.saturating_add(next.millis);
+        let others = next.arms.iter().flatten().chain(&next.probes);
+        for (sum, count) in self.arms.iter_mut().flatten().chain(&mut self.probes).zip(others) {
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
+    fn line(&self) -> Line {
+        let [stable, canary] = self.arms.map(|counts| {
+            let [a, b, c, d, e, f, successes, refused, answered] = counts.map(f64::from);
+            ArmTick { requests: [a, b, c], events: [d, e, f], successes, refused, answered }
+        });
+        let [answered, failed] = self.probes.map(f64::from);
+        let seconds = f64::from(self.millis) / 1000.0;
+        Line::new(
+            self.ended,
+            fraction(self.share),
+            &Tick { seconds, stable, canary, stable_probes: (answered, failed) },
+        )
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+fn whole(number: f64) -> u32 {
+    number.round() as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tick(requests: f64) -> Tick {
+        let mut stable = ArmTick::plain(requests * 9.0, 1.0);
+        (stable.refused, stable.answered) = (2.0, requests);
+        Tick { seconds: 1.0, stable, canary: ArmTick::plain(requests, 0.0), stable_probes: (1.0, 0.0) }
+    }
+
+    fn nothing() -> Tick {
+        Tick { seconds: 1.0, ..Tick::default() }
+    }
+
+    fn share(whole: u16) -> Percent {
+        Percent::from_hundredths(whole * 100).unwrap()
+    }
+
+    #[test]
+    fn the_last_hour_is_kept_by_the_second_and_what_was_before_by_ten_of_them() {
+        let mut lately = Lately::default();
+        (1..=4000).for_each(|second| lately.add(UnixMillis(second * 1000), share(10), &tick(3.0), 1));
+        let lines = lately.lines();
+        assert_eq!(lines.len(), 3600 + 40);
+        assert_eq!((lines[0].seconds, lines[0].canary.requests, lines[39].seconds), (10.0, 30.0, 10.0));
+        let newest = Line::new(UnixMillis(4_000_000), 0.1, &tick(3.0));
+        assert_eq!(lines.last(), Some(&newest));
+        assert_eq!(lines.iter().map(|line| line.seconds).sum::<f64>(), 4000.0);
+        assert_eq!(lines.iter().map(|line| line.stable.failures).sum::<f64>(), 4000.0);
+    }
+
+    #[test]
+    fn lines_of_another_share_and_on_both_sides_of_a_gap_stay_apart() {
+        let mut lately = Lately::default();
+        let rollouts = 10_000;
+        let mut at = 0;
+        for (count, percent, gap) in [(5, 10, 0), (5, 25, 0), (5, 25, 60_000), (60, 25, 0)] {
+            at += gap;
+            for _ in 0..count {
+                at += 1000;
+                lately.add(UnixMillis(at), share(percent), &tick(1.0), rollouts);
+            }
+        }
+        let coarse: Vec<(f64, f64)> =
+            lately.coarse.iter().map(|kept| (kept.line().seconds, kept.line().share_percent)).collect();
+        assert_eq!(coarse, [(5.0, 10.0), (5.0, 25.0), (5.0, 25.0)]);
+    }
+
+    #[test]
+    fn a_rollout_keeps_so_much_and_no_more_and_nothing_costs_nothing() {
+        let mut lately = Lately::default();
+        (1..=3000).for_each(|second| lately.add(UnixMillis(second * 1000), share(10), &tick(1.0), 10_000));
+        assert_eq!(lately.lines().len(), 60 + 60);
+        let mut idle = Lately::default();
+        (1..=3000).for_each(|second| idle.add(UnixMillis(second * 1000), share(0), &nothing(), 1));
+        let lengths: Vec<f64> = idle.lines().iter().map(|line| line.seconds).collect();
+        assert_eq!(lengths, [600.0; 5]);
+    }
+}

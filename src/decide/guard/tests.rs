@@ -1,0 +1,250 @@
+//! What must hold for any counts: the bound behind every rollback, and what each part promises besides.
+
+use proptest::prelude::*;
+
+use super::aspect::Aspect;
+use super::constants::Constants;
+use super::cusum::Cusum;
+use super::down::{HardDown, Run};
+use super::judge::{Circumstances, Judge, Schedule, bound};
+use super::relative::{Comparison, Labels, Passed, RelativeDetector};
+use super::tick::{ArmTick, Tick};
+use super::told;
+use crate::decide::policy::{ClientErrors, Guard};
+use crate::decide::units::Percent;
+
+const WEEK: f64 = 7.0 * 86_400.0;
+const SCHEDULE: Schedule = Schedule { promotions: 6.0, horizon: WEEK };
+const TENTH: Circumstances = Circumstances { share: 0.1, schedule: SCHEDULE, confirming: false, alone: false };
+
+fn comparison() -> Comparison {
+    Comparison { tolerated_ratio: 1.25, patience: 1.0, horizon: WEEK }
+}
+
+fn second() -> Passed {
+    Passed::new(&Constants::default(), 1.0)
+}
+
+fn labels(stable: (f64, f64), canary: (f64, f64)) -> Labels {
+    Labels { stable: stable.0, stable_events: stable.1, canary: canary.0, canary_events: canary.1 }
+}
+
+fn tick(stable: (f64, f64), canary: (f64, f64)) -> Tick {
+    let [stable, canary] = [stable, canary].map(|(requests, failures)| ArmTick::plain(requests, failures));
+    Tick { seconds: 1.0, stable, canary, stable_probes: (0.0, 0.0) }
+}
+
+/// The chance of `k` of `n`, each with chance `p`.
+fn binomial(n: u32, k: u32, p: f64) -> f64 {
+    let choose = (0..k).fold(1.0, |product, i| product * f64::from(n - i) / f64::from(i + 1));
+    choose * p.powi(i32::try_from(k).unwrap()) * (1.0 - p).powi(i32::try_from(n - k).unwrap())
+}
+
+/// The mean of what one tick multiplies the evidence by, over all that can happen, where the canary is exactly as bad as
+/// is tolerated. That it is at most 1 is what the bound on wrong rollbacks rests on.
+#[test]
+fn on_the_boundary_evidence_does_not_grow_in_the_mean() {
+    for (stable, canary, rate) in [(9, 1, 0.03), (6, 4, 0.2), (12, 3, 0.004), (3, 3, 0.5)] {
+        let constants = Constants { mass_start: 1.0, mass_background: 0.0, ..Constants::default() };
+        let share = f64::from(canary) / f64::from(stable + canary);
+        let mut mean = 0.0;
+        for (stable_events, canary_events) in (0..=stable).flat_map(|s| (0..=canary).map(move |c| (s, c))) {
+            let mut detector = RelativeDetector::new(&constants);
+            let seen =
+                labels((f64::from(stable), f64::from(stable_events)), (f64::from(canary), f64::from(canary_events)));
+            let chance = binomial(stable, stable_events, rate) * binomial(canary, canary_events, 1.25 * rate);
+            mean += chance * detector.update(&constants, &comparison(), &second(), share, &seen);
+        }
+        assert!(mean <= 1.0 + 1e-12, "{stable} {canary} {rate}: {mean}");
+        assert!(mean > 0.5, "and little is given away: {mean}");
+    }
+}
+
+#[test]
+fn where_everybody_is_on_the_canary_failures_say_nothing() {
+    let constants = Constants::default();
+    let mut detector = RelativeDetector::new(&constants);
+    let first = detector.update(&constants, &comparison(), &second(), 1.0, &labels((0.0, 0.0), (50.0, 0.0)));
+    for _ in 0..1000 {
+        detector.update(&constants, &comparison(), &second(), 1.0, &labels((0.0, 0.0), (50.0, 50.0)));
+    }
+    assert!(detector.evidence() < first * 1.01, "{}", detector.evidence());
+}
+
+#[test]
+fn a_burst_however_big_decides_nothing_alone() {
+    let guard = Guard::default();
+    let mut judge = Judge::new(&guard.constants);
+    (0..3600).for_each(|_| judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (50.0, 0.0))));
+    judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (5000.0, 5000.0)));
+    assert!(!judge.reading(&guard, 0).of(Aspect::Failing).is_alarm());
+}
+
+#[test]
+fn the_budget_of_all_tries_together_is_kept() {
+    let guard = Guard::default();
+    assert_eq!((0..3).map(|retries| bound(&guard, retries)).collect::<Vec<_>>(), [2000.0, 4000.0, 8000.0]);
+    let spent: f64 = (0..40).map(|retries| 1.0 / bound(&guard, retries)).sum();
+    assert!(spent <= 0.001, "{spent}");
+}
+
+#[test]
+fn the_masses_of_a_try_never_sum_to_more_than_one() {
+    let constants = Constants::default();
+    let mut judge = Judge::new(&constants);
+    let quiet = tick((9.0, 0.0), (1.0, 0.0));
+    // Without a failure the evidence of each alternative is the mass that was spent.
+    for round in 0..100_000_u32 {
+        if round % 20 == 0 {
+            judge.expect_change(&constants, &SCHEDULE);
+            judge.expect_confirmation();
+        }
+        judge.tick(&Guard { slow: None, client_errors: ClientErrors::Ignore, ..Guard::default() }, &TENTH, &quiet);
+    }
+    let spent = judge.reading(&Guard::default(), 0).of(Aspect::Failing).evidence;
+    assert!((0.7..=1.0).contains(&spent), "{spent}");
+}
+
+#[test]
+fn ticks_of_any_length_come_to_the_same_while_nothing_fails() {
+    let guard = Guard::default();
+    let shown = |length: u32| {
+        let mut judge = Judge::new(&guard.constants);
+        let seconds = f64::from(length);
+        let (stable, canary) = (45.0 * seconds, 5.0 * seconds);
+        for _ in 0..7200 / length {
+            judge.tick(&guard, &TENTH, &Tick { seconds, ..tick((stable, 0.0), (canary, 0.0)) });
+        }
+        judge.reading(&guard, 0).of(Aspect::Failing).evidence
+    };
+    let (short, long) = (shown(1), shown(600));
+    assert!((short / long - 1.0).abs() < 1e-9, "{short} {long}");
+}
+
+#[test]
+fn a_provider_whose_successes_take_long_is_not_down() {
+    let constants = Constants::default();
+    let mut run = HardDown::default();
+    for _ in 0..60 {
+        let seen = Run { sent: 50.0, failures: 2.0, other_successes: 40.0, ..Run::default() };
+        assert!(!run.update(&constants, 1.0, &seen));
+    }
+    let mut run = HardDown::default();
+    let dead = Run { sent: 3.0, failures: 3.0, other_successes: 40.0, ..Run::default() };
+    let seconds = (1..10).find(|_| run.update(&constants, 1.0, &dead));
+    assert_eq!(seconds, Some(3));
+}
+
+#[test]
+fn an_incident_of_stable_ends_as_it_began_or_becomes_what_is_usual() {
+    let guard = Guard::default();
+    let mut judge = Judge::new(&guard.constants);
+    let incident = |judge: &Judge| judge.reading(&guard, 0).incident;
+    (0..600).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0))));
+    let before = judge.step.seconds;
+    (0..300).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7))));
+    assert!(incident(&judge) && judge.step.seconds < before + 5.0, "the step's time stands still");
+    (0..60).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0))));
+    assert!(!incident(&judge));
+    let seconds = (1..5000).find(|_| {
+        judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)));
+        judge.step.seconds > before + 120.0 && !incident(&judge)
+    });
+    assert!(seconds.is_some_and(|seconds| (3600..3800).contains(&seconds)), "{seconds:?}");
+}
+
+#[test]
+fn numbers_outlive_a_restart_and_those_of_another_version_do_not() {
+    use crate::decide::rollout::state::RolloutState;
+    use crate::decide::units::UnixMillis;
+    let guard = Guard::default();
+    let mut state = RolloutState::new(1, UnixMillis(7));
+    for second in 0..500 {
+        let bad = f64::from(u8::from(second % 40 == 0));
+        state.judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, bad)));
+    }
+    let text = serde_json::to_string(&state).unwrap();
+    let back: RolloutState = serde_json::from_str(&text).unwrap();
+    let evidence = |state: &RolloutState| state.judge.reading(&guard, 0).of(Aspect::Failing).evidence;
+    assert!((evidence(&back) / evidence(&state) - 1.0).abs() < 1e-12);
+    assert_eq!((back.retries, back.judge.step), (0, state.judge.step));
+    let other = text.replace(r#""judge":{"version":1"#, r#""judge":{"version":2"#);
+    assert_ne!(text, other);
+    let lost: RolloutState = serde_json::from_str(&other).unwrap();
+    assert_eq!(
+        (lost.tries(), lost.judge),
+        (1, Judge::new(&guard.constants)),
+        "another try, with what is left of the budget"
+    );
+    // As the first version wrote it.
+    let old = r#"{"phase":{"phase":"ramping"},"percent":1000,"since":7,"attempt":1,"lock":null,"paused":null,"epoch":3,"in_force":1000}"#;
+    let old: RolloutState = serde_json::from_str(old).unwrap();
+    assert_eq!((old.retries, old.percent.hundredths()), (0, 1000));
+}
+
+#[test]
+fn rates_and_times_are_said_with_what_tells_something() {
+    assert_eq!([0.206, 0.00433, 0.00012, 1.0, 0.0].map(told::percent), ["20.6%", "0.43%", "0.012%", "100%", "0%"]);
+    assert_eq!([14.2, 75.0, 3600.0, 90_000.0].map(told::time), ["14s", "1m 15s", "1h", "1d 1h"]);
+    assert_eq!([0.0312, 9.994, 2115.4].map(told::number), ["0.03", "9.99", "2115"]);
+}
+
+fn counts() -> impl Strategy<Value = (f64, f64)> {
+    (0_u32..200, 0_u32..=100).prop_map(|(requests, part)| (f64::from(requests), f64::from(requests * part / 100)))
+}
+
+proptest! {
+    #[test]
+    fn one_failure_more_never_speaks_for_whom_it_happened_to(
+        ticks in prop::collection::vec((counts(), counts()), 1..40),
+        last in (counts(), counts()),
+        share in 0.01_f64..0.99,
+    ) {
+        let constants = Constants::default();
+        let mut detector = RelativeDetector::new(&constants);
+        for (stable, canary) in ticks {
+            detector.update(&constants, &comparison(), &second(), share, &labels(stable, canary));
+        }
+        let after = |stable: f64, canary: f64| {
+            let mut detector = detector;
+            let seen = labels((last.0.0, last.0.1 + stable), (last.1.0, last.1.1 + canary));
+            detector.update(&constants, &comparison(), &second(), share, &seen)
+        };
+        let plain = after(0.0, 0.0);
+        prop_assert!(after(0.0, 1.0) >= plain * (1.0 - 1e-12));
+        // Measured by whom requests happen to, one failure of stable takes at most what tokens had held back.
+        prop_assert!(after(1.0, 0.0) <= plain * (1.0 + 1e-12));
+    }
+
+    #[test]
+    fn no_counts_bring_a_number_that_is_none(
+        ticks in prop::collection::vec((counts(), counts(), 0.0_f64..700.0, 0.0_f64..=1.0, any::<bool>()), 1..60),
+    ) {
+        let guard = Guard { ceiling: Percent::from_hundredths(700), ..Guard::default() };
+        let mut judge = Judge::new(&guard.constants);
+        for (stable, canary, seconds, share, confirming) in ticks {
+            let now = Circumstances { share, schedule: SCHEDULE, confirming, alone: share >= 1.0 };
+            judge.tick(&guard, &now, &Tick { seconds, ..tick(stable, canary) });
+            let reading = judge.reading(&guard, 0);
+            for finding in reading.findings {
+                prop_assert!(finding.evidence.is_finite() && finding.evidence >= 0.0 && finding.floor.is_finite());
+            }
+            prop_assert!(reading.suspicion.is_finite());
+        }
+        let text = serde_json::to_string(&judge).unwrap();
+        prop_assert!(serde_json::from_str::<Judge>(&text).is_ok(), "{}", text);
+    }
+
+    #[test]
+    fn a_sum_never_falls_below_nothing_nor_rises_above_its_cap(
+        ticks in prop::collection::vec(counts(), 1..60),
+        reference in 0.0_f64..0.5,
+    ) {
+        let constants = Constants::default();
+        let mut cusum = Cusum::default();
+        for (requests, events) in ticks {
+            let largest = cusum.update(&constants, 12.0, reference, requests, events);
+            prop_assert!((0.0..=12.0).contains(&largest));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Counts, rates, evidence and times as people read them.
+//!
+//! As many digits as tell something and no more. The same words everywhere: in the history, in status and in what a ramp
+//! waits for. Nothing here knows what a number is of.
+
+/// A count: requests and events are whole unless they are expectations.
+#[must_use]
+pub fn count(number: f64) -> String {
+    format!("{:.0}", number.max(0.0))
+}
+
+/// A rate with as many digits as tell something: `20.6%`, `0.43%`, `0.012%`.
+#[must_use]
+pub fn percent(rate: f64) -> String {
+    let percent = rate.clamp(0.0, 1.0) * 100.0;
+    let text = match percent {
+        p if p >= 10.0 => format!("{p:.1}"),
+        p if p >= 0.1 => format!("{p:.2}"),
+        p => format!("{p:.3}"),
+    };
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}%")
+}
+
+/// Evidence: whole from ten on.
+#[must_use]
+pub fn number(evidence: f64) -> String {
+    if evidence >= 1e6 {
+        return "over a million".to_owned();
+    }
+    if evidence >= 10.0 { format!("{evidence:.0}") } else { format!("{evidence:.2}") }
+}
+
+/// A length of time: the two largest units.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+pub fn time(seconds: f64) -> String {
+    let seconds = seconds.max(0.0).round() as u64;
+    let (days, hours, minutes, rest) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let two = |large: u64, unit: &str, small: u64, below: &str| {
+        if small == 0 { format!("{large}{unit}") } else { format!("{large}{unit} {small}{below}") }
+    };
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest}s"),
+        (0, 0, minutes) => two(minutes, "m", rest, "s"),
+        (0, hours, minutes) => two(hours, "h", minutes, "m"),
+        (days, hours, _) => two(days, "d", hours, "h"),
+    }
+}

@@ -1,0 +1,206 @@
+//! The guard's part of a step: what follows for the share from what it has found.
+//!
+//! Takes a tick in, asks the numbers, and does what the file says: takes everybody back, goes one stage back, pauses the
+//! ramp, or gives stable half of the users for a comparison. Never moves anybody to a stable that is in trouble itself,
+//! and never raises the share of a canary that it found bad. A tick in which stable's breaker kept requests from stable
+//! is left out, since its users are the canary's then, and no evidence. Invariant: whoever is on the canary is watched,
+//! in every phase.
+
+use super::in_force::{confirming, in_force};
+use super::outlook::{confirmation, may_confirm};
+use super::ramp;
+use super::state::{Pause, Phase};
+use super::step::{Draft, GUARD, Observation, millis, real};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::judge::{Circumstances, Reading, fraction};
+use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::tick::Tick;
+use crate::decide::guard::told::{self, Decision, Grounds, Rule};
+use crate::decide::policy::{ClientErrors, Intent, OnRegression};
+use crate::decide::units::{Millis, Percent};
+
+impl Draft<'_> {
+    /// Shows the guard a tick; whether it did something about the share.
+    pub(super) fn guard_acts(&mut self, tick: &Tick, seen: &Observation) -> bool {
+        let canary = self.view.canary;
+        let guard = &canary.guard;
+        let back = matches!(self.next.phase, Phase::RolledBack { .. });
+        if back {
+            self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
+        }
+        if in_force(self.view, self.next).percent == Percent::ZERO {
+            self.next.judge.rest(&guard.constants, tick);
+            return false;
+        }
+        let alone = self.before.in_force == Percent::ALL && !may_confirm(self.view, self.next);
+        if seen.stable_shut && !alone {
+            self.next.judge.leave_out(tick);
+            return false;
+        }
+        let now = Circumstances {
+            share: fraction(self.before.in_force),
+            schedule: ramp::schedule(&canary.ramp),
+            confirming: matches!(self.next.phase, Phase::Confirming { .. }),
+            alone,
+        };
+        self.next.judge.tick(guard, &now, tick);
+        let reading = self.next.judge.reading(guard, self.next.tries());
+        if let Some(rule) = self.regression(&reading, seen)
+            && self.act_on(rule, &reading, seen)
+        {
+            return true;
+        }
+        if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
+            self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
+            return true;
+        }
+        false
+    }
+
+    /// What is the matter with the canary; nobody is moved to a stable that is in trouble itself.
+    fn regression(&self, reading: &Reading, seen: &Observation) -> Option<Rule> {
+        let guard = &self.view.canary.guard;
+        let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
+        if alarm(Aspect::Failing) && !reading.stable_down {
+            return Some(Rule::Worse);
+        }
+        if reading.down {
+            return Some(Rule::Down);
+        }
+        if reading.stable_down || reading.incident {
+            return None;
+        }
+        if guard.slow.is_some() && alarm(Aspect::Slow) {
+            return Some(Rule::Slower);
+        }
+        if guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing) {
+            return Some(Rule::Refusing);
+        }
+        let window = seen.window.canary;
+        let above = |ceiling: Percent| {
+            let (failures, requests) = (real(window.failures), real(window.requests));
+            let (lower, _) = wilson(failures, requests, guard.constants.ceiling_z);
+            lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
+        };
+        guard.ceiling.is_some_and(above).then_some(Rule::Ceiling)
+    }
+
+    fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
+        seen.stable_answers == Some(true) && !reading.stable_down
+    }
+
+    /// Does what the file asks for after a regression; false: nothing that was not done before.
+    fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
+        let canary = self.view.canary;
+        if matches!(self.next.phase, Phase::RolledBack { .. }) {
+            return self.empty(rule, reading, seen);
+        }
+        let holds = canary.on_regression == OnRegression::Hold
+            || (rule == Rule::Refusing && canary.guard.client_errors == ClientErrors::Hold);
+        let held = self.next.paused.as_ref().is_some_and(|pause| pause.regression);
+        if holds && held {
+            return false;
+        }
+        let grounds = self.grounds(reading, seen);
+        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Decision::Alarm(rule), &grounds));
+        if holds {
+            let (at, actor) = (self.now, GUARD.to_owned());
+            self.next.paused = Some(Pause { at, actor, reason: cause.clone(), regression: true });
+            self.record(GUARD, "hold", cause, numbers);
+            return true;
+        }
+        let stage = self.stage_back(rule);
+        if let Some(stage) = stage {
+            self.next.step_backs += 1;
+            self.begin_judgement();
+            self.go_to(stage);
+            self.record(GUARD, "step_back", cause, numbers);
+            return true;
+        }
+        self.next.phase = Phase::RolledBack { at: self.now, cause: cause.clone(), emptied: false };
+        // While it is confirmed fewer are on the canary than the ramp says.
+        self.next.percent = self.next.percent.min(self.before.in_force);
+        self.next.since = self.now;
+        self.next.waited = Millis(0);
+        self.next.paused.take_if(|pause| pause.regression);
+        if canary.rollback_to > Percent::ZERO {
+            // Whoever stays there is watched on, and judged by what happens to them.
+            self.begin_judgement();
+        }
+        self.record(GUARD, "rollback", cause, numbers);
+        true
+    }
+
+    /// Those whom `rollback_to` left on the canary do not fare well either: nobody stays.
+    fn empty(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
+        let grounds = self.grounds(reading, seen);
+        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Decision::Alarm(rule), &grounds));
+        self.next.phase = Phase::RolledBack { at: self.now, cause: cause.clone(), emptied: true };
+        self.record(GUARD, "rollback", cause, numbers);
+        true
+    }
+
+    /// Where a regression is answered by one stage less.
+    fn stage_back(&self, rule: Rule) -> Option<Percent> {
+        let canary = self.view.canary;
+        let dead =
+            rule == Rule::Down || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
+        let apt = canary.on_regression == OnRegression::StepBack
+            && !dead
+            && canary.percent == Intent::Auto
+            && !self.view.by_clock
+            && self.next.lock.is_none()
+            && self.next.step_backs < canary.guard.constants.most_retries;
+        // While it is confirmed fewer are on the canary than the ramp says.
+        let share = self.next.percent.min(self.before.in_force);
+        apt.then(|| ramp::previous_stage(&canary.ramp, share)).flatten()
+    }
+
+    pub(super) fn confirm(&mut self, decision: Decision, reading: &Reading, seen: &Observation, why: &str) {
+        let completed = self.next.phase == Phase::Completed;
+        self.next.judge.expect_confirmation();
+        let numbers = told::numbers(decision, &self.grounds(reading, seen));
+        self.next.phase = Phase::Confirming { completed };
+        self.next.since = self.now;
+        let share = confirming(self.view, self.next);
+        let reason = format!("{why}, and stable has too little traffic to compare with: {share} for a while");
+        self.record(GUARD, "confirm", reason, numbers);
+    }
+
+    /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
+    pub(super) fn end_confirmation(&mut self, completed: bool, seen: &Observation) {
+        let (guard, tries) = (&self.view.canary.guard, self.next.tries());
+        let judge = &mut self.next.judge;
+        let reading = judge.reading(guard, tries);
+        let (decision, action, reason) = if reading.stable_down || seen.stable_shut {
+            judge.confirm_rest = guard.constants.confirm_seconds;
+            // Half of the users are with a stable that is down: that waits for no disk. A restart begins it again.
+            self.forgettable = true;
+            (Decision::GivenUp, "give_up", "stable is down: it is no measure for the canary".to_owned())
+        } else if judge.step.seconds >= guard.constants.confirm_seconds
+            && confirmation(guard, judge, tries).is_none()
+            && self.view.unwritable.is_none()
+        {
+            let reason = told::both(&judge.step, "failed");
+            judge.confirmed();
+            (Decision::Confirmed, "confirmed", format!("the canary is not worse than stable: {reason}"))
+        } else {
+            return;
+        };
+        let numbers = told::numbers(decision, &self.grounds(&reading, seen));
+        self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
+        self.next.since = self.now;
+        self.record(GUARD, action, reason, numbers);
+    }
+
+    pub(super) fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {
+        Grounds {
+            guard: &self.view.canary.guard,
+            judge: &self.next.judge,
+            reading,
+            window: seen.window.canary,
+            refuses: seen.refuses.as_deref(),
+            users: seen.users,
+        }
+    }
+}

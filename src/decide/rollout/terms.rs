@@ -1,0 +1,70 @@
+//! By which rules a canary is judged, as a number that outlives the process.
+//!
+//! An edit of guard or ramp begins fresh evidence, and it may come while no process runs: with a new file and a new
+//! start. Two files have the same number exactly when they judge alike. Written out key by key, so that another version
+//! of Serin makes the same number of the same rules. FNV-1a (Fowler, Noll and Vo, 1991): it protects nothing.
+
+use std::fmt::Write as _;
+
+use crate::decide::policy::{ClientErrors, Guard, Hours, Ramp};
+
+/// The number of these rules.
+#[must_use]
+pub fn terms(guard: &Guard, ramp: &Ramp) -> u64 {
+    let mut text = String::with_capacity(256);
+    let refused = match guard.client_errors {
+        ClientErrors::Hold => "hold",
+        ClientErrors::Rollback => "rollback",
+        ClientErrors::Ignore => "ignore",
+    };
+    // A text takes all that is written to it.
+    let _ = write!(
+        text,
+        "{} {} {} {} {} {} {} {refused} {} {} {} {}",
+        guard.false_alarm,
+        guard.tolerated_ratio,
+        guard.ignore_below,
+        guard.patience,
+        guard.max_error_rate,
+        guard.min_requests,
+        guard.done_below,
+        guard.ceiling.map_or_else(|| "off".to_owned(), |ceiling| ceiling.to_string()),
+        guard.window,
+        guard.counting.throttled,
+        guard.counting.empty,
+    );
+    if let Some(slow) = guard.slow {
+        let _ = write!(text, " slow {} {} {}", slow.quantile, slow.tolerance, slow.tolerated_ratio);
+    }
+    for stage in &ramp.stages {
+        let _ = write!(text, " {stage}");
+    }
+    let from = ramp.from.map_or(0, |from| from.0);
+    let _ = write!(text, " {} {} {} {from}", ramp.hold_start, ramp.every, ramp.max);
+    if let Some(Hours { days, from, to, offset }) = ramp.hours {
+        let _ = write!(text, " {days:?} {from} {to} {offset}");
+    }
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::rollout::tests::{canary, percent};
+
+    #[test]
+    fn the_number_of_the_same_rules_is_the_same_for_ever_and_any_edit_makes_another() {
+        let ramp = canary().ramp;
+        let usual = terms(&Guard::default(), &ramp);
+        assert_eq!(usual, 4_561_389_019_300_237_289, "a number that is written to disks");
+        let edits = [
+            Guard { slow: None, ..Guard::default() },
+            Guard { patience: 2.0, ..Guard::default() },
+            Guard { ceiling: Some(percent(8)), ..Guard::default() },
+            Guard { client_errors: ClientErrors::Ignore, ..Guard::default() },
+            Guard { min_requests: 101, ..Guard::default() },
+        ];
+        assert!(edits.iter().all(|guard| terms(guard, &ramp) != usual));
+        assert_ne!(terms(&Guard::default(), &Ramp { max: percent(50), ..ramp }), usual);
+    }
+}

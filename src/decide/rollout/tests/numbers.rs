@@ -1,0 +1,101 @@
+//! What every decision is told by.
+
+use super::*;
+use crate::decide::rollout::state::Event;
+
+/// Ticks like this one, until so many decisions were made; fails after ten minutes.
+fn decisions(canary: &Canary, state: &mut RolloutState, seen: &Observation, count: usize) -> Vec<Event> {
+    let mut events = Vec::new();
+    for second in 1..600 {
+        let step = step(&view(canary), state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000)));
+        events.extend(step.events);
+        *state = step.next;
+        if events.len() >= count {
+            return events;
+        }
+    }
+    panic!("only {events:?}");
+}
+
+fn number<'e>(event: &'e Event, name: &str) -> &'e str {
+    let found = event.numbers.iter().find(|(known, _)| known == name);
+    found.map_or_else(|| panic!("no {name} in {event:?}"), |(_, value)| value)
+}
+
+/// Whether it has everything that a decision is told by, users included.
+fn check_complete(event: &Event) {
+    for arm in ["canary", "stable"] {
+        for name in ["requests", "failures", "error_rate", "error_rate_low", "error_rate_high"] {
+            number(event, &format!("{arm}_{name}"));
+        }
+    }
+    for name in ["counted", "seconds", "evidence", "bound", "tolerated_ratio", "would_change"] {
+        number(event, name);
+    }
+    let users = (number(event, "stable_users_failing"), number(event, "canary_users_failing"));
+    assert_eq!(users, ("2", "7"), "{event:?}");
+}
+
+fn observed(canary: (u64, u64), stable: (u64, u64)) -> Observation {
+    Observation { users: [2, 7], ..seen(canary, stable) }
+}
+
+#[test]
+fn promotions_and_the_end_are_told_by_what_would_have_held_them() {
+    let canary = canary();
+    let mut state = at_share(85);
+    let events = decisions(&canary, &mut state, &observed((0, 200), (0, 35)), 2);
+    let actions: Vec<&str> = events.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(actions, ["promote", "complete"]);
+    events.iter().for_each(check_complete);
+    let [promote, complete] = [&events[0], &events[1]];
+    // Five of two hundred may be 5.05%, four no more than 4.4%.
+    assert_eq!(
+        number(promote, "would_change"),
+        "5 more failures of the canary would have held the share for their rate alone; evidence above 1 would have, too"
+    );
+    assert_eq!((number(promote, "limit"), number(promote, "answered")), ("5%", "200"));
+    assert_eq!(
+        number(complete, "would_change"),
+        "one more failure of the canary would have kept the rollout from being done"
+    );
+}
+
+#[test]
+fn a_regression_is_told_alike_whatever_follows_from_it() {
+    for (follows, action) in
+        [(OnRegression::Rollback, "rollback"), (OnRegression::Hold, "hold"), (OnRegression::StepBack, "step_back")]
+    {
+        let canary = Canary { on_regression: follows, ..canary() };
+        let events = decisions(&canary, &mut at_share(40), &observed((20, 40), (0, 60)), 1);
+        assert_eq!(events[0].action, action);
+        check_complete(&events[0]);
+        assert_eq!((number(&events[0], "rule"), number(&events[0], "counted")), ("worse", "failures"));
+        let change = number(&events[0], "would_change");
+        assert!(change.starts_with("about ") && change.contains("`ignore_below` above 50%"), "{change}");
+    }
+}
+
+#[test]
+fn a_confirmation_is_told_at_both_of_its_ends() {
+    let mut canary = canary();
+    canary.guard.constants.confirm_seconds = 5.0;
+    let mut state = at_share(100);
+    let confirm = &decisions(&canary, &mut state, &observed((20, 100), (0, 0)), 1)[0];
+    assert_eq!((confirm.action.as_str(), state.in_force), ("confirm", percent(50)));
+    check_complete(confirm);
+    assert_eq!((number(confirm, "suspicion_bound"), number(confirm, "limit")), ("12", "0.5%"));
+    let confirming = state.clone();
+    let confirmed = &decisions(&canary, &mut state, &observed((0, 50), (0, 50)), 1)[0];
+    assert_eq!((confirmed.action.as_str(), state.in_force), ("confirmed", percent(100)));
+    check_complete(confirmed);
+    // It ends as well where stable goes down, which nothing of the canary would have changed.
+    let mut down = observed((0, 50), (50, 50));
+    if let Some(tick) = &mut down.tick {
+        tick.stable.successes = 0.0;
+    }
+    let given_up = &decisions(&canary, &mut confirming.clone(), &down, 1)[0];
+    assert_eq!(given_up.action, "give_up");
+    assert!(!given_up.numbers.iter().any(|(name, _)| name == "would_change"), "{given_up:?}");
+    assert_eq!(number(given_up, "stable_users_failing"), "2");
+}
