@@ -39,9 +39,9 @@
 //!    the provider's words and sent. Where a bucket chose, the guard is told that it was.
 //! 6. The provider answers, each clock running only while it is waited for. As much of the answer is seen as it takes to
 //!    be certain; until then nothing has gone out, and after a failure [`decide::retry`] says who is asked next. The
-//!    guard is told of the failure then, and not when a slow rescue has ended.
-//! 7. The answer streams on as it comes, and how long its first output took is told. One that breaks off is ended so that
-//!    the client notices.
+//!    guard is told of the failure then, and not when a slow rescue has ended; and of how long the first output took when
+//!    it is seen, and not when it goes out.
+//! 7. The answer streams on as it comes. One that breaks off is ended so that the client notices.
 //! 8. It is counted, exactly once, by what was seen: [`decide::outcome`] is the only place that says what that means.
 //!
 //! # Invariants

@@ -203,6 +203,7 @@ fn status() -> Status {
             shown_provider("backup", Some((BreakerState::HalfOpen, None)), 0),
         ],
         series: Vec::new(),
+        samples_lost: 0,
         draining: false,
     }
 }

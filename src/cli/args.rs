@@ -5,7 +5,7 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{Outcome, bucket, change, check, completions, demo, history, rollback, run, schema, status, why};
+use super::{Outcome, bucket, change, check, completions, demo, history, rollback, run, schema, simulate, status, why};
 use crate::app;
 
 /// The whole command line.
@@ -48,6 +48,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the bucket and the arm of users.
     Bucket(bucket::BucketArgs),
+    /// Try a flags.yaml out on stated or recorded traffic: what would its guard do, how soon, and how often wrongly?
+    Simulate(Box<simulate::SimulateArgs>),
     /// Print the JSON Schema of flags.yaml, or every default.
     Schema(schema::SchemaArgs),
     /// Watch a rollout from start to rollback and back in about a minute, with two embedded providers.
@@ -73,6 +75,7 @@ impl Cli {
             Command::History(args) => history::run(args),
             Command::Check(args) => check::run(args, app::probe_all),
             Command::Bucket(args) => bucket::run(args),
+            Command::Simulate(args) => simulate::run(args),
             Command::Schema(args) => schema::run(args),
             Command::Demo(args) => demo::run(args),
             Command::Completions(args) => completions::run(args),

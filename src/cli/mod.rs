@@ -20,6 +20,7 @@ pub mod run;
 #[cfg(test)]
 mod sample;
 pub mod schema;
+pub mod simulate;
 pub mod status;
 pub mod why;
 

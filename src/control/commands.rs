@@ -45,10 +45,10 @@ impl Engine {
         let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
         for index in targets {
             let Some(happened) = self.happened(index, &input, now) else { continue };
-            if let Some(refusal) = happened.step.refused {
+            if let Some(refusal) = happened.refused {
                 return Err(Refusal::NotNow(refusal));
             }
-            done.notes.extend(happened.step.notes);
+            done.notes.extend(happened.notes);
             done.proposed |= happened.proposed;
             let tracked = &self.rollouts[index];
             let Some(moving) = &tracked.moving else { continue };

@@ -16,6 +16,7 @@ use super::outlasting::Outlasting;
 use super::pauses::Pauses;
 use super::refusals::Findings;
 use super::report;
+use super::sampling::Sampling;
 use super::series::{Registry, SeriesFactory};
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
@@ -160,6 +161,7 @@ pub struct Engine {
     pub(super) ever_written: bool,
     pub(super) most_connections: u32,
     pub(super) blocks: Blocks,
+    pub(super) sampling: Sampling,
     // Of plain routes: nobody reads it.
     idle: Arc<Evidence>,
     unsplit: Box<[Arc<Series>]>,
@@ -201,6 +203,7 @@ impl Engine {
             draining: false,
             most_connections,
             blocks,
+            sampling: Sampling::default(),
             idle,
             unsplit: Box::default(),
             revision: 0,
@@ -258,21 +261,6 @@ impl Engine {
         self.forecast(now);
         self.watch_breakers(now);
         self.report(now);
-    }
-
-    // What the cores sent, to whom it belongs; samples of an epoch that is over say nothing any more.
-    fn take_samples(&mut self, now: Now) {
-        let samples = Arc::clone(&self.blocks.samples);
-        samples.drain(|sample| {
-            let mut moving =
-                self.rollouts.iter_mut().filter_map(|tracked| Some((tracked.moving.as_mut()?, &tracked.rollout)));
-            let owner = moving.find(|(moving, _)| moving.observer.evidence().id == sample.evidence);
-            if let Some((moving, rollout)) = owner
-                && let Some(canary) = &rollout.canary
-            {
-                moving.observer.sample(&sample, &canary.guard, now.mono);
-            }
-        });
     }
 
     /// The egress proxy that the file names.
@@ -401,18 +389,20 @@ impl Engine {
             if let Some(watched) = watched {
                 self.put(index, watched);
             }
-            return Some(Happened { step, changed: false, proposed: true });
+            let Step { refused, notes, .. } = step;
+            return Some(Happened { refused, notes, changed: false, proposed: true });
         }
         for event in &step.events {
             log(event);
         }
-        self.outbox.events.extend(step.events.iter().cloned());
-        self.put(index, step.next.clone());
+        let Step { next, events, refused, notes, .. } = step;
+        self.outbox.events.extend(events);
+        self.put(index, next);
         let moving = self.rollouts[index].moving.as_ref()?;
         if changed {
             self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
         }
-        Some(Happened { step, changed, proposed: false })
+        Some(Happened { refused, notes, changed, proposed: false })
     }
 
     pub(super) fn view<'a>(&'a self, tracked: &'a Tracked, moving: &'a Moving, canary: &'a Canary) -> View<'a> {
@@ -519,16 +509,24 @@ fn stable_taken_back(begin: &Begin) -> Vec<String> {
 
 /// A step that was taken, or is proposed.
 pub(super) struct Happened {
-    pub(super) step: Step,
+    pub(super) refused: Option<String>,
+    pub(super) notes: Vec<String>,
     pub(super) changed: bool,
     pub(super) proposed: bool,
+}
+
+// What somebody is woken for: users were taken back or are held where they are, or something is not as it should be.
+pub(super) fn is_warning(action: &str) -> bool {
+    const WARNINGS: [&str; 9] =
+        ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"];
+    WARNINGS.contains(&action)
 }
 
 pub(super) fn log(event: &Event) {
     let Event { rollout, actor, action, reason, from, to, generation, .. } = event;
     let rollout = rollout.as_deref().unwrap_or("-");
     let reason = if reason.is_empty() { "no reason given" } else { reason };
-    if matches!(action.as_str(), "rollback" | "refuse" | "block" | "notice" | "open" | "advise") {
+    if is_warning(action) {
         tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     } else {
         tracing::info!(rollout, actor, %from, %to, generation, "{action}: {reason}");

@@ -21,6 +21,7 @@ mod proposals;
 mod reconcile;
 mod refusals;
 mod report;
+mod sampling;
 mod series;
 pub mod shell;
 

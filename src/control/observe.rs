@@ -42,7 +42,7 @@ const TRAFFIC_HALF_LIFE: f64 = 60.0;
 pub(super) struct Blocks {
     pub(super) samples: Arc<Samples>,
     cores: usize,
-    made: u64,
+    pub(super) made: u64,
 }
 
 impl Blocks {
@@ -156,7 +156,7 @@ impl Observer {
     }
 
     /// Who fails again and again.
-    pub(super) fn pauses(&self, now: Millis) -> Vec<KeptPause> {
+    pub(super) fn pauses(&self, now: Millis) -> Arc<[KeptPause]> {
         self.pauses.kept(now)
     }
 

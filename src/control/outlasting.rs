@@ -1,38 +1,65 @@
 //! When what the guard knows is written, so that a restart goes on with the same try.
 //!
 //! Every action writes the whole state with it. Between two actions evidence gathers, and is written once a minute and
-//! when the process begins to stop: a crash loses a minute of it at most. Also keeps what is told of the guard's speed,
-//! which is worked out seldom. Never writes over a proposal that is on its way to the disk.
+//! when the process begins to stop: a crash loses a minute of it at most. Rollouts take turns, in some groups a minute and
+//! not one by one, since each group is a write of its own to the disk; one in which nothing has gathered is left out. Also
+//! keeps what is told of the guard's speed, which is worked out seldom. Never writes over a proposal that is on its way to
+//! the disk.
 
-use super::engine::{Engine, Moving, Now};
+use super::engine::{Engine, Moving, Now, Tracked};
 use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen};
 use crate::decide::guard::judge::fraction;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::ramp;
+use crate::decide::rollout::state::RolloutState;
+use crate::decide::rollout::step::waits_before_retry;
 use crate::decide::units::Millis;
 
-/// Between two writings of evidence.
-const BETWEEN: Millis = Millis(60_000);
+/// Between two writings of a rollout's evidence.
+const BETWEEN: u64 = 60_000;
+/// In how many groups all of them are written in that time.
+const GROUPS: usize = 12;
 /// Between two forecasts.
 const FORECAST: Millis = Millis(10_000);
 
 /// When what was done last.
 #[derive(Debug, Default)]
 pub(super) struct Outlasting {
-    written: Option<Millis>,
+    due: Option<Millis>,
+    // What was written at the last time.
+    written: Option<Box<RolloutState>>,
     forecast_at: Option<Millis>,
     /// How long each of [`FAULTS`] would take to be seen; `None`: too long.
     pub(super) forecast: [Option<Millis>; FAULTS.len()],
 }
 
+/// When a rollout of this place in the file is written first.
+const fn first(index: usize, now: Millis) -> Millis {
+    Millis(now.0 + BETWEEN - (index % GROUPS) as u64 * (BETWEEN / GROUPS as u64))
+}
+
 impl Engine {
     /// After a tick: has evidence written whose time has come.
     pub(super) fn keep_evidence(&mut self, index: usize, now: Now) {
-        let Some(moving) = &mut self.rollouts[index].moving else { return };
-        let due = now.mono.since(*moving.outlasting.written.get_or_insert(now.mono)) >= BETWEEN;
-        if due {
-            moving.outlasting.written = Some(now.mono);
-            self.write_evidence(index, now);
+        let Tracked { rollout, moving: Some(moving), .. } = &mut self.rollouts[index] else { return };
+        let outlasting = &mut moving.outlasting;
+        let due = outlasting.due.get_or_insert_with(|| first(index, now.mono));
+        if now.mono < *due {
+            return;
+        }
+        due.0 += (now.mono.since(*due).0 / BETWEEN + 1) * BETWEEN;
+        if moving.proposed.is_some() {
+            return;
+        }
+        moving.state.pauses = moving.observer.pauses(now.mono);
+        let mut gathered = moving.state.clone();
+        if !rollout.canary.as_ref().is_some_and(|canary| waits_before_retry(canary, &gathered)) {
+            // Time passes for those who wait for nothing as well, and is nothing to remember.
+            gathered.waited = Millis(0);
+        }
+        if outlasting.written.as_deref() != Some(&gathered) {
+            outlasting.written = Some(Box::new(gathered));
+            self.write(index);
         }
     }
 
@@ -40,6 +67,11 @@ impl Engine {
     pub(super) fn write_evidence(&mut self, index: usize, now: Now) {
         let Some(moving) = &mut self.rollouts[index].moving else { return };
         moving.state.pauses = moving.observer.pauses(now.mono);
+        self.write(index);
+    }
+
+    fn write(&mut self, index: usize) {
+        let Some(moving) = &self.rollouts[index].moving else { return };
         if moving.proposed.is_none() {
             self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
         }

@@ -45,7 +45,7 @@ impl Pauses {
     }
 
     /// Those that are to outlive the process.
-    pub(super) fn kept(&self, now: Millis) -> Vec<KeptPause> {
+    pub(super) fn kept(&self, now: Millis) -> Arc<[KeptPause]> {
         let kept = |aspect: Aspect| self.caps[aspect as usize].as_ref().map(|cap| cap.kept(aspect, now, MOST_KEPT));
         Aspect::ALL.into_iter().filter_map(kept).flatten().collect()
     }

@@ -8,6 +8,7 @@
 //! but not the history.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::engine::{Engine, Now, log};
 use crate::decide::advice::Finding;
@@ -28,6 +29,8 @@ pub(super) struct Findings {
     kinds: Vec<Kind>,
     // Those of a kind that is not kept among them.
     all: u64,
+    // The commonest in words, which every look asks for; `None`: not put into words since the last refusal.
+    told: Option<Arc<str>>,
 }
 
 /// Refusals about the same.
@@ -61,7 +64,7 @@ impl Findings {
         let Provider { name, base_url, auth, query, models, unmapped, fields, path, set_headers, .. } = canary.clone();
         let matches = rollout.matches.clone();
         let under = Rules { name, base_url, auth, query, models, unmapped, fields, path, set_headers, matches };
-        Findings { under, known: Vec::new(), kinds: Vec::new(), all: 0 }
+        Findings { under, known: Vec::new(), kinds: Vec::new(), all: 0, told: None }
     }
 
     /// These, if they still mean something under the rules of a new file.
@@ -78,7 +81,14 @@ impl Findings {
     }
 
     /// The commonest of all refusals in plain words, with its share of those that were told of; `None`: there were none.
-    pub(super) fn commonest(&self) -> Option<String> {
+    pub(super) fn commonest(&mut self) -> Option<Arc<str>> {
+        if self.told.is_none() {
+            self.told = self.words().map(Arc::from);
+        }
+        self.told.clone()
+    }
+
+    fn words(&self) -> Option<String> {
         let Kind { finding, status, code, count } = self.kinds.iter().rev().max_by_key(|kind| kind.count)?;
         let code = code.as_deref().map(|code| format!(" `{code}`")).unwrap_or_default();
         let about = match finding {
@@ -94,6 +104,7 @@ impl Findings {
 
     fn count(&mut self, refused: &Refused) {
         self.all += 1;
+        self.told = None;
         if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.finding == refused.finding) {
             kind.count += 1;
         } else if self.kinds.len() < MOST {

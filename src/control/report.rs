@@ -24,6 +24,7 @@ pub(super) fn nothing() -> Status {
         rollouts: Vec::new(),
         providers: Vec::new(),
         series: Vec::new(),
+        samples_lost: 0,
         draining: false,
     }
 }
@@ -53,6 +54,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         store: StoreStatus { dir: engine.dir.clone(), error: engine.store_error.clone() },
         providers: engine.breakers.report(&engine.policy, now),
         series: engine.series.all(),
+        samples_lost: engine.blocks.samples.lost(),
         draining: engine.draining,
     }
 }

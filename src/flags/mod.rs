@@ -36,3 +36,4 @@ mod tests;
 pub use environment::Environment;
 pub use error::{FlagsError, render};
 pub use reading::{Reading, read};
+pub use scalar::read_length;

@@ -75,6 +75,14 @@ pub(super) fn length(text: &str) -> Result<Millis, Wrong> {
     Ok(Millis(total))
 }
 
+/// A length of time on the command line, in the file's own words.
+///
+/// # Errors
+/// What is wrong with it, and what to write instead.
+pub fn read_length(text: &str) -> Result<Millis, String> {
+    length(text).map_err(|Wrong { problem, remedy }| format!("`{text}` {problem}; {remedy}"))
+}
+
 /// What to write for a length with its unit in other words: `7 days`, `10min`, `1.5h`, `2w`.
 fn meant_length(text: &str) -> Option<String> {
     let (number, unit) = number_and_word(text)?;

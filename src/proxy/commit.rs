@@ -178,8 +178,13 @@ impl Hold {
     }
 }
 
-/// Sees as much of an answer as it takes to be certain. It lies in one place from here on, since it is large.
-pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) -> Box<Weighed> {
+/// Sees as much of an answer as it takes to be certain. It lies in one place from here on, since it is large. `output` is
+/// called as soon as output is seen in what is held.
+pub(crate) async fn weigh(
+    response: Response<AnswerBody>,
+    scales: Scales<'_>,
+    mut output: impl FnMut(),
+) -> Box<Weighed> {
     let (head, mut body) = response.into_parts();
     let kind = Kind::of(&head.headers);
     let hold = Hold::of(head.status, kind, body.size_hint().lower(), &scales);
@@ -188,6 +193,9 @@ pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) ->
     if observer.is_some() {
         body.await_output();
     }
+    // As where nothing is held: an answer that is read whole has its output then, any other that cannot be read at once.
+    let whole = kind == Kind::Json && scales.dialect != Dialect::Plain;
+    let blind = observer.is_none() && !whole;
     let loan = Loan::of(scales.memory);
     let mut weighed = Box::new(Weighed {
         head,
@@ -205,7 +213,12 @@ pub(crate) async fn weigh(response: Response<AnswerBody>, scales: Scales<'_>) ->
         Hold::Nothing => return weighed,
         _ => {
             let mut clock = Clock::new(hold, &scales);
-            poll_fn(|context| weighed.poll(hold, &scales, &mut clock, context)).await
+            let mut came = |seen: bool| {
+                if seen || blind {
+                    output();
+                }
+            };
+            poll_fn(|context| weighed.poll(hold, &scales, &mut clock, &mut came, context)).await
         }
     };
     weighed.conclude(seen, kind, scales.dialect);
@@ -222,7 +235,14 @@ enum Seen {
 }
 
 impl Weighed {
-    fn poll(&mut self, hold: Hold, scales: &Scales<'_>, clock: &mut Clock, context: &mut Context<'_>) -> Poll<Seen> {
+    fn poll(
+        &mut self,
+        hold: Hold,
+        scales: &Scales<'_>,
+        clock: &mut Clock,
+        came: &mut impl FnMut(bool),
+        context: &mut Context<'_>,
+    ) -> Poll<Seen> {
         loop {
             let Some(body) = &mut self.rest else { return Poll::Ready(Seen::End(BodyEnd::Complete)) };
             let frame = match Pin::new(&mut *body).poll_frame(context) {
@@ -262,6 +282,9 @@ impl Weighed {
                 if observer.has_output() {
                     body.output_seen();
                 }
+            }
+            if !data.is_empty() {
+                came(self.observer.as_deref().is_some_and(Observer::has_output));
             }
             self.pieces.add(data);
             if last {

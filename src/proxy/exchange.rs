@@ -421,6 +421,17 @@ impl Exchange {
         }
     }
 
+    /// Output was seen in the answer, whether or not any of it has gone out.
+    pub(crate) fn output_seen(&mut self) {
+        let Stage::Answered { status, .. } = self.stage else { return };
+        if is_success(status)
+            && self.testimony.awaits_output()
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+        {
+            self.testimony.output(to, clock::instant());
+        }
+    }
+
     /// The answer's body ended.
     pub(crate) fn body_ended(&mut self, body: BodyEnd) {
         if let Stage::Answered { status, .. } = self.stage {

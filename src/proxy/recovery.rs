@@ -154,7 +154,7 @@ impl Recovery<'_> {
             memory: &self.core.replay,
             most: (policy.limits.replay_body, policy.limits.replay_memory),
         };
-        Tried::Answered(weigh(response, scales).await)
+        Tried::Answered(weigh(response, scales, || self.exchange.output_seen()).await)
     }
 
     /// How long the first byte of a streamed canary answer may take while somebody else can answer.

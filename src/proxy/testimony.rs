@@ -3,8 +3,9 @@
 //! It is told that the request was sent when it is sent; what became of it as soon as that is certain, which is when
 //! somebody else is asked and not when a slow rescue has ended; and how long its first output took, or for how long its
 //! client waited in vain. Owns the order of these and decides nothing: the [`Exchange`](super::exchange::Exchange) says
-//! what is certain, and only begins for requests that count. Invariant: each of them is told once at most, and what
-//! another provider does is never told.
+//! what is certain, and only begins for requests that count. Output counts from when it was seen and not from when it went
+//! out, so that an answer that is held is no slower than one that is not. Invariant: each of them is told once at most,
+//! and what another provider does is never told. No provider is asked again after output of its own was seen.
 
 use std::time::{Duration, Instant};
 

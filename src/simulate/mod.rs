@@ -2,23 +2,30 @@
 //!
 //! A [`traffic`] (or a crowd of [`users`], or timed [`answers`]) gives ticks, a [`rule`] sees them, a [`rollout`] plays
 //! one against the other, [`run`] does it for many seeds on all cores, and a [`tally`] says what became of them.
-//! [`guarded`] is the rule that production runs, with the same code. Nothing here reads a clock or waits: a simulated day
-//! lasts milliseconds. Decides nothing about real traffic, and no other layer but the command line uses it. Invariant:
-//! the same seeds give the same result, on any number of cores.
+//! [`guarded`] is the rule that production runs, with the same code. A [`scenario`] is traffic as an operator states it, a
+//! [`contest`] puts the guard and the others in charge of it, a [`replay`] shows the guard what was recorded. Nothing here
+//! reads a clock or waits: a simulated day lasts milliseconds. Decides nothing about real traffic, and no other layer but
+//! the command line uses it. Invariant: the same seeds give the same result, on any number of cores.
 
 pub mod answers;
+pub mod contest;
 pub mod course;
 pub mod guarded;
 pub mod inversion;
 pub mod normal;
 pub mod pauses;
+pub mod picture;
 pub mod poisson;
 pub mod quantiles;
+pub mod replay;
 pub mod rivals;
 pub mod rollout;
 pub mod rule;
 pub mod run;
+pub mod scenario;
 pub mod schedule;
+pub mod standings;
+pub mod strip;
 pub mod tally;
 pub mod traffic;
 pub mod users;

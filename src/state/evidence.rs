@@ -60,6 +60,7 @@ struct ArmCell {
     dispatched: [Count; MASKS],
     succeeded: Count,
     failed: Count,
+    #[cfg(test)]
     not_judged: Count,
 }
 
@@ -73,8 +74,8 @@ impl Evidence {
     }
 
     /// The same with pauses and samples that nobody shares.
-    #[must_use]
-    pub fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
+    #[cfg(test)]
+    pub(crate) fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(cores)));
         Evidence::new(Terms { id: epoch, epoch, counting, silence, samples }, cores)
     }
@@ -94,7 +95,10 @@ impl Evidence {
                 cell.failed.add_one();
                 self.push(core, arm, slot, What::Failed { connect: outcome == Outcome::Connect });
             }
-            Judged::Not => cell.not_judged.add_one(),
+            Judged::Not => {
+                #[cfg(test)]
+                cell.not_judged.add_one();
+            }
         }
         if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
             self.push(core, arm, slot, What::Refused);
@@ -127,10 +131,13 @@ impl Evidence {
             let cell = &cell.arms[arm as usize];
             totals.succeeded += cell.succeeded.get();
             totals.failed += cell.failed.get();
-            totals.not_judged += cell.not_judged.get();
+            #[cfg(test)]
+            {
+                totals.not_judged += cell.not_judged.get();
+                totals.dispatched += cell.dispatched.iter().map(Count::get).sum::<u64>();
+            }
             for (mask, dispatched) in (0..).zip(&cell.dispatched) {
                 let dispatched = dispatched.get();
-                totals.dispatched += dispatched;
                 for aspect in Aspect::ALL {
                     let exposed = if mask & bit(aspect) == 0 { dispatched } else { 0 };
                     totals.exposed[aspect as usize] += exposed;
@@ -144,16 +151,18 @@ impl Evidence {
 /// One arm's counts since an epoch began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArmTotals {
-    /// Sent to the provider.
-    pub dispatched: u64,
-    /// Of these, those whose users were not paused in an aspect, by [`Aspect`].
+    /// Sent to the provider, for users who were not paused in an aspect, by [`Aspect`].
     pub exposed: [u64; Aspect::ALL.len()],
     /// Ended as successes.
     pub succeeded: u64,
     /// Ended as failures.
     pub failed: u64,
-    /// Ended without saying anything about the provider.
-    pub not_judged: u64,
+    /// Sent to the provider, whoever for: what tests hold the accounts to.
+    #[cfg(test)]
+    pub(crate) dispatched: u64,
+    /// Ended without saying anything about the provider: likewise.
+    #[cfg(test)]
+    pub(crate) not_judged: u64,
 }
 
 #[cfg(test)]

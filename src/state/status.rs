@@ -28,6 +28,8 @@ pub struct Status {
     pub providers: Vec<ProviderStatus>,
     /// Every series there ever was since the start, for the metrics.
     pub series: Vec<Arc<Series>>,
+    /// What happened to requests and the guard was not told, since it came too fast.
+    pub samples_lost: u64,
     /// Whether the process is stopping.
     pub draining: bool,
 }

@@ -82,6 +82,8 @@ metrics_list! {
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
         "1 while stable itself is in an incident, so that the step's time stands still and nothing is promoted.";
+    SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
+        "Failures, refusals and times of answers that the guard was not told of, since they came faster than it takes them.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -240,6 +242,7 @@ fn counts(status: &Status) -> String {
     for rollout in status.rollouts.iter().filter(|rollout| rollout.canary.is_some()) {
         of_rollout(rollout, &gauge);
     }
+    counter(&SAMPLES_LOST, Vec::new(), status.samples_lost);
     let flags = &status.flags;
     gauge(&GENERATION, &[], count(flags.generation));
     counter(&RELOAD_FAILURES, Vec::new(), flags.failures);

@@ -25,5 +25,6 @@ mod reload;
 mod rewrite;
 mod rollback;
 mod schedule;
+mod simulate;
 mod split;
 mod stream;

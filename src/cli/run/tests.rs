@@ -11,6 +11,7 @@ fn status() -> Status {
         rollouts: vec![RolloutStatus::sample(), plain],
         providers: Vec::new(),
         series: Vec::new(),
+        samples_lost: 0,
         draining: false,
     }
 }

@@ -5,10 +5,11 @@ use crate::control::engine::{Engine, Now};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;
 use crate::decide::outcome::Outcome;
-use crate::decide::policy::{Canary, Guard, Ramp};
+use crate::decide::policy::{Canary, Guard, Intent, Policy, Ramp};
 use crate::decide::rollout::state::{Identity, RolloutState, Standing};
 use crate::decide::units::{Arm, Millis, RolloutId, Slot, UnixMillis};
 use crate::state::counters::Core;
+use crate::state::samples::CAPACITY;
 
 /// One stage that lasts for a day, and the guard as it is by default.
 fn slow() -> Canary {
@@ -108,6 +109,100 @@ fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
     assert!(watched > Millis(115_000), "{watched}: the step's time goes on as well");
     second.live(50, 2, 2);
     assert_eq!(second.chat().0, Standing::RolledBack);
+}
+
+/// `one` and `other`, in this order.
+fn both(names: [&str; 2]) -> Policy {
+    policy(names.into_iter().map(|name| rollout(name, Some(slow()))).collect())
+}
+
+/// Users of each rollout in its place of the file whose requests failed on the canary.
+fn failing(engine: &Engine) -> Vec<u32> {
+    let status = engine.status.load();
+    status.rollouts.iter().map(|rollout| rollout.guard.as_ref().unwrap().users[1]).collect()
+}
+
+#[test]
+fn samples_find_their_rollout_over_epochs_and_files() {
+    let mut life = Life { engine: Engine::new(begin(both(["one", "other"]), Vec::new()), at(0)), mono: 0, users: 0 };
+    let fail = |engine: &Engine, place: u16, users: std::ops::Range<u16>| {
+        let evidence = engine.shared.load().in_force(RolloutId(place)).evidence.clone();
+        users.for_each(|user| evidence.end(Core(0), Arm::Canary, Some(Slot::of(user)), Outcome::ServerError));
+        evidence
+    };
+    fail(&life.engine, 0, 0..3);
+    life.pass(1);
+    assert_eq!(failing(&life.engine), [3, 0]);
+    // The same blocks of evidence, in other places.
+    life.engine.flags_read(read(both(["other", "one"])), at(life.mono));
+    let old = fail(&life.engine, 1, 10..11);
+    life.pass(1);
+    assert_eq!(failing(&life.engine), [0, 4]);
+    // Another epoch of `one`: what belongs to the one before is nobody's.
+    for probe in life.engine.due_probes(at(life.mono)) {
+        life.engine.probed(&probe, Ok(()), at(life.mono));
+    }
+    life.pass(2);
+    old.end(Core(0), Arm::Canary, Some(Slot::of(20)), Outcome::ServerError);
+    fail(&life.engine, 0, 30..32);
+    life.pass(1);
+    assert_eq!(failing(&life.engine), [2, 0]);
+    life.engine.flags_read(read(policy(vec![rollout("one", Some(slow()))])), at(life.mono));
+    old.end(Core(0), Arm::Canary, Some(Slot::of(21)), Outcome::ServerError);
+    life.pass(1);
+    assert_eq!(failing(&life.engine), [0]);
+}
+
+#[test]
+fn lost_samples_are_counted_and_told_of_once_an_hour() {
+    let mut life = Life::begin(Vec::new());
+    let mut notices = Vec::new();
+    for (look, lost) in [(0, 0), (1, 5), (2, 7), (35_990, 0), (36_002, 0), (36_003, 1), (72_003, 1)] {
+        life.mono = look * 100;
+        let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
+        let sent = if lost > 0 { CAPACITY + lost } else { 0 };
+        (0..sent).for_each(|_| evidence.output(Core(0), Arm::Stable, None, Millis(1)));
+        life.engine.outbox.events.clear();
+        life.pass(1);
+        let told = life.engine.outbox.events.iter().filter(|event| event.action == "notice");
+        let words = told.map(|event| event.reason.split(" failures").next().unwrap().to_owned());
+        notices.extend(words.map(|words| (look, words)));
+    }
+    let told = |lost: u64| format!("the guard was not told of {lost}");
+    assert_eq!(notices, [(1, told(5)), (36_002, told(7)), (72_003, told(2))]);
+    assert_eq!(life.engine.status.load().samples_lost, 14);
+}
+
+#[test]
+fn rollouts_are_written_in_turns_and_those_at_rest_not_again() {
+    let names: Vec<String> = (0..30).map(|number| format!("rollout-{number}")).collect();
+    let pinned = |share| Canary { percent: Intent::Pinned(percent(share)), ..slow() };
+    // Every third has users on the canary.
+    let share = |number: usize| if number.is_multiple_of(3) { 10 } else { 0 };
+    let rollouts = names.iter().enumerate().map(|(number, name)| rollout(name, Some(pinned(share(number)))));
+    let engine = Engine::new(begin(policy(rollouts.collect()), Vec::new()), at(0));
+    let mut life = Life { engine, mono: 0, users: 0 };
+    life.pass(1);
+    let mut minutes = Vec::new();
+    for _ in 0..3 {
+        let mut batches = Vec::new();
+        for _ in 0..600 {
+            life.engine.outbox.states.clear();
+            for number in (0..30).step_by(3) {
+                let evidence = life.engine.shared.load().in_force(RolloutId(number)).evidence.clone();
+                evidence.begin(Core(0), Arm::Canary, None);
+                evidence.end(Core(0), Arm::Canary, None, Outcome::Ok);
+            }
+            life.pass(1);
+            batches.push(life.engine.outbox.states.len());
+        }
+        let writes = batches.iter().filter(|count| **count > 0).count();
+        minutes.push((batches.iter().sum::<usize>(), writes, *batches.iter().max().unwrap()));
+    }
+    assert_eq!(minutes, [(30, 12, 3), (10, 4, 3), (10, 4, 3)], "written, in so many batches, of so many at most");
+    life.engine.outbox.states.clear();
+    life.engine.drain(at(life.mono));
+    assert_eq!(life.written().len(), 30, "once more at the end");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::bench::*;
-use crate::control::engine::{Engine, Now};
+use crate::control::engine::{Engine, Now, is_warning};
 use crate::control::refusals::MOST;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::{BreakerState, Verdict};
@@ -225,21 +225,22 @@ fn findings_last_until_a_reload_changes_what_they_depend_on() {
 
 #[test]
 fn the_commonest_refusal_is_told_in_plain_words() {
-    use super::super::refusals::Findings;
-    let words = |engine: &Engine| Findings::commonest(&engine.rollouts[0].moving.as_ref().unwrap().findings);
+    let words = |engine: &mut Engine| engine.rollouts[0].moving.as_mut().unwrap().findings.commonest();
     let mut engine = engine();
     let tell = |engine: &mut Engine, finding, status, code: Option<&str>, accepted| {
         let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
         let code = code.map(str::to_owned);
         engine.refused(Refused { rollout, provider, finding, status, code, accepted }, at(100));
     };
-    assert_eq!(words(&engine), None);
+    assert_eq!(words(&mut engine), None);
     let parameter = || Finding::Parameter("logit_bias".to_owned());
     for accepted in [true, false, false] {
         tell(&mut engine, parameter(), 400, Some("unsupported_parameter"), accepted);
     }
     tell(&mut engine, Finding::ContextLength, 400, None, false);
-    assert_eq!(words(&engine).unwrap(), "400 `unsupported_parameter` (logit_bias), 3 of 4");
+    let told = words(&mut engine).unwrap();
+    assert_eq!(&*told, "400 `unsupported_parameter` (logit_bias), 3 of 4");
+    assert!(Arc::ptr_eq(&told, &words(&mut engine).unwrap()), "put into words once");
     assert_eq!(events(&mut engine).len(), 1, "what stable does not accept either is no advice");
     assert_eq!(findings(&mut engine, 200)[0].count, 1);
     let others = [
@@ -261,10 +262,21 @@ fn the_commonest_refusal_is_told_in_plain_words() {
     ];
     for (times, (finding, status, code, expected)) in (1..).zip(others) {
         (0..times * 10).for_each(|_| tell(&mut engine, finding.clone(), status, code, false));
-        assert_eq!(words(&engine).unwrap(), expected);
+        assert_eq!(words(&mut engine).as_deref(), Some(expected));
     }
     for number in 0..2 * MOST {
         tell(&mut engine, Finding::Parameter(format!("p{number}")), 400, None, false);
     }
-    assert_eq!(words(&engine).unwrap(), format!("400, 50 of {}", 154 + 2 * MOST), "as many kinds as one can read");
+    let expected = format!("400, 50 of {}", 154 + 2 * MOST);
+    assert_eq!(words(&mut engine).as_deref(), Some(&*expected), "as many kinds as one can read");
+}
+
+#[test]
+fn what_one_is_woken_for_is_a_warning() {
+    for action in ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"] {
+        assert!(is_warning(action), "{action}");
+    }
+    for action in ["promote", "complete", "confirmed", "resume", "retry", "start", "reload", "close", "unblock"] {
+        assert!(!is_warning(action), "{action}");
+    }
 }

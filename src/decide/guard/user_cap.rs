@@ -2,9 +2,10 @@
 //!
 //! A user who fails for ever adds about log4(T / 10 s) events in a time T and is in the denominator as little, so that
 //! what is left is a fair comparison of the others. Pauses begin at ten seconds, end at a day, and are forgotten after a
-//! day without events. A table of fixed size: users who share a [`Slot`] are paused together, on both arms alike, which
-//! only ever hides something. Decides nothing about requests in flight: what began in a pause does not count, what
-//! fails after it does. Its time only has to be monotonic.
+//! day without events. A table of bounded size, 64 KiB, that grows with its users, since there is one for each aspect of
+//! each rollout: users who share a [`Slot`] are paused together, on both arms alike, which only ever hides something.
+//! Decides nothing about requests in flight: what began in a pause does not count, what fails after it does. Its time
+//! only has to be monotonic.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,11 +18,15 @@ pub const FIRST_PAUSE: Millis = Millis(10_000);
 pub const LONGEST_PAUSE: Millis = Millis(86_400_000);
 /// Each pause is so many times as long as the one before.
 const GROWTH: u64 = 4;
+/// How many slots the table grows by.
+const PAGE: usize = 32;
 
 /// Everybody's pauses in one aspect.
 #[derive(Clone, Debug)]
 pub struct UserCap {
-    slots: Box<[Pause]>,
+    // A power of two.
+    slots: usize,
+    pages: Box<[Option<Box<[Pause; PAGE]>>]>,
 }
 
 /// A pause as it outlives a process: only users who failed again after one are worth it.
@@ -37,11 +42,24 @@ pub struct KeptPause {
     pub strikes: u8,
 }
 
+// Eight bytes: when it ends, and in the lowest of them how many pauses there were that have not been forgotten.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pause {
-    until: Millis,
-    // How many pauses there were that have not been forgotten.
-    strikes: u8,
+struct Pause(u64);
+
+impl Pause {
+    fn new(until: Millis, strikes: u8) -> Pause {
+        // What does not fit is two million years away.
+        Pause(until.0.min(u64::MAX >> u8::BITS) << u8::BITS | u64::from(strikes))
+    }
+
+    const fn until(self) -> Millis {
+        Millis(self.0 >> u8::BITS)
+    }
+
+    const fn strikes(self) -> u8 {
+        let [strikes, ..] = self.0.to_le_bytes();
+        strikes
+    }
 }
 
 impl Default for UserCap {
@@ -54,10 +72,13 @@ impl UserCap {
     /// Those who failed again after a pause, the most often paused first, at most so many.
     #[must_use]
     pub fn kept(&self, aspect: Aspect, now: Millis, most: usize) -> Vec<KeptPause> {
-        let again = (0..).zip(&self.slots).filter(|(_, pause)| pause.strikes > 1);
-        let kept = again.map(|(slot, pause)| {
-            let (user, left) = (Slot::of(slot), pause.until.since(now));
-            KeptPause { aspect, user, left, strikes: pause.strikes }
+        let pages = self.pages.iter().zip((0..).step_by(PAGE));
+        let pages = pages.filter_map(|(page, first)| Some((page.as_ref()?, first)));
+        let all = pages.flat_map(|(page, first): (_, u16)| page.iter().zip(first..));
+        let again = all.filter(|(pause, _)| pause.strikes() > 1);
+        let kept = again.map(|(pause, slot)| {
+            let (user, left) = (Slot::of(slot), pause.until().since(now));
+            KeptPause { aspect, user, left, strikes: pause.strikes() }
         });
         let mut kept: Vec<KeptPause> = kept.collect();
         kept.sort_by_key(|pause| std::cmp::Reverse((pause.strikes, pause.left)));
@@ -67,43 +88,87 @@ impl UserCap {
 
     /// A pause of an earlier process goes on. Returns until when.
     pub fn restore(&mut self, kept: &KeptPause, now: Millis) -> Millis {
-        let place = self.place(kept.user);
         let until = Millis(now.0.saturating_add(kept.left.0.min(LONGEST_PAUSE.0)));
-        self.slots[place] = Pause { until, strikes: kept.strikes };
+        *self.pause_mut(kept.user) = Pause::new(until, kept.strikes);
         until
     }
 
     // A power of two.
     pub(super) fn of_size(slots: usize) -> UserCap {
-        UserCap { slots: vec![Pause::default(); slots].into() }
+        UserCap { slots, pages: vec![None; slots.div_ceil(PAGE)].into() }
     }
 
-    fn place(&self, user: Slot) -> usize {
-        user.index() & (self.slots.len() - 1)
+    const fn place(&self, user: Slot) -> (usize, usize) {
+        let place = user.index() & (self.slots - 1);
+        (place / PAGE, place % PAGE)
+    }
+
+    fn pause(&self, user: Slot) -> Pause {
+        let (page, place) = self.place(user);
+        self.pages[page].as_ref().map_or_else(Pause::default, |page| page[place])
+    }
+
+    fn pause_mut(&mut self, user: Slot) -> &mut Pause {
+        let (page, place) = self.place(user);
+        &mut self.pages[page].get_or_insert_default()[place]
     }
 
     /// Whether this user's requests are counted now.
     #[must_use]
     pub fn counts(&self, user: Slot, now: Millis) -> bool {
-        now >= self.slots[self.place(user)].until
+        now >= self.pause(user).until()
     }
 
     /// Something happened to a user: until when it pauses them; `None`: they are paused already, and it does not count.
     pub fn event(&mut self, user: Slot, now: Millis) -> Option<Millis> {
-        let place = self.place(user);
-        let pause = &mut self.slots[place];
-        if now < pause.until {
+        let pause = self.pause_mut(user);
+        let (before, mut strikes) = (pause.until(), pause.strikes());
+        if now < before {
             return None;
         }
-        if pause.strikes > 0 && now.since(pause.until) > LONGEST_PAUSE {
-            pause.strikes = 0;
+        if strikes > 0 && now.since(before) > LONGEST_PAUSE {
+            strikes = 0;
         }
-        let length = FIRST_PAUSE.0.saturating_mul(GROWTH.saturating_pow(u32::from(pause.strikes)));
-        let length = length.min(LONGEST_PAUSE.0);
-        pause.until = Millis(now.0 + length);
-        if length < LONGEST_PAUSE.0 {
-            pause.strikes += 1;
+        let length = FIRST_PAUSE.0.saturating_mul(GROWTH.saturating_pow(u32::from(strikes))).min(LONGEST_PAUSE.0);
+        let until = Millis(now.0 + length);
+        *pause = Pause::new(until, if length < LONGEST_PAUSE.0 { strikes + 1 } else { strikes });
+        Some(until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_as_large_as_its_users_need() {
+        assert_eq!(size_of::<[Pause; PAGE]>(), PAGE * 8);
+        let pages = |cap: &UserCap| cap.pages.iter().flatten().count();
+        let mut cap = UserCap::default();
+        assert!(cap.counts(Slot::of(7), Millis(0)) && pages(&cap) == 0, "a look makes none");
+        for user in [7, 8, 8191] {
+            cap.event(Slot::of(user), Millis(0));
         }
-        Some(pause.until)
+        assert_eq!(pages(&cap), 2);
+        for user in 0..8192 {
+            cap.event(Slot::of(user), Millis(0));
+        }
+        assert_eq!(pages(&cap) * PAGE * 8, 64 * 1024);
+    }
+
+    #[test]
+    fn a_pause_is_exact_to_the_millisecond_and_ends_in_any_case() {
+        for (until, strikes) in [(0, 0), (10_001, 1), (u64::MAX >> 8, 255)] {
+            let pause = Pause::new(Millis(until), strikes);
+            assert_eq!((pause.until(), pause.strikes()), (Millis(until), strikes));
+        }
+        assert_eq!(Pause::new(Millis(u64::MAX), 3).strikes(), 3);
+        let mut cap = UserCap::default();
+        for strike in 0..3 {
+            cap.event(Slot::of(8190), Millis(strike * 100_000));
+        }
+        let kept = cap.kept(Aspect::Slow, Millis(200_001), 9);
+        let expected = KeptPause { aspect: Aspect::Slow, user: Slot::of(8190), left: Millis(159_999), strikes: 3 };
+        assert_eq!(kept, [expected]);
     }
 }

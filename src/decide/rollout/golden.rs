@@ -91,7 +91,7 @@ impl World {
                     _ => ClientErrors::Hold,
                 }
             }
-            "refuses" => self.seen.refuses = Some(value.replace('_', " ")),
+            "refuses" => self.seen.refuses = Some(value.replace('_', " ").into()),
             "stable_shut" => self.seen.stable_shut = value.parse().unwrap(),
             "confirm_seconds" => self.canary.guard.constants.confirm_seconds = value.parse().unwrap(),
             "stable_probe" => self.seen.stable_answers = value.parse().ok(),

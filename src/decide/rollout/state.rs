@@ -3,7 +3,9 @@
 //! Owns the shapes that the store keeps, the control loop hands on and the surfaces show. Invariant: a state belongs
 //! to one [`Identity`]; another pair of providers or another salt is another rollout and begins anew.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::judge::Judge;
@@ -53,8 +55,13 @@ pub struct RolloutState {
     pub waited: Millis,
     /// What the guard knows.
     pub judge: Judge,
-    /// Users who fail again and again, as far as they were written.
-    pub pauses: Vec<KeptPause>,
+    /// Users who fail again and again, as far as they were written. Shared, since a state is copied at every look.
+    #[serde(serialize_with = "as_list")]
+    pub pauses: Arc<[KeptPause]>,
+}
+
+fn as_list<S: Serializer>(pauses: &Arc<[KeptPause]>, serializer: S) -> Result<S::Ok, S::Error> {
+    pauses.as_ref().serialize(serializer)
 }
 
 impl RolloutState {
@@ -75,7 +82,7 @@ impl RolloutState {
             judged_by: None,
             waited: Millis(0),
             judge: Judge::new(&Constants::default()),
-            pauses: Vec::new(),
+            pauses: Arc::default(),
         }
     }
 
@@ -155,7 +162,7 @@ impl From<Stored> for RolloutState {
             judged_by,
             waited,
             judge,
-            pauses,
+            pauses: pauses.into(),
         }
     }
 }

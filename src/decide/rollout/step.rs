@@ -6,6 +6,8 @@
 //! sent at another share is no evidence for this one. What the guard knows of the canary lasts over that, until a new try
 //! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of it.
 
+use std::sync::Arc;
+
 use super::command;
 use super::in_force::{in_force, reason};
 use super::outlook::{may_confirm, outlook, step_left};
@@ -56,7 +58,7 @@ pub struct Observation {
     /// What a slow answer is by now.
     pub slow_threshold: Option<SlowThreshold>,
     /// What the canary refuses most.
-    pub refuses: Option<String>,
+    pub refuses: Option<Arc<str>>,
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
 }

@@ -1,7 +1,7 @@
 //! What the guard is told of, when, and of whom.
 
-use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::support::*;
@@ -9,7 +9,7 @@ use crate::decide::advice::Finding;
 use crate::decide::breaker::Verdict;
 use crate::decide::bucket::place;
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::policy::{BreakerRule, Fallback, Secret};
+use crate::decide::policy::{BreakerRule, Fallback, Secret, StreamMode};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, Slot};
 use crate::state::evidence::{ArmTotals, Evidence};
 use crate::state::inbox::Refused;
@@ -190,7 +190,7 @@ fn the_time_is_told_when_output_comes_and_not_before() {
     // While frames go out as they come, and while they are held.
     for recoverable in [false, true] {
         let (go, wait) = channel::<()>();
-        let wait = std::sync::Mutex::new(wait);
+        let wait = Mutex::new(wait);
         let (sender, seen) = channel();
         let new = Scripted::new(move |mut client| {
             client.message();
@@ -225,6 +225,92 @@ fn the_time_is_told_when_output_comes_and_not_before() {
         sidecar.settle();
         assert_eq!((sidecar.judged(Arm::Canary), told(&evidence, Arm::Canary)), (ONE_SUCCESS, vec![]));
     }
+}
+
+/// Both providers begin their answers alike and end them when told to; the canary's are held, since stable could answer
+/// for it and nobody else for stable.
+fn buffered(begin: String, end: String) -> (Sidecar, Sender<()>) {
+    let (go, wait) = channel::<()>();
+    let wait = Arc::new(Mutex::new(wait));
+    let [old, new] = [(), ()].map(|()| {
+        let (begin, end, wait) = (begin.clone(), end.clone(), Arc::clone(&wait));
+        Scripted::new(move |mut client| {
+            while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
+                client.message();
+                client.send(&begin);
+                if wait.lock().unwrap().recv().is_err() {
+                    return;
+                }
+                client.send(&end);
+            }
+        })
+    });
+    let mut policy = policy(old.address, new.address);
+    with_rollout(&mut policy, |rollout| {
+        rollout.stream_mode = StreamMode::Buffered;
+        rollout.fallback = Fallback::List(vec![ProviderId(0)]);
+    });
+    (Sidecar::start(policy, Percent::ALL), go)
+}
+
+/// Waits for the time of the output, while the answer's end is still to come.
+fn output_told(evidence: &Evidence, arm: Arm) {
+    let mut said = Vec::new();
+    until("the time of the output is told", || {
+        said.extend(told(evidence, arm));
+        !said.is_empty()
+    });
+    assert!(matches!(said[..], [What::Output { .. }]), "{said:?}");
+}
+
+#[test]
+fn the_time_of_an_answer_that_is_held_is_that_of_one_which_is_not() {
+    let rest = format!("{:x}\r\n{STOP}\r\n{LAST}", STOP.len());
+    // Events that can be read, and events that cannot: there any byte is output.
+    let unread = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: zstd\r\n\
+                  transfer-encoding: chunked\r\n\r\n1\r\nx\r\n";
+    for (begin, end) in [(stream(&[ROLE, WORD]), rest), (unread.to_owned(), LAST.to_owned())] {
+        let (sidecar, go) = buffered(begin.clone(), end);
+        for (arm, percent) in [(Arm::Canary, Percent::ALL), (Arm::Stable, some())] {
+            sidecar.set_percent(percent);
+            let evidence = evidence(&sidecar);
+            let mut client = sidecar.client();
+            client.send(ask(r#"{"stream":true}"#));
+            output_told(&evidence, arm);
+            go.send(()).unwrap();
+            assert_eq!(client.reply().status, 200);
+            sidecar.settle();
+            assert_eq!(told(&evidence, arm), [], "{arm:?} {begin}");
+        }
+    }
+}
+
+#[test]
+fn a_client_that_leaves_an_answer_that_is_held_has_not_waited_for_its_output() {
+    let (sidecar, _go) = buffered(stream(&[ROLE, WORD]), String::new());
+    let evidence = evidence(&sidecar);
+    let mut client = sidecar.client();
+    client.send(ask(r#"{"stream":true}"#));
+    output_told(&evidence, Arm::Canary);
+    pause();
+    drop(client);
+    sidecar.settle();
+    assert_eq!(told(&evidence, Arm::Canary), []);
+    assert_eq!(sidecar.judged(Arm::Canary), ONE_NOT_JUDGED);
+}
+
+#[test]
+fn an_answer_that_is_held_and_breaks_off_has_told_its_time_as_any_other() {
+    let broken = stream(&[ROLE, WORD]) + &BREAK.to_string();
+    let (new, _seen) = Scripted::in_turn([broken]);
+    let (old, _seen_old) = Scripted::in_turn([stream(&[ROLE, WORD, STOP]) + LAST]);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.stream_mode = StreamMode::Buffered);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert!(sidecar.ask(&ask(r#"{"stream":true}"#)).text().contains("[DONE]"));
+    sidecar.settle();
+    let told = told(&evidence(&sidecar), Arm::Canary);
+    assert!(matches!(told[..], [What::Output { .. }, FAILED]), "{told:?}");
 }
 
 #[test]

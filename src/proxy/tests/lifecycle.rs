@@ -1,6 +1,7 @@
 //! Publications, the drain, and what is cut.
 
 use std::cell::RefCell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -11,6 +12,15 @@ use crate::decide::units::{Arm, Millis, Percent};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// The drain has begun once answers ask to close.
+fn until_draining(address: SocketAddr) {
+    until("a newcomer is asked to close", || {
+        let mut client = Client::connect(address);
+        client.send("GET /nowhere HTTP/1.1\r\nhost: h\r\n\r\n");
+        client.reply().header("connection").as_deref() == Some("close")
+    });
 }
 
 #[test]
@@ -61,6 +71,7 @@ fn a_drain_serves_to_the_end_and_asks_clients_to_close() {
     before.send(post("/v1/chat/completions", "", "{}"));
     until("it is being served", || running.open_requests() == 1);
     let draining = std::thread::spawn(move || runtime().block_on(running.drain(Millis(30_000))));
+    until_draining(address);
     // A connection that comes during the drain is served, and told to close.
     let mut during = Client::connect(address);
     proceed.send(()).unwrap();
@@ -154,12 +165,7 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
     }
     assert!(running.loads().all(|connections| connections > 0), "every core has some");
     let draining = std::thread::spawn(move || runtime().block_on(running.drain(Millis(30_000))));
-    // The drain has begun once answers ask to close.
-    until("a newcomer is asked to close", || {
-        let mut client = Client::connect(address);
-        client.send("GET /nowhere HTTP/1.1\r\nhost: h\r\n\r\n");
-        client.reply().header("connection").as_deref() == Some("close")
-    });
+    until_draining(address);
     end.wait();
     for client in &mut clients {
         assert_eq!(client.read_to("0\r\n\r\n"), "4\r\nlast\r\n0\r\n\r\n");

@@ -37,6 +37,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
             provider("local", None, 0),
         ],
         series,
+        samples_lost: 5,
         draining: false,
     }
 }
@@ -75,6 +76,7 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_guard_evidence{rollout="chat"} 12.5"#,
         r#"serin_guard_bound{rollout="chat"} 2000"#,
         r#"serin_guard_incident{rollout="chat"} 1"#,
+        "serin_guard_samples_lost_total 5",
         r#"serin_anonymous_ratio{rollout="chat"} 0.25"#,
         r#"serin_unheld_requests_total{rollout="chat"} 1"#,
         r#"serin_fallbacks_total{rollout="chat",arm="canary",provider="holysheep"} 1"#,

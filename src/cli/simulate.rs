@@ -1,0 +1,200 @@
+//! `serin simulate`: how the guard of a flags.yaml would do, on traffic that is stated or was recorded.
+//!
+//! Thousands of rollouts by the very code that decides in production, beside the rules that others use on the same
+//! requests; or one recording, once. Asks nobody and changes nothing; the one thing that it writes is the page that
+//! `--html` names. Invariant: the same arguments and the same file give the same output, on any number of cores.
+
+mod bars;
+mod chart;
+mod course;
+mod curves;
+mod inputs;
+mod json;
+mod page;
+mod progress;
+mod recorded;
+mod report;
+mod told;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::out::{self, Style};
+use super::{Exit, Failure, Outcome};
+use crate::decide::units::{Millis, Percent};
+use crate::flags::read_length;
+use crate::simulate::picture::picture;
+use crate::simulate::run::Runs;
+use crate::simulate::standings::standings;
+use inputs::{Question, Spell, Subject};
+use progress::Progress;
+use report::Report;
+
+/// Arguments of `serin simulate`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = EXAMPLES)]
+pub struct SimulateArgs {
+    /// The file whose rollout is tried out; no secret is needed [default: flags.yaml, or the defaults of a rollout where
+    /// there is none].
+    #[arg(long, value_name = "FILE", env = "SERIN_FLAGS")]
+    flags: Option<PathBuf>,
+    /// Which of its rollouts, where several have a canary.
+    #[arg(long, value_name = "NAME")]
+    rollout: Option<String>,
+    /// Requests a second, of all users together.
+    #[arg(long, value_name = "N", default_value = "50", value_parser = per_second)]
+    rps: f64,
+    /// Which part of stable's requests fails.
+    #[arg(long, value_name = "RATE", default_value = "0.4%")]
+    stable_errors: Percent,
+    /// Which part of the canary's requests fails, from --fault-at on [default: as stable, a healthy canary].
+    #[arg(long, value_name = "RATE")]
+    canary_errors: Option<Percent>,
+    /// When the canary begins to fail; before, it is as stable is [default: 1h].
+    #[arg(long, value_name = "DURATION", value_parser = read_length)]
+    fault_at: Option<Millis>,
+    /// Both providers fail this part for a while, such as 30%:10m@2h; may be given several times.
+    #[arg(long, value_name = "RATE:DURATION@START", value_parser = inputs::spell)]
+    outage: Vec<Spell>,
+    /// Tell so many users apart, the busiest sending most of it [default: none, every request is for itself].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    users: Option<u32>,
+    /// One user of the canary sends a request a second, and every one fails (with 2,000 other users, or --users).
+    #[arg(long)]
+    failing_user: bool,
+    /// The canary takes requests and never answers.
+    #[arg(long, conflicts_with = "canary_errors")]
+    canary_silent: bool,
+    /// When stable stops answering anything, for good.
+    #[arg(long, value_name = "DURATION", value_parser = read_length)]
+    stable_dies_at: Option<Millis>,
+    /// Hold this share of users on the canary, whatever the file's percent and ramp are.
+    #[arg(long, value_name = "PERCENT")]
+    percent: Option<Percent>,
+    /// How many rollouts [default: 1000; 100 where the canary is healthy, since each is as long as its ramp].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    runs: Option<u32>,
+    /// How long each is watched [default: 6h after a fault; else the ramp's own length and a tenth more, or 1d].
+    #[arg(long = "for", value_name = "DURATION", value_parser = read_length)]
+    watched: Option<Millis>,
+    /// Another seed is another thousand rollouts; the same one is the same.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// On so many cores [default: all of them].
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
+    /// Replay this recording instead, a line of JSON a tick, as `serin history ROLLOUT --trace` writes it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = STATED)]
+    trace: Option<PathBuf>,
+    /// Print the result as JSON, with everything that it takes to repeat it.
+    #[arg(long)]
+    json: bool,
+    /// Write the result as a page for a browser, too.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// No progress bar. There is one on terminals only.
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// What says how traffic is, and has no place beside a recording.
+const STATED: [&str; 14] = [
+    "rps",
+    "stable_errors",
+    "canary_errors",
+    "fault_at",
+    "outage",
+    "users",
+    "failing_user",
+    "canary_silent",
+    "stable_dies_at",
+    "percent",
+    "runs",
+    "watched",
+    "seed",
+    "threads",
+];
+
+const EXAMPLES: &str = "\
+Examples:
+  serin simulate --canary-errors 20%              how soon is a bad canary taken back?
+  serin simulate --canary-errors 2% --rps 5       and with little traffic?
+  serin simulate                                  does a healthy one reach the end of its ramp?
+  serin simulate --outage 30%:10m@2h --percent 25%
+                                                  is it taken back for what both suffer from?
+  serin simulate --failing-user --percent 10%     or for one user's own doing?
+  serin simulate --canary-errors 20% --html guard.html
+  serin simulate --trace chat.jsonl               what would this file have made of that day?
+
+Rates are written as in flags.yaml (5%, 0.25%), and so are lengths of time (90s, 30m, 1h30m, 7d).
+
+A canary that fails more often than the file tolerates (tolerated_ratio, ignore_below) has to be taken back; taking back
+any other one, or this one before --fault-at, is wrong, and counted as such.";
+
+fn per_second(text: &str) -> Result<f64, String> {
+    const REMEDY: &str = "write a number of requests a second from 0.001 to 1000000, such as `50` or `0.5`";
+    match text.parse::<f64>() {
+        Ok(number) if (0.001..=1e6).contains(&number) => Ok(number),
+        Ok(_) => Err(format!("`{text}` is out of range; {REMEDY}")),
+        Err(_) => Err(format!("`{text}` is not a number; {REMEDY}")),
+    }
+}
+
+/// Simulates.
+///
+/// # Errors
+/// A file or arguments that do not hold, and a page that cannot be written.
+pub fn run(args: &SimulateArgs) -> Outcome {
+    let subject = inputs::subject(args)?;
+    for note in &subject.notes {
+        eprintln!("serin: {note}");
+    }
+    out::print(&examine(args, subject, Style::of_stdout())?);
+    Ok(Exit::Done)
+}
+
+/// What to print; writes the page on the way.
+fn examine(args: &SimulateArgs, subject: Subject, style: Style) -> Result<String, Failure> {
+    if let Some(file) = &args.trace {
+        let replayed = recorded::replay(file, &subject)?;
+        if let Some(html) = &args.html {
+            write(html, &page::of_recording(&replayed))?;
+        }
+        return Ok(if args.json { lines(&json::of_recording(&replayed)) } else { recorded::text(&replayed, style) });
+    }
+    let question = Question::new(args, subject)?;
+    if let Some(html) = &args.html {
+        // A place that cannot be written is told now, and not after minutes of work.
+        write(html, "")?;
+    }
+    let report = answer(&question, args);
+    if let Some(html) = &args.html {
+        let typical = u64::try_from(report.serin().typical).unwrap_or_default();
+        let picture = picture(&question.contest(), question.seed.wrapping_add(typical));
+        write(html, &page::of_report(&report, &picture))?;
+    }
+    Ok(if args.json { lines(&json::of_report(&report)) } else { report::text(&report, style) })
+}
+
+fn answer(question: &Question, args: &SimulateArgs) -> Report {
+    let runs = Runs::new(question.runs, question.seed);
+    let runs = Runs { threads: args.threads.unwrap_or(runs.threads), ..runs };
+    let progress = Progress::on_terminal(question.runs, args.quiet);
+    let standings = standings(&question.contest(), &runs, |done| progress.tell(done));
+    progress.end();
+    Report { question: question.clone(), standings }
+}
+
+fn lines(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|error| Failure::failed(format!("{}: {error}", path.display())))
+}

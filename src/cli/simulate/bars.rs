@@ -1,0 +1,56 @@
+//! The picture of what became of all rollouts: a bar for each rule, in pieces that together are all of them.
+//!
+//! Made of boxes and not of SVG, so that names and bars find their own room on any screen. A piece says its part where it
+//! is wide enough for the words; the table has the numbers in any case.
+
+use std::fmt::Write as _;
+
+use super::chart::escape;
+use super::report::Report;
+use super::words;
+use crate::simulate::standings::Standing;
+
+/// A piece of a bar: its class, what it means, and how many.
+type Piece = (&'static str, &'static str, fn(&Standing) -> usize);
+
+const OF_FAULT: [Piece; 4] = [
+    ("good", "found", |standing| standing.tally.found),
+    ("bad", "taken back before the fault", |standing| standing.tally.wrong),
+    ("done", "completed all the same", |standing| standing.tally.completed),
+    ("open", "still open", |standing| standing.tally.open),
+];
+const OF_HEALTH: [Piece; 3] = [
+    ("good", "completed", |standing| standing.tally.completed),
+    ("bad", "taken back wrongly", |standing| standing.tally.wrong),
+    ("open", "still open", |standing| standing.tally.open),
+];
+
+/// The bars, with a list of what their colours mean.
+pub(super) fn html(report: &Report) -> String {
+    let pieces: &[Piece] = if report.question.is_fault { &OF_FAULT } else { &OF_HEALTH };
+    let mut html = "<ul class=\"legend\">".to_owned();
+    for (class, meaning, count) in pieces {
+        if report.standings.iter().any(|standing| count(standing) > 0) {
+            let _ = write!(html, "<li><span class=\"swatch {class}\"></span>{meaning}</li>");
+        }
+    }
+    html.push_str("</ul>\n<div class=\"bars\">\n");
+    for standing in &report.standings {
+        let name = escape(standing.contender.as_str());
+        let _ = write!(html, "<div class=\"name\">{name}</div><div class=\"bar\">");
+        for (class, meaning, count) in pieces {
+            let runs = standing.tally.runs;
+            let part = count(standing) as f64 / runs.max(1) as f64 * 100.0;
+            if part > 0.0 {
+                let told = words::part(count(standing), runs);
+                let inside = if part >= 12.0 { told.as_str() } else { "" };
+                let _ = write!(
+                    html,
+                    "<span class=\"{class}\" style=\"width:{part:.2}%\" title=\"{meaning}: {told}\">{inside}</span>"
+                );
+            }
+        }
+        html.push_str("</div>\n");
+    }
+    html + "</div>\n"
+}

@@ -1,0 +1,180 @@
+//! The same answers for programs: every number, and everything that it takes to repeat them.
+//!
+//! Rates and shares are written as in flags.yaml, times are seconds. Nothing in it depends on the machine or on how many
+//! threads there were. A number that there is none of is null.
+
+use serde_json::{Value, json};
+
+use super::inputs::{Question, Spell, seconds};
+use super::recorded::Replayed;
+use super::report::Report;
+use super::told;
+use crate::decide::policy::{Canary, Intent};
+use crate::decide::stamp::Stamp;
+use crate::simulate::quantiles::Spread;
+use crate::simulate::standings::Standing;
+
+/// Of a simulation.
+pub(super) fn of_report(report: &Report) -> Value {
+    let question = &report.question;
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "seed": question.seed,
+        "runs": question.runs,
+        "inputs": inputs(question),
+        "rules": report.standings.iter().map(standing).collect::<Vec<_>>(),
+        "answer": told::answer(report),
+    })
+}
+
+fn inputs(question: &Question) -> Value {
+    let Question { subject, .. } = question;
+    json!({
+        "flags": subject.file.as_ref().map(|file| file.display().to_string()),
+        "rollout": subject.name,
+        "policy": policy(&subject.canary),
+        "rps": question.per_second,
+        "stable_errors": question.stable_errors.to_string(),
+        "canary_errors": question.canary_errors.to_string(),
+        "canary_changes_at_seconds": seconds(question.changes_at),
+        "is_fault": question.is_fault,
+        "outages": question.outages.iter().map(Spell::to_string).collect::<Vec<_>>(),
+        "users": question.users,
+        "failing_user": question.failing_user,
+        "canary_silent": question.silent,
+        "stable_dies_at_seconds": question.stable_dies.map(seconds),
+        "watched_seconds": seconds(question.watched),
+        "command": command(question),
+    })
+}
+
+fn policy(canary: &Canary) -> Value {
+    let guard = &canary.guard;
+    json!({
+        "percent": match canary.percent {
+            Intent::Auto => "auto".to_owned(),
+            Intent::Pinned(percent) => percent.to_string(),
+        },
+        "ramp": canary.ramp.stages.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "hold_start_seconds": seconds(canary.ramp.hold_start),
+        "every_seconds": seconds(canary.ramp.every),
+        "false_alarm": guard.false_alarm.to_string(),
+        "tolerated_ratio": guard.tolerated_ratio,
+        "ignore_below": guard.ignore_below.to_string(),
+        "patience": guard.patience,
+        "max_error_rate": guard.max_error_rate.to_string(),
+        "min_requests": guard.min_requests,
+        "done_below": guard.done_below.to_string(),
+        "ceiling": guard.ceiling.map(|ceiling| ceiling.to_string()),
+    })
+}
+
+/// The command line that asks the same question, whatever the defaults will be.
+pub(super) fn command(question: &Question) -> String {
+    let mut words = vec!["serin simulate".to_owned()];
+    let mut add = |option: &str, value: String| words.push(format!("--{option} {value}"));
+    if let Some(file) = &question.subject.file {
+        add("flags", quoted(&file.display().to_string()));
+        add("rollout", question.subject.name.clone());
+    }
+    if let Intent::Pinned(percent) = question.subject.canary.percent {
+        add("percent", percent.to_string());
+    }
+    add("rps", question.per_second.to_string());
+    add("stable-errors", question.stable_errors.to_string());
+    if !question.silent {
+        add("canary-errors", question.canary_errors.to_string());
+        add("fault-at", question.changes_at.to_string());
+    }
+    for spell in &question.outages {
+        add("outage", spell.to_string());
+    }
+    if let Some(users) = question.users {
+        add("users", users.to_string());
+    }
+    if let Some(at) = question.stable_dies {
+        add("stable-dies-at", at.to_string());
+    }
+    add("for", question.watched.to_string());
+    add("runs", question.runs.to_string());
+    add("seed", question.seed.to_string());
+    for (set, option) in [(question.failing_user, "--failing-user"), (question.silent, "--canary-silent")] {
+        if set {
+            words.push(option.to_owned());
+        }
+    }
+    words.join(" ")
+}
+
+fn quoted(text: &str) -> String {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c));
+    if plain && !text.is_empty() { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+fn standing(standing: &Standing) -> Value {
+    let tally = &standing.tally;
+    json!({
+        "rule": standing.contender.as_str(),
+        "runs": tally.runs,
+        "taken_back_wrongly": tally.wrong,
+        "found": tally.found,
+        "completed": tally.completed,
+        "still_open": tally.open,
+        "seconds_until_found": spread(&tally.seconds),
+        "canary_requests_until_found": spread(&tally.requests),
+        "canary_failures_until_found": spread(&tally.errors),
+        "seconds_until_everybody": spread(&tally.full),
+        "seconds_until_completed": spread(&tally.completing),
+        "highest_share": spread(&standing.highest),
+        "confirmations": standing.confirmations,
+        "moved_to_dead_stable": standing.to_dead,
+        "canary_requests_in_all": tally.all_requests,
+    })
+}
+
+fn spread(spread: &Spread) -> Value {
+    if spread.count() == 0 {
+        return Value::Null;
+    }
+    json!({
+        "least": spread.quantile(0.0),
+        "5%": spread.quantile(0.05),
+        "25%": spread.quantile(0.25),
+        "median": spread.median(),
+        "75%": spread.quantile(0.75),
+        "95%": spread.most(),
+        "99%": spread.quantile(0.99),
+        "most": spread.quantile(1.0),
+        "mean": spread.mean(),
+    })
+}
+
+/// Of a recording.
+pub(super) fn of_recording(replayed: &Replayed) -> Value {
+    let recording = &replayed.recording;
+    let counts = |(requests, failures): (f64, f64)| json!({"requests": requests, "failures": failures});
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "trace": replayed.file.display().to_string(),
+        "flags": replayed.subject.file.as_ref().map(|file| file.display().to_string()),
+        "rollout": replayed.subject.name,
+        "policy": policy(&replayed.subject.canary),
+        "lines": recording.lines,
+        "from": Stamp(replayed.span.0),
+        "until": Stamp(replayed.span.1),
+        "stable": counts(recording.stable),
+        "canary": counts(recording.canary),
+        "decisions": recording.decisions.iter().map(|event| json!({
+            "at": Stamp(event.at),
+            "action": event.action,
+            "from": event.from.as_f64(),
+            "to": event.to.as_f64(),
+            "reason": event.reason,
+            "numbers": event.numbers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        })).collect::<Vec<_>>(),
+        "others": replayed.rivals.iter().map(|(name, at)| json!({
+            "rule": name,
+            "takes_back_at": at.map(Stamp),
+        })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,277 @@
+//! The page that `--html` writes: the answer as one file that opens anywhere, with no network and no script.
+//!
+//! What a reader wants first stands first: the answer in a sentence, its numbers, how soon against the others, one
+//! rollout to look at, and at the end everything that it takes to repeat it. Light and dark, desk and phone are the style
+//! sheet's. Nothing in it depends on the machine or the day, so the same question writes the same page.
+
+use std::fmt::Write as _;
+
+use super::chart::escape;
+use super::course::Course;
+use super::inputs::{Question, seconds};
+use super::recorded::{self, Replayed};
+use super::report::{self, Report};
+use super::words;
+use super::{bars, curves, json, told};
+use crate::decide::guard::judge::fraction;
+use crate::decide::policy::{Canary, Intent};
+use crate::simulate::picture::Picture;
+
+const STYLE: &str = include_str!("page.css");
+
+/// Of a simulation.
+pub(super) fn of_report(report: &Report, picture: &Picture) -> String {
+    let question = &report.question;
+    let mut body = opening(&told::headline(report), &told::asked(question));
+    body += &figures(report);
+    if question.is_fault && report.standings.iter().any(|standing| standing.tally.found > 0) {
+        let sub = format!(
+            "Of {} rollouts with the very same requests: which part was taken back by which time after the fault.",
+            words::count(question.runs as f64)
+        );
+        body += &section("How soon each rule finds it", &sub, &curves::html(report));
+    }
+    let sub = "Every rule had a rollout of its own on each of the same streams of requests.";
+    body += &section("What became of the rollouts", sub, &(bars::html(report) + &table(report)));
+    body += &one_rollout(report, picture);
+    body += &inputs(question);
+    page(&told::headline(report), &body)
+}
+
+/// Of a recording.
+pub(super) fn of_recording(replayed: &Replayed) -> String {
+    let headline = recorded::headline(replayed);
+    let mut body = opening(&headline, &recorded::asked(replayed));
+    let recording = &replayed.recording;
+    let moments = recording.strip.moments();
+    if let Some(last) = moments.last() {
+        let event = recording.decisions.last().filter(|_| recording.ended);
+        let course = Course {
+            strip: &recording.strip,
+            from: 0.0,
+            until: last.at,
+            fault_at: None,
+            acted: event.map(|event| (last.at, answered(&event.action).to_owned())),
+            share_after: event.map_or(last.share, |event| event.to.as_f64() / 100.0),
+        };
+        body += &section(
+            "What the guard saw",
+            "The share is the recording's; the evidence is this file's.",
+            &course.html(),
+        );
+    }
+    let rows = recorded::rows(replayed);
+    let mut html = String::from("<p class=\"sub\">This file would have decided nothing.</p>");
+    if !rows.is_empty() {
+        html =
+            "<div class=\"scroll\"><table class=\"told\"><thead><tr><th>at</th><th></th><th></th></tr></thead><tbody>"
+                .to_owned();
+        for [at, action, share, reason] in &rows {
+            let (at, reason) = (escape(at), escape(reason));
+            let _ =
+                write!(html, "<tr><td>{at}</td><td>{}<br>{}</td><td>{reason}</td></tr>", escape(action), escape(share));
+        }
+        html.push_str("</tbody></table></div>\n");
+    }
+    for (name, told) in recorded::others(replayed) {
+        let _ = write!(html, "<p class=\"sub\"><b>{}</b> {}.</p>", escape(name), escape(&told));
+    }
+    body += &section("What would have been decided", "", &html);
+    let mut list = vec![("Recording", replayed.file.display().to_string())];
+    list.extend(of_file(&replayed.subject.canary));
+    body += &section("The file", "", &definitions(&list));
+    page(&headline, &body)
+}
+
+fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width,initial-scale=1\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         {body}<footer>Written by serin {}. The guard is the code that decides in production; the rules of others are \
+         their documentation's own numbers, shown kinder than they are: a minute without requests is never held against \
+         a canary.</footer>\n</main>\n</body>\n</html>\n",
+        escape(title),
+        env!("CARGO_PKG_VERSION"),
+    )
+}
+
+fn opening(headline: &str, lead: &str) -> String {
+    format!(
+        "<div class=\"brand\"><i></i>serin <span>simulate</span></div>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n",
+        escape(headline),
+        code(lead)
+    )
+}
+
+/// Escaped, with what stands between backticks as code.
+fn code(text: &str) -> String {
+    let mut html = String::new();
+    for (number, part) in escape(text).split('`').enumerate() {
+        let part = if number % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() };
+        html.push_str(&part);
+    }
+    html
+}
+
+fn section(title: &str, sub: &str, html: &str) -> String {
+    let sub = if sub.is_empty() { String::new() } else { format!("<p class=\"sub\">{}</p>\n", escape(sub)) };
+    format!("<section>\n<h2>{}</h2>\n{sub}{html}</section>\n", escape(title))
+}
+
+fn figures(report: &Report) -> String {
+    let (question, serin) = (&report.question, report.serin());
+    let tally = &serin.tally;
+    let early = words::count(tally.wrong as f64);
+    let runs = words::count(tally.runs as f64);
+    let figures: Vec<(String, String)> = if question.is_fault {
+        vec![
+            (words::time(tally.seconds.median()), "from the fault to the rollback, in the median".to_owned()),
+            (words::time(tally.seconds.most()), "in 95 of 100 rollouts".to_owned()),
+            (words::middle(&tally.errors), "requests of the canary failed until then".to_owned()),
+            (early, format!("of {runs} rollouts taken back before the fault")),
+        ]
+    } else {
+        let mut figures = vec![(early, format!("of {runs} rollouts taken back wrongly"))];
+        if tally.completed > 0 {
+            figures.push((words::part(tally.completed, tally.runs), "came to the end of their ramp".to_owned()));
+            figures.push((words::time(tally.completing.median()), "until then, in the median".to_owned()));
+        } else {
+            let highest = serin.highest.quantile(1.0).unwrap_or_default();
+            figures.push((words::share(highest), "of the users on the canary at most".to_owned()));
+        }
+        figures.push((words::short(tally.all_requests as f64), "requests of the canary in all".to_owned()));
+        figures
+    };
+    let mut html = "<div class=\"figures\">".to_owned();
+    for (number, (figure, meaning)) in figures.iter().enumerate() {
+        let class = if number == 0 { " class=\"first\"" } else { "" };
+        let _ = write!(html, "<div{class}><b>{}</b><span>{}</span></div>", escape(figure), escape(meaning));
+    }
+    html + "</div>\n"
+}
+
+fn table(report: &Report) -> String {
+    let table = report::table(report);
+    let class = if table.titles.len() > 8 { "stack dense" } else { "stack" };
+    let mut html = format!("<div class=\"scroll\" style=\"margin-top:18px\"><table class=\"{class}\"><thead><tr>");
+    for title in &table.titles {
+        let _ = write!(html, "<th>{}</th>", escape(title));
+    }
+    html.push_str("</tr></thead><tbody>\n");
+    for row in &table.rows {
+        html.push_str("<tr>");
+        for (title, cell) in table.titles.iter().zip(row) {
+            let _ = write!(html, "<td data-title=\"{}\">{}</td>", escape(title), escape(cell));
+        }
+        html.push_str("</tr>\n");
+    }
+    let _ = write!(
+        html,
+        "</tbody></table></div>\n<p class=\"sub\" style=\"margin:12px 0 0\">{}</p>\n",
+        escape(&table.caption)
+    );
+    html
+}
+
+fn one_rollout(report: &Report, picture: &Picture) -> String {
+    let answer = picture.answer();
+    let course = Course {
+        strip: &picture.strip,
+        from: picture.from,
+        until: picture.until,
+        fault_at: picture.fault_at.filter(|at| *at < picture.until),
+        acted: answer.map(|(at, event)| (*at, answered(&event.action).to_owned())),
+        share_after: answer.map_or(0.0, |(_, event)| event.to.as_f64() / 100.0),
+    };
+    let number = words::count((report.serin().typical + 1) as f64);
+    let sub = match (answer, report.question.is_fault) {
+        (Some(_), true) => format!("Rollout {number}, whose time is the median."),
+        _ => format!("Rollout {number}."),
+    };
+    let reason = answer.map_or_else(String::new, |(_, event)| {
+        format!("<p class=\"sub\" style=\"margin:12px 0 0\">In its history: “{}”</p>\n", escape(&event.reason))
+    });
+    section("One rollout, as the guard saw it", &sub, &(course.html() + &reason))
+}
+
+fn answered(action: &str) -> &'static str {
+    match action {
+        "hold" => "ramp paused",
+        "step_back" => "one stage back",
+        _ => "taken back",
+    }
+}
+
+fn inputs(question: &Question) -> String {
+    let mut list = vec![("Requests", format!("{} a second", question.per_second))];
+    list.push(("Stable fails", question.stable_errors.to_string()));
+    let canary = match (question.silent, question.changes_at.0) {
+        (true, _) => "takes requests and never answers".to_owned(),
+        (false, 0) => format!("fails {}", question.canary_errors),
+        (false, _) => {
+            let from = words::time(Some(seconds(question.changes_at)));
+            format!("fails {} from {from} on, before as stable", question.canary_errors)
+        }
+    };
+    list.push(("The canary", canary));
+    for spell in &question.outages {
+        list.push(("Both fail", spell.to_string()));
+    }
+    if let Some(at) = question.stable_dies {
+        list.push(("Stable dies", format!("at {}", words::time(Some(seconds(at))))));
+    }
+    if let Some(users) = question.users {
+        let one = if question.failing_user { ", and one who fails every second" } else { "" };
+        list.push(("Users", format!("{}{one}", words::count(f64::from(users)))));
+    }
+    list.push(("Watched for", words::time(Some(seconds(question.watched)))));
+    list.extend(of_file(&question.subject.canary));
+    let command = escape(&json::command(question));
+    let again = format!(
+        "{}<p class=\"sub\">The same command prints the same numbers:</p><pre>{command}</pre>\n",
+        definitions(&list)
+    );
+    section("What was assumed", "Requests come by chance (Poisson), and so do failures.", &again)
+}
+
+/// What the file says of the rollout.
+fn of_file(canary: &Canary) -> Vec<(&'static str, String)> {
+    let guard = &canary.guard;
+    let percent = match canary.percent {
+        Intent::Pinned(percent) => format!("{percent}, held"),
+        Intent::Auto => {
+            let ramp = &canary.ramp;
+            let last = ramp.stages.iter().rfind(|stage| **stage <= ramp.max).map(|stage| fraction(*stage));
+            let first = ramp.stages.first().map(|stage| fraction(*stage));
+            let share = |part: Option<f64>| part.map_or_else(String::new, words::share);
+            let (hold, every) = (words::time(Some(seconds(ramp.hold_start))), words::time(Some(seconds(ramp.every))));
+            let stages = ramp.stages.len();
+            format!("ramp from {} to {} in {stages} stages, {hold} and then {every} each", share(first), share(last))
+        }
+    };
+    vec![
+        ("Percent", percent),
+        (
+            "Guard",
+            format!(
+                "false_alarm {}, tolerated_ratio {}, ignore_below {}, patience {}",
+                guard.false_alarm, guard.tolerated_ratio, guard.ignore_below, guard.patience
+            ),
+        ),
+        (
+            "Promotion",
+            format!(
+                "max_error_rate {}, min_requests {}, done_below {}",
+                guard.max_error_rate, guard.min_requests, guard.done_below
+            ),
+        ),
+    ]
+}
+
+fn definitions(list: &[(&str, String)]) -> String {
+    let mut html = "<dl>".to_owned();
+    for (term, meaning) in list {
+        let _ = write!(html, "<dt>{}</dt><dd>{}</dd>", escape(term), escape(meaning));
+    }
+    html + "</dl>\n"
+}

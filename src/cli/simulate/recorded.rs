@@ -1,0 +1,162 @@
+//! `serin simulate --trace`: a recorded day through the guard of a file.
+//!
+//! Reads the recording line by line, so that its length is nobody's concern, and names the line that cannot be read.
+//! Nothing is drawn by chance here: the same recording and the same file give the same decisions.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::super::Failure;
+use super::super::out::{Style, moment};
+
+use super::inputs::Subject;
+use super::report::wrap;
+use super::words;
+use crate::decide::guard::told::percent;
+use crate::decide::guard::trace::Line;
+use crate::decide::rollout::state::Event;
+use crate::decide::stamp::Stamp;
+use crate::decide::units::UnixMillis;
+use crate::simulate::replay::{Recording, Replay};
+
+/// A recording, and what would have been decided on it.
+#[derive(Clone, Debug)]
+pub(super) struct Replayed {
+    pub(super) file: PathBuf,
+    pub(super) subject: Subject,
+    pub(super) recording: Recording,
+    /// When the first line began, and when the last one ended.
+    pub(super) span: (UnixMillis, UnixMillis),
+    /// The rules of others, and when each would have taken the canary back.
+    pub(super) rivals: Vec<(&'static str, Option<UnixMillis>)>,
+}
+
+/// Replays the file.
+pub(super) fn replay(file: &Path, subject: &Subject) -> Result<Replayed, Failure> {
+    let name = file.display();
+    let unreadable = |error: std::io::Error| Failure::usage(format!("{name}: {error}"));
+    let mut input = BufReader::new(File::open(file).map_err(unreadable)?);
+    let mut replay: Option<Replay> = None;
+    let mut text = Vec::new();
+    for number in 1.. {
+        text.clear();
+        if input.read_until(b'\n', &mut text).map_err(unreadable)? == 0 {
+            break;
+        }
+        if text.trim_ascii().is_empty() {
+            continue;
+        }
+        let wrong = |problem: String| Failure::usage(format!("{name}, line {number}: {problem}"));
+        let line: Line = serde_json::from_slice(&text).map_err(|error| wrong(problem(&error)))?;
+        replay.get_or_insert_with(|| Replay::new(&subject.name, &subject.canary, &line)).see(&line).map_err(wrong)?;
+    }
+    let Some(replay) = replay else {
+        return Err(Failure::usage(format!(
+            "{name} has no line: a recording is a line of JSON a tick, as `serin history ROLLOUT --trace` writes it"
+        )));
+    };
+    Ok(Replayed {
+        file: file.to_owned(),
+        subject: subject.clone(),
+        span: replay.span(),
+        rivals: replay.rivals(),
+        recording: replay.into_recording(),
+    })
+}
+
+// The line is ours to tell, and serde's is always the first.
+fn problem(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+    match error.column() {
+        0 => text.to_owned(),
+        column => format!("{text} (column {column})"),
+    }
+}
+
+/// What was replayed, in a sentence.
+pub(super) fn asked(replayed: &Replayed) -> String {
+    let Replayed { recording, span: (begin, end), subject, .. } = replayed;
+    let arm = |(requests, failures): (f64, f64)| {
+        let rate = if requests > 0.0 { format!(" ({})", percent(failures / requests)) } else { String::new() };
+        format!("{} of {} requests{rate}", words::count(failures), words::count(requests))
+    };
+    let guard = match &subject.file {
+        Some(file) => format!("rollout `{}` of {}", subject.name, file.display()),
+        None => "a rollout with every default".to_owned(),
+    };
+    format!(
+        "{} from {} on, in {} lines: stable failed {}, the canary {}. Shown to the guard of {guard}.",
+        words::time(Some(end.since(*begin).0 as f64 / 1000.0)),
+        moment(Stamp(*begin)),
+        words::count(recording.lines as f64),
+        arm(recording.stable),
+        arm(recording.canary),
+    )
+}
+
+/// What the guard would have done, in a sentence.
+pub(super) fn headline(replayed: &Replayed) -> String {
+    let (begin, end) = replayed.span;
+    match replayed.recording.decisions.last().filter(|_| replayed.recording.ended) {
+        Some(event) => {
+            let after = words::time(Some(event.at.since(begin).0 as f64 / 1000.0));
+            format!("This file would have {} after {after}.", acted(event))
+        }
+        None if replayed.recording.canary.0 == 0.0 => {
+            "Nobody was on the canary: there was nothing to judge.".to_owned()
+        }
+        None => {
+            let watched = words::time(Some(end.since(begin).0 as f64 / 1000.0));
+            format!("This file would not have taken the canary back in these {watched}.")
+        }
+    }
+}
+
+fn acted(event: &Event) -> &'static str {
+    match event.action.as_str() {
+        "hold" => "paused the ramp",
+        "step_back" => "taken the canary one stage back",
+        _ => "taken the canary back",
+    }
+}
+
+/// When, and what.
+pub(super) fn rows(replayed: &Replayed) -> Vec<[String; 4]> {
+    let row = |event: &Event| {
+        let share =
+            if event.from == event.to { event.from.to_string() } else { format!("{} -> {}", event.from, event.to) };
+        [moment(Stamp(event.at)), event.action.clone(), share, event.reason.clone()]
+    };
+    replayed.recording.decisions.iter().map(row).collect()
+}
+
+/// The rules of others, in sentences.
+pub(super) fn others(replayed: &Replayed) -> Vec<(&'static str, String)> {
+    let begin = replayed.span.0;
+    let told = |at: &Option<UnixMillis>| match at {
+        None => "would not have taken it back".to_owned(),
+        Some(at) => {
+            let after = words::time(Some(at.since(begin).0 as f64 / 1000.0));
+            format!("would have taken it back at {}, after {after}", moment(Stamp(*at)))
+        }
+    };
+    replayed.rivals.iter().map(|(name, at)| (*name, told(at))).collect()
+}
+
+/// For people.
+pub(super) fn text(replayed: &Replayed, style: Style) -> String {
+    let mut text = wrap(&asked(replayed), 100).join("\n") + "\n\n";
+    for [at, action, share, reason] in &rows(replayed) {
+        text.push_str(&format!("{}  {}  {share}\n", style.dim(at), style.bold(action)));
+        wrap(reason, 98).iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        text.push('\n');
+    }
+    text.push_str(&style.bold(&headline(replayed)));
+    text.push('\n');
+    for (name, told) in others(replayed) {
+        text.push_str(&format!("{name} {told}.\n"));
+    }
+    text
+}

@@ -1,0 +1,160 @@
+//! The answer to a question: a table with a row for each rule, in columns that fit what was asked.
+//!
+//! Where there is a fault, how soon it was found and what that cost; where there is none, whether rollouts reached their
+//! end. A column that could only hold one value is left out. Owns which columns there are and how a terminal sets them;
+//! the page has the same table.
+
+use super::super::out::Style;
+use super::inputs::Question;
+use super::told;
+use super::words::{self, NONE};
+use crate::decide::policy::Intent;
+use crate::simulate::contest::Contender;
+use crate::simulate::standings::Standing;
+
+/// A question and its answer.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) question: Question,
+    /// In the order of [`Contender::ALL`].
+    pub(super) standings: Vec<Standing>,
+}
+
+impl Report {
+    /// The guard's own standing.
+    pub(super) fn serin(&self) -> &Standing {
+        // There is one for each rule, the guard's first.
+        &self.standings[0]
+    }
+}
+
+/// A table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    /// The first column has no title.
+    pub(super) titles: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<String>>,
+    /// What the titles mean.
+    pub(super) caption: String,
+}
+
+/// The report's table.
+pub(super) fn table(report: &Report) -> Table {
+    let question = &report.question;
+    let held = matches!(question.subject.canary.percent, Intent::Pinned(_));
+    let mut titles = vec![""];
+    let mut rows: Vec<Vec<String>> =
+        report.standings.iter().map(|standing| vec![standing.contender.as_str().to_owned()]).collect();
+    let mut column = |title, cell: &dyn Fn(&Standing) -> String| {
+        titles.push(title);
+        rows.iter_mut().zip(&report.standings).for_each(|(row, standing)| row.push(cell(standing)));
+    };
+    if question.is_fault {
+        column("too early", &|s| words::of(s.tally.wrong, s.tally.runs));
+        column("found", &|s| words::part(s.tally.found, s.tally.runs - s.tally.wrong));
+        column("median", &|s| words::time(s.tally.seconds.median()));
+        column("95%", &|s| words::time(s.tally.seconds.most()));
+        column("requests", &|s| words::middle(&s.tally.requests));
+        column("failures", &|s| words::middle(&s.tally.errors));
+    } else {
+        column("taken back", &|s| words::of(s.tally.wrong, s.tally.runs));
+    }
+    let completes = report.standings.iter().any(|standing| standing.tally.completed > 0);
+    if completes || !(held || question.is_fault) {
+        column("completed", &|s| words::of(s.tally.completed, s.tally.runs));
+    }
+    if !(held || question.is_fault) {
+        column("median", &|s| words::time(s.tally.completing.median()));
+        column("95%", &|s| words::time(s.tally.completing.most()));
+        column("highest share", &|s| s.highest.median().map_or_else(|| NONE.to_owned(), words::share));
+    }
+    column("still open", &|s| words::of(s.tally.open, s.tally.runs));
+    if question.stable_dies.is_some() {
+        column("moved to dead stable", &|s| words::of(s.to_dead, s.tally.runs));
+    }
+    if report.serin().confirmations > 0 {
+        column("confirmations", &|s| match s.contender {
+            Contender::Serin => words::count(s.confirmations as f64),
+            _ => NONE.to_owned(),
+        });
+    }
+    Table { titles, rows, caption: caption(report, held) }
+}
+
+fn caption(report: &Report, held: bool) -> String {
+    let question = &report.question;
+    let mut told = Vec::new();
+    if question.is_fault {
+        told.push("too early: taken back before the fault".to_owned());
+        told.push("found: of those that the fault met".to_owned());
+        told.push("median, 95%: from the fault to the rollback".to_owned());
+        told.push("requests, failures: the canary's in that time, median".to_owned());
+    } else if !held {
+        told.push("median, 95%: until completion".to_owned());
+        told.push("highest share: that the canary ever had, median".to_owned());
+    }
+    let watched = words::time(Some(super::inputs::seconds(question.watched)));
+    told.push(format!("still open: neither, after {watched}"));
+    if question.is_fault && report.standings.iter().any(|standing| standing.tally.completed > 0) {
+        told.push("completed: the ramp came to its end, and nothing was found".to_owned());
+    }
+    if report.serin().confirmations > 0 {
+        told.push("confirmations: half of the users with each provider for a while, in all rollouts".to_owned());
+    }
+    format!("{}.", told.join("; "))
+}
+
+/// For people.
+pub(super) fn text(report: &Report, style: Style) -> String {
+    let table = table(report);
+    let wrapped = |text: &str| wrap(text, 100).join("\n");
+    format!(
+        "{}\n\n{}\n{}\n\n{}\n",
+        wrapped(&told::asked(&report.question)),
+        set(&table, style),
+        wrap(&table.caption, 100).iter().map(|line| style.dim(line)).collect::<Vec<_>>().join("\n"),
+        told::answer(report).iter().map(|sentence| wrapped(sentence)).collect::<Vec<_>>().join("\n"),
+    )
+}
+
+/// The first column to the left, numbers to the right.
+pub(super) fn set(table: &Table, style: Style) -> String {
+    let width = |column: usize| {
+        let cells = table.rows.iter().map(|row| row[column].chars().count());
+        cells.chain([table.titles[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..table.titles.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let mut text = format!("{:w$}", cells[0], w = widths[0]);
+        for (cell, width) in cells.iter().zip(&widths).skip(1) {
+            text.push_str(&format!("  {cell:>width$}"));
+        }
+        text
+    };
+    let mut text = style.dim(&line(table.titles.clone())) + "\n";
+    for (number, row) in table.rows.iter().enumerate() {
+        let row = line(row.iter().map(String::as_str).collect());
+        text.push_str(&if number == 0 { style.bold(&row) } else { row });
+        text.push('\n');
+    }
+    text
+}
+
+/// A text in lines of at most so many characters.
+pub(super) fn wrap(text: &str, most: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let fits =
+            lines.last().is_some_and(|line| line.is_empty() || line.chars().count() + word.chars().count() < most);
+        if !fits {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}

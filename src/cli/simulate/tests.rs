@@ -1,0 +1,254 @@
+//! The command without a process: what it prints and writes, and what it says of arguments that do not hold.
+
+use clap::Parser;
+use serde_json::Value;
+
+use super::*;
+use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::guard::trace::Line;
+use crate::decide::units::UnixMillis;
+
+#[derive(Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: SimulateArgs,
+}
+
+const FILE: &str = "\
+providers:
+  old: { base_url: https://old.test/v1, api_keys: ['${OLD}'] }
+  new: { base_url: https://new.test/v1, api_keys: ['${NEW}'] }
+rollouts:
+  - { name: chat, stable: old, canary: new, percent: auto, ramp: { start: 10%, step: 45%, every: 4m } }
+";
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new(flags: &str) -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("flags.yaml"), flags).unwrap();
+        Place { dir }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    fn ran(&self, line: &str) -> Result<String, String> {
+        let flags = self.path("flags.yaml");
+        let words = ["serin", "--flags", &flags].into_iter().chain(line.split_whitespace());
+        let args = Cli::try_parse_from(words).map_err(|error| error.to_string())?.args;
+        let told = inputs::subject(&args).and_then(|subject| {
+            // Where the test lies is not to be seen in what is told.
+            examine(&args, Subject { file: Some(PathBuf::from("flags.yaml")), ..subject }, Style::PLAIN)
+        });
+        told.map_err(|failure| {
+            assert_eq!(failure.exit, Exit::Usage, "{failure}");
+            failure.message
+        })
+    }
+
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.ran(&format!("{line} --json")).unwrap()).unwrap()
+    }
+}
+
+#[test]
+fn a_fault_is_told_as_a_table_and_in_sentences() {
+    let told = Place::new(FILE).ran("--canary-errors 20% --fault-at 2m --for 40m --runs 5 --percent 10%").unwrap();
+    assert_eq!(told, include_str!("tests/fault.txt"));
+}
+
+#[test]
+fn a_healthy_canary_is_told_by_where_it_comes() {
+    let told = Place::new(FILE).ran("--runs 3").unwrap();
+    assert_eq!(told, include_str!("tests/healthy.txt"));
+}
+
+#[test]
+fn the_number_of_threads_is_nowhere_to_be_seen() {
+    let place = Place::new(FILE);
+    let line = "--canary-errors 30% --fault-at 1m --for 5m --runs 6 --users 300 --failing-user --percent 20% --json";
+    let one = place.ran(&format!("{line} --threads 1")).unwrap();
+    assert_eq!(one, place.ran(&format!("{line} --threads 3")).unwrap());
+    assert_ne!(one, place.ran(&format!("{line} --seed 2")).unwrap());
+}
+
+#[test]
+fn the_json_has_every_number_and_how_to_repeat_it() {
+    let place = Place::new(FILE);
+    let answer = place.json("--canary-errors 100% --fault-at 1m --for 5m --runs 4 --percent 10%");
+    let serin = &answer["rules"][0];
+    assert_eq!(
+        (&serin["rule"], &serin["found"], &serin["taken_back_wrongly"]),
+        (&"Serin".into(), &4.into(), &0.into())
+    );
+    assert!(serin["seconds_until_found"]["median"].as_f64().is_some_and(|median| median < 10.0), "{serin}");
+    assert_eq!(answer["inputs"]["policy"]["percent"], "10%");
+    let command = answer["inputs"]["command"].as_str().unwrap();
+    let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
+    assert_eq!(again["rules"], answer["rules"]);
+}
+
+#[test]
+fn a_canary_that_never_answers_is_never_promoted() {
+    let answer = Place::new(FILE).json("--canary-silent --runs 3");
+    let serin = &answer["rules"][0];
+    assert_eq!(serin["highest_share"]["most"], 0.1);
+    assert_eq!((&serin["still_open"], &serin["taken_back_wrongly"]), (&3.into(), &0.into()));
+}
+
+#[test]
+fn neither_an_outage_of_both_nor_one_user_is_the_canarys_fault() {
+    let place = Place::new(FILE);
+    for line in ["--outage 30%:2m@1m --percent 10% --for 5m", "--failing-user --percent 10% --for 5m"] {
+        let answer = place.json(&format!("{line} --runs 4"));
+        assert_eq!(answer["rules"][0]["taken_back_wrongly"], 0, "{line}");
+        assert!(answer["rules"][1]["taken_back_wrongly"].as_u64() > Some(0), "{line}");
+    }
+}
+
+#[test]
+fn nobody_is_moved_to_a_stable_that_died() {
+    let line = "--stable-dies-at 1m --canary-errors 20% --fault-at 1m --for 4m --percent 100% --runs 4";
+    let told = Place::new(FILE).ran(line).unwrap();
+    assert!(told.contains("Nobody was moved to stable after it had died."), "{told}");
+}
+
+#[test]
+fn what_does_not_hold_is_told_with_its_remedy() {
+    let place = Place::new(FILE);
+    for (line, expected) in [
+        ("--rps 0", "`0` is out of range; write a number of requests a second"),
+        ("--rps many", "`many` is not a number"),
+        ("--canary-errors 0.2", "`0.2` could be a percentage or a fraction; write `0.2%` or `20%`"),
+        ("--canary-errors 20% --fault-at 5", "`5` has no unit of time; write it with one"),
+        ("--fault-at 5m", "say how often with `--canary-errors RATE`"),
+        (
+            "--canary-errors 20% --fault-at 2h --for 1h",
+            "the canary begins to fail at 2h, when all is over (what is watched lasts 1h",
+        ),
+        ("--outage 30%", "`30%` is not an outage; write rate, length and start, such as `30%:10m@2h`"),
+        ("--outage 30%:0s@1m", "an outage of 0s is none"),
+        ("--outage 30%:1m@3d --for 1d", "the outage 30%:1m@3d begins when all is over"),
+        ("--stable-dies-at 3d --for 1d", "stable dies at 3d, when all is over"),
+        ("--percent 0%", "`--percent 0%` leaves nobody on the canary"),
+        ("--for 0s", "is not between 1s and 366d"),
+        ("--rollout chut", "there is no rollout named `chut`; with a canary there are: chat"),
+        ("--runs 0", "0 is not in 1..=1000000"),
+        ("--users 0", "0 is not in 1..=1000000"),
+        ("--threads 0", "invalid value '0'"),
+        ("--canary-silent --canary-errors 5%", "cannot be used with"),
+        ("--trace a.jsonl --rps 5", "cannot be used with"),
+        ("--trace a.jsonl", "a.jsonl: No such file"),
+    ] {
+        let told = place.ran(line).unwrap_err();
+        assert!(told.contains(expected), "{line}: {told}");
+    }
+}
+
+#[test]
+fn a_file_that_does_not_hold_is_told_as_check_tells_it() {
+    let two = FILE.to_owned()
+        + "  - { name: code, stable: old, canary: new, percent: 0 }\n  - { name: plain, stable: old }\n";
+    let told = |flags: &str, line: &str| Place::new(flags).ran(line).unwrap_err();
+    assert!(told(&two, "--runs 1").contains("say which with `--rollout NAME` (chat, code)"));
+    assert!(told(&two, "--rollout plain").contains("rollout `plain` is a plain route without a canary"));
+    assert!(told(&two, "--rollout code").contains("the file pins rollout `code` at 0%"));
+    assert!(told("providers: 3\n", "").contains("flags.yaml:1"), "{}", told("providers: 3\n", ""));
+    assert!(
+        told(&FILE.replace("45%,", "45%, max: 50%,"), "--percent 60%")
+            .contains("lies above the file's `ramp.max` of 50%")
+    );
+}
+
+#[test]
+fn what_the_file_tolerates_is_no_fault() {
+    let answer = Place::new(FILE).json("--stable-errors 4% --canary-errors 5% --runs 1 --for 1m --percent 10%");
+    assert_eq!(answer["inputs"]["is_fault"], false);
+    let answer =
+        Place::new(FILE).json("--stable-errors 4% --canary-errors 5.01% --runs 1 --percent 10% --fault-at 1m --for 2m");
+    assert_eq!(answer["inputs"]["is_fault"], true);
+}
+
+#[test]
+fn the_page_stands_for_itself() {
+    let place = Place::new(FILE);
+    let html = place.path("page.html");
+    for line in
+        ["--canary-errors 40% --fault-at 1m --for 10m --runs 4 --percent 10%", "--runs 2", "--canary-silent --runs 1"]
+    {
+        let told = place.ran(&format!("{line} --html {html}")).unwrap();
+        let page = std::fs::read_to_string(&html).unwrap();
+        assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{line}");
+        for foreign in ["http:", "https:", "src=", "<script", "url(", "@import", "NaN", "inf"] {
+            assert!(!page.contains(foreign), "{line}: {foreign}");
+        }
+        let headline = page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap();
+        assert!(told.replace('\n', " ").contains(headline), "{line}: {headline}");
+        assert_eq!(page.matches("class=\"wide\"").count(), page.matches("class=\"narrow\"").count());
+        assert!(page.matches("<svg").count() >= 2 && page.len() < 400_000, "{line}");
+    }
+}
+
+fn recording(place: &Place, fails_from: u64) -> String {
+    let mut text = String::new();
+    for second in 0..900 {
+        let failures = if second >= fails_from { 2.0 } else { 0.0 };
+        let (stable, canary) = (ArmTick::plain(45.0, 0.0), ArmTick::plain(5.0, failures));
+        let tick = Tick { seconds: 1.0, stable, canary, ..Tick::default() };
+        let line = Line::new(UnixMillis(1_795_247_762_000 + second * 1000), 0.1, &tick);
+        text += &(serde_json::to_string(&line).unwrap() + "\n");
+    }
+    let path = place.path("chat.jsonl");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[test]
+fn a_recording_is_replayed_with_reasons() {
+    let place = Place::new(FILE);
+    let path = recording(&place, 600);
+    let told = place.ran(&format!("--trace {path}")).unwrap();
+    assert_eq!(told, include_str!("tests/recorded.txt"));
+    let answer = place.json(&format!("--trace {path}"));
+    let actions: Vec<&Value> = answer["decisions"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
+    assert_eq!(actions, ["promote", "rollback"]);
+    assert_eq!(answer["decisions"][1]["numbers"]["rule"], "worse");
+    let html = place.path("page.html");
+    place.ran(&format!("--trace {path} --html {html}")).unwrap();
+    assert!(std::fs::read_to_string(&html).unwrap().contains("This file would have taken the canary back after"));
+    recording(&place, 10_000);
+    assert!(place.ran(&format!("--trace {path}")).unwrap().contains("would not have taken the canary back"));
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_named() {
+    let place = Place::new(FILE);
+    let path = recording(&place, 600);
+    let good = std::fs::read_to_string(&path).unwrap();
+    let mut lines: Vec<&str> = good.lines().collect();
+    let broken = lines[3].replace("failures", "failure");
+    let negative = lines[3].replace("\"requests\":5", "\"requests\":-5");
+    for (line, expected) in [
+        (broken.as_str(), "line 4: unknown field `failure`"),
+        (&negative, "line 4: `canary.requests` is -5: a count is not negative"),
+        (lines[1], "line 4: `at` is 2026-11-21T07:56:03.000Z, and the line before it ended at"),
+        ("{\"at\": ", "line 4: EOF while parsing"),
+    ] {
+        lines[3] = line;
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let told = place.ran(&format!("--trace {path}")).unwrap_err();
+        assert!(told.contains(expected), "{told}");
+    }
+    std::fs::write(&path, "\n").unwrap();
+    assert!(
+        place
+            .ran(&format!("--trace {path}"))
+            .unwrap_err()
+            .contains("has no line: a recording is a line of JSON a tick")
+    );
+}

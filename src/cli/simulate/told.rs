@@ -1,0 +1,205 @@
+//! A question and its answer in sentences that can be repeated to somebody who has not seen the table.
+//!
+//! Says what was assumed with what came out, since the one means nothing without the other. Never says "never": only
+//! what happened in so many rollouts.
+
+use super::inputs::{Question, seconds};
+use super::report::Report;
+use super::words;
+use crate::decide::policy::{Intent, OnRegression};
+use crate::simulate::standings::Standing;
+
+/// What was asked.
+pub(super) fn asked(question: &Question) -> String {
+    let mut text = format!("{} Stable fails {}", traffic(question), question.stable_errors);
+    text.push_str(&canary(question));
+    for spell in &question.outages {
+        let (length, from) = (time(spell.length), time(spell.from));
+        text.push_str(&format!(" Both fail {} for {length}, from {from} on.", spell.errors));
+    }
+    if let Some(at) = question.stable_dies {
+        text.push_str(&format!(" Stable answers nothing from {} on.", time(at)));
+    }
+    let rollouts = words::count(question.runs as f64);
+    let watched = time(question.watched);
+    format!("{text} {} {rollouts} rollouts, each watched for {watched}; seed {}.", schedule(question), question.seed)
+}
+
+fn traffic(question: &Question) -> String {
+    let per_second = question.per_second;
+    let users = match (question.users, question.failing_user) {
+        (None, _) => String::new(),
+        (Some(users), false) => format!(" of {} users", words::count(f64::from(users))),
+        (Some(users), true) => {
+            format!(" of {} users, and one more on the canary who fails every second", words::count(f64::from(users)))
+        }
+    };
+    format!("{per_second} requests a second{users}.")
+}
+
+fn canary(question: &Question) -> String {
+    let Question { canary_errors, stable_errors, changes_at, is_fault, .. } = question;
+    let from = if changes_at.0 == 0 { String::new() } else { format!(" from {} on", time(*changes_at)) };
+    if question.silent {
+        ", the canary takes requests and never answers.".to_owned()
+    } else if canary_errors == stable_errors {
+        ", and so does the canary.".to_owned()
+    } else if *is_fault {
+        format!(", the canary {canary_errors}{from}.")
+    } else {
+        format!(", the canary {canary_errors}{from}, which the file tolerates.")
+    }
+}
+
+fn schedule(question: &Question) -> String {
+    let subject = &question.subject;
+    let name = match &subject.file {
+        Some(file) => format!("rollout `{}` of {}", subject.name, file.display()),
+        None => "a rollout with every default".to_owned(),
+    };
+    match subject.canary.percent {
+        Intent::Pinned(percent) => format!("The guard of {name}, with {percent} of the users on the canary."),
+        Intent::Auto => {
+            let stages: Vec<String> = subject.canary.ramp.stages.iter().map(ToString::to_string).collect();
+            let stages = match stages.as_slice() {
+                [first, second, .., last] if stages.len() > 7 => format!("{first}, {second}, ... {last}"),
+                stages => stages.join(", "),
+            };
+            format!("The guard and the ramp ({stages}) of {name}.")
+        }
+    }
+}
+
+/// What came out.
+pub(super) fn answer(report: &Report) -> Vec<String> {
+    let question = &report.question;
+    let mut sentences = vec![headline(report)];
+    if question.is_fault {
+        sentences.push(cost(report));
+    }
+    if question.stable_dies.is_some() {
+        let moved = report.serin().to_dead;
+        sentences.push(match moved {
+            0 => "Nobody was moved to stable after it had died.".to_owned(),
+            some => format!("In {} rollouts users were moved to stable after it had died.", words::count(some as f64)),
+        });
+    }
+    sentences.push(others(report));
+    sentences
+}
+
+/// The most important of it, in one sentence.
+pub(super) fn headline(report: &Report) -> String {
+    let (question, serin) = (&report.question, report.serin());
+    let tally = &serin.tally;
+    let runs = words::count(tally.runs as f64);
+    if question.is_fault {
+        let canary = format!("A canary that fails {} of its requests", question.canary_errors);
+        let within = time(question.watched.since(question.changes_at));
+        return match (tally.found, tally.seconds.median(), tally.seconds.most()) {
+            (0, ..) => format!("{canary} was not {} in any of {runs} rollouts within {within}.", done(question)),
+            (found, Some(middle), Some(most)) if found + tally.wrong == tally.runs => {
+                let (middle, most) = (words::time(Some(middle)), words::time(Some(most)));
+                let most = if middle == most { "and in" } else { &format!("and after {most} in") };
+                format!("{canary} is {} after {middle} in the median, {most} 95 of 100 rollouts.", done(question))
+            }
+            (found, middle, _) => format!(
+                "{canary} is {} within {within} in {} of the rollouts, after {} in the median.",
+                done(question),
+                words::part(found, tally.runs - tally.wrong),
+                words::time(middle),
+            ),
+        };
+    }
+    let what = match question {
+        Question { silent: true, .. } => "A canary that never answers".to_owned(),
+        Question { canary_errors, stable_errors, .. } if canary_errors == stable_errors => {
+            "A healthy canary".to_owned()
+        }
+        Question { canary_errors, .. } => format!("A canary that fails {canary_errors}, as the file tolerates,"),
+    };
+    let watched = time(question.watched);
+    let back = match tally.wrong {
+        0 => format!("was not {} in any of {runs} rollouts", done(question)),
+        wrong => format!("was {} in {} of {runs} rollouts", done(question), words::of(wrong, tally.runs)),
+    };
+    let end = match (question.subject.canary.percent, tally.completed) {
+        (Intent::Pinned(_), _) => format!(" of {watched}"),
+        (Intent::Auto, 0) => {
+            let highest = serin.highest.quantile(1.0).unwrap_or_default();
+            format!(" of {watched}; none went beyond {} of the users", words::share(highest))
+        }
+        (Intent::Auto, completed) => {
+            let completed = words::much(completed, tally.runs);
+            format!(
+                "; {completed} came to the ramp's end, after {} in the median",
+                words::time(tally.completing.median())
+            )
+        }
+    };
+    format!("{what} {back}{end}.")
+}
+
+fn cost(report: &Report) -> String {
+    let tally = &report.serin().tally;
+    let early = match tally.wrong {
+        0 => "no rollout was taken back before the fault".to_owned(),
+        wrong => format!("{} rollouts were taken back before the fault", words::of(wrong, tally.runs)),
+    };
+    match (tally.errors.median(), tally.requests.median()) {
+        (Some(errors), Some(requests)) => format!(
+            "Until then {} of the canary's {} requests have failed; {early}.",
+            words::count(errors),
+            words::count(requests)
+        ),
+        _ => capital(&early) + ".",
+    }
+}
+
+fn others(report: &Report) -> String {
+    let told: Vec<String> = report.standings.iter().skip(1).map(|standing| other(standing, &report.question)).collect();
+    format!("On the same requests: {}.", told.join("; "))
+}
+
+fn other(standing: &Standing, question: &Question) -> String {
+    let (name, tally) = (standing.contender.as_str(), &standing.tally);
+    if !question.is_fault {
+        let back = format!("{name} takes {} back", words::much(tally.wrong, tally.runs));
+        return match question.subject.canary.percent {
+            Intent::Pinned(_) => back,
+            Intent::Auto => format!("{back} and completes {}", words::much(tally.completed, tally.runs)),
+        };
+    }
+    let early = match tally.wrong {
+        0 => String::new(),
+        wrong => format!(" (and {} were taken back too early)", words::part(wrong, tally.runs)),
+    };
+    match tally.seconds.median() {
+        Some(middle) if tally.found + tally.wrong == tally.runs => {
+            format!("{name} takes {}{early}", words::time(Some(middle)))
+        }
+        Some(middle) => {
+            let found = words::part(tally.found, tally.runs - tally.wrong);
+            format!("{name} finds {found}, after {}{early}", words::time(Some(middle)))
+        }
+        None => format!("{name} does not find it{early}"),
+    }
+}
+
+/// What the file makes of a regression.
+pub(super) const fn done(question: &Question) -> &'static str {
+    match question.subject.canary.on_regression {
+        OnRegression::Rollback => "taken back",
+        OnRegression::Hold => "held where it is",
+        OnRegression::StepBack => "taken one stage back",
+    }
+}
+
+fn time(length: crate::decide::units::Millis) -> String {
+    words::time(Some(seconds(length)))
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
