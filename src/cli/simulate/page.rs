@@ -63,19 +63,18 @@ pub(super) fn of_recording(replayed: &Replayed) -> String {
     let rows = recorded::rows(replayed);
     let mut html = String::from("<p class=\"sub\">This file would have decided nothing.</p>");
     if !rows.is_empty() {
-        html =
-            "<div class=\"scroll\"><table class=\"told\"><thead><tr><th>at</th><th></th><th></th></tr></thead><tbody>"
-                .to_owned();
-        for [at, action, share, reason] in &rows {
-            let (at, reason) = (escape(at), escape(reason));
-            let _ =
-                write!(html, "<tr><td>{at}</td><td>{}<br>{}</td><td>{reason}</td></tr>", escape(action), escape(share));
-        }
-        html.push_str("</tbody></table></div>\n");
+        html.clear();
     }
+    for [at, action, share, reason] in &rows {
+        let (action, share) = (escape(action), escape(&share.replace("->", "→")));
+        let (at, reason) = (escape(at), escape(reason));
+        let _ = writeln!(html, "<div class=\"event\"><b>{action}</b> {share}<span>{at}</span><p>{reason}</p></div>");
+    }
+    html.push_str("<div class=\"others\">");
     for (name, told) in recorded::others(replayed) {
         let _ = write!(html, "<p class=\"sub\"><b>{}</b> {}.</p>", escape(name), escape(&told));
     }
+    html.push_str("</div>\n");
     body += &section("What would have been decided", "", &html);
     let mut list = vec![("Recording", replayed.file.display().to_string())];
     list.extend(of_file(&replayed.subject.canary));
@@ -131,7 +130,8 @@ fn figures(report: &Report) -> String {
             (early, format!("of {runs} rollouts taken back before the fault")),
         ]
     } else {
-        let mut figures = vec![(early, format!("of {runs} rollouts taken back wrongly"))];
+        let wrongly = if question.silent { "" } else { " wrongly" };
+        let mut figures = vec![(early, format!("of {runs} rollouts taken back{wrongly}"))];
         if tally.completed > 0 {
             figures.push((words::part(tally.completed, tally.runs), "came to the end of their ramp".to_owned()));
             figures.push((words::time(tally.completing.median()), "until then, in the median".to_owned()));

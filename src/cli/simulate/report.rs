@@ -73,7 +73,7 @@ pub(super) fn table(report: &Report) -> Table {
         column("moved to dead stable", &|s| words::of(s.to_dead, s.tally.runs));
     }
     if report.serin().confirmations > 0 {
-        column("confirmations", &|s| match s.contender {
+        column("confirmed", &|s| match s.contender {
             Contender::Serin => words::count(s.confirmations as f64),
             _ => NONE.to_owned(),
         });
@@ -99,7 +99,9 @@ fn caption(report: &Report, held: bool) -> String {
         told.push("completed: the ramp came to its end, and nothing was found".to_owned());
     }
     if report.serin().confirmations > 0 {
-        told.push("confirmations: half of the users with each provider for a while, in all rollouts".to_owned());
+        told.push(
+            "confirmed: how often half of the users went to each provider for a while, in all rollouts".to_owned(),
+        );
     }
     format!("{}.", told.join("; "))
 }

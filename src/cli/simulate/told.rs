@@ -112,7 +112,7 @@ pub(super) fn headline(report: &Report) -> String {
         };
     }
     let what = match question {
-        Question { silent: true, .. } => "A canary that never answers".to_owned(),
+        Question { silent: true, .. } => "A canary that takes requests and never answers".to_owned(),
         Question { canary_errors, stable_errors, .. } if canary_errors == stable_errors => {
             "A healthy canary".to_owned()
         }
@@ -127,7 +127,7 @@ pub(super) fn headline(report: &Report) -> String {
         (Intent::Pinned(_), _) => format!(" of {watched}"),
         (Intent::Auto, 0) => {
             let highest = serin.highest.quantile(1.0).unwrap_or_default();
-            format!(" of {watched}; none went beyond {} of the users", words::share(highest))
+            format!("; none gave it more than {} of the users in {watched}", words::share(highest))
         }
         (Intent::Auto, completed) => {
             let completed = words::much(completed, tally.runs);
