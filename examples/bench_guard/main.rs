@@ -54,8 +54,12 @@ fn introduction(runs: usize, page: &mut Page) {
          fixed, so the page can be written again, number for number.",
     );
     page.words(&format!(
-        "Written with RUNS={runs}; tables that take longer have fewer runs, and each says how many. With {runs} runs a median \
-         is good to about a tenth, and \"0\" says that it happens in less than one of {} runs.",
+        "Written with RUNS={runs}; tables that take longer have fewer runs, and each says how many. Of so many runs a median \
+         is good to about {:.0} %, and \"0\" says that it happens in less than one of {}; a tenth of the runs knows a third \
+         as much.",
+        // A median's own deviation, where times spread about as widely as they are long.
+        125.0 / (runs as f64).sqrt(),
+        // None of n says: with 95 % certainty fewer than 3 of n.
         runs / 3
     ));
     page.heading("In short");
