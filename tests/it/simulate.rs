@@ -1,7 +1,11 @@
 //! A flags.yaml is tried out before it counts: by the binary, with nothing running and no secret at hand.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
+use crate::support::eventually::eventually;
+use crate::support::recorder::{Manner, Recorder};
 use crate::support::sidecar::Workspace;
 
 const FLAGS: &str = "
@@ -56,4 +60,38 @@ fn what_does_not_hold_ends_with_64() {
         assert_eq!(output.status.code(), Some(64), "{wrong:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{wrong:?}");
     }
+}
+
+#[test]
+fn what_a_sidecar_saw_can_be_replayed() {
+    let recorder = Recorder::start(Manner::Answers);
+    let url = recorder.base_url();
+    let workspace = Workspace::new(&format!(
+        "providers:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
+         rollouts:\n  - {{ name: chat, stable: old, canary: new, percent: 50% }}\n"
+    ));
+    let sidecar = workspace.start();
+    (0..60).for_each(|user| drop(sidecar.arm(&format!("user-{user}"))));
+    let state = workspace.state().display().to_string();
+    let export = || {
+        let output = workspace.run(&["history", "chat", "--trace", "--state", &state]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let requests = |trace: &str| -> f64 {
+        let lines = trace.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.map(|line| line["canary"]["requests"].as_f64().unwrap()).sum()
+    };
+    let trace = eventually("the trace has the requests", Duration::from_secs(10), || {
+        Some(export()).filter(|trace| requests(trace) > 10.0)
+    });
+    let file = workspace.flags().with_file_name("chat.jsonl");
+    std::fs::write(&file, &trace).unwrap();
+    let flags = workspace.flags().display().to_string();
+    let output = workspace.run(&["simulate", "--flags", &flags, "--trace", file.to_str().unwrap(), "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["lines"], trace.lines().count());
+    assert_eq!(answer["canary"]["requests"], requests(&trace));
+    assert_eq!(answer["decisions"], Value::Array(Vec::new()));
 }
