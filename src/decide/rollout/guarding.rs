@@ -73,16 +73,18 @@ impl Draft<'_> {
         if guard.slow.is_some() && alarm(Aspect::Slow) {
             return Some(Rule::Slower);
         }
-        if guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing) {
-            return Some(Rule::Refusing);
-        }
         let window = seen.window.canary;
         let above = |ceiling: Percent| {
             let (failures, requests) = (real(window.failures), real(window.requests));
             let (lower, _) = wilson(failures, requests, guard.constants.ceiling_z);
             lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
         };
-        guard.ceiling.is_some_and(above).then_some(Rule::Ceiling)
+        if guard.ceiling.is_some_and(above) {
+            return Some(Rule::Ceiling);
+        }
+        // Last, as the only one that the file may ask to hold for alone: what is held must hide nothing.
+        let refusing = guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing);
+        refusing.then_some(Rule::Refusing)
     }
 
     fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
@@ -92,11 +94,11 @@ impl Draft<'_> {
     /// Does what the file asks for after a regression; false: nothing that was not done before.
     fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
         let canary = self.view.canary;
-        if matches!(self.next.phase, Phase::RolledBack { .. }) {
-            return self.empty(rule, reading, seen);
-        }
         let holds = canary.on_regression == OnRegression::Hold
             || (rule == Rule::Refusing && canary.guard.client_errors == ClientErrors::Hold);
+        if matches!(self.next.phase, Phase::RolledBack { .. }) {
+            return !holds && self.empty(rule, reading, seen);
+        }
         let held = self.next.paused.as_ref().is_some_and(|pause| pause.regression);
         if holds && held {
             return false;
