@@ -199,14 +199,14 @@ const fn seconds(time: Millis) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::decide::policy::OnRegression;
     use crate::decide::units::Percent;
     use crate::simulate::guarded::usual;
     use crate::simulate::scenario::Scenario;
 
-    fn contest(scenario: &Scenario, seconds: f64, fault_at: Option<f64>) -> Contest {
+    pub(in crate::simulate) fn contest(scenario: &Scenario, seconds: f64, fault_at: Option<f64>) -> Contest {
         let canary = usual(&Schedule::even(0.1, 0.3, 300.0));
         Contest {
             stage: scenario.stage(),
@@ -217,7 +217,7 @@ mod tests {
         }
     }
 
-    fn scenario(canary: (f64, f64)) -> Scenario {
+    pub(in crate::simulate) fn scenario(canary: (f64, f64)) -> Scenario {
         Scenario {
             requests: 50.0,
             stable: 0.004,

@@ -77,30 +77,14 @@ impl Picture {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulate::contest::tests::{contest, scenario};
     use crate::simulate::guarded::pinned;
-    use crate::simulate::rollout::Span;
-    use crate::simulate::scenario::Scenario;
     use crate::simulate::schedule::Schedule;
 
     #[test]
     fn a_picture_ends_with_the_alarm_and_leaves_out_what_lies_long_before() {
-        let scenario = Scenario {
-            requests: 50.0,
-            stable: 0.004,
-            canary: (0.5, 600.0),
-            outages: Vec::new(),
-            users: None,
-            failing_user: false,
-            silent: false,
-            stable_dies: None,
-        };
-        let contest = Contest {
-            stage: scenario.stage(),
-            canary: pinned(0.1, &Schedule::even(0.1, 0.3, 300.0)),
-            span: Span { seconds: 900.0, fault_at: Some(600.0) },
-            stable_dies: None,
-            looks_until: f64::INFINITY,
-        };
+        let canary = pinned(0.1, &Schedule::even(0.1, 0.3, 300.0));
+        let contest = Contest { canary, ..contest(&scenario((0.5, 600.0)), 900.0, Some(600.0)) };
         let picture = picture(&contest, 5);
         let (at, event) = picture.answer().unwrap();
         assert_eq!((*at, event.action.as_str()), (picture.until, "rollback"));

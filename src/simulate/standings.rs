@@ -63,30 +63,14 @@ mod tests {
     use std::num::NonZero;
 
     use super::*;
+    use crate::simulate::contest::tests::{contest, scenario};
     use crate::simulate::guarded::pinned;
-    use crate::simulate::rollout::Span;
-    use crate::simulate::scenario::Scenario;
     use crate::simulate::schedule::Schedule;
 
     #[test]
     fn every_rule_has_a_standing_and_threads_change_nothing() {
-        let scenario = Scenario {
-            requests: 20.0,
-            stable: 0.01,
-            canary: (0.5, 60.0),
-            outages: Vec::new(),
-            users: None,
-            failing_user: false,
-            silent: false,
-            stable_dies: None,
-        };
-        let contest = Contest {
-            stage: scenario.stage(),
-            canary: pinned(0.2, &Schedule::even(0.1, 0.3, 300.0)),
-            span: Span { seconds: 900.0, fault_at: Some(60.0) },
-            stable_dies: None,
-            looks_until: f64::INFINITY,
-        };
+        let canary = pinned(0.2, &Schedule::even(0.1, 0.3, 300.0));
+        let contest = Contest { canary, ..contest(&scenario((0.5, 60.0)), 900.0, Some(60.0)) };
         let on = |threads| {
             let runs = Runs { count: 7, seed: 1, threads: NonZero::new(threads).unwrap() };
             standings(&contest, &runs, |_| {})

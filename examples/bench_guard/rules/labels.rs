@@ -32,24 +32,3 @@ impl Judge for Labels {
         largest + (rest / RATIOS.len() as f64).ln() >= 1000.0_f64.ln()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serin::simulate::rule::Arm;
-
-    #[test]
-    fn equal_rates_go_on_and_a_worse_canary_goes_back() {
-        let seen = |errors| Seen {
-            seconds: 1.0,
-            share: 0.1,
-            stable: Arm::counted(897, 3),
-            canary: Arm::counted(100 - errors, errors),
-        };
-        let mut rule = Labels::default();
-        // A third of a failure in a hundred requests, as stable has.
-        assert!((0..3000).all(|tick| !rule.is_bad(&seen(u32::from(tick % 3 == 0)))));
-        assert!((0..100).any(|_| rule.is_bad(&seen(30))));
-        assert!((0..100).all(|_| !Labels::default().is_bad(&seen(0))));
-    }
-}
