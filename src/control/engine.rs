@@ -246,8 +246,9 @@ impl Engine {
             self.refresh_block(index);
             let tracked = &mut self.rollouts[index];
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
+            let alone = moving.state.in_force == Percent::ALL;
             let diverted = self.breakers.diverted(&tracked.stable, now.mono);
-            let mut seen = moving.observer.look(&canary.guard, diverted, now.mono);
+            let mut seen = moving.observer.look(&canary.guard, alone, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
             if let Some(tick) = &seen.tick {
                 moving.lately.add(now.unix, moving.state.in_force, tick, count);

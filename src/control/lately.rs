@@ -9,6 +9,7 @@
 use std::collections::VecDeque;
 
 use crate::decide::guard::judge::fraction;
+use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::trace::Line;
 use crate::decide::units::{Percent, UnixMillis};
@@ -43,13 +44,15 @@ pub(super) struct Lately {
 }
 
 /// One length of time, in less memory than a [`Tick`]: what was counted is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Kept {
     ended: UnixMillis,
     millis: u32,
     share: Percent,
     arms: [[u32; 9]; 2],
     probes: [u32; 2],
+    // Where it was enough for an alarm.
+    silence: Option<Box<Silence>>,
 }
 
 impl Lately {
@@ -88,7 +91,7 @@ impl Kept {
             let [d, e, f] = arm.events;
             [a, b, c, d, e, f, arm.successes, arm.refused, arm.answered].map(whole)
         });
-        Kept { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes }
+        Kept { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes, silence: tick.silence.down.then(|| Box::new(tick.silence)) }
     }
 
     fn is_empty(&self) -> bool {
@@ -107,6 +110,7 @@ impl Kept {
     fn join(&mut self, next: &Kept) {
         self.ended = next.ended;
         self.millis = self.millis.saturating_add(next.millis);
+        self.silence = next.silence.clone().or(self.silence.take());
         let others = next.arms.iter().flatten().chain(&next.probes);
         for (sum, count) in self.arms.iter_mut().flatten().chain(&mut self.probes).zip(others) {
             *sum = sum.saturating_add(*count);
@@ -123,7 +127,13 @@ impl Kept {
         Line::new(
             self.ended,
             fraction(self.share),
-            &Tick { seconds, stable, canary, stable_probes: (answered, failed) },
+            &Tick {
+                seconds,
+                stable,
+                canary,
+                stable_probes: (answered, failed),
+                silence: self.silence.as_deref().copied().unwrap_or_default(),
+            },
         )
     }
 }
@@ -140,7 +150,7 @@ mod tests {
     fn tick(requests: f64) -> Tick {
         let mut stable = ArmTick::plain(requests * 9.0, 1.0);
         (stable.refused, stable.answered) = (2.0, requests);
-        Tick { seconds: 1.0, stable, canary: ArmTick::plain(requests, 0.0), stable_probes: (1.0, 0.0) }
+        Tick { seconds: 1.0, stable, canary: ArmTick::plain(requests, 0.0), stable_probes: (1.0, 0.0), ..Tick::default() }
     }
 
     fn nothing() -> Tick {

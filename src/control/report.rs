@@ -6,6 +6,7 @@
 use super::engine::{Engine, Moving, Now, Proposal, Tracked};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
+use crate::decide::guard::waiting::Kind;
 use crate::decide::policy::{Canary, ClientErrors, Intent, SlowRule};
 use crate::decide::rollout::in_force::reason;
 use crate::decide::rollout::outlook::{outlook, step_left};
@@ -121,7 +122,10 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         }
     };
     let traffic = moving.observer.traffic();
-    let learnt = |rule: &SlowRule| (judge.slow_threshold.seen() > 0).then(|| judge.slow_threshold.limit(rule));
+    let learnt = |rule: &SlowRule| {
+        let limit = |kind| judge.slow_threshold.limit(rule, kind);
+        limit(Kind::Streamed).max(limit(Kind::Whole))
+    };
     GuardStatus {
         aspects: Aspect::ALL.map(aspect),
         bound: reading.of(Aspect::Failing).bound,

@@ -25,6 +25,7 @@ use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
 use crate::clock;
 use crate::decide::fallback::others;
+use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
 use crate::decide::retry::{Budget, Failed, Left, Next, next};
@@ -89,7 +90,7 @@ pub(crate) async fn reach(
         in_use,
         original,
         rollout,
-        exchange: Exchange::planned(core, in_use, plan, arrived),
+        exchange: Exchange::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
         tries: Tries::new(plan.provider, others),
         kept: None,
     };

@@ -147,7 +147,7 @@ impl Rule for Guarded {
             seconds: seen.seconds,
             stable: arm(&seen.stable),
             canary: arm(&seen.canary),
-            stable_probes: (0.0, 0.0),
+            ..Tick::default()
         };
         self.see(&tick, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }

@@ -13,6 +13,7 @@ use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
 use super::silence::{MASKS, Silence, bit};
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
 use crate::decide::units::{Arm, Millis, Slot};
@@ -86,6 +87,19 @@ impl Evidence {
         self.cell(core, arm).dispatched[usize::from(mask)].add_one();
     }
 
+    /// It is on its way to the provider: from now on it waits for output.
+    #[must_use]
+    pub fn sent(&self, core: Core, arm: Arm, slot: Option<Slot>, kind: Kind) -> Wait {
+        let wait = Wait { second: self.samples.second(), kind };
+        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait: Some(wait), what: What::Sent });
+        wait
+    }
+
+    /// It waits no more, and no output came.
+    pub fn over(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Wait, how: Over) {
+        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait: Some(wait), what: What::Over(how) });
+    }
+
     /// What became of it.
     pub fn end(&self, core: Core, arm: Arm, slot: Option<Slot>, outcome: Outcome) {
         let cell = self.cell(core, arm);
@@ -93,7 +107,7 @@ impl Evidence {
             Judged::Success => cell.succeeded.add_one(),
             Judged::Failure => {
                 cell.failed.add_one();
-                self.push(core, arm, slot, What::Failed { connect: outcome == Outcome::Connect });
+                self.push(core, arm, slot, None, What::Failed { connect: outcome == Outcome::Connect });
             }
             Judged::Not => {
                 #[cfg(test)]
@@ -101,22 +115,22 @@ impl Evidence {
             }
         }
         if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
-            self.push(core, arm, slot, What::Refused);
+            self.push(core, arm, slot, None, What::Refused);
         }
     }
 
     /// The first output of its answer came.
-    pub fn output(&self, core: Core, arm: Arm, slot: Option<Slot>, after: Millis) {
-        self.push(core, arm, slot, What::Output { after });
+    pub fn output(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, after: Millis) {
+        self.push(core, arm, slot, wait, What::Output { after });
     }
 
     /// Its client left before any output came.
-    pub fn left_waiting(&self, core: Core, arm: Arm, slot: Option<Slot>, after: Millis) {
-        self.push(core, arm, slot, What::LeftWaiting { after });
+    pub fn left_waiting(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, after: Millis) {
+        self.push(core, arm, slot, wait, What::LeftWaiting { after });
     }
 
-    fn push(&self, core: Core, arm: Arm, slot: Option<Slot>, what: What) {
-        self.samples.push(core, Sample { evidence: self.id, arm, slot, what });
+    fn push(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, what: What) {
+        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait, what });
     }
 
     fn cell(&self, core: Core, arm: Arm) -> &ArmCell {
@@ -224,8 +238,8 @@ mod tests {
     #[test]
     fn times_are_told() {
         let evidence = evidence();
-        evidence.output(CORE, Arm::Canary, SLOT, Millis(250));
-        evidence.left_waiting(CORE, Arm::Canary, SLOT, Millis(9000));
+        evidence.output(CORE, Arm::Canary, SLOT, None, Millis(250));
+        evidence.left_waiting(CORE, Arm::Canary, SLOT, None, Millis(9000));
         assert_eq!(said(&evidence), [What::Output { after: Millis(250) }, What::LeftWaiting { after: Millis(9000) }]);
         assert_eq!(evidence.totals(Arm::Canary), ArmTotals::default());
     }

@@ -74,6 +74,7 @@ pub fn until_seen(
             stable: ArmTick::plain(stable, stable * stable_rate),
             canary: ArmTick::plain(canary, canary * rate),
             stable_probes: (if share >= 1.0 { seconds } else { 0.0 }, 0.0),
+            ..Tick::default()
         }
     };
     if known.is_none() {

@@ -10,7 +10,7 @@ use super::in_force::{confirming, in_force};
 use super::outlook::{confirmation, may_confirm};
 use super::ramp;
 use super::state::{Pause, Phase};
-use super::step::{Draft, GUARD, Observation, millis, real};
+use super::step::{Draft, GUARD, Observation, Rescue, millis, real};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Circumstances, Reading, fraction};
 use crate::decide::guard::numbers::wilson;
@@ -45,10 +45,12 @@ impl Draft<'_> {
         };
         self.next.judge.tick(guard, &now, tick);
         let reading = self.next.judge.reading(guard, self.next.tries());
-        if let Some(rule) = self.regression(&reading, seen)
-            && self.act_on(rule, &reading, seen)
-        {
-            return true;
+        if let Some(rule) = self.regression(&reading, seen) {
+            let acted = self.act_on(rule, &reading, seen);
+            self.rescue_from(rule, acted);
+            if acted {
+                return true;
+            }
         }
         if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
             self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
@@ -66,6 +68,9 @@ impl Draft<'_> {
         }
         if reading.down {
             return Some(Rule::Down);
+        }
+        if reading.silent && !reading.stable_down {
+            return Some(Rule::Silent);
         }
         if reading.stable_down || reading.incident {
             return None;
@@ -133,6 +138,20 @@ impl Draft<'_> {
         true
     }
 
+    /// Whoever waits for a canary that does not answer need not wait any longer; where it is held, as long as that lasts.
+    fn rescue_from(&mut self, rule: Rule, acted: bool) {
+        let constants = &self.view.canary.guard.constants;
+        self.rescue = match rule {
+            Rule::Down | Rule::Silent if acted => Some(Rescue::Everybody),
+            Rule::Down => Some(Rescue::Longer(constants.silent_least)),
+            Rule::Silent => {
+                let waited = Millis(millis(self.next.judge.silence().shortest));
+                Some(Rescue::Longer(waited.max(constants.silent_least)))
+            }
+            _ => None,
+        };
+    }
+
     /// Those whom `rollback_to` left on the canary do not fare well either: nobody stays.
     fn empty(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
         let grounds = self.grounds(reading, seen);
@@ -146,7 +165,7 @@ impl Draft<'_> {
     fn stage_back(&self, rule: Rule) -> Option<Percent> {
         let canary = self.view.canary;
         let dead =
-            rule == Rule::Down || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
+            matches!(rule, Rule::Down | Rule::Silent) || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
         let apt = canary.on_regression == OnRegression::StepBack
             && !dead
             && canary.percent == Intent::Auto
@@ -200,6 +219,7 @@ impl Draft<'_> {
             guard: &self.view.canary.guard,
             judge: &self.next.judge,
             reading,
+            now: self.now,
             window: seen.window.canary,
             refuses: seen.refuses.as_deref(),
             users: seen.users,
