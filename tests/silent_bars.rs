@@ -118,7 +118,9 @@ fn a_canary_that_thinks_as_long_as_stable_is_not_silent() {
             ..mixture(requests)
         });
         never(&what("few users"), count, seconds, |_| Waits { users: 20, ..mixture(requests) });
-        never(&what("first contact with a model of a minute"), count, seconds / 4, |_| Waits::of_median(requests, 60.0));
+        never(&what("first contact with a model of a minute"), count, seconds / 4, |_| {
+            Waits::of_median(requests, 60.0)
+        });
     }
 }
 

@@ -12,20 +12,21 @@ use std::sync::Arc;
 
 use super::pauses::Pauses;
 use crate::decide::guard::Arms;
-use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::silent::{Measure, Silent};
 use crate::decide::guard::slow::SlowThresholds;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::user_cap::KeptPause;
-use crate::decide::guard::waiting::{Kind, Over, Waiting};
+use crate::decide::guard::waiting::{Kind, Over, Waiting, second_of};
 use crate::decide::policy::Guard;
 use crate::decide::rollout::state::RolloutState;
-use crate::decide::rollout::step::Observation;
+use crate::decide::rollout::step::{Observation, Rescue};
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence, Terms};
 use crate::state::samples::{Sample, Samples, What};
+use crate::state::withdrawal::Withdrawal;
 
 /// The guard's tick.
 const TICK: Millis = Millis(1000);
@@ -58,10 +59,17 @@ impl Blocks {
     }
 
     /// A block in which nothing was counted yet.
-    pub(super) fn make(&mut self, epoch: u64, guard: &Guard, pauses: &Pauses) -> Arc<Evidence> {
+    pub(super) fn make(
+        &mut self,
+        epoch: u64,
+        guard: &Guard,
+        pauses: &Pauses,
+        withdrawal: &Arc<Withdrawal>,
+    ) -> Arc<Evidence> {
         self.made += 1;
         let (silence, samples) = (Arc::clone(pauses.silence()), Arc::clone(&self.samples));
-        let terms = Terms { id: self.made, epoch, counting: guard.counting, silence, samples };
+        let withdrawal = Arc::clone(withdrawal);
+        let terms = Terms { id: self.made, epoch, counting: guard.counting, silence, samples, withdrawal };
         Arc::new(Evidence::new(terms, self.cores))
     }
 }
@@ -72,6 +80,7 @@ pub(super) struct Observer {
     pauses: Pauses,
     threshold: SlowThresholds,
     silent: Silent,
+    withdrawal: Arc<Withdrawal>,
     // Samples that were lost, when they were last looked at.
     lost: u64,
     traffic: Traffic,
@@ -104,7 +113,7 @@ struct Epoch {
     // At the guard's last tick, and since then.
     ticked: Option<Millis>,
     totals: [ArmTotals; 2],
-    events: [[u32; 3]; 2],
+    events: [[u32; ASPECTS]; 2],
     refused: [u32; 2],
     stable_probes: (u32, u32),
     failing: [Users; 2],
@@ -147,7 +156,7 @@ impl Epoch {
             windows: [Window::new(guard.window), Window::new(guard.window)],
             ticked: None,
             totals: [ArmTotals::default(); 2],
-            events: [[0; 3]; 2],
+            events: [[0; ASPECTS]; 2],
             refused: [0; 2],
             stable_probes: (0, 0),
             failing: [Users::default(), Users::default()],
@@ -162,10 +171,23 @@ impl Observer {
     /// Goes on with what was kept of it.
     pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
         let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);
-        let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses), guard);
+        let withdrawal = Arc::default();
+        let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses, &withdrawal), guard);
         let traffic = Traffic::default();
         let (silent, lost) = (Silent::default(), blocks.samples.lost());
-        Observer { pauses, threshold, silent, lost, traffic, looked: None, diverted: 0, stable_shut: false, epoch, before: VecDeque::new() }
+        Observer {
+            pauses,
+            threshold,
+            silent,
+            withdrawal,
+            lost,
+            traffic,
+            looked: None,
+            diverted: 0,
+            stable_shut: false,
+            epoch,
+            before: VecDeque::new(),
+        }
     }
 
     /// Who fails again and again.
@@ -177,7 +199,7 @@ impl Observer {
     pub(super) fn begin(&mut self, epoch: u64, blocks: &mut Blocks, guard: &Guard) {
         self.before.push_front(self.epoch.evidence.id);
         self.before.truncate(MOST_BEFORE);
-        self.epoch = Epoch::new(blocks.make(epoch, guard, &self.pauses), guard);
+        self.epoch = Epoch::new(blocks.make(epoch, guard, &self.pauses, &self.withdrawal), guard);
         // The first tick of an epoch is as long as any other.
         self.epoch.ticked = self.looked;
         self.silent.begin(self.looked.unwrap_or_default());
@@ -267,6 +289,14 @@ impl Observer {
         }
     }
 
+    /// Those who wait for the canary, or have waited for so long, ask somebody else.
+    pub(super) fn withdraw(&self, rescue: Rescue, now: Millis) {
+        self.withdrawal.raise(match rescue {
+            Rescue::Everybody => second_of(now).saturating_add(1),
+            Rescue::Longer(waited) => second_of(Millis(now.0.saturating_sub(waited.0))),
+        });
+    }
+
     /// All that wait.
     pub(super) const fn waiting(&self) -> &Waiting {
         self.silent.waiting()
@@ -300,7 +330,7 @@ impl Observer {
         let epoch = &mut self.epoch;
         epoch.ticked = Some(now);
         epoch.totals = [Arm::Stable, Arm::Canary].map(|arm| epoch.evidence.totals(arm));
-        (epoch.events, epoch.refused, epoch.stable_probes) = ([[0; 3]; 2], [0; 2], (0, 0));
+        (epoch.events, epoch.refused, epoch.stable_probes) = ([[0; ASPECTS]; 2], [0; 2], (0, 0));
     }
 
     fn tick(&mut self, guard: &Guard, alone: bool, passed: Millis, now: Millis) -> Tick {

@@ -35,6 +35,7 @@ mod tests;
 mod tries;
 mod upgrade;
 pub(crate) mod upstream;
+mod withdrawn;
 mod worker;
 
 pub use ceiling::most_connections;

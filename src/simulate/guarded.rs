@@ -143,12 +143,8 @@ impl Rule for Guarded {
             answered: f64::from((arm.successes + arm.errors).min(arm.requests)),
             ..ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors))
         };
-        let tick = Tick {
-            seconds: seen.seconds,
-            stable: arm(&seen.stable),
-            canary: arm(&seen.canary),
-            ..Tick::default()
-        };
+        let tick =
+            Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
         self.see(&tick, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
-use super::silence::{MASKS, Silence, bit};
-use crate::decide::guard::aspect::Aspect;
+use super::silence::{Silence, bit};
+use super::withdrawal::Withdrawal;
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
@@ -31,6 +32,8 @@ pub struct Terms {
     pub silence: Arc<Silence>,
     /// Where samples go: the same for all rollouts.
     pub samples: Arc<Samples>,
+    /// Who waits for the canary no more: the same for all epochs of a rollout.
+    pub withdrawal: Arc<Withdrawal>,
 }
 
 /// What the guard sees of one epoch.
@@ -44,6 +47,8 @@ pub struct Evidence {
     pub silence: Arc<Silence>,
     /// Where its samples go.
     pub samples: Arc<Samples>,
+    /// Who waits for the canary no more.
+    pub withdrawal: Arc<Withdrawal>,
     counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
@@ -57,8 +62,12 @@ struct EvidenceCell {
 
 #[derive(Debug, Default)]
 struct ArmCell {
-    /// By the mask of their users.
-    dispatched: [Count; MASKS],
+    /// Of users who were paused in nothing.
+    clear: Count,
+    /// Of users who were paused in some aspect, by those in which they were not. Both only rise, and so do their sums.
+    partly: [Count; ASPECTS],
+    #[cfg(test)]
+    dispatched: Count,
     succeeded: Count,
     failed: Count,
     #[cfg(test)]
@@ -69,22 +78,30 @@ impl Evidence {
     /// All zero, for this many cores.
     #[must_use]
     pub fn new(terms: Terms, cores: usize) -> Evidence {
-        let Terms { id, epoch, counting, silence, samples } = terms;
+        let Terms { id, epoch, counting, silence, samples, withdrawal } = terms;
         let cores = (0..cores).map(|_| EvidenceCell::default()).collect();
-        Evidence { id, epoch, silence, samples, counting, cores }
+        Evidence { id, epoch, silence, samples, withdrawal, counting, cores }
     }
 
     /// The same with pauses and samples that nobody shares.
     #[cfg(test)]
     pub(crate) fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(cores)));
-        Evidence::new(Terms { id: epoch, epoch, counting, silence, samples }, cores)
+        Evidence::new(Terms { id: epoch, epoch, counting, silence, samples, withdrawal: Arc::default() }, cores)
     }
 
     /// A request was dispatched to this arm.
     pub fn begin(&self, core: Core, arm: Arm, slot: Option<Slot>) {
-        let mask = self.silence.mask(slot);
-        self.cell(core, arm).dispatched[usize::from(mask)].add_one();
+        let cell = self.cell(core, arm);
+        #[cfg(test)]
+        cell.dispatched.add_one();
+        match self.silence.mask(slot) {
+            0 => cell.clear.add_one(),
+            mask => {
+                let exposed = Aspect::ALL.into_iter().filter(|aspect| mask & bit(*aspect) == 0);
+                exposed.for_each(|aspect| cell.partly[aspect as usize].add_one());
+            }
+        }
     }
 
     /// It is on its way to the provider: from now on it waits for output.
@@ -148,14 +165,11 @@ impl Evidence {
             #[cfg(test)]
             {
                 totals.not_judged += cell.not_judged.get();
-                totals.dispatched += cell.dispatched.iter().map(Count::get).sum::<u64>();
+                totals.dispatched += cell.dispatched.get();
             }
-            for (mask, dispatched) in (0..).zip(&cell.dispatched) {
-                let dispatched = dispatched.get();
-                for aspect in Aspect::ALL {
-                    let exposed = if mask & bit(aspect) == 0 { dispatched } else { 0 };
-                    totals.exposed[aspect as usize] += exposed;
-                }
+            let clear = cell.clear.get();
+            for (exposed, partly) in totals.exposed.iter_mut().zip(&cell.partly) {
+                *exposed += clear + partly.get();
             }
         }
         totals
@@ -166,7 +180,7 @@ impl Evidence {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArmTotals {
     /// Sent to the provider, for users who were not paused in an aspect, by [`Aspect`].
-    pub exposed: [u64; Aspect::ALL.len()],
+    pub exposed: [u64; ASPECTS],
     /// Ended as successes.
     pub succeeded: u64,
     /// Ended as failures.
@@ -188,7 +202,8 @@ mod tests {
 
     fn evidence() -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(2)));
-        Evidence::new(Terms { id: 42, epoch: 3, counting: Counting::default(), silence, samples }, 2)
+        let (counting, withdrawal) = (Counting::default(), Arc::default());
+        Evidence::new(Terms { id: 42, epoch: 3, counting, silence, samples, withdrawal }, 2)
     }
 
     fn said(evidence: &Evidence) -> Vec<What> {
@@ -210,7 +225,7 @@ mod tests {
         evidence.silence.set(Slot::of(5), Aspect::Failing, true);
         [SLOT, None, Some(Slot::of(6))].into_iter().for_each(begin);
         let totals = evidence.totals(Arm::Canary);
-        assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5]));
+        assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5, 5, 5, 5, 5]));
         assert_eq!(evidence.totals(Arm::Stable), ArmTotals::default());
     }
 

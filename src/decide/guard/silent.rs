@@ -37,6 +37,10 @@ pub struct Silence {
     pub evidence: f64,
     /// Whether that is a canary that never answers.
     pub down: bool,
+    /// Whether it is enough already by those that have waited for longer than slow answers take, and no longer: of use to
+    /// whoever finds the canary slow, to tell that it answers nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
     /// Whether stable's answers to probes stood in for its traffic.
     pub probed: bool,
     /// Whether stable answers nothing either, so that nothing is judged.
@@ -157,33 +161,45 @@ impl Silent {
         }
         let mut most = Silence::default();
         for index in 0..RUNS.len() {
-            let silence = self.run(index, constants, measure, now);
+            let silence = self.run(index, constants, measure, self.patience, now);
             if silence.stable_unanswered > 0.0 && silence.stable_unanswered >= silence.stable_answered {
                 // Both stall. What stable makes up for first is no fault of the canary's.
                 self.since[index] = second.saturating_add(1);
-                let first = second.saturating_sub(second_of(millis(silence.longest)) + 1);
-                let shared = Silence { evidence: 0.0, down: false, shared: true, ..silence };
+                let first = second.saturating_sub(second_of(millis(silence.longest)));
+                let shared = Silence { evidence: 0.0, down: false, early: false, shared: true, ..silence };
                 self.stalled.get_or_insert((shared, first));
             } else if (silence.down, silence.evidence) > (most.down, most.evidence) {
                 most = silence;
             }
         }
+        if !most.down && self.stalled.is_none() && !measure.alone {
+            let early = (0..RUNS.len()).map(|index| self.run(index, constants, measure, measure.limits, now));
+            let early = early.filter(|early| early.early).max_by(|one, other| one.evidence.total_cmp(&other.evidence));
+            most = early.unwrap_or(most);
+        }
         if let Some((shared, first)) = self.stalled.filter(|_| !most.down) {
-            most = Silence { longest: seconds(age(first, now)), ..shared };
+            most = Silence { longest: seconds(age(first, now)) + 1.0, ..shared };
         }
         self.waiting.pass(second, self.since.into_iter().min().unwrap_or_default());
         most
     }
 
     /// One of the runs, as it is now.
-    fn run(&self, index: usize, constants: &Constants, measure: &Measure, now: Millis) -> Silence {
+    fn run(
+        &self,
+        index: usize,
+        constants: &Constants,
+        measure: &Measure,
+        patience: [Option<Millis>; 2],
+        now: Millis,
+    ) -> Silence {
         let (kind, since) = (RUNS[index], self.since[index]);
         let few = self.has_few_users(constants, now);
         let mut seen = Seen::default();
         for cohort in self.waiting.from(since) {
             for of in Kind::ALL.into_iter().filter(|of| kind.is_none_or(|kind| kind == *of)) {
                 // What a single user's requests say takes twice as long to be heard.
-                let long = self.patience[of as usize].map(|long| if few { Millis(long.0 * 2) } else { long });
+                let long = patience[of as usize].map(|long| if few { Millis(long.0 * 2) } else { long });
                 if long.is_some_and(|long| age(cohort.second, now) >= long) {
                     seen.add(cohort, of);
                 }
@@ -204,26 +220,28 @@ impl Silent {
         let most = if few { f64::INFINITY } else { (constants.silent_requests / constants.silent_users as f64).ceil() };
         let weighed = seen.weighed(most);
         let evidence = weighed * -rate.max(constants.down_least_rate).ln();
-        let (longest, shortest) = (seconds(age(seen.first, now)), seconds(age(seen.last, now)));
-        let of_many = if few {
-            longest - shortest >= constants.silent_span
-        } else {
-            seen.users.len() >= constants.silent_users && longest >= self.least(kind) + constants.down_seconds
-        };
-        let down = evidence >= constants.down_evidence
+        let (waited, shortest) = (seconds(age(seen.first, now)), seconds(age(seen.last, now)));
+        let of_many = !few && seen.users.len() >= constants.silent_users;
+        let enough = evidence >= constants.down_evidence
             && weighed >= constants.silent_requests
-            && answered >= constants.down_stable_successes
-            && of_many;
+            && answered >= constants.down_stable_successes;
+        let down = if few {
+            waited - shortest >= constants.silent_span
+        } else {
+            of_many && waited >= self.least(kind) + constants.down_seconds
+        };
         Silence {
             kind,
             unanswered,
             weighed,
             stable_answered: answered,
             stable_unanswered: without,
-            longest,
+            // Of a whole second the first may have been its first.
+            longest: waited + 1.0,
             shortest,
             evidence,
-            down,
+            down: enough && down,
+            early: enough && of_many,
             probed: measure.alone,
             shared: false,
         }
@@ -320,3 +338,6 @@ const fn millis(seconds: f64) -> Millis {
 fn seconds(time: Millis) -> f64 {
     time.duration().as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,3 +280,72 @@ fn number_of(user: Option<Slot>) -> u16 {
 fn user_of(number: u16) -> Option<Slot> {
     (number != NOBODY).then(|| Slot::of(number))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(second: u32) -> Wait {
+        Wait { second, kind: Kind::Whole }
+    }
+
+    fn user(number: u16) -> Option<Slot> {
+        Some(Slot::of(number))
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_counts_go_on() {
+        let mut waiting = Waiting::default();
+        for second in 0..4000 {
+            for number in 0..20 {
+                waiting.sent(wait(second), Arm::Canary, user(number));
+            }
+            waiting.pass(second, 0);
+        }
+        let reach = REACH as usize;
+        assert!(waiting.cohorts.len() <= reach + 1 && waiting.named <= MOST_NAMED);
+        let (young, longer) = waiting.by_age(Arm::Canary, &[Millis(60_000)], Millis(4_000_000));
+        assert_eq!((young[0], young[0] + longer), (60 * 20, 80_000));
+        // Those who are long forgotten are counted down as they end.
+        assert!(waiting.over(wait(7), Arm::Canary, user(3), Over::Answered, false));
+        assert!(waiting.over(wait(3999), Arm::Canary, user(3), Over::Dropped, false));
+        let (young, longer) = waiting.by_age(Arm::Canary, &[Millis(60_000)], Millis(4_000_000));
+        assert_eq!(young[0] + longer, 79_998);
+    }
+
+    #[test]
+    fn more_than_can_be_named_are_counted() {
+        let mut waiting = Waiting::default();
+        let all = u32::try_from(MOST_NAMED).unwrap() + 500;
+        (0..all).for_each(|_| waiting.sent(wait(9), Arm::Stable, user(1)));
+        (0..all).for_each(|_| assert!(waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false)));
+        assert!(!waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false), "no more than were sent");
+        waiting.pass(10, 0);
+        assert_eq!((waiting.cohorts.len(), waiting.named), (0, 0));
+    }
+
+    #[test]
+    fn what_was_thrown_away_is_not_counted_down() {
+        let mut waiting = Waiting::default();
+        waiting.sent(wait(5), Arm::Canary, user(1));
+        waiting.forget(6);
+        waiting.sent(wait(5), Arm::Canary, user(2));
+        waiting.sent(wait(6), Arm::Canary, user(3));
+        assert!(!waiting.over(wait(5), Arm::Canary, user(1), Over::Answered, false));
+        assert_eq!(waiting.by_age(Arm::Canary, &[], Millis(9000)), ([], 1));
+    }
+
+    #[test]
+    fn whoever_waited_in_vain_is_remembered_while_it_matters() {
+        let mut waiting = Waiting::default();
+        for (second, arm) in [(5, Arm::Canary), (5, Arm::Stable), (7, Arm::Stable)] {
+            waiting.sent(wait(second), arm, user(1));
+            waiting.over(wait(second), arm, user(1), Over::Left, true);
+        }
+        waiting.pass(9, 5);
+        let seconds = |waiting: &Waiting| waiting.from(0).map(|cohort| cohort.second).collect::<Vec<_>>();
+        assert_eq!(seconds(&waiting), [5], "stable's alone are compared with nobody's");
+        waiting.pass(9, 6);
+        assert_eq!((seconds(&waiting), waiting.named), (vec![], 0));
+    }
+}

@@ -16,7 +16,7 @@ use crate::decide::guard::judge::{Circumstances, Reading, fraction};
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::told::{self, Decision, Grounds, Rule};
-use crate::decide::policy::{ClientErrors, Intent, OnRegression};
+use crate::decide::policy::{Intent, OnExcess, OnRegression};
 use crate::decide::units::{Millis, Percent};
 
 impl Draft<'_> {
@@ -45,12 +45,13 @@ impl Draft<'_> {
         };
         self.next.judge.tick(guard, &now, tick);
         let reading = self.next.judge.reading(guard, self.next.tries());
-        if let Some(rule) = self.regression(&reading, seen) {
-            let acted = self.act_on(rule, &reading, seen);
-            self.rescue_from(rule, acted);
-            if acted {
-                return true;
-            }
+        let rules = self.regressions(&reading, seen);
+        let acted = rules.iter().any(|rule| self.act_on(*rule, &reading, seen));
+        if rules.iter().any(|rule| matches!(rule, Rule::Down | Rule::Silent)) {
+            self.rescue = Some(self.rescue(acted));
+        }
+        if acted {
+            return true;
         }
         if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
             self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
@@ -59,24 +60,27 @@ impl Draft<'_> {
         false
     }
 
-    /// What is the matter with the canary; nobody is moved to a stable that is in trouble itself.
-    fn regression(&self, reading: &Reading, seen: &Observation) -> Option<Rule> {
+    /// What is the matter with the canary, in the order in which it is acted on until something is done; nobody is moved
+    /// to a stable that is in trouble itself.
+    fn regressions(&self, reading: &Reading, seen: &Observation) -> Vec<Rule> {
         let guard = &self.view.canary.guard;
         let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
+        let mut rules = Vec::new();
         if alarm(Aspect::Failing) && !reading.stable_down {
-            return Some(Rule::Worse);
+            rules.push(Rule::Worse);
         }
         if reading.down {
-            return Some(Rule::Down);
+            rules.push(Rule::Down);
         }
         if reading.silent && !reading.stable_down {
-            return Some(Rule::Silent);
+            rules.push(Rule::Silent);
         }
         if reading.stable_down || reading.incident {
-            return None;
+            return rules;
         }
         if guard.slow.is_some() && alarm(Aspect::Slow) {
-            return Some(Rule::Slower);
+            // What is slow may never answer.
+            rules.push(if self.next.judge.silence().early { Rule::Silent } else { Rule::Slower });
         }
         let window = seen.window.canary;
         let above = |ceiling: Percent| {
@@ -85,11 +89,14 @@ impl Draft<'_> {
             lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
         };
         if guard.ceiling.is_some_and(above) {
-            return Some(Rule::Ceiling);
+            rules.push(Rule::Ceiling);
         }
-        // Last, as the only one that the file may ask to hold for alone: what is held must hide nothing.
-        let refusing = guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing);
-        refusing.then_some(Rule::Refusing)
+        // Last, as those that the file may ask to hold for alone: what is held must hide nothing.
+        for follows in [OnExcess::Rollback, OnExcess::Hold] {
+            let excess = Rule::OF_EXCESS.into_iter();
+            rules.extend(excess.filter(|rule| guard.follows(rule.aspect()) == follows && alarm(rule.aspect())));
+        }
+        rules
     }
 
     fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
@@ -99,8 +106,7 @@ impl Draft<'_> {
     /// Does what the file asks for after a regression; false: nothing that was not done before.
     fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
         let canary = self.view.canary;
-        let holds = canary.on_regression == OnRegression::Hold
-            || (rule == Rule::Refusing && canary.guard.client_errors == ClientErrors::Hold);
+        let holds = canary.on_regression == OnRegression::Hold || canary.guard.follows(rule.aspect()) == OnExcess::Hold;
         if matches!(self.next.phase, Phase::RolledBack { .. }) {
             return !holds && self.empty(rule, reading, seen);
         }
@@ -139,17 +145,12 @@ impl Draft<'_> {
     }
 
     /// Whoever waits for a canary that does not answer need not wait any longer; where it is held, as long as that lasts.
-    fn rescue_from(&mut self, rule: Rule, acted: bool) {
-        let constants = &self.view.canary.guard.constants;
-        self.rescue = match rule {
-            Rule::Down | Rule::Silent if acted => Some(Rescue::Everybody),
-            Rule::Down => Some(Rescue::Longer(constants.silent_least)),
-            Rule::Silent => {
-                let waited = Millis(millis(self.next.judge.silence().shortest));
-                Some(Rescue::Longer(waited.max(constants.silent_least)))
-            }
-            _ => None,
-        };
+    fn rescue(&self, acted: bool) -> Rescue {
+        if acted {
+            return Rescue::Everybody;
+        }
+        let waited = Millis(millis(self.next.judge.silence().shortest));
+        Rescue::Longer(waited.max(self.view.canary.guard.constants.silent_least))
     }
 
     /// Those whom `rollback_to` left on the canary do not fare well either: nobody stays.
@@ -164,8 +165,8 @@ impl Draft<'_> {
     /// Where a regression is answered by one stage less.
     fn stage_back(&self, rule: Rule) -> Option<Percent> {
         let canary = self.view.canary;
-        let dead =
-            matches!(rule, Rule::Down | Rule::Silent) || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
+        let dead = matches!(rule, Rule::Down | Rule::Silent)
+            || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
         let apt = canary.on_regression == OnRegression::StepBack
             && !dead
             && canary.percent == Intent::Auto

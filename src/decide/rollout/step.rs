@@ -119,7 +119,14 @@ pub enum Rescue {
 #[must_use]
 pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMillis) -> Step {
     // In its place from the start, since it is large and ticks are many.
-    let mut step = Step { next: state.clone(), events: Vec::new(), refused: None, notes: Vec::new(), goes_on: false, rescue: None };
+    let mut step = Step {
+        next: state.clone(),
+        events: Vec::new(),
+        refused: None,
+        notes: Vec::new(),
+        goes_on: false,
+        rescue: None,
+    };
     let mut draft = Draft::new(view, state, &mut step.next, now);
     match input {
         Input::Tick(seen) => draft.tick(seen),

@@ -7,6 +7,7 @@
 mod innocent;
 mod provider;
 mod restarts;
+mod silent;
 mod stage;
 mod taken_back;
 mod traffic;

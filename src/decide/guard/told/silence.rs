@@ -13,10 +13,10 @@ use crate::decide::units::{Millis, UnixMillis};
 /// What was found, in a sentence.
 pub(super) fn cause(silence: &Silence, guard: &Guard, now: UnixMillis) -> String {
     let Silence { unanswered, longest, shortest, evidence, .. } = silence;
-    let waited = if time(*shortest) == time(*longest) {
-        time(*longest)
-    } else {
-        format!("{} to {}", time(*shortest), time(*longest))
+    let waited = match (time(*shortest), time(*longest)) {
+        (shortest, longest) if shortest == longest => longest,
+        (_, longest) if *shortest < 1.0 => format!("up to {longest}"),
+        (shortest, longest) => format!("{shortest} to {longest}"),
     };
     format!(
         "{} sent since {} have had no output for {waited}; {} (evidence {evidence:.1}, bound {})",
@@ -103,7 +103,10 @@ mod tests {
         assert_eq!(told, expected);
         let alone = Silence { kind: Some(Kind::Whole), probed: true, shortest: 20.0, ..silence };
         let told = cause(&alone, &Guard::default(), NOW);
-        assert!(told.starts_with("17 whole requests sent since 07:55:42Z have had no output for 20s; stable"), "{told}");
+        assert!(
+            told.starts_with("17 whole requests sent since 07:55:42Z have had no output for 20s; stable"),
+            "{told}"
+        );
         assert!(told.contains("stable answered 40 of 41 probes"), "{told}");
     }
 }
