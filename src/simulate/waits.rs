@@ -132,7 +132,7 @@ impl Run<'_> {
             self.send(user, times, share);
         }
         if let Some((every, size)) = self.waits.batch
-            && self.second % every == 0
+            && self.second.is_multiple_of(every)
             && let Some(times) = self.waits.times.last().copied()
         {
             (0..size).for_each(|_| self.send(0, times, share));

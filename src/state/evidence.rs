@@ -72,6 +72,10 @@ struct ArmCell {
     failed: Count,
     #[cfg(test)]
     not_judged: Count,
+    #[cfg(test)]
+    began_to_wait: Count,
+    #[cfg(test)]
+    waited: Count,
 }
 
 impl Evidence {
@@ -108,13 +112,15 @@ impl Evidence {
     #[must_use]
     pub fn sent(&self, core: Core, arm: Arm, slot: Option<Slot>, kind: Kind) -> Wait {
         let wait = Wait { second: self.samples.second(), kind };
+        #[cfg(test)]
+        self.cell(core, arm).began_to_wait.add_one();
         self.samples.push(core, Sample { evidence: self.id, arm, slot, wait: Some(wait), what: What::Sent });
         wait
     }
 
     /// It waits no more, and no output came.
     pub fn over(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Wait, how: Over) {
-        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait: Some(wait), what: What::Over(how) });
+        self.push(core, arm, slot, Some(wait), What::Over(how));
     }
 
     /// What became of it.
@@ -147,6 +153,10 @@ impl Evidence {
     }
 
     fn push(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, what: What) {
+        #[cfg(test)]
+        if wait.is_some() {
+            self.cell(core, arm).waited.add_one();
+        }
         self.samples.push(core, Sample { evidence: self.id, arm, slot, wait, what });
     }
 
@@ -165,6 +175,8 @@ impl Evidence {
             #[cfg(test)]
             {
                 totals.not_judged += cell.not_judged.get();
+                totals.waits.0 += cell.began_to_wait.get();
+                totals.waits.1 += cell.waited.get();
                 totals.dispatched += cell.dispatched.get();
             }
             let clear = cell.clear.get();
@@ -191,6 +203,9 @@ pub struct ArmTotals {
     /// Ended without saying anything about the provider: likewise.
     #[cfg(test)]
     pub(crate) not_judged: u64,
+    /// Began to wait for output, and waits no more: likewise.
+    #[cfg(test)]
+    pub(crate) waits: (u64, u64),
 }
 
 #[cfg(test)]

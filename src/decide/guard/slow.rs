@@ -162,7 +162,8 @@ impl SlowThresholds {
         match [Kind::Streamed, Kind::Whole].map(|kind| self.limit(rule, kind)) {
             [Some(streamed), Some(whole)] if streamed != whole => format!("{streamed} (streamed) or {whole} (whole)"),
             [Some(limit), _] | [None, Some(limit)] => limit.to_string(),
-            [None, None] => Millis::default().to_string(),
+            // Nothing was learnt: where a threshold begins.
+            [None, None] => SlowThreshold::default().limit(rule).to_string(),
         }
     }
 }

@@ -14,6 +14,11 @@ use crate::decide::units::{Arm, Millis, Slot};
 
 /// How many seconds back requests are told apart.
 pub const REACH: u32 = 1024;
+/// The ages by which those who wait are told.
+pub const AGES: [(Millis, &str); 4] =
+    [(Millis(5000), "5s"), (Millis(30_000), "30s"), (Millis(120_000), "2m"), (Millis(600_000), "10m")];
+/// The label of those who are older.
+pub const LONGER: &str = "longer";
 /// How many users of waiting requests are remembered.
 const MOST_NAMED: usize = 65_536;
 /// A request that belongs to nobody.

@@ -16,3 +16,4 @@ mod smuggling;
 pub(super) mod support;
 mod tunnels;
 mod websocket;
+mod withdrawn;

@@ -66,12 +66,12 @@ impl Bench {
     }
 
     /// A second in which the canary takes a request of each of these users, and stable answers as many.
-    fn silent_second(&mut self, users: std::ops::Range<u16>) {
+    fn silent_second(&mut self, users: std::ops::Range<u16>) -> Silence {
         for user in users {
             self.sent(Kind::Streamed, Arm::Canary, user);
             self.answered(Kind::Streamed, Arm::Stable, 4000 + user);
         }
-        self.pass(1);
+        self.pass(1)
     }
 }
 
@@ -153,17 +153,13 @@ fn where_there_are_few_users_it_takes_longer() {
     bench.pass(bench.constants.silent_lately + 5);
     let mut down_after = None;
     for second in 0..120 {
-        bench.silent_second(1..2);
-        if bench.pass(0).down || bench.silent.run(0, &bench.constants, &measure(&bench), bench.now()).down {
+        let seen = bench.silent_second(1..2);
+        if seen.down {
             down_after.get_or_insert(second);
         }
     }
     // Sent over thirty seconds, and each waited for twice as long as slow answers last.
     assert_eq!(down_after, Some(42));
-}
-
-fn measure(bench: &Bench) -> Measure {
-    Measure { limits: bench.limits, alone: bench.alone, probes: (0, 0) }
 }
 
 #[test]
