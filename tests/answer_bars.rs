@@ -86,7 +86,8 @@ fn everyday() -> Rates {
 fn held(what: &str, rollouts: &[Option<(f64, String)>]) -> (f64, f64) {
     let mut after = Vec::new();
     for (seed, acted) in (1..).zip(rollouts) {
-        let (at, told) = acted.as_ref().unwrap_or_else(|| panic!("{what}: not held with seed {seed}"));
+        assert!(acted.is_some(), "{what}: not held with seed {seed}");
+        let (at, told) = acted.as_ref().unwrap();
         assert!(*at > HOUR && told.starts_with("hold: "), "{what}, seed {seed}: after {at} s, {told}");
         after.push(at - HOUR);
     }
