@@ -10,6 +10,7 @@ pub mod complaint;
 pub mod cookie;
 pub mod credentials;
 pub mod dialect;
+pub mod finish;
 mod json;
 pub mod multipart;
 pub mod opening;
