@@ -14,7 +14,9 @@ use std::time::Duration;
 use super::core::Core;
 use crate::state::withdrawal::Withdrawal;
 
-/// Over which time those who wait leave.
+/// An answer that is on its way comes within this time.
+const GRACE: Duration = Duration::from_millis(500);
+/// Over which time those who wait leave, that included.
 const SPREAD: Duration = Duration::from_secs(2);
 
 /// A request that may be withdrawn.
@@ -43,7 +45,7 @@ pub(crate) async fn unless_withdrawn<T>(
         }
         while leaves.is_none() {
             if withdrawal.covers(second) && !has_output.get() {
-                let after = SPREAD.mul_f64(f64::from(core.draw()) / 10_000.0);
+                let after = GRACE + (SPREAD - GRACE).mul_f64(f64::from(core.draw()) / 10_000.0);
                 leaves = Some(Box::pin(tokio::time::sleep(after)));
             } else if news.as_mut().poll(context).is_ready() {
                 news.set(core.until_news());
