@@ -26,6 +26,8 @@ pub(crate) struct Prepared {
     pub(crate) wanted: Wanted,
     /// By [`ProviderId`].
     pub(crate) providers: Box<[Outbound]>,
+    /// The same for those who are none of `clients`; empty where everybody is a client.
+    for_strangers: Box<[Outbound]>,
     /// The rollouts' names as header values, by rollout id.
     pub(crate) rollouts: Box<[HeaderValue]>,
     /// Headers that `user:` and `force:` name, of all rollouts: never forwarded.
@@ -102,7 +104,9 @@ impl Prepared {
             let provider = policy.provider(id);
             !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
         };
+        let strangers = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
         Prepared {
+            for_strangers: strangers.iter().map(|provider| Outbound::for_strangers(provider, &policy.mount)).collect(),
             policy: Arc::clone(policy),
             wanted: wanted(policy),
             providers: policy
@@ -141,9 +145,24 @@ impl Prepared {
     pub(crate) fn outbound(&self, id: ProviderId) -> &Outbound {
         &self.providers[usize::from(id.0)]
     }
+
+    /// How those of whoever is none of `clients` are.
+    pub(crate) fn outbound_of_stranger(&self, id: ProviderId) -> &Outbound {
+        self.for_strangers.get(usize::from(id.0)).unwrap_or_else(|| self.outbound(id))
+    }
 }
 
 impl Outbound {
+    /// With nothing that the operator has for this provider: whoever is no client spends no key, and values that are
+    /// set in headers and in the query may be keys as well.
+    fn for_strangers(provider: &Arc<Provider>, mount: &str) -> Outbound {
+        let mut bare = Provider::clone(provider);
+        bare.api_keys.clear();
+        bare.query.clear();
+        bare.set_headers.retain(|(name, _)| name.eq_ignore_ascii_case(header::HOST.as_str()));
+        Outbound { provider: Arc::clone(provider), ..Outbound::new(&Arc::new(bare), mount) }
+    }
+
     pub(crate) fn new(provider: &Arc<Provider>, mount: &str) -> Outbound {
         let mut unusable = provider.unusable.clone();
         let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");

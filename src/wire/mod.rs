@@ -12,6 +12,7 @@ pub mod dialect;
 mod json;
 pub mod multipart;
 pub mod opening;
+pub mod path;
 pub mod query;
 pub mod sse;
 pub mod stream;
