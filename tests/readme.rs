@@ -17,7 +17,7 @@ fn package(path: &str) -> String {
 }
 
 fn serin(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_serin")).args(arguments).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_serin")).args(arguments).env_clear().output().unwrap();
     assert!(output.status.success(), "serin {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -54,6 +54,10 @@ add() {
     began=$SECONDS
 }
 began=$SECONDS
+# What tests write belongs into directories of their own. New files that git does not ignore may be somebody's work.
+export PYTHONDONTWRITEBYTECODE=1
+ignored() { git status --porcelain --ignored 2>/dev/null | grep '^!!' | grep -v '^!! target/' | sort; }
+there="$(ignored)"
 
 echo "== cargo test"
 log="$target/cargo-test.log"
@@ -81,6 +85,13 @@ tests/sdk/run.sh </dev/null 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 read -r ok bad < <(awk '/^SDKs: [0-9]+ passed, [0-9]+ failed$/ { ok = $2; bad = $4 } END { print ok + 0, bad + 0 }' "$log")
 add "official SDKs" "$status" "$ok" "$bad"
+
+left="$(comm -13 <(echo "$there") <(ignored))"
+if [ -n "$left" ]; then
+    echo "== left behind in the checkout:"
+    echo "$left"
+    add "left behind" 1 0 1
+fi
 
 echo
 echo "== summary"

@@ -13,6 +13,7 @@ use super::*;
 use crate::admin::dto::Process;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::tick::{Tally, Tick};
 use crate::decide::guard::trace::Line;
 use crate::decide::policy::{
@@ -162,9 +163,11 @@ fn shown_provider(name: &str, breaker: Option<(BreakerState, Option<UnixMillis>)
 
 fn guarded() -> GuardStatus {
     let doubt = Tally { seconds: 1.5, canary: 4.0, canary_events: 1.0, ..Tally::default() };
-    let failing = AspectStatus { watched: true, evidence: 12.5, above_floor: true, doubt };
+    let failing = AspectStatus { watched: true, evidence: 12.5, bound: 2000.0, above_floor: true, doubt };
+    let mut aspects = [AspectStatus::default(); ASPECTS];
+    aspects[Aspect::Failing as usize] = failing;
     GuardStatus {
-        aspects: [failing, AspectStatus::default(), AspectStatus::default()],
+        aspects,
         bound: 2000.0,
         failures_in_a_row: 1.0,
         users: [0, 1],

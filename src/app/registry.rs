@@ -1,9 +1,10 @@
 //! Which sidecars run on this machine: one small file each, so that commands find them without being told.
 //!
-//! A file lies under `serin/` in $XDG_RUNTIME_DIR, else /run, else in a private folder of the temporary directory, and
-//! names pid, addresses, state and flags. It is removed at the end; one whose process is gone (by pid and start time,
+//! A file lies in $SERIN_REGISTRY alone where that is set, else under `serin/` in $XDG_RUNTIME_DIR, else /run, else in a
+//! private folder of the temporary directory, and names pid, addresses, state and flags. It is removed at the end; one whose process is gone (by pid and start time,
 //! since pids come again) is ignored and cleaned. The registry only helps to find: nothing relies on it being whole.
 
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -48,9 +49,17 @@ impl Registry {
     /// Where this system keeps them.
     #[must_use]
     pub fn of_this_system() -> Registry {
+        Registry::of(|name| std::env::var_os(name))
+    }
+
+    fn of(env: impl Fn(&str) -> Option<OsString>) -> Registry {
+        let set = |name: &str| env(name).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        if let Some(dir) = set("SERIN_REGISTRY") {
+            return Registry::at(dir);
+        }
         let mut places = Vec::new();
-        if let Some(runtime) = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty()) {
-            places.push(PathBuf::from(runtime).join("serin"));
+        if let Some(runtime) = set("XDG_RUNTIME_DIR") {
+            places.push(runtime.join("serin"));
         }
         places.push(PathBuf::from("/run/serin"));
         if let Some(uid) = own_uid() {
@@ -170,6 +179,18 @@ mod tests {
             state: "/state".into(),
             flags: "/etc/flags.yaml".into(),
         }
+    }
+
+    #[test]
+    fn the_places_are_as_the_environment_says() {
+        let of = |vars: &[(&str, &str)]| {
+            Registry::of(|name| vars.iter().find(|(var, _)| *var == name).map(|(_, value)| value.into()))
+        };
+        let session = ("XDG_RUNTIME_DIR", "/run/user/7");
+        assert_eq!(of(&[session, ("SERIN_REGISTRY", "/srv/shop")]), Registry::at("/srv/shop".into()));
+        let usual = of(&[session, ("SERIN_REGISTRY", "")]);
+        assert_eq!(usual.0[..2], ["/run/user/7/serin", "/run/serin"].map(PathBuf::from));
+        assert_eq!(of(&[]).0[0], Path::new("/run/serin"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use crate::decide::guard::aspect::ASPECTS;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::trace::Line;
@@ -31,7 +32,7 @@ impl Room {
     /// Where so many rollouts share the memory.
     fn among(rollouts: usize) -> Room {
         let rollouts = rollouts.max(1);
-        Room { fine: (100_000 / rollouts).clamp(60, 3600), coarse: (400_000 / rollouts).clamp(60, 17_280) }
+        Room { fine: (60_000 / rollouts).clamp(60, 3600), coarse: (240_000 / rollouts).clamp(60, 17_280) }
     }
 }
 
@@ -48,8 +49,53 @@ struct Kept {
     ended: UnixMillis,
     millis: u32,
     share: Percent,
-    arms: [[u32; 9]; 2],
+    arms: [KeptArm; 2],
     probes: [u32; 2],
+}
+
+/// The counts of an [`ArmTick`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct KeptArm {
+    requests: [u32; ASPECTS],
+    events: [u32; ASPECTS],
+    successes: u32,
+    refused: u32,
+    answered: u32,
+}
+
+impl KeptArm {
+    fn new(arm: &ArmTick) -> KeptArm {
+        KeptArm {
+            requests: arm.requests.map(whole),
+            events: arm.events.map(whole),
+            successes: whole(arm.successes),
+            refused: whole(arm.refused),
+            answered: whole(arm.answered),
+        }
+    }
+
+    fn counts(&self) -> impl Iterator<Item = u32> {
+        let KeptArm { requests, events, successes, refused, answered } = *self;
+        requests.into_iter().chain(events).chain([successes, refused, answered])
+    }
+
+    fn join(&mut self, next: &KeptArm) {
+        let KeptArm { requests, events, successes, refused, answered } = self;
+        let own = requests.iter_mut().chain(events).chain([successes, refused, answered]);
+        for (sum, count) in own.zip(next.counts()) {
+            *sum = sum.saturating_add(count);
+        }
+    }
+
+    fn tick(&self) -> ArmTick {
+        ArmTick {
+            requests: self.requests.map(f64::from),
+            events: self.events.map(f64::from),
+            successes: f64::from(self.successes),
+            refused: f64::from(self.refused),
+            answered: f64::from(self.answered),
+        }
+    }
 }
 
 impl Lately {
@@ -83,16 +129,12 @@ fn put(lines: &mut VecDeque<Kept>, next: Kept, longest: u32) {
 impl Kept {
     fn new(ended: UnixMillis, share: Percent, tick: &Tick) -> Kept {
         let probes = [whole(tick.stable_probes.0), whole(tick.stable_probes.1)];
-        let arms = [&tick.stable, &tick.canary].map(|arm| {
-            let [a, b, c] = arm.requests;
-            let [d, e, f] = arm.events;
-            [a, b, c, d, e, f, arm.successes, arm.refused, arm.answered].map(whole)
-        });
+        let arms = [&tick.stable, &tick.canary].map(KeptArm::new);
         Kept { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes }
     }
 
     fn is_empty(&self) -> bool {
-        self.arms.iter().flatten().chain(&self.probes).all(|count| *count == 0)
+        self.arms.iter().flat_map(KeptArm::counts).chain(self.probes).all(|count| count == 0)
     }
 
     /// Whether the line that follows may be part of this one.
@@ -107,17 +149,12 @@ impl Kept {
     fn join(&mut self, next: &Kept) {
         self.ended = next.ended;
         self.millis = self.millis.saturating_add(next.millis);
-        let others = next.arms.iter().flatten().chain(&next.probes);
-        for (sum, count) in self.arms.iter_mut().flatten().chain(&mut self.probes).zip(others) {
-            *sum = sum.saturating_add(*count);
-        }
+        self.arms.iter_mut().zip(&next.arms).for_each(|(arm, next)| arm.join(next));
+        self.probes.iter_mut().zip(next.probes).for_each(|(sum, count)| *sum = sum.saturating_add(count));
     }
 
     fn line(&self) -> Line {
-        let [stable, canary] = self.arms.map(|counts| {
-            let [a, b, c, d, e, f, successes, refused, answered] = counts.map(f64::from);
-            ArmTick { requests: [a, b, c], events: [d, e, f], successes, refused, answered }
-        });
+        let [stable, canary] = [0, 1].map(|arm: usize| self.arms[arm].tick());
         let [answered, failed] = self.probes.map(f64::from);
         let seconds = f64::from(self.millis) / 1000.0;
         Line::new(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::pauses::Pauses;
 use crate::decide::guard::Arms;
-use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::slow::SlowThreshold;
 use crate::decide::guard::tick::{ArmTick, Tick};
@@ -92,7 +92,7 @@ struct Epoch {
     // At the guard's last tick, and since then.
     ticked: Option<Millis>,
     totals: [ArmTotals; 2],
-    events: [[u32; 3]; 2],
+    events: [[u32; ASPECTS]; 2],
     refused: [u32; 2],
     stable_probes: (u32, u32),
     failing: [Users; 2],
@@ -135,7 +135,7 @@ impl Epoch {
             windows: [Window::new(guard.window), Window::new(guard.window)],
             ticked: None,
             totals: [ArmTotals::default(); 2],
-            events: [[0; 3]; 2],
+            events: [[0; ASPECTS]; 2],
             refused: [0; 2],
             stable_probes: (0, 0),
             failing: [Users::default(), Users::default()],
@@ -229,7 +229,7 @@ impl Observer {
         let epoch = &mut self.epoch;
         epoch.ticked = Some(now);
         epoch.totals = [Arm::Stable, Arm::Canary].map(|arm| epoch.evidence.totals(arm));
-        (epoch.events, epoch.refused, epoch.stable_probes) = ([[0; 3]; 2], [0; 2], (0, 0));
+        (epoch.events, epoch.refused, epoch.stable_probes) = ([[0; ASPECTS]; 2], [0; 2], (0, 0));
     }
 
     fn tick(&mut self, passed: Millis, now: Millis) -> Tick {

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::user_cap::{KeptPause, UserCap};
 use crate::decide::units::{Millis, Slot};
 use crate::state::silence::Silence;
@@ -21,7 +21,7 @@ const MOST_KEPT: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
     silence: Arc<Silence>,
-    caps: [Option<Box<UserCap>>; 3],
+    caps: [Option<Box<UserCap>>; ASPECTS],
     ends: BinaryHeap<Reverse<(Millis, Slot, Aspect)>>,
 }
 

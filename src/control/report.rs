@@ -6,7 +6,7 @@
 use super::engine::{Engine, Moving, Now, Proposal, Tracked};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
-use crate::decide::policy::{Canary, ClientErrors, Intent, SlowRule};
+use crate::decide::policy::{Canary, Intent, OnExcess, SlowRule};
 use crate::decide::rollout::in_force::reason;
 use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::{Phase, RolloutState, Standing};
@@ -113,9 +113,10 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
             watched: match aspect {
                 Aspect::Failing => true,
                 Aspect::Slow => guard.slow.is_some(),
-                Aspect::Refusing => guard.client_errors != ClientErrors::Ignore,
+                _ => guard.follows(aspect) != OnExcess::Ignore,
             },
             evidence: finding.evidence,
+            bound: finding.bound,
             above_floor: finding.above_floor,
             doubt: *judge.doubt(aspect),
         }
@@ -135,6 +136,7 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
         slow_above: guard.slow.as_ref().and_then(learnt),
+        pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
         forecast: FAULTS
             .iter()
             .zip(moving.outlasting.forecast)

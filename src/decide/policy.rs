@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
-pub use guard::{ClientErrors, Counting, Guard, OnRegression, SlowRule};
+pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
 // Parts of a provider that the readers of the wire define.
 pub use crate::wire::body::FieldRules;
 pub use crate::wire::dialect::DoneMarker;

@@ -444,6 +444,8 @@ pub(super) struct Guard {
     /// look at it. `rollback`: as any other regression. `ignore`: nothing.
     #[schemars(extend("default" = "hold", "enum" = ["hold", "rollback", "ignore"]))]
     pub(super) client_errors: Option<Text>,
+    /// What follows when the canary gives more answers than stable does that no status calls bad, and that are worse.
+    pub(super) answers: Option<Answers>,
     /// Above this failure rate, over `window`, the canary is taken back as soon as anything speaks for its being worse
     /// than stable; the chance of that being wrong comes on top of `false_alarm`. `off`: there is no such rate.
     #[schemars(extend("default" = "off", "examples" = ["20%", "off"]))]
@@ -459,6 +461,26 @@ pub(super) struct Guard {
     /// have no answer.
     #[schemars(extend("default" = "ignore", "enum" = ["failure", "ignore"]))]
     pub(super) empty: Option<Text>,
+}
+
+/// What follows when the canary gives more answers than stable does (more than one and a half times as many) that no
+/// status calls bad, and that are worse. `hold`: the ramp is paused, for somebody to look at it. `rollback`: as any other
+/// regression. `ignore`: nothing.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Answers {
+    /// Whole answers of 200 without any output; not looked at where `empty` has them count as failures.
+    #[schemars(extend("default" = "hold", "enum" = ["hold", "rollback", "ignore"]))]
+    pub(super) empty: Option<Text>,
+    /// Answers that stopped at a limit of their length.
+    #[schemars(extend("default" = "hold", "enum" = ["hold", "rollback", "ignore"]))]
+    pub(super) length: Option<Text>,
+    /// Answers of 200 that a content filter stopped, and refusals in an answer.
+    #[schemars(extend("default" = "hold", "enum" = ["hold", "rollback", "ignore"]))]
+    pub(super) filtered: Option<Text>,
+    /// Streams of at least ten outputs whose mean time between two outputs lies above `slow` of stable's own.
+    #[schemars(extend("default" = "hold", "enum" = ["hold", "rollback", "ignore"]))]
+    pub(super) pace: Option<Text>,
 }
 
 /// When an answer is slow, and how many slow answers are too many.

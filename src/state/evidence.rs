@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
-use super::silence::{MASKS, Silence, bit};
-use crate::decide::guard::aspect::Aspect;
+use super::silence::{Silence, bit};
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
 use crate::decide::units::{Arm, Millis, Slot};
@@ -56,8 +56,12 @@ struct EvidenceCell {
 
 #[derive(Debug, Default)]
 struct ArmCell {
-    /// By the mask of their users.
-    dispatched: [Count; MASKS],
+    /// Of users who were paused in nothing.
+    clear: Count,
+    /// Of users who were paused in some aspect, by those in which they were not. Both only rise, and so do their sums.
+    partly: [Count; ASPECTS],
+    #[cfg(test)]
+    dispatched: Count,
     succeeded: Count,
     failed: Count,
     #[cfg(test)]
@@ -82,8 +86,16 @@ impl Evidence {
 
     /// A request was dispatched to this arm.
     pub fn begin(&self, core: Core, arm: Arm, slot: Option<Slot>) {
-        let mask = self.silence.mask(slot);
-        self.cell(core, arm).dispatched[usize::from(mask)].add_one();
+        let cell = self.cell(core, arm);
+        #[cfg(test)]
+        cell.dispatched.add_one();
+        match self.silence.mask(slot) {
+            0 => cell.clear.add_one(),
+            mask => {
+                let exposed = Aspect::ALL.into_iter().filter(|aspect| mask & bit(*aspect) == 0);
+                exposed.for_each(|aspect| cell.partly[aspect as usize].add_one());
+            }
+        }
     }
 
     /// What became of it.
@@ -134,14 +146,11 @@ impl Evidence {
             #[cfg(test)]
             {
                 totals.not_judged += cell.not_judged.get();
-                totals.dispatched += cell.dispatched.iter().map(Count::get).sum::<u64>();
+                totals.dispatched += cell.dispatched.get();
             }
-            for (mask, dispatched) in (0..).zip(&cell.dispatched) {
-                let dispatched = dispatched.get();
-                for aspect in Aspect::ALL {
-                    let exposed = if mask & bit(aspect) == 0 { dispatched } else { 0 };
-                    totals.exposed[aspect as usize] += exposed;
-                }
+            let clear = cell.clear.get();
+            for (exposed, partly) in totals.exposed.iter_mut().zip(&cell.partly) {
+                *exposed += clear + partly.get();
             }
         }
         totals
@@ -152,7 +161,7 @@ impl Evidence {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ArmTotals {
     /// Sent to the provider, for users who were not paused in an aspect, by [`Aspect`].
-    pub exposed: [u64; Aspect::ALL.len()],
+    pub exposed: [u64; ASPECTS],
     /// Ended as successes.
     pub succeeded: u64,
     /// Ended as failures.
@@ -196,7 +205,7 @@ mod tests {
         evidence.silence.set(Slot::of(5), Aspect::Failing, true);
         [SLOT, None, Some(Slot::of(6))].into_iter().for_each(begin);
         let totals = evidence.totals(Arm::Canary);
-        assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5]));
+        assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5, 5, 5, 5, 5]));
         assert_eq!(evidence.totals(Arm::Stable), ArmTotals::default());
     }
 

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
+use crate::decide::guard::aspect::ASPECTS;
 use crate::decide::guard::tick::Tally;
 use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::units::{Millis, Percent, UnixMillis};
@@ -146,9 +147,9 @@ impl RolloutStatus {
 /// What the guard knows of a canary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GuardStatus {
-    /// Failures, slow answers and refusals, in the order of [`Aspect::ALL`](crate::decide::guard::aspect::Aspect::ALL).
-    pub aspects: [AspectStatus; 3],
-    /// The evidence at which the canary is taken back.
+    /// In the order of [`Aspect::ALL`](crate::decide::guard::aspect::Aspect::ALL).
+    pub aspects: [AspectStatus; ASPECTS],
+    /// The evidence at which the canary is taken back for its failures, slow answers or refusals.
     pub bound: f64,
     /// Tries of this attempt that were begun again without a human.
     pub retries: u32,
@@ -170,6 +171,8 @@ pub struct GuardStatus {
     pub stable_rate: f64,
     /// Above which time to the first output an answer is slow; `None`: it is not looked at, or not known yet.
     pub slow_above: Option<Millis>,
+    /// Above which mean time between two outputs a stream is slow; `None`: not known yet.
+    pub pace_above: Option<Millis>,
     /// How long faults would take to be seen at this traffic.
     pub forecast: Vec<ForecastStatus>,
 }
@@ -181,6 +184,8 @@ pub struct AspectStatus {
     pub watched: bool,
     /// How many times likelier what was seen is if the canary is worse than tolerated.
     pub evidence: f64,
+    /// At how much of it something is done.
+    pub bound: f64,
     /// Whether the canary's rate lies above the floor.
     pub above_floor: bool,
     /// What was seen since the canary last looked well in it.

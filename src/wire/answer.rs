@@ -8,6 +8,7 @@ use serde::de::{IgnoredAny, MapAccess};
 
 use super::complaint::{Complaint, read_complaint};
 use super::dialect::Dialect;
+use super::finish::Finish;
 use super::json::{self, Member, Object, Said, chat, messages, responses};
 use super::usage::Usage;
 
@@ -20,8 +21,17 @@ pub struct AnswerReading {
     pub failure: Option<Complaint>,
     /// It is JSON that ended too early.
     pub cut: bool,
+    /// Why it ended, if it says so.
+    pub finish: Option<Finish>,
     /// What it took, if it says so.
     pub usage: Option<Usage>,
+}
+
+impl AnswerReading {
+    /// One that says nothing but this.
+    const fn of(output: bool) -> AnswerReading {
+        AnswerReading { output, failure: None, cut: false, finish: None, usage: None }
+    }
 }
 
 /// Reads the whole body of a 2xx. `announced`: it is as long as it was announced to be, and so can be trusted to be whole.
@@ -31,11 +41,11 @@ pub fn read_answer(dialect: Dialect, body: &[u8], announced: bool) -> AnswerRead
         && dialect == Dialect::ChatCompletions
         && let Some(said) = chat::glance(body)
     {
-        return AnswerReading { output: true, failure: None, cut: false, usage: said.counts.usage() };
+        return AnswerReading { finish: said.finish, usage: said.counts.usage(), ..AnswerReading::of(true) };
     }
     let text = body.trim_ascii_start();
     if text.is_empty() {
-        return AnswerReading { output: !dialect.generates(), failure: None, cut: false, usage: None };
+        return AnswerReading::of(!dialect.generates());
     }
     let said = match dialect {
         Dialect::ChatCompletions | Dialect::Completions => chat::read(body).map(|(said, _)| said),
@@ -45,18 +55,17 @@ pub fn read_answer(dialect: Dialect, body: &[u8], announced: bool) -> AnswerRead
         Dialect::Plain => serde_json::from_slice::<IgnoredAny>(body).map(|_| Said { output: true, ..Said::default() }),
     };
     match said {
-        Ok(said) if said.foreign => {
-            AnswerReading { output: true, failure: None, cut: false, usage: said.counts.usage() }
-        }
+        Ok(said) if said.foreign => AnswerReading { usage: said.counts.usage(), ..AnswerReading::of(true) },
         Ok(said) => {
-            // An error beside output is a remark; beside none it is the answer. A response says whether it failed.
-            let failed = said.error.filter(|_| !said.output || dialect == Dialect::Responses);
+            // An error beside output is a remark; beside none it is the answer. Some say themselves that they failed.
+            let tells = dialect == Dialect::Responses || said.finish == Some(Finish::Error);
+            let failed = said.error.filter(|_| !said.output || tells);
             let failure = failed.map(read_complaint);
-            AnswerReading { output: said.output, failure, cut: false, usage: said.counts.usage() }
+            AnswerReading { failure, finish: said.finish, usage: said.counts.usage(), ..AnswerReading::of(said.output) }
         }
         Err(error) => {
             let cut = matches!(text.first(), Some(b'{' | b'[')) && (error.is_eof() || ends_in_a_number(body));
-            AnswerReading { output: true, failure: None, cut, usage: None }
+            AnswerReading { cut, ..AnswerReading::of(true) }
         }
     }
 }

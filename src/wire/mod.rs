@@ -9,6 +9,7 @@ pub mod coding;
 pub mod complaint;
 pub mod cookie;
 pub mod dialect;
+pub mod finish;
 mod json;
 pub mod multipart;
 pub mod opening;

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::complaint::{Complaint, read_complaint};
 use super::dialect::{Dialect, DoneMarker};
+use super::finish::Finish;
 use super::json::chat::{self, Choices};
 use super::json::responses::{self, Weight};
 use super::json::{self, Said, messages};
@@ -29,7 +30,10 @@ struct Known {
     dialect: Dialect,
     done_marker: DoneMarker,
     output: bool,
+    /// How many events held output.
+    outputs: u32,
     failure: Option<Complaint>,
+    finish: Option<Finish>,
     done: bool,
     /// An event counted tokens for no choice in particular, after output or an end: only the last one does.
     summed_up: bool,
@@ -49,7 +53,9 @@ impl StreamReader {
             dialect,
             done_marker: done,
             output: false,
+            outputs: 0,
             failure: None,
+            finish: None,
             done: false,
             summed_up: false,
             choices: Choices::default(),
@@ -73,6 +79,18 @@ impl StreamReader {
     #[must_use]
     pub const fn has_output(&self) -> bool {
         self.known.output
+    }
+
+    /// How many events held output, or may have: what only adds to it is not looked at closely.
+    #[must_use]
+    pub const fn outputs(&self) -> u32 {
+        self.known.outputs
+    }
+
+    /// Why the answer ended, as far as it has said.
+    #[must_use]
+    pub const fn finish(&self) -> Option<Finish> {
+        self.known.finish
     }
 
     /// What the provider complained of inside the stream.
@@ -117,14 +135,14 @@ impl Known {
             Dialect::ChatCompletions | Dialect::Completions => self.take_chunk(event),
             Dialect::Responses => self.take_response_event(event),
             Dialect::Messages => self.take_message_event(event),
-            Dialect::Embeddings | Dialect::Plain => self.output |= !event.data.is_empty(),
+            Dialect::Embeddings | Dialect::Plain => self.saw_output(!event.data.is_empty()),
         }
     }
 
     /// Data that is not in this dialect: whatever it is, it is for the client.
     fn take_foreign(&mut self) {
         self.foreign = true;
-        self.output = true;
+        self.saw_output(true);
     }
 
     fn take_chunk(&mut self, event: Event<'_>) {
@@ -134,10 +152,11 @@ impl Known {
             self.fail(event.data);
         } else if !event.whole {
             // So long a chunk holds output, and may hold the reason for its end.
-            self.output = true;
+            self.saw_output(true);
             self.choices.end_all();
         } else if self.output && chat::adds_nothing(event.data, self.choices) {
             // As most events.
+            self.saw_output(true);
         } else if let Ok((said, only_usage)) = chat::read(event.data) {
             self.choices.add(said.choices);
             self.add(&said);
@@ -155,6 +174,7 @@ impl Known {
         }
         let weight = kind.map(responses::weight);
         if self.output && matches!(weight, Some(Weight::Content | Weight::Preamble)) {
+            self.saw_output(weight == Some(Weight::Content) && kind.is_some_and(|kind| kind.ends_with(".delta")));
             self.sequence = json::number_of(event.data, "sequence_number").or(self.sequence);
         } else if let Ok(said) = responses::event(event.data, name) {
             self.sequence = said.sequence.or(self.sequence);
@@ -171,11 +191,11 @@ impl Known {
         self.sequence = json::number_of(event.data, "sequence_number").or(self.sequence.map(|last| last + 1));
         match weight {
             Weight::Terminal => {
-                self.output = true;
+                self.saw_output(true);
                 self.done = true;
             }
             Weight::Failure => self.fail(event.data),
-            Weight::Content => self.output = true,
+            Weight::Content => self.saw_output(true),
             Weight::Preamble => {}
         }
     }
@@ -185,12 +205,13 @@ impl Known {
         let kind = json::first_text(event.data, "type");
         if !event.whole {
             match kind.unwrap_or(name) {
-                "content_block_start" | "content_block_delta" => self.output = true,
+                "content_block_start" | "content_block_delta" => self.saw_output(true),
                 "error" => self.fail(event.data),
                 _ => {}
             }
         } else if self.output && kind.is_some_and(messages::adds_nothing) {
             // As most events.
+            self.saw_output(kind == Some("content_block_delta"));
         } else if let Ok(said) = messages::event(event.data, name) {
             self.add(&said);
         } else if event.name == b"error" {
@@ -200,12 +221,18 @@ impl Known {
         }
     }
 
+    fn saw_output(&mut self, some: bool) {
+        self.output |= some;
+        self.outputs = self.outputs.saturating_add(u32::from(some));
+    }
+
     fn add(&mut self, said: &Said<'_>) {
         if said.foreign {
             return self.take_foreign();
         }
         self.native = true;
-        self.output |= said.output;
+        self.saw_output(said.output);
+        self.finish = self.finish.max(said.finish);
         self.done |= said.terminal;
         self.counts.add(said.counts);
         if let Some(error) = said.error {

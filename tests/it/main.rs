@@ -15,6 +15,7 @@ mod connections;
 mod demo;
 mod doors;
 mod drain;
+mod earlier;
 mod faults;
 mod guard;
 mod kill;

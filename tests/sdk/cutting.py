@@ -124,7 +124,8 @@ class CuttingProvider:
         try:
             while await self._answer(reader, writer):
                 await writer.drain()
-        except (OSError, asyncio.IncompleteReadError):
+        # Cancelled at the end: asyncio before Python 3.12 takes a cancelled handler for one that failed, and says so.
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         finally:
             writer.close()

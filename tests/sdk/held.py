@@ -28,7 +28,14 @@ class HeldProvider:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+            threading.Thread(target=self._until_closed, args=(connection,), daemon=True).start()
+
+    def _until_closed(self, connection):
+        try:
+            self._serve(connection)
+        except OSError:
+            # The sidecar is killed at the end, and resets what is open.
+            pass
 
     def _serve(self, connection):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -90,7 +90,8 @@ class Stage:
         log = open(folder / "serin.log", "w+")
         self.ending.callback(log.close)
         command = [os.environ["SERIN"], "run", "--flags", str(flags), "--state", str(folder / "state")]
-        serin = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        environment = dict(os.environ, SERIN_REGISTRY=str(folder / "run"))
+        serin = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
         self.ending.callback(self._end, serin)
         self.origin, self.admin = (f"http://127.0.0.1:{port}" for port in (listen, admin))
         deadline = time.monotonic() + 30

@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::decide::guard::aspect::Aspect;
 use crate::decide::policy::{
-    Auth, Canary, ClientErrors, Guard, Intent, OnRegression, Policy, Provider, Rollout, Unmatched,
+    Auth, Canary, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout, Unmatched,
 };
 use crate::decide::units::Percent;
 
@@ -111,9 +112,18 @@ fn guarded(canary: &Canary) -> Vec<String> {
         sentences.push(told);
     }
     match client_errors {
-        ClientErrors::Hold => sentences.push("more refused requests than stable: the ramp is paused".to_owned()),
-        ClientErrors::Rollback => sentences.push("more refused requests than stable: as for failures".to_owned()),
-        ClientErrors::Ignore => {}
+        OnExcess::Hold => sentences.push("more refused requests than stable: the ramp is paused".to_owned()),
+        OnExcess::Rollback => sentences.push("more refused requests than stable: as for failures".to_owned()),
+        OnExcess::Ignore => {}
+    }
+    for (follows, told) in [(OnExcess::Hold, "the ramp is paused"), (OnExcess::Rollback, "as for failures")] {
+        let kinds = Aspect::OF_ANSWERS.into_iter().filter(|aspect| canary.guard.follows(*aspect) == follows);
+        let kinds: Vec<&str> = kinds.map(of_answers).collect();
+        if let Some((last, others)) = kinds.split_last() {
+            let ratio = canary.guard.constants.answers_ratio;
+            let (others, and) = (others.join(", "), if others.is_empty() { "" } else { " and " });
+            sentences.push(format!("above {ratio} times stable's {others}{and}{last} answers: {told}"));
+        }
     }
     if canary.percent == Intent::Auto {
         let told = format!(
@@ -122,6 +132,15 @@ fn guarded(canary: &Canary) -> Vec<String> {
         sentences.push(told);
     }
     sentences
+}
+
+const fn of_answers(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Empty => "empty",
+        Aspect::Length => "cut",
+        Aspect::Filtered => "filtered",
+        _ => "slowly streamed",
+    }
 }
 
 fn takes(rollout: &Rollout) -> String {
@@ -212,10 +231,12 @@ fn guard(guard: &Guard) -> Value {
             "tolerance": slow.tolerance,
             "tolerated_ratio": slow.tolerated_ratio,
         })),
-        "client_errors": match guard.client_errors {
-            ClientErrors::Hold => "hold",
-            ClientErrors::Rollback => "rollback",
-            ClientErrors::Ignore => "ignore",
+        "client_errors": guard.client_errors.as_str(),
+        "answers": {
+            "empty": guard.answers.empty.as_str(),
+            "length": guard.answers.length.as_str(),
+            "filtered": guard.answers.filtered.as_str(),
+            "pace": guard.answers.pace.as_str(),
         },
         "ceiling": guard.ceiling.map(|ceiling| ceiling.to_string()),
         "window": guard.window.to_string(),

@@ -46,6 +46,7 @@ rollouts
     guard  above 1.25 times stable's failures and 0.2%, or 2.5 times its slow answers: back to 0%
            false alarms: a chance of at most 0.1%
            more refused requests than stable: the ramp is paused
+           above 1.5 times stable's empty, cut, filtered and slowly streamed answers: the ramp is paused
            promoted from 100 answered requests on, while failures stay below 5% or twice stable's
 otherwise  openai, unsplit
 flags
@@ -127,6 +128,7 @@ fn json_tells_the_same() {
         "done_below": "0.5%",
         "slow": {"quantile": 0.95, "tolerance": 1.5, "tolerated_ratio": 2.5},
         "client_errors": "hold",
+        "answers": {"empty": "hold", "length": "hold", "filtered": "hold", "pace": "hold"},
         "ceiling": null,
         "window": "30m",
         "throttled": "failure",
@@ -155,15 +157,21 @@ fn what_the_guard_does_is_told_as_the_file_has_it() {
     assert_eq!(
         guarded(
             "percent: 5%, rollback_to: 1%, try_again_after: 6h, guard: { slow: off, client_errors: rollback, \
-             ceiling: 20%, window: 10m, tolerated_ratio: 2, ignore_below: 1% }"
+             ceiling: 20%, window: 10m, tolerated_ratio: 2, ignore_below: 1%, \
+             answers: { empty: rollback, pace: ignore } }"
         ),
         "above 2 times stable's failures and 1%: back to 1%, tried again after 6h\n\
          false alarms: a chance of at most 0.1%\n\
          above 20% failures within 10m, if worse than stable at all: the same, on top of that chance\n\
-         more refused requests than stable: as for failures\n"
+         more refused requests than stable: as for failures\n\
+         above 1.5 times stable's cut and filtered answers: the ramp is paused\n\
+         above 1.5 times stable's empty answers: as for failures\n"
     );
     assert_eq!(
-        guarded("percent: auto, on_regression: hold, guard: { client_errors: ignore, false_alarm: 1% }"),
+        guarded(
+            "percent: auto, on_regression: hold, guard: { client_errors: ignore, false_alarm: 1%, answers: { length: ignore, \
+             pace: ignore, filtered: ignore, empty: ignore } }"
+        ),
         "above 1.25 times stable's failures and 0.2%, or 2.5 times its slow answers: the ramp is paused, nobody is moved\n\
          false alarms: a chance of at most 1%\n\
          promoted from 100 answered requests on, while failures stay below 5% or twice stable's\n"

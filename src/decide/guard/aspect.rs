@@ -1,10 +1,14 @@
 //! What the canary is compared with stable on.
 //!
 //! Each aspect has its own events, its own budget of wrong alarms and its own pauses for users, so that a user who is
-//! always slow still counts when a request fails. Invariant: the place of an aspect in [`Aspect::ALL`] is its number,
+//! always slow still counts when a request fails. Four of them are of answers that no status calls bad: each by itself is
+//! fine, and a canary that gives many more of them than stable does is not. Invariant: the place of an aspect in [`Aspect::ALL`] is its number,
 //! and its bit in the masks that cores read.
 
 use serde::{Deserialize, Serialize};
+
+/// How many aspects there are.
+pub const ASPECTS: usize = 7;
 
 /// What the canary is compared with stable on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,9 +20,33 @@ pub enum Aspect {
     Slow,
     /// Requests that were refused as the client's error.
     Refusing,
+    /// Whole answers without output.
+    Empty,
+    /// Answers that a limit of their length ended.
+    Length,
+    /// Answers that a content filter ended or took the place of.
+    Filtered,
+    /// Streams that came slowly after their first output.
+    Pace,
 }
 
 impl Aspect {
     /// All of them.
-    pub const ALL: [Aspect; 3] = [Aspect::Failing, Aspect::Slow, Aspect::Refusing];
+    pub const ALL: [Aspect; ASPECTS] = [
+        Aspect::Failing,
+        Aspect::Slow,
+        Aspect::Refusing,
+        Aspect::Empty,
+        Aspect::Length,
+        Aspect::Filtered,
+        Aspect::Pace,
+    ];
+    /// Those of answers that are fine by every status.
+    pub const OF_ANSWERS: [Aspect; 4] = [Aspect::Empty, Aspect::Length, Aspect::Filtered, Aspect::Pace];
+
+    /// Whether it is of answers that are fine by every status.
+    #[must_use]
+    pub const fn is_of_answers(self) -> bool {
+        matches!(self, Aspect::Empty | Aspect::Length | Aspect::Filtered | Aspect::Pace)
+    }
 }

@@ -83,6 +83,8 @@ pub struct Constants {
     pub retry_factor: f64,
     /// Slow answers below this rate make no canary slow.
     pub slow_floor: f64,
+    /// Up to this multiple of stable's rate of empty, cut, filtered or slowly coming answers the canary is not worse.
+    pub answers_ratio: f64,
     /// The quantile of the normal distribution behind the lower bound that a ceiling needs: 99.5%.
     pub ceiling_z: f64,
 }
@@ -125,6 +127,7 @@ impl Default for Constants {
             most_retries: 3,
             retry_factor: 4.0,
             slow_floor: 0.025,
+            answers_ratio: 1.5,
             ceiling_z: 2.576,
         }
     }

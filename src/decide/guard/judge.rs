@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::aspect::Aspect;
+use super::aspect::{ASPECTS, Aspect};
 use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
@@ -16,7 +16,7 @@ use super::history::History;
 use super::relative::{Comparison, Passed, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{Tally, Tick};
-use crate::decide::policy::{ClientErrors, Guard};
+use crate::decide::policy::{Guard, OnExcess};
 use crate::decide::units::Percent;
 
 /// What this version writes and reads.
@@ -27,10 +27,13 @@ const VERSION: u32 = 1;
 pub struct Judge {
     #[serde(deserialize_with = "this_version")]
     version: u32,
-    detectors: [RelativeDetector; 3],
-    floors: [Cusum; 3],
+    #[serde(deserialize_with = "as_far_as_known")]
+    detectors: [RelativeDetector; ASPECTS],
+    #[serde(deserialize_with = "as_far_as_known")]
+    floors: [Cusum; ASPECTS],
     // Since an aspect last looked well: what an alarm is told by.
-    doubts: [Tally; 3],
+    #[serde(deserialize_with = "as_far_as_known")]
+    doubts: [Tally; ASPECTS],
     canary_down: HardDown,
     stable_down: HardDown,
     suspicion: Cusum,
@@ -48,12 +51,51 @@ pub struct Judge {
     pub history: History,
     /// What a slow answer is.
     pub slow_threshold: SlowThreshold,
+    /// What a slow pace between the outputs of a stream is.
+    #[serde(default = "SlowThreshold::unknown")]
+    pub pace_threshold: SlowThreshold,
 }
 
 fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
         VERSION => Ok(VERSION),
         other => Err(serde::de::Error::custom(format!("numbers of version {other}, this one reads {VERSION}"))),
+    }
+}
+
+/// Numbers by aspect, as an earlier version with fewer aspects wrote them: of the others nothing is known yet.
+fn as_far_as_known<'de, D: Deserializer<'de>, T: Deserialize<'de> + Fresh>(
+    deserializer: D,
+) -> Result<[T; ASPECTS], D::Error> {
+    let mut known = Vec::<T>::deserialize(deserializer)?;
+    let count = known.len();
+    if count < ASPECTS {
+        known.resize_with(ASPECTS, T::fresh);
+    }
+    let problem = |_| serde::de::Error::custom(format!("numbers of {count} aspects, this version knows {ASPECTS}"));
+    known.try_into().map_err(problem)
+}
+
+/// What begins with nothing.
+trait Fresh {
+    fn fresh() -> Self;
+}
+
+impl Fresh for RelativeDetector {
+    fn fresh() -> RelativeDetector {
+        RelativeDetector::new(&Constants::default())
+    }
+}
+
+impl Fresh for Cusum {
+    fn fresh() -> Cusum {
+        Cusum::default()
+    }
+}
+
+impl Fresh for Tally {
+    fn fresh() -> Tally {
+        Tally::default()
     }
 }
 
@@ -111,7 +153,7 @@ impl Finding {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
     /// By [`Aspect`].
-    pub findings: [Finding; 3],
+    pub findings: [Finding; ASPECTS],
     /// Whether the canary is down while stable works.
     pub down: bool,
     /// Whether stable is down while the canary works.
@@ -138,9 +180,9 @@ impl Judge {
     pub fn new(constants: &Constants) -> Judge {
         Judge {
             version: VERSION,
-            detectors: [RelativeDetector::new(constants); 3],
-            floors: [Cusum::default(); 3],
-            doubts: [Tally::default(); 3],
+            detectors: [RelativeDetector::new(constants); ASPECTS],
+            floors: [Cusum::default(); ASPECTS],
+            doubts: [Tally::default(); ASPECTS],
             canary_down: HardDown::default(),
             stable_down: HardDown::default(),
             suspicion: Cusum::default(),
@@ -152,13 +194,14 @@ impl Judge {
             answered: 0.0,
             history: History::default(),
             slow_threshold: SlowThreshold::default(),
+            pace_threshold: SlowThreshold::unknown(),
         }
     }
 
     /// Another try begins: nothing is known of the canary, stable is who it was.
     pub fn begin(&mut self, constants: &Constants) {
-        let (history, slow_threshold) = (self.history, self.slow_threshold);
-        *self = Judge { history, slow_threshold, ..Judge::new(constants) };
+        let (history, slow_threshold, pace_threshold) = (self.history, self.slow_threshold, self.pace_threshold);
+        *self = Judge { history, slow_threshold, pace_threshold, ..Judge::new(constants) };
     }
 
     /// A tick during which nobody was on the canary.
@@ -235,7 +278,8 @@ impl Judge {
             let floor = self.floors[index].largest();
             Finding {
                 evidence: self.detectors[index].evidence(),
-                bound,
+                // The aspects of answers share a budget as large as one of the others.
+                bound: if aspect.is_of_answers() { bound * real(Aspect::OF_ANSWERS.len()) } else { bound },
                 floor,
                 above_floor: floor >= constants.floor_evidence,
             }
@@ -353,8 +397,19 @@ fn tolerance_in(guard: &Guard, aspect: Aspect) -> Option<Tolerance> {
         Aspect::Slow => guard
             .slow
             .map(|slow| Tolerance { tolerated_ratio: slow.tolerated_ratio, floor: guard.constants.slow_floor }),
-        Aspect::Refusing => (guard.client_errors != ClientErrors::Ignore).then_some(failures),
+        Aspect::Refusing => (guard.client_errors != OnExcess::Ignore).then_some(failures),
+        Aspect::Empty | Aspect::Length | Aspect::Filtered | Aspect::Pace => {
+            let tolerated_ratio = guard.constants.answers_ratio;
+            // As of slow answers, what is rarer than that is what the limit was drawn through.
+            let floor = if aspect == Aspect::Pace { guard.constants.slow_floor } else { failures.floor };
+            (guard.follows(aspect) != OnExcess::Ignore).then_some(Tolerance { tolerated_ratio, floor })
+        }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "four")]
+const fn real(count: usize) -> f64 {
+    count as f64
 }
 
 /// The evidence that is an alarm: half of the budget for the first try, half of the rest for each further one.

@@ -32,6 +32,12 @@ impl Default for SlowThreshold {
 }
 
 impl SlowThreshold {
+    /// Of times whose usual length nobody knows: it begins with the first that stable shows.
+    #[must_use]
+    pub const fn unknown() -> SlowThreshold {
+        SlowThreshold { quantile: f64::MAX, seen: 0 }
+    }
+
     /// Whether an answer that took so many milliseconds is slow.
     #[must_use]
     pub fn is_slow(&self, rule: &SlowRule, millis: f64) -> bool {
@@ -48,6 +54,9 @@ impl SlowThreshold {
     /// An answer of stable took so many milliseconds.
     #[expect(clippy::cast_precision_loss, reason = "the step is small by then")]
     pub fn learn(&mut self, rule: &SlowRule, millis: f64) {
+        if self.seen == 0 && self.quantile == f64::MAX {
+            self.quantile = millis.max(QUICKEST).ln();
+        }
         self.seen = self.seen.saturating_add(1);
         let step = LEAST_STEP.max(1.0 / (self.seen as f64).sqrt());
         let above = if millis.max(QUICKEST).ln() > self.quantile { 1.0 } else { 0.0 };

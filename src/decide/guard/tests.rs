@@ -2,15 +2,16 @@
 
 use proptest::prelude::*;
 
-use super::aspect::Aspect;
+use super::aspect::{ASPECTS, Aspect};
 use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
 use super::judge::{Circumstances, Judge, Schedule, bound};
 use super::relative::{Comparison, Labels, Passed, RelativeDetector};
+use super::slow::SlowThreshold;
 use super::tick::{ArmTick, Tick};
 use super::told;
-use crate::decide::policy::{ClientErrors, Guard};
+use crate::decide::policy::{Answers, Counting, Guard, OnExcess};
 use crate::decide::units::Percent;
 
 const WEEK: f64 = 7.0 * 86_400.0;
@@ -93,13 +94,15 @@ fn the_masses_of_a_try_never_sum_to_more_than_one() {
     let constants = Constants::default();
     let mut judge = Judge::new(&constants);
     let quiet = tick((9.0, 0.0), (1.0, 0.0));
+    let (client_errors, answers) = (OnExcess::Ignore, Answers::all(OnExcess::Ignore));
+    let of_failures = Guard { slow: None, client_errors, answers, ..Guard::default() };
     // Without a failure the evidence of each alternative is the mass that was spent.
     for round in 0..100_000_u32 {
         if round % 20 == 0 {
             judge.expect_change(&constants, &SCHEDULE);
             judge.expect_confirmation();
         }
-        judge.tick(&Guard { slow: None, client_errors: ClientErrors::Ignore, ..Guard::default() }, &TENTH, &quiet);
+        judge.tick(&of_failures, &TENTH, &quiet);
     }
     let spent = judge.reading(&Guard::default(), 0).of(Aspect::Failing).evidence;
     assert!((0.7..=1.0).contains(&spent), "{spent}");
@@ -180,6 +183,86 @@ fn numbers_outlive_a_restart_and_those_of_another_version_do_not() {
     let old = r#"{"phase":{"phase":"ramping"},"percent":1000,"since":7,"attempt":1,"lock":null,"paused":null,"epoch":3,"in_force":1000}"#;
     let old: RolloutState = serde_json::from_str(old).unwrap();
     assert_eq!((old.retries, old.percent.hundredths()), (0, 1000));
+}
+
+/// A state as the version before the aspects of answers wrote it: the arrays of the judge have three elements.
+#[test]
+fn numbers_of_fewer_aspects_are_kept_and_the_others_begin() {
+    use crate::decide::rollout::state::RolloutState;
+    let guard = Guard::default();
+    let text = include_str!("../../../tests/golden/guard/state_of_three_aspects.json");
+    let stored: serde_json::Value = serde_json::from_str(text).unwrap();
+    let state: RolloutState = serde_json::from_str(text).unwrap();
+    assert_eq!((state.tries(), state.percent.hundredths(), state.pauses.len()), (0, 2500, 3));
+    let before: f64 = stored["judge"]["detectors"][0]["evidence"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_f64().unwrap())
+        .sum();
+    let evidence = |state: &RolloutState, aspect| state.judge.reading(&guard, 0).of(aspect).evidence;
+    assert!(before > 0.0 && (evidence(&state, Aspect::Failing) * 5.0 / before - 1.0).abs() < 1e-12);
+    let kept = |list: &str, count: usize| {
+        let written = serde_json::to_value(&state.judge).unwrap();
+        let (old, new) = (stored["judge"][list].as_array().unwrap(), written[list].as_array().unwrap());
+        assert_eq!((old.len(), new.len(), &new[..3]), (3, count, &old[..]), "{list}");
+    };
+    ["detectors", "floors", "doubts"].into_iter().for_each(|list| kept(list, ASPECTS));
+    for aspect in Aspect::OF_ANSWERS {
+        assert_eq!(evidence(&state, aspect), 0.0);
+        assert_eq!(*state.judge.detector(aspect), RelativeDetector::new(&guard.constants));
+    }
+    assert_eq!(state.judge.pace_threshold.seen(), 0);
+    let more = text.replace(
+        r#""floors":["#,
+        r#""floors":[[0.0,0.0,0.0],[0.0,0.0,0.0],[0.0,0.0,0.0],[0.0,0.0,0.0],[0.0,0.0,0.0],"#,
+    );
+    assert_ne!(text, more);
+    let lost: RolloutState = serde_json::from_str(&more).unwrap();
+    assert_eq!((lost.tries(), &lost.judge), (1, &Judge::new(&guard.constants)), "of a later version");
+}
+
+/// So many empty answers a second on either arm, with nothing else the matter.
+fn empty(stable: f64, canary: f64) -> Tick {
+    let mut tick = tick((45.0, 0.0), (5.0, 0.0));
+    tick.stable.events[Aspect::Empty as usize] = stable;
+    tick.canary.events[Aspect::Empty as usize] = canary;
+    tick
+}
+
+#[test]
+fn the_aspects_of_answers_share_a_budget_and_a_ratio_of_their_own() {
+    let guard = Guard::default();
+    let judge = Judge::new(&guard.constants);
+    let bounds = judge.reading(&guard, 0).findings.map(|finding| finding.bound);
+    assert_eq!(bounds, [2000.0, 2000.0, 2000.0, 8000.0, 8000.0, 8000.0, 8000.0]);
+    let seconds = |guard: &Guard, stable: f64, canary: f64| {
+        let mut judge = Judge::new(&guard.constants);
+        (1..=7200).find(|_| {
+            judge.tick(guard, &TENTH, &empty(stable, canary));
+            judge.reading(guard, 0).of(Aspect::Empty).is_alarm()
+        })
+    };
+    assert!(seconds(&guard, 0.225, 1.5).is_some_and(|seconds| seconds < 60), "30% and 0.5%");
+    assert_eq!(seconds(&guard, 0.9, 0.14), None, "2% and 2.8%");
+    assert_eq!(seconds(&guard, 0.0, 0.009), None, "what is rare on both is tolerated");
+    let ignored = Guard { answers: Answers { empty: OnExcess::Ignore, ..Answers::default() }, ..guard };
+    let counted = Guard { counting: Counting { empty: true, ..Counting::default() }, ..guard };
+    assert_eq!([ignored, counted].map(|guard| seconds(&guard, 0.225, 1.5)), [None, None]);
+}
+
+#[test]
+fn a_threshold_of_unknown_size_begins_with_what_stable_shows() {
+    let rule = crate::decide::policy::SlowRule::default();
+    let mut threshold = SlowThreshold::unknown();
+    assert!(!threshold.is_slow(&rule, 1e9), "nothing is known yet");
+    threshold.learn(&rule, 20.0);
+    assert!(threshold.is_slow(&rule, 100.0) && !threshold.is_slow(&rule, 15.0));
+    // Of paces around 20 ms a twentieth lies above 24.
+    for number in 0..20_000_u32 {
+        threshold.learn(&rule, 16.0 + f64::from(number * 7919 % 1000) * 0.008);
+    }
+    assert!((threshold.log_quantile().exp() - 23.6).abs() < 1.0, "{}", threshold.log_quantile().exp());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! and only outcomes of requests that were sent in the present epoch: whoever fills this in has seen to that. Real
 //! numbers, so that what is to be expected can be told as well as what was counted.
 
-use super::aspect::Aspect;
+use super::aspect::{ASPECTS, Aspect};
 use super::relative::Labels;
 
 /// A length of time.
@@ -25,9 +25,9 @@ pub struct Tick {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct ArmTick {
     /// Requests sent, by [`Aspect`].
-    pub requests: [f64; 3],
+    pub requests: [f64; ASPECTS],
     /// Events seen, by [`Aspect`].
-    pub events: [f64; 3],
+    pub events: [f64; ASPECTS],
     /// Answers that came to their end as they should.
     pub successes: f64,
     /// Connections that were not taken.
@@ -40,9 +40,11 @@ impl ArmTick {
     /// So many requests were sent, so many of them failed, and all were answered at once.
     #[must_use]
     pub const fn plain(requests: f64, failures: f64) -> ArmTick {
+        let mut events = [0.0; ASPECTS];
+        events[Aspect::Failing as usize] = failures;
         ArmTick {
-            requests: [requests; 3],
-            events: [failures, 0.0, 0.0],
+            requests: [requests; ASPECTS],
+            events,
             successes: requests - failures,
             refused: 0.0,
             answered: requests,

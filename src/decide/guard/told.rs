@@ -5,6 +5,7 @@
 //! what would have changed the decision, and both are of the same moment. Users are counted once in each of their pauses,
 //! so these counts may be lower than those of the metrics.
 
+mod answers;
 mod numbers;
 mod words;
 
@@ -32,11 +33,22 @@ pub enum Rule {
     Slower,
     /// It refuses more requests than stable.
     Refusing,
+    /// It gives more answers without output than stable.
+    Empty,
+    /// It cuts more answers at a limit of their length than stable.
+    Length,
+    /// It filters more answers than stable.
+    Filtered,
+    /// Its streams come slowly more often than stable's.
+    Pace,
     /// It fails more often than `ceiling`.
     Ceiling,
 }
 
 impl Rule {
+    /// Those that have a word of their own in the file for what follows.
+    pub const OF_EXCESS: [Rule; 5] = [Rule::Refusing, Rule::Empty, Rule::Length, Rule::Filtered, Rule::Pace];
+
     /// The word in history and JSON.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -45,15 +57,25 @@ impl Rule {
             Rule::Down => "down",
             Rule::Slower => "slower",
             Rule::Refusing => "refusing",
+            Rule::Empty => "empty",
+            Rule::Length => "length",
+            Rule::Filtered => "filtered",
+            Rule::Pace => "pace",
             Rule::Ceiling => "ceiling",
         }
     }
 
-    const fn aspect(self) -> Aspect {
+    /// What it compares.
+    #[must_use]
+    pub const fn aspect(self) -> Aspect {
         match self {
             Rule::Worse | Rule::Down | Rule::Ceiling => Aspect::Failing,
             Rule::Slower => Aspect::Slow,
             Rule::Refusing => Aspect::Refusing,
+            Rule::Empty => Aspect::Empty,
+            Rule::Length => Aspect::Length,
+            Rule::Filtered => Aspect::Filtered,
+            Rule::Pace => Aspect::Pace,
         }
     }
 
@@ -63,6 +85,10 @@ impl Rule {
             Aspect::Failing => ("failure", "failures"),
             Aspect::Slow => ("slow answer", "slow answers"),
             Aspect::Refusing => ("refused request", "refused requests"),
+            Aspect::Empty => ("empty answer", "empty answers"),
+            Aspect::Length => ("answer cut at a length limit", "answers cut at a length limit"),
+            Aspect::Filtered => ("filtered answer", "filtered answers"),
+            Aspect::Pace => ("slow stream", "slow streams"),
         }
     }
 }
@@ -123,6 +149,7 @@ pub fn cause(rule: Rule, grounds: &Grounds<'_>) -> String {
             let told = both(doubt, &format!("were refused as the client's error{most}"));
             format!("{told}; more than {} times stable's rate ({})", guard.tolerated_ratio, against())
         }
+        Rule::Empty | Rule::Length | Rule::Filtered | Rule::Pace => answers::cause(rule, grounds),
         Rule::Ceiling => {
             let ceiling = guard.ceiling.unwrap_or(Percent::ALL);
             let Counts { requests, failures } = grounds.window;

@@ -7,7 +7,6 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::aspect::Aspect;
 use super::tick::{ArmTick, Tick};
 use crate::decide::stamp::Stamp;
 use crate::decide::units::UnixMillis;
@@ -64,6 +63,30 @@ pub struct ArmLine {
     /// Of how many requests `refused` were; absent: of `requests`.
     #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub refused_of: Option<f64>,
+    /// Whole answers without output.
+    #[serde(default, serialize_with = "short", skip_serializing_if = "is_zero")]
+    pub empty: f64,
+    /// Of how many requests `empty` were; absent: of `requests`.
+    #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
+    pub empty_of: Option<f64>,
+    /// Answers that a limit of their length ended.
+    #[serde(default, serialize_with = "short", skip_serializing_if = "is_zero")]
+    pub length: f64,
+    /// Of how many requests `length` were; absent: of `requests`.
+    #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
+    pub length_of: Option<f64>,
+    /// Answers that a content filter ended or took the place of.
+    #[serde(default, serialize_with = "short", skip_serializing_if = "is_zero")]
+    pub filtered: f64,
+    /// Of how many requests `filtered` were; absent: of `requests`.
+    #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
+    pub filtered_of: Option<f64>,
+    /// Streams that came slowly after their first output.
+    #[serde(default, serialize_with = "short", skip_serializing_if = "is_zero")]
+    pub pace: f64,
+    /// Of how many requests `pace` were; absent: of `requests`.
+    #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
+    pub pace_of: Option<f64>,
 }
 
 /// Probes of stable.
@@ -142,6 +165,14 @@ impl ArmLine {
             ("unconnected", Some(self.unconnected)),
             ("slow_of", self.slow_of),
             ("refused_of", self.refused_of),
+            ("empty", Some(self.empty)),
+            ("empty_of", self.empty_of),
+            ("length", Some(self.length)),
+            ("length_of", self.length_of),
+            ("filtered", Some(self.filtered)),
+            ("filtered_of", self.filtered_of),
+            ("pace", Some(self.pace)),
+            ("pace_of", self.pace_of),
         ];
         let wrong = counts.into_iter().find(|(_, count)| count.is_some_and(|count| count.is_nan() || count < 0.0));
         wrong.map(|(name, count)| format!("`{arm}.{name}` is {}: a count is not negative", count.unwrap_or_default()))
@@ -150,18 +181,27 @@ impl ArmLine {
 
 impl From<&ArmTick> for ArmLine {
     fn from(arm: &ArmTick) -> ArmLine {
-        let [requests, slow_of, refused_of] = arm.requests;
+        let [requests, slow_of, refused_of, empty_of, length_of, filtered_of, pace_of] = arm.requests;
+        let [failures, slow, refused, empty, length, filtered, pace] = arm.events;
         let other = |count: f64, usual: f64| (count != usual).then_some(count);
         ArmLine {
             requests,
-            failures: arm.failures(),
+            failures,
             successes: Some(arm.successes),
-            slow: arm.events[Aspect::Slow as usize],
-            refused: arm.events[Aspect::Refusing as usize],
+            slow,
+            refused,
             answered: Some(arm.answered),
             unconnected: arm.refused,
             slow_of: other(slow_of, requests),
             refused_of: other(refused_of, requests),
+            empty,
+            empty_of: other(empty_of, requests),
+            length,
+            length_of: other(length_of, requests),
+            filtered,
+            filtered_of: other(filtered_of, requests),
+            pace,
+            pace_of: other(pace_of, requests),
         }
     }
 }
@@ -170,8 +210,16 @@ impl From<&ArmLine> for ArmTick {
     fn from(line: &ArmLine) -> ArmTick {
         let requests = line.requests;
         ArmTick {
-            requests: [requests, line.slow_of.unwrap_or(requests), line.refused_of.unwrap_or(requests)],
-            events: [line.failures, line.slow, line.refused],
+            requests: [
+                requests,
+                line.slow_of.unwrap_or(requests),
+                line.refused_of.unwrap_or(requests),
+                line.empty_of.unwrap_or(requests),
+                line.length_of.unwrap_or(requests),
+                line.filtered_of.unwrap_or(requests),
+                line.pace_of.unwrap_or(requests),
+            ],
+            events: [line.failures, line.slow, line.refused, line.empty, line.length, line.filtered, line.pace],
             successes: line.successes.unwrap_or((requests - line.failures).max(0.0)),
             refused: line.unconnected,
             answered: line.answered.unwrap_or(requests),
@@ -204,7 +252,13 @@ mod tests {
     const AT: UnixMillis = UnixMillis(1_795_247_762_000);
 
     fn arm() -> ArmTick {
-        ArmTick { requests: [45.0, 44.0, 45.0], events: [1.0, 2.0, 3.0], successes: 41.0, refused: 1.0, answered: 42.0 }
+        ArmTick {
+            requests: [45.0, 44.0, 45.0, 45.0, 43.0, 45.0, 45.0],
+            events: [1.0, 2.0, 3.0, 0.0, 4.0, 0.0, 5.0],
+            successes: 41.0,
+            refused: 1.0,
+            answered: 42.0,
+        }
     }
 
     #[test]
@@ -214,7 +268,7 @@ mod tests {
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(
             text,
-            r#"{"at":"2026-11-21T07:56:02.000Z","seconds":1.25,"share_percent":10,"stable":{"requests":45,"failures":1,"successes":41,"slow":2,"refused":3,"answered":42,"unconnected":1,"slow_of":44},"canary":{"requests":5,"failures":0,"successes":5,"slow":0,"refused":0,"answered":5},"stable_probes":{"answered":1,"failed":2}}"#
+            r#"{"at":"2026-11-21T07:56:02.000Z","seconds":1.25,"share_percent":10,"stable":{"requests":45,"failures":1,"successes":41,"slow":2,"refused":3,"answered":42,"unconnected":1,"slow_of":44,"length":4,"length_of":43,"pace":5},"canary":{"requests":5,"failures":0,"successes":5,"slow":0,"refused":0,"answered":5},"stable_probes":{"answered":1,"failed":2}}"#
         );
         let read: Line = serde_json::from_str(&text).unwrap();
         assert_eq!((read.tick(), read.share(), read.problem()), (tick, 0.1, None));

@@ -4,6 +4,7 @@
 //! that were tried by simulation. Invariant: ratios are at least 1, patience and quantiles lie in the ranges that the
 //! reader of the file checks.
 
+use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;
 use crate::decide::units::{Millis, Percent};
 
@@ -27,7 +28,9 @@ pub struct Guard {
     /// When slow answers take the canary back; `None`: never.
     pub slow: Option<SlowRule>,
     /// What follows when the canary refuses more requests than stable does.
-    pub client_errors: ClientErrors,
+    pub client_errors: OnExcess,
+    /// What follows when the canary gives more answers than stable does that are fine by every status, and worse.
+    pub answers: Answers,
     /// A failure rate that is too high as soon as anything speaks for the canary being worse than stable; `None`: there
     /// is none. Lies outside `false_alarm`.
     pub ceiling: Option<Percent>,
@@ -51,7 +54,8 @@ impl Default for Guard {
             min_requests: 100,
             done_below: percent(50),
             slow: Some(SlowRule::default()),
-            client_errors: ClientErrors::Hold,
+            client_errors: OnExcess::Hold,
+            answers: Answers::default(),
             ceiling: None,
             window: Millis(1_800_000),
             counting: Counting::default(),
@@ -77,15 +81,78 @@ impl Default for SlowRule {
     }
 }
 
-/// What follows when the canary refuses more requests than stable does.
+impl Guard {
+    /// What follows when the canary is found worse in an aspect that has a word of its own in the file; of the others
+    /// it is what follows from any regression.
+    #[must_use]
+    pub const fn follows(&self, aspect: Aspect) -> OnExcess {
+        match aspect {
+            Aspect::Failing | Aspect::Slow => OnExcess::Rollback,
+            Aspect::Refusing => self.client_errors,
+            // Where it is a failure, it is one already.
+            Aspect::Empty if self.counting.empty => OnExcess::Ignore,
+            Aspect::Empty => self.answers.empty,
+            Aspect::Length => self.answers.length,
+            Aspect::Filtered => self.answers.filtered,
+            Aspect::Pace => self.answers.pace,
+        }
+    }
+
+    /// What is slow of stable's own paces: as of times to the first output, where the file has those looked at.
+    #[must_use]
+    pub fn pace_rule(&self) -> SlowRule {
+        self.slow.unwrap_or_default()
+    }
+}
+
+/// What follows when the canary does something more often than stable does that may be rightly done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientErrors {
+pub enum OnExcess {
     /// The ramp is paused, for a human to look at it.
     Hold,
     /// As any other regression.
     Rollback,
     /// Nothing.
     Ignore,
+}
+
+impl OnExcess {
+    /// The word in the file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OnExcess::Hold => "hold",
+            OnExcess::Rollback => "rollback",
+            OnExcess::Ignore => "ignore",
+        }
+    }
+}
+
+/// What follows when the canary gives more answers than stable does that are fine by every status, and worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// Whole answers without output.
+    pub empty: OnExcess,
+    /// Answers that a limit of their length ended.
+    pub length: OnExcess,
+    /// Answers that a content filter ended or took the place of.
+    pub filtered: OnExcess,
+    /// Streams that came slowly after their first output.
+    pub pace: OnExcess,
+}
+
+impl Answers {
+    /// Whatever the canary gives more of.
+    #[must_use]
+    pub const fn all(follows: OnExcess) -> Answers {
+        Answers { empty: follows, length: follows, filtered: follows, pace: follows }
+    }
+}
+
+impl Default for Answers {
+    fn default() -> Answers {
+        Answers::all(OnExcess::Hold)
+    }
 }
 
 /// What the guard does about a regression of the canary.

@@ -4,6 +4,7 @@
 //! `+MILLISxTIMES` gives the same input several times.
 //! `SERIN_GOLDEN=write` writes the right-hand sides anew, to be reviewed as a diff.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -13,14 +14,24 @@ use super::outlook::outlook;
 use super::state::{Lock, RolloutState, Verb};
 use super::step::{Input, Observation, View, step};
 use super::tests::canary;
+use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::tick::{ArmTick, Tick};
-use crate::decide::policy::{Canary, ClientErrors, Intent, OnRegression};
+use crate::decide::policy::{Canary, Intent, OnExcess, OnRegression};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 
 fn share(text: &str) -> Percent {
     let hundredths = text.trim_end_matches('%').parse::<u16>().unwrap() * 100;
     Percent::from_hundredths(hundredths).unwrap()
+}
+
+const fn of_answers(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Empty => "empty",
+        Aspect::Length => "length",
+        Aspect::Filtered => "filtered",
+        _ => "pace",
+    }
 }
 
 /// Two numbers: failures of requests, or the canary's and stable's.
@@ -39,6 +50,8 @@ struct World {
     // What these do not say: slow answers and refusals of canary and stable, and answers of the canary.
     slow: (f64, f64),
     refused: (f64, f64),
+    // Of answers that no status calls bad, by aspect.
+    answers: BTreeMap<usize, (f64, f64)>,
     answered: Option<f64>,
     blocked: Option<String>,
     unwritable: Option<String>,
@@ -86,9 +99,28 @@ impl World {
             "ceiling" => self.canary.guard.ceiling = Some(share(value)),
             "client_errors" => {
                 self.canary.guard.client_errors = match value {
-                    "rollback" => ClientErrors::Rollback,
-                    "ignore" => ClientErrors::Ignore,
-                    _ => ClientErrors::Hold,
+                    "rollback" => OnExcess::Rollback,
+                    "ignore" => OnExcess::Ignore,
+                    _ => OnExcess::Hold,
+                }
+            }
+            "empty" | "length" | "filtered" | "pace" => {
+                let aspect = Aspect::OF_ANSWERS.into_iter().find(|aspect| of_answers(*aspect) == key).unwrap();
+                self.answers.insert(aspect as usize, pair(value));
+            }
+            "answers" => {
+                let (aspect, follows) = value.split_once(':').unwrap();
+                let follows = match follows {
+                    "rollback" => OnExcess::Rollback,
+                    "ignore" => OnExcess::Ignore,
+                    _ => OnExcess::Hold,
+                };
+                let answers = &mut self.canary.guard.answers;
+                match aspect {
+                    "empty" => answers.empty = follows,
+                    "length" => answers.length = follows,
+                    "filtered" => answers.filtered = follows,
+                    _ => answers.pace = follows,
                 }
             }
             "refuses" => self.seen.refuses = Some(value.replace('_', " ").into()),
@@ -116,6 +148,9 @@ impl World {
                 self.seen.window.canary = Counts { requests: minute(requests), failures: minute(failures) };
                 (canary.events[1], stable.events[1]) = self.slow;
                 (canary.events[2], stable.events[2]) = self.refused;
+                for (aspect, (of_canary, of_stable)) in &self.answers {
+                    (canary.events[*aspect], stable.events[*aspect]) = (*of_canary, *of_stable);
+                }
                 canary.answered = self.answered.unwrap_or(canary.answered);
                 canary.successes = canary.successes.min(canary.answered);
                 let seconds = self.passed.duration().as_secs_f64();
@@ -161,6 +196,7 @@ fn replay(trace: &str) -> String {
         stable_failures: nothing,
         slow: nothing,
         refused: nothing,
+        answers: BTreeMap::new(),
         answered: None,
         blocked: None,
         unwritable: None,

@@ -16,7 +16,7 @@ use crate::decide::guard::judge::{Circumstances, Reading, fraction};
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::told::{self, Decision, Grounds, Rule};
-use crate::decide::policy::{ClientErrors, Intent, OnRegression};
+use crate::decide::policy::{Intent, OnExcess, OnRegression};
 use crate::decide::units::{Millis, Percent};
 
 impl Draft<'_> {
@@ -45,10 +45,10 @@ impl Draft<'_> {
         };
         self.next.judge.tick(guard, &now, tick);
         let reading = self.next.judge.reading(guard, self.next.tries());
-        if let Some(rule) = self.regression(&reading, seen)
-            && self.act_on(rule, &reading, seen)
-        {
-            return true;
+        for rule in self.regressions(&reading, seen) {
+            if self.act_on(rule, &reading, seen) {
+                return true;
+            }
         }
         if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
             self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
@@ -57,21 +57,23 @@ impl Draft<'_> {
         false
     }
 
-    /// What is the matter with the canary; nobody is moved to a stable that is in trouble itself.
-    fn regression(&self, reading: &Reading, seen: &Observation) -> Option<Rule> {
+    /// What is the matter with the canary, in the order in which it is acted on until something is done; nobody is moved
+    /// to a stable that is in trouble itself.
+    fn regressions(&self, reading: &Reading, seen: &Observation) -> Vec<Rule> {
         let guard = &self.view.canary.guard;
         let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
+        let mut rules = Vec::new();
         if alarm(Aspect::Failing) && !reading.stable_down {
-            return Some(Rule::Worse);
+            rules.push(Rule::Worse);
         }
         if reading.down {
-            return Some(Rule::Down);
+            rules.push(Rule::Down);
         }
         if reading.stable_down || reading.incident {
-            return None;
+            return rules;
         }
         if guard.slow.is_some() && alarm(Aspect::Slow) {
-            return Some(Rule::Slower);
+            rules.push(Rule::Slower);
         }
         let window = seen.window.canary;
         let above = |ceiling: Percent| {
@@ -80,11 +82,14 @@ impl Draft<'_> {
             lower > fraction(ceiling) && reading.of(Aspect::Failing).is_doubt()
         };
         if guard.ceiling.is_some_and(above) {
-            return Some(Rule::Ceiling);
+            rules.push(Rule::Ceiling);
         }
-        // Last, as the only one that the file may ask to hold for alone: what is held must hide nothing.
-        let refusing = guard.client_errors != ClientErrors::Ignore && alarm(Aspect::Refusing);
-        refusing.then_some(Rule::Refusing)
+        // Last, as those that the file may ask to hold for alone: what is held must hide nothing.
+        for follows in [OnExcess::Rollback, OnExcess::Hold] {
+            let excess = Rule::OF_EXCESS.into_iter();
+            rules.extend(excess.filter(|rule| guard.follows(rule.aspect()) == follows && alarm(rule.aspect())));
+        }
+        rules
     }
 
     fn stable_is_well(&self, reading: &Reading, seen: &Observation) -> bool {
@@ -94,8 +99,7 @@ impl Draft<'_> {
     /// Does what the file asks for after a regression; false: nothing that was not done before.
     fn act_on(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
         let canary = self.view.canary;
-        let holds = canary.on_regression == OnRegression::Hold
-            || (rule == Rule::Refusing && canary.guard.client_errors == ClientErrors::Hold);
+        let holds = canary.on_regression == OnRegression::Hold || canary.guard.follows(rule.aspect()) == OnExcess::Hold;
         if matches!(self.next.phase, Phase::RolledBack { .. }) {
             return !holds && self.empty(rule, reading, seen);
         }

@@ -6,17 +6,13 @@
 
 use std::fmt::Write as _;
 
-use crate::decide::policy::{ClientErrors, Guard, Hours, Ramp};
+use crate::decide::policy::{Answers, Guard, Hours, OnExcess, Ramp};
 
 /// The number of these rules.
 #[must_use]
 pub fn terms(guard: &Guard, ramp: &Ramp) -> u64 {
     let mut text = String::with_capacity(256);
-    let refused = match guard.client_errors {
-        ClientErrors::Hold => "hold",
-        ClientErrors::Rollback => "rollback",
-        ClientErrors::Ignore => "ignore",
-    };
+    let refused = guard.client_errors.as_str();
     // A text takes all that is written to it.
     let _ = write!(
         text,
@@ -35,6 +31,12 @@ pub fn terms(guard: &Guard, ramp: &Ramp) -> u64 {
     );
     if let Some(slow) = guard.slow {
         let _ = write!(text, " slow {} {} {}", slow.quantile, slow.tolerance, slow.tolerated_ratio);
+    }
+    // What an earlier version did not know of is written where it is not as usual.
+    if guard.answers != Answers::default() {
+        let Answers { empty, length, filtered, pace } = guard.answers;
+        let [empty, length, filtered, pace] = [empty, length, filtered, pace].map(OnExcess::as_str);
+        let _ = write!(text, " answers {empty} {length} {filtered} {pace}");
     }
     for stage in &ramp.stages {
         let _ = write!(text, " {stage}");
@@ -61,7 +63,8 @@ mod tests {
             Guard { slow: None, ..Guard::default() },
             Guard { patience: 2.0, ..Guard::default() },
             Guard { ceiling: Some(percent(8)), ..Guard::default() },
-            Guard { client_errors: ClientErrors::Ignore, ..Guard::default() },
+            Guard { client_errors: OnExcess::Ignore, ..Guard::default() },
+            Guard { answers: Answers { pace: OnExcess::Ignore, ..Answers::default() }, ..Guard::default() },
             Guard { min_requests: 101, ..Guard::default() },
         ];
         assert!(edits.iter().all(|guard| terms(guard, &ramp) != usual));

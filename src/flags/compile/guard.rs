@@ -4,7 +4,7 @@
 //! What no rule could work with is an error. Numbers that leave one another nothing to do are warnings: the guard would
 //! do what they say, and that may not be what was meant.
 
-use crate::decide::policy::{ClientErrors, Counting, Guard, OnRegression, SlowRule};
+use crate::decide::policy::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
 use crate::decide::units::{Millis, Percent};
 
 use super::super::kinds::{Number, Rate, Text};
@@ -51,7 +51,8 @@ pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'
             .value(&at.key("min_requests"), min_requests, usual.min_requests, |text| whole(text, 1, 1_000_000_000)),
         done_below: findings.value(&at.key("done_below"), share(&raw.done_below), usual.done_below, rate),
         slow: slow(raw.slow.as_ref(), &at.key("slow"), findings),
-        client_errors: client_errors(&raw.client_errors, &at.key("client_errors"), findings),
+        client_errors: excess(&raw.client_errors, &at.key("client_errors"), "refused requests", findings),
+        answers: answers(raw.answers.as_ref(), &at.key("answers"), findings),
         ceiling: findings.value(&at.key("ceiling"), ceiling, usual.ceiling, self::ceiling),
         window: findings.value(&at.key("window"), length, usual.window, window),
         counting: Counting {
@@ -61,6 +62,10 @@ pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'
         constants: usual.constants,
     };
     at_odds(&guard, at, findings);
+    if guard.counting.empty && at.has("answers") && at.key("answers").has("empty") {
+        let told = "this changes nothing: with `empty: failure` every empty answer is a failure already";
+        findings.warn(&at.key("answers").key("empty"), told);
+    }
     guard
 }
 
@@ -178,14 +183,26 @@ fn slow(raw: Option<&choices::Slow>, at: &At, findings: &mut Findings<'_>) -> Op
     })
 }
 
-/// What follows when the canary refuses more requests than stable does.
-fn client_errors(raw: &Option<Text>, at: &At, findings: &mut Findings<'_>) -> ClientErrors {
-    findings.value(at, word(raw), defaults::guard().client_errors, |text| match text {
-        "hold" => Ok(ClientErrors::Hold),
-        "rollback" => Ok(ClientErrors::Rollback),
-        "ignore" => Ok(ClientErrors::Ignore),
-        _ => wrong("is nothing that can follow refused requests", "write `hold`, `rollback` or `ignore`"),
+/// What follows when the canary does `what` more often than stable does.
+fn excess(raw: &Option<Text>, at: &At, what: &str, findings: &mut Findings<'_>) -> OnExcess {
+    findings.value(at, word(raw), OnExcess::Hold, |text| match text {
+        "hold" => Ok(OnExcess::Hold),
+        "rollback" => Ok(OnExcess::Rollback),
+        "ignore" => Ok(OnExcess::Ignore),
+        _ => wrong(format!("is nothing that can follow {what}"), "write `hold`, `rollback` or `ignore`"),
     })
+}
+
+/// What follows when the canary gives more answers that no status calls bad.
+fn answers(raw: Option<&raw::Answers>, at: &At, findings: &mut Findings<'_>) -> Answers {
+    let none = raw::Answers::default();
+    let raw = raw.unwrap_or(&none);
+    Answers {
+        empty: excess(&raw.empty, &at.key("empty"), "empty answers", findings),
+        length: excess(&raw.length, &at.key("length"), "answers cut at a limit", findings),
+        filtered: excess(&raw.filtered, &at.key("filtered"), "filtered answers", findings),
+        pace: excess(&raw.pace, &at.key("pace"), "slow streams", findings),
+    }
 }
 
 /// Whether an outcome that is open to opinion is a failure.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::decide::policy::{
-    Anonymous, Auth, BreakerRule, Canary, ClientErrors, Counting, DoneMarker, Fallback, FieldRules, Guard, Http2,
-    Intent, OnRegression, PathPart, PathTemplate, Policy, Retry, Role, SlowRule, StreamMode, Unmapped, Unmatched,
+    Anonymous, Answers, Auth, BreakerRule, Canary, Counting, DoneMarker, Fallback, FieldRules, Guard, Http2, Intent,
+    OnExcess, OnRegression, PathPart, PathTemplate, Policy, Retry, Role, SlowRule, StreamMode, Unmapped, Unmatched,
     UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
@@ -330,7 +330,7 @@ fn canary(keys: &str) -> Canary {
 fn the_guard_reads_as_it_is_written() {
     let guard = canary(
         "on_regression: step_back, guard: { false_alarm: 10%, tolerated_ratio: 2, ignore_below: 0%, patience: 0.1, \
-         max_error_rate: 2.5%, min_requests: 7, done_below: 1, client_errors: rollback, ceiling: 20, window: 10m, \
+         max_error_rate: 2.5%, min_requests: 7, done_below: 1, client_errors: rollback, ceiling: 20, window: 10m, answers: { empty: ignore, pace: rollback }, \
          slow: { quantile: 0.999, tolerance: 1, tolerated_ratio: '${WORKERS}' } }",
     );
     let percent = |hundredths| Percent::from_hundredths(hundredths).unwrap();
@@ -346,7 +346,8 @@ fn the_guard_reads_as_it_is_written() {
             min_requests: 7,
             done_below: percent(100),
             slow: Some(SlowRule { quantile: 0.999, tolerance: 1.0, tolerated_ratio: 3.0 }),
-            client_errors: ClientErrors::Rollback,
+            client_errors: OnExcess::Rollback,
+            answers: Answers { empty: OnExcess::Ignore, pace: OnExcess::Rollback, ..Answers::default() },
             ceiling: Some(percent(2000)),
             window: Millis(600_000),
             ..Guard::default()
@@ -416,7 +417,7 @@ fn defaults_are_the_design_s() {
     );
     assert_eq!((canary.guard.tolerated_ratio, canary.guard.patience, canary.guard.ceiling), (1.25, 1.0, None));
     assert_eq!(canary.guard.slow, Some(SlowRule { quantile: 0.95, tolerance: 1.5, tolerated_ratio: 2.5 }));
-    assert_eq!(canary.guard.client_errors, ClientErrors::Hold);
+    assert_eq!((canary.guard.client_errors, canary.guard.answers), (OnExcess::Hold, Answers::all(OnExcess::Hold)));
 }
 
 #[test]

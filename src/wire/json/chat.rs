@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::de::MapAccess;
 
-use super::{Member, Object, Said, behind_colon, is_nothing, is_text};
+use super::{Member, Object, Said, behind_colon, is_nothing, is_text, plain_text};
+use crate::wire::finish::Finish;
 use crate::wire::usage::Counts;
 
 /// Which choices have appeared and which have ended, a bit each; those beyond the last bit share it.
@@ -86,7 +87,8 @@ impl<'a> Object<'a> for Top<'a> {
                     listed += 1;
                     self.said.choices.note(choice.index, choice.ended);
                     self.said.output |= choice.output;
-                    self.said.error = self.said.error.or(choice.error);
+                    self.said.finish = self.said.finish.max(choice.finish);
+                    self.said.error = self.said.error.or(choice.error).or(choice.failed);
                 })?;
                 self.choices = Some(listed);
             }
@@ -139,17 +141,30 @@ struct Choice<'a> {
     ended: bool,
     output: bool,
     error: Option<&'a [u8]>,
+    finish: Option<Finish>,
+    /// The reason for its end that says that the provider failed.
+    failed: Option<&'a [u8]>,
 }
 
 impl<'a> Object<'a> for Choice<'a> {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"index" => self.index = value.raw()?.parse().unwrap_or(0),
-            b"finish_reason" => self.ended = !is_nothing(value.raw()?),
+            b"finish_reason" => self.finish_for(value.raw()?),
+            // OpenRouter's: the reason as its own provider gave it.
+            b"native_finish_reason" => {
+                let raw = value.raw()?;
+                if plain_text(raw).is_some_and(Finish::is_native_failure) {
+                    self.fail(raw);
+                }
+            }
             b"delta" | b"message" => {
-                let mut message = Message(false);
+                let mut message = Message::default();
                 value.object(&mut message)?;
-                self.output |= message.0;
+                self.output |= message.output;
+                if message.refusal {
+                    self.finish = self.finish.max(Some(Finish::Filtered));
+                }
             }
             b"text" => self.output |= !is_nothing(value.raw()?),
             b"error" => note_error(value.raw()?, &mut self.error),
@@ -159,15 +174,42 @@ impl<'a> Object<'a> for Choice<'a> {
     }
 }
 
-/// A delta or message: whether it has anything besides its role.
-struct Message(bool);
+impl<'a> Choice<'a> {
+    fn finish_for(&mut self, raw: &'a str) {
+        self.ended = !is_nothing(raw);
+        if self.ended {
+            let finish = plain_text(raw).map_or(Finish::Other, Finish::of);
+            self.finish = self.finish.max(Some(finish));
+            if finish == Finish::Error {
+                self.fail(raw);
+            }
+        }
+    }
+
+    fn fail(&mut self, reason: &'a str) {
+        self.ended = true;
+        self.finish = Some(Finish::Error);
+        self.failed.get_or_insert(reason.as_bytes());
+    }
+}
+
+/// A delta or message.
+#[derive(Default)]
+struct Message {
+    /// It has anything besides its role.
+    output: bool,
+    /// It says that the model would not answer.
+    refusal: bool,
+}
 
 impl<'a> Object<'a> for Message {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"role" | b"provider_specific_fields" => value.skip(),
             _ => {
-                self.0 |= !is_nothing(value.raw()?);
+                let filled = !is_nothing(value.raw()?);
+                self.output |= filled;
+                self.refusal |= filled && key == b"refusal";
                 Ok(())
             }
         }
@@ -180,6 +222,8 @@ struct Keys {
     error: Finder<'static>,
     usage: Finder<'static>,
     finish: Finder<'static>,
+    /// The end of the key for a reason, its own and a router's.
+    reason: Finder<'static>,
     index: Finder<'static>,
     choices: Finder<'static>,
     content: Finder<'static>,
@@ -190,6 +234,7 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     error: Finder::new(r#""error""#),
     usage: Finder::new(r#""usage""#),
     finish: Finder::new(r#""finish_reason""#),
+    reason: Finder::new(r#"finish_reason""#),
     index: Finder::new(r#""index""#),
     choices: Finder::new(r#""choices""#),
     content: Finder::new(r#""content""#),
@@ -228,7 +273,19 @@ pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     if !tells {
         return None;
     }
-    let mut said = Said { output: true, ..Said::default() };
+    // One reason of one choice; where there are more, or a router's besides, all of it is read.
+    let mut reasons = keys.reason.find_iter(answer);
+    let reason = reasons.next()?;
+    if reasons.next().is_some() || answer[reason - 1] != b'"' {
+        return None;
+    }
+    let finish = match value_after(answer, reason + keys.reason.needle().len()) {
+        value if value.starts_with(b"\"stop\"") => Finish::Stop,
+        value if value.starts_with(b"\"length\"") => Finish::Length,
+        value if value.starts_with(b"\"tool_calls\"") => Finish::ToolCalls,
+        _ => return None,
+    };
+    let mut said = Said { output: true, finish: Some(finish), ..Said::default() };
     let tail = &answer[answer.len().saturating_sub(LONGEST_USAGE)..];
     let at = keys.usage.find(tail)? + keys.usage.needle().len();
     let value = value_after(tail, at);

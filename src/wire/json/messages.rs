@@ -7,7 +7,8 @@
 use serde::de::MapAccess;
 
 use super::chat::note_error;
-use super::{Member, Object, Part, Said, plain_text};
+use super::{Member, Object, Part, Said, is_nothing, plain_text};
+use crate::wire::finish::Finish;
 
 /// An event; `name` is the type of one that does not say its own.
 pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Result<Said<'a>> {
@@ -74,6 +75,34 @@ impl<'a> Object<'a> for Top<'a> {
             }
             b"content_block" => value.object(&mut self.block)?,
             b"error" => note_error(value.raw()?, &mut self.said.error),
+            b"stop_reason" => note_stop(value.raw()?, &mut self.said),
+            b"delta" => {
+                let mut delta = Delta(&mut self.said);
+                value.object(&mut delta)?;
+            }
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
+}
+
+fn note_stop<'a>(raw: &'a str, said: &mut Said<'a>) {
+    if !is_nothing(raw) {
+        let finish = plain_text(raw).map_or(Finish::Other, Finish::of);
+        said.finish = said.finish.max(Some(finish));
+        if finish == Finish::Error && said.error.is_none() {
+            said.error = Some(raw.as_bytes());
+        }
+    }
+}
+
+/// What has changed of the message, of which its end matters.
+struct Delta<'s, 'a>(&'s mut Said<'a>);
+
+impl<'a> Object<'a> for Delta<'_, 'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"stop_reason" => note_stop(value.raw()?, self.0),
             _ => value.skip()?,
         }
         Ok(())

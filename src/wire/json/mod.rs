@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::finish::Finish;
 use super::usage::Counts;
 
 /// What one event, or one whole answer, says.
@@ -27,6 +28,8 @@ pub(super) struct Said<'a> {
     pub(super) foreign: bool,
     /// It is the end of its answer.
     pub(super) terminal: bool,
+    /// Why it ended, where it says so.
+    pub(super) finish: Option<Finish>,
     pub(super) counts: Counts,
     pub(super) choices: chat::Choices,
     pub(super) sequence: Option<u64>,
@@ -153,6 +156,11 @@ pub(super) struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// Whether it says that the model would not answer.
+    pub(super) fn is_refusal(&self) -> bool {
+        self.filled && self.kind == Some("refusal")
+    }
+
     /// Whether it is more than the announcement of a text.
     pub(super) fn is_output(&self) -> bool {
         const TEXTS: [&str; 6] = ["text", "output_text", "refusal", "thinking", "reasoning_text", "summary_text"];

@@ -8,6 +8,7 @@ use serde::de::MapAccess;
 
 use super::chat::note_error;
 use super::{Member, Object, Part, Said, is_nothing, plain_text};
+use crate::wire::finish::Finish;
 
 /// How much an event matters, by its type alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,7 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
     match weight(kind) {
         Weight::Terminal => {
             let response = event.response;
+            said.finish = response.finish().or(Some(Finish::of(kind.trim_start_matches("response."))));
             said.output = response.output;
             said.counts = response.said.counts;
             said.error = said.error.or(response.said.error);
@@ -55,6 +57,9 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
                 _ if kind.ends_with(".partial_image") => true,
                 _ => event.content,
             };
+            if event.refusal || event.item.refusal || kind.starts_with("response.refusal") && said.output {
+                said.finish = Some(Finish::Filtered);
+            }
         }
         Weight::Preamble => {}
     }
@@ -65,7 +70,9 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
 pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
     let mut response = Response::default();
     super::read(json, &mut response)?;
+    let finish = response.finish();
     let mut said = response.said;
+    said.finish = finish;
     let background = response.status.is_some_and(|status| matches!(status, "queued" | "in_progress"));
     said.output = response.output || background;
     said.foreign = !response.native && response.status.is_none();
@@ -80,6 +87,8 @@ struct Event<'a> {
     kind: Option<&'a str>,
     /// Some text in a delta, or in what is done.
     content: bool,
+    /// A part that says that the model would not answer.
+    refusal: bool,
     item: Item<'a>,
     response: Response<'a>,
     error: Option<&'a [u8]>,
@@ -98,6 +107,7 @@ impl<'a> Object<'a> for Event<'a> {
                 let mut part = Part::default();
                 value.object(&mut part)?;
                 self.content |= part.is_output();
+                self.refusal |= part.is_refusal();
             }
             b"item" => value.object(&mut self.item)?,
             b"response" => value.object(&mut self.response)?,
@@ -114,6 +124,37 @@ struct Response<'a> {
     status: Option<&'a str>,
     output: bool,
     native: bool,
+    refusal: bool,
+    /// Why it is incomplete.
+    reason: Option<&'a str>,
+}
+
+impl Response<'_> {
+    /// Why it ended; `None` while it has not.
+    fn finish(&self) -> Option<Finish> {
+        let finish = match self.status? {
+            "completed" => Finish::Stop,
+            "incomplete" => self.reason.map_or(Finish::Other, Finish::of),
+            "failed" => Finish::Error,
+            "queued" | "in_progress" => return None,
+            _ => Finish::Other,
+        };
+        Some(if self.refusal { finish.max(Finish::Filtered) } else { finish })
+    }
+}
+
+/// Why a response is incomplete.
+#[derive(Default)]
+struct Incomplete<'a>(Option<&'a str>);
+
+impl<'a> Object<'a> for Incomplete<'a> {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        match key {
+            b"reason" => self.0 = plain_text(value.raw()?),
+            _ => value.skip()?,
+        }
+        Ok(())
+    }
 }
 
 impl<'a> Object<'a> for Response<'a> {
@@ -122,7 +163,15 @@ impl<'a> Object<'a> for Response<'a> {
             b"status" => self.status = plain_text(value.raw()?),
             b"output" => {
                 self.native = true;
-                value.list(|item: Item<'a>| self.output |= item.is_output())?;
+                value.list(|item: Item<'a>| {
+                    self.output |= item.is_output();
+                    self.refusal |= item.refusal;
+                })?;
+            }
+            b"incomplete_details" => {
+                let mut details = Incomplete::default();
+                value.object(&mut details)?;
+                self.reason = details.0;
             }
             b"usage" => value.object(&mut self.said.counts)?,
             b"error" => {
@@ -140,6 +189,7 @@ impl<'a> Object<'a> for Response<'a> {
 struct Item<'a> {
     kind: Option<&'a str>,
     filled: bool,
+    refusal: bool,
 }
 
 impl Item<'_> {
@@ -152,7 +202,10 @@ impl<'a> Object<'a> for Item<'a> {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"type" => self.kind = plain_text(value.raw()?),
-            b"content" | b"summary" => value.list(|part: Part<'a>| self.filled |= part.is_output())?,
+            b"content" | b"summary" => value.list(|part: Part<'a>| {
+                self.filled |= part.is_output();
+                self.refusal |= part.is_refusal();
+            })?,
             _ => value.skip()?,
         }
         Ok(())

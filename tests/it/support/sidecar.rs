@@ -46,14 +46,24 @@ impl Workspace {
         std::fs::rename(unfinished, self.flags()).unwrap();
     }
 
-    /// `serin` with these arguments; it sees only what runs in this workspace.
+    /// `serin` with these arguments; it sees only what runs in this workspace, leaves nothing elsewhere, and knows
+    /// nothing of the environment of the tests.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_serin"));
-        command.args(arguments).env("XDG_RUNTIME_DIR", self.dir.path().join("run"));
-        for name in ["SERIN_FLAGS", "SERIN_STATE", "SERIN_ADMIN", "SERIN_ADMIN_TOKEN", "HTTP_PROXY", "HTTPS_PROXY"] {
-            command.env_remove(name);
-        }
+        let mut command = self.at_home(env!("CARGO_BIN_EXE_serin"));
+        command.args(arguments);
         command
+    }
+
+    fn at_home(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path()).env_clear();
+        command.envs(["PATH", "RUST_BACKTRACE"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+        command.env("SERIN_REGISTRY", self.registry()).env("TMPDIR", self.dir.path());
+        command
+    }
+
+    fn registry(&self) -> PathBuf {
+        self.dir.path().join("run")
     }
 
     /// Runs it to its end.
@@ -84,16 +94,9 @@ impl Workspace {
 
     /// The same with at most so many open files.
     pub(crate) fn start_with_files(&self, limit: usize) -> Sidecar {
-        let serin = self.command(&[]);
-        let mut shell = Command::new("sh");
+        let mut shell = self.at_home("sh");
         let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-        shell.args(["-c", &script]).arg(serin.get_program());
-        for (name, value) in serin.get_envs() {
-            match value {
-                Some(value) => shell.env(name, value),
-                None => shell.env_remove(name),
-            };
-        }
+        shell.args(["-c", &script, env!("CARGO_BIN_EXE_serin")]);
         let state = self.state();
         self.start_by(shell, &[], &["--state", &state.to_string_lossy()])
     }
@@ -121,7 +124,7 @@ impl Workspace {
 
     /// The addresses under which this process has listed itself.
     fn registered(&self, pid: u32) -> Option<(SocketAddr, SocketAddr)> {
-        let entries = std::fs::read_dir(self.dir.path().join("run/serin")).ok()?;
+        let entries = std::fs::read_dir(self.registry()).ok()?;
         entries.flatten().find_map(|entry| {
             let entry: Value = serde_json::from_slice(&std::fs::read(entry.path()).ok()?).ok()?;
             let addr = |key: &str| entry[key].as_str()?.trim_start_matches("http://").parse().ok();

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Grounds, Rule, SHOWN_Z, count, number, percent};
+use super::{Grounds, Rule, SHOWN_Z, answers, count, number, percent};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::numbers::wilson;
@@ -115,6 +115,13 @@ fn of_rule(rule: Rule, grounds: &Grounds<'_>, put: &mut impl FnMut(&str, String)
                 put("refuses_most", (*most).to_owned());
             }
         }
+        Rule::Pace => {
+            if let Some(limit) = answers::pace_above(guard, grounds) {
+                put("pace_above", limit.to_string());
+            }
+            put("remedy", answers::remedy(rule).to_owned());
+        }
+        Rule::Empty | Rule::Length | Rule::Filtered => put("remedy", answers::remedy(rule).to_owned()),
         Rule::Ceiling => {
             put("ceiling", guard.ceiling.unwrap_or_default().to_string());
             put("window", guard.window.to_string());
@@ -128,6 +135,7 @@ fn of_rule(rule: Rule, grounds: &Grounds<'_>, put: &mut impl FnMut(&str, String)
 const fn tolerated(guard: &Guard, aspect: Aspect) -> f64 {
     match (aspect, &guard.slow) {
         (Aspect::Slow, Some(slow)) => slow.tolerated_ratio,
+        _ if aspect.is_of_answers() => guard.constants.answers_ratio,
         _ => guard.tolerated_ratio,
     }
 }
@@ -180,6 +188,10 @@ fn less_evidence(rule: Rule, grounds: &Grounds<'_>) -> String {
         }
     };
     let canary = doubt.canary_events / doubt.canary.max(1.0);
+    if rule.aspect().is_of_answers() {
+        let _ = write!(told, "; so would `answers: {{ {}: ignore }}`", rule.as_str());
+        return told;
+    }
     let key = if rule == Rule::Slower { "slow.tolerated_ratio" } else { "tolerated_ratio" };
     if let Some(stable) = doubt.stable_rate().filter(|rate| *rate > 0.0) {
         let _ = write!(told, "; so would a `{key}` above {:.1}", canary / stable);

@@ -1,0 +1,79 @@
+//! A sidecar takes the place of an earlier version's: it opens what that one left, and serves on where that one stood.
+//!
+//! `tests/fixtures/README.md` says what was left. That no number of the guard is lost is shown beside the guard, in
+//! `src/control/tests/earlier.rs`; here it is the whole process, with two ends: killed, and asked to end.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::support::eventually::{SOON, eventually};
+use crate::support::sidecar::{Sidecar, Workspace};
+
+fn folders(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect()
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let (path, name) = (entry.as_ref().unwrap().path(), entry.unwrap().file_name());
+        if path.is_dir() {
+            copy(&path, &to.join(name));
+        } else {
+            fs::copy(&path, to.join(name)).unwrap();
+        }
+    }
+}
+
+/// What the sidecar says now of what the earlier one said when it ended.
+fn stands(sidecar: &Sidecar, told: &Value, when: &str) {
+    let chat = sidecar.chat();
+    for (key, value) in told.as_object().unwrap() {
+        assert_eq!(&chat[key], value, "{when}: {key} of {chat}");
+    }
+    let again = sidecar.history().into_iter().map(|event| event["action"].as_str().unwrap_or_default().to_owned());
+    let again: Vec<String> = again.filter(|action| ["notice", "attempt"].contains(&action.as_str())).collect();
+    assert!(again.is_empty(), "{when}: {again:?}");
+}
+
+fn starts(sidecar: &Sidecar) -> usize {
+    let history = sidecar.history();
+    history.iter().filter(|event| event["actor"] == "serin" && event["action"] == "start").count()
+}
+
+/// Its whole life: started, killed, started, ended, started.
+fn goes_on(fixture: &Path) {
+    let name = fixture.display().to_string();
+    let told: Value = serde_json::from_slice(&fs::read(fixture.join("status.json")).unwrap()).unwrap();
+    let workspace = Workspace::new("");
+    fs::copy(fixture.join("flags.yaml"), workspace.flags()).unwrap();
+    copy(&fixture.join("state"), &workspace.state());
+    let sidecar = workspace.start();
+    stands(&sidecar, &told, &name);
+    assert_eq!(starts(&sidecar), 2, "{name}: its history");
+    sidecar.kill();
+    let mut sidecar = workspace.start();
+    stands(&sidecar, &told, &format!("{name}, killed"));
+    sidecar.terminate();
+    assert!(eventually("the sidecar ends", SOON, || sidecar.has_ended()), "{name}");
+    let sidecar = workspace.start();
+    stands(&sidecar, &told, &format!("{name}, ended"));
+    assert_eq!(starts(&sidecar), 4, "{name}: its history");
+    let kept: Vec<String> =
+        fs::read_dir(workspace.state()).unwrap().map(|entry| format!("{:?}", entry.unwrap())).collect();
+    assert!(!kept.iter().any(|file| file.contains("unreadable")), "{name}: {kept:?}");
+}
+
+#[test]
+fn a_later_version_goes_on_where_an_earlier_one_ended() {
+    let sets = folders(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/state"));
+    let fixtures: Vec<PathBuf> = sets.iter().flat_map(|set| folders(set)).collect();
+    assert!(fixtures.len() >= 9, "{fixtures:?}");
+    std::thread::scope(|scope| {
+        for fixture in &fixtures {
+            scope.spawn(|| goes_on(fixture));
+        }
+    });
+}
