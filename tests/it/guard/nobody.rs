@@ -44,7 +44,7 @@ fn one(case: &'static str, anonymous: &str) {
     while began.elapsed() < WATCHED {
         for api in Api::ALL {
             let answer = client.post(api.path(), &[], &api.ask("m", false)).unwrap();
-            assert_eq!((answer.status, answer.arm()), (200, "canary"), "{case}: {}", answer.text());
+            assert_eq!((answer.status, answer.arm()), (200, "canary"), "{case}: {:.300}", answer.text());
             asked += 1;
         }
     }
