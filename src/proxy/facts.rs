@@ -6,13 +6,11 @@
 //! for Serin is taken off the request.
 
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, ORIGIN,
-    TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use subtle::ConstantTimeEq as _;
 
 use super::core::{Core, InUse};
 use super::door::Door;
@@ -20,9 +18,9 @@ use super::error::{Problem, shown};
 use super::headers;
 use super::replay::{self, Held, Whole};
 use super::target;
-use crate::decide::policy::Client;
 use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
 use crate::wire::body::{self, Peek, PeekError};
+use crate::wire::segments;
 
 /// What the head of a request says.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +52,9 @@ impl Visit {
             return Err(Problem::Host(hosts));
         }
         let path = parts.uri.path();
+        if segments::has_dots(path) {
+            return Err(Problem::Dots(shown(path)));
+        }
         let Some(below) = target::below(path, &policy.mount) else {
             return Err(Problem::OutsideMount { path: shown(path), mount: policy.mount.clone() });
         };
@@ -64,7 +65,7 @@ impl Visit {
             return Err(Problem::TransferEncoding(coding));
         }
         let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
-        let stranger = !policy.clients.is_empty() && take_key(&policy.clients, &mut parts.headers).is_none();
+        let stranger = !policy.clients.is_empty() && in_use.prepared.key_places.take(&policy.clients, parts).is_none();
         if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
             return Err(Problem::Unauthorized);
         }
@@ -185,63 +186,5 @@ pub(crate) fn asks_for_stream(peek: Option<&Peek<'_>>, headers: &HeaderMap) -> b
     match peek {
         Some(peek) => peek.stream(),
         None => headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream")),
-    }
-}
-
-const KEY_HEADERS: [HeaderName; 3] =
-    [AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
-
-/// Takes the headers with a client's key off a request; `None` when there is none.
-fn take_key(clients: &[Client], headers: &mut HeaderMap) -> Option<()> {
-    let mut found = None;
-    for name in KEY_HEADERS {
-        let Some(value) = headers.get(&name) else { continue };
-        let mut shown = value.as_bytes();
-        if name == AUTHORIZATION {
-            match shown.split_at_checked(7) {
-                Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => shown = key.trim_ascii(),
-                _ => continue,
-            }
-        }
-        // All keys are compared, each in constant time.
-        let known =
-            clients.iter().fold(false, |known, client| known | bool::from(client.key.reveal().as_bytes().ct_eq(shown)));
-        if known {
-            headers.remove(&name);
-            found = Some(());
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-    use crate::decide::policy::Secret;
-
-    #[test]
-    fn a_key_is_found_in_any_of_its_places_and_taken_off() {
-        let client = |key: &str| Client { name: key.to_owned(), key: Secret::new(key.to_owned()) };
-        let clients = [client("one"), client("two")];
-        for (name, value, known) in [
-            ("authorization", "Bearer two", true),
-            ("authorization", "bearer  one", true),
-            ("authorization", "Basic one", false),
-            ("authorization", "one", false),
-            ("authorization", "Bearer ", false),
-            ("x-api-key", "one", true),
-            ("api-key", "two", true),
-            ("api-key", "three", false),
-            ("x-other", "one", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-            headers.insert("openai-project", HeaderValue::from_static("p"));
-            assert_eq!(take_key(&clients, &mut headers).is_some(), known, "{name}: {value}");
-            assert_eq!(headers.contains_key(name), !known, "{name}: {value}");
-            assert!(headers.contains_key("openai-project"));
-        }
     }
 }

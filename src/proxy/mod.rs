@@ -11,6 +11,7 @@ mod ceiling;
 mod commit;
 mod connection;
 mod core;
+mod credentials;
 mod departure;
 mod door;
 mod error;

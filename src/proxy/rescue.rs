@@ -232,6 +232,7 @@ mod tests {
                 "outside_mount",
                 "`/x` is not below `/v1`",
             ),
+            (Problem::Dots("/v1/..".to_owned()), 400, "dot_segments", "send the path that is meant"),
             (Problem::Unmatched(Rejected), 404, "unmatched", "add a rollout"),
             (Problem::Unauthorized, 401, "unauthorized", "authorization: Bearer KEY"),
             (Problem::TransferEncoding("gzip".to_owned()), 400, "framing", "send `chunked` alone"),
