@@ -91,3 +91,6 @@ fn knows(policy: &Policy, rollout: &Rollout, id: ProviderId, model: Option<&str>
         || provider.models.is_empty()
         || model.is_some_and(|model| provider.models.contains_key(model))
 }
+
+#[cfg(test)]
+mod tests;

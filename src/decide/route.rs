@@ -392,3 +392,6 @@ fn takes(matches: &Match, facts: &Facts<'_>) -> bool {
             facts.headers.get_all(name.as_str()).iter().any(|value| pattern.fits(value.as_bytes()))
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -299,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_is_written_as_its_number_and_read_back() {
+        for index in [0, 1, 4097, 8191] {
+            let slot = Slot::of(index);
+            assert_eq!((u16::from(slot), Slot::from(index), slot.index()), (index, slot, usize::from(index)));
+        }
+        assert_eq!(Slot::of(8192 + 7), Slot::of(7));
+    }
+
+    #[test]
     fn what_is_written_is_read_back() {
         for hundredths in 0..=10_000 {
             let percent = Percent::from_hundredths(hundredths).unwrap();

@@ -123,6 +123,8 @@ impl<'a> Object<'a> for Details {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::json;
     use super::*;
 
@@ -134,6 +136,39 @@ mod tests {
             counts.add(later);
         }
         counts.usage()
+    }
+
+    const KEYS: [&str; 6] = [
+        "prompt_tokens",
+        "completion_tokens",
+        "input_tokens",
+        "output_tokens",
+        "cache_read_input_tokens",
+        "cache_creation_input_tokens",
+    ];
+
+    proptest! {
+        #[test]
+        fn the_short_way_comes_to_what_the_long_way_does(
+            members in proptest::collection::vec((0..KEYS.len(), 0..u64::MAX), 1..5),
+            space in "[ \t\r\n]{0,2}",
+        ) {
+            let members = members.iter().map(|(key, count)| format!("{space}\"{}\"{space}:{space}{count}{space}", KEYS[*key]));
+            let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
+            let mut counts = Counts::default();
+            json::read(text.as_bytes(), &mut counts).unwrap();
+            prop_assert_eq!(Counts::of_plain(text.as_bytes()), Some(counts), "{}", text);
+        }
+    }
+
+    #[test]
+    fn the_short_way_leaves_to_the_long_one_what_is_no_whole_number() {
+        for text in
+            ["{}", "[]", r#"{"a":}"#, r#"{"a":-1}"#, r#"{"a":1.5}"#, r#"{"a":1e3}"#, r#"{"a":"1"}"#, r#"{"a":1"#]
+        {
+            assert_eq!(Counts::of_plain(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(Counts::of_plain(br#"{"a":18446744073709551616}"#), None);
     }
 
     #[test]

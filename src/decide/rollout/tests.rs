@@ -1,5 +1,6 @@
 //! What must hold for any trace of inputs.
 
+mod edges;
 mod numbers;
 
 use proptest::prelude::*;

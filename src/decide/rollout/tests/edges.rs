@@ -1,0 +1,52 @@
+//! What only the edges of a state show.
+
+use super::*;
+use crate::decide::rollout::state::Pause;
+use crate::decide::rollout::step::blocked;
+
+#[test]
+fn nothing_blocks_a_canary_that_can_be_used() {
+    let auto = canary();
+    assert_eq!(blocked(&auto, None, None), None);
+    assert_eq!(blocked(&auto, Some("it has no key"), Some("disk full")).unwrap(), "it has no key");
+    assert!(blocked(&auto, None, Some("disk full")).unwrap().contains("state cannot be written (disk full)"));
+    let by_clock = Canary { ramp: Ramp { from: Some(UnixMillis(7)), ..auto.ramp.clone() }, ..auto.clone() };
+    let pinned = Canary { percent: Intent::Pinned(percent(10)), ..auto };
+    assert_eq!([&by_clock, &pinned].map(|canary| blocked(canary, None, Some("disk full"))), [None, None]);
+}
+
+#[test]
+fn a_ramp_that_follows_the_clock_says_so() {
+    let canary = canary();
+    let state = RolloutState { phase: Phase::Ramping, percent: percent(25), ..RolloutState::new(1, UnixMillis(0)) };
+    assert_eq!(reason(&view(&canary), &state), "the ramp is at 25%");
+    let by_clock = View { by_clock: true, ..view(&canary) };
+    assert!(reason(&by_clock, &state).contains("follows ramp.from and the clock"));
+}
+
+#[test]
+fn only_what_somebody_must_be_told_is_news() {
+    let lock = Lock { to: Percent::ZERO, at: UnixMillis(1), actor: "ana".into(), reason: String::new() };
+    let pause = Pause { at: UnixMillis(1), actor: "ana".into(), reason: String::new(), regression: false };
+    let before = RolloutState::new(1, UnixMillis(0));
+    let news: [fn(&mut RolloutState); 8] = [
+        |state| state.percent = percent(10),
+        |state| state.since = UnixMillis(5),
+        |state| state.attempt += 1,
+        |state| state.epoch += 1,
+        |state| state.in_force = percent(10),
+        |state| state.phase = Phase::Ramping,
+        |state| state.retries += 1,
+        |state| state.step_backs += 1,
+    ];
+    for (index, change) in news.into_iter().enumerate() {
+        let mut after = before.clone();
+        change(&mut after);
+        assert!(after.is_news_to(&before) && before.is_news_to(&after), "{index}");
+        assert!(!after.is_news_to(&after.clone()), "{index}");
+    }
+    assert!(RolloutState { lock: Some(lock), ..before.clone() }.is_news_to(&before));
+    assert!(RolloutState { paused: Some(pause), ..before.clone() }.is_news_to(&before));
+    let gathered = RolloutState { waited: Millis(5), judged_by: Some(7), ..before.clone() };
+    assert!(!gathered.is_news_to(&before), "it gathers by itself");
+}
