@@ -14,6 +14,7 @@ mod json;
 pub mod multipart;
 pub mod opening;
 pub mod query;
+pub mod shape;
 pub mod sse;
 pub mod stream;
 pub mod usage;

@@ -1,7 +1,7 @@
 //! One streamed answer, read as it passes.
 //!
 //! Owns what is known of a stream so far: whether real output was seen, whether it failed, whether its end was seen and
-//! what it cost. It refuses to be strict: an event that cannot be read is the client's to read and harms nothing, and what
+//! what it cost. It refuses to be strict: an event that cannot be read is the client's to read, and is only noted, and what
 //! follows the end changes nothing. Once there was output, most events are told from their bytes to add nothing, and
 //! are not parsed. Invariant: how the stream is cut into pieces changes nothing of what is known.
 
@@ -13,7 +13,7 @@ use super::complaint::{Complaint, read_complaint};
 use super::dialect::{Dialect, DoneMarker};
 use super::finish::Finish;
 use super::json::chat::{self, Choices};
-use super::json::responses::{self, Weight};
+use super::json::responses::{self, Opened, Weight};
 use super::json::{self, Said, messages};
 use super::sse::{Event, Framer};
 use super::usage::{Counts, Usage};
@@ -43,6 +43,11 @@ struct Known {
     /// Whether there was an event of this dialect, and one of another shape.
     native: bool,
     foreign: bool,
+    /// Whether there was any event, and one whose data is no JSON.
+    begun: bool,
+    unreadable: bool,
+    /// Of a response: what its first event says of it.
+    response: Option<Box<Opened>>,
 }
 
 impl StreamReader {
@@ -63,6 +68,9 @@ impl StreamReader {
             sequence: None,
             native: false,
             foreign: false,
+            begun: false,
+            unreadable: false,
+            response: None,
         };
         StreamReader { framer: Framer::default(), known }
     }
@@ -73,6 +81,30 @@ impl StreamReader {
     pub fn read(&mut self, piece: &[u8]) -> usize {
         let known = &mut self.known;
         self.framer.read(piece, |event| known.take(event))
+    }
+
+    /// The stream ended properly: a last event counts without its blank line.
+    pub fn end(&mut self) {
+        let known = &mut self.known;
+        self.framer.end(|event| known.take(event));
+    }
+
+    /// Whether there was any event.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.known.begun
+    }
+
+    /// Whether there were events, and none of them, nor an end, in this dialect.
+    #[must_use]
+    pub const fn is_foreign(&self) -> bool {
+        self.known.is_foreign() && !self.known.done
+    }
+
+    /// Whether the data of an event was neither JSON nor an end.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        self.known.unreadable
     }
 
     /// Whether real output was seen, not only what prepares it.
@@ -122,12 +154,14 @@ impl StreamReader {
     /// an event has begun to be sent and not ended: a blank line ends it first.
     #[must_use]
     pub fn error_event(&self, midway: bool, code: &str, message: &str) -> Bytes {
-        error_event::write(self.known.dialect, self.known.sequence, midway, code, message)
+        let known = &self.known;
+        error_event::write(known.dialect, known.response.as_deref(), known.sequence, midway, code, message)
     }
 }
 
 impl Known {
     fn take(&mut self, event: Event<'_>) {
+        self.begun = true;
         if self.done {
             return;
         }
@@ -143,6 +177,11 @@ impl Known {
     fn take_foreign(&mut self) {
         self.foreign = true;
         self.saw_output(true);
+    }
+
+    fn take_unreadable(&mut self) {
+        self.unreadable = true;
+        self.take_foreign();
     }
 
     fn take_chunk(&mut self, event: Event<'_>) {
@@ -162,7 +201,7 @@ impl Known {
             self.add(&said);
             self.summed_up |= only_usage && (self.output || self.choices.any_ended());
         } else if !event.data.is_empty() {
-            self.take_foreign();
+            self.take_unreadable();
         }
     }
 
@@ -173,16 +212,20 @@ impl Known {
             return self.take_head_of_response_event(responses::weight(kind.unwrap_or(name)), event);
         }
         let weight = kind.map(responses::weight);
-        if self.output && matches!(weight, Some(Weight::Content | Weight::Preamble)) {
+        let light = matches!(weight, Some(Weight::Content | Weight::Preamble)) && event.name != b"error";
+        if self.output && light {
             self.saw_output(weight == Some(Weight::Content) && kind.is_some_and(|kind| kind.ends_with(".delta")));
             self.sequence = json::number_of(event.data, "sequence_number").or(self.sequence);
-        } else if let Ok(said) = responses::event(event.data, name) {
+        } else if let Ok((said, opened)) = responses::event(event.data, name) {
+            if self.response.is_none() {
+                self.response = opened.map(Box::new);
+            }
             self.sequence = said.sequence.or(self.sequence);
             self.add(&said);
         } else if event.name == b"error" {
             self.fail(event.data);
         } else if !event.data.trim_ascii_start().starts_with(b"[DONE]") && !event.data.is_empty() {
-            self.take_foreign();
+            self.take_unreadable();
         }
     }
 
@@ -209,7 +252,7 @@ impl Known {
                 "error" => self.fail(event.data),
                 _ => {}
             }
-        } else if self.output && kind.is_some_and(messages::adds_nothing) {
+        } else if self.output && kind.is_some_and(messages::adds_nothing) && event.name != b"error" {
             // As most events.
             self.saw_output(kind == Some("content_block_delta"));
         } else if let Ok(said) = messages::event(event.data, name) {
@@ -217,7 +260,7 @@ impl Known {
         } else if event.name == b"error" {
             self.fail(event.data);
         } else if !event.data.is_empty() {
-            self.take_foreign();
+            self.take_unreadable();
         }
     }
 
