@@ -11,9 +11,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderValue;
+
 use super::core::{Core, InUse};
 use super::departure::is_entitled;
 use super::error::Problem;
+use super::sighting;
 use super::testimony::{Hearing, Testimony};
 use super::tries::Target;
 use crate::clock;
@@ -26,6 +29,7 @@ use crate::state::counters::Series;
 use crate::state::health::Ticket;
 use crate::state::inbox::Refused;
 use crate::wire::complaint::Complaint;
+use crate::wire::shape::Shape;
 use crate::wire::usage::Usage;
 
 /// One request's account.
@@ -246,6 +250,22 @@ impl Exchange {
         }
     }
 
+    /// Whether whoever is tried has to answer in the request's API and as it was asked: all but stable.
+    pub(crate) fn is_strict(&self) -> bool {
+        !is_entitled(&self.in_use.prepared, &self.plan, self.target.id)
+    }
+
+    /// What came instead of an answer, with the header that tells more of it.
+    pub(crate) fn saw(&self, shape: Shape, detail: Option<&HeaderValue>) {
+        if self.stage != Stage::Over
+            && self.is_own()
+            && self.testimony.is_given()
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+        {
+            to.evidence.sightings.note(to.arm, Outcome::Malformed, &sighting::words(shape, detail));
+        }
+    }
+
     /// What a client is told whose answer broke off.
     pub(crate) fn words_for(&self, body: BodyEnd) -> String {
         let how = match body {
@@ -341,7 +361,9 @@ impl Exchange {
         self.series().end_attempt(self.core.id, outcome);
         // A refusal says that the provider lives, whatever it means.
         let refused = matches!(ending, Ending::Answered { status: 400..=499, .. });
-        self.tell_breaker(if refused { Outcome::ClientError } else { outcome });
+        // What stable always sent opens no breaker.
+        let told = refused || (outcome == Outcome::Malformed && !self.is_strict());
+        self.tell_breaker(if told { Outcome::ClientError } else { outcome });
         if self.is_own() {
             self.testimony.saw(outcome);
         }

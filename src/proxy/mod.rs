@@ -28,6 +28,7 @@ mod replay;
 mod rescue;
 mod server;
 mod service;
+mod sighting;
 mod target;
 mod testimony;
 #[cfg(test)]

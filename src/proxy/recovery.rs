@@ -20,7 +20,9 @@ use super::core::{Core, InUse};
 use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
+use super::observer::Asked;
 use super::relay::Answer;
+use super::sighting;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
 use crate::clock;
@@ -32,6 +34,7 @@ use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::{Arm, Millis};
 use crate::state::health::Ticket;
 use crate::wire::dialect::Dialect;
+use crate::wire::shape::Shape;
 
 /// One request on its way to an answer.
 struct Recovery<'a> {
@@ -117,8 +120,10 @@ impl Recovery<'_> {
             return Tried::Unfit(problem);
         }
         let recoverable = self.tries.has_others() && original.can_be_sent_again();
-        let patience = self.patience(target, recoverable);
-        let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
+        let own = self.patience(target, recoverable);
+        let patience = own.filter(|_| original.streaming);
+        let blank_until = own.and_then(|patience| clock::instant().checked_add(patience.duration()));
+        let give_up_at = blank_until.filter(|_| original.streaming);
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
         let aim = Aim {
@@ -144,29 +149,50 @@ impl Recovery<'_> {
             Err(AttemptError::Replan) => return Tried::Replan,
         };
         self.exchange.answered(response.status().as_u16());
-        let scales = Scales {
+        let buffered = self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered);
+        let strict = self.exchange.is_strict();
+        let asked = Asked {
             dialect: original.dialect,
             done: to.provider.done_marker,
+            stream: original.read.map(|_| original.streaming),
+            strict,
+            thorough: strict && buffered && recoverable,
+        };
+        let scales = Scales {
+            asked,
             recoverable,
-            buffered: self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered),
+            buffered,
             hold: self.rollout.map_or(Millis(0), |rollout| rollout.hold),
             give_up_at,
+            blank_until,
             memory: &self.core.replay,
             most: (policy.limits.replay_body, policy.limits.replay_memory),
         };
         Tried::Answered(weigh(response, scales, || self.exchange.output_seen()).await)
     }
 
-    /// How long the first byte of a streamed canary answer may take while somebody else can answer.
+    /// How long a canary answer may take to begin while somebody else can answer: one that is streamed, to its first byte,
+    /// and any, to more than white space.
     fn patience(&self, target: Target, recoverable: bool) -> Option<Millis> {
         let plan = self.exchange.plan();
-        let waits = recoverable && self.original.streaming && plan.arm == Some(Arm::Canary);
+        let waits = recoverable && plan.arm == Some(Arm::Canary);
         (waits && target.id == plan.provider).then(|| self.rollout.map(|rollout| rollout.give_up_after))?
     }
 
     /// Whether it goes out as it is.
     fn is_good(&self, weighed: &Weighed) -> bool {
-        weighed.ending.is_none_or(|ending| matches!(self.exchange.outcome_of(ending), Outcome::Ok | Outcome::Empty))
+        weighed.ending.is_none_or(|ending| match self.exchange.outcome_of(ending) {
+            Outcome::Ok | Outcome::Empty => true,
+            // As it always was, so that nobody is moved.
+            Outcome::Malformed => !self.exchange.is_strict(),
+            _ => false,
+        })
+    }
+
+    fn tell_strange(&self, ending: Ending, weighed: &Weighed) {
+        if let Ending::Answered { body: BodyEnd::Malformed(shape), .. } = ending {
+            self.exchange.saw(shape, sighting::detail(shape, &weighed.head.headers));
+        }
     }
 
     /// The answer that goes out.
@@ -176,7 +202,10 @@ impl Recovery<'_> {
         match weighed.ending {
             None => {}
             Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.exchange.came(Part::Last),
-            Some(ending) => self.exchange.end(ending),
+            Some(ending) => {
+                self.tell_strange(ending, &weighed);
+                self.exchange.end(ending);
+            }
         }
         Answer { weighed, exchange: self.exchange }
     }
@@ -280,15 +309,25 @@ impl Recovery<'_> {
             refused: is_about_the_request(status) && !by_policy,
             at_once: false,
         };
-        let speaks = !weighed.head.status.is_success()
-            || matches!(ending, Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered, .. });
+        self.tell_strange(ending, &weighed);
+        let speaks = match ending {
+            // What nobody reads as an answer goes out only where nobody else could be asked, and a redirect never.
+            Ending::Answered { body: BodyEnd::Malformed(shape), .. } => {
+                !weighed.recoverable && shape != Shape::Redirect
+            }
+            Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered, .. } => true,
+            _ => !weighed.head.status.is_success(),
+        };
         let said = if speaks {
             Said::Answer(weighed)
         } else {
-            let detail = weighed
-                .broke
-                .as_ref()
-                .map_or_else(|| "its answer ended in the middle of what it said".to_owned(), ToString::to_string);
+            let detail = match (&weighed.broke, ending) {
+                (Some(broke), _) => broke.to_string(),
+                (None, Ending::Answered { body: BodyEnd::Malformed(shape), .. }) => {
+                    sighting::words(shape, sighting::detail(shape, &weighed.head.headers))
+                }
+                (None, _) => "its answer ended in the middle of what it said".to_owned(),
+            };
             Said::Problem(self.exchange.problem(ending, detail))
         };
         (ending, failed, said)

@@ -70,7 +70,7 @@ pub(crate) fn answer(
         }
         (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),
         (_, rest) => {
-            let framed = observer.as_ref().is_some_and(|observer| observer.can_be_told);
+            let framed = observer.as_ref().is_some_and(|observer| observer.can_be_told());
             let midway = framed && rest.is_some() && unfinished > 0;
             let waits = midway && unfinished <= MOST_UNFINISHED;
             let unfinished = if waits { pieces.split_off(unfinished) } else { BytesMut::new() };
@@ -294,7 +294,7 @@ impl Relay {
                 {
                     body.output_seen();
                 }
-                if observer.can_be_told { whole } else { length }
+                if observer.can_be_told() { whole } else { length }
             }
             None => length,
         };
@@ -354,9 +354,12 @@ impl Relay {
     }
 
     /// What an end in the eyes of the transport amounts to. Where policy cut the answer off, that is told.
-    fn seen(&self, end: BodyEnd) -> BodyEnd {
-        let Some(observer) = &self.observer else { return end };
+    fn seen(&mut self, end: BodyEnd) -> BodyEnd {
+        let Some(observer) = &mut self.observer else { return end };
         let end = observer.end(end);
+        if let BodyEnd::Malformed(shape) = end {
+            self.exchange.saw(shape, observer.detail());
+        }
         if end == BodyEnd::Filtered {
             // A filter is known by its name alone.
             self.exchange.refused(Refusal::of(StatusCode::OK.as_u16(), observer.failure(), None, ""));
@@ -376,18 +379,22 @@ impl Relay {
             return error;
         };
         let unfinished = self.unfinished.split().freeze();
-        if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent | BodyEnd::Filtered) {
+        let said = matches!(
+            end,
+            BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent | BodyEnd::Filtered | BodyEnd::Malformed(_)
+        );
+        if said {
             self.exchange.body_ended(end);
             self.next = (!unfinished.is_empty()).then_some(unfinished);
-            return if observer.can_be_told || error.is_none() { None } else { error };
+            return if observer.can_be_told() || error.is_none() { None } else { error };
         }
         let outcome = self.exchange.outcome_of_body(end);
-        if observer.can_be_told {
+        if observer.can_be_told() {
             let words = self.exchange.words_for(end);
             self.next = Some(observer.error_event(self.midway, outcome.as_str(), &words));
         }
         self.exchange.body_ended(end);
-        if observer.can_be_told { None } else { error.or(Some(BodyError::Cut)) }
+        if observer.can_be_told() { None } else { error.or(Some(BodyError::Cut)) }
     }
 }
 

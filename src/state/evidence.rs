@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
+use super::sightings::Sightings;
 use super::silence::{Silence, bit};
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::outcome::{Judged, Outcome};
@@ -43,6 +44,8 @@ pub struct Evidence {
     pub silence: Arc<Silence>,
     /// Where its samples go.
     pub samples: Arc<Samples>,
+    /// What its failures were seen as.
+    pub sightings: Sightings,
     counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
@@ -74,7 +77,7 @@ impl Evidence {
     pub fn new(terms: Terms, cores: usize) -> Evidence {
         let Terms { id, epoch, counting, silence, samples } = terms;
         let cores = (0..cores).map(|_| EvidenceCell::default()).collect();
-        Evidence { id, epoch, silence, samples, counting, cores }
+        Evidence { id, epoch, silence, samples, sightings: Sightings::default(), counting, cores }
     }
 
     /// The same with pauses and samples that nobody shares.

@@ -46,6 +46,8 @@ struct Known {
     /// Whether there was any event, and one whose data is no JSON.
     begun: bool,
     unreadable: bool,
+    /// Whether events that can add nothing are parsed all the same.
+    thorough: bool,
     /// Of a response: what its first event says of it.
     response: Option<Box<Opened>>,
 }
@@ -70,9 +72,17 @@ impl StreamReader {
             foreign: false,
             begun: false,
             unreadable: false,
+            thorough: false,
             response: None,
         };
         StreamReader { framer: Framer::default(), known }
+    }
+
+    /// Parses every event, so that one which cannot be read is noticed after output too.
+    #[must_use]
+    pub fn thorough(mut self) -> StreamReader {
+        self.known.thorough = true;
+        self
     }
 
     /// Reads the next piece. Returns how many bytes of it lie before the last boundary between events known by now; 0
@@ -101,7 +111,8 @@ impl StreamReader {
         self.known.is_foreign() && !self.known.done
     }
 
-    /// Whether the data of an event was neither JSON nor an end.
+    /// Whether the data of an event was neither JSON nor an end; where it is not [`StreamReader::thorough`], events behind
+    /// the first output may not have been looked at.
     #[must_use]
     pub const fn is_unreadable(&self) -> bool {
         self.known.unreadable
@@ -193,7 +204,7 @@ impl Known {
             // So long a chunk holds output, and may hold the reason for its end.
             self.saw_output(true);
             self.choices.end_all();
-        } else if self.output && chat::adds_nothing(event.data, self.choices) {
+        } else if self.output && !self.thorough && chat::adds_nothing(event.data, self.choices) {
             // As most events.
             self.saw_output(true);
         } else if let Ok((said, only_usage)) = chat::read(event.data) {
@@ -213,7 +224,7 @@ impl Known {
         }
         let weight = kind.map(responses::weight);
         let light = matches!(weight, Some(Weight::Content | Weight::Preamble)) && event.name != b"error";
-        if self.output && light {
+        if self.output && light && !self.thorough {
             self.saw_output(weight == Some(Weight::Content) && kind.is_some_and(|kind| kind.ends_with(".delta")));
             self.sequence = json::number_of(event.data, "sequence_number").or(self.sequence);
         } else if let Ok((said, opened)) = responses::event(event.data, name) {
@@ -252,7 +263,7 @@ impl Known {
                 "error" => self.fail(event.data),
                 _ => {}
             }
-        } else if self.output && kind.is_some_and(messages::adds_nothing) && event.name != b"error" {
+        } else if self.output && !self.thorough && event.name != b"error" && kind.is_some_and(messages::adds_nothing) {
             // As most events.
             self.saw_output(kind == Some("content_block_delta"));
         } else if let Ok(said) = messages::event(event.data, name) {
