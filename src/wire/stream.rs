@@ -93,10 +93,17 @@ impl StreamReader {
         self.framer.read(piece, |event| known.take(event))
     }
 
-    /// The stream ended properly: a last event counts without its blank line.
+    /// The stream ended properly: a last event counts without its blank line, unless it is half of one.
     pub fn end(&mut self) {
         let known = &mut self.known;
-        self.framer.end(|event| known.take(event));
+        self.framer.end(|event| {
+            let Known { begun, output, outputs, foreign, unreadable, .. } = *known;
+            known.take(event);
+            if known.unreadable && !unreadable && matches!(event.data.trim_ascii_start(), [b'{' | b'[', ..]) {
+                (known.begun, known.output, known.outputs) = (begun, output, outputs);
+                (known.foreign, known.unreadable) = (foreign, unreadable);
+            }
+        });
     }
 
     /// Whether there was any event.

@@ -256,6 +256,11 @@ fn what_is_not_ended_properly_is_no_event() {
     assert!(!reader.is_done(), "the connection may have broken here");
     reader.end();
     assert!(reader.is_done());
+    for half in ["data: {\"choices\":[{\"del", "data: [DO", "dat", "event: x\ndata: {"] {
+        let mut reader = read(Dialect::ChatCompletions, half);
+        reader.end();
+        assert!(!reader.has_output() && !reader.is_foreign() && !reader.is_complete(), "{half}");
+    }
 }
 
 #[test]
