@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test check deny schema bench-guard
+.PHONY: help demo test check deny schema bench-guard fence
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -31,6 +31,9 @@ schema: ## Write deploy/flags.schema.json anew from the code
 bench-guard: ## Rules for canaries on the same simulated traffic: write docs/guard.md anew; RUNS=40 for a quick look
 	@mkdir -p docs
 	cargo run --quiet --profile quick --locked --example bench_guard -- docs/guard.md
+
+fence: ## Instructions of a request, before this change and now: at most 2% more; BASE=COMMIT compares with that one
+	@tests/fence.py
 
 deny: $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of dependencies
 	$< --all-features check licenses bans sources

@@ -117,7 +117,7 @@ fn an_outage_of_both_is_not_the_canarys_fault() {
 
 #[test]
 fn one_user_is_not_the_canarys_fault() {
-    let crowd = Crowd { traffic: stable(), users: 2000, spread: 0.0, hammer: Some(1.0) };
+    let crowd = Crowd { traffic: stable(), users: 2000, spread: 0.0, hammer: Some(1.0), habits: None };
     let span = Span { seconds: HOUR, fault_at: None };
     let played = each(runs(1000, 20, 2), |seed| play(&mut crowd.visits(Pauses::default(), seed), &mut tenth(), &span));
     none_taken_back("a user who fails every second", &played);

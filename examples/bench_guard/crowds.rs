@@ -25,6 +25,7 @@ fn cases() -> Vec<Case> {
         users,
         spread,
         hammer,
+        habits: None,
     };
     let faulty = |crowd: Crowd, errors: f64| Crowd { traffic: crowd.traffic.clone().fault(HOUR, errors), ..crowd };
     let case = |name, crowd, seconds| Case { name, crowd, seconds };

@@ -180,6 +180,7 @@ fn guarded() -> GuardStatus {
             ForecastStatus { rate: 1.0, after: Some(Millis(3000)) },
             ForecastStatus { rate: 0.05, after: None },
         ],
+        silent_after: Some(Millis(27_000)),
         ..GuardStatus::default()
     }
 }
@@ -189,6 +190,8 @@ fn status() -> Status {
         window: [ArmWindow { requests: 200, failures: 1 }, ArmWindow::default()],
         findings: vec![finding()],
         guard: Some(guarded()),
+        in_flight: [3, 4],
+        waiting: [[1, 0, 0, 0, 0], [0, 2, 0, 1, 0]],
         ..RolloutStatus::sample()
     };
     Status {
@@ -396,6 +399,8 @@ fn status_history_and_config_are_read() {
     assert_eq!((&chat["name"], &chat["percent"], &chat["intent"]), (&json!("chat"), &json!(10.0), &json!("auto")));
     assert_eq!(chat["window"]["stable"], json!({"requests": 200, "failures": 1, "failure_percent": 0.5}));
     assert_eq!(chat["window"]["canary"]["failure_percent"], Value::Null);
+    let ages = json!({"below_5s": 0, "below_30s": 2, "below_2m": 0, "below_10m": 1, "longer": 0});
+    assert_eq!(chat["in_flight"]["canary"], json!({"requests": 4, "without_output": ages}));
     let nothing = json!({"requests": 0, "events": 0, "percent": null, "low_percent": 0.0, "high_percent": 100.0});
     let seen = &chat["guard"]["failing"]["since_well"]["canary"];
     assert_eq!((&seen["requests"], &seen["events"], &seen["percent"]), (&json!(4), &json!(1), &json!(25.0)));
@@ -427,6 +432,8 @@ fn status_history_and_config_are_read() {
                 {"error_percent": 100.0, "seen_after_seconds": 3.0},
                 {"error_percent": 5.0, "seen_after_seconds": null},
             ],
+            "silent_seen_after_seconds": 27.0,
+            "silence": null,
             "retries": 0,
         })
     );

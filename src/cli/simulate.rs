@@ -4,6 +4,7 @@
 //! requests; or one recording, once. Asks nobody and changes nothing; the one thing that it writes is the page that
 //! `--html` names. Invariant: the same arguments and the same file give the same output, on any number of cores.
 
+mod answers;
 mod bars;
 mod chart;
 mod course;
@@ -32,6 +33,7 @@ use crate::flags::read_length;
 use crate::simulate::picture::picture;
 use crate::simulate::run::Runs;
 use crate::simulate::standings::standings;
+use answers::AnswersArgs;
 use inputs::{Question, Spell, Subject};
 use progress::Progress;
 use report::Report;
@@ -71,6 +73,8 @@ pub struct SimulateArgs {
     /// The canary takes requests and never answers.
     #[arg(long, conflicts_with = "canary_errors")]
     canary_silent: bool,
+    #[command(flatten)]
+    answers: AnswersArgs,
     /// When stable stops answering anything, for good.
     #[arg(long, value_name = "DURATION", value_parser = read_length)]
     stable_dies_at: Option<Millis>,
@@ -90,7 +94,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
     /// Replay this recording instead, a line of JSON a tick, as `serin history ROLLOUT --trace` writes it.
-    #[arg(long, value_name = "FILE", conflicts_with_all = STATED)]
+    #[arg(long, value_name = "FILE", conflicts_with_all = STATED.into_iter().chain(answers::STATED))]
     trace: Option<PathBuf>,
     /// Print the result as JSON, with everything that it takes to repeat it.
     #[arg(long)]
@@ -129,6 +133,7 @@ Examples:
   serin simulate --outage 30%:10m@2h --percent 25%
                                                   is it taken back for what both suffer from?
   serin simulate --failing-user --percent 10%     or for one user's own doing?
+  serin simulate --canary-length 30%              or for answers that are cut, though no status says so?
   serin simulate --canary-errors 20% --html guard.html
   serin simulate --trace chat.jsonl               what would this file have made of that day?
 

@@ -16,7 +16,9 @@ use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
 // Parts of a provider that the readers of the wire define.
 pub use crate::wire::body::FieldRules;
+pub use crate::wire::credentials::suggests_secret;
 pub use crate::wire::dialect::DoneMarker;
+pub use crate::wire::segments::has_dots;
 
 /// One accepted flags.yaml.
 #[derive(Clone, Debug)]
@@ -456,7 +458,7 @@ pub struct Flag {
 pub struct Client {
     /// For logs.
     pub name: String,
-    /// Presented as `authorization: Bearer KEY`, `x-api-key` or `api-key`; replaced before the provider sees it.
+    /// Presented wherever an API key may stand; taken off before a provider sees the request.
     pub key: Secret,
 }
 

@@ -98,7 +98,7 @@ pub(super) struct Client {
     /// The name in logs.
     #[schemars(required, extend("examples" = ["shop"]))]
     pub(super) name: Option<Text>,
-    /// Presented as the application presents an API key; no provider ever sees it.
+    /// Presented wherever an API key may stand: a header, the query, a WebSocket subprotocol. No provider ever sees it.
     #[schemars(required, extend("examples" = ["${SHOP_KEY}"]))]
     pub(super) key: Option<Text>,
 }
@@ -190,7 +190,8 @@ pub(super) struct Provider {
     /// Headers set on every request, over what the application sent.
     #[schemars(extend("examples" = [{"x-title": "shop"}]))]
     pub(super) set_headers: Option<Entries<Text>>,
-    /// The application's credentials and cookies that this provider may see although they were meant for another.
+    /// The application's credentials and cookies that this provider may see although they were meant for another: headers,
+    /// and `query:NAME` for a parameter.
     #[schemars(extend("examples" = [["cookie"]]))]
     pub(super) forward_headers: Option<Texts>,
     /// Which HTTP version is spoken: never (HTTP/1.1), auto (what TLS settles on), prior_knowledge.
@@ -352,7 +353,7 @@ pub(super) struct Retry {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Match {
-    /// Paths below the mount. Every other path goes to stable, unsplit.
+    /// Paths below the mount where POST and upgrades are split. Every other method and path goes to stable, unsplit.
     #[schemars(extend("default" = defaults::ENDPOINTS))]
     pub(super) endpoints: Option<Texts>,
     /// The model's name; `*` stands for any run of characters.
@@ -361,7 +362,8 @@ pub(super) struct Match {
     /// Headers and what they hold; `*` stands for any run of characters.
     #[schemars(extend("examples" = [{"x-team": "search-*"}]))]
     pub(super) header: Option<Entries<Text>>,
-    /// The path below the mount, in place of `endpoints`; `*` stands for any run of characters.
+    /// The path below the mount, in place of `endpoints`, with every method but OPTIONS; `*` stands for any run of
+    /// characters.
     #[schemars(extend("examples" = ["/chat/*"]))]
     pub(super) path: Option<Text>,
 }

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use crate::decide::policy::{Auth, BaseUrl, PathPart, PathTemplate};
+use crate::decide::policy::{Auth, BaseUrl, PathPart, PathTemplate, has_dots};
 
 use super::scalar::{Wrong, wrong};
 
@@ -30,6 +30,7 @@ pub(super) fn mount(text: &str) -> Result<String, Wrong> {
     if trimmed.is_empty() {
         return Ok(String::new());
     }
+    no_dots(trimmed)?;
     if is_path(trimmed) && !trimmed.contains("//") {
         return Ok(trimmed.to_owned());
     }
@@ -39,6 +40,7 @@ pub(super) fn mount(text: &str) -> Result<String, Wrong> {
 /// A path below a base URL: `/models`.
 pub(super) fn path(text: &str) -> Result<String, Wrong> {
     let (bare, _) = text.split_once('?').unwrap_or((text, ""));
+    no_dots(bare)?;
     if is_path(bare) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
         return Ok(text.to_owned());
     }
@@ -57,6 +59,7 @@ pub(super) fn path_template(text: &str) -> Result<PathTemplate, Wrong> {
     if text.contains('#') {
         return wrong("has a fragment", "remove the `#` and what follows it");
     }
+    no_dots(text)?;
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some(open) = rest.find('{') {
@@ -96,6 +99,14 @@ pub(super) fn path_template(text: &str) -> Result<PathTemplate, Wrong> {
     wrong("has a character that must be percent-encoded", EXAMPLE)
 }
 
+/// A segment of dots would be resolved by the provider, away from what the file says.
+fn no_dots(path: &str) -> Result<(), Wrong> {
+    if has_dots(path) {
+        return wrong("has a segment that decodes to `.` or `..`", "write the path that is meant");
+    }
+    Ok(())
+}
+
 fn is_path(text: &str) -> bool {
     text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#\"<>\\^`{|}".contains(&byte))
 }
@@ -124,6 +135,7 @@ pub(super) fn base_url(text: &str) -> Result<BaseUrl, Wrong> {
     }
     let (host, port) = host_and_port(authority, if https { 443 } else { 80 })?;
     let path = path.trim_end_matches('/');
+    no_dots(path)?;
     if !path.is_empty() && !is_path(path) {
         return wrong("has a character in its path that must be percent-encoded", EXAMPLE);
     }
@@ -201,6 +213,17 @@ pub(super) fn header(text: &str) -> Result<String, Wrong> {
         return wrong("is not a header's name", "write it without colon and spaces, such as `x-user-id`");
     }
     Ok(text.to_ascii_lowercase())
+}
+
+/// A header's name, or `query:` and the name of a parameter, in lower case.
+pub(super) fn forwarded(text: &str) -> Result<String, Wrong> {
+    match text.strip_prefix("query:") {
+        Some(name) if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            Ok(text.to_ascii_lowercase())
+        }
+        Some(_) => wrong("names no parameter", "write `query:` and its name, such as `query:key`"),
+        None => header(text),
+    }
 }
 
 /// How a key is presented.

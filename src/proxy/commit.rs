@@ -5,20 +5,17 @@
 //! and out of the one memory for held bodies. What a generated answer is, its first bytes tell and not its label. One path for every attempt. Refuses to decide what a failure leads to. Invariant: what was
 //! held goes out byte for byte and in order, or not at all.
 
-use std::collections::VecDeque;
+mod clock;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode, response};
-use http_body::Body as _;
-use tokio::time::Sleep;
-
 use super::body::{AnswerBody, BodyError};
 use super::observer::{self, Asked, Kind, Observer};
+use super::pieces::Pieces;
 use super::replay::{Loan, Share};
 use crate::decide::outcome::{BodyEnd, Ending, Grounds};
 use crate::decide::units::Millis;
@@ -27,6 +24,10 @@ use crate::wire::complaint::{Complaint, read_complaint};
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
 use crate::wire::usage::Usage;
+use bytes::Bytes;
+use clock::{Clock, Rings, Waits};
+use http::{Response, StatusCode, response};
+use http_body::Body as _;
 
 /// Of frames without output.
 const MOST_PREAMBLE: u64 = 16 * 1024;
@@ -48,74 +49,12 @@ pub(crate) struct Scales<'a> {
     pub(crate) hold: Millis,
     /// When the first byte must have come.
     pub(crate) give_up_at: Option<Instant>,
-    /// When more than white space and comments must have come.
-    pub(crate) blank_until: Option<Instant>,
+    /// For how long nothing but white space and comments may come at most, where there is no such moment.
+    pub(crate) blank_for: Option<Millis>,
     /// Where memory comes from.
     pub(crate) memory: &'a Rc<Share>,
     /// How much of it one answer may have, and all held bodies together.
     pub(crate) most: (u64, u64),
-}
-
-/// What is held of an answer.
-#[derive(Debug, Default)]
-pub(crate) struct Pieces {
-    first: Bytes,
-    rest: VecDeque<Bytes>,
-    /// What came after the last of them.
-    pub(crate) trailers: Option<Box<HeaderMap>>,
-    length: u64,
-}
-
-impl Pieces {
-    fn add(&mut self, piece: Bytes) {
-        self.length += piece.len() as u64;
-        if self.first.is_empty() {
-            self.first = piece;
-        } else {
-            self.rest.push_back(piece);
-        }
-    }
-
-    /// The next of them.
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        if !self.first.is_empty() {
-            return Some(std::mem::take(&mut self.first));
-        }
-        self.rest.pop_front()
-    }
-
-    /// Whether nothing of them is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.rest.is_empty()
-    }
-
-    /// Whether one piece is all there is, or nothing.
-    pub(crate) fn is_one(&self) -> bool {
-        self.rest.is_empty() && self.trailers.is_none()
-    }
-
-    /// Takes so many of the last bytes off.
-    pub(crate) fn split_off(&mut self, bytes: usize) -> BytesMut {
-        let mut all = BytesMut::from(&self.whole()[..]);
-        let end = all.split_off(all.len().saturating_sub(bytes));
-        self.first = all.freeze();
-        end
-    }
-
-    fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// All in one, where that is all there is.
-    fn whole(&mut self) -> &Bytes {
-        if !self.rest.is_empty() {
-            let mut all = BytesMut::with_capacity(usize::try_from(self.length).unwrap_or_default());
-            all.extend_from_slice(&self.first);
-            self.rest.drain(..).for_each(|piece| all.extend_from_slice(&piece));
-            self.first = all.freeze();
-        }
-        &self.first
-    }
 }
 
 /// An answer, as far as it was seen.
@@ -411,7 +350,7 @@ impl Weighed {
         if self.pieces.length() == 0 {
             return Waits::FirstByte;
         }
-        if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && scales.blank_until.is_some() {
+        if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && scales.blank_for.is_some() {
             return Waits::Beginning;
         }
         if self.hold(look, scales) == Hold::Output { Waits::Output } else { Waits::End }
@@ -489,59 +428,5 @@ impl Weighed {
         self.usage = whole.usage;
         self.complaint = whole.complaint.map(Box::new);
         whole.end
-    }
-}
-
-/// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waits {
-    /// The first byte.
-    FirstByte,
-    /// More than white space and comments.
-    Beginning,
-    /// The first output.
-    Output,
-    /// The end.
-    End,
-}
-
-/// What the clock says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rings {
-    /// What is held has been held for long enough.
-    Commit,
-    /// What is waited for does not come.
-    GiveUp,
-}
-
-/// How long is looked at most. Its timer is made when it is first waited for.
-struct Clock {
-    hold: Millis,
-    give_up_at: Option<Instant>,
-    blank_until: Option<Instant>,
-    timer: Option<(Waits, Pin<Box<Sleep>>)>,
-}
-
-impl Clock {
-    fn new(scales: &Scales<'_>) -> Clock {
-        let Scales { hold, give_up_at, blank_until, .. } = *scales;
-        Clock { hold, give_up_at, blank_until, timer: None }
-    }
-
-    fn poll(&mut self, waits: Waits, context: &mut Context<'_>) -> Poll<Rings> {
-        if self.timer.as_ref().is_none_or(|(set, _)| *set != waits) {
-            let timer = match waits {
-                Waits::FirstByte => self.give_up_at.map(|at| tokio::time::sleep_until(at.into())),
-                Waits::Beginning => self.blank_until.map(|at| tokio::time::sleep_until(at.into())),
-                Waits::Output => Some(tokio::time::sleep(self.hold.duration())),
-                Waits::End => None,
-            };
-            self.timer = timer.map(|timer| (waits, Box::pin(timer)));
-        }
-        let rings = if waits == Waits::Output { Rings::Commit } else { Rings::GiveUp };
-        match &mut self.timer {
-            Some((_, timer)) => timer.as_mut().poll(context).map(|()| rings),
-            None => Poll::Pending,
-        }
     }
 }

@@ -43,12 +43,19 @@ pub(crate) enum Problem {
         /// As configured.
         mount: String,
     },
+    /// A segment of the path is `.` or `..` to whoever resolves it.
+    #[error(
+        "`{0}` has a segment that decodes to `.` or `..`: a provider would answer for a path above its base URL; \
+         send the path that is meant"
+    )]
+    Dots(String),
     /// No rollout takes it and `unmatched` is `reject`.
     #[error("{0}")]
     Unmatched(Rejected),
     /// `clients` is set and none of their keys was shown.
     #[error(
-        "no key of `clients` was presented; send one as `authorization: Bearer KEY`, `x-api-key: KEY` or `api-key: KEY`"
+        "no key of `clients` was presented; send one where a provider's key goes: `authorization: Bearer KEY`, \
+         `x-api-key: KEY`, `?key=KEY`, for a WebSocket `openai-insecure-api-key.KEY`"
     )]
     Unauthorized,
     /// Transfer-Encoding is something else than one `chunked`.
@@ -138,9 +145,11 @@ impl Problem {
             Problem::Paused(_) => StatusCode::REQUEST_TIMEOUT,
             Problem::OutsideMount { .. } | Problem::Unmatched(_) => StatusCode::NOT_FOUND,
             Problem::Unauthorized => StatusCode::UNAUTHORIZED,
-            Problem::Host(_) | Problem::TransferEncoding(_) | Problem::DuplicateKey(_) | Problem::BrokenBody(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Problem::Host(_)
+            | Problem::Dots(_)
+            | Problem::TransferEncoding(_)
+            | Problem::DuplicateKey(_)
+            | Problem::BrokenBody(_) => StatusCode::BAD_REQUEST,
             Problem::Unusable { .. } | Problem::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Problem::NoAnswer { ending, .. } => match ending {
                 Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
@@ -162,6 +171,7 @@ impl Problem {
             Problem::Paused(_) => "body_time",
             Problem::Stopping => "stopping",
             Problem::OutsideMount { .. } => "outside_mount",
+            Problem::Dots(_) => "dot_segments",
             Problem::Unmatched(_) => "unmatched",
             Problem::Unauthorized => "unauthorized",
             Problem::TransferEncoding(_) => "framing",
@@ -190,6 +200,7 @@ impl Problem {
             | Problem::Host(_)
             | Problem::Paused(_)
             | Problem::OutsideMount { .. }
+            | Problem::Dots(_)
             | Problem::Unauthorized
             | Problem::TransferEncoding(_)
             | Problem::DuplicateKey(_)

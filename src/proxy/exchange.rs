@@ -22,6 +22,7 @@ use super::tries::Target;
 use crate::clock;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::Verdict;
+use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Judged, Outcome, classify};
 use crate::decide::route::{Plan, Reason};
 use crate::decide::units::{Arm, Percent, ProviderId};
@@ -49,6 +50,8 @@ pub(crate) struct Exchange {
     stage: Stage,
     /// Attempts so far.
     attempts: u16,
+    /// How it wants its answer.
+    kind: Kind,
     /// What the guard is told.
     testimony: Testimony,
     /// A refusal whose meaning hangs on stable's answer.
@@ -105,7 +108,7 @@ struct Question {
 
 impl Exchange {
     /// For a request that is about to be dispatched by this plan.
-    pub(crate) fn planned(core: &Rc<Core>, in_use: &Rc<InUse>, plan: Plan, arrived: Instant) -> Exchange {
+    pub(crate) fn planned(core: &Rc<Core>, in_use: &Rc<InUse>, plan: Plan, kind: Kind, arrived: Instant) -> Exchange {
         let target = Target { id: plan.provider, turn: 0 };
         Exchange {
             core: Rc::clone(core),
@@ -118,26 +121,26 @@ impl Exchange {
             own_key: false,
             stage: Stage::Idle,
             attempts: 0,
+            kind,
             testimony: Testimony::default(),
             question: None,
         }
     }
 
-    /// Who is tried next. The same provider tried again without a ticket goes on with the one that it had.
-    pub(crate) fn aim(&mut self, target: Target, probe: Option<Ticket>) {
+    /// Who is tried next, and whether with a key of Serin's own. The same provider tried again without a ticket goes on
+    /// with the one that it had.
+    pub(crate) fn aim(&mut self, target: Target, probe: Option<Ticket>, own_key: bool) {
         if probe.is_some() || target.id != self.target.id {
             self.give_probe_back();
             self.probe = probe;
         }
         self.target = target;
         if !self.is_own()
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.goes_elsewhere(to);
         }
-        let prepared = &self.in_use.prepared;
-        // A key that the client's own credentials stand in for is the client's.
-        self.own_key = prepared.outbound(target.id).own_key || !is_entitled(prepared, &self.plan, target.id);
+        self.own_key = own_key;
     }
 
     /// The breaker sends it elsewhere: whatever follows says nothing about the canary.
@@ -159,8 +162,11 @@ impl Exchange {
             }
         }
         self.begin();
-        if self.is_own() {
-            self.testimony.sent(clock::instant);
+        if self.is_own()
+            && self.testimony.is_news()
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
+        {
+            self.testimony.sent(to, clock::instant);
         }
         true
     }
@@ -199,7 +205,7 @@ impl Exchange {
         }
         if self.plan.counted
             && self.is_own()
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.asked(to);
         }
@@ -260,7 +266,7 @@ impl Exchange {
         if self.stage != Stage::Over
             && self.is_own()
             && self.testimony.is_given()
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             to.evidence.sightings.note(to.arm, Outcome::Malformed, &sighting::words(shape, detail));
         }
@@ -393,7 +399,7 @@ impl Exchange {
     }
 
     fn end_testimony(&mut self, unseen: Outcome) {
-        if let Some(to) = hearing(&self.in_use, &self.plan, &self.core) {
+        if let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind) {
             self.testimony.ends(to, unseen);
         }
     }
@@ -421,6 +427,12 @@ impl Exchange {
     /// The head of an answer came.
     pub(crate) fn answered(&mut self, status: u16) {
         self.stage = Stage::Answered { status, begun: false };
+        // What follows is the client's and the provider's own affair.
+        if status == 101
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
+        {
+            self.testimony.switched(to);
+        }
     }
 
     /// A part of the answer's body came.
@@ -435,7 +447,7 @@ impl Exchange {
             self.stage = Stage::Answered { status, begun: true };
             self.series().first_output.record(self.seconds(now));
         }
-        if awaited && let Some(to) = hearing(&self.in_use, &self.plan, &self.core) {
+        if awaited && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind) {
             self.testimony.output(to, now);
         }
         if part == Part::Last {
@@ -448,7 +460,7 @@ impl Exchange {
         let Stage::Answered { status, .. } = self.stage else { return };
         if is_success(status)
             && self.testimony.awaits_output()
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.output(to, clock::instant());
         }
@@ -485,7 +497,7 @@ impl Exchange {
         };
         if ending == Ending::ClientLeft
             && waited
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.client_left(to, now);
         }
@@ -531,9 +543,9 @@ impl Exchange {
 }
 
 /// Whom the guard is told by; `None`: the request is nobody's.
-fn hearing<'a>(in_use: &'a InUse, plan: &Plan, core: &Core) -> Option<Hearing<'a>> {
+fn hearing<'a>(in_use: &'a InUse, plan: &Plan, core: &Core, kind: Kind) -> Option<Hearing<'a>> {
     let (rollout, arm) = (plan.rollout?, plan.arm?);
-    Some(Hearing { evidence: &in_use.snapshot.in_force(rollout).evidence, core: core.id, arm, slot: plan.slot })
+    Some(Hearing { evidence: &in_use.snapshot.in_force(rollout).evidence, core: core.id, arm, slot: plan.slot, kind })
 }
 
 fn is_success(status: u16) -> bool {

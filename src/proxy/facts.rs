@@ -1,14 +1,16 @@
 //! What a request shows of itself before anybody decides about it.
 //!
 //! Reads the path, the framing, the client's key and, where the split needs it, the body. Whoever may not pass is
-//! turned away here, before a byte of the body is read. Invariant: what is read changes nothing but one thing: a key
-//! that was meant for Serin is taken off the request.
+//! turned away here, before a byte of the body is read; a browser's question whether it may ask at all is no use of
+//! Serin's keys, and passes without them. Invariant: what is read changes nothing but one thing: a key that was meant
+//! for Serin is taken off the request.
 
-use http::header::{ACCEPT, AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use subtle::ConstantTimeEq as _;
 
 use super::core::{Core, InUse};
 use super::door::Door;
@@ -16,9 +18,9 @@ use super::error::{Problem, shown};
 use super::headers;
 use super::replay::{self, Held, Whole};
 use super::target;
-use crate::decide::policy::Client;
-use crate::decide::route::{self, Facts, InForceShare, Plan, Reason};
+use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
 use crate::wire::body::{self, Peek, PeekError};
+use crate::wire::segments;
 
 /// What the head of a request says.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +31,14 @@ pub(crate) struct Visit {
     pub(crate) upgrade: bool,
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
+    /// Whether it comes from nobody of `clients`, so that nothing of Serin's own goes with it: no key, no header, no
+    /// query.
+    pub(crate) stranger: bool,
 }
 
 impl Visit {
-    /// Reads the head, and turns away who may not pass.
-    pub(crate) fn admit(in_use: &InUse, parts: &mut request::Parts) -> Result<Visit, Problem> {
+    /// Reads the head, and turns away who may not pass. `bodiless`: nothing follows the head.
+    pub(crate) fn admit(in_use: &InUse, parts: &mut request::Parts, bodiless: bool) -> Result<Visit, Problem> {
         let policy = &in_use.snapshot.policy;
         if parts.method == Method::CONNECT {
             return Err(Problem::Connect);
@@ -47,6 +52,9 @@ impl Visit {
             return Err(Problem::Host(hosts));
         }
         let path = parts.uri.path();
+        if segments::has_dots(path) {
+            return Err(Problem::Dots(shown(path)));
+        }
         let Some(below) = target::below(path, &policy.mount) else {
             return Err(Problem::OutsideMount { path: shown(path), mount: policy.mount.clone() });
         };
@@ -56,11 +64,12 @@ impl Visit {
         {
             return Err(Problem::TransferEncoding(coding));
         }
-        if !policy.clients.is_empty() {
-            take_key(&policy.clients, &mut parts.headers).ok_or(Problem::Unauthorized)?;
-        }
         let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
-        Ok(Visit { below_at, upgrade, connection: marks.connection })
+        let stranger = !policy.clients.is_empty() && in_use.prepared.key_places.take(&policy.clients, parts).is_none();
+        if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
+            return Err(Problem::Unauthorized);
+        }
+        Ok(Visit { below_at, upgrade, connection: marks.connection, stranger })
     }
 
     /// The path below the mount.
@@ -97,19 +106,42 @@ impl Visit {
         core: &Core,
         in_use: &InUse,
         parts: &request::Parts,
-        peek: Option<&Peek<'_>>,
-        unheld: bool,
+        body: Read<'_>,
     ) -> Result<Plan, Problem> {
         let snapshot = &in_use.snapshot;
-        let facts =
-            Facts { path: self.below(&parts.uri), query: parts.uri.query(), headers: &parts.headers, body: peek };
+        let facts = Facts {
+            purpose: Purpose::of(&parts.method, self.upgrade),
+            path: self.below(&parts.uri),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+            body: body.peek,
+            bytes: body.whole.map(|whole| &*whole.bytes),
+        };
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
             InForceShare { percent: rollout.percent, closed: rollout.closed }
         };
         let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
-        Ok(if unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
+        Ok(if body.unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
     }
+}
+
+/// What was read of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read<'a> {
+    /// All of it, where it was held.
+    pub(crate) whole: Option<&'a Whole>,
+    /// Its fields.
+    pub(crate) peek: Option<&'a Peek<'a>>,
+    /// Whether it should be read and could not be held.
+    pub(crate) unheld: bool,
+}
+
+/// Whether a browser asks on behalf of a page what another origin would let it send. It does so without credentials,
+/// whatever the page would send later.
+fn is_preflight(parts: &request::Parts) -> bool {
+    let has = |name| parts.headers.contains_key(name);
+    parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Headers that most requests do not have, looked for in one walk.
@@ -154,63 +186,5 @@ pub(crate) fn asks_for_stream(peek: Option<&Peek<'_>>, headers: &HeaderMap) -> b
     match peek {
         Some(peek) => peek.stream(),
         None => headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream")),
-    }
-}
-
-const KEY_HEADERS: [HeaderName; 3] =
-    [AUTHORIZATION, HeaderName::from_static("x-api-key"), HeaderName::from_static("api-key")];
-
-/// Takes the headers with a client's key off a request; `None` when there is none.
-fn take_key(clients: &[Client], headers: &mut HeaderMap) -> Option<()> {
-    let mut found = None;
-    for name in KEY_HEADERS {
-        let Some(value) = headers.get(&name) else { continue };
-        let mut shown = value.as_bytes();
-        if name == AUTHORIZATION {
-            match shown.split_at_checked(7) {
-                Some((scheme, key)) if scheme.eq_ignore_ascii_case(b"bearer ") => shown = key.trim_ascii(),
-                _ => continue,
-            }
-        }
-        // All keys are compared, each in constant time.
-        let known =
-            clients.iter().fold(false, |known, client| known | bool::from(client.key.reveal().as_bytes().ct_eq(shown)));
-        if known {
-            headers.remove(&name);
-            found = Some(());
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-    use crate::decide::policy::Secret;
-
-    #[test]
-    fn a_key_is_found_in_any_of_its_places_and_taken_off() {
-        let client = |key: &str| Client { name: key.to_owned(), key: Secret::new(key.to_owned()) };
-        let clients = [client("one"), client("two")];
-        for (name, value, known) in [
-            ("authorization", "Bearer two", true),
-            ("authorization", "bearer  one", true),
-            ("authorization", "Basic one", false),
-            ("authorization", "one", false),
-            ("authorization", "Bearer ", false),
-            ("x-api-key", "one", true),
-            ("api-key", "two", true),
-            ("api-key", "three", false),
-            ("x-other", "one", false),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-            headers.insert("openai-project", HeaderValue::from_static("p"));
-            assert_eq!(take_key(&clients, &mut headers).is_some(), known, "{name}: {value}");
-            assert_eq!(headers.contains_key(name), !known, "{name}: {value}");
-            assert!(headers.contains_key("openai-project"));
-        }
     }
 }

@@ -9,6 +9,7 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::prepared::{Key, Outbound};
+use crate::wire::credentials::{Credential, Place, TABLE, is_named, suggests_secret};
 
 const X_SERIN: &str = "x-serin-";
 const OWN_RULE: [&str; 7] = ["close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "content-length"];
@@ -40,12 +41,15 @@ pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap 
     let listed = if passage.connection { listed_by_connection(original) } else { Vec::new() };
     // A copy as it stands is cheaper than one name by name: nothing is hashed.
     let mut headers = original.clone();
+    let withheld = to.withheld(passage.entitled);
     let mut cookies = 0_usize;
+    let mut subprotocols = false;
     let mut last = None;
     for (name, value) in original {
         cookies += usize::from(name == header::COOKIE);
+        subprotocols |= name == header::SEC_WEBSOCKET_PROTOCOL;
         let drop = passes_never(name, value, passage.upgrade)
-            || is_withheld_credential(name.as_str(), passage)
+            || withheld.has_header(name)
             || is_outdated(name, passage)
             || passage.private.contains(name)
             || listed.contains(name);
@@ -60,6 +64,9 @@ pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap 
         if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
             headers.insert(header::COOKIE, whole);
         }
+    }
+    if subprotocols {
+        withheld.strip_subprotocols(&mut headers);
     }
     headers.insert(header::HOST, to.host.clone());
     if passage.upgrade {
@@ -115,12 +122,7 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) 
 /// Trailers without what may only stand in a head: framing, routing, credentials, and Serin's own names.
 pub(crate) fn trailing(mut trailers: HeaderMap) -> HeaderMap {
     let belongs = |name: &HeaderName| match name.as_str() {
-        "authorization"
-        | "x-api-key"
-        | "api-key"
-        | "cookie"
-        | "set-cookie"
-        | "host"
+        "host"
         | "connection"
         | "expect"
         | "upgrade"
@@ -132,9 +134,14 @@ pub(crate) fn trailing(mut trailers: HeaderMap) -> HeaderMap {
         | "content-length"
         | "content-range"
         | "transfer-encoding"
-        | "openai-organization"
-        | "openai-project" => true,
-        text => text.starts_with(X_SERIN) || text.starts_with("proxy-"),
+        | "sec-websocket-protocol" => true,
+        text => {
+            let credential = |row: &Credential| row.place == Place::Header && is_named(row.name, text);
+            text.starts_with(X_SERIN)
+                || text.starts_with("proxy-")
+                || suggests_secret(text)
+                || TABLE.iter().any(credential)
+        }
     };
     let doomed: Vec<HeaderName> = trailers.keys().filter(|name| belongs(name)).cloned().collect();
     for name in doomed {
@@ -173,15 +180,6 @@ fn passes_never(name: &HeaderName, value: &HeaderValue, upgrade: bool) -> bool {
         | "http2-settings" => true,
         text => text.starts_with(X_SERIN),
     }
-}
-
-fn is_withheld_credential(name: &str, passage: Passage<'_>) -> bool {
-    let withheld = match name {
-        "authorization" | "x-api-key" | "api-key" => passage.to.own_key || !passage.entitled,
-        "cookie" | "openai-organization" | "openai-project" => !passage.entitled,
-        _ => return false,
-    };
-    withheld && !passage.to.provider.forward_headers.contains(name)
 }
 
 fn tokens(headers: &HeaderMap) -> impl Iterator<Item = &str> {

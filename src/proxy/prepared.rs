@@ -10,6 +10,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{self, HeaderName, HeaderValue};
 
+use super::credentials::{KeyPlaces, Names, OfFile};
 use super::target::Target;
 use crate::decide::policy::{Auth, Fallback, Policy, Provider, Unmatched, UserSource};
 use crate::decide::retry::Budget;
@@ -26,10 +27,14 @@ pub(crate) struct Prepared {
     pub(crate) wanted: Wanted,
     /// By [`ProviderId`].
     pub(crate) providers: Box<[Outbound]>,
+    /// The same for those who are none of `clients`; empty where everybody is a client.
+    for_strangers: Box<[Outbound]>,
     /// The rollouts' names as header values, by rollout id.
     pub(crate) rollouts: Box<[HeaderValue]>,
     /// Headers that `user:` and `force:` name, of all rollouts: never forwarded.
     pub(crate) private: Box<[HeaderName]>,
+    /// Where a key of `clients` may stand.
+    pub(crate) key_places: KeyPlaces,
     /// The generation as a header value.
     pub(crate) generation: HeaderValue,
     /// What may still be spent on repeats, by rollout id.
@@ -55,15 +60,15 @@ pub(crate) struct Outbound {
     pub(crate) is_canary: bool,
     /// Whether Serin presents a key of its own, in place of the client's.
     pub(crate) own_key: bool,
-    /// The parameter that carries the key, where it travels in the query.
-    key_parameter: Option<String>,
+    /// What of the client's credentials is withheld although they were meant for this provider.
+    withheld: Names,
+    /// What of them is withheld where they were meant for another.
+    withheld_from_others: Names,
     /// Its keys, used in turn; empty: none of Serin's own is presented.
     keys: Box<[Key]>,
     turn: Cell<usize>,
     /// Set over what the client sent.
     pub(crate) set: Box<[(HeaderName, HeaderValue)]>,
-    /// Whether `?key=` may pass although it was meant for another provider.
-    forwards_query_key: bool,
     /// Why no request can be sent to it; `None`: one can.
     pub(crate) unusable: Option<String>,
 }
@@ -102,13 +107,21 @@ impl Prepared {
             let provider = policy.provider(id);
             !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
         };
+        let of_file = OfFile::new(policy);
+        let strangers = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
+        let for_stranger = |provider| Outbound::for_stranger(provider, &policy.mount, &of_file);
         Prepared {
+            key_places: KeyPlaces::new(&of_file),
+            for_strangers: strangers.iter().map(for_stranger).collect(),
             policy: Arc::clone(policy),
             wanted: wanted(policy),
             providers: policy
                 .providers
                 .iter()
-                .map(|provider| Outbound { is_canary: is_canary(provider), ..Outbound::new(provider, &policy.mount) })
+                .map(|provider| Outbound {
+                    is_canary: is_canary(provider),
+                    ..Outbound::new(provider, &policy.mount, &of_file)
+                })
                 .collect(),
             rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
             private: private.into(),
@@ -141,10 +154,25 @@ impl Prepared {
     pub(crate) fn outbound(&self, id: ProviderId) -> &Outbound {
         &self.providers[usize::from(id.0)]
     }
+
+    /// How those of whoever is none of `clients` are.
+    pub(crate) fn outbound_of_stranger(&self, id: ProviderId) -> &Outbound {
+        self.for_strangers.get(usize::from(id.0)).unwrap_or_else(|| self.outbound(id))
+    }
 }
 
 impl Outbound {
-    pub(crate) fn new(provider: &Arc<Provider>, mount: &str) -> Outbound {
+    /// With nothing that the operator has for this provider: whoever is no client spends no key, and values that are
+    /// set in headers and in the query may be keys as well.
+    fn for_stranger(provider: &Arc<Provider>, mount: &str, of_file: &OfFile) -> Outbound {
+        let mut bare = Provider::clone(provider);
+        bare.api_keys.clear();
+        bare.query.clear();
+        bare.set_headers.retain(|(name, _)| name.eq_ignore_ascii_case(header::HOST.as_str()));
+        Outbound { provider: Arc::clone(provider), ..Outbound::new(&Arc::new(bare), mount, of_file) }
+    }
+
+    pub(crate) fn new(provider: &Arc<Provider>, mount: &str, of_file: &OfFile) -> Outbound {
         let mut unusable = provider.unusable.clone();
         let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");
         let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.reveal()));
@@ -172,10 +200,6 @@ impl Outbound {
                 }
             }
         }
-        let key_parameter = match &provider.auth {
-            Auth::Query(name) if !keys.is_empty() => Some(name.clone()),
-            _ => None,
-        };
         let mut host = HeaderValue::try_from(provider.base_url.authority()).unwrap_or_else(|_| {
             unusable.get_or_insert_with(|| unsendable("the host of its base_url"));
             HeaderValue::from_static("invalid")
@@ -207,14 +231,19 @@ impl Outbound {
             target: Target::new(path, mount, query(), template),
             is_canary: false,
             own_key: !keys.is_empty(),
-            key_parameter,
+            withheld: Names::withheld(of_file, provider, !keys.is_empty(), true),
+            withheld_from_others: Names::withheld(of_file, provider, !keys.is_empty(), false),
             keys: keys.into(),
             turn: Cell::new(0),
             set: set.into(),
-            forwards_query_key: provider.forward_headers.contains("query:key"),
             unusable,
             provider: Arc::clone(provider),
         }
+    }
+
+    /// What of the client's credentials is taken off. `entitled`: they were meant for this provider.
+    pub(crate) fn withheld(&self, entitled: bool) -> &Names {
+        if entitled { &self.withheld } else { &self.withheld_from_others }
     }
 
     /// How many keys there are to choose from.
@@ -245,18 +274,11 @@ impl Outbound {
         key: Option<&Key>,
         model: Option<&str>,
     ) -> Option<Uri> {
-        let withholds = (self.own_key || !entitled) && !self.forwards_query_key;
-        let without = match (&self.key_parameter, withholds) {
-            (None, false) => &[][..],
-            (None, true) => &["key"][..],
-            (Some(name), true) => &["key", name.as_str()][..],
-            (Some(name), false) => &[name.as_str()][..],
-        };
         let target = match key {
             Some(Key::Query(target)) => target,
             _ => &self.target,
         };
-        target.uri(original, below, without, model)
+        target.uri(original, below, |pair| self.withheld(entitled).has_parameter(pair), model)
     }
 }
 

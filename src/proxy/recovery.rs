@@ -21,17 +21,20 @@ use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
 use super::observer::Asked;
+use super::prepared::Outbound;
 use super::relay::Answer;
 use super::sighting;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
+use super::withdrawn::{Withdrawable, unless_withdrawn};
 use crate::clock;
 use crate::decide::fallback::others;
+use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
 use crate::decide::retry::{Budget, Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
-use crate::decide::units::{Arm, Millis};
+use crate::decide::units::{Arm, Millis, RolloutId};
 use crate::state::health::Ticket;
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
@@ -92,7 +95,7 @@ pub(crate) async fn reach(
         in_use,
         original,
         rollout,
-        exchange: Exchange::planned(core, in_use, plan, arrived),
+        exchange: Exchange::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
         tries: Tries::new(plan.provider, others),
         kept: None,
     };
@@ -105,25 +108,27 @@ pub(crate) async fn reach(
     }
 }
 
-impl Recovery<'_> {
+impl<'a> Recovery<'a> {
     fn next_target(&mut self) -> Option<(Target, Option<Ticket>)> {
         let exchange = &mut self.exchange;
         self.tries.next(self.in_use, |id| exchange.divert(id))
     }
 
     async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
-        self.exchange.aim(target, probe);
         let (in_use, original) = (self.in_use, self.original);
-        let (policy, to) = (&in_use.snapshot.policy, in_use.prepared.outbound(target.id));
+        let (policy, to) = (&in_use.snapshot.policy, self.outbound(target));
+        let entitled = is_entitled(&in_use.prepared, self.exchange.plan(), target.id);
+        let stranger = original.visit.stranger;
+        // A key that the client's own credentials stand in for is the client's.
+        self.exchange.aim(target, probe, !stranger && (to.own_key || !entitled));
         if let Some(reason) = &to.unusable {
             let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
             return Tried::Unfit(problem);
         }
         let recoverable = self.tries.has_others() && original.can_be_sent_again();
-        let own = self.patience(target, recoverable);
-        let patience = own.filter(|_| original.streaming);
-        let blank_until = own.and_then(|patience| clock::instant().checked_add(patience.duration()));
-        let give_up_at = blank_until.filter(|_| original.streaming);
+        let blank_for = self.patience(target, recoverable);
+        let patience = blank_for.filter(|_| original.streaming);
+        let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
         let aim = Aim {
@@ -138,18 +143,10 @@ impl Recovery<'_> {
             },
             give_up_at,
         };
-        let (key, entitled) = (to.key(target.turn), is_entitled(&in_use.prepared, self.exchange.plan(), target.id));
-        let exchange = &mut self.exchange;
-        let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
-        let make = || depart(original, &in_use.prepared, to, key, entitled);
-        let response = match attempt::run(aim, gate, make, |body| original.give_back(body)).await {
-            Ok(response) => response,
-            Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
-            Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
-            Err(AttemptError::Replan) => return Tried::Replan,
-        };
-        self.exchange.answered(response.status().as_u16());
-        let buffered = self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered);
+        let (key, entitled) = (to.key(target.turn), entitled && !stranger);
+        let (core, buffered) =
+            (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
+        let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
         let strict = self.exchange.is_strict();
         let asked = Asked {
             dialect: original.dialect,
@@ -158,17 +155,49 @@ impl Recovery<'_> {
             strict,
             thorough: strict && buffered && recoverable,
         };
-        let scales = Scales {
-            asked,
-            recoverable,
-            buffered,
-            hold: self.rollout.map_or(Millis(0), |rollout| rollout.hold),
-            give_up_at,
-            blank_until,
-            memory: &self.core.replay,
-            most: (policy.limits.replay_body, policy.limits.replay_memory),
+        let has_output = Cell::new(false);
+        let rollout = self.exchange.plan().rollout.filter(|_| recoverable && !original.visit.upgrade);
+        let withdrawable = rollout.and_then(|rollout| withdrawable(in_use, rollout, target, &has_output));
+        let exchange = &mut self.exchange;
+        let make = || depart(original, &in_use.prepared, to, key, entitled);
+        let tried = async {
+            let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
+            let response = match attempt::run(aim, gate, make, |body| original.give_back(body)).await {
+                Ok(response) => response,
+                Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
+                Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
+                Err(AttemptError::Replan) => return Tried::Replan,
+            };
+            exchange.answered(response.status().as_u16());
+            let scales = Scales {
+                asked,
+                recoverable,
+                buffered,
+                hold,
+                give_up_at,
+                blank_for,
+                memory: &core.replay,
+                most: (policy.limits.replay_body, policy.limits.replay_memory),
+            };
+            let output = || {
+                has_output.set(true);
+                exchange.output_seen();
+            };
+            Tried::Answered(weigh(response, scales, output).await)
         };
-        Tried::Answered(weigh(response, scales, || self.exchange.output_seen()).await)
+        match withdrawable {
+            None => tried.await,
+            Some(request) => unless_withdrawn(core, request, tried).await.unwrap_or_else(withdrawn),
+        }
+    }
+
+    fn outbound(&self, target: Target) -> &'a Outbound {
+        let prepared = &self.in_use.prepared;
+        if self.original.visit.stranger {
+            prepared.outbound_of_stranger(target.id)
+        } else {
+            prepared.outbound(target.id)
+        }
     }
 
     /// How long a canary answer may take to begin while somebody else can answer: one that is streamed, to its first byte,
@@ -350,7 +379,7 @@ impl Recovery<'_> {
             asks && untried
         });
         Left {
-            keys: sendable && self.tries.has_keys(self.in_use.prepared.outbound(target.id)),
+            keys: sendable && self.tries.has_keys(self.outbound(target)),
             others: sendable && self.tries.has_others(),
             stable: sendable && stable.is_some(),
             repeat: sendable && self.may_repeat(),
@@ -412,6 +441,24 @@ impl Recovery<'_> {
             budget.set(left);
         }
     }
+}
+
+/// What tells a request that waits for this rollout's canary to ask somebody else; `None`: it waits for another provider.
+fn withdrawable<'w>(
+    in_use: &'w InUse,
+    rollout: RolloutId,
+    target: Target,
+    has_output: &'w Cell<bool>,
+) -> Option<Withdrawable<'w>> {
+    let canary = in_use.snapshot.policy.rollouts[usize::from(rollout.0)].canary.as_ref()?;
+    let evidence = &in_use.snapshot.in_force(rollout).evidence;
+    let (withdrawal, second) = (&*evidence.withdrawal, evidence.samples.second());
+    (canary.provider == target.id).then_some(Withdrawable { withdrawal, second, has_output })
+}
+
+/// It was waited for in vain, for as long as the guard took to see it.
+fn withdrawn() -> Tried {
+    Tried::Failed(Failure { ending: Ending::HeadTimeout, cause: attempt::Cause::Withdrawn })
 }
 
 /// For how long the provider asks not to be asked again: milliseconds, or seconds that may have a fraction.

@@ -17,13 +17,14 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{AnswerBody, BodyError};
-use super::commit::{Pieces, Weighed};
+use super::commit::Weighed;
 use super::core::Ticket;
 use super::departure::is_entitled;
 use super::door::Door;
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
 use super::observer::Observer;
+use super::pieces::Pieces;
 use super::replay::Loan;
 use super::{headers, upgrade};
 use crate::decide::outcome::BodyEnd;

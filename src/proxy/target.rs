@@ -1,9 +1,9 @@
 //! Where a request goes, by its path: the mount is replaced by the provider's base path, byte for byte.
 //!
-//! Nothing is decoded, normalised or collapsed: `%2F`, `//`, `..` and the query arrive as they were sent, so a
-//! provider sees what the application wrote. What is added or taken is a provider's own `query` and credentials in
-//! the query, and what its path template puts around the path. Invariants: `/v1x` is not below `/v1`, and a model's
-//! name fills one segment of a path, whatever characters it has.
+//! Nothing is decoded, normalised or collapsed: `%2F`, `//` and the query arrive as they were sent, so a provider sees
+//! what the application wrote; a path with a segment of dots never gets here. What is added or taken is a provider's
+//! own `query` and credentials in the query, and what its path template puts around the path. Invariants: `/v1x` is not
+//! below `/v1`, and a model's name fills one segment of a path, whatever characters it has.
 
 use bytes::Bytes;
 use http::Uri;
@@ -11,6 +11,7 @@ use http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::decide::policy::{PathPart, PathTemplate};
+use crate::wire::segments;
 
 /// What is left of a path below the mount: empty, or from a slash on. `None`: it is not below.
 pub(crate) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
@@ -45,12 +46,18 @@ impl Target {
         Target { path: path.to_owned(), path_is_mount, query: query.join("&"), template }
     }
 
-    /// The origin-form URI for a request. `below` is the part of its path below the mount; pairs of its query with
-    /// a name in `without` are taken out. `model` is the provider's name for it: without one, a template that asks for
+    /// The origin-form URI for a request. `below` is the part of its path below the mount; the pairs of its query that
+    /// `without` knows are taken out. `model` is the provider's name for it: without one, a template that asks for
     /// it is not followed. `None` when the result is no URI, which takes a base path or a template that is none.
-    pub(crate) fn uri(&self, original: &Uri, below: &str, without: &[&str], model: Option<&str>) -> Option<Uri> {
+    pub(crate) fn uri(
+        &self,
+        original: &Uri,
+        below: &str,
+        without: impl Fn(&str) -> bool,
+        model: Option<&str>,
+    ) -> Option<Uri> {
         let query = original.query();
-        let strip = query.is_some_and(|query| query.split('&').any(|pair| without.contains(&name(pair))));
+        let strip = query.is_some_and(|query| query.split('&').any(&without));
         if self.path_is_mount && self.query.is_empty() && !strip {
             if original.authority().is_none() {
                 return Some(original.clone());
@@ -71,7 +78,7 @@ impl Target {
         let mut separator = '?';
         match query {
             Some(query) if strip => {
-                for pair in query.split('&').filter(|pair| !without.contains(&name(pair))) {
+                for pair in query.split('&').filter(|pair| !without(pair)) {
                     text.push(separator);
                     text.push_str(pair);
                     separator = '&';
@@ -99,9 +106,9 @@ fn filled(template: &[PathPart], below: &str, model: Option<&str>) -> Option<Str
     for part in template {
         match part {
             PathPart::Text(text) => path.push_str(text),
-            // A segment of dots would name another place, and an empty one none.
+            // An empty segment would name nothing.
             PathPart::Model => {
-                let name = model.filter(|name| !matches!(*name, "" | "." | ".."))?;
+                let name = model.filter(|name| !name.is_empty())?;
                 path.extend(utf8_percent_encode(name, ESCAPED));
             }
             PathPart::Rest => path.push_str(below.strip_prefix('/').unwrap_or(below)),
@@ -110,11 +117,8 @@ fn filled(template: &[PathPart], below: &str, model: Option<&str>) -> Option<Str
     if !path.starts_with('/') {
         path.insert(0, '/');
     }
-    Some(path)
-}
-
-fn name(pair: &str) -> &str {
-    pair.split_once('=').map_or(pair, |(name, _)| name)
+    // A model named `..`, or `a/..`, would name another place once its escapes are undone.
+    (!segments::has_dots(&path)).then_some(path)
 }
 
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -126,6 +130,10 @@ fn encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn name(pair: &str) -> &str {
+        pair.split_once('=').map_or(pair, |(name, _)| name)
+    }
 
     #[test]
     fn the_mount_ends_at_a_slash_or_at_the_end() {
@@ -150,12 +158,15 @@ mod tests {
         let to = |base: &str, mount: &str, query: &[(&str, &str)], without: &[&str], uri: &str| {
             let uri: Uri = uri.parse().unwrap();
             let target = Target::new(base, mount, query.iter().copied(), None);
-            target.uri(&uri, below(uri.path(), mount).unwrap(), without, Some("m")).unwrap().to_string()
+            target
+                .uri(&uri, below(uri.path(), mount).unwrap(), |pair| without.contains(&name(pair)), Some("m"))
+                .unwrap()
+                .to_string()
         };
         for (base, uri, expected) in [
             ("/v1", "/v1/chat/completions", "/v1/chat/completions"),
-            ("/v1", "/v1/a%2Fb//c/../d;x=1?q=%20+&&x", "/v1/a%2Fb//c/../d;x=1?q=%20+&&x"),
-            ("/api/openai/v1", "/v1/a%2Fb//c/../d?q=%20+&&x", "/api/openai/v1/a%2Fb//c/../d?q=%20+&&x"),
+            ("/v1", "/v1/a%2Fb//c/%252e/d;x=1?q=%20+&&x", "/v1/a%2Fb//c/%252e/d;x=1?q=%20+&&x"),
+            ("/api/openai/v1", "/v1/a%2Fb//c/%252e/d?q=../+&&x", "/api/openai/v1/a%2Fb//c/%252e/d?q=../+&&x"),
             ("", "/v1/models", "/models"),
             ("", "/v1", "/"),
             ("/x", "/v1", "/x"),
@@ -181,18 +192,18 @@ mod tests {
             let uri: Uri = uri.parse().unwrap();
             let version = [("api-version", "1")].into_iter();
             let target = Target::new(base, "/v1", version, Some(&PathTemplate(template.to_vec())));
-            target.uri(&uri, below(uri.path(), "/v1").unwrap(), &["key"], model).unwrap().to_string()
+            target.uri(&uri, below(uri.path(), "/v1").unwrap(), |pair| name(pair) == "key", model).unwrap().to_string()
         };
         for (base, uri, model, expected) in [
             ("/openai", "/v1/chat/completions", "gpt-4", "/openai/deployments/gpt-4/chat/completions?api-version=1"),
-            ("", "/v1/a%2Fb//c/..?q=%20&key=s", "m", "/deployments/m/a%2Fb//c/..?q=%20&api-version=1"),
+            ("", "/v1/a%2Fb//c/...?q=%20&key=s", "m", "/deployments/m/a%2Fb//c/...?q=%20&api-version=1"),
             ("/v1", "/v1/x", "a/b ü%?#..", "/v1/deployments/a%2Fb%20%C3%BC%25%3F%23../x?api-version=1"),
             ("/v1", "/v1", "m", "/v1/deployments/m/?api-version=1"),
             ("/v1", "/v1//x", "m", "/v1/deployments/m//x?api-version=1"),
         ] {
             assert_eq!(to(base, &azure, uri, Some(model)), expected, "{uri} with {model}");
         }
-        for model in [None, Some(""), Some("."), Some("..")] {
+        for model in [None, Some(""), Some("."), Some(".."), Some("../../admin"), Some("m/.."), Some("..;x")] {
             assert_eq!(to("/v1", &azure, "/v1/x", model), "/v1/x?api-version=1", "{model:?}");
         }
         assert_eq!(to("/b", &[text("/only")], "/v1/x", None), "/b/only?api-version=1");

@@ -227,6 +227,7 @@ pub(super) mod tests {
             failing_user: false,
             silent: false,
             stable_dies: None,
+            excess: None,
         }
     }
 

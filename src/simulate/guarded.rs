@@ -8,6 +8,7 @@
 use super::rule::{Judge, Rule, Seen, Verdict};
 use super::schedule::Schedule;
 use crate::decide::guard::Arms;
+use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
@@ -138,17 +139,20 @@ impl Guarded {
 
 impl Rule for Guarded {
     fn tick(&mut self, seen: &Seen) -> Verdict {
-        let arm = |arm: &super::rule::Arm| ArmTick {
-            successes: f64::from(arm.successes),
-            answered: f64::from((arm.successes + arm.errors).min(arm.requests)),
-            ..ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors))
+        let arm = |arm: &super::rule::Arm| {
+            let mut tick = ArmTick {
+                successes: f64::from(arm.successes),
+                answered: f64::from((arm.successes + arm.errors).min(arm.requests)),
+                ..ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors))
+            };
+            for (aspect, kind) in Aspect::OF_ANSWERS.into_iter().zip(0..) {
+                tick.requests[aspect as usize] = f64::from(arm.marked.requests[kind]);
+                tick.events[aspect as usize] = f64::from(arm.marked.events[kind]);
+            }
+            tick
         };
-        let tick = Tick {
-            seconds: seen.seconds,
-            stable: arm(&seen.stable),
-            canary: arm(&seen.canary),
-            stable_probes: (0.0, 0.0),
-        };
+        let tick =
+            Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
         self.see(&tick, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }
 

@@ -1,6 +1,6 @@
 //! What if: rollouts against stated traffic, thousands of them, beside the rules that others use.
 //!
-//! A [`traffic`] (or a crowd of [`users`], or timed [`answers`]) gives ticks, a [`rule`] sees them, a [`rollout`] plays
+//! A [`traffic`] (or a crowd of [`users`], or timed [`answers`], or answers in [`excess`]) gives ticks, a [`rule`] sees them, a [`rollout`] plays
 //! one against the other, [`run`] does it for many seeds on all cores, and a [`tally`] says what became of them.
 //! [`guarded`] is the rule that production runs, with the same code. A [`scenario`] is traffic as an operator states it, a
 //! [`contest`] puts the guard and the others in charge of it, a [`replay`] shows the guard what was recorded. Nothing here
@@ -10,6 +10,7 @@
 pub mod answers;
 pub mod contest;
 pub mod course;
+pub mod excess;
 pub mod guarded;
 pub mod inversion;
 pub mod normal;
@@ -29,3 +30,4 @@ pub mod strip;
 pub mod tally;
 pub mod traffic;
 pub mod users;
+pub mod waits;

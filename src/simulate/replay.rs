@@ -129,7 +129,7 @@ impl Replay {
             requests: whole(arm.exposed()),
             errors: whole(arm.failures()),
             successes: whole(arm.successes),
-            dead: false,
+            ..Arm::default()
         };
         let tick = line.tick();
         let (stable, canary) = (arm(&tick.stable), arm(&tick.canary));

@@ -4,6 +4,8 @@
 //! A [`Rule`] has a share of its own as well: a judge on a [`schedule`](super::schedule), or a guard that moves users
 //! itself. Owns no rule. Invariant: a rule sees counts only, never the rates they were drawn with, and never twice.
 
+use crate::decide::guard::aspect::Aspect;
+
 /// What happened on one arm in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Arm {
@@ -15,13 +17,28 @@ pub struct Arm {
     pub successes: u32,
     /// Whether nothing at all is answered now, not even a probe.
     pub dead: bool,
+    /// Answers that no status calls bad, and that are worse; none where a source does not tell them.
+    pub marked: Marks,
+}
+
+/// Kinds of answers that no status calls bad.
+pub const KINDS: usize = Aspect::OF_ANSWERS.len();
+
+/// Answers that no status calls bad, and that are worse, by [`Aspect::OF_ANSWERS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Requests that were sent and count.
+    pub requests: [u32; KINDS],
+    /// Such answers that count.
+    pub events: [u32; KINDS],
 }
 
 impl Arm {
     /// So many answers and so many failures, all of which count.
     #[must_use]
     pub const fn counted(successes: u32, errors: u32) -> Arm {
-        Arm { requests: successes + errors, errors, successes, dead: false }
+        let marked = Marks { requests: [0; KINDS], events: [0; KINDS] };
+        Arm { requests: successes + errors, errors, successes, dead: false, marked }
     }
 }
 

@@ -6,10 +6,11 @@
 //! gives the same requests, whoever looks at them.
 
 use super::course::Course;
+use super::excess::{Excess, Marker};
 use super::pauses::Pauses;
 use super::rule::{Arm, Seen, Source};
 use super::traffic::{Arrivals, Traffic};
-use super::users::{Crowd, Everybody, Visits};
+use super::users::{Crowd, Everybody, Habits, Visits};
 
 /// Both providers fail more often for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub struct Scenario {
     pub silent: bool,
     /// When stable stops answering anything.
     pub stable_dies: Option<f64>,
+    /// Answers that no status calls bad, and that are worse; `None`: there are none.
+    pub excess: Option<Excess>,
 }
 
 /// Whose counts a rule sees.
@@ -58,6 +61,7 @@ pub struct Stage {
     traffic: Traffic,
     crowd: Option<Crowd>,
     silent: bool,
+    excess: Option<Excess>,
 }
 
 impl Scenario {
@@ -76,8 +80,9 @@ impl Scenario {
         traffic.canary = course(&|at| self.canary_errors(at));
         let hammer = self.failing_user.then_some(1.0);
         let users = self.users;
-        let crowd = users.map(|users| Crowd { traffic: traffic.clone(), users, spread: 0.0, hammer });
-        Stage { traffic, crowd, silent: self.silent }
+        let habits = self.excess.map(|excess| Habits { excess, ..Habits::default() });
+        let crowd = users.map(|users| Crowd { traffic: traffic.clone(), users, spread: 0.0, hammer, habits });
+        Stage { traffic, crowd, silent: self.silent, excess: self.excess }
     }
 
     /// Which part of stable's requests fails at this time.
@@ -111,7 +116,9 @@ impl Stage {
             (Some(crowd), Counted::Everybody) => Requests::All(crowd.visits(Everybody, seed)),
             (Some(crowd), Counted::Unpaused) => Requests::Unpaused(crowd.visits(Pauses::default(), seed)),
         };
-        Run { requests, silent: self.silent }
+        // Where users are told apart, each answer is marked with its user.
+        let alike = self.excess.filter(|_| self.crowd.is_none());
+        Run { requests, silent: self.silent, marker: alike.map(|excess| Marker::new(excess, seed)) }
     }
 }
 
@@ -120,6 +127,7 @@ impl Stage {
 pub struct Run<'s> {
     requests: Requests<'s>,
     silent: bool,
+    marker: Option<Marker>,
 }
 
 #[derive(Clone, Debug)]
@@ -140,6 +148,9 @@ impl Source for Run<'_> {
             // It answers probes, or no ramp would begin.
             seen.canary = Arm { errors: 0, successes: 0, ..seen.canary };
         }
+        if let Some(marker) = &mut self.marker {
+            marker.mark(&mut seen);
+        }
         seen
     }
 }
@@ -158,6 +169,7 @@ mod tests {
             failing_user: false,
             silent: false,
             stable_dies: None,
+            excess: None,
         }
     }
 

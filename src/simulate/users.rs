@@ -6,10 +6,11 @@
 //! nanoseconds a request, where [`traffic`](super::traffic) costs as much a tick: for rollouts of days with
 //! thousands of requests a second it is the wrong place to ask.
 
+use super::excess::{EMPTY, Excess, FILTERED, LENGTH, Rates};
 use super::inversion::Inversion;
 use super::normal::normal;
 use super::poisson::Poisson;
-use super::rule::{Arm, Seen, Source};
+use super::rule::{Arm, KINDS, Seen, Source};
 use super::traffic::{Traffic, seeded};
 
 /// Who is counted.
@@ -45,11 +46,28 @@ pub struct Crowd {
     pub spread: f64,
     /// One more user of the canary sends a request each so many seconds, and every one fails.
     pub hammer: Option<f64>,
+    /// Answers that no status calls bad, and that are worse.
+    pub habits: Option<Habits>,
+}
+
+/// How users' answers come out that no status calls bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Habits {
+    /// Everybody's.
+    pub excess: Excess,
+    /// Which part of the users has every answer cut, on either provider: they ask for a few words.
+    pub cut: f64,
+    /// One more user of the canary sends a request each so many seconds, and every answer is cut.
+    pub hammer: Option<f64>,
 }
 
 impl Crowd {
-    /// The ticks of this crowd, the same for the same seed.
-    pub fn visits<C: Cap>(&self, cap: C, seed: u64) -> Visits<'_, C> {
+    /// The ticks of this crowd, the same for the same seed. Who is counted is told apart for failures and for each kind of
+    /// marked answers.
+    pub fn visits<C: Cap + Clone>(&self, cap: C, seed: u64) -> Visits<'_, C> {
+        let mut of_habits = seeded(!seed);
+        let cut = self.habits.map_or(0.0, |habits| habits.cut);
+        let cut = (0..self.users).map(|_| cut > 0.0 && of_habits.f64() < cut).collect();
         let mut rng = seeded(seed);
         let users = (0..self.users).map(|_| {
             let factor = (self.spread * normal(&mut rng) - self.spread * self.spread / 2.0).exp();
@@ -59,13 +77,17 @@ impl Crowd {
         let volumes: Vec<f64> = (1..=self.users).map(|rank| 1.0 / f64::from(rank)).collect();
         Visits {
             crowd: self,
+            of_kinds: [(); KINDS].map(|()| cap.clone()),
             cap,
+            of_habits,
+            cut,
             rng,
             users,
             volumes: Inversion::new(&volumes),
             arrivals: (f64::NAN, Poisson::new(0.0)),
             ticks: 0,
             hammered: 0,
+            insisted: 0,
         }
     }
 }
@@ -83,6 +105,10 @@ struct User {
 pub struct Visits<'c, C> {
     crowd: &'c Crowd,
     cap: C,
+    of_kinds: [C; KINDS],
+    of_habits: fastrand::Rng,
+    // Whose answers are all cut.
+    cut: Vec<bool>,
     rng: fastrand::Rng,
     users: Vec<User>,
     volumes: Inversion,
@@ -90,6 +116,7 @@ pub struct Visits<'c, C> {
     arrivals: (f64, Poisson),
     ticks: u64,
     hammered: u64,
+    insisted: u64,
 }
 
 impl<C: Cap> Visits<'_, C> {
@@ -99,6 +126,22 @@ impl<C: Cap> Visits<'_, C> {
             arm.successes += 1;
         } else if self.cap.failed(user, now) {
             arm.errors += 1;
+        }
+    }
+
+    /// Marks the answer that this user just had.
+    fn mark(&mut self, arm: &mut Arm, user: u32, now: f64, rates: &Rates, cut: bool) {
+        let mut fine = true;
+        for (kind, cap) in self.of_kinds.iter_mut().enumerate() {
+            arm.marked.requests[kind] += u32::from(cap.counts(user, now));
+            let happens = self.of_habits.f64() < rates[kind] || (cut && kind == LENGTH);
+            if happens && fine && cap.failed(user, now) {
+                arm.marked.events[kind] += 1;
+            }
+            if happens && (kind == EMPTY || kind == FILTERED) {
+                arm.successes -= u32::from(fine);
+                fine = false;
+            }
         }
     }
 }
@@ -124,6 +167,23 @@ impl<C: Cap> Source for Visits<'_, C> {
                 if place < share { (&mut seen.canary, canary_rate) } else { (&mut seen.stable, stable_rate) };
             let failed = self.rng.f64() < rate * factor;
             self.request(arm, user, now, failed);
+            if let Some(Habits { excess, .. }) = &self.crowd.habits
+                && !failed
+            {
+                let rates = if place < share { excess.of_canary(now) } else { &excess.stable };
+                let cut = self.cut.get(user as usize).copied().unwrap_or_default();
+                self.mark(arm, user, now, rates, cut);
+            }
+        }
+        if let Some(every) = self.crowd.habits.and_then(|habits| habits.hammer)
+            && share > 0.0
+        {
+            while self.insisted as f64 * every < now + tick {
+                self.insisted += 1;
+                let user = self.crowd.users + 1;
+                self.request(&mut seen.canary, user, now, false);
+                self.mark(&mut seen.canary, user, now, &[0.0; KINDS], true);
+            }
         }
         if let Some(every) = self.crowd.hammer
             && share > 0.0
@@ -142,10 +202,10 @@ mod tests {
     use super::*;
 
     fn crowd(errors: f64) -> Crowd {
-        Crowd { traffic: Traffic::steady(50.0, errors), users: 2000, spread: 0.0, hammer: None }
+        Crowd { traffic: Traffic::steady(50.0, errors), users: 2000, spread: 0.0, hammer: None, habits: None }
     }
 
-    fn total(crowd: &Crowd, cap: impl Cap, share: f64, ticks: u32) -> Seen {
+    fn total(crowd: &Crowd, cap: impl Cap + Clone, share: f64, ticks: u32) -> Seen {
         let mut visits = crowd.visits(cap, 11);
         let mut total = Seen::default();
         for _ in 0..ticks {
@@ -154,13 +214,17 @@ mod tests {
                 sum.requests += arm.requests;
                 sum.errors += arm.errors;
                 sum.successes += arm.successes;
+                for kind in 0..KINDS {
+                    sum.marked.requests[kind] += arm.marked.requests[kind];
+                    sum.marked.events[kind] += arm.marked.events[kind];
+                }
             }
         }
         total
     }
 
     /// Each user counts until the first failure.
-    #[derive(Default)]
+    #[derive(Clone, Default)]
     struct Once(std::collections::BTreeSet<u32>);
 
     impl Cap for Once {
@@ -200,6 +264,22 @@ mod tests {
     fn a_hammer_strikes_as_often_as_it_says() {
         let hammered = Crowd { hammer: Some(60.0), ..crowd(0.0) };
         assert_eq!(total(&hammered, Everybody, 0.1, 600).canary.errors, 10);
+    }
+
+    #[test]
+    fn a_user_whose_answers_are_all_cut_is_paused_in_that_alone() {
+        let habits = Habits { excess: Excess::alike([0.01, 0.02, 0.0, 0.0]), cut: 0.0, hammer: Some(1.0) };
+        let habitual = Crowd { habits: Some(habits), ..crowd(0.0) };
+        let cut = |cap| total(&habitual, cap, 0.1, 600).canary.marked;
+        let (all, once) = (cut(Everybody), total(&habitual, Once::default(), 0.1, 600).canary.marked);
+        assert!(all.events[LENGTH] > 600 && once.events[LENGTH] < 200, "{all:?} {once:?}");
+        assert!(once.requests[LENGTH] + 599 <= once.requests[FILTERED], "paused for one kind, and for no other");
+        let some = Habits { cut: 0.2, hammer: None, ..habits };
+        let many = total(&Crowd { habits: Some(some), ..crowd(0.0) }, Everybody, 0.5, 600);
+        for arm in [many.stable.marked, many.canary.marked] {
+            let part = f64::from(arm.events[LENGTH]) / f64::from(arm.requests[LENGTH]);
+            assert!((0.1..0.4).contains(&part), "the busiest users make the difference: {part}");
+        }
     }
 
     #[test]

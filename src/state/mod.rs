@@ -15,3 +15,4 @@ pub mod sightings;
 pub mod silence;
 pub mod snapshot;
 pub mod status;
+pub mod withdrawal;

@@ -13,6 +13,18 @@ pub fn values<'a>(query: &'a str, name: &str) -> impl Iterator<Item = Cow<'a, [u
     })
 }
 
+/// The name of a pair of a query, with its escapes undone.
+#[must_use]
+pub fn name(pair: &str) -> Cow<'_, [u8]> {
+    decoded(pair.split_once('=').map_or(pair, |(name, _)| name))
+}
+
+/// The value of a pair of a query, with its escapes undone; empty without `=`.
+#[must_use]
+pub fn value(pair: &str) -> Cow<'_, [u8]> {
+    decoded(pair.split_once('=').map_or("", |(_, value)| value))
+}
+
 fn decoded(text: &str) -> Cow<'_, [u8]> {
     if !text.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
         return Cow::Borrowed(text.as_bytes());

@@ -8,6 +8,7 @@
 mod support;
 
 mod asking;
+mod attacks;
 mod bodies;
 mod bounds;
 mod cancel;

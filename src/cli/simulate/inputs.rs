@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::Failure;
 use super::SimulateArgs;
+use super::answers::Answers;
 use crate::decide::guard::judge::fraction;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::ramp;
@@ -165,6 +166,8 @@ pub(super) struct Question {
     pub(super) users: Option<u32>,
     pub(super) failing_user: bool,
     pub(super) silent: bool,
+    /// What no status calls bad.
+    pub(super) answers: Answers,
     pub(super) stable_dies: Option<Millis>,
     pub(super) runs: usize,
     pub(super) watched: Millis,
@@ -174,8 +177,11 @@ pub(super) struct Question {
 impl Question {
     pub(super) fn new(args: &SimulateArgs, subject: Subject) -> Result<Question, Failure> {
         let canary_errors = args.canary_errors.unwrap_or(args.stable_errors);
-        let is_fault = is_fault(&subject.canary, args.stable_errors, canary_errors);
-        if args.fault_at.is_some() && args.canary_errors.is_none() {
+        let answers = Answers::new(&args.answers, &subject.canary.guard);
+        let is_fault =
+            is_fault(&subject.canary, args.stable_errors, canary_errors) || answers.is_fault(&subject.canary.guard);
+        let changes = args.canary_errors.is_some() || answers.differ();
+        if args.fault_at.is_some() && !changes {
             let message = "`--fault-at` says when the canary begins to fail; say how often with `--canary-errors RATE`";
             return Err(Failure::usage(message));
         }
@@ -189,7 +195,7 @@ impl Question {
         if watched < Millis(1000) || watched > LONGEST {
             return Err(Failure::usage(format!("`--for {watched}` is not between 1s and {LONGEST}")));
         }
-        if args.canary_errors.is_some() && changes_at >= watched {
+        if changes && changes_at >= watched {
             return Err(Failure::usage(format!("the canary begins to fail at {changes_at}, when all is over {told}")));
         }
         if let Some(late) = args.outage.iter().find(|spell| spell.from >= watched) {
@@ -210,6 +216,7 @@ impl Question {
             users: args.users.or(args.failing_user.then_some(USERS)),
             failing_user: args.failing_user,
             silent: args.canary_silent,
+            answers,
             stable_dies: args.stable_dies_at,
             runs: usize::try_from(runs).unwrap_or(usize::MAX),
             watched,
@@ -228,6 +235,7 @@ impl Question {
             failing_user: self.failing_user,
             silent: self.silent,
             stable_dies: self.stable_dies.map(seconds),
+            excess: self.answers.excess(seconds(self.changes_at)),
         };
         Contest {
             stage: scenario.stage(),

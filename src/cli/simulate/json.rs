@@ -42,6 +42,8 @@ fn inputs(question: &Question) -> Value {
         "users": question.users,
         "failing_user": question.failing_user,
         "canary_silent": question.silent,
+        "answers": question.answers.options().map(|(option, value)| (option.replace('-', "_"), json!(value)))
+            .collect::<serde_json::Map<_, _>>(),
         "stable_dies_at_seconds": question.stable_dies.map(seconds),
         "watched_seconds": seconds(question.watched),
         "command": command(question),
@@ -85,6 +87,9 @@ pub(super) fn command(question: &Question) -> String {
     if !question.silent {
         add("canary-errors", question.canary_errors.to_string());
         add("fault-at", question.changes_at.to_string());
+    }
+    for (option, value) in question.answers.options() {
+        add(option, value.clone());
     }
     for spell in &question.outages {
         add("outage", spell.to_string());

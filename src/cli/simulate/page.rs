@@ -214,6 +214,9 @@ fn inputs(question: &Question) -> String {
         }
     };
     list.push(("The canary", canary));
+    if !question.answers.is_empty() {
+        list.push(("Answers", question.answers.told()));
+    }
     for spell in &question.outages {
         list.push(("Both fail", spell.to_string()));
     }

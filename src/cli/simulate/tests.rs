@@ -102,6 +102,33 @@ fn a_canary_that_never_answers_is_never_promoted() {
 }
 
 #[test]
+fn answers_that_no_status_calls_bad_are_held_for_and_the_others_are_blind_to_them() {
+    let place = Place::new(FILE);
+    for line in ["--canary-empty 30%", "--canary-length 30%", "--canary-filtered 30%", "--canary-pace 3x"] {
+        let answer = place.json(&format!("{line} --fault-at 1m --for 7m --runs 3 --percent 10%"));
+        assert_eq!(answer["inputs"]["is_fault"], true, "{line}");
+        let found = |rule: usize| answer["rules"][rule]["found"].as_u64().unwrap();
+        assert_eq!((found(0), found(1) + found(2) + found(3)), (3, 0), "{line}");
+        let told = answer["answer"][0].as_str().unwrap();
+        assert!(told.starts_with("Where ") && told.contains(", the canary is held where it is after "), "{told}");
+        let command = answer["inputs"]["command"].as_str().unwrap();
+        let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
+        assert_eq!(again["rules"], answer["rules"], "{command}");
+    }
+    for line in ["--stable-length 2%", "--canary-length 2.9%", "--canary-pace 1.1x --users 300", "--canary-empty 0.2%"]
+    {
+        let answer = place.json(&format!("{line} --for 10m --runs 2 --percent 10%"));
+        assert_eq!(
+            (&answer["inputs"]["is_fault"], &answer["rules"][0]["taken_back_wrongly"]),
+            (&false.into(), &0.into())
+        );
+    }
+    let ignored = Place::new(&FILE.replace("stable: old,", "guard: { answers: { length: ignore } }, stable: old,"));
+    let answer = ignored.json("--canary-length 30% --for 5m --runs 1 --percent 10%");
+    assert_eq!((&answer["inputs"]["is_fault"], &answer["rules"][0]["taken_back_wrongly"]), (&false.into(), &0.into()));
+}
+
+#[test]
 fn neither_an_outage_of_both_nor_one_user_is_the_canarys_fault() {
     let place = Place::new(FILE);
     for line in ["--outage 30%:2m@1m --percent 10% --for 5m", "--failing-user --percent 10% --for 5m"] {
@@ -142,6 +169,10 @@ fn what_does_not_hold_is_told_with_its_remedy() {
         ("--users 0", "0 is not in 1..=1000000"),
         ("--threads 0", "invalid value '0'"),
         ("--canary-silent --canary-errors 5%", "cannot be used with"),
+        ("--canary-silent --canary-empty 5%", "cannot be used with"),
+        ("--canary-pace 0x", "`0x` is out of range; write how many times as long, from 0.1 to 100, such as `3x`"),
+        ("--canary-pace slow", "`slow` is no number"),
+        ("--trace a.jsonl --canary-length 5%", "cannot be used with"),
         ("--trace a.jsonl --rps 5", "cannot be used with"),
         ("--trace a.jsonl", "a.jsonl: No such file"),
     ] {

@@ -13,6 +13,9 @@ use crate::simulate::standings::Standing;
 pub(super) fn asked(question: &Question) -> String {
     let mut text = format!("{} Stable fails {}", traffic(question), question.stable_errors);
     text.push_str(&canary(question));
+    if !question.answers.is_empty() {
+        text.push_str(&format!(" {}{}.", capital(&question.answers.told()), from_then(question)));
+    }
     for spell in &question.outages {
         let (length, from) = (time(spell.length), time(spell.from));
         text.push_str(&format!(" Both fail {} for {length}, from {from} on.", spell.errors));
@@ -37,9 +40,15 @@ fn traffic(question: &Question) -> String {
     format!("{per_second} requests a second{users}.")
 }
 
+/// Since when the canary differs; empty: from the start.
+fn from_then(question: &Question) -> String {
+    let at = question.changes_at;
+    if at.0 == 0 { String::new() } else { format!(" from {} on", time(at)) }
+}
+
 fn canary(question: &Question) -> String {
-    let Question { canary_errors, stable_errors, changes_at, is_fault, .. } = question;
-    let from = if changes_at.0 == 0 { String::new() } else { format!(" from {} on", time(*changes_at)) };
+    let Question { canary_errors, stable_errors, is_fault, .. } = question;
+    let from = from_then(question);
     if question.silent {
         ", the canary takes requests and never answers.".to_owned()
     } else if canary_errors == stable_errors {
@@ -94,7 +103,14 @@ pub(super) fn headline(report: &Report) -> String {
     let tally = &serin.tally;
     let runs = words::count(tally.runs as f64);
     if question.is_fault {
-        let canary = format!("A canary that fails {} of its requests", question.canary_errors);
+        let canary = match (question.answers.differ(), question.canary_errors == question.stable_errors) {
+            (false, _) => format!("A canary that fails {} of its requests", question.canary_errors),
+            (true, true) => format!("Where {}, the canary", question.answers.told()),
+            (true, false) => {
+                let (errors, told) = (question.canary_errors, question.answers.told());
+                format!("Where {told}, the canary, which fails {errors} of its requests as well,")
+            }
+        };
         let within = time(question.watched.since(question.changes_at));
         return match (tally.found, tally.seconds.median(), tally.seconds.most()) {
             (0, ..) => format!("{canary} was not {} in any of {runs} rollouts within {within}.", done(question)),
@@ -187,8 +203,13 @@ fn other(standing: &Standing, question: &Question) -> String {
 }
 
 /// What the file makes of a regression.
-pub(super) const fn done(question: &Question) -> &'static str {
+pub(super) fn done(question: &Question) -> &'static str {
     match question.subject.canary.on_regression {
+        _ if question.canary_errors == question.stable_errors
+            && question.answers.is_held_for(&question.subject.canary.guard) =>
+        {
+            "held where it is"
+        }
         OnRegression::Rollback => "taken back",
         OnRegression::Hold => "held where it is",
         OnRegression::StepBack => "taken one stage back",

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::decide::policy::{Auth, BaseUrl, DoneMarker, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
+use crate::decide::policy::{
+    Auth, BaseUrl, DoneMarker, Http2, Provider, Secret, Timeouts, Tls, Unmapped, suggests_secret,
+};
 use crate::decide::units::Millis;
 
 use super::super::environment::FileRead;
@@ -198,7 +200,7 @@ fn query(
         let at = at.key(name);
         if name.is_empty() {
             findings.error(&at.name(), "a query parameter without a name", "name it, such as `api-version`");
-        } else if is_credential(&name.to_ascii_lowercase()) && !value.0.is_empty() {
+        } else if suggests_secret(&name.to_ascii_lowercase()) && !value.0.is_empty() {
             query.extend(credential(&at, &value.0, unusable, findings).map(|value| (name.clone(), Secret::new(value))));
         } else if let Some(value) = findings.given(&at, Some(&value.0), |text| Ok(text.to_owned())) {
             query.push((name.clone(), Secret::new(value)));
@@ -282,7 +284,7 @@ fn set_headers(
             );
             continue;
         }
-        if is_credential(&name) {
+        if suggests_secret(&name) {
             let value = credential(&at, &value.0, unusable, findings);
             headers.extend(value.map(|value| (name, Secret::new(value))));
         } else if let Some(value) = findings.given(&at, Some(&value.0), header_value) {
@@ -299,14 +301,10 @@ fn header_value(text: &str) -> Result<String, Wrong> {
     wrong("has characters that no header can carry", "use printable ASCII characters")
 }
 
-fn is_credential(header: &str) -> bool {
-    ["auth", "key", "token", "secret", "cookie", "password"].iter().any(|word| header.contains(word))
-}
-
 fn forward_headers(raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> BTreeSet<String> {
     let mut headers = BTreeSet::new();
     for (index, given) in raw.forward_headers.iter().flat_map(|texts| &texts.0).enumerate() {
-        headers.extend(findings.given(&at.key("forward_headers").item(index), Some(given), url::header));
+        headers.extend(findings.given(&at.key("forward_headers").item(index), Some(given), url::forwarded));
     }
     headers
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::decide::policy::{Auth, Secret};
+use crate::proxy::credentials::OfFile;
 use crate::proxy::tests::support;
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -32,7 +33,7 @@ fn to(change: impl FnOnce(&mut crate::decide::policy::Provider)) -> Outbound {
     let mut provider = support::provider("p", ([127, 0, 0, 1], 80).into());
     provider.base_url.host = "api.example.com".to_owned();
     change(&mut provider);
-    Outbound::new(&Arc::new(provider), "/v1")
+    Outbound::new(&Arc::new(provider), "/v1", &OfFile::default())
 }
 
 /// To one's own provider, with nothing of note.

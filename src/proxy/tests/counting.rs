@@ -41,13 +41,15 @@ fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
     Arc::clone(&sidecar.shared.load().rollouts[0].evidence)
 }
 
-/// What was told of `u` on this arm since the last time.
+/// What was told of `u` on this arm since the last time, but for who waits.
 fn told(evidence: &Evidence, arm: Arm) -> Vec<What> {
     let mut all = Vec::new();
     evidence.samples.drain(|sample| {
-        let Sample { evidence: id, arm: by, slot: whose, what } = sample;
+        let Sample { evidence: id, arm: by, slot: whose, what, .. } = sample;
         assert_eq!((id, by, whose), (evidence.id, arm, Some(slot("u"))), "{sample:?}");
-        all.push(what);
+        if !matches!(what, What::Sent | What::Over(_)) {
+            all.push(what);
+        }
     });
     all
 }
@@ -172,6 +174,22 @@ fn a_user_who_is_paused_is_sent_and_not_exposed() {
         let totals = evidence.totals(arm);
         assert_eq!((totals.dispatched, totals.exposed), (3, [2, 3, 1, 3, 3, 3, 3]));
     }
+}
+
+#[test]
+fn at_100_a_conversation_without_a_user_is_told_from_others() {
+    let (provider, _seen) = Scripted::in_turn((0..3).map(|_| json(500, "", "{}")));
+    let sidecar = Sidecar::start(policy(provider.address, provider.address), Percent::ALL);
+    let evidence = evidence(&sidecar);
+    for words in ["u", "u", "other"] {
+        // `user` is nobody, and the words are all that is hashed.
+        sidecar.ask(&post(CHAT, "", &format!(r#"{{"user":"anonymous","input":"{words}"}}"#)));
+    }
+    sidecar.settle();
+    let mut slots = Vec::new();
+    evidence.samples.drain(|sample| slots.extend((sample.what == FAILED).then_some(sample.slot)));
+    let expected = ["\"u\"", "\"u\"", "\"other\""].map(|words| Some(slot(words)));
+    assert_eq!(slots, expected);
 }
 
 #[test]

@@ -5,8 +5,10 @@
 //! has to be sat out: a minute by default.
 
 mod innocent;
+mod nobody;
 mod provider;
 mod restarts;
+mod silent;
 mod stage;
 mod taken_back;
 mod traffic;

@@ -114,7 +114,7 @@ chat  10% of users are on holysheep, the others on openai; the file says auto
              stable, within 6h
              50 requests a second, of which stable fails 0.4%; an answer is slow above 1.5s to its first output
   waits for  66 more answered canary requests (34 of 100); 18h left of this step
-  seen in    a dead canary 3s, 20% errors 14s, 5% errors 1m 20s
+  seen in    a dead canary 3s, one that never answers 14s, 20% errors 14s, 5% errors 1m 20s
 "
     );
 }

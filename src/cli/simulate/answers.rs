@@ -1,0 +1,191 @@
+//! What is stated of answers that no status calls bad: how many of each provider's are empty, cut, filtered or slow.
+//!
+//! The arguments, what stands for those that are not given, and the words for what was stated. Only what is stated is
+//! played. Owns when it is a fault: more than the file tolerates of a kind that it does not ignore. Judges nothing.
+
+use clap::Args;
+
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::judge::fraction;
+use crate::decide::policy::{Guard, OnExcess};
+use crate::decide::units::Percent;
+use crate::simulate::excess::{Excess, SPREAD, beyond};
+use crate::simulate::rule::KINDS;
+
+/// Arguments of `serin simulate` on answers that no status calls bad.
+#[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct AnswersArgs {
+    /// Which part of the canary's answers is a 200 without any output, from --fault-at on [default: as stable's].
+    #[arg(long, value_name = "RATE", conflicts_with = "canary_silent")]
+    canary_empty: Option<Percent>,
+    /// Which part of the canary's answers stops at a limit of its length, from --fault-at on [default: as stable's].
+    #[arg(long, value_name = "RATE", conflicts_with = "canary_silent")]
+    canary_length: Option<Percent>,
+    /// Which part of the canary's answers a content filter stops, from --fault-at on [default: as stable's].
+    #[arg(long, value_name = "RATE", conflicts_with = "canary_silent")]
+    canary_filtered: Option<Percent>,
+    /// How many times as long as stable's the times between the canary's outputs are, such as 3x, from --fault-at on.
+    #[arg(long, value_name = "TIMES", conflicts_with = "canary_silent", value_parser = times)]
+    canary_pace: Option<f64>,
+    /// Which part of stable's answers is a 200 without any output [default: 0.5% where the canary's is stated].
+    #[arg(long, value_name = "RATE")]
+    stable_empty: Option<Percent>,
+    /// Which part of stable's answers stops at a limit of its length [default: 2% where the canary's is stated].
+    #[arg(long, value_name = "RATE")]
+    stable_length: Option<Percent>,
+    /// Which part of stable's answers a content filter stops [default: 0.5% where the canary's is stated].
+    #[arg(long, value_name = "RATE")]
+    stable_filtered: Option<Percent>,
+}
+
+/// What has no place beside a recording.
+pub(super) const STATED: [&str; 7] = [
+    "canary_empty",
+    "canary_length",
+    "canary_filtered",
+    "canary_pace",
+    "stable_empty",
+    "stable_length",
+    "stable_filtered",
+];
+
+fn times(text: &str) -> Result<f64, String> {
+    const REMEDY: &str = "write how many times as long, from 0.1 to 100, such as `3x`";
+    match text.strip_suffix('x').unwrap_or(text).parse::<f64>() {
+        Ok(times) if (0.1..=100.0).contains(&times) => Ok(times),
+        Ok(_) => Err(format!("`{text}` is out of range; {REMEDY}")),
+        Err(_) => Err(format!("`{text}` is no number; {REMEDY}")),
+    }
+}
+
+/// What is stated of one kind of answers.
+#[derive(Clone, Debug, PartialEq)]
+struct Kind {
+    aspect: Aspect,
+    // Parts of 1.
+    stable: f64,
+    canary: f64,
+    // The arguments that state it.
+    options: Vec<(&'static str, String)>,
+    // What the canary does, and what stable does, as it was written.
+    told: String,
+}
+
+/// What is stated of answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Answers(Vec<Kind>);
+
+impl Answers {
+    pub(super) fn new(args: &AnswersArgs, guard: &Guard) -> Answers {
+        let AnswersArgs { canary_empty, canary_length, canary_filtered, canary_pace, .. } = *args;
+        let AnswersArgs { stable_empty, stable_length, stable_filtered, .. } = *args;
+        let usual = |hundredths: u16| Percent::from_hundredths(hundredths).unwrap_or_default();
+        let of = |aspect, options: [&'static str; 2], canary: Option<Percent>, stable: Option<Percent>, usual, does| {
+            let (canary, stable) = match (canary, stable) {
+                (None, None) => return None,
+                (None, Some(stable)) => (stable, stable),
+                (Some(canary), stable) => (canary, stable.unwrap_or(usual)),
+            };
+            let told = match canary == stable {
+                true => format!("{canary} of both providers' answers {does}"),
+                false => format!("{canary} of the canary's answers {does}, and {stable} of stable's"),
+            };
+            Some(Kind {
+                aspect,
+                stable: fraction(stable),
+                canary: fraction(canary),
+                options: options.into_iter().zip([canary.to_string(), stable.to_string()]).collect(),
+                told,
+            })
+        };
+        let rates = [
+            of(
+                Aspect::Empty,
+                ["canary-empty", "stable-empty"],
+                canary_empty,
+                stable_empty,
+                usual(50),
+                "have no output",
+            ),
+            of(
+                Aspect::Length,
+                ["canary-length", "stable-length"],
+                canary_length,
+                stable_length,
+                usual(200),
+                "stop at a length limit",
+            ),
+            of(
+                Aspect::Filtered,
+                ["canary-filtered", "stable-filtered"],
+                canary_filtered,
+                stable_filtered,
+                usual(50),
+                "are filtered",
+            ),
+        ];
+        let pace = canary_pace.map(|times| {
+            let rule = guard.pace_rule();
+            let beyond = |times| beyond(&rule, times, SPREAD);
+            Kind {
+                aspect: Aspect::Pace,
+                stable: beyond(1.0),
+                canary: beyond(times),
+                options: vec![("canary-pace", format!("{times}x"))],
+                told: format!("the canary's outputs come {times} times as far apart as stable's"),
+            }
+        });
+        Answers(rates.into_iter().chain([pace]).flatten().collect())
+    }
+
+    /// Whether nothing is stated.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the canary differs from stable in something.
+    pub(super) fn differ(&self) -> bool {
+        self.0.iter().any(|kind| (kind.canary - kind.stable).abs() > 1e-9)
+    }
+
+    /// Whether the file does not tolerate it.
+    pub(super) fn is_fault(&self, guard: &Guard) -> bool {
+        self.faults(guard).next().is_some()
+    }
+
+    /// Whether it is a fault for which the ramp is paused and nobody is moved.
+    pub(super) fn is_held_for(&self, guard: &Guard) -> bool {
+        self.is_fault(guard) && self.faults(guard).all(|kind| guard.follows(kind.aspect) == OnExcess::Hold)
+    }
+
+    fn faults(&self, guard: &Guard) -> impl Iterator<Item = &Kind> {
+        self.0.iter().filter(|kind| {
+            let floor =
+                if kind.aspect == Aspect::Pace { guard.constants.slow_floor } else { fraction(guard.ignore_below) };
+            guard.follows(kind.aspect) != OnExcess::Ignore
+                && kind.canary > floor
+                && kind.canary > kind.stable * guard.constants.answers_ratio + 1e-9
+        })
+    }
+
+    /// What is played; `None`: nothing is stated.
+    pub(super) fn excess(&self, from: f64) -> Option<Excess> {
+        let mut excess = Excess { from, ..Excess::default() };
+        for (aspect, place) in Aspect::OF_ANSWERS.into_iter().zip(0..KINDS) {
+            if let Some(kind) = self.0.iter().find(|kind| kind.aspect == aspect) {
+                (excess.stable[place], excess.canary[place]) = (kind.stable, kind.canary);
+            }
+        }
+        (!self.is_empty()).then_some(excess)
+    }
+
+    /// The arguments that state it again.
+    pub(super) fn options(&self) -> impl Iterator<Item = &(&'static str, String)> {
+        self.0.iter().flat_map(|kind| &kind.options)
+    }
+
+    /// What is stated, in words; empty: nothing.
+    pub(super) fn told(&self) -> String {
+        self.0.iter().map(|kind| kind.told.as_str()).collect::<Vec<_>>().join("; ")
+    }
+}
