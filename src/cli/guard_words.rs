@@ -4,7 +4,8 @@
 //! waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see, and
 //! nothing is said.
 
-use crate::app::api::{ByAge, Counted, Guard, InFlight, Rate, Rollout};
+use crate::app::api::{ByAge, Counted, Guard, InFlight, Rate, Rollout, SeenAs};
+use crate::cli::out::one_line;
 use crate::decide::guard::silent::Silence;
 use crate::decide::guard::told::{number, percent, time};
 
@@ -54,6 +55,18 @@ pub(super) fn waits_for(rollout: &Rollout) -> String {
         parts.push(format!("{} left of this step", time(left.ceil())));
     }
     parts.join("; ")
+}
+
+/// How many ways of failing are listed; JSON has them all.
+const LISTED: usize = 4;
+
+/// What failures were seen as, a line each: `canary, malformed: 17 of 17: text/html, ...`.
+pub(super) fn failed_as(rollout: &Rollout) -> Vec<String> {
+    let told = rollout.seen.iter().take(LISTED).map(|seen| {
+        let SeenAs { arm, outcome, what, count, of } = seen;
+        one_line(&format!("{arm}, {outcome}: {count} of {of}: {what}"))
+    });
+    told.collect()
 }
 
 /// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`: nobody is on the canary.

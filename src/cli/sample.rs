@@ -31,6 +31,7 @@ pub(super) fn rollout() -> Rollout {
         answered: 34,
         guard: Some(guard()),
         findings: Vec::new(),
+        seen: Vec::new(),
         anonymous_ratio: Some(0.034),
     }
 }

@@ -27,6 +27,7 @@ use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
 use crate::state::series_table::SeriesTable;
+use crate::state::sightings::Sighting;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
@@ -104,6 +105,8 @@ pub(super) struct Moving {
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
     pub(super) findings: Findings,
+    // What failures were seen as, of the last epoch in which there were any: stable's first.
+    pub(super) seen: [Vec<Sighting>; 2],
     pub(super) outlasting: Outlasting,
     pub(super) lately: Lately,
 }
@@ -250,6 +253,10 @@ impl Engine {
             let diverted = self.breakers.diverted(&tracked.stable, now.mono);
             let mut seen = moving.observer.look(&canary.guard, alone, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
+            if seen.tick.is_some() {
+                moving.observer.note_sightings(&mut moving.seen);
+                seen.failed_as = moving.observer.failed_as().map(Arc::from);
+            }
             if let Some(tick) = &seen.tick {
                 moving.lately.add(now.unix, moving.state.in_force, tick, count);
             }

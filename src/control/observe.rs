@@ -26,6 +26,7 @@ use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence, Terms};
 use crate::state::samples::{Sample, Samples, What};
+use crate::state::sightings::Sighting;
 use crate::state::withdrawal::Withdrawal;
 
 /// The guard's tick.
@@ -168,6 +169,21 @@ impl Epoch {
 }
 
 impl Observer {
+    /// Takes what the failures of this epoch were seen as, if there are any.
+    pub(super) fn note_sightings(&self, known: &mut [Vec<Sighting>; 2]) {
+        for (arm, known) in [Arm::Stable, Arm::Canary].into_iter().zip(known) {
+            let seen = self.epoch.evidence.sightings.of(arm);
+            if !seen.is_empty() {
+                *known = seen;
+            }
+        }
+    }
+
+    /// What the canary's failures of this epoch were seen as most often, in words; `None`: as nothing more than failures.
+    pub(super) fn failed_as(&self) -> Option<String> {
+        self.epoch.evidence.sightings.of(Arm::Canary).first().map(Sighting::words)
+    }
+
     /// Goes on with what was kept of it.
     pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
         let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);

@@ -103,6 +103,7 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         needed: u64::from(canary.guard.min_requests),
         guard: Some(judged(engine, tracked, moving, canary, seen.users)),
         findings: moving.findings.report(),
+        seen: moving.seen.clone(),
         ..plain(tracked)
     })
 }
@@ -210,6 +211,7 @@ fn plain(tracked: &Tracked) -> RolloutStatus {
         guard: None,
         answered: 0,
         findings: Vec::new(),
+        seen: [Vec::new(), Vec::new()],
         anonymous_ratio: anonymous_ratio(tracked),
     }
 }

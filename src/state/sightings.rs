@@ -28,6 +28,15 @@ pub struct Sighting {
     pub of: u64,
 }
 
+impl Sighting {
+    /// In words, with its share.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Sighting { outcome, what, count, of } = self;
+        format!("{}, {count} of {of}: {what}", outcome.as_str())
+    }
+}
+
 /// What was seen of both arms.
 #[derive(Debug, Default)]
 pub struct Sightings([Mutex<Vec<Sighting>>; 2]);

@@ -17,6 +17,7 @@ use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 use super::counters::Series;
+use super::sightings::Sighting;
 
 /// Everything that the surfaces show.
 #[derive(Clone, Debug)]
@@ -116,6 +117,8 @@ pub struct RolloutStatus {
     pub guard: Option<GuardStatus>,
     /// What the canary refuses although stable accepts it, what is met most often first.
     pub findings: Vec<FindingStatus>,
+    /// What the failures of stable and canary were seen as, most often first; of the last share at which there were any.
+    pub seen: [Vec<Sighting>; 2],
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
 }
@@ -147,6 +150,7 @@ impl RolloutStatus {
             needed: 100,
             guard: None,
             findings: Vec::new(),
+            seen: [Vec::new(), Vec::new()],
             anonymous_ratio: None,
         }
     }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Provider, Refusal, Rollout, StatusReply};
-use crate::cli::guard_words::{INCIDENT, evidence, in_flight, is_doubt, seen_in, silence, waits_for};
+use crate::cli::guard_words::{INCIDENT, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for};
 use crate::cli::out::{Style, distance, moment, one_line, row, span};
 use crate::decide::units::{Millis, UnixMillis};
 
@@ -109,6 +109,9 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     guard(text, rollout, style);
     flight(text, rollout);
     window(text, rollout, style);
+    for (index, told) in failed_as(rollout).iter().enumerate() {
+        row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(told));
+    }
     refusals(text, rollout, now, style);
     if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
         row(text, "anonymous", &format!("{:.1}% of requests carry no user id", ratio * 100.0));

@@ -58,6 +58,9 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
     if let Some(slow) = numbers.take("slow_above") {
         lines.push(("slow", format!("is an answer whose first output took more than {slow}")));
     }
+    if let Some(seen) = numbers.take("failed_as") {
+        lines.push(("seen", seen.to_owned()));
+    }
     if let Some(most) = numbers.take("refuses_most") {
         lines.push(("refuses", format!("most: {most}")));
     }

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use super::{Answer, numbers};
 use crate::app::api::{Guard, Happened, Rollout};
-use crate::cli::guard_words::{INCIDENT, counted, evidence, in_flight, seen_in, silence, waits_for};
+use crate::cli::guard_words::{INCIDENT, counted, evidence, failed_as, in_flight, seen_in, silence, waits_for};
 use crate::cli::out::{Style, distance, moment, one_line, row as line};
 use crate::decide::guard::told::{percent, time};
 use crate::decide::units::UnixMillis;
@@ -58,6 +58,9 @@ fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
     }
     for (index, told) in in_flight(rollout).iter().enumerate() {
         row(text, if index == 0 { "in flight" } else { "" }, told);
+    }
+    for (index, told) in failed_as(rollout).iter().enumerate() {
+        row(text, if index == 0 { "failed as" } else { "" }, told);
     }
     let waits = waits_for(rollout);
     row(text, "waits for", &one_line(if waits.is_empty() { waits_for_nothing(rollout) } else { &waits }));

@@ -59,6 +59,8 @@ pub struct Observation {
     pub slow_threshold: Option<SlowThresholds>,
     /// What the canary refuses most.
     pub refuses: Option<Arc<str>>,
+    /// What the canary's failures were seen as most often, where more is known than their outcome.
+    pub failed_as: Option<Arc<str>>,
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
 }

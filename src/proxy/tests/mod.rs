@@ -8,6 +8,7 @@ mod doors;
 mod framing;
 mod held;
 mod http2;
+mod labels;
 mod lifecycle;
 mod methods;
 mod outcomes;
