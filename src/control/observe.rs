@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use super::answered::{Answered, Totals};
 use super::pauses::Pauses;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
@@ -34,6 +35,8 @@ const ANSWER_LASTS: Millis = Millis(10_000);
 const FIRST_PAUSE: Millis = Millis(1000);
 /// Between two probes of a provider that does not answer, at most.
 const LONGEST_PAUSE: Millis = Millis(10_000);
+/// Outputs that follow each other faster came together, in milliseconds.
+const LEAST_GAP: f64 = 1.0;
 /// How fast the measured traffic forgets, in seconds.
 const TRAFFIC_HALF_LIFE: f64 = 60.0;
 
@@ -64,6 +67,8 @@ impl Blocks {
 pub(super) struct Observer {
     pauses: Pauses,
     threshold: SlowThreshold,
+    pace: SlowThreshold,
+    answered: Answered,
     traffic: Traffic,
     looked: Option<Millis>,
     // How many requests stable's breaker had kept from it at the last tick, and whether there were some since the one
@@ -150,9 +155,10 @@ impl Observer {
     /// Goes on with what was kept of it.
     pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
         let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);
+        let (pace, answered) = (state.judge.pace_threshold, Answered::default());
         let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses), guard);
         let traffic = Traffic::default();
-        Observer { pauses, threshold, traffic, looked: None, diverted: 0, stable_shut: false, epoch }
+        Observer { pauses, threshold, pace, answered, traffic, looked: None, diverted: 0, stable_shut: false, epoch }
     }
 
     /// Who fails again and again.
@@ -170,6 +176,16 @@ impl Observer {
     /// What the cores count.
     pub(super) fn evidence(&self) -> &Arc<Evidence> {
         &self.epoch.evidence
+    }
+
+    /// How both arms' answers ended lately.
+    pub(super) const fn answered(&self) -> &Answered {
+        &self.answered
+    }
+
+    /// So many of stable's and of the canary's answers ended so since the process began.
+    pub(super) fn count_answers(&mut self, seconds: f64, totals: [Totals; 2]) {
+        self.answered.tick(seconds, totals);
     }
 
     /// Requests a second and stable's failure rate, of the last minutes.
@@ -197,6 +213,26 @@ impl Observer {
                 }
                 Aspect::Slow
             }
+            What::Answered { finished } => {
+                let Some(aspect) = finished.aspect() else { return };
+                aspect
+            }
+            What::Paced { gap } => {
+                let (rule, millis) = (guard.pace_rule(), real(gap) / 1000.0);
+                self.answered.paced(arm, millis);
+                // Such streams come at once, whatever time that takes: they have no pace.
+                if millis < LEAST_GAP {
+                    return;
+                }
+                let slow = self.pace.is_slow(&rule, millis);
+                if arm == Arm::Stable {
+                    self.pace.learn(&rule, millis);
+                }
+                if !slow {
+                    return;
+                }
+                Aspect::Pace
+            }
         };
         if self.pauses.event(aspect, slot, now) {
             self.epoch.events[arm as usize][aspect as usize] += 1;
@@ -221,7 +257,8 @@ impl Observer {
             let (diverted, shut) = diverted;
             self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
         }
-        Observation { tick, slept, slow_threshold: guard.slow.map(|_| self.threshold), ..self.seen(now) }
+        let (slow_threshold, pace_threshold) = (guard.slow.map(|_| self.threshold), Some(self.pace));
+        Observation { tick, slept, slow_threshold, pace_threshold, ..self.seen(now) }
     }
 
     // What has come since the last tick is thrown away.

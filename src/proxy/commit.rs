@@ -18,13 +18,12 @@ use http_body::Body as _;
 use tokio::time::Sleep;
 
 use super::body::{AnswerBody, BodyError};
-use super::observer::{self, Kind, Observer};
+use super::observer::{self, Kind, Observer, Summary};
 use super::replay::{Loan, Share};
 use crate::decide::outcome::{BodyEnd, Ending, Grounds};
 use crate::decide::units::Millis;
 use crate::wire::complaint::{Complaint, read_complaint};
 use crate::wire::dialect::{Dialect, DoneMarker};
-use crate::wire::usage::Usage;
 
 /// Of frames without output.
 const MOST_PREAMBLE: u64 = 16 * 1024;
@@ -133,8 +132,8 @@ pub(crate) struct Weighed {
     pub(crate) ending: Option<Ending>,
     /// What an error says.
     pub(crate) complaint: Option<Box<Complaint>>,
-    /// The tokens that a whole answer speaks of.
-    pub(crate) usage: Option<Usage>,
+    /// What a whole answer says of itself.
+    pub(crate) summary: Option<Summary>,
     /// How many of the last bytes belong to an event that is not whole.
     pub(crate) unfinished: usize,
     /// The memory that what is held occupies.
@@ -205,7 +204,7 @@ pub(crate) async fn weigh(
         observer,
         ending: None,
         complaint: None,
-        usage: None,
+        summary: None,
         unfinished: 0,
         loan,
     });
@@ -330,6 +329,7 @@ impl Weighed {
         }
         let end = match (seen, &self.observer) {
             (Seen::Enough, Some(observer)) if observer.failure().is_some() => {
+                self.summary = Some(observer.summary());
                 self.complaint = observer.failure().cloned().map(Box::new);
                 Some(observer.end(BodyEnd::Early))
             }
@@ -339,7 +339,7 @@ impl Weighed {
                 Some(BodyEnd::NoOutput)
             }
             (Seen::End(end), Some(observer)) => {
-                self.usage = observer.usage();
+                self.summary = Some(observer.summary());
                 self.complaint = observer.failure().cloned().map(Box::new);
                 Some(observer.end(end))
             }
@@ -347,7 +347,7 @@ impl Weighed {
                 if kind == Kind::Json && (dialect.generates() || self.pieces.length() > 0) =>
             {
                 let whole = observer::read_whole(dialect, &self.head.headers, self.pieces.whole());
-                self.usage = whole.usage;
+                self.summary = Some(whole.summary);
                 self.complaint = whole.complaint.map(Box::new);
                 Some(whole.end)
             }

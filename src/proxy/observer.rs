@@ -12,6 +12,7 @@ use crate::wire::answer::read_answer;
 use crate::wire::coding::Decoder;
 use crate::wire::complaint::Complaint;
 use crate::wire::dialect::{Dialect, DoneMarker};
+use crate::wire::finish::Finish;
 use crate::wire::stream::StreamReader;
 use crate::wire::usage::Usage;
 
@@ -43,6 +44,19 @@ impl Kind {
             Kind::Opaque
         }
     }
+}
+
+/// What an answer that was read says of itself, besides how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// The tokens that it speaks of.
+    pub(crate) usage: Option<Usage>,
+    /// Whether it was generated: only then it is told how it ended.
+    pub(crate) generated: bool,
+    /// Why it ended, as far as it says.
+    pub(crate) finish: Option<Finish>,
+    /// How many outputs it was streamed in; 0 where their times are not the provider's.
+    pub(crate) outputs: u32,
 }
 
 /// Reads one streamed answer.
@@ -99,9 +113,10 @@ impl Observer {
         self.reader.is_done() || self.failure().is_some()
     }
 
-    /// The tokens that it speaks of.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        self.reader.usage()
+    /// What it says so far. Only generated answers are read.
+    pub(crate) fn summary(&self) -> Summary {
+        let (usage, finish, outputs) = (self.reader.usage(), self.reader.finish(), self.reader.outputs());
+        Summary { usage, generated: true, finish, outputs }
     }
 
     /// What it amounts to when it ends so in the eyes of the transport.
@@ -130,15 +145,16 @@ impl Observer {
 pub(crate) struct WholeAnswer {
     /// What it amounts to.
     pub(crate) end: BodyEnd,
-    /// The tokens that it speaks of.
-    pub(crate) usage: Option<Usage>,
+    /// What it says besides.
+    pub(crate) summary: Summary,
     /// What it complains of, where it says that it failed.
     pub(crate) complaint: Option<Complaint>,
 }
 
 /// Reads a whole JSON answer.
 pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> WholeAnswer {
-    let unread = WholeAnswer { end: BodyEnd::Complete, usage: None, complaint: None };
+    let summary = |usage, finish| Summary { usage, generated: dialect.generates(), finish, outputs: 0 };
+    let unread = WholeAnswer { end: BodyEnd::Complete, summary: summary(None, None), complaint: None };
     let mut plain = Vec::new();
     let coding = coding(headers);
     let body = match coding {
@@ -165,7 +181,7 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
     } else {
         BodyEnd::Empty
     };
-    WholeAnswer { end, usage: answer.usage, complaint: answer.failure }
+    WholeAnswer { end, summary: summary(answer.usage, answer.finish), complaint: answer.failure }
 }
 
 fn failed(complaint: &Complaint) -> BodyEnd {

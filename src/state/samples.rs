@@ -8,6 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::counters::{Core, Count};
+use crate::decide::finished::Finished;
 use crate::decide::units::{Arm, Millis, Slot};
 
 /// How many samples of one core may wait.
@@ -43,6 +44,16 @@ pub enum What {
         /// So long after it was sent.
         after: Millis,
     },
+    /// It was answered, and no status calls the answer bad.
+    Answered {
+        /// How the answer ended.
+        finished: Finished,
+    },
+    /// A stream of several outputs came to its end, or its client left.
+    Paced {
+        /// The mean time between two outputs, in microseconds.
+        gap: u64,
+    },
     /// Its client left, and no output had come.
     LeftWaiting {
         /// So long after it was sent.
@@ -69,6 +80,8 @@ impl Sample {
             What::Refused => (2, 0),
             What::Output { after } => (3, after.0),
             What::LeftWaiting { after } => (4, after.0),
+            What::Paced { gap } => (5, gap),
+            What::Answered { finished } => (6, finished as u64),
         };
         let arm = if self.arm == Arm::Canary { packed::CANARY } else { 0 };
         let slot = self.slot.map_or(0, |slot| packed::HAS_SLOT | (slot.index() as u64) << packed::SLOT);
@@ -87,7 +100,9 @@ impl Sample {
                 1 => What::Failed { connect: true },
                 2 => What::Refused,
                 3 => What::Output { after },
-                _ => What::LeftWaiting { after },
+                4 => What::LeftWaiting { after },
+                5 => What::Paced { gap: after.0 },
+                _ => What::Answered { finished: Finished::ALL[after.0 as usize % Finished::ALL.len()] },
             },
         }
     }
@@ -262,6 +277,8 @@ mod tests {
             any::<bool>().prop_map(|connect| What::Failed { connect }),
             Just(What::Refused),
             after.clone().prop_map(|after| What::Output { after }),
+            after.clone().prop_map(|Millis(gap)| What::Paced { gap }),
+            prop::sample::select(Finished::ALL.to_vec()).prop_map(|finished| What::Answered { finished }),
             after.prop_map(|after| What::LeftWaiting { after }),
         ]
     }

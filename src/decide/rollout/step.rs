@@ -57,6 +57,8 @@ pub struct Observation {
     pub stable_answers: Option<bool>,
     /// What a slow answer is by now.
     pub slow_threshold: Option<SlowThreshold>,
+    /// What a slow pace between the outputs of a stream is by now.
+    pub pace_threshold: Option<SlowThreshold>,
     /// What the canary refuses most.
     pub refuses: Option<Arc<str>>,
     /// Users behind the failures of stable and canary at this share.
@@ -175,6 +177,9 @@ impl<'a> Draft<'a> {
         }
         if let Some(threshold) = seen.slow_threshold {
             self.next.judge.slow_threshold = threshold;
+        }
+        if let Some(threshold) = seen.pace_threshold {
+            self.next.judge.pace_threshold = threshold;
         }
         if let Some(tick) = &seen.tick
             && self.guard_acts(tick, seen)
