@@ -9,15 +9,15 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
 use serde::Deserialize;
 
 use serin::cli::bucket::Split;
-use serin::decide::bucket::bucket;
+use serin::decide::bucket::{bucket, place};
 use serin::decide::flag;
 use serin::decide::policy::*;
-use serin::decide::route::{Facts, InForceShare, Plan, Reason, Rejected, arm_of_user, plan, wanted};
+use serin::decide::route::{Facts, InForceShare, Plan, Purpose, Reason, Rejected, arm_of_user, plan, wanted};
 use serin::decide::units::{Arm, Millis, Percent, ProviderId, RolloutId};
 use serin::wire::body::FieldRules;
 use serin::wire::body::peek;
@@ -67,6 +67,8 @@ struct Case {
     draw: Option<u16>,
     request: Request,
     bucket: Option<u16>,
+    /// What the slot was hashed of where no bucket chose, its salt first; absent: there is none.
+    told_by: Option<String>,
     reason: Option<String>,
     expect: Option<Expected>,
     rejected: Option<String>,
@@ -131,6 +133,9 @@ struct ForceCase {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Request {
+    method: Option<String>,
+    #[serde(default)]
+    upgrade: bool,
     path: Option<String>,
     query: Option<String>,
     #[serde(default)]
@@ -341,11 +346,14 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
         Some(body) => Some(peek(body.as_bytes(), &wanted).map_err(|error| error.to_string())?),
         None => None,
     };
+    let method: Method = case.request.method.as_deref().unwrap_or("POST").parse().unwrap();
     let facts = Facts {
+        purpose: Purpose::of(&method, case.request.upgrade),
         path: case.request.path.as_deref().unwrap_or("/chat/completions"),
         query: case.request.query.as_deref(),
         headers: &headers,
         body: peeked.as_ref(),
+        bytes: body.as_deref().map(str::as_bytes),
     };
     let drew = Cell::new(false);
     let draw = || {
@@ -354,12 +362,11 @@ fn planned(case: &Case, percent: Option<u16>) -> Result<Plan, String> {
     };
     let planned = plan(&policy, in_force, &facts, draw).map_err(|rejected: Rejected| rejected.to_string())?;
     assert_eq!(drew.get(), planned.reason == Reason::Drawn, "{}", case.name);
-    let hashed = match planned.reason {
-        Reason::Bucket | Reason::Conversation => true,
-        Reason::Everybody => !planned.anonymous,
-        _ => false,
-    };
-    assert_eq!(planned.slot.is_some(), hashed, "{}", case.name);
+    match (&case.told_by, planned.reason) {
+        (Some(text), _) => assert_eq!(planned.slot, Some(place("", text.as_bytes()).slot), "{}", case.name),
+        (None, Reason::Bucket | Reason::Conversation) => assert!(planned.slot.is_some(), "{}", case.name),
+        (None, _) => assert_eq!(planned.slot, None, "{}", case.name),
+    }
     if planned.arm == Some(Arm::Canary) {
         let back = planned.back_on_stable(&policy, Reason::Unmapped);
         let stable = rollouts[usize::from(planned.rollout.unwrap().0)].stable.as_str();
@@ -489,7 +496,8 @@ proptest! {
         let policy = policy(std::slice::from_ref(&case), "old", providers);
         let in_force = |_| InForceShare { percent: share(percent), closed };
         let headers = HeaderMap::from_iter([(HeaderName::from_static("x-user-id"), user.parse::<HeaderValue>().unwrap())]);
-        let facts = Facts { path: "/responses", query: None, headers: &headers, body: None };
+        let purpose = Purpose::Generate;
+        let facts = Facts { purpose, path: "/responses", query: None, headers: &headers, body: None, bytes: None };
         let planned = plan(&policy, in_force, &facts, || 0).unwrap();
         let flag = Flag { follows: "chat".to_owned() };
         match flag::evaluate(&policy, &flag, in_force, Some(&user)) {

@@ -14,7 +14,7 @@ use crate::decide::stamp::Stamp;
 use crate::decide::units::Percent;
 use crate::state::inbox::Receipt;
 use crate::state::status::{ArmWindow, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status};
-pub use guard::{Compared, Counted, Forecast, Guard, Rate, Users};
+pub use guard::{Answers, ArmAnswers, Compared, Counted, Forecast, Guard, Rate, Users};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 //! flags.yaml. Invariant: two refusals of the same thing are the same finding.
 
 use crate::wire::complaint::{About, Complaint};
+use crate::wire::path;
 
 /// The longest name that is kept, in characters.
 const LONGEST_NAME: usize = 96;
@@ -40,7 +41,7 @@ impl Finding {
             Some(About::Parameter(name)) => Finding::Parameter(name),
             Some(About::Model) => Finding::Model(model.unwrap_or_default().to_owned()),
             Some(About::ContextLength) => Finding::ContextLength,
-            None if matches!(status, 404 | 405) => Finding::Endpoint(path.to_owned()),
+            None if matches!(status, 404 | 405) => Finding::Endpoint(path::plain(path).into_owned()),
             None => {
                 let code = complaint.and_then(|said| said.code.clone().or_else(|| said.kind.clone()));
                 Finding::Other { status, code: code.unwrap_or_default() }

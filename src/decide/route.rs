@@ -2,12 +2,13 @@
 //!
 //! The first rollout whose match fits takes the request; then the first of these that applies names the arm: nobody is
 //! on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded user,
-//! the bucket. Only what a bucket chose is counted for the guard, so that hands on the scale are no evidence. Nothing
-//! here is compiled or allocated per request but an id that arrives escaped, and nothing is hashed twice.
+//! the bucket. Only what a bucket chose is counted for the guard, so that hands on the scale are no evidence. What its
+//! method keeps from being split goes to the rollout's stable under nobody's name. Nothing here is compiled or allocated
+//! per request but an id that arrives escaped and a path that is spelled oddly, and nothing is hashed twice.
 
 use std::collections::BTreeMap;
 
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use subtle::ConstantTimeEq;
 
 use super::bucket::{Place, drawn, place, place_of_conversation};
@@ -16,10 +17,37 @@ use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
 use super::user::user_id;
 use crate::wire::body::{Peek, Wanted};
 use crate::wire::opening::opening;
+use crate::wire::path::respelled;
+
+/// What a request wants, by its method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// POST, or to leave HTTP: an answer of its own.
+    Generate,
+    /// OPTIONS: to know what it may ask.
+    Options,
+    /// Every other method: to read, change or remove what is there.
+    Other,
+}
+
+impl Purpose {
+    /// `upgrade`: whether it asks to leave HTTP. Methods have a case, and headers that name another one change nothing.
+    #[must_use]
+    pub fn of(method: &Method, upgrade: bool) -> Purpose {
+        match *method {
+            Method::POST => Purpose::Generate,
+            Method::OPTIONS => Purpose::Options,
+            _ if upgrade => Purpose::Generate,
+            _ => Purpose::Other,
+        }
+    }
+}
 
 /// What is known of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
+    /// What it wants.
+    pub purpose: Purpose,
     /// Below the mount, with its leading slash, without the query.
     pub path: &'a str,
     /// Without its question mark.
@@ -28,7 +56,12 @@ pub struct Facts<'a> {
     pub headers: &'a HeaderMap,
     /// `None` when there is no JSON object, or it was not read (too large, encoded): its fields count as absent.
     pub body: Option<&'a Peek<'a>>,
+    /// The body, where it was held.
+    pub bytes: Option<&'a [u8]>,
 }
+
+/// As much of a body as tells it from others where it is no conversation.
+const TOLD_APART: usize = 64 * 1024;
 
 /// What is in force for a rollout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +85,8 @@ pub struct Plan {
     pub reason: Reason,
     /// Whether it is evidence for the guard: a bucket chose its arm.
     pub counted: bool,
-    /// Whose it is in the guard's tables: of the hash that chose; `None` where there was none, or by chance.
+    /// Whose it is in the guard's tables: the user's, else the conversation's; `None` where there is neither, or where
+    /// no bucket chose.
     pub slot: Option<Slot>,
     /// Whether a rollout with a canary found no user id in it.
     pub anonymous: bool,
@@ -79,6 +113,8 @@ pub enum Reason {
     Unmatched,
     /// Its rollout has no canary.
     PlainRoute,
+    /// Its rollout splits what generates, and its method does not.
+    Method,
     /// Nobody is on the canary.
     Closed,
     /// The canary has no such model.
@@ -108,6 +144,7 @@ impl Reason {
         match self {
             Reason::Unmatched => "unmatched",
             Reason::PlainRoute => "plain_route",
+            Reason::Method => "method",
             Reason::Closed => "closed",
             Reason::Unmapped => "unmapped",
             Reason::Forced => "forced",
@@ -166,15 +203,24 @@ pub fn plan(
         slot: None,
         anonymous: false,
     };
-    let taken = (0..=u16::MAX).zip(&policy.rollouts).find(|(_, rollout)| takes(&rollout.matches, facts));
+    let rollouts = || (0..=u16::MAX).zip(&policy.rollouts);
+    let mut taken = rollouts().find(|(_, rollout)| takes(&rollout.matches, facts));
+    if taken.is_none() && facts.purpose == Purpose::Options {
+        // It speaks of requests to come and has neither their headers nor their model.
+        taken = rollouts().find(|(_, rollout)| takes_path(&rollout.matches, facts.path));
+    }
     let Some((id, rollout)) = taken else {
         return match policy.unmatched {
             Unmatched::Provider(provider) => Ok(Plan { provider, ..unsplit }),
             Unmatched::Reject => Err(Rejected),
         };
     };
-    let unsplit = Plan { rollout: Some(RolloutId(id)), provider: rollout.stable, ..unsplit };
-    let Some(canary) = &rollout.canary else { return Ok(Plan { reason: Reason::PlainRoute, ..unsplit }) };
+    let nobodys = Plan { provider: rollout.stable, reason: Reason::Method, ..unsplit };
+    let unsplit = Plan { rollout: Some(RolloutId(id)), reason: Reason::PlainRoute, ..nobodys };
+    let Some(canary) = &rollout.canary else { return Ok(unsplit) };
+    if !splits(&rollout.matches, facts.purpose) {
+        return Ok(nobodys);
+    }
     let share = in_force(RolloutId(id));
     // Looked for even where it decides nothing, so that the ratio of anonymous requests is known before a ramp begins.
     let user = user_id(&rollout.user, facts);
@@ -196,6 +242,8 @@ pub fn plan(
     // What an earlier answer left behind is known to one provider only: such a request says nothing about the other.
     let counted = reason.is_counted() && !facts.body.is_some_and(Peek::is_state_bearing);
     let anonymous = user.is_none();
+    // Where no hash chose, the guard still tells conversations apart: one client must not pass for many.
+    let slot = if counted && slot.is_none() { slot_of_nobody(&rollout.salt, facts) } else { slot };
     Ok(Plan { arm: Some(arm), provider, reason, counted, slot, anonymous, ..unsplit })
 }
 
@@ -257,6 +305,15 @@ fn by_no_user(rollout: &Rollout, share: InForceShare, facts: &Facts<'_>, draw: i
     }
 }
 
+/// The slot of a conversation whose user is not known; of a body without one: its own.
+fn slot_of_nobody(salt: &str, facts: &Facts<'_>) -> Option<Slot> {
+    let place = match facts.body.and_then(opening) {
+        Some(opening) => place_of_conversation(salt, &opening),
+        None => facts.bytes.map(|bytes| place(salt, bytes.get(..TOLD_APART).unwrap_or(bytes)))?,
+    };
+    Some(place.slot)
+}
+
 fn arm_at(bucket: Bucket, share: InForceShare) -> Arm {
     if bucket.is_below(share.percent) { Arm::Canary } else { Arm::Stable }
 }
@@ -300,13 +357,27 @@ fn is_unmapped(policy: &Policy, canary: &Canary, facts: &Facts<'_>) -> bool {
 #[must_use]
 pub fn takes_path(matches: &Match, path: &str) -> bool {
     match &matches.path {
-        Some(pattern) => pattern.fits(path.as_bytes()),
-        None => {
-            // One trailing slash makes no other endpoint: a provider that accepts it means the same.
-            let path = path.strip_prefix('/').unwrap_or(path);
-            let path = path.strip_suffix('/').unwrap_or(path);
-            matches.endpoints.iter().any(|endpoint| endpoint == path)
+        Some(pattern) => {
+            let fits = |path: &str| pattern.fits(path.as_bytes());
+            fits(path) || respelled(path).is_some_and(|path| fits(&path))
         }
+        None => {
+            let named = |path: &str| {
+                let path = path.strip_prefix('/').unwrap_or(path);
+                matches.endpoints.iter().any(|endpoint| endpoint == path)
+            };
+            named(path) || respelled(path).is_some_and(|path| named(&path))
+        }
+    }
+}
+
+/// Whether requests with this purpose are split. Endpoints generate, and nothing but POST does; a pattern of paths is
+/// for whatever lies there.
+fn splits(matches: &Match, purpose: Purpose) -> bool {
+    match purpose {
+        Purpose::Generate => true,
+        Purpose::Options => false,
+        Purpose::Other => matches.path.is_some(),
     }
 }
 

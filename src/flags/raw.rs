@@ -353,7 +353,7 @@ pub(super) struct Retry {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Match {
-    /// Paths below the mount. Every other path goes to stable, unsplit.
+    /// Paths below the mount where POST and upgrades are split. Every other method and path goes to stable, unsplit.
     #[schemars(extend("default" = defaults::ENDPOINTS))]
     pub(super) endpoints: Option<Texts>,
     /// The model's name; `*` stands for any run of characters.
@@ -362,7 +362,8 @@ pub(super) struct Match {
     /// Headers and what they hold; `*` stands for any run of characters.
     #[schemars(extend("examples" = [{"x-team": "search-*"}]))]
     pub(super) header: Option<Entries<Text>>,
-    /// The path below the mount, in place of `endpoints`; `*` stands for any run of characters.
+    /// The path below the mount, in place of `endpoints`, with every method but OPTIONS; `*` stands for any run of
+    /// characters.
     #[schemars(extend("examples" = ["/chat/*"]))]
     pub(super) path: Option<Text>,
 }

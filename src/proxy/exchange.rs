@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::core::{Core, InUse};
-use super::departure::is_entitled;
 use super::error::Problem;
 use super::observer::Summary;
 use super::testimony::{Hearing, Testimony};
@@ -131,8 +130,9 @@ impl Exchange {
         }
     }
 
-    /// Who is tried next. The same provider tried again without a ticket goes on with the one that it had.
-    pub(crate) fn aim(&mut self, target: Target, probe: Option<Ticket>) {
+    /// Who is tried next, and whether with a key of Serin's own. The same provider tried again without a ticket goes on
+    /// with the one that it had.
+    pub(crate) fn aim(&mut self, target: Target, probe: Option<Ticket>, own_key: bool) {
         if probe.is_some() || target.id != self.target.id {
             self.give_probe_back();
             self.probe = probe;
@@ -143,9 +143,7 @@ impl Exchange {
         {
             self.testimony.goes_elsewhere(to);
         }
-        let prepared = &self.in_use.prepared;
-        // A key that the client's own credentials stand in for is the client's.
-        self.own_key = prepared.outbound(target.id).own_key || !is_entitled(prepared, &self.plan, target.id);
+        self.own_key = own_key;
     }
 
     /// The breaker sends it elsewhere: whatever follows says nothing about the canary.

@@ -1,10 +1,13 @@
 //! What a request shows of itself before anybody decides about it.
 //!
 //! Reads the path, the framing, the client's key and, where the split needs it, the body. Whoever may not pass is
-//! turned away here, before a byte of the body is read. Invariant: what is read changes nothing but one thing: a key
-//! that was meant for Serin is taken off the request.
+//! turned away here, before a byte of the body is read; a browser's question whether it may ask at all is no use of
+//! Serin's keys, and passes without them. Invariant: what is read changes nothing but one thing: a key that was meant
+//! for Serin is taken off the request.
 
-use http::header::{ACCEPT, CONNECTION, HOST, HeaderMap, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -15,7 +18,7 @@ use super::error::{Problem, shown};
 use super::headers;
 use super::replay::{self, Held, Whole};
 use super::target;
-use crate::decide::route::{self, Facts, InForceShare, Plan, Reason};
+use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
 use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::segments;
 
@@ -28,11 +31,14 @@ pub(crate) struct Visit {
     pub(crate) upgrade: bool,
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
+    /// Whether it comes from nobody of `clients`, so that nothing of Serin's own goes with it: no key, no header, no
+    /// query.
+    pub(crate) stranger: bool,
 }
 
 impl Visit {
-    /// Reads the head, and turns away who may not pass.
-    pub(crate) fn admit(in_use: &InUse, parts: &mut request::Parts) -> Result<Visit, Problem> {
+    /// Reads the head, and turns away who may not pass. `bodiless`: nothing follows the head.
+    pub(crate) fn admit(in_use: &InUse, parts: &mut request::Parts, bodiless: bool) -> Result<Visit, Problem> {
         let policy = &in_use.snapshot.policy;
         if parts.method == Method::CONNECT {
             return Err(Problem::Connect);
@@ -58,11 +64,12 @@ impl Visit {
         {
             return Err(Problem::TransferEncoding(coding));
         }
-        if !policy.clients.is_empty() {
-            in_use.prepared.key_places.take(&policy.clients, parts).ok_or(Problem::Unauthorized)?;
-        }
         let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
-        Ok(Visit { below_at, upgrade, connection: marks.connection })
+        let stranger = !policy.clients.is_empty() && in_use.prepared.key_places.take(&policy.clients, parts).is_none();
+        if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
+            return Err(Problem::Unauthorized);
+        }
+        Ok(Visit { below_at, upgrade, connection: marks.connection, stranger })
     }
 
     /// The path below the mount.
@@ -99,19 +106,42 @@ impl Visit {
         core: &Core,
         in_use: &InUse,
         parts: &request::Parts,
-        peek: Option<&Peek<'_>>,
-        unheld: bool,
+        body: Read<'_>,
     ) -> Result<Plan, Problem> {
         let snapshot = &in_use.snapshot;
-        let facts =
-            Facts { path: self.below(&parts.uri), query: parts.uri.query(), headers: &parts.headers, body: peek };
+        let facts = Facts {
+            purpose: Purpose::of(&parts.method, self.upgrade),
+            path: self.below(&parts.uri),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+            body: body.peek,
+            bytes: body.whole.map(|whole| &*whole.bytes),
+        };
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
             InForceShare { percent: rollout.percent, closed: rollout.closed }
         };
         let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
-        Ok(if unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
+        Ok(if body.unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
     }
+}
+
+/// What was read of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read<'a> {
+    /// All of it, where it was held.
+    pub(crate) whole: Option<&'a Whole>,
+    /// Its fields.
+    pub(crate) peek: Option<&'a Peek<'a>>,
+    /// Whether it should be read and could not be held.
+    pub(crate) unheld: bool,
+}
+
+/// Whether a browser asks on behalf of a page what another origin would let it send. It does so without credentials,
+/// whatever the page would send later.
+fn is_preflight(parts: &request::Parts) -> bool {
+    let has = |name| parts.headers.contains_key(name);
+    parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Headers that most requests do not have, looked for in one walk.

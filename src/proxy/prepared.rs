@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) wanted: Wanted,
     /// By [`ProviderId`].
     pub(crate) providers: Box<[Outbound]>,
+    /// The same for those who are none of `clients`; empty where everybody is a client.
+    for_strangers: Box<[Outbound]>,
     /// The rollouts' names as header values, by rollout id.
     pub(crate) rollouts: Box<[HeaderValue]>,
     /// Headers that `user:` and `force:` name, of all rollouts: never forwarded.
@@ -106,8 +108,11 @@ impl Prepared {
             !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
         };
         let of_file = OfFile::new(policy);
+        let strangers = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
+        let for_stranger = |provider| Outbound::for_stranger(provider, &policy.mount, &of_file);
         Prepared {
             key_places: KeyPlaces::new(&of_file),
+            for_strangers: strangers.iter().map(for_stranger).collect(),
             policy: Arc::clone(policy),
             wanted: wanted(policy),
             providers: policy
@@ -149,9 +154,24 @@ impl Prepared {
     pub(crate) fn outbound(&self, id: ProviderId) -> &Outbound {
         &self.providers[usize::from(id.0)]
     }
+
+    /// How those of whoever is none of `clients` are.
+    pub(crate) fn outbound_of_stranger(&self, id: ProviderId) -> &Outbound {
+        self.for_strangers.get(usize::from(id.0)).unwrap_or_else(|| self.outbound(id))
+    }
 }
 
 impl Outbound {
+    /// With nothing that the operator has for this provider: whoever is no client spends no key, and values that are
+    /// set in headers and in the query may be keys as well.
+    fn for_stranger(provider: &Arc<Provider>, mount: &str, of_file: &OfFile) -> Outbound {
+        let mut bare = Provider::clone(provider);
+        bare.api_keys.clear();
+        bare.query.clear();
+        bare.set_headers.retain(|(name, _)| name.eq_ignore_ascii_case(header::HOST.as_str()));
+        Outbound { provider: Arc::clone(provider), ..Outbound::new(&Arc::new(bare), mount, of_file) }
+    }
+
     pub(crate) fn new(provider: &Arc<Provider>, mount: &str, of_file: &OfFile) -> Outbound {
         let mut unusable = provider.unusable.clone();
         let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");

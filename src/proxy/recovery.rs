@@ -21,6 +21,7 @@ use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
 use super::observer::Summary;
+use super::prepared::Outbound;
 use super::relay::Answer;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
@@ -103,16 +104,19 @@ pub(crate) async fn reach(
     }
 }
 
-impl Recovery<'_> {
+impl<'a> Recovery<'a> {
     fn next_target(&mut self) -> Option<(Target, Option<Ticket>)> {
         let exchange = &mut self.exchange;
         self.tries.next(self.in_use, |id| exchange.divert(id))
     }
 
     async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
-        self.exchange.aim(target, probe);
         let (in_use, original) = (self.in_use, self.original);
-        let (policy, to) = (&in_use.snapshot.policy, in_use.prepared.outbound(target.id));
+        let (policy, to) = (&in_use.snapshot.policy, self.outbound(target));
+        let entitled = is_entitled(&in_use.prepared, self.exchange.plan(), target.id);
+        let stranger = original.visit.stranger;
+        // A key that the client's own credentials stand in for is the client's.
+        self.exchange.aim(target, probe, !stranger && (to.own_key || !entitled));
         if let Some(reason) = &to.unusable {
             let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
             return Tried::Unfit(problem);
@@ -134,7 +138,7 @@ impl Recovery<'_> {
             },
             give_up_at,
         };
-        let (key, entitled) = (to.key(target.turn), is_entitled(&in_use.prepared, self.exchange.plan(), target.id));
+        let (key, entitled) = (to.key(target.turn), entitled && !stranger);
         let exchange = &mut self.exchange;
         let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
         let make = || depart(original, &in_use.prepared, to, key, entitled);
@@ -156,6 +160,15 @@ impl Recovery<'_> {
             most: (policy.limits.replay_body, policy.limits.replay_memory),
         };
         Tried::Answered(weigh(response, scales, || self.exchange.output_seen()).await)
+    }
+
+    fn outbound(&self, target: Target) -> &'a Outbound {
+        let prepared = &self.in_use.prepared;
+        if self.original.visit.stranger {
+            prepared.outbound_of_stranger(target.id)
+        } else {
+            prepared.outbound(target.id)
+        }
     }
 
     /// How long the first byte of a streamed canary answer may take while somebody else can answer.
@@ -314,7 +327,7 @@ impl Recovery<'_> {
             asks && untried
         });
         Left {
-            keys: sendable && self.tries.has_keys(self.in_use.prepared.outbound(target.id)),
+            keys: sendable && self.tries.has_keys(self.outbound(target)),
             others: sendable && self.tries.has_others(),
             stable: sendable && stable.is_some(),
             repeat: sendable && self.may_repeat(),

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::error::{Problem, Side};
 use super::target;
+use crate::wire::path;
 
 const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -37,11 +38,15 @@ impl Shape {
             return Shape::Grpc;
         }
         match target::below(request.uri().path(), mount) {
-            Some(path) if path == "/messages" || path.starts_with("/messages/") => Shape::Anthropic,
+            Some(path) if is_messages(&path::plain(path)) => Shape::Anthropic,
             Some(_) => Shape::OpenAi,
             None => Shape::Plain,
         }
     }
+}
+
+fn is_messages(path: &str) -> bool {
+    path.strip_prefix("/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The response to a problem.

@@ -17,7 +17,7 @@ use super::core::Ticket;
 use super::departure::Original;
 use super::door::Door;
 use super::error::Problem;
-use super::facts::{self, Visit};
+use super::facts::{self, Read, Visit};
 use super::recovery;
 use super::relay::{self, Answer, Reply, ReplyBody};
 use super::rescue::{self, Shape};
@@ -55,7 +55,7 @@ async fn serve(
     let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
     let in_use = core.in_use(); // 2. the snapshot
-    let visit = Visit::admit(&in_use, &mut parts)?; // 3. the facts
+    let visit = Visit::admit(&in_use, &mut parts, incoming.is_end_stream())?; // 3. the facts
     let held = visit.hold(door, &in_use, &parts, incoming).await?;
     if held.whole.is_some() {
         unread.set(false);
@@ -66,7 +66,8 @@ async fn serve(
     loop {
         let in_use = core.in_use(); // reading the body took its time
         let peek = facts::peek(held.whole.as_ref(), &in_use)?;
-        let plan = visit.plan(core, &in_use, &parts, peek.as_ref(), held.unheld)?; // 4. plan
+        let read = Read { whole: held.whole.as_ref(), peek: peek.as_ref(), unheld: held.unheld };
+        let plan = visit.plan(core, &in_use, &parts, read)?; // 4. plan
         let original = Original {
             visit,
             parts: &parts,

@@ -4,6 +4,8 @@
 //! and carry usage), and whose error shape its clients parse. What the bytes say is read by the readers beside it.
 //! Anything unknown is [`Dialect::Plain`], of which nothing is assumed.
 
+use super::path;
+
 /// The language of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -35,14 +37,19 @@ impl Dialect {
     /// By a path below the mount, with its leading slash.
     #[must_use]
     pub fn of(path: &str) -> Dialect {
-        // One trailing slash makes no other endpoint.
-        match path.strip_suffix('/').unwrap_or(path) {
-            "/chat/completions" => Dialect::ChatCompletions,
-            "/completions" => Dialect::Completions,
-            "/responses" => Dialect::Responses,
-            "/messages" => Dialect::Messages,
-            "/embeddings" => Dialect::Embeddings,
-            _ => Dialect::Plain,
+        Dialect::spelled(path)
+            .or_else(|| path::respelled(path).and_then(|plain| Dialect::spelled(&plain)))
+            .unwrap_or(Dialect::Plain)
+    }
+
+    fn spelled(path: &str) -> Option<Dialect> {
+        match path {
+            "/chat/completions" => Some(Dialect::ChatCompletions),
+            "/completions" => Some(Dialect::Completions),
+            "/responses" => Some(Dialect::Responses),
+            "/messages" => Some(Dialect::Messages),
+            "/embeddings" => Some(Dialect::Embeddings),
+            _ => None,
         }
     }
 

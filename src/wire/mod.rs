@@ -14,6 +14,7 @@ pub mod finish;
 mod json;
 pub mod multipart;
 pub mod opening;
+pub mod path;
 pub mod query;
 pub mod segments;
 pub mod sse;

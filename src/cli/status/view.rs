@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Provider, Refusal, Rollout, StatusReply};
-use crate::cli::guard_words::{INCIDENT, evidence, is_doubt, seen_in, waits_for};
+use crate::cli::guard_words::{INCIDENT, answers, evidence, is_doubt, seen_in, waits_for};
 use crate::cli::out::{Style, distance, moment, one_line, row, span};
 use crate::decide::units::{Millis, UnixMillis};
 
@@ -136,6 +136,12 @@ fn window(text: &mut String, rollout: &Rollout, style: Style) {
         row(text, "", &format!("{name:<10} {requests:>10} {failures:>10} {rate:>8}"));
     }
     row(text, "", &format!("{} canary requests answered at this stage", rollout.answered));
+    let Some(guard) = &rollout.guard else { return };
+    let arms = [("stable", &guard.answers.stable), ("canary", &guard.answers.canary)];
+    let told = arms.into_iter().filter_map(|(name, arm)| Some((name, answers(arm)?)));
+    for (index, (name, told)) in told.enumerate() {
+        row(text, if index == 0 { "answers" } else { "" }, &format!("{name:<10} {told}"));
+    }
 }
 
 fn refusals(text: &mut String, rollout: &Rollout, now: UnixMillis, style: Style) {

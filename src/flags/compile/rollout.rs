@@ -202,7 +202,9 @@ fn matches(raw: Option<&raw::Match>, at: &At, mount: &str, findings: &mut Findin
     let raw = raw.unwrap_or(&none);
     let below = mount.trim_start_matches('/');
     let endpoint = |text: &str| {
-        let bare = text.trim_matches('/');
+        let segments: Vec<&str> = text.split('/').filter(|segment| !segment.is_empty()).collect();
+        let bare = segments.join("/");
+        let bare = bare.as_str();
         if bare.is_empty() || bare.contains(['?', '#', ' ']) {
             return wrong("is not an endpoint", "write a path below the mount, such as `chat/completions`");
         }

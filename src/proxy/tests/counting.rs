@@ -176,6 +176,22 @@ fn a_user_who_is_paused_is_sent_and_not_exposed() {
 }
 
 #[test]
+fn at_100_a_conversation_without_a_user_is_told_from_others() {
+    let (provider, _seen) = Scripted::in_turn((0..3).map(|_| json(500, "", "{}")));
+    let sidecar = Sidecar::start(policy(provider.address, provider.address), Percent::ALL);
+    let evidence = evidence(&sidecar);
+    for words in ["u", "u", "other"] {
+        // `user` is nobody, and the words are all that is hashed.
+        sidecar.ask(&post(CHAT, "", &format!(r#"{{"user":"anonymous","input":"{words}"}}"#)));
+    }
+    sidecar.settle();
+    let mut slots = Vec::new();
+    evidence.samples.drain(|sample| slots.push(sample.slot));
+    let expected = ["\"u\"", "\"u\"", "\"other\""].map(|words| Some(slot(words)));
+    assert_eq!(slots, expected);
+}
+
+#[test]
 fn whether_there_was_a_connection_is_told() {
     let (old, _seen) = Scripted::in_turn([completion("rescued")]);
     let mut policy = policy(old.address, nobody());

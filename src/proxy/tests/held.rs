@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
-use crate::decide::policy::{Fallback, StreamMode};
+use crate::decide::policy::{Fallback, Pattern, StreamMode};
 use crate::decide::units::{Arm, Percent, ProviderId};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -326,7 +326,10 @@ fn answers_without_a_body_and_with_trailers_pass_through_what_is_held() {
     ] {
         let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
         let (new, _seen_new) = Scripted::in_turn([format!("HTTP/1.1 {head}\r\n\r\n")]);
-        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        let mut policy = both_ways(&old, &new);
+        // By its path a rollout takes every method.
+        with_rollout(&mut policy, |rollout| rollout.matches.path = Some(Pattern("/chat/*".to_owned())));
+        let sidecar = Sidecar::start(policy, Percent::ALL);
         let mut client = sidecar.client();
         client.send(format!("{method} {CHAT} HTTP/1.1\r\nhost: h\r\nx-user-id: u\r\ncontent-length: 0\r\n\r\n"));
         let answer = client.read_to("\r\n\r\n");

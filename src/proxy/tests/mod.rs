@@ -10,6 +10,7 @@ mod framing;
 mod held;
 mod http2;
 mod lifecycle;
+mod methods;
 mod outcomes;
 mod passing;
 mod recovery;

@@ -101,8 +101,8 @@ fn long_quoted_end(text: &[u8], mut rest: &[u8], controls: bool) -> Option<(usiz
                     _ => return None,
                 }
             }
-            [..b' ', behind @ ..] if controls => behind,
-            [..b' ', ..] => return None,
+            [(..b' '), behind @ ..] if controls => behind,
+            [(..b' '), ..] => return None,
             _ => {
                 let (plain, behind) = rest.split_at(memchr2(b'"', b'\\', rest)?);
                 // Without an early end, so that many bytes are compared at once.

@@ -185,12 +185,27 @@ def anonymous():
     case("no body, no conversation", {}, **stable("anonymous"))
     messages = {"body": f'{{"messages":[{user}]}}'}
     chance = [rollout(anonymous="random", percent=5000)]
-    case("chance below the share", messages, chance, draw=4999, **canary("drawn", counted=True))
-    case("chance at the share", messages, chance, draw=5000, **stable("drawn", counted=True))
+    case("chance below the share", messages, chance, draw=4999, told_by=user, **canary("drawn", counted=True))
+    case("chance at the share", messages, chance, draw=5000, told_by=user, **stable("drawn", counted=True))
+    case("chance without a body", {}, chance, draw=0, **canary("drawn", counted=True))
     case("chance is not asked where there is an id", {"headers": header("u1")}, chance, draw=0, hashed="u1")
     case("anonymous: stable", messages, [rollout(anonymous="stable", percent=9999)], **stable("anonymous"))
-    case("everybody needs no id", messages, [rollout(anonymous="stable", percent=10000)], **canary("everybody", counted=True))
-    case("everybody is counted", {"headers": header("u1")}, [rollout(percent=10000)], **canary("everybody", counted=True, anonymous=False))
+    everybody = lambda **unusual: [rollout(percent=10000, **unusual)]
+    for way in ["conversation", "random", "stable"]:
+        case(f"everybody needs no id: {way}", messages, everybody(anonymous=way), told_by=user, **canary("everybody", counted=True))
+    case("everybody is counted", {"headers": header("u1")}, everybody(), told_by="u1", **canary("everybody", counted=True, anonymous=False))
+    case("everybody's slot is salted", messages, everybody(salt="s"), told_by="s" + user, **canary("everybody", counted=True))
+    case("everybody, locked", messages, everybody(closed=True), told_by=user, **canary("everybody", counted=True))
+    case("everybody's conversation begins as it began", {"body": f'{{"messages":[{system},{user},{later}]}}'}, everybody(), told_by=system + user,
+         **canary("everybody", counted=True))
+    case("everybody's conversation in responses", {"path": "/responses", "body": '{"input":"hi"}'}, everybody(), told_by='"hi"', **canary("everybody", counted=True))
+    case("everybody's body that is no conversation", {"path": "/completions", "body": '{"prompt":"hi"}'}, everybody(), told_by='{"prompt":"hi"}',
+         **canary("everybody", counted=True))
+    case("everybody's body that goes on and on", {"path": "/completions", "body": [['{"prompt":"', 1], ["x", 100_000], ['"}', 1]]}, everybody(),
+         told_by='{"prompt":"' + "x" * (65536 - 11), **canary("everybody", counted=True))
+    case("everybody without a body", {}, everybody(), **canary("everybody", counted=True))
+    case("everybody's state belongs to nobody", {"path": "/responses", "body": '{"input":"hi","previous_response_id":"resp_1"}'}, everybody(),
+         **canary("everybody"))
     case("nobody needs no id", messages, [rollout(percent=0)], **stable("closed"))
     case("nobody is on the canary at 0", {"headers": header("u1")}, [rollout(percent=0)], **stable("closed", anonymous=False))
 
@@ -234,10 +249,11 @@ def matching():
     unmatched = {"expect": {"rollout": None, "arm": None, "provider": "old", "reason": "unmatched", "counted": False, "anonymous": False}}
     rejected = {"rejected": "no rollout takes this request, and flags.yaml has `unmatched: reject`; add a rollout that matches its path, model and headers, or name a provider in `unmatched`"}
     user = {"headers": header("u1")}
-    for path in ["/chat/completions", "/completions", "/responses", "/messages", "/chat/completions/"]:
+    for path in ["/chat/completions", "/completions", "/responses", "/messages", "/chat/completions/", "//chat/completions", "/chat//completions",
+                 "/chat/completions//", "///messages", "/%63hat/completion%73"]:
         case(f"{path} is split", user | {"path": path}, hashed="u1")
-    for path in ["/embeddings", "/models", "/files", "/responses/resp_1", "/messages/batches", "/chat/completions/x", "/chat", "//chat/completions",
-                 "/chat/completions//", "/Chat/Completions", "/", "", "/chat%2Fcompletions"]:
+    for path in ["/embeddings", "/models", "/files", "/responses/resp_1", "/messages/batches", "/chat/completions/x", "/chat",
+                 "/Chat/Completions", "/", "", "//", "/chat%2Fcompletions", "/responses//resp_1"]:
         case(f"{path!r} is not split", user | {"path": path}, **unmatched)
     case("unmatched goes where the file says", user | {"path": "/models"}, unmatched="third", **{"expect": unmatched["expect"] | {"provider": "third"}})
     case("unmatched is rejected where the file says so", user | {"path": "/models"}, unmatched="reject", **rejected)
@@ -249,6 +265,9 @@ def matching():
     globbed = [rollout(path="/files/*")]
     case("a path pattern", user | {"path": "/files/abc/content"}, globbed, hashed="u1")
     case("a path pattern replaces the endpoints", user, globbed, **unmatched)
+    for path in ["//files/abc/content", "/files//abc", "/f%69les/abc/"]:
+        case(f"a path pattern and {path}", user | {"path": path}, globbed, hashed="u1")
+    case("a path pattern of a slash twice", user | {"path": "//files/abc"}, [rollout(path="//files/*")], hashed="u1")
     case("a path pattern fits whole", user | {"path": "/v2/files/abc"}, globbed, **unmatched)
     by_model = [rollout(model="gpt-4*")]
     case("a model pattern", user | body(), by_model, hashed="u1")
@@ -264,11 +283,49 @@ def matching():
     several = [rollout(name="chat", model="gpt-*"), rollout(name="rest", canary="third", percent=10000, salt="r"), rollout(name="never", percent=10000)]
     case("the first rollout that fits", user | body(), several, hashed="u1")
     case("the next rollout that fits", user | {"body": {"model": "o1"}}, several,
-         **canary("everybody", rollout="rest", provider="third", counted=True, anonymous=False))
+         told_by="ru1", **canary("everybody", rollout="rest", provider="third", counted=True, anonymous=False))
     plain = [rollout(name="claude", model="claude-*", stable="third", canary=None), rollout()]
     case("a plain route has no arm", user | {"body": {"model": "claude-5"}}, plain,
          expect={"rollout": "claude", "arm": None, "provider": "third", "reason": "plain_route", "counted": False, "anonymous": False})
     case("what a plain route does not take", user | body(), list(reversed(plain)), hashed="u1")
+
+
+def methods():
+    user = {"headers": header("u1")}
+    nobodys = lambda provider, reason: {"expect": {"rollout": None, "arm": None, "provider": provider, "reason": reason, "counted": False, "anonymous": False}}
+    elsewhere = {"unmatched": "third"}
+    everybody = [rollout(percent=10000)]
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "post", "QUERY"]:
+        for share in [1, 5000, 10000]:
+            case(f"{method} at {share} generates nothing", user | {"method": method}, [rollout(percent=share)], **elsewhere, **nobodys("old", "method"))
+    case("GET with a body generates nothing", user | {"method": "GET"} | body(), everybody, **elsewhere, **nobodys("old", "method"))
+    case("a tester forces no GET", {"method": "GET", "headers": header("t", "x-canary")}, [rollout(force={"header": "x-canary", "token": "t"})], **nobodys("old", "method"))
+    case("a pin moves no GET", user | {"method": "GET"}, [rollout(pins={"u1": "canary"})], **nobodys("old", "method"))
+    case("GET where the canary is closed", user | {"method": "GET"}, [rollout(percent=0, closed=True)], **nobodys("old", "method"))
+    case("GET of a path spelled oddly", user | {"method": "GET", "path": "//responses"}, everybody, **elsewhere, **nobodys("old", "method"))
+    case("GET is not refused with what nobody matches", user | {"method": "GET"}, everybody, unmatched="reject", **nobodys("old", "method"))
+    case("GET of what an endpoint made", user | {"method": "GET", "path": "/responses/resp_1"}, everybody, **elsewhere, **nobodys("third", "unmatched"))
+    case("an upgrade is split", user | {"method": "GET", "upgrade": True, "path": "/responses"}, hashed="u1")
+    case("an upgrade by POST is split", user | {"upgrade": True}, hashed="u1")
+    case("OPTIONS is never split", user | {"method": "OPTIONS", "upgrade": True}, everybody, **nobodys("old", "method"))
+    case("a header names no method", {"headers": [["x-user-id", "u1"], ["x-http-method-override", "POST"]], "method": "GET"}, everybody, **nobodys("old", "method"))
+    case("a header takes no method away", {"headers": [["x-user-id", "u1"], ["x-http-method-override", "GET"]]}, hashed="u1")
+
+    globbed = [rollout(path="/files/*")]
+    for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "get"]:
+        case(f"a path pattern takes {method}", user | {"method": method, "path": "/files/abc"}, globbed, hashed="u1")
+    case("a path pattern takes no OPTIONS", user | {"method": "OPTIONS", "path": "/files/abc"}, globbed, **elsewhere, **nobodys("old", "method"))
+
+    by_model = [rollout(model="gpt-*"), rollout(name="rest", stable="third", canary="new", model="o1")]
+    case("OPTIONS tells no model", user | {"method": "OPTIONS"}, by_model, unmatched="reject", **nobodys("old", "method"))
+    by_header = [rollout(headers={"x-tier": "gold"}), rollout(name="rest", stable="third", canary="new")]
+    case("OPTIONS goes where all it has fits", user | {"method": "OPTIONS"}, by_header, **nobodys("third", "method"))
+    case("GET goes where all it has fits", {"method": "GET", "headers": header("gold", "x-tier")}, by_header, **nobodys("old", "method"))
+    case("GET without a model is matched by none", user | {"method": "GET"}, by_model, **elsewhere, **nobodys("third", "unmatched"))
+    plain = [rollout(name="claude", stable="third", canary=None)]
+    for method in ["GET", "OPTIONS"]:
+        case(f"a plain route takes {method}", user | {"method": method}, plain,
+             expect={"rollout": "claude", "arm": None, "provider": "third", "reason": "plain_route", "counted": False, "anonymous": False})
 
 
 def flags():
@@ -313,5 +370,6 @@ junk()
 anonymous()
 hands()
 matching()
+methods()
 write("buckets.json", buckets())
 write("cases.json", {"requests": cases, "flags": flags()})

@@ -10,3 +10,4 @@ mod credentials;
 mod flapping;
 mod provider;
 mod refusals;
+mod scenarios;

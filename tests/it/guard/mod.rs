@@ -5,6 +5,7 @@
 //! has to be sat out: a minute by default.
 
 mod innocent;
+mod nobody;
 mod provider;
 mod restarts;
 mod stage;

@@ -139,6 +139,21 @@ fn every_rule_has_its_own_line() {
          run        the canary's last 30 requests failed within 3s: evidence 89.9 of 23 that it is down\n"
     );
     assert_eq!(
+        told(&[
+            ("rule", "length"),
+            ("counted", "answers cut at a length limit"),
+            ("canary_requests", "200"),
+            ("canary_failures", "62"),
+            ("canary_error_rate", "31%"),
+            ("canary_error_rate_low", "25%"),
+            ("canary_error_rate_high", "37.7%"),
+            ("remedy", "set `max_fields` of the provider")
+        ]),
+        "rule       length: more of its answers stop at a length limit than of stable's, by more than is tolerated\n\
+         canary     62 of 200 requests stopped at a length limit: 31%, between 25% and 37.7%\n\
+         remedy     set `max_fields` of the provider\n"
+    );
+    assert_eq!(
         told(&[("rule", "slower"), ("counted", "slow answers"), ("slow_above", "1499ms"), ("stable_requests", "0")]),
         "rule       slower: the canary is slow more often than stable, by more than is tolerated\n\
          stable     no request\n\

@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     CutAtByte(usize, Cut),
     /// Silence for so long after so many events; then the rest.
     StallAtEvent(usize, Duration),
+    /// Silence for so long after so many events; then the connection is closed.
+    StallAndClose(usize, Duration),
     /// Among healthy ones.
     MalformedEvent,
     /// A finish reason and a clean end, but no `[DONE]`.
@@ -219,6 +221,9 @@ impl Fault {
             Fault::StallAtEvent(events, wait) => {
                 said.say_all(&whole[..*events]).then(Step::Wait(*wait)).say_all(&whole[*events..]).end()
             }
+            Fault::StallAndClose(events, wait) => {
+                said.say_all(&whole[..*events]).then(Step::Wait(*wait)).cut(Cut::Close)
+            }
             Fault::MalformedEvent => said.say_all(&whole[..30]).say(MALFORMED).say_all(&whole[30..]).end(),
             Fault::MissingDone => said.say_all(&whole[..answer::terminal(api)]).end(),
             Fault::MissingFinish => {
@@ -267,6 +272,10 @@ impl Fault {
                 let (first, second) = body.split_at(place(*events));
                 let first = begun(first.len(), Cut::Close);
                 vec![Step::Write(first), Step::Wait(*wait), Step::Write(second.to_vec())]
+            }
+            Fault::StallAndClose(events, wait) => {
+                let begun = begun(place(*events), Cut::Close);
+                vec![Step::Write(begun), Step::Wait(*wait), Step::Close]
             }
             Fault::ErrorAfterPreamble | Fault::ErrorAfterHugePreamble => Fault::ErrorIn200.steps(api, false, provider),
             Fault::NoOutput => {
