@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (name, stable, canary) in [("a quiet tick", 0.0, 0.0), ("with failures of both", 3.0, 0.3)] {
         let mut guarded = rollout(pinned(0.1, &ramp));
         let (stable, canary) = (ArmTick::plain(450.0, stable), ArmTick::plain(50.0, canary));
-        let tick = Tick { seconds: 1.0, stable, canary, stable_probes: (0.0, 0.0) };
+        let tick = Tick { seconds: 1.0, stable, canary, ..Tick::default() };
         let began = computed()?;
         for _ in 0..TICKS {
             black_box(guarded.see(black_box(&tick), Probes { stable: true, canary: true }));

@@ -45,12 +45,8 @@ impl Judge for Slowness {
             told.events[Aspect::Slow as usize] = f64::from(arm.errors);
             told
         };
-        let tick = Tick {
-            seconds: seen.seconds,
-            stable: arm(&seen.stable),
-            canary: arm(&seen.canary),
-            stable_probes: (0.0, 0.0),
-        };
+        let tick =
+            Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
         self.0.see(&tick, Probes { stable: true, canary: true }) == Verdict::Rollback
     }
 }

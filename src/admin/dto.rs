@@ -112,6 +112,9 @@ pub struct Rollout {
     pub paused: bool,
     /// Both arms as they are shown.
     pub window: Window,
+    /// Requests that are at the providers now.
+    #[serde(default)]
+    pub in_flight: InFlight,
     /// Which evidence period this is.
     pub epoch: u64,
     /// Canary requests answered at this share.
@@ -168,6 +171,45 @@ pub struct Arm {
     pub failures: u64,
     /// Percent of failures; absent without requests.
     pub failure_percent: Option<f64>,
+}
+
+/// Requests that are at the providers of both arms now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// At stable.
+    pub stable: OfArm,
+    /// At the canary.
+    pub canary: OfArm,
+}
+
+/// Requests that are at the provider of one arm now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfArm {
+    /// All of them, whatever sent them there.
+    pub requests: u64,
+    /// Those that a bucket sent there and that have had no output yet, by how long ago they were sent.
+    pub without_output: ByAge,
+}
+
+/// How many have waited for how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByAge {
+    /// Less than five seconds.
+    pub below_5s: u32,
+    /// Up to half a minute.
+    pub below_30s: u32,
+    /// Up to two minutes.
+    pub below_2m: u32,
+    /// Up to ten minutes.
+    pub below_10m: u32,
+    /// Longer.
+    pub longer: u32,
+}
+
+impl OfArm {
+    fn new(requests: u64, [below_5s, below_30s, below_2m, below_10m, longer]: [u32; 5]) -> OfArm {
+        OfArm { requests, without_output: ByAge { below_5s, below_30s, below_2m, below_10m, longer } }
+    }
 }
 
 /// Something that a canary refuses although stable accepts it.
@@ -343,6 +385,10 @@ impl From<&RolloutStatus> for Rollout {
                 seconds: rollout.window_length.duration().as_secs_f64(),
                 stable: stable.into(),
                 canary: canary.into(),
+            },
+            in_flight: InFlight {
+                stable: OfArm::new(rollout.in_flight[0], rollout.waiting[0]),
+                canary: OfArm::new(rollout.in_flight[1], rollout.waiting[1]),
             },
             epoch: rollout.epoch,
             answered: rollout.answered,

@@ -31,8 +31,8 @@ use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{
-    ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus, ProviderStatus,
-    RolloutStatus, Status, StatusCell, StoreStatus,
+    AnswersStatus, ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus,
+    ProviderStatus, RolloutStatus, Status, StatusCell, StoreStatus,
 };
 use crate::wire::body::FieldRules;
 use crate::wire::dialect::DoneMarker;
@@ -176,10 +176,16 @@ fn guarded() -> GuardStatus {
         per_second: 50.0,
         stable_rate: 0.005,
         slow_above: Some(Millis(1500)),
+        pace_above: Some(Millis(45)),
+        answers: [
+            AnswersStatus::default(),
+            AnswersStatus { shares: Some([0.75, 0.0, 0.25, 0.0, 0.0, 0.0]), gap_millis: Some(20.0) },
+        ],
         forecast: vec![
             ForecastStatus { rate: 1.0, after: Some(Millis(3000)) },
             ForecastStatus { rate: 0.05, after: None },
         ],
+        silent_after: Some(Millis(27_000)),
         ..GuardStatus::default()
     }
 }
@@ -189,6 +195,8 @@ fn status() -> Status {
         window: [ArmWindow { requests: 200, failures: 1 }, ArmWindow::default()],
         findings: vec![finding()],
         guard: Some(guarded()),
+        in_flight: [3, 4],
+        waiting: [[1, 0, 0, 0, 0], [0, 2, 0, 1, 0]],
         ..RolloutStatus::sample()
     };
     Status {
@@ -396,6 +404,8 @@ fn status_history_and_config_are_read() {
     assert_eq!((&chat["name"], &chat["percent"], &chat["intent"]), (&json!("chat"), &json!(10.0), &json!("auto")));
     assert_eq!(chat["window"]["stable"], json!({"requests": 200, "failures": 1, "failure_percent": 0.5}));
     assert_eq!(chat["window"]["canary"]["failure_percent"], Value::Null);
+    let ages = json!({"below_5s": 0, "below_30s": 2, "below_2m": 0, "below_10m": 1, "longer": 0});
+    assert_eq!(chat["in_flight"]["canary"], json!({"requests": 4, "without_output": ages}));
     let nothing = json!({"requests": 0, "events": 0, "percent": null, "low_percent": 0.0, "high_percent": 100.0});
     let seen = &chat["guard"]["failing"]["since_well"]["canary"];
     assert_eq!((&seen["requests"], &seen["events"], &seen["percent"]), (&json!(4), &json!(1), &json!(25.0)));
@@ -412,6 +422,17 @@ fn status_history_and_config_are_read() {
             },
             "slow": null,
             "refusing": null,
+            "empty": null,
+            "length": null,
+            "filtered": null,
+            "pace": null,
+            "answers_bound": 0.0,
+            "answers": {
+                "stable": {"percent_by_finish": {}, "mean_gap_seconds": null},
+                "canary": {"percent_by_finish": {"stop": 75.0, "length": 25.0, "tool_calls": 0.0, "filtered": 0.0,
+                    "empty": 0.0, "other": 0.0}, "mean_gap_seconds": 0.02},
+            },
+            "pace_above_seconds": 0.045,
             "users_failing": {"stable": 0, "canary": 1},
             "failures_in_a_row": 1,
             "incident": false,
@@ -427,6 +448,8 @@ fn status_history_and_config_are_read() {
                 {"error_percent": 100.0, "seen_after_seconds": 3.0},
                 {"error_percent": 5.0, "seen_after_seconds": null},
             ],
+            "silent_seen_after_seconds": 27.0,
+            "silence": null,
             "retries": 0,
         })
     );

@@ -4,7 +4,8 @@
 //! waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see, and
 //! nothing is said.
 
-use crate::app::api::{ArmAnswers, Compared, Counted, Guard, Rate, Rollout};
+use crate::app::api::{ArmAnswers, ByAge, Compared, Counted, Guard, InFlight, Rate, Rollout};
+use crate::decide::guard::silent::Silence;
 use crate::decide::guard::told::{number, percent, time};
 
 /// So few requests a second are none.
@@ -84,7 +85,7 @@ pub(super) fn waits_for(rollout: &Rollout) -> String {
     parts.join("; ")
 }
 
-/// How long faults would take to be seen: `a dead canary 3s, 20% errors 14s`; `None`: nobody is on the canary.
+/// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`: nobody is on the canary.
 pub(super) fn seen_in(rollout: &Rollout) -> Option<String> {
     let guard = rollout.guard.as_ref().filter(|_| rollout.percent > 0.0)?;
     if guard.requests_per_second < NONE {
@@ -94,12 +95,51 @@ pub(super) fn seen_in(rollout: &Rollout) -> Option<String> {
         let what = fault_name(fault.error_percent);
         format!("{what} {}", fault.seen_after_seconds.map_or_else(|| NEVER.to_owned(), time))
     });
-    let faults: Vec<String> = faults.collect();
+    let mut faults: Vec<String> = faults.collect();
+    if !faults.is_empty() {
+        let silent = guard.silent_seen_after_seconds.map_or_else(|| NEVER.to_owned(), time);
+        faults.insert(1, format!("{SILENT} {silent}"));
+    }
     (!faults.is_empty()).then(|| faults.join(", "))
 }
 
 /// For a fault that takes too long to be seen.
 pub(super) const NEVER: &str = "not within two weeks";
+
+/// The canary that accepts requests and never answers.
+pub(super) const SILENT: &str = "one that never answers";
+
+/// What the canary's requests without output come to; `None`: there are none that could matter.
+pub(super) fn silence(guard: &Guard) -> Option<String> {
+    let Silence { unanswered, stable_answered, stable_unanswered, longest, shortest, shared, .. } = guard.silence?;
+    let requests =
+        format!("{unanswered:.0} requests of the canary have had no output for {}", within(shortest, longest));
+    if shared {
+        return Some(format!("{requests}, and stable answers nothing either: nobody is moved"));
+    }
+    let all = stable_answered + stable_unanswered;
+    (unanswered >= 3.0).then(|| format!("{requests}; stable answered {stable_answered:.0} of {all:.0}"))
+}
+
+fn within(shortest: f64, longest: f64) -> String {
+    if shortest < 1.0 { format!("up to {}", time(longest)) } else { format!("{} to {}", time(shortest), time(longest)) }
+}
+
+/// Requests at both providers: `12 at the canary, without output: 3 for less than 5s, 9 for less than 30s`; empty: none.
+pub(super) fn in_flight(rollout: &Rollout) -> Vec<String> {
+    let InFlight { stable, canary } = rollout.in_flight;
+    let arms = [("stable", stable), ("the canary", canary)].into_iter().filter(|(_, arm)| arm.requests > 0);
+    arms.map(|(name, arm)| {
+        let ByAge { below_5s, below_30s, below_2m, below_10m, longer } = arm.without_output;
+        let ages = [(below_5s, "5s"), (below_30s, "30s"), (below_2m, "2m"), (below_10m, "10m")];
+        let ages = ages.into_iter().map(|(count, age)| (count, format!("for less than {age}")));
+        let ages = ages.chain([(longer, "for longer".to_owned())]).filter(|(count, _)| *count > 0);
+        let told: Vec<String> = ages.map(|(count, age)| format!("{count} {age}")).collect();
+        let told = if told.is_empty() { String::new() } else { format!(", without output: {}", told.join(", ")) };
+        format!("{} at {name}{told}", arm.requests)
+    })
+    .collect()
+}
 
 /// A fault by the percentage of requests that fail.
 pub(super) fn fault_name(error_percent: f64) -> String {

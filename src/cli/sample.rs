@@ -1,6 +1,8 @@
 //! A rollout as the API tells of it, for the tests of what is made of it.
 
-use crate::app::api::{Answers, Arm, Compared, Counted, Forecast, Guard, Next, Rate, Rollout, Stamp, Users, Window};
+use crate::app::api::{
+    Answers, Arm, Compared, Counted, Forecast, Guard, InFlight, Next, Rate, Rollout, Stamp, Users, Window,
+};
 use crate::decide::units::UnixMillis;
 
 pub(super) const NOW: u64 = 1_795_247_762_000;
@@ -26,6 +28,7 @@ pub(super) fn rollout() -> Rollout {
         lock: None,
         paused: false,
         window: Window { seconds: 1800.0, stable: arm(12034, 12, Some(0.0997)), canary: arm(0, 0, None) },
+        in_flight: InFlight::default(),
         epoch: 2,
         answered: 34,
         guard: Some(guard()),
@@ -65,6 +68,8 @@ fn guard() -> Guard {
         stable_failure_percent: 0.4,
         slow_above_seconds: Some(1.5),
         forecast: vec![forecast(100.0, Some(3.0)), forecast(20.0, Some(14.0)), forecast(5.0, Some(80.0))],
+        silent_seen_after_seconds: Some(14.0),
+        silence: None,
         retries: 0,
     }
 }

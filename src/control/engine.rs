@@ -176,7 +176,7 @@ impl Engine {
         begin.notes.extend(stable_taken_back(&begin));
         let Begin { policy, flags, states, locks, dir, store_error, cores, most_connections, notes, .. } = begin;
         let mut blocks = Blocks::new(cores);
-        let idle = blocks.make(0, &Guard::default(), &Pauses::default());
+        let idle = blocks.make(0, &Guard::default(), &Pauses::default(), &Arc::default());
         let nothing = Snapshot {
             revision: 0,
             generation: 0,
@@ -247,15 +247,16 @@ impl Engine {
             self.refresh_block(index);
             let tracked = &mut self.rollouts[index];
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
+            let alone = moving.state.in_force == Percent::ALL;
             let diverted = self.breakers.diverted(&tracked.stable, now.mono);
-            let mut seen = moving.observer.look(&canary.guard, diverted, now.mono);
+            let mut seen = moving.observer.look(&canary.guard, alone, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
             if let Some(tick) = &seen.tick {
                 let totals = [Arm::Stable, Arm::Canary].map(|arm| answered::totals(tracked.series.own(arm)));
                 moving.observer.count_answers(tick.seconds, totals);
                 moving.lately.add(now.unix, moving.state.in_force, tick, count);
             }
-            changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed);
+            changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed || step.rescues);
             self.keep_evidence(index, now);
         }
         if changed {
@@ -393,19 +394,22 @@ impl Engine {
                 self.put(index, watched);
             }
             let Step { refused, notes, .. } = step;
-            return Some(Happened { refused, notes, changed: false, proposed: true });
+            return Some(Happened { refused, notes, changed: false, rescues: false, proposed: true });
         }
         for event in &step.events {
             log(event);
         }
-        let Step { next, events, refused, notes, .. } = step;
+        let Step { next, events, refused, notes, rescue, .. } = step;
         self.outbox.events.extend(events);
         self.put(index, next);
         let moving = self.rollouts[index].moving.as_ref()?;
+        if let Some(rescue) = rescue {
+            moving.observer.withdraw(rescue, now.mono);
+        }
         if changed {
             self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
         }
-        Some(Happened { refused, notes, changed, proposed: false })
+        Some(Happened { refused, notes, changed, rescues: rescue.is_some(), proposed: false })
     }
 
     pub(super) fn view<'a>(&'a self, tracked: &'a Tracked, moving: &'a Moving, canary: &'a Canary) -> View<'a> {
@@ -515,6 +519,8 @@ pub(super) struct Happened {
     pub(super) refused: Option<String>,
     pub(super) notes: Vec<String>,
     pub(super) changed: bool,
+    // Whether somebody who waits has to look.
+    pub(super) rescues: bool,
     pub(super) proposed: bool,
 }
 

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use crate::decide::guard::aspect::ASPECTS;
 use crate::decide::guard::judge::fraction;
+use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::trace::Line;
 use crate::decide::units::{Percent, UnixMillis};
@@ -44,13 +45,15 @@ pub(super) struct Lately {
 }
 
 /// One length of time, in less memory than a [`Tick`]: what was counted is whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Kept {
     ended: UnixMillis,
     millis: u32,
     share: Percent,
     arms: [KeptArm; 2],
     probes: [u32; 2],
+    // Where it was enough for an alarm.
+    silence: Option<Box<Silence>>,
 }
 
 /// The counts of an [`ArmTick`].
@@ -130,7 +133,8 @@ impl Kept {
     fn new(ended: UnixMillis, share: Percent, tick: &Tick) -> Kept {
         let probes = [whole(tick.stable_probes.0), whole(tick.stable_probes.1)];
         let arms = [&tick.stable, &tick.canary].map(KeptArm::new);
-        Kept { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes }
+        let silence = tick.silence.down.then(|| Box::new(tick.silence));
+        Kept { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes, silence }
     }
 
     fn is_empty(&self) -> bool {
@@ -149,6 +153,7 @@ impl Kept {
     fn join(&mut self, next: &Kept) {
         self.ended = next.ended;
         self.millis = self.millis.saturating_add(next.millis);
+        self.silence = next.silence.clone().or(self.silence.take());
         self.arms.iter_mut().zip(&next.arms).for_each(|(arm, next)| arm.join(next));
         self.probes.iter_mut().zip(next.probes).for_each(|(sum, count)| *sum = sum.saturating_add(count));
     }
@@ -160,7 +165,13 @@ impl Kept {
         Line::new(
             self.ended,
             fraction(self.share),
-            &Tick { seconds, stable, canary, stable_probes: (answered, failed) },
+            &Tick {
+                seconds,
+                stable,
+                canary,
+                stable_probes: (answered, failed),
+                silence: self.silence.as_deref().copied().unwrap_or_default(),
+            },
         )
     }
 }
@@ -177,7 +188,13 @@ mod tests {
     fn tick(requests: f64) -> Tick {
         let mut stable = ArmTick::plain(requests * 9.0, 1.0);
         (stable.refused, stable.answered) = (2.0, requests);
-        Tick { seconds: 1.0, stable, canary: ArmTick::plain(requests, 0.0), stable_probes: (1.0, 0.0) }
+        Tick {
+            seconds: 1.0,
+            stable,
+            canary: ArmTick::plain(requests, 0.0),
+            stable_probes: (1.0, 0.0),
+            ..Tick::default()
+        }
     }
 
     fn nothing() -> Tick {

@@ -7,6 +7,7 @@
 //! it says so, since its counts are not those of its users. Invariant: counters only rise, so every answer is counted
 //! once.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::answered::{Answered, Totals};
@@ -14,21 +15,26 @@ use super::pauses::Pauses;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::numbers::fading;
-use crate::decide::guard::slow::SlowThreshold;
+use crate::decide::guard::silent::{Measure, Silent};
+use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::user_cap::KeptPause;
+use crate::decide::guard::waiting::{Kind, Over, Waiting, second_of};
 use crate::decide::policy::Guard;
 use crate::decide::rollout::state::RolloutState;
-use crate::decide::rollout::step::Observation;
+use crate::decide::rollout::step::{Observation, Rescue};
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence, Terms};
 use crate::state::samples::{Sample, Samples, What};
+use crate::state::withdrawal::Withdrawal;
 
 /// The guard's tick.
 const TICK: Millis = Millis(1000);
 /// Control looks ten times a second: after so long without a look the process did not run.
 const SLEEP: Millis = Millis(5000);
+/// After so long without one, who waits for how long is not known well enough.
+const LATE: Millis = Millis(2000);
 /// How long an answer to a probe says that a provider lives.
 const ANSWER_LASTS: Millis = Millis(10_000);
 /// Between two probes, at first; and always of a stable that answers, which is asked only while it matters.
@@ -37,6 +43,8 @@ const FIRST_PAUSE: Millis = Millis(1000);
 const LONGEST_PAUSE: Millis = Millis(10_000);
 /// Outputs that follow each other faster came together, in milliseconds.
 const LEAST_GAP: f64 = 1.0;
+/// Of so many epochs before the present one it is known who waits.
+const MOST_BEFORE: usize = 16;
 /// How fast the measured traffic forgets, in seconds.
 const TRAFFIC_HALF_LIFE: f64 = 60.0;
 
@@ -54,10 +62,17 @@ impl Blocks {
     }
 
     /// A block in which nothing was counted yet.
-    pub(super) fn make(&mut self, epoch: u64, guard: &Guard, pauses: &Pauses) -> Arc<Evidence> {
+    pub(super) fn make(
+        &mut self,
+        epoch: u64,
+        guard: &Guard,
+        pauses: &Pauses,
+        withdrawal: &Arc<Withdrawal>,
+    ) -> Arc<Evidence> {
         self.made += 1;
         let (silence, samples) = (Arc::clone(pauses.silence()), Arc::clone(&self.samples));
-        let terms = Terms { id: self.made, epoch, counting: guard.counting, silence, samples };
+        let withdrawal = Arc::clone(withdrawal);
+        let terms = Terms { id: self.made, epoch, counting: guard.counting, silence, samples, withdrawal };
         Arc::new(Evidence::new(terms, self.cores))
     }
 }
@@ -66,9 +81,13 @@ impl Blocks {
 #[derive(Debug)]
 pub(super) struct Observer {
     pauses: Pauses,
-    threshold: SlowThreshold,
+    threshold: SlowThresholds,
     pace: SlowThreshold,
     answered: Answered,
+    silent: Silent,
+    withdrawal: Arc<Withdrawal>,
+    // Samples that were lost, when they were last looked at.
+    lost: u64,
     traffic: Traffic,
     looked: Option<Millis>,
     // How many requests stable's breaker had kept from it at the last tick, and whether there were some since the one
@@ -76,6 +95,8 @@ pub(super) struct Observer {
     diverted: u64,
     stable_shut: bool,
     epoch: Epoch,
+    // The numbers of the blocks of evidence before: their requests may wait still.
+    before: VecDeque<u64>,
 }
 
 /// Requests a second, and how they end.
@@ -155,10 +176,25 @@ impl Observer {
     /// Goes on with what was kept of it.
     pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
         let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);
-        let (pace, answered) = (state.judge.pace_threshold, Answered::default());
-        let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses), guard);
+        let withdrawal = Arc::default();
+        let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses, &withdrawal), guard);
         let traffic = Traffic::default();
-        Observer { pauses, threshold, pace, answered, traffic, looked: None, diverted: 0, stable_shut: false, epoch }
+        let (silent, lost) = (Silent::default(), blocks.samples.lost());
+        Observer {
+            pauses,
+            threshold,
+            pace: state.judge.pace_threshold,
+            answered: Answered::default(),
+            silent,
+            withdrawal,
+            lost,
+            traffic,
+            looked: None,
+            diverted: 0,
+            stable_shut: false,
+            epoch,
+            before: VecDeque::new(),
+        }
     }
 
     /// Who fails again and again.
@@ -168,9 +204,17 @@ impl Observer {
 
     /// Another epoch begins.
     pub(super) fn begin(&mut self, epoch: u64, blocks: &mut Blocks, guard: &Guard) {
-        self.epoch = Epoch::new(blocks.make(epoch, guard, &self.pauses), guard);
+        self.before.push_front(self.epoch.evidence.id);
+        self.before.truncate(MOST_BEFORE);
+        self.epoch = Epoch::new(blocks.make(epoch, guard, &self.pauses, &self.withdrawal), guard);
         // The first tick of an epoch is as long as any other.
         self.epoch.ticked = self.looked;
+        self.silent.begin(self.looked.unwrap_or_default());
+    }
+
+    /// The numbers of the blocks of evidence whose samples it takes, the present one's first.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = u64> + '_ {
+        std::iter::once(self.epoch.evidence.id).chain(self.before.iter().copied())
     }
 
     /// What the cores count.
@@ -193,22 +237,37 @@ impl Observer {
         &self.traffic
     }
 
-    /// Something happened to a request of this epoch.
+    /// Something happened to a request.
     pub(super) fn sample(&mut self, sample: &Sample, guard: &Guard, now: Millis) {
-        let Sample { arm, slot, what, .. } = *sample;
+        let Sample { arm, slot, what, wait, .. } = *sample;
+        let late = wait.is_some_and(|wait| self.silent.was_late(wait));
+        if let Some(wait) = wait {
+            match what {
+                What::Sent => self.silent.sent(wait, arm, slot, &guard.constants),
+                What::Over(how) => self.silent.over(wait, arm, slot, how, now),
+                What::LeftWaiting { .. } => self.silent.over(wait, arm, slot, Over::Left, now),
+                What::Output { .. } => self.silent.over(wait, arm, slot, Over::Answered, now),
+                What::Failed { .. } | What::Refused | What::Answered { .. } | What::Paced { .. } => {}
+            }
+        }
+        // An answer to what was sent at another share says nothing else of this one.
+        if sample.evidence != self.epoch.evidence.id {
+            return;
+        }
         let aspect = match what {
+            What::Sent | What::Over(_) => return,
             What::Failed { connect } => {
                 self.epoch.refused[arm as usize] += u32::from(connect);
                 Aspect::Failing
             }
             What::Refused => Aspect::Refusing,
             What::Output { after } | What::LeftWaiting { after } => {
-                let Some(rule) = &guard.slow else { return };
-                let slow = self.threshold.is_slow(rule, real(after.0));
+                let (rule, kind) = (guard.slow.unwrap_or_default(), wait.map_or(Kind::Whole, |wait| wait.kind));
+                let slow = self.threshold.is_slow(&rule, kind, real(after.0));
                 if arm == Arm::Stable && matches!(what, What::Output { .. }) {
-                    self.threshold.learn(rule, real(after.0));
+                    self.threshold.learn(&rule, kind, real(after.0));
                 }
-                if !slow {
+                if !slow || late || guard.slow.is_none() {
                     return;
                 }
                 Aspect::Slow
@@ -234,6 +293,10 @@ impl Observer {
                 Aspect::Pace
             }
         };
+        self.event(aspect, arm, slot, now);
+    }
+
+    fn event(&mut self, aspect: Aspect, arm: Arm, slot: Option<Slot>, now: Millis) {
         if self.pauses.event(aspect, slot, now) {
             self.epoch.events[arm as usize][aspect as usize] += 1;
             if aspect == Aspect::Failing {
@@ -242,22 +305,61 @@ impl Observer {
         }
     }
 
+    /// Whoever waits for longer than slow answers take is one, and not again when the output comes.
+    fn late(&mut self, guard: &Guard, now: Millis) {
+        let rule = guard.slow.unwrap_or_default();
+        let mut late = Vec::new();
+        for kind in Kind::ALL {
+            if let Some(limit) = self.threshold.limit(&rule, kind) {
+                self.silent.late(kind, limit, now, |arm, slot| late.push((arm, slot)));
+            }
+        }
+        if guard.slow.is_some() {
+            late.into_iter().for_each(|(arm, slot)| self.event(Aspect::Slow, arm, slot, now));
+        }
+    }
+
+    /// What was not told of who waits cannot be made up for.
+    pub(super) fn lost(&mut self, lost: u64, now: Millis) {
+        if std::mem::replace(&mut self.lost, lost) != lost {
+            self.silent.forget(now);
+        }
+    }
+
+    /// Those who wait for the canary, or have waited for so long, ask somebody else.
+    pub(super) fn withdraw(&self, rescue: Rescue, now: Millis) {
+        self.withdrawal.raise(match rescue {
+            Rescue::Everybody => second_of(now).saturating_add(1),
+            Rescue::Longer(waited) => second_of(Millis(now.0.saturating_sub(waited.0))),
+        });
+    }
+
+    /// All that wait.
+    pub(super) const fn waiting(&self) -> &Waiting {
+        self.silent.waiting()
+    }
+
     /// Looks, with a tick for the guard if its time has come. `diverted`: requests that stable's breaker ever kept from it,
     /// and whether it would keep one from it now. With little traffic a breaker may be open and meet nobody.
-    pub(super) fn look(&mut self, guard: &Guard, diverted: (u64, bool), now: Millis) -> Observation {
+    pub(super) fn look(&mut self, guard: &Guard, alone: bool, diverted: (u64, bool), now: Millis) -> Observation {
         self.pauses.end(now);
-        let slept = self.looked.replace(now).is_some_and(|before| now.since(before) > SLEEP);
+        let pause = self.looked.replace(now).map_or(Millis(0), |before| now.since(before));
+        let slept = pause > SLEEP;
+        if pause > LATE {
+            // Seconds were longer than they look.
+            self.silent.forget(now);
+        }
         let began = *self.epoch.ticked.get_or_insert(now);
         let passed = now.since(began);
         if slept {
             self.forget(now);
         }
-        let tick = (!slept && passed >= TICK).then(|| self.tick(passed, now));
+        let tick = (!slept && passed >= TICK).then(|| self.tick(guard, alone, passed, now));
         if slept || tick.is_some() {
             let (diverted, shut) = diverted;
             self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
         }
-        let (slow_threshold, pace_threshold) = (guard.slow.map(|_| self.threshold), Some(self.pace));
+        let (slow_threshold, pace_threshold) = (Some(self.threshold), Some(self.pace));
         Observation { tick, slept, slow_threshold, pace_threshold, ..self.seen(now) }
     }
 
@@ -269,13 +371,18 @@ impl Observer {
         (epoch.events, epoch.refused, epoch.stable_probes) = ([[0; ASPECTS]; 2], [0; 2], (0, 0));
     }
 
-    fn tick(&mut self, passed: Millis, now: Millis) -> Tick {
+    fn tick(&mut self, guard: &Guard, alone: bool, passed: Millis, now: Millis) -> Tick {
+        self.late(guard, now);
         let seconds = real(passed.0) / 1000.0;
         let arms = [Arm::Stable, Arm::Canary].map(|arm| self.arm_tick(arm, now));
         let probes = std::mem::take(&mut self.epoch.stable_probes);
         self.epoch.ticked = Some(now);
         let [stable, canary] = arms;
-        let tick = Tick { seconds, stable, canary, stable_probes: (f64::from(probes.0), f64::from(probes.1)) };
+        let rule = guard.slow.unwrap_or_default();
+        let limits = Kind::ALL.map(|kind| self.threshold.limit(&rule, kind));
+        let silence = self.silent.look(&guard.constants, &Measure { limits, alone, probes }, now);
+        let stable_probes = (f64::from(probes.0), f64::from(probes.1));
+        let tick = Tick { seconds, stable, canary, stable_probes, silence };
         self.traffic.add(&tick);
         tick
     }

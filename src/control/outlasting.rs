@@ -7,8 +7,9 @@
 //! the disk.
 
 use super::engine::{Engine, Moving, Now, Tracked};
-use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen};
+use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen, until_silent};
 use crate::decide::guard::judge::fraction;
+use crate::decide::guard::waiting::Kind;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::ramp;
 use crate::decide::rollout::state::RolloutState;
@@ -31,6 +32,8 @@ pub(super) struct Outlasting {
     forecast_at: Option<Millis>,
     /// How long each of [`FAULTS`] would take to be seen; `None`: too long.
     pub(super) forecast: [Option<Millis>; FAULTS.len()],
+    /// The same of a canary that never answers.
+    pub(super) silent: Option<Millis>,
 }
 
 /// When a rollout of this place in the file is written first.
@@ -97,6 +100,9 @@ impl Engine {
             confirms: canary.percent == Intent::Auto,
             retries: state.tries(),
         };
+        let rule = canary.guard.slow.unwrap_or_default();
+        let slowest = Kind::ALL.into_iter().filter_map(|kind| state.judge.slow_threshold.limit(&rule, kind)).max();
+        outlasting.silent = until_silent(&canary.guard, slowest, traffic);
         outlasting.forecast = FAULTS.map(|fault| until_seen(&canary.guard, Some(&state.judge), course, traffic, fault));
     }
 }

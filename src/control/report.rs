@@ -6,6 +6,7 @@
 use super::engine::{Engine, Moving, Now, Proposal, Tracked};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
+use crate::decide::guard::waiting::{AGES, Kind};
 use crate::decide::policy::{Canary, Intent, OnExcess, SlowRule};
 use crate::decide::rollout::in_force::reason;
 use crate::decide::rollout::outlook::{outlook, step_left};
@@ -95,6 +96,8 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         paused: moving.state.paused.is_some(),
         window: [window(seen.window.stable), window(seen.window.canary)],
         window_length: canary.guard.window,
+        in_flight: [tracked.rollout.stable, canary.provider].map(|provider| tracked.series.in_flight_at(provider)),
+        waiting: waiting(moving, now),
         epoch: moving.state.epoch,
         answered: whole(moving.state.judge.answered),
         needed: u64::from(canary.guard.min_requests),
@@ -122,7 +125,10 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         }
     };
     let traffic = moving.observer.traffic();
-    let learnt = |rule: &SlowRule| (judge.slow_threshold.seen() > 0).then(|| judge.slow_threshold.limit(rule));
+    let learnt = |rule: &SlowRule| {
+        let limit = |kind| judge.slow_threshold.limit(rule, kind);
+        limit(Kind::Streamed).max(limit(Kind::Whole))
+    };
     GuardStatus {
         aspects: Aspect::ALL.map(aspect),
         bound: reading.of(Aspect::Failing).bound,
@@ -143,7 +149,19 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
             .zip(moving.outlasting.forecast)
             .map(|(fault, after)| ForecastStatus { rate: fault.rate, after })
             .collect(),
+        silence: *judge.silence(),
+        silent_after: moving.outlasting.silent,
     }
+}
+
+/// Who has had no output yet, by arm and age.
+fn waiting(moving: &Moving, now: Now) -> [[u32; AGES.len() + 1]; 2] {
+    [Arm::Stable, Arm::Canary].map(|arm| {
+        let (counts, longer) = moving.observer.waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
+        let mut all = [longer; AGES.len() + 1];
+        all[..AGES.len()].copy_from_slice(&counts);
+        all
+    })
 }
 
 /// Until the step may end, or the confirmation; `None`: what is now goes on until something happens.
@@ -186,6 +204,8 @@ fn plain(tracked: &Tracked) -> RolloutStatus {
         paused: false,
         window: [ArmWindow::default(); 2],
         window_length: Millis(0),
+        in_flight: [0; 2],
+        waiting: [[0; AGES.len() + 1]; 2],
         epoch: 0,
         needed: 0,
         guard: None,

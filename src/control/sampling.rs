@@ -2,13 +2,14 @@
 //!
 //! Owns whose each sample is: evidence has a number, and which rollout it is of changes with epochs and files only, so
 //! that a sample is looked up and not searched for among what may be a thousand rollouts. A sample of an epoch that is
-//! over says nothing any more. Decides nothing. Samples that found no room are counted by the metrics, and the history
+//! over says who waits no more, and nothing else. Decides nothing. Samples that found no room are counted by the metrics, and the history
 //! has a notice of them, once an hour at most: a guard that misses what it judges by must not do so unseen.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::engine::{Engine, Now, Tracked};
+use crate::decide::guard::waiting::second_of;
 use crate::decide::units::Millis;
 use crate::state::samples::CAPACITY;
 
@@ -29,8 +30,9 @@ pub(super) struct Sampling {
 impl Sampling {
     fn know(&mut self, rollouts: &[Tracked], seen: (u64, u64)) {
         if self.seen.replace(seen) != Some(seen) {
-            let owned = rollouts.iter().map(|tracked| tracked.moving.as_ref().map(|it| it.observer.evidence().id));
-            self.owners = owned.enumerate().filter_map(|(index, id)| Some((id?, index))).collect();
+            let now = |tracked: &Tracked| Some(tracked.moving.as_ref()?.observer.blocks().collect::<Vec<_>>());
+            let owned = rollouts.iter().map(now).enumerate();
+            self.owners = owned.flat_map(|(index, ids)| ids.into_iter().flatten().map(move |id| (id, index))).collect();
         }
     }
 
@@ -58,6 +60,11 @@ impl Engine {
                 moving.observer.sample(&sample, &canary.guard, now.mono);
             }
         });
+        samples.set_second(second_of(now.mono));
+        let lost = samples.lost();
+        for moving in self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut()) {
+            moving.observer.lost(lost, now.mono);
+        }
         if let Some(lost) = self.sampling.untold(samples.lost(), now.mono) {
             let reason = format!(
                 "the guard was not told of {lost} failures, refusals and times of answers: they came faster than it \

@@ -55,6 +55,8 @@ pub(crate) enum Cause {
     Send(SendError),
     /// The request's body was gone.
     Spent,
+    /// The guard found the canary down.
+    Withdrawn,
 }
 
 impl Cause {
@@ -69,6 +71,7 @@ impl fmt::Display for Cause {
         match self {
             Cause::Connect(error) => error.fmt(f),
             Cause::Send(error) => error.fmt(f),
+            Cause::Withdrawn => f.write_str("no output came, and the guard found it down"),
             Cause::Spent => f.write_str("the request's body was given away already"),
         }
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::door::Door;
 use super::error::Problem;
@@ -108,6 +109,7 @@ pub(crate) struct Core {
     /// Whether what is still open is being cut: its outcome is Serin's doing.
     cutting: Cell<bool>,
     cut: Notify,
+    news: Notify,
     /// Requests that have no answer to relay yet.
     unanswered: Cell<usize>,
     reader: RefCell<Reader>,
@@ -139,6 +141,7 @@ impl Core {
             draining: Cell::new(snapshot.draining),
             cutting: Cell::new(false),
             cut: Notify::new(),
+            news: Notify::new(),
             unanswered: Cell::new(0),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
@@ -206,6 +209,16 @@ impl Core {
     /// Until [`Core::cut`], for tasks that are no connection's.
     pub(crate) fn until_cut(&self) -> impl Future<Output = ()> {
         self.cut.notified()
+    }
+
+    /// Something new is in force: whoever waits for it looks.
+    pub(crate) fn tell_news(&self) {
+        self.news.notify_waiters();
+    }
+
+    /// Until [`Core::tell_news`].
+    pub(crate) fn until_news(&self) -> Notified<'_> {
+        self.news.notified()
     }
 
     /// Requests that have no answer to relay yet.

@@ -20,6 +20,7 @@ use crate::clock;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::Verdict;
 use crate::decide::finished::Finished;
+use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Judged, Outcome, classify};
 use crate::decide::route::{Plan, Reason};
 use crate::decide::units::{Arm, Percent, ProviderId};
@@ -46,6 +47,8 @@ pub(crate) struct Exchange {
     stage: Stage,
     /// Attempts so far.
     attempts: u16,
+    /// How it wants its answer.
+    kind: Kind,
     /// What the guard is told.
     testimony: Testimony,
     /// A refusal whose meaning hangs on stable's answer.
@@ -111,7 +114,7 @@ struct Question {
 
 impl Exchange {
     /// For a request that is about to be dispatched by this plan.
-    pub(crate) fn planned(core: &Rc<Core>, in_use: &Rc<InUse>, plan: Plan, arrived: Instant) -> Exchange {
+    pub(crate) fn planned(core: &Rc<Core>, in_use: &Rc<InUse>, plan: Plan, kind: Kind, arrived: Instant) -> Exchange {
         let target = Target { id: plan.provider, turn: 0 };
         Exchange {
             core: Rc::clone(core),
@@ -124,6 +127,7 @@ impl Exchange {
             own_key: false,
             stage: Stage::Idle,
             attempts: 0,
+            kind,
             testimony: Testimony::default(),
             question: None,
             said: None,
@@ -139,7 +143,7 @@ impl Exchange {
         }
         self.target = target;
         if !self.is_own()
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.goes_elsewhere(to);
         }
@@ -165,8 +169,11 @@ impl Exchange {
             }
         }
         self.begin();
-        if self.is_own() {
-            self.testimony.sent(clock::instant);
+        if self.is_own()
+            && self.testimony.is_news()
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
+        {
+            self.testimony.sent(to, clock::instant);
         }
         true
     }
@@ -205,7 +212,7 @@ impl Exchange {
         }
         if self.plan.counted
             && self.is_own()
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.asked(to);
         }
@@ -386,7 +393,7 @@ impl Exchange {
     }
 
     fn end_testimony(&mut self, unseen: Outcome) {
-        if let Some(to) = hearing(&self.in_use, &self.plan, &self.core) {
+        if let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind) {
             self.testimony.ends(to, unseen);
         }
     }
@@ -414,6 +421,12 @@ impl Exchange {
     /// The head of an answer came.
     pub(crate) fn answered(&mut self, status: u16) {
         self.stage = Stage::Answered { status, begun: false };
+        // What follows is the client's and the provider's own affair.
+        if status == 101
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
+        {
+            self.testimony.switched(to);
+        }
     }
 
     /// A part of the answer's body came.
@@ -428,7 +441,7 @@ impl Exchange {
             self.stage = Stage::Answered { status, begun: true };
             self.series().first_output.record(self.seconds(now));
         }
-        if awaited && let Some(to) = hearing(&self.in_use, &self.plan, &self.core) {
+        if awaited && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind) {
             self.testimony.output(to, now);
         }
         if part == Part::Last {
@@ -441,7 +454,7 @@ impl Exchange {
         let Stage::Answered { status, .. } = self.stage else { return };
         if is_success(status)
             && self.testimony.awaits_output()
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.output(to, clock::instant());
         }
@@ -481,14 +494,14 @@ impl Exchange {
         };
         if ending == Ending::ClientLeft
             && waited
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.client_left(to, now);
         }
         // Whoever leaves has seen so far how fast it came.
         let paced = matches!(ending, Ending::ClientLeft | Ending::Answered { body: BodyEnd::Complete, .. });
         if let Some(Said { outputs, .. }) = self.said.filter(|_| paced && self.is_own())
-            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core)
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.paced(to, outputs, now);
         }
@@ -534,9 +547,9 @@ impl Exchange {
 }
 
 /// Whom the guard is told by; `None`: the request is nobody's.
-fn hearing<'a>(in_use: &'a InUse, plan: &Plan, core: &Core) -> Option<Hearing<'a>> {
+fn hearing<'a>(in_use: &'a InUse, plan: &Plan, core: &Core, kind: Kind) -> Option<Hearing<'a>> {
     let (rollout, arm) = (plan.rollout?, plan.arm?);
-    Some(Hearing { evidence: &in_use.snapshot.in_force(rollout).evidence, core: core.id, arm, slot: plan.slot })
+    Some(Hearing { evidence: &in_use.snapshot.in_force(rollout).evidence, core: core.id, arm, slot: plan.slot, kind })
 }
 
 fn is_success(status: u16) -> bool {

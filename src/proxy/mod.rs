@@ -36,6 +36,7 @@ mod tests;
 mod tries;
 mod upgrade;
 pub(crate) mod upstream;
+mod withdrawn;
 mod worker;
 
 pub use ceiling::most_connections;

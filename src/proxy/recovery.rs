@@ -25,13 +25,15 @@ use super::prepared::Outbound;
 use super::relay::Answer;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
+use super::withdrawn::{Withdrawable, unless_withdrawn};
 use crate::clock;
 use crate::decide::fallback::others;
+use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
 use crate::decide::retry::{Budget, Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
-use crate::decide::units::{Arm, Millis};
+use crate::decide::units::{Arm, Millis, RolloutId};
 use crate::state::health::Ticket;
 use crate::wire::dialect::Dialect;
 
@@ -91,7 +93,7 @@ pub(crate) async fn reach(
         in_use,
         original,
         rollout,
-        exchange: Exchange::planned(core, in_use, plan, arrived),
+        exchange: Exchange::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
         tries: Tries::new(plan.provider, others),
         kept: None,
     };
@@ -139,27 +141,43 @@ impl<'a> Recovery<'a> {
             give_up_at,
         };
         let (key, entitled) = (to.key(target.turn), entitled && !stranger);
+        let (core, buffered) =
+            (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
+        let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
+        let has_output = Cell::new(false);
+        let rollout = self.exchange.plan().rollout.filter(|_| recoverable && !original.visit.upgrade);
+        let withdrawable = rollout.and_then(|rollout| withdrawable(in_use, rollout, target, &has_output));
         let exchange = &mut self.exchange;
-        let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
         let make = || depart(original, &in_use.prepared, to, key, entitled);
-        let response = match attempt::run(aim, gate, make, |body| original.give_back(body)).await {
-            Ok(response) => response,
-            Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
-            Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
-            Err(AttemptError::Replan) => return Tried::Replan,
+        let tried = async {
+            let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
+            let response = match attempt::run(aim, gate, make, |body| original.give_back(body)).await {
+                Ok(response) => response,
+                Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
+                Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
+                Err(AttemptError::Replan) => return Tried::Replan,
+            };
+            exchange.answered(response.status().as_u16());
+            let scales = Scales {
+                dialect: original.dialect,
+                done: to.provider.done_marker,
+                recoverable,
+                buffered,
+                hold,
+                give_up_at,
+                memory: &core.replay,
+                most: (policy.limits.replay_body, policy.limits.replay_memory),
+            };
+            let output = || {
+                has_output.set(true);
+                exchange.output_seen();
+            };
+            Tried::Answered(weigh(response, scales, output).await)
         };
-        self.exchange.answered(response.status().as_u16());
-        let scales = Scales {
-            dialect: original.dialect,
-            done: to.provider.done_marker,
-            recoverable,
-            buffered: self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered),
-            hold: self.rollout.map_or(Millis(0), |rollout| rollout.hold),
-            give_up_at,
-            memory: &self.core.replay,
-            most: (policy.limits.replay_body, policy.limits.replay_memory),
-        };
-        Tried::Answered(weigh(response, scales, || self.exchange.output_seen()).await)
+        match withdrawable {
+            None => tried.await,
+            Some(request) => unless_withdrawn(core, request, tried).await.unwrap_or_else(withdrawn),
+        }
     }
 
     fn outbound(&self, target: Target) -> &'a Outbound {
@@ -389,6 +407,24 @@ impl<'a> Recovery<'a> {
             budget.set(left);
         }
     }
+}
+
+/// What tells a request that waits for this rollout's canary to ask somebody else; `None`: it waits for another provider.
+fn withdrawable<'w>(
+    in_use: &'w InUse,
+    rollout: RolloutId,
+    target: Target,
+    has_output: &'w Cell<bool>,
+) -> Option<Withdrawable<'w>> {
+    let canary = in_use.snapshot.policy.rollouts[usize::from(rollout.0)].canary.as_ref()?;
+    let evidence = &in_use.snapshot.in_force(rollout).evidence;
+    let (withdrawal, second) = (&*evidence.withdrawal, evidence.samples.second());
+    (canary.provider == target.id).then_some(Withdrawable { withdrawal, second, has_output })
+}
+
+/// It was waited for in vain, for as long as the guard took to see it.
+fn withdrawn() -> Tried {
+    Tried::Failed(Failure { ending: Ending::HeadTimeout, cause: attempt::Cause::Withdrawn })
 }
 
 /// For how long the provider asks not to be asked again: milliseconds, or seconds that may have a fraction.

@@ -10,7 +10,9 @@
 use std::time::{Duration, Instant};
 
 use crate::decide::finished::Finished;
-use crate::decide::outcome::Outcome;
+use crate::decide::guard::waiting::{Kind, Over, Wait};
+use crate::decide::outcome::{Judged, Outcome};
+use crate::decide::policy::Counting;
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::state::counters::Core;
 use crate::state::evidence::Evidence;
@@ -29,6 +31,8 @@ pub(crate) struct Hearing<'a> {
     pub(crate) arm: Arm,
     /// The user's.
     pub(crate) slot: Option<Slot>,
+    /// How it wants its answer.
+    pub(crate) kind: Kind,
 }
 
 /// How much of it was told.
@@ -39,6 +43,8 @@ pub(crate) struct Testimony {
     sent: Option<Instant>,
     /// When that output came.
     first: Option<Instant>,
+    /// The same for those who count who waits: until it is known what became of it.
+    wait: Option<Wait>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,9 +70,28 @@ impl Testimony {
     }
 
     /// The request is on its way to the provider. From the first time on its output is awaited.
-    pub(crate) fn sent(&mut self, now: impl FnOnce() -> Instant) {
+    pub(crate) fn sent(&mut self, to: Hearing<'_>, now: impl FnOnce() -> Instant) {
         if matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none() {
             self.sent = Some(now());
+            if self.wait.is_none() {
+                self.wait = Some(to.evidence.sent(to.core, to.arm, to.slot, to.kind));
+            }
+        }
+    }
+
+    /// Whether it is evidence that has not been sent yet, or waits again.
+    pub(crate) fn is_news(&self) -> bool {
+        matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none()
+    }
+
+    /// The provider left HTTP, as it was asked to: that is its answer.
+    pub(crate) fn switched(&mut self, to: Hearing<'_>) {
+        self.waits_no_more(to, Over::Answered);
+    }
+
+    fn waits_no_more(&mut self, to: Hearing<'_>, how: Over) {
+        if let Some(wait) = self.wait.take() {
+            to.evidence.over(to.core, to.arm, to.slot, wait, how);
         }
     }
 
@@ -95,6 +120,8 @@ impl Testimony {
         if let Told::Before(outcome, _) = self.told {
             self.ends(to, outcome);
         }
+        // What it has been refused for is somebody else's to say; it was answered.
+        self.waits_no_more(to, Over::Dropped);
     }
 
     /// All is certain; `unseen`: what it comes to where no attempt ended.
@@ -105,6 +132,7 @@ impl Testimony {
             Told::Before(outcome, finished) => (outcome, finished),
         };
         self.told = Told::All;
+        self.waits_no_more(to, over(outcome));
         to.evidence.end_answer(to.core, to.arm, to.slot, outcome, finished);
     }
 
@@ -116,7 +144,8 @@ impl Testimony {
     /// The first output of the provider's answer came.
     pub(crate) fn output(&mut self, to: Hearing<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
-            to.evidence.output(to.core, to.arm, to.slot, millis(now.saturating_duration_since(sent)));
+            let after = millis(now.saturating_duration_since(sent));
+            to.evidence.output(to.core, to.arm, to.slot, self.wait.take(), after);
             self.first = Some(now);
         }
     }
@@ -134,8 +163,20 @@ impl Testimony {
     /// The client left; where it still waited for output, that is told.
     pub(crate) fn client_left(&mut self, to: Hearing<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
-            to.evidence.left_waiting(to.core, to.arm, to.slot, millis(now.saturating_duration_since(sent)));
+            let after = millis(now.saturating_duration_since(sent));
+            to.evidence.left_waiting(to.core, to.arm, to.slot, self.wait.take(), after);
         }
+    }
+}
+
+/// What an outcome says of a wait for output.
+fn over(outcome: Outcome) -> Over {
+    match outcome.judged(Counting::default()) {
+        _ if outcome == Outcome::Empty => Over::Answered,
+        Judged::Success => Over::Answered,
+        Judged::Failure => Over::Failed,
+        Judged::Not if outcome == Outcome::ClientGone => Over::Left,
+        Judged::Not => Over::Dropped,
     }
 }
 

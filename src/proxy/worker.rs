@@ -143,6 +143,7 @@ async fn fence(core: Rc<Core>, shared: Arc<Shared>) {
     loop {
         published.borrow_and_update();
         let revision = core.in_use().snapshot.revision;
+        core.tell_news();
         if core.is_draining() {
             core.wake_connections();
         }

@@ -151,12 +151,8 @@ impl Rule for Guarded {
             }
             tick
         };
-        let tick = Tick {
-            seconds: seen.seconds,
-            stable: arm(&seen.stable),
-            canary: arm(&seen.canary),
-            stable_probes: (0.0, 0.0),
-        };
+        let tick =
+            Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
         self.see(&tick, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }
 

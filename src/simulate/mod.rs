@@ -30,3 +30,4 @@ pub mod strip;
 pub mod tally;
 pub mod traffic;
 pub mod users;
+pub mod waits;

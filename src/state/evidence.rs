@@ -12,8 +12,10 @@ use std::sync::Arc;
 use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
 use super::silence::{Silence, bit};
+use super::withdrawal::Withdrawal;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
+use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
 use crate::decide::units::{Arm, Millis, Slot};
@@ -31,6 +33,8 @@ pub struct Terms {
     pub silence: Arc<Silence>,
     /// Where samples go: the same for all rollouts.
     pub samples: Arc<Samples>,
+    /// Who waits for the canary no more: the same for all epochs of a rollout.
+    pub withdrawal: Arc<Withdrawal>,
 }
 
 /// What the guard sees of one epoch.
@@ -44,6 +48,8 @@ pub struct Evidence {
     pub silence: Arc<Silence>,
     /// Where its samples go.
     pub samples: Arc<Samples>,
+    /// Who waits for the canary no more.
+    pub withdrawal: Arc<Withdrawal>,
     counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
@@ -67,22 +73,26 @@ struct ArmCell {
     failed: Count,
     #[cfg(test)]
     not_judged: Count,
+    #[cfg(test)]
+    began_to_wait: Count,
+    #[cfg(test)]
+    waited: Count,
 }
 
 impl Evidence {
     /// All zero, for this many cores.
     #[must_use]
     pub fn new(terms: Terms, cores: usize) -> Evidence {
-        let Terms { id, epoch, counting, silence, samples } = terms;
+        let Terms { id, epoch, counting, silence, samples, withdrawal } = terms;
         let cores = (0..cores).map(|_| EvidenceCell::default()).collect();
-        Evidence { id, epoch, silence, samples, counting, cores }
+        Evidence { id, epoch, silence, samples, withdrawal, counting, cores }
     }
 
     /// The same with pauses and samples that nobody shares.
     #[cfg(test)]
     pub(crate) fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(cores)));
-        Evidence::new(Terms { id: epoch, epoch, counting, silence, samples }, cores)
+        Evidence::new(Terms { id: epoch, epoch, counting, silence, samples, withdrawal: Arc::default() }, cores)
     }
 
     /// A request was dispatched to this arm.
@@ -99,6 +109,21 @@ impl Evidence {
         }
     }
 
+    /// It is on its way to the provider: from now on it waits for output.
+    #[must_use]
+    pub fn sent(&self, core: Core, arm: Arm, slot: Option<Slot>, kind: Kind) -> Wait {
+        let wait = Wait { second: self.samples.second(), kind };
+        #[cfg(test)]
+        self.cell(core, arm).began_to_wait.add_one();
+        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait: Some(wait), what: What::Sent });
+        wait
+    }
+
+    /// It waits no more, and no output came.
+    pub fn over(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Wait, how: Over) {
+        self.push(core, arm, slot, Some(wait), What::Over(how));
+    }
+
     /// What became of it, where it was no answer.
     pub fn end(&self, core: Core, arm: Arm, slot: Option<Slot>, outcome: Outcome) {
         self.end_answer(core, arm, slot, outcome, None);
@@ -112,7 +137,7 @@ impl Evidence {
             Judged::Success => cell.succeeded.add_one(),
             Judged::Failure => {
                 cell.failed.add_one();
-                self.push(core, arm, slot, What::Failed { connect: outcome == Outcome::Connect });
+                self.push(core, arm, slot, None, What::Failed { connect: outcome == Outcome::Connect });
             }
             Judged::Not => {
                 #[cfg(test)]
@@ -121,30 +146,34 @@ impl Evidence {
         }
         if let Some(finished) = finished.filter(|finished| finished.aspect().is_some()) {
             if judged != Judged::Failure {
-                self.push(core, arm, slot, What::Answered { finished });
+                self.push(core, arm, slot, None, What::Answered { finished });
             }
         } else if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
-            self.push(core, arm, slot, What::Refused);
+            self.push(core, arm, slot, None, What::Refused);
         }
     }
 
     /// The first output of its answer came.
-    pub fn output(&self, core: Core, arm: Arm, slot: Option<Slot>, after: Millis) {
-        self.push(core, arm, slot, What::Output { after });
+    pub fn output(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, after: Millis) {
+        self.push(core, arm, slot, wait, What::Output { after });
     }
 
     /// Its answer was streamed with so many microseconds between two outputs, in the mean.
     pub fn paced(&self, core: Core, arm: Arm, slot: Option<Slot>, gap: u64) {
-        self.push(core, arm, slot, What::Paced { gap });
+        self.push(core, arm, slot, None, What::Paced { gap });
     }
 
     /// Its client left before any output came.
-    pub fn left_waiting(&self, core: Core, arm: Arm, slot: Option<Slot>, after: Millis) {
-        self.push(core, arm, slot, What::LeftWaiting { after });
+    pub fn left_waiting(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, after: Millis) {
+        self.push(core, arm, slot, wait, What::LeftWaiting { after });
     }
 
-    fn push(&self, core: Core, arm: Arm, slot: Option<Slot>, what: What) {
-        self.samples.push(core, Sample { evidence: self.id, arm, slot, what });
+    fn push(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, what: What) {
+        #[cfg(test)]
+        if wait.is_some() {
+            self.cell(core, arm).waited.add_one();
+        }
+        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait, what });
     }
 
     fn cell(&self, core: Core, arm: Arm) -> &ArmCell {
@@ -162,6 +191,8 @@ impl Evidence {
             #[cfg(test)]
             {
                 totals.not_judged += cell.not_judged.get();
+                totals.waits.0 += cell.began_to_wait.get();
+                totals.waits.1 += cell.waited.get();
                 totals.dispatched += cell.dispatched.get();
             }
             let clear = cell.clear.get();
@@ -188,6 +219,9 @@ pub struct ArmTotals {
     /// Ended without saying anything about the provider: likewise.
     #[cfg(test)]
     pub(crate) not_judged: u64,
+    /// Began to wait for output, and waits no more: likewise.
+    #[cfg(test)]
+    pub(crate) waits: (u64, u64),
 }
 
 #[cfg(test)]
@@ -199,7 +233,8 @@ mod tests {
 
     fn evidence() -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(2)));
-        Evidence::new(Terms { id: 42, epoch: 3, counting: Counting::default(), silence, samples }, 2)
+        let (counting, withdrawal) = (Counting::default(), Arc::default());
+        Evidence::new(Terms { id: 42, epoch: 3, counting, silence, samples, withdrawal }, 2)
     }
 
     fn said(evidence: &Evidence) -> Vec<What> {
@@ -268,8 +303,8 @@ mod tests {
     #[test]
     fn times_are_told() {
         let evidence = evidence();
-        evidence.output(CORE, Arm::Canary, SLOT, Millis(250));
-        evidence.left_waiting(CORE, Arm::Canary, SLOT, Millis(9000));
+        evidence.output(CORE, Arm::Canary, SLOT, None, Millis(250));
+        evidence.left_waiting(CORE, Arm::Canary, SLOT, None, Millis(9000));
         assert_eq!(said(&evidence), [What::Output { after: Millis(250) }, What::LeftWaiting { after: Millis(9000) }]);
         assert_eq!(evidence.totals(Arm::Canary), ArmTotals::default());
     }

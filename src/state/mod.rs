@@ -14,3 +14,4 @@ pub mod series_table;
 pub mod silence;
 pub mod snapshot;
 pub mod status;
+pub mod withdrawal;

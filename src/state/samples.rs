@@ -3,12 +3,14 @@
 //! A ring for each core, with one writer and one reader and without a lock; control empties all of them at every tick
 //! and alone judges. Owns no meaning: which epoch a sample belongs to is a number in it. A full ring drops what comes
 //! and counts it, so that a core never waits and memory has a bound. Invariant: what is drained was pushed, whole and
-//! once, in the order in which its core pushed it.
+//! once, in the order in which its core pushed it. Requests are known by the second in which they were sent, whose number
+//! control gives here, so that cores and control mean the same one.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::counters::{Core, Count};
 use crate::decide::finished::Finished;
+use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::units::{Arm, Millis, Slot};
 
 /// How many samples of one core may wait.
@@ -25,6 +27,8 @@ pub struct Sample {
     pub arm: Arm,
     /// Its user's.
     pub slot: Option<Slot>,
+    /// When it was sent, where it waited for output until now, or does from now on.
+    pub wait: Option<Wait>,
     /// What happened.
     pub what: What,
 }
@@ -59,10 +63,21 @@ pub enum What {
         /// So long after it was sent.
         after: Millis,
     },
+    /// It was sent.
+    Sent,
+    /// It waits no more, for a reason that is told besides, or is none of the guard's.
+    Over(Over),
 }
 
-/// A sample is two words: the evidence, and this of all the rest.
+/// A sample is two words: the evidence with what the request waits for, and this of all the rest.
 mod packed {
+    /// More blocks of evidence than any process makes.
+    pub(super) const EVIDENCE: u32 = 40;
+    pub(super) const WAITS: u64 = 1 << EVIDENCE;
+    pub(super) const STREAMED: u64 = 1 << (EVIDENCE + 1);
+    pub(super) const SECOND: u32 = EVIDENCE + 2;
+    /// Half a year of seconds is told apart from its neighbours.
+    pub(super) const SECONDS: u32 = (1 << 22) - 1;
     pub(super) const CANARY: u64 = 1;
     pub(super) const HAS_SLOT: u64 = 1 << 1;
     pub(super) const SLOT: u32 = 2;
@@ -80,19 +95,34 @@ impl Sample {
             What::Refused => (2, 0),
             What::Output { after } => (3, after.0),
             What::LeftWaiting { after } => (4, after.0),
-            What::Paced { gap } => (5, gap),
-            What::Answered { finished } => (6, finished as u64),
+            What::Sent => (5, 0),
+            What::Over(Over::Answered) => (6, 0),
+            What::Over(Over::Failed) => (7, 0),
+            What::Over(Over::Left) => (8, 0),
+            What::Over(Over::Dropped) => (9, 0),
+            What::Paced { gap } => (10, gap),
+            What::Answered { finished } => (11, finished as u64),
         };
+        let wait = self.wait.map_or(0, |Wait { second, kind }| {
+            let streamed = if kind == Kind::Streamed { packed::STREAMED } else { 0 };
+            packed::WAITS | streamed | u64::from(second & packed::SECONDS) << packed::SECOND
+        });
+        let evidence = self.evidence & (packed::WAITS - 1) | wait;
         let arm = if self.arm == Arm::Canary { packed::CANARY } else { 0 };
         let slot = self.slot.map_or(0, |slot| packed::HAS_SLOT | (slot.index() as u64) << packed::SLOT);
-        [self.evidence, arm | slot | what << packed::WHAT | after.min(packed::LONGEST) << packed::AFTER]
+        [evidence, arm | slot | what << packed::WHAT | after.min(packed::LONGEST) << packed::AFTER]
     }
 
     fn unpack([evidence, rest]: [u64; 2]) -> Sample {
         let after = Millis(rest >> packed::AFTER);
         let [low, high, ..] = (rest >> packed::SLOT).to_le_bytes();
+        let wait = (evidence & packed::WAITS != 0).then(|| Wait {
+            second: u32::try_from(evidence >> packed::SECOND).unwrap_or_default(),
+            kind: Kind::of(evidence & packed::STREAMED != 0),
+        });
         Sample {
-            evidence,
+            evidence: evidence & (packed::WAITS - 1),
+            wait,
             arm: if rest & packed::CANARY == 0 { Arm::Stable } else { Arm::Canary },
             slot: (rest & packed::HAS_SLOT != 0).then(|| Slot::of(u16::from_le_bytes([low, high]))),
             what: match (rest >> packed::WHAT) & 0xf {
@@ -101,8 +131,16 @@ impl Sample {
                 2 => What::Refused,
                 3 => What::Output { after },
                 4 => What::LeftWaiting { after },
-                5 => What::Paced { gap: after.0 },
-                _ => What::Answered { finished: Finished::ALL[after.0 as usize % Finished::ALL.len()] },
+                5 => What::Sent,
+                6 => What::Over(Over::Answered),
+                7 => What::Over(Over::Failed),
+                8 => What::Over(Over::Left),
+                9 => What::Over(Over::Dropped),
+                10 => What::Paced { gap: after.0 },
+                _ => {
+                    let [cell, ..] = after.0.to_le_bytes();
+                    What::Answered { finished: Finished::ALL[usize::from(cell) % Finished::ALL.len()] }
+                }
             },
         }
     }
@@ -110,29 +148,43 @@ impl Sample {
 
 /// All cores' rings.
 #[derive(Debug)]
-pub struct Samples(Box<[Ring]>);
+pub struct Samples {
+    rings: Box<[Ring]>,
+    second: AtomicU32,
+}
 
 impl Samples {
     /// Empty, for this many cores.
     #[must_use]
     pub fn new(cores: usize) -> Samples {
-        Samples((0..cores).map(|_| Ring::default()).collect())
+        Samples { rings: (0..cores).map(|_| Ring::default()).collect(), second: AtomicU32::new(0) }
+    }
+
+    /// The number of the second that control counts in now.
+    #[must_use]
+    pub fn second(&self) -> u32 {
+        self.second.load(Ordering::Relaxed)
+    }
+
+    /// Control only: another second begins.
+    pub fn set_second(&self, second: u32) {
+        self.second.store(second & packed::SECONDS, Ordering::Relaxed);
     }
 
     /// A sample of this core's. Only the owning core may call this.
     pub fn push(&self, core: Core, sample: Sample) {
-        self.0[usize::from(core.0)].push(sample);
+        self.rings[usize::from(core.0)].push(sample);
     }
 
     /// Control only: takes what has come since the last time.
     pub fn drain(&self, mut take: impl FnMut(Sample)) {
-        self.0.iter().for_each(|ring| ring.drain(&mut take));
+        self.rings.iter().for_each(|ring| ring.drain(&mut take));
     }
 
     /// How many samples were dropped so far.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.0.iter().map(|ring| ring.written.lost.get()).sum()
+        self.rings.iter().map(|ring| ring.written.lost.get()).sum()
     }
 }
 
@@ -210,7 +262,7 @@ mod tests {
     use super::*;
 
     fn failed(evidence: u64) -> Sample {
-        Sample { evidence, arm: Arm::Canary, slot: None, what: What::Failed { connect: false } }
+        Sample { evidence, arm: Arm::Canary, slot: None, wait: None, what: What::Failed { connect: false } }
     }
 
     fn drained(samples: &Samples) -> Vec<Sample> {
@@ -252,7 +304,8 @@ mod tests {
         // Both words say the same number, so that a sample torn in two shows.
         let sample = |number: u64| {
             let slot = Some(Slot::of(u16::try_from(number & 0x1fff).unwrap()));
-            Sample { evidence: number, arm: Arm::Stable, slot, what: What::Output { after: Millis(number) } }
+            let what = What::Output { after: Millis(number) };
+            Sample { evidence: number, arm: Arm::Stable, slot, wait: None, what }
         };
         let seen = std::thread::scope(|scope| {
             scope.spawn(|| (0..ALL).for_each(|number| samples.push(Core(0), sample(number))));
@@ -280,14 +333,24 @@ mod tests {
             after.clone().prop_map(|Millis(gap)| What::Paced { gap }),
             prop::sample::select(Finished::ALL.to_vec()).prop_map(|finished| What::Answered { finished }),
             after.prop_map(|after| What::LeftWaiting { after }),
+            Just(What::Sent),
+            prop_oneof![Just(Over::Answered), Just(Over::Failed), Just(Over::Left), Just(Over::Dropped)]
+                .prop_map(What::Over),
         ]
+    }
+
+    fn wait() -> impl Strategy<Value = Option<Wait>> {
+        let wait = (0..=packed::SECONDS, any::<bool>());
+        proptest::option::of(wait.prop_map(|(second, streams)| Wait { second, kind: Kind::of(streams) }))
     }
 
     proptest! {
         #[test]
-        fn what_is_packed_is_unpacked(evidence: u64, canary: bool, slot: Option<u16>, what in what()) {
+        fn what_is_packed_is_unpacked(
+            evidence in 0..1_u64 << 40, canary: bool, slot: Option<u16>, wait in wait(), what in what()
+        ) {
             let arm = if canary { Arm::Canary } else { Arm::Stable };
-            let sample = Sample { evidence, arm, slot: slot.map(Slot::of), what };
+            let sample = Sample { evidence, arm, slot: slot.map(Slot::of), wait, what };
             prop_assert_eq!(Sample::unpack(sample.pack()), sample);
         }
     }

@@ -11,7 +11,9 @@ use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::ASPECTS;
+use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
+use crate::decide::guard::waiting::AGES;
 use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -101,6 +103,10 @@ pub struct RolloutStatus {
     pub window: [ArmWindow; 2],
     /// The window's length.
     pub window_length: Millis,
+    /// Requests at each arm's provider now, stable's first.
+    pub in_flight: [u64; 2],
+    /// Those of them that have had no output: for less than each of [`AGES`], and for longer.
+    pub waiting: [[u32; AGES.len() + 1]; 2],
     /// Which evidence period this is.
     pub epoch: u64,
     /// Canary requests sent and answered at this share.
@@ -135,6 +141,8 @@ impl RolloutStatus {
             paused: false,
             window: [ArmWindow::default(); 2],
             window_length: Millis(1000),
+            in_flight: [0; 2],
+            waiting: [[0; AGES.len() + 1]; 2],
             epoch: 1,
             answered: 3,
             needed: 100,
@@ -176,8 +184,12 @@ pub struct GuardStatus {
     pub answers: [AnswersStatus; 2],
     /// Above which mean time between two outputs a stream is slow; `None`: not known yet.
     pub pace_above: Option<Millis>,
+    /// The canary's requests without output, as far as they are compared with stable's.
+    pub silence: Silence,
     /// How long faults would take to be seen at this traffic.
     pub forecast: Vec<ForecastStatus>,
+    /// How long a canary that accepts requests and never answers would; `None`: too long.
+    pub silent_after: Option<Millis>,
 }
 
 /// How an arm's answers ended lately.

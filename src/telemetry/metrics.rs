@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::decide::breaker::BreakerState;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::Standing;
 use crate::state::counters::{Labels, Series};
@@ -61,6 +62,8 @@ metrics_list! {
         "Whole generated answers, by how they ended: stop, tool_calls, length (at a limit), filtered, empty (no output), other.";
     IN_FLIGHT "serin_requests_in_flight" Gauge ["rollout" "arm" "provider"]
         "Requests that are at a provider now: dispatched, not ended, and not gone on to another one.";
+    WAITING "serin_requests_waiting" Gauge ["rollout" "arm" "age"]
+        "Requests that a bucket sent to an arm and that have had no output yet, by how long ago: less than 5s, 30s, 2m, 10m, or longer.";
     DURATION "serin_request_duration_seconds" Histogram ["rollout" "arm" "provider"]
         "Time from a request's arrival to the end of its answer.";
     FIRST_OUTPUT "serin_first_output_seconds" Histogram ["rollout" "arm" "provider"]
@@ -85,6 +88,8 @@ metrics_list! {
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
         "1 while stable itself is in an incident, so that the step's time stands still and nothing is promoted.";
+    SILENCE "serin_guard_unanswered_evidence" Gauge ["rollout"]
+        "Evidence, in nats, that the canary accepts requests and never answers while stable answers; the guard acts at 23.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
         "Failures, refusals and times of answers that the guard was not told of, since they came faster than it takes them.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
@@ -272,10 +277,17 @@ fn unheld(series: &[Arc<Series>]) -> BTreeMap<&str, u64> {
 fn of_rollout(rollout: &RolloutStatus, gauge: &impl Fn(&Metric, &[&str], f64)) {
     let name = rollout.name.as_str();
     gauge(&PERCENT, &[name], rollout.percent.as_f64());
+    for (arm, waiting) in ["stable", "canary"].into_iter().zip(rollout.waiting) {
+        let ages = AGES.into_iter().map(|(_, age)| age).chain([LONGER]);
+        for (age, count) in ages.zip(waiting) {
+            gauge(&WAITING, &[name, arm, age], f64::from(count));
+        }
+    }
     if let Some(guard) = &rollout.guard {
         gauge(&EVIDENCE, &[name], guard.aspects[Aspect::Failing as usize].evidence);
         gauge(&BOUND, &[name], guard.bound);
         gauge(&INCIDENT, &[name], flag(guard.incident));
+        gauge(&SILENCE, &[name], guard.silence.evidence);
     }
     if let Some(intent) = rollout.intent {
         gauge(&INTENT, &[name], intent.as_f64());

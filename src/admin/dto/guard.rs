@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
 use crate::decide::guard::told::SHOWN_Z;
 use crate::decide::units::Millis;
@@ -72,6 +73,12 @@ pub struct Guard {
     pub slow_above_seconds: Option<f64>,
     /// How long faults of the canary would take to be seen at this traffic.
     pub forecast: Vec<Forecast>,
+    /// How long a canary that accepts requests and never answers would; absent: more than two weeks, or never.
+    #[serde(default)]
+    pub silent_seen_after_seconds: Option<f64>,
+    /// The canary's requests without output that are compared with stable's; absent: there are none.
+    #[serde(default)]
+    pub silence: Option<Silence>,
     /// Tries of this attempt that were begun again without a human.
     pub retries: u32,
 }
@@ -184,6 +191,8 @@ impl Guard {
             stable_failure_percent: guard.stable_rate * 100.0,
             slow_above_seconds: guard.slow_above.map(seconds),
             forecast: guard.forecast.iter().map(Forecast::from).collect(),
+            silent_seen_after_seconds: guard.silent_after.map(seconds),
+            silence: (guard.silence.unanswered > 0.0).then_some(guard.silence),
             retries: guard.retries,
         }
     }

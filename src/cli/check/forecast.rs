@@ -6,8 +6,8 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::guard_words::fault_name;
-use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen};
+use crate::cli::guard_words::{SILENT, fault_name};
+use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen, until_silent};
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::told::time;
 use crate::decide::policy::{Canary, Guard, Intent, Policy};
@@ -18,7 +18,7 @@ use crate::decide::units::{Millis, Percent};
 const USUAL: [f64; 3] = [1.0, 10.0, 100.0];
 
 /// How long it takes until each fault is seen; `None`: too long.
-type Seen = [Option<Millis>; FAULTS.len()];
+type Seen = ([Option<Millis>; FAULTS.len()], Option<Millis>);
 
 /// The traffic that is assumed.
 #[derive(Clone, Debug)]
@@ -62,7 +62,10 @@ fn rows<'p>(policy: &'p Policy, assumed: &Assumed) -> Vec<Row<'p>> {
             let same =
                 known.iter().find(|(guard, of, under, _)| (guard, of, under) == (&canary.guard, &course, &traffic));
             let seen = same.map_or_else(
-                || FAULTS.map(|fault| until_seen(&canary.guard, None, course, traffic, fault)),
+                || {
+                    let seen = FAULTS.map(|fault| until_seen(&canary.guard, None, course, traffic, fault));
+                    (seen, until_silent(&canary.guard, None, traffic))
+                },
                 |(.., seen)| *seen,
             );
             known.push((canary.guard, course, traffic, seen));
@@ -79,10 +82,14 @@ pub(super) fn lines(policy: &Policy, assumed: &Assumed) -> Vec<String> {
         return Vec::new();
     }
     let heads = ["rollout", "share", "requests/s"].map(str::to_owned).into_iter();
-    let mut table: Vec<Vec<String>> = vec![heads.chain(FAULTS.map(|fault| fault_name(fault.rate * 100.0))).collect()];
+    let faults = FAULTS.map(|fault| fault_name(fault.rate * 100.0)).into_iter();
+    let mut table: Vec<Vec<String>> = vec![heads.chain(faults).chain([SILENT.to_owned()]).collect()];
     for Row { rollout, share, per_second, seen } in rows {
         let cells = [rollout.to_owned(), share.to_string(), per_second.to_string()].into_iter();
-        table.push(cells.chain(seen.map(|after| after.map_or_else(|| "> 2 weeks".to_owned(), said))).collect());
+        let (faults, silent) = seen;
+        let seen = faults.into_iter().chain([silent]);
+        let seen = seen.map(|after| after.map_or_else(|| "> 2 weeks".to_owned(), said));
+        table.push(cells.chain(seen).collect());
     }
     let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..table[0].len()).map(width).collect();
@@ -105,7 +112,7 @@ pub(super) fn json(policy: &Policy, assumed: &Assumed) -> Value {
     let rows = rows(policy, assumed).into_iter().map(|Row { rollout, share, per_second, seen }| {
         let faults: Vec<Value> = FAULTS
             .iter()
-            .zip(seen)
+            .zip(seen.0)
             .map(|(fault, after)| {
                 let seconds = after.map(|after| after.duration().as_secs_f64());
                 json!({"error_percent": fault.rate * 100.0, "seen_after_seconds": seconds})
@@ -117,6 +124,7 @@ pub(super) fn json(policy: &Policy, assumed: &Assumed) -> Value {
             "requests_per_second": per_second,
             "stable_error_percent": assumed.stable_errors.as_f64(),
             "faults": faults,
+            "silent_seen_after_seconds": seen.1.map(|after| after.duration().as_secs_f64()),
         })
     });
     Value::Array(rows.collect())

@@ -53,10 +53,10 @@ flags
   new-prompt: true for the users whom `chat` sends to the canary
 
 how long the guard takes to see a fault of the canary, while stable fails 0.4% of its requests
-  rollout  share  requests/s  a dead canary  20% errors  5% errors
-  chat     10%    1           1m 17s         9m 31s      50m 14s
-  chat     10%    10          8s             1m 6s       6m 32s
-  chat     10%    100         3s             10s         45s
+  rollout  share  requests/s  a dead canary  20% errors  5% errors  one that never answers
+  chat     10%    1           1m 17s         9m 31s      50m 14s    1m 26s
+  chat     10%    10          8s             1m 6s       6m 32s     14s
+  chat     10%    100         3s             10s         45s        9s
 
 note: `percent: auto` (chat) is for one process: with several replicas each would ramp by itself, so pin the percent in the shared file
 ";
@@ -203,8 +203,8 @@ rollouts:
     let text = check(&["--rps", "50", "--stable-errors", "1%"]);
     let told = "
 how long the guard takes to see a fault of the canary, while stable fails 1% of its requests
-  rollout  share  requests/s  a dead canary  20% errors  5% errors
-  pinned   100%   50          3s             > 2 weeks   > 2 weeks
+  rollout  share  requests/s  a dead canary  20% errors  5% errors  one that never answers
+  pinned   100%   50          3s             > 2 weeks   > 2 weeks  1m 4s
 ";
     assert!(text.contains(told), "{text}");
     assert!(text.contains("\n  wide     80%    50 ") && !text.contains("\n  closed   0%"), "{text}");
@@ -218,6 +218,7 @@ how long the guard takes to see a fault of the canary, while stable fails 1% of 
             "requests_per_second": 50.0,
             "stable_error_percent": 0.4,
             "faults": [fault(100.0, Some(3.0)), fault(20.0, None), fault(5.0, None)],
+            "silent_seen_after_seconds": 64.0,
         })
     );
     for wrong in ["0", "-1", "inf", "NaN", "many"] {

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Provider, Refusal, Rollout, StatusReply};
-use crate::cli::guard_words::{INCIDENT, answers, evidence, is_doubt, seen_in, waits_for};
+use crate::cli::guard_words::{INCIDENT, answers, evidence, in_flight, is_doubt, seen_in, silence, waits_for};
 use crate::cli::out::{Style, distance, moment, one_line, row, span};
 use crate::decide::units::{Millis, UnixMillis};
 
@@ -107,6 +107,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
         row(text, "waits for", &one_line(&waits));
     }
     guard(text, rollout, style);
+    flight(text, rollout);
     window(text, rollout, style);
     refusals(text, rollout, now, style);
     if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
@@ -122,8 +123,17 @@ fn guard(text: &mut String, rollout: &Rollout, style: Style) {
     if guard.incident {
         row(text, "incident", &style.yellow(INCIDENT));
     }
+    if let Some(silent) = silence(guard) {
+        row(text, "silent", &style.yellow(&silent));
+    }
     if let Some(seen) = seen_in(rollout) {
         row(text, "seen in", &seen);
+    }
+}
+
+fn flight(text: &mut String, rollout: &Rollout) {
+    for (index, told) in in_flight(rollout).iter().enumerate() {
+        row(text, if index == 0 { "in flight" } else { "" }, told);
     }
 }
 

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 
 use super::{Answer, numbers};
 use crate::app::api::{Guard, Happened, Rollout};
-use crate::cli::guard_words::{INCIDENT, answers, counted, evidence, of_answers, seen_in, waits_for};
+use crate::cli::guard_words::{
+    INCIDENT, answers, counted, evidence, in_flight, of_answers, seen_in, silence, waits_for,
+};
 use crate::cli::out::{Style, distance, moment, one_line, row as line};
 use crate::decide::guard::told::{percent, time};
 use crate::decide::units::UnixMillis;
@@ -55,6 +57,9 @@ fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
     }
     if let Some(guard) = &rollout.guard {
         watches(text, rollout, guard, style);
+    }
+    for (index, told) in in_flight(rollout).iter().enumerate() {
+        row(text, if index == 0 { "in flight" } else { "" }, told);
     }
     let waits = waits_for(rollout);
     row(text, "waits for", &one_line(if waits.is_empty() { waits_for_nothing(rollout) } else { &waits }));
@@ -117,6 +122,9 @@ fn watches(text: &mut String, rollout: &Rollout, guard: &Guard, style: Style) {
     let rate = percent(guard.stable_failure_percent / 100.0);
     let traffic = a_second(guard.requests_per_second);
     row(text, "", &format!("{traffic} requests a second, of which stable fails {rate}{slow}"));
+    if let Some(silent) = silence(guard) {
+        painted(text, "silent", &silent, &yellow);
+    }
     if guard.incident {
         painted(text, "incident", INCIDENT, &yellow);
     }

@@ -34,11 +34,11 @@ impl Bench {
     fn look(&mut self, now: u64) -> Observation {
         let (samples, now) = (Arc::clone(&self.blocks.samples), Millis(now));
         samples.drain(|sample| {
-            if sample.evidence == self.observer.evidence().id {
+            if self.observer.blocks().any(|id| id == sample.evidence) {
                 self.observer.sample(&sample, &self.guard, now);
             }
         });
-        self.observer.look(&self.guard, self.diverted, now)
+        self.observer.look(&self.guard, false, self.diverted, now)
     }
 }
 
@@ -83,15 +83,15 @@ fn what_takes_longer_than_stable_does_is_slow_and_so_is_who_leaves_after_waiting
     let mut bench = bench();
     bench.look(0);
     for user in 0..400 {
-        bench.observer.evidence().output(Core(0), Arm::Stable, Some(Slot::of(user)), Millis(100));
+        bench.observer.evidence().output(Core(0), Arm::Stable, Some(Slot::of(user)), None, Millis(100));
     }
     bench.look(500);
     let evidence = Arc::clone(bench.observer.evidence());
-    let canary = |user, after| evidence.output(Core(0), Arm::Canary, Some(Slot::of(user)), Millis(after));
+    let canary = |user, after| evidence.output(Core(0), Arm::Canary, Some(Slot::of(user)), None, Millis(after));
     (0..5).for_each(|user| canary(500 + user, 90));
     (0..3).for_each(|user| canary(600 + user, 900));
-    evidence.left_waiting(Core(0), Arm::Canary, Some(Slot::of(700)), Millis(30_000));
-    evidence.left_waiting(Core(0), Arm::Canary, Some(Slot::of(701)), Millis(20));
+    evidence.left_waiting(Core(0), Arm::Canary, Some(Slot::of(700)), None, Millis(30_000));
+    evidence.left_waiting(Core(0), Arm::Canary, Some(Slot::of(701)), None, Millis(20));
     let tick = bench.look(1000).tick.unwrap();
     assert_eq!(tick.canary.events[Aspect::Slow as usize], 4.0);
 }

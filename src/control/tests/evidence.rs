@@ -161,7 +161,7 @@ fn lost_samples_are_counted_and_told_of_once_an_hour() {
         life.mono = look * 100;
         let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
         let sent = if lost > 0 { CAPACITY + lost } else { 0 };
-        (0..sent).for_each(|_| evidence.output(Core(0), Arm::Stable, None, Millis(1)));
+        (0..sent).for_each(|_| evidence.output(Core(0), Arm::Stable, None, None, Millis(1)));
         life.engine.outbox.events.clear();
         life.pass(1);
         let told = life.engine.outbox.events.iter().filter(|event| event.action == "notice");

@@ -5,6 +5,8 @@
 //! [`policy::Guard`](crate::decide::policy::Guard). Rates are fractions, times are seconds, evidence is in nats (its
 //! natural logarithm). A test may shorten the times; nothing else changes them.
 
+use crate::decide::units::Millis;
+
 /// How many alternatives a comparison looks for at once.
 pub const ALTERNATIVES: usize = 5;
 /// How many multiples of a reference rate a [`Cusum`](super::cusum::Cusum) looks for at once.
@@ -49,6 +51,18 @@ pub struct Constants {
     pub down_least_rate: f64,
     /// This part of what was sent must have failed by then: successes may be slow.
     pub down_fraction: f64,
+    /// A canary is silent that leaves so many requests without output,
+    pub silent_requests: f64,
+    /// of so many users at least,
+    pub silent_users: usize,
+    /// each for as long as slow answers take, and no less than this.
+    pub silent_least: Millis,
+    /// So many seconds back users are counted: where there are fewer,
+    pub silent_lately: u32,
+    /// the requests must have been sent over this time, and each is waited for twice as long.
+    pub silent_span: f64,
+    /// With everybody on the canary it takes this long, or three times as long as slow answers do.
+    pub silent_alone: Millis,
     /// Above this share stable has too little traffic to be compared with; a confirmation goes down to it.
     pub confirm_share: f64,
     /// How long a confirmation lasts at least.
@@ -110,6 +124,12 @@ impl Default for Constants {
             down_stable_successes: 3.0,
             down_least_rate: 0.05,
             down_fraction: 0.5,
+            silent_requests: 8.0,
+            silent_users: 3,
+            silent_least: Millis(5000),
+            silent_lately: 600,
+            silent_span: 30.0,
+            silent_alone: Millis(60_000),
             confirm_share: 0.5,
             confirm_seconds: 600.0,
             suspicion: 12.0,

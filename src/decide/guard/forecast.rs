@@ -74,6 +74,7 @@ pub fn until_seen(
             stable: ArmTick::plain(stable, stable * stable_rate),
             canary: ArmTick::plain(canary, canary * rate),
             stable_probes: (if share >= 1.0 { seconds } else { 0.0 }, 0.0),
+            ..Tick::default()
         }
     };
     if known.is_none() {
@@ -100,9 +101,57 @@ pub fn until_seen(
     None
 }
 
+/// How long it takes until a canary that accepts requests and never answers is seen; `None`: nobody is on it. `limit`:
+/// above which time answers are slow, where that is known.
+#[must_use]
+pub fn until_silent(guard: &Guard, limit: Option<Millis>, traffic: Traffic) -> Option<Millis> {
+    let Traffic { per_second, share, .. } = traffic;
+    let constants = &guard.constants;
+    let (canary, stable) = (per_second * share, per_second * (1.0 - share));
+    if canary <= 0.0 {
+        return None;
+    }
+    let seconds = |time: Millis| time.duration().as_secs_f64();
+    let limit = limit.map_or(0.0, seconds);
+    // As many requests as it takes, if stable gave so many answers in the same time.
+    let enough = |requests: f64, answers: f64| {
+        let rate = (1.0 / (answers + 2.0)).max(constants.down_least_rate);
+        answers >= constants.down_stable_successes
+            && requests >= constants.silent_requests
+            && requests * -rate.ln() >= constants.down_evidence
+    };
+    let least = constants.silent_requests / canary;
+    let seen = if share < 1.0 {
+        let patience = limit.max(seconds(constants.silent_least));
+        let lasts = (0..).map(|step| least + f64::from(step) * 0.5 / canary);
+        let span = lasts.take(100_000).find(|span| enough((canary * span).floor(), stable * span))?;
+        (span + patience).max(patience + constants.down_seconds)
+    } else {
+        let patience = (3.0 * limit).max(seconds(constants.silent_alone));
+        let probed = (3..).map(f64::from).take(100).find(|probes| enough((canary * probes).max(8.0), *probes))?;
+        patience + least.max(probed)
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and weeks at most")]
+    Some(Millis(((seen + 1.0) * 1000.0).round() as u64)).filter(|seen| seconds(*seen) < LONGEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_silent_canary_is_seen_after_its_requests_have_waited() {
+        let guard = Guard::default();
+        let seen = |per_second, share| {
+            let traffic = Traffic { per_second, share, stable_rate: 0.0 };
+            until_silent(&guard, Some(Millis(9500)), traffic).map(|seen| seen.0.div_ceil(1000))
+        };
+        // As simulated: 26 s and 12 to 14 s.
+        assert_eq!((seen(5.0, 0.1), seen(50.0, 0.1)), (Some(27), Some(14)));
+        assert_eq!((seen(0.0, 0.1), seen(50.0, 0.0)), (None, None));
+        assert!(matches!(seen(50.0, 1.0), Some(61..=75)));
+        assert!(matches!(seen(0.5, 0.9), Some(20..=120)), "{:?}", seen(0.5, 0.9));
+    }
 
     /// Seconds until each of [`FAULTS`] is seen.
     fn seen(per_second: f64, share: f64, confirms: bool) -> [Option<f64>; 3] {

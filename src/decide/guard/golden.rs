@@ -143,7 +143,7 @@ fn observation(row: &Value) -> (Observation, u64) {
     if let Some(given) = row.get(5) {
         (stable.successes, canary.successes, canary.refused) = (number(given), number(&row[6]), number(&row[7]));
     }
-    let tick = Tick { seconds, stable, canary, stable_probes: (0.0, 0.0) };
+    let tick = Tick { seconds, stable, canary, ..Tick::default() };
     let seen = Observation {
         tick: Some(tick),
         canary_answers: Some(Ok(())),

@@ -14,7 +14,8 @@ use super::cusum::Cusum;
 use super::down::{HardDown, Run};
 use super::history::History;
 use super::relative::{Comparison, Passed, RelativeDetector};
-use super::slow::SlowThreshold;
+use super::silent::Silence;
+use super::slow::{SlowThreshold, SlowThresholds};
 use super::tick::{Tally, Tick};
 use crate::decide::policy::{Guard, OnExcess};
 use crate::decide::units::Percent;
@@ -50,10 +51,13 @@ pub struct Judge {
     /// How stable usually is.
     pub history: History,
     /// What a slow answer is.
-    pub slow_threshold: SlowThreshold,
+    pub slow_threshold: SlowThresholds,
     /// What a slow pace between the outputs of a stream is.
     #[serde(default = "SlowThreshold::unknown")]
     pub pace_threshold: SlowThreshold,
+    // Of the last tick: a restart begins with nobody waiting.
+    #[serde(skip)]
+    silence: Silence,
 }
 
 fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -156,6 +160,8 @@ pub struct Reading {
     pub findings: [Finding; ASPECTS],
     /// Whether the canary is down while stable works.
     pub down: bool,
+    /// Whether the canary takes requests and never answers while stable does.
+    pub silent: bool,
     /// Whether stable is down while the canary works.
     pub stable_down: bool,
     /// Whether stable is in an incident.
@@ -193,8 +199,9 @@ impl Judge {
             step: Tally::default(),
             answered: 0.0,
             history: History::default(),
-            slow_threshold: SlowThreshold::default(),
+            slow_threshold: SlowThresholds::default(),
             pace_threshold: SlowThreshold::unknown(),
+            silence: Silence::default(),
         }
     }
 
@@ -206,6 +213,7 @@ impl Judge {
 
     /// A tick during which nobody was on the canary.
     pub fn rest(&mut self, constants: &Constants, tick: &Tick) {
+        self.silence = Silence::default();
         self.history.update(constants, tick.seconds, tick.stable.exposed(), tick.stable.failures());
     }
 
@@ -232,6 +240,7 @@ impl Judge {
             self.doubts[index].add(seconds, &labels);
         }
         self.watch_for_down(constants, now, tick);
+        self.silence = tick.silence;
         if !now.confirming && now.share > constants.confirm_share + 1e-9 {
             let (requests, failures) = (tick.canary.exposed(), tick.canary.failures());
             self.suspicion.update(constants, constants.suspicion_cap, self.reference(guard), requests, failures);
@@ -288,6 +297,7 @@ impl Judge {
         Reading {
             findings: Aspect::ALL.map(finding),
             down: self.canary_down.is_down(constants),
+            silent: self.silence.down,
             stable_down: self.stable_down.is_down(constants),
             incident: self.history.in_incident(constants),
             suspicion,
@@ -298,6 +308,7 @@ impl Judge {
     /// Another share is in force, 0 to 1.
     pub fn share_changed(&mut self, share: f64) {
         self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
+        self.silence = Silence::default();
         // Whoever has other users, or none, may do better; one that does not is seen within seconds.
         self.stable_down = HardDown::default();
         if share >= 1.0 - 1e-9 {
@@ -338,6 +349,7 @@ impl Judge {
 
     /// A while is left out of the judgement: runs of failures that span it say nothing.
     pub fn skip_time(&mut self) {
+        self.silence = Silence::default();
         (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
     }
 
@@ -375,6 +387,12 @@ impl Judge {
     #[must_use]
     pub const fn canary_run(&self) -> &HardDown {
         &self.canary_down
+    }
+
+    /// The canary's requests without output.
+    #[must_use]
+    pub const fn silence(&self) -> &Silence {
+        &self.silence
     }
 
     /// An aspect's detector.

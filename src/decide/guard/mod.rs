@@ -1,7 +1,7 @@
 //! What judges the canary: evidence that it is worse than stable, gathered tick by tick.
 //!
 //! Fixed thresholds on small windows roll healthy canaries back and miss sick ones. Here each failure is weighed by whom
-//! it happened to ([`relative`]), so that an outage of both says nothing; a dead canary has a quicker path ([`down`]);
+//! it happened to ([`relative`]), so that an outage of both says nothing; a dead canary has a quicker path ([`down`]),
 //! where stable has too little traffic for a comparison, a rate above what is usual ([`cusum`], [`history`]) asks for a
 //! confirmation at half. One user counts once in a while ([`user_cap`]), slow answers are events of their own ([`slow`]).
 //! [`judge`] holds the numbers of a try and reads them, [`measure`] is what a step is held against, [`told`] puts all of it
@@ -19,11 +19,13 @@ pub mod judge;
 pub mod measure;
 pub mod numbers;
 pub mod relative;
+pub mod silent;
 pub mod slow;
 pub mod tick;
 pub mod told;
 pub mod trace;
 pub mod user_cap;
+pub mod waiting;
 
 #[cfg(test)]
 mod golden;

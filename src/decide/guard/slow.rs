@@ -3,10 +3,12 @@
 //! The quantile follows stable by itself, a small step up or down with each answer (stochastic approximation, H. Robbins
 //! and S. Monro, 1951), so nobody has to know what is usual, and what makes both providers slower makes nobody slow.
 //! Steps are in the logarithm, large at first and never below a fiftieth. Counts nothing: slow answers are events for a
-//! [`RelativeDetector`](super::relative::RelativeDetector) of their own.
+//! [`RelativeDetector`](super::relative::RelativeDetector) of their own. Streamed and whole answers have a threshold each,
+//! which begins with the first that stable gives.
 
 use serde::{Deserialize, Serialize};
 
+use super::waiting::Kind;
 use crate::decide::policy::SlowRule;
 use crate::decide::units::Millis;
 
@@ -63,6 +65,18 @@ impl SlowThreshold {
         self.quantile += step * (above - (1.0 - rule.quantile));
     }
 
+    /// The same, and never beyond what was seen: after a stall it would take long to find back.
+    fn learn_within(&mut self, rule: &SlowRule, millis: f64) {
+        let most = self.quantile.max(millis.max(QUICKEST).ln());
+        self.learn(rule, millis);
+        self.quantile = self.quantile.min(most);
+    }
+
+    /// Begins with an answer that took so many milliseconds.
+    fn from_first(millis: f64) -> SlowThreshold {
+        SlowThreshold { quantile: millis.max(QUICKEST).ln(), seen: 1 }
+    }
+
     /// Of how many answers it was learnt.
     #[must_use]
     pub const fn seen(&self) -> u64 {
@@ -72,5 +86,84 @@ impl SlowThreshold {
     #[cfg(test)]
     pub(super) const fn log_quantile(&self) -> f64 {
         self.quantile
+    }
+}
+
+/// The thresholds of both kinds of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Kept")]
+pub struct SlowThresholds {
+    streamed: Option<SlowThreshold>,
+    whole: Option<SlowThreshold>,
+}
+
+/// As it may lie on a disk: there was one threshold for all requests once.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    One(SlowThreshold),
+    Each {
+        #[serde(default)]
+        streamed: Option<SlowThreshold>,
+        #[serde(default)]
+        whole: Option<SlowThreshold>,
+    },
+}
+
+impl From<Kept> for SlowThresholds {
+    fn from(kept: Kept) -> SlowThresholds {
+        match kept {
+            Kept::One(threshold) => {
+                let learnt = (threshold.seen > 0).then_some(threshold);
+                SlowThresholds { streamed: learnt, whole: learnt }
+            }
+            Kept::Each { streamed, whole } => SlowThresholds { streamed, whole },
+        }
+    }
+}
+
+impl SlowThresholds {
+    /// That of one kind; `None`: stable has not answered such a request yet.
+    #[must_use]
+    pub const fn of(&self, kind: Kind) -> Option<&SlowThreshold> {
+        match kind {
+            Kind::Streamed => self.streamed.as_ref(),
+            Kind::Whole => self.whole.as_ref(),
+        }
+    }
+
+    /// Above which time an answer of this kind is slow; `None`: nothing is known yet.
+    #[must_use]
+    pub fn limit(&self, rule: &SlowRule, kind: Kind) -> Option<Millis> {
+        self.of(kind).map(|threshold| threshold.limit(rule))
+    }
+
+    /// Whether an answer that took so many milliseconds is slow.
+    #[must_use]
+    pub fn is_slow(&self, rule: &SlowRule, kind: Kind, millis: f64) -> bool {
+        self.of(kind).is_some_and(|threshold| threshold.is_slow(rule, millis))
+    }
+
+    /// An answer of stable took so many milliseconds.
+    pub fn learn(&mut self, rule: &SlowRule, kind: Kind, millis: f64) {
+        let threshold = match kind {
+            Kind::Streamed => &mut self.streamed,
+            Kind::Whole => &mut self.whole,
+        };
+        match threshold {
+            Some(threshold) => threshold.learn_within(rule, millis),
+            None => *threshold = Some(SlowThreshold::from_first(millis)),
+        }
+    }
+
+    /// The limits in words: `6.3s`, or `1.2s (streamed) or 20s (whole)`.
+    #[must_use]
+    pub fn told(&self, rule: &SlowRule) -> String {
+        match [Kind::Streamed, Kind::Whole].map(|kind| self.limit(rule, kind)) {
+            [Some(streamed), Some(whole)] if streamed != whole => format!("{streamed} (streamed) or {whole} (whole)"),
+            [Some(limit), _] | [None, Some(limit)] => limit.to_string(),
+            // Nothing was learnt: where a threshold begins.
+            [None, None] => SlowThreshold::default().limit(rule).to_string(),
+        }
     }
 }

@@ -32,7 +32,7 @@ fn labels(stable: (f64, f64), canary: (f64, f64)) -> Labels {
 
 fn tick(stable: (f64, f64), canary: (f64, f64)) -> Tick {
     let [stable, canary] = [stable, canary].map(|(requests, failures)| ArmTick::plain(requests, failures));
-    Tick { seconds: 1.0, stable, canary, stable_probes: (0.0, 0.0) }
+    Tick { seconds: 1.0, stable, canary, ..Tick::default() }
 }
 
 /// The chance of `k` of `n`, each with chance `p`.

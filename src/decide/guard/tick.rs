@@ -7,6 +7,7 @@
 
 use super::aspect::{ASPECTS, Aspect};
 use super::relative::Labels;
+use super::silent::Silence;
 
 /// A length of time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -19,6 +20,8 @@ pub struct Tick {
     pub canary: ArmTick,
     /// Probes that stable answered, and those that it did not: they stand in for its traffic where it has none.
     pub stable_probes: (f64, f64),
+    /// What the canary's requests without output had come to at its end.
+    pub silence: Silence,
 }
 
 /// One arm's counts.

@@ -7,6 +7,7 @@
 
 mod answers;
 mod numbers;
+mod silence;
 mod words;
 
 use super::aspect::Aspect;
@@ -14,9 +15,10 @@ use super::judge::{Judge, Reading};
 use super::numbers::wilson;
 use super::tick::Tally;
 use crate::decide::policy::Guard;
-use crate::decide::units::Percent;
+use crate::decide::units::{Percent, UnixMillis};
 use crate::decide::window::Counts;
 pub use numbers::{Decision, numbers, would_change};
+pub use silence::shared as shared_silence;
 pub use words::{count, number, percent, time};
 
 /// The normal quantile of the intervals that are shown: 95%, both ends together.
@@ -29,6 +31,8 @@ pub enum Rule {
     Worse,
     /// It fails every request while stable works.
     Down,
+    /// It takes requests and never answers while stable does.
+    Silent,
     /// It is slower than stable.
     Slower,
     /// It refuses more requests than stable.
@@ -55,6 +59,7 @@ impl Rule {
         match self {
             Rule::Worse => "worse",
             Rule::Down => "down",
+            Rule::Silent => "silent",
             Rule::Slower => "slower",
             Rule::Refusing => "refusing",
             Rule::Empty => "empty",
@@ -69,7 +74,7 @@ impl Rule {
     #[must_use]
     pub const fn aspect(self) -> Aspect {
         match self {
-            Rule::Worse | Rule::Down | Rule::Ceiling => Aspect::Failing,
+            Rule::Worse | Rule::Down | Rule::Silent | Rule::Ceiling => Aspect::Failing,
             Rule::Slower => Aspect::Slow,
             Rule::Refusing => Aspect::Refusing,
             Rule::Empty => Aspect::Empty,
@@ -102,6 +107,8 @@ pub struct Grounds<'a> {
     pub judge: &'a Judge,
     /// What they say.
     pub reading: &'a Reading,
+    /// When they say it.
+    pub now: UnixMillis,
     /// The canary within the guard's window, users capped.
     pub window: Counts,
     /// What the canary refuses most, where that is known.
@@ -131,12 +138,13 @@ pub fn cause(rule: Rule, grounds: &Grounds<'_>) -> String {
                 guard.constants.down_evidence,
             )
         }
+        Rule::Silent => silence::cause(judge.silence(), guard, grounds.now),
         Rule::Worse => {
             let ratio = guard.tolerated_ratio;
             format!("{}; more than {ratio} times stable's rate ({})", both(doubt, "failed"), against())
         }
         Rule::Slower => {
-            let limit = guard.slow.map(|rule| judge.slow_threshold.limit(&rule)).unwrap_or_default();
+            let limit = guard.slow.map(|rule| judge.slow_threshold.told(&rule)).unwrap_or_default();
             let ratio = guard.slow.map_or(1.0, |rule| rule.tolerated_ratio);
             format!(
                 "{} to their first output; more than {ratio} times stable's share ({})",

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::silent::Silence;
 use super::tick::{ArmTick, Tick};
 use crate::decide::stamp::Stamp;
 use crate::decide::units::UnixMillis;
@@ -30,6 +31,9 @@ pub struct Line {
     /// Probes of stable; absent: there were none.
     #[serde(default, skip_serializing_if = "Probes::is_empty")]
     pub stable_probes: Probes,
+    /// The canary's requests without output, where they were enough for an alarm; absent: they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<Silence>,
 }
 
 /// One arm's counts.
@@ -120,6 +124,7 @@ impl Line {
             stable: ArmLine::from(&tick.stable),
             canary: ArmLine::from(&tick.canary),
             stable_probes: Probes { answered, failed },
+            silence: tick.silence.down.then_some(tick.silence),
         }
     }
 
@@ -131,6 +136,7 @@ impl Line {
             stable: ArmTick::from(&self.stable),
             canary: ArmTick::from(&self.canary),
             stable_probes: (self.stable_probes.answered, self.stable_probes.failed),
+            silence: self.silence.unwrap_or_default(),
         }
     }
 
@@ -263,7 +269,13 @@ mod tests {
 
     #[test]
     fn a_line_gives_back_what_was_seen() {
-        let tick = Tick { seconds: 1.25, stable: arm(), canary: ArmTick::plain(5.0, 0.0), stable_probes: (1.0, 2.0) };
+        let tick = Tick {
+            seconds: 1.25,
+            stable: arm(),
+            canary: ArmTick::plain(5.0, 0.0),
+            stable_probes: (1.0, 2.0),
+            ..Tick::default()
+        };
         let line = Line::new(AT, 0.1, &tick);
         let text = serde_json::to_string(&line).unwrap();
         assert_eq!(
@@ -283,7 +295,7 @@ mod tests {
             seconds: 10.0,
             stable: ArmTick::plain(90.0, 1.0),
             canary: ArmTick::plain(10.0, 0.5),
-            stable_probes: (0.0, 0.0),
+            ..Tick::default()
         };
         assert_eq!(line.tick(), expected);
         let misspelt = text.replace("failures", "failure");

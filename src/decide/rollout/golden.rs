@@ -154,7 +154,7 @@ impl World {
                 canary.answered = self.answered.unwrap_or(canary.answered);
                 canary.successes = canary.successes.min(canary.answered);
                 let seconds = self.passed.duration().as_secs_f64();
-                self.seen.tick = Some(Tick { seconds, stable, canary, stable_probes: (0.0, 0.0) });
+                self.seen.tick = Some(Tick { seconds, stable, canary, ..Tick::default() });
                 return Input::Tick(self.seen.clone());
             }
             "policy" => return Input::PolicyChanged { fresh: false },

@@ -10,7 +10,7 @@ use super::in_force::{confirming, in_force};
 use super::outlook::{confirmation, may_confirm};
 use super::ramp;
 use super::state::{Pause, Phase};
-use super::step::{Draft, GUARD, Observation, millis, real};
+use super::step::{Draft, GUARD, Observation, Rescue, millis, real};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Circumstances, Reading, fraction};
 use crate::decide::guard::numbers::wilson;
@@ -45,10 +45,13 @@ impl Draft<'_> {
         };
         self.next.judge.tick(guard, &now, tick);
         let reading = self.next.judge.reading(guard, self.next.tries());
-        for rule in self.regressions(&reading, seen) {
-            if self.act_on(rule, &reading, seen) {
-                return true;
-            }
+        let rules = self.regressions(&reading, seen);
+        let acted = rules.iter().any(|rule| self.act_on(*rule, &reading, seen));
+        if rules.iter().any(|rule| matches!(rule, Rule::Down | Rule::Silent)) {
+            self.rescue = Some(self.rescue(acted));
+        }
+        if acted {
+            return true;
         }
         if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
             self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
@@ -69,11 +72,15 @@ impl Draft<'_> {
         if reading.down {
             rules.push(Rule::Down);
         }
+        if reading.silent && !reading.stable_down {
+            rules.push(Rule::Silent);
+        }
         if reading.stable_down || reading.incident {
             return rules;
         }
         if guard.slow.is_some() && alarm(Aspect::Slow) {
-            rules.push(Rule::Slower);
+            // What is slow may never answer.
+            rules.push(if self.next.judge.silence().early { Rule::Silent } else { Rule::Slower });
         }
         let window = seen.window.canary;
         let above = |ceiling: Percent| {
@@ -137,6 +144,15 @@ impl Draft<'_> {
         true
     }
 
+    /// Whoever waits for a canary that does not answer need not wait any longer; where it is held, as long as that lasts.
+    fn rescue(&self, acted: bool) -> Rescue {
+        if acted {
+            return Rescue::Everybody;
+        }
+        let waited = Millis(millis(self.next.judge.silence().shortest));
+        Rescue::Longer(waited.max(self.view.canary.guard.constants.silent_least))
+    }
+
     /// Those whom `rollback_to` left on the canary do not fare well either: nobody stays.
     fn empty(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
         let grounds = self.grounds(reading, seen);
@@ -149,8 +165,8 @@ impl Draft<'_> {
     /// Where a regression is answered by one stage less.
     fn stage_back(&self, rule: Rule) -> Option<Percent> {
         let canary = self.view.canary;
-        let dead =
-            rule == Rule::Down || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
+        let dead = matches!(rule, Rule::Down | Rule::Silent)
+            || self.next.judge.canary_run().evidence() >= canary.guard.constants.down_evidence;
         let apt = canary.on_regression == OnRegression::StepBack
             && !dead
             && canary.percent == Intent::Auto
@@ -204,6 +220,7 @@ impl Draft<'_> {
             guard: &self.view.canary.guard,
             judge: &self.next.judge,
             reading,
+            now: self.now,
             window: seen.window.canary,
             refuses: seen.refuses.as_deref(),
             users: seen.users,

@@ -116,6 +116,12 @@ fn ahead(
     if state.phase == Phase::Ramping && seen.stable_shut {
         holds.push(SHUT.to_owned());
     }
+    let silence = state.judge.silence();
+    if state.phase == Phase::Ramping && silence.shared {
+        holds.push(told::shared_silence(silence));
+    } else if state.phase == Phase::Ramping && silence.evidence >= view.canary.guard.constants.down_evidence / 2.0 {
+        holds.push(format!("an answer of the canary: {} requests have had none", told::count(silence.unanswered)));
+    }
     holds.extend(evidence);
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
         holds.push(writable(why));
@@ -149,7 +155,8 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
     if share == Percent::ZERO || matches!(state.phase, Phase::RolledBack { .. }) {
         return false;
     }
-    let alone = share == Percent::ALL && !may_confirm(view, state) && judge.canary_run().failures() > 0.0;
+    let fails = !may_confirm(view, state) && judge.canary_run().failures() > 0.0;
+    let alone = share == Percent::ALL && (fails || judge.silence().unanswered > 0.0);
     let suspects = judge.suspicion() >= guard.constants.suspicion / 2.0;
     let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
     let ends = last && step_left(view, state) == Millis(0) && {

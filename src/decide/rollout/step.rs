@@ -17,7 +17,7 @@ use super::terms::terms;
 use crate::decide::guard::Arms;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::measure::{self, Measure};
-use crate::decide::guard::slow::SlowThreshold;
+use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::told::{self, Decision};
 use crate::decide::policy::{Canary, Intent};
@@ -56,7 +56,7 @@ pub struct Observation {
     /// Whether stable has just answered a probe; `None`: it was not asked.
     pub stable_answers: Option<bool>,
     /// What a slow answer is by now.
-    pub slow_threshold: Option<SlowThreshold>,
+    pub slow_threshold: Option<SlowThresholds>,
     /// What a slow pace between the outputs of a stream is by now.
     pub pace_threshold: Option<SlowThreshold>,
     /// What the canary refuses most.
@@ -104,13 +104,31 @@ pub struct Step {
     /// before it is in force, so that no restart takes it back. What the file itself asks for is asked for again by the
     /// next start, and whatever takes users back never waits.
     pub goes_on: bool,
+    /// Whose requests that wait for the canary are asked of somebody else.
+    pub rescue: Option<Rescue>,
+}
+
+/// Requests that wait for a canary that does not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rescue {
+    /// All of them.
+    Everybody,
+    /// Those that have waited for this long.
+    Longer(Millis),
 }
 
 /// What follows for a rollout when this happens.
 #[must_use]
 pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMillis) -> Step {
     // In its place from the start, since it is large and ticks are many.
-    let mut step = Step { next: state.clone(), events: Vec::new(), refused: None, notes: Vec::new(), goes_on: false };
+    let mut step = Step {
+        next: state.clone(),
+        events: Vec::new(),
+        refused: None,
+        notes: Vec::new(),
+        goes_on: false,
+        rescue: None,
+    };
     let mut draft = Draft::new(view, state, &mut step.next, now);
     match input {
         Input::Tick(seen) => draft.tick(seen),
@@ -119,8 +137,9 @@ pub fn step(view: &View<'_>, state: &RolloutState, input: &Input, now: UnixMilli
         Input::LockFound(lock) => draft.lock(lock),
     }
     draft.finish(input);
-    let Draft { events, refused, notes, goes_on, .. } = draft;
+    let Draft { events, refused, notes, goes_on, rescue, .. } = draft;
     (step.events, step.refused, step.notes, step.goes_on) = (events, refused, notes, goes_on);
+    step.rescue = rescue;
     step
 }
 
@@ -145,6 +164,7 @@ pub(super) struct Draft<'a> {
     // Whether a restart may forget it: it would come to the same.
     pub(super) forgettable: bool,
     goes_on: bool,
+    pub(super) rescue: Option<Rescue>,
     events: Vec<Event>,
 }
 
@@ -166,6 +186,7 @@ impl<'a> Draft<'a> {
             fresh: false,
             forgettable: false,
             goes_on: false,
+            rescue: None,
             events,
         }
     }

@@ -47,7 +47,7 @@ fn seen(canary: (u64, u64), stable: (u64, u64)) -> Observation {
     let counts = |(failures, requests)| Counts { requests, failures };
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     let arm = |(failures, requests): (u64, u64)| ArmTick::plain(requests as f64, failures as f64);
-    let tick = Tick { seconds: 1.0, stable: arm(stable), canary: arm(canary), stable_probes: (0.0, 0.0) };
+    let tick = Tick { seconds: 1.0, stable: arm(stable), canary: arm(canary), ..Tick::default() };
     Observation {
         tick: Some(tick),
         window: Arms { stable: counts(stable), canary: counts(canary) },

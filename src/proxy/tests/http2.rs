@@ -150,3 +150,37 @@ fn an_idle_connection_is_kept_for_heads_and_told_to_go_by_a_drain() {
         assert_eq!(tokio::join!(drain, told).0, 0, "nothing was cut");
     });
 }
+
+#[test]
+fn streams_that_wait_for_a_canary_that_is_found_down_are_answered_by_stable() {
+    let (old, _seen) = Scripted::in_turn([completion("rescued"), completion("rescued")]);
+    let (arrived, seen_new) = std::sync::mpsc::channel();
+    let new = Scripted::new(move |mut client| {
+        let _ = arrived.send(client.message());
+        client.read_to_end();
+    });
+    let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+    let evidence = std::sync::Arc::clone(&sidecar.shared.load().rollouts[0].evidence);
+    block_on(async {
+        let (mut sender, connection) = connect(sidecar.running.local_addr()).await;
+        let held = [sender.send_request(request("one")), sender.send_request(request("other"))];
+        for _ in 0..2 {
+            while seen_new.try_recv().is_err() {
+                tokio::task::yield_now().await;
+            }
+        }
+        sidecar.withdraw(&evidence);
+        for answer in held {
+            let answer = answer.await.unwrap();
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()["x-serin-provider"]),
+                (200, &"old".parse().unwrap())
+            );
+            assert!(answer.into_body().collect().await.unwrap().to_bytes().ends_with(b"}"));
+        }
+        drop(sender);
+        connection.abort();
+    });
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, crate::decide::units::ProviderId(1)), [(Outcome::Timeout, 2)]);
+}

@@ -200,7 +200,13 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     let (of_core, of_door) = (Rc::clone(&core), Rc::clone(&door));
     let request = async move {
         let _ticket = Ticket::new(&of_door);
-        let mut exchange = Exchange::planned(&of_core, &of_core.in_use(), plan, crate::clock::instant());
+        let mut exchange = Exchange::planned(
+            &of_core,
+            &of_core.in_use(),
+            plan,
+            crate::decide::guard::waiting::Kind::Whole,
+            crate::clock::instant(),
+        );
         *seen.borrow_mut() = exchange.dispatch();
         panic!("a defect");
     };

@@ -18,3 +18,4 @@ mod smuggling;
 pub(super) mod support;
 mod tunnels;
 mod websocket;
+mod withdrawn;

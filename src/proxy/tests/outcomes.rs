@@ -142,7 +142,10 @@ fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Diff
         Verdict::Not => ArmTotals { not_judged: 1, ..one },
         Verdict::None => ArmTotals::default(),
     };
-    differences.expect("the guard's sample", expected, evidence.totals(case.arm()));
+    let totals = evidence.totals(case.arm());
+    let (waits, waited) = totals.waits;
+    differences.expect("those who wait still", 0, waits.abs_diff(waited));
+    differences.expect("the guard's sample", ArmTotals { waits: totals.waits, ..expected }, totals);
     differences.expect("the other arm's sample", ArmTotals::default(), evidence.totals(staged.other_arm()));
     // One failure was told before; an attempt after a success is the first again.
     let told = match snapshot.health(staged.id(case.arm())).look() {

@@ -207,6 +207,12 @@ impl Sidecar {
         until("every core has acknowledged", || self.shared.seen_by_all(revision));
     }
 
+    /// Whoever was sent to the canary in this epoch, or earlier, waits no more.
+    pub(super) fn withdraw(&self, evidence: &Evidence) {
+        evidence.withdrawal.raise(evidence.samples.second() + 1);
+        self.set_percent(self.shared.load().rollouts[0].percent);
+    }
+
     /// Puts another version of the file in force, with the same names in it, and waits until every core has seen it.
     pub(super) fn reload(&self, change: impl FnOnce(&mut Policy)) {
         let now = self.shared.load();
@@ -278,6 +284,8 @@ impl Sidecar {
         for arm in [Arm::Stable, Arm::Canary] {
             let (dispatched, succeeded, failed, not_judged) = self.judged(arm);
             assert_eq!(dispatched, succeeded + failed + not_judged, "evidence of {arm:?}");
+            let (began, ended) = self.evidence(arm).waits;
+            assert_eq!(began, ended, "nobody of {arm:?} waits for output");
         }
     }
 

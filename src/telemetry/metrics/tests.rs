@@ -75,6 +75,8 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_rollout_phase{rollout="chat",phase="confirming"} 0"#,
         r#"serin_guard_evidence{rollout="chat"} 12.5"#,
         r#"serin_guard_bound{rollout="chat"} 2000"#,
+        r#"serin_requests_waiting{rollout="chat",arm="canary",age="30s"} 0"#,
+        r#"serin_guard_unanswered_evidence{rollout="chat"} 0"#,
         r#"serin_guard_incident{rollout="chat"} 1"#,
         "serin_guard_samples_lost_total 5",
         r#"serin_anonymous_ratio{rollout="chat"} 0.25"#,

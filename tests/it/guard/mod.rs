@@ -8,6 +8,7 @@ mod innocent;
 mod nobody;
 mod provider;
 mod restarts;
+mod silent;
 mod stage;
 mod taken_back;
 mod traffic;

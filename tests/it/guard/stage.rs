@@ -11,7 +11,7 @@ use serde_json::Value;
 use serin::clock;
 
 use super::provider::{Manner, Provider};
-use super::traffic::{Traffic, Users};
+use super::traffic::{AT_ONCE, Traffic, Users};
 use crate::support::client::Client;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::sidecar::{Sidecar, Workspace};
@@ -35,6 +35,11 @@ pub(super) struct Stage {
 impl Stage {
     /// With these further keys of the rollout, as in a map on one line. Users are on the canary when this returns.
     pub(super) fn start(case: &'static str, keys: &str) -> Stage {
+        Stage::start_at(case, keys, RATE, AT_ONCE)
+    }
+
+    /// The same with so many requests a second, and so many users who can wait at one time.
+    pub(super) fn start_at(case: &'static str, keys: &str, rate: u32, at_once: usize) -> Stage {
         let (stable, canary) = (Provider::start("oldcorp"), Provider::start("newcorp"));
         let comma = if keys.is_empty() { "" } else { ", " };
         let workspace = Workspace::new(&format!(
@@ -44,10 +49,10 @@ impl Stage {
             canary.base_url()
         ));
         let sidecar = workspace.start();
-        let traffic = Traffic::start(sidecar.listen, RATE, Users::Many(USERS));
+        let traffic = Traffic::start_with(sidecar.listen, rate, Users::Many(USERS), at_once);
         let stage = Stage { case, workspace, sidecar, stable, canary, traffic };
         eventually("users are on the canary", SOON, || (stage.percent() >= 10.0).then_some(()));
-        stage.traffic.wait_for(3 * u64::from(RATE));
+        stage.traffic.wait_for(3 * u64::from(rate));
         stage
     }
 
@@ -86,10 +91,10 @@ impl Stage {
 
     /// Watches for so long that nobody is moved: neither taken back nor joined by others.
     pub(super) fn nobody_is_moved(&self, length: Duration) {
-        let began = clock::instant();
+        let (began, before) = (clock::instant(), self.percent());
         while began.elapsed() < length {
             let chat = self.sidecar.chat();
-            assert_eq!(chat["percent"], 10.0, "after {:?}: {} {:?}", began.elapsed(), chat["reason"], self.guard());
+            assert_eq!(chat["percent"], before, "after {:?}: {} {:?}", began.elapsed(), chat["reason"], self.guard());
             std::thread::park_timeout(2 * LOOK);
         }
         let told = self.guard();

@@ -4,6 +4,7 @@
 //! could not be sent in time, since everybody waited, are left out. Every other request is streamed. While a sidecar is
 //! being replaced nobody asks, as behind a supervisor that starts one after the other.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -16,7 +17,7 @@ use crate::support::client::Client;
 use crate::support::eventually::{SOON, eventually};
 
 /// Waiting for an answer at one time, at most.
-const AT_ONCE: usize = 40;
+pub(super) const AT_ONCE: usize = 40;
 /// A request that is later than this is left out.
 const LATEST: Duration = Duration::from_millis(250);
 
@@ -56,6 +57,8 @@ struct Shared {
     answered: AtomicU64,
     cut: AtomicU64,
     wrong: Mutex<Vec<String>>,
+    // The numbers of requests that have no whole answer yet.
+    under_way: Mutex<BTreeSet<u64>>,
 }
 
 /// The sidecar that is asked.
@@ -82,6 +85,11 @@ pub(super) struct Seen {
 
 impl Traffic {
     pub(super) fn start(addr: SocketAddr, per_second: u32, users: Users) -> Traffic {
+        Traffic::start_with(addr, per_second, users, AT_ONCE)
+    }
+
+    /// So many can wait for an answer at one time.
+    pub(super) fn start_with(addr: SocketAddr, per_second: u32, users: Users, at_once: usize) -> Traffic {
         let shared = Arc::new(Shared {
             began: clock::instant(),
             per_second,
@@ -93,8 +101,9 @@ impl Traffic {
             answered: AtomicU64::new(0),
             cut: AtomicU64::new(0),
             wrong: Mutex::default(),
+            under_way: Mutex::default(),
         });
-        let threads = (0..AT_ONCE).map(|_| {
+        let threads = (0..at_once).map(|_| {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || shared.run())
         });
@@ -124,6 +133,22 @@ impl Traffic {
     pub(super) fn seen(&self) -> Seen {
         let wrong = self.shared.wrong.lock().unwrap().clone();
         Seen { answered: self.shared.answered.load(SeqCst), cut: self.shared.cut.load(SeqCst), wrong }
+    }
+
+    /// Waits until everybody who waits now has their answer; how many they were.
+    pub(super) fn everybody_is_answered(&self, within: Duration) -> usize {
+        let waiting = self.shared.under_way.lock().unwrap().clone();
+        eventually("everybody who waits is answered", within, || {
+            self.shared.under_way.lock().unwrap().is_disjoint(&waiting).then_some(())
+        });
+        waiting.len()
+    }
+
+    /// How many have waited since before this moment.
+    pub(super) fn waiting_since(&self, moment: Instant) -> usize {
+        let number =
+            moment.saturating_duration_since(self.shared.began).as_secs_f64() * f64::from(self.shared.per_second);
+        self.shared.under_way.lock().unwrap().iter().filter(|other| (**other as f64) < number).count()
     }
 
     /// Waits for so many more answers.
@@ -156,7 +181,10 @@ impl Shared {
                     Some((of, client)) if of == sidecar => Ok(client),
                     _ => Client::connect(addr).map_err(|error| format!("connecting: {error}")),
                 };
-                match connected.and_then(|client| self.ask(client, number)) {
+                self.under_way.lock().unwrap().insert(number);
+                let asked = connected.and_then(|client| self.ask(client, number));
+                self.under_way.lock().unwrap().remove(&number);
+                match asked {
                     Ok(client) => {
                         self.answered.fetch_add(1, SeqCst);
                         kept = client.map(|client| (sidecar, client));

@@ -1,8 +1,9 @@
 //! The status, letter for letter.
 
 use super::*;
-use crate::app::api::{Compared, Flags, Locked, Process, Stamp, State};
+use crate::app::api::{ByAge, Compared, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
 use crate::cli::sample::{NOW, at, rollout};
+use crate::decide::guard::silent::Silence;
 
 fn reply(rollouts: Vec<Rollout>) -> StatusReply {
     StatusReply {
@@ -55,7 +56,7 @@ chat  openai -> holysheep  ramping
   next       25%, not before 2026-11-22 01:56:02Z (in 18h)
   waits for  66 more answered canary requests (34 of 100); 18h left of this step
   guard      evidence 0.26 of 2000 that it fails more often than stable, 0.13 that it is slower
-  seen in    a dead canary 3s, 20% errors 14s, 5% errors 1m 20s
+  seen in    a dead canary 3s, one that never answers 14s, 20% errors 14s, 5% errors 1m 20s
   window     last 30m     requests   failures     rate
              stable          12034         12    0.10%
              canary              0          0        -
@@ -78,7 +79,7 @@ fn what_speaks_against_the_canary_is_told_beside_what_it_takes() {
   waits for  66 more answered canary requests (34 of 100)
   guard      evidence 12 of 2000 that it fails more often than stable, 0.13 that it is slower; its last 5 requests failed
   incident   stable itself fails far more than usual: nothing is promoted, and the step's time stands still
-  seen in    a dead canary 3s, 20% errors 14s, 5% errors not within two weeks
+  seen in    a dead canary 3s, one that never answers 14s, 20% errors 14s, 5% errors not within two weeks
 ";
     assert!(text.contains(lines), "{text}");
     chat.guard.as_mut().unwrap().requests_per_second = 0.0;
@@ -189,4 +190,33 @@ fn what_the_canary_refuses_is_told_with_the_rule_to_write() {
         assert!(text.contains(lines), "{lines}\n{text}");
     }
     assert!(!text.contains("`p6`"), "{text}");
+}
+
+#[test]
+fn who_waits_is_told_by_age_and_what_it_comes_to() {
+    let mut chat = rollout();
+    let waiting = ByAge { below_5s: 3, below_30s: 9, ..ByAge::default() };
+    chat.in_flight = InFlight {
+        stable: OfArm { requests: 40, ..OfArm::default() },
+        canary: OfArm { requests: 12, without_output: waiting },
+    };
+    let silence = Silence {
+        unanswered: 9.0,
+        stable_answered: 80.0,
+        stable_unanswered: 1.0,
+        longest: 19.0,
+        shortest: 8.0,
+        ..Silence::default()
+    };
+    let guard = chat.guard.as_mut().unwrap();
+    guard.silence = Some(silence);
+    let text = render(&reply(vec![chat.clone()]), UnixMillis(NOW), Style::PLAIN);
+    let lines = [
+        "  silent     9 requests of the canary have had no output for 8s to 19s; stable answered 80 of 81\n",
+        "  in flight  40 at stable\n             12 at the canary, without output: 3 for less than 5s, 9 for less than 30s\n",
+    ];
+    assert!(lines.iter().all(|line| text.contains(line)), "{text}");
+    chat.guard.as_mut().unwrap().silence = Some(Silence { shared: true, ..silence });
+    let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
+    assert!(text.contains("and stable answers nothing either: nobody is moved\n"), "{text}");
 }

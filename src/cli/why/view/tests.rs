@@ -114,7 +114,7 @@ chat  10% of users are on holysheep, the others on openai; the file says auto
              stable, within 6h
              50 requests a second, of which stable fails 0.4%; an answer is slow above 1.5s to its first output
   waits for  66 more answered canary requests (34 of 100); 18h left of this step
-  seen in    a dead canary 3s, 20% errors 14s, 5% errors 1m 20s
+  seen in    a dead canary 3s, one that never answers 14s, 20% errors 14s, 5% errors 1m 20s
 "
     );
 }
@@ -149,7 +149,7 @@ fn every_rule_has_its_own_line() {
             ("canary_error_rate_high", "37.7%"),
             ("remedy", "set `max_fields` of the provider")
         ]),
-        "rule       length: more of its answers stop at a length limit than of stable's, by more than is tolerated\n\
+        "rule       length: more of its answers stop at a length limit than is tolerated\n\
          canary     62 of 200 requests stopped at a length limit: 31%, between 25% and 37.7%\n\
          remedy     set `max_fields` of the provider\n"
     );

@@ -105,9 +105,10 @@ fn of_rule(rule: Rule, grounds: &Grounds<'_>, put: &mut impl FnMut(&str, String)
             put("run_evidence", format!("{:.1}", run.evidence()));
             put("run_bound", guard.constants.down_evidence.to_string());
         }
+        Rule::Silent => super::silence::numbers(judge.silence(), guard, put),
         Rule::Slower => {
             if let Some(slow) = &guard.slow {
-                put("slow_above", judge.slow_threshold.limit(slow).to_string());
+                put("slow_above", judge.slow_threshold.told(slow));
             }
         }
         Rule::Refusing => {
@@ -161,6 +162,7 @@ pub fn would_change(decision: Decision, grounds: &Grounds<'_>) -> Option<String>
     };
     match decision {
         Decision::Alarm(Rule::Down) => Some("one answered request of the canary would have ended the run".to_owned()),
+        Decision::Alarm(Rule::Silent) => Some(super::silence::would_change(judge.silence(), grounds.now)),
         Decision::Alarm(Rule::Ceiling) => Some("a higher `ceiling`, or `ceiling: off`".to_owned()),
         Decision::Alarm(rule) => Some(less_evidence(rule, grounds)),
         Decision::Promote => more("held the share for their rate alone; evidence above 1 would have, too"),

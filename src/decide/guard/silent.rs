@@ -1,0 +1,343 @@
+//! Whether the canary accepts requests and never answers, while stable answers.
+//!
+//! [`down`](super::down)'s arithmetic on waits, at equal ages. A run is what the canary was sent since the last request
+//! that it answered; those of them that have had no output for long enough are held against stable's requests of the same
+//! kind and the same seconds. A stall of both restarts the run for as long as stable does no better, so what is left of
+//! the stall judges nobody. Long enough is the slow limit of stable's own times, and some seconds at least. Each kind of
+//! request has a run of its own, and both together have one. Where stable has no traffic its answers to probes stand in.
+//! Refuses to judge where nothing is known of stable, and by the requests of one user among several.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::constants::Constants;
+use super::waiting::{Cohort, Kind, Over, Wait, Waiting, age, second_of};
+use crate::decide::units::{Arm, Millis, Slot};
+
+/// What the canary's wait has come to: of the run that says most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Silence {
+    /// Which requests; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// The canary's requests without output.
+    pub unanswered: f64,
+    /// The same, each user's a few times at most: what is weighed.
+    pub weighed: f64,
+    /// Stable's of the same seconds that had output, or its answers to probes.
+    pub stable_answered: f64,
+    /// Stable's of the same seconds that had none, or probes that it did not answer.
+    pub stable_unanswered: f64,
+    /// For how long the first of the canary's has waited, in seconds.
+    pub longest: f64,
+    /// For how long the last of them has.
+    pub shortest: f64,
+    /// In nats.
+    pub evidence: f64,
+    /// Whether that is a canary that never answers.
+    pub down: bool,
+    /// Whether it is enough already by those that have waited for longer than slow answers take, and no longer: of use to
+    /// whoever finds the canary slow, to tell that it answers nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
+    /// Whether stable's answers to probes stood in for its traffic.
+    pub probed: bool,
+    /// Whether stable answers nothing either, so that nothing is judged.
+    pub shared: bool,
+}
+
+/// What a run is: the requests of one kind, or of both.
+const RUNS: [Option<Kind>; 3] = [Some(Kind::Streamed), Some(Kind::Whole), None];
+
+/// How many of stable's probes are remembered.
+const MOST_PROBES: usize = 256;
+
+/// Under which circumstances a length of time passed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measure {
+    /// Above which time a request of each kind is slow; `None`: nothing is known of stable.
+    pub limits: [Option<Millis>; 2],
+    /// Whether everybody is on the canary: then stable's answers to probes stand in for its traffic.
+    pub alone: bool,
+    /// Probes that stable answered since the last time, and those that it did not.
+    pub probes: (u32, u32),
+}
+
+/// The runs, and the requests that they are made of.
+#[derive(Clone, Debug, Default)]
+pub struct Silent {
+    waiting: Waiting,
+    // By run: where it begins.
+    since: [u32; 3],
+    // By kind: up to where requests were counted as slow.
+    passed: [u32; 2],
+    // By kind: from when on a wait counts, when it was last looked at.
+    patience: [Option<Millis>; 2],
+    // The canary's last users, and when they were last seen; the latest first.
+    users: VecDeque<(Option<Slot>, u32)>,
+    probes: VecDeque<(u32, u32, u32)>,
+    // What both stalled with, until anybody has output again, and the second of the first such request.
+    stalled: Option<(Silence, u32)>,
+}
+
+impl Silent {
+    /// A request was sent.
+    pub fn sent(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, constants: &Constants) {
+        self.waiting.sent(wait, arm, user);
+        if arm == Arm::Canary {
+            let known = user.and_then(|user| self.users.iter().position(|(other, _)| *other == Some(user)));
+            if let Some(place) = known {
+                self.users.remove(place);
+            }
+            self.users.push_front((user, wait.second));
+            self.users.truncate(constants.silent_users);
+        }
+    }
+
+    /// A request stopped waiting.
+    pub fn over(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: Over, now: Millis) {
+        let waited = self.patience[wait.kind as usize].is_some_and(|long| age(wait.second, now) >= long);
+        // A stable that fails answers nobody either.
+        let counts = waited || (how == Over::Failed && arm == Arm::Stable);
+        self.waiting.over(wait, arm, user, how, counts);
+        if how == Over::Answered {
+            self.stalled = None;
+        }
+        if how == Over::Answered && arm == Arm::Canary {
+            for (run, since) in RUNS.iter().zip(&mut self.since) {
+                if run.is_none_or(|kind| kind == wait.kind) {
+                    *since = (*since).max(wait.second.saturating_add(1));
+                }
+            }
+        }
+    }
+
+    /// Another share, or another try: what was sent before is no evidence.
+    pub fn begin(&mut self, now: Millis) {
+        let next = second_of(now).saturating_add(1);
+        (self.since, self.passed) = ([next; 3], [next; 2]);
+        self.stalled = None;
+        self.probes.clear();
+    }
+
+    /// What was seen is not to be trusted: all of it is thrown away.
+    pub fn forget(&mut self, now: Millis) {
+        self.begin(now);
+        self.waiting.forget(second_of(now).saturating_add(1));
+    }
+
+    /// Requests of this kind that have passed the slow limit since the last time are told, each once: with its arm and
+    /// its user.
+    pub fn late(&mut self, kind: Kind, limit: Millis, now: Millis, mut tell: impl FnMut(Arm, Option<Slot>)) {
+        let passed = &mut self.passed[kind as usize];
+        for cohort in self.waiting.from(*passed) {
+            if age(cohort.second, now) < limit {
+                break;
+            }
+            for arm in [Arm::Stable, Arm::Canary] {
+                cohort.group(kind, arm).waiting_users().for_each(|user| tell(arm, user));
+            }
+        }
+        // Whatever was sent in a second that has passed the limit.
+        *passed = (*passed).max(second_of(Millis(now.0.saturating_sub(limit.0))));
+    }
+
+    /// Whether a request was told as late already, or belongs to what is not judged.
+    #[must_use]
+    pub const fn was_late(&self, wait: Wait) -> bool {
+        wait.second < self.passed[wait.kind as usize]
+    }
+
+    /// A length of time is over: what the runs have come to.
+    pub fn look(&mut self, constants: &Constants, measure: &Measure, now: Millis) -> Silence {
+        let second = second_of(now);
+        self.patience = patience(constants, measure);
+        if measure.probes != (0, 0) {
+            self.probes.push_back((second, measure.probes.0, measure.probes.1));
+            if self.probes.len() > MOST_PROBES {
+                self.probes.pop_front();
+            }
+        }
+        let mut most = Silence::default();
+        for index in 0..RUNS.len() {
+            let silence = self.run(index, constants, measure, self.patience, now);
+            if silence.stable_unanswered > 0.0 && silence.stable_unanswered >= silence.stable_answered {
+                // Both stall. What stable makes up for first is no fault of the canary's.
+                self.since[index] = second.saturating_add(1);
+                let first = second.saturating_sub(second_of(millis(silence.longest)));
+                let shared = Silence { evidence: 0.0, down: false, early: false, shared: true, ..silence };
+                self.stalled.get_or_insert((shared, first));
+            } else if (silence.down, silence.evidence) > (most.down, most.evidence) {
+                most = silence;
+            }
+        }
+        if !most.down && self.stalled.is_none() && !measure.alone {
+            let early = (0..RUNS.len()).map(|index| self.run(index, constants, measure, measure.limits, now));
+            let early = early.filter(|early| early.early).max_by(|one, other| one.evidence.total_cmp(&other.evidence));
+            most = early.unwrap_or(most);
+        }
+        if let Some((shared, first)) = self.stalled.filter(|_| !most.down) {
+            most = Silence { longest: seconds(age(first, now)) + 1.0, ..shared };
+        }
+        self.waiting.pass(second, self.since.into_iter().min().unwrap_or_default());
+        most
+    }
+
+    /// One of the runs, as it is now.
+    fn run(
+        &self,
+        index: usize,
+        constants: &Constants,
+        measure: &Measure,
+        patience: [Option<Millis>; 2],
+        now: Millis,
+    ) -> Silence {
+        let (kind, since) = (RUNS[index], self.since[index]);
+        let few = self.has_few_users(constants, now);
+        let mut seen = Seen::default();
+        for cohort in self.waiting.from(since) {
+            for of in Kind::ALL.into_iter().filter(|of| kind.is_none_or(|kind| kind == *of)) {
+                // What a single user's requests say takes twice as long to be heard.
+                let long = patience[of as usize].map(|long| if few { Millis(long.0 * 2) } else { long });
+                if long.is_some_and(|long| age(cohort.second, now) >= long) {
+                    seen.add(cohort, of);
+                }
+            }
+        }
+        if seen.unanswered == 0 {
+            return Silence { kind, ..Silence::default() };
+        }
+        if measure.alone {
+            let probes = self.probes.iter().filter(|(second, ..)| *second >= since);
+            (seen.stable_answered, seen.stable_unanswered) =
+                probes.fold((0, 0), |sum, (_, answered, failed)| (sum.0 + answered, sum.1 + failed));
+        }
+        let [unanswered, answered, without] =
+            [seen.unanswered, seen.stable_answered, seen.stable_unanswered].map(f64::from);
+        let rate = (without + 1.0) / (answered + without + 2.0);
+        // One user is not many, where there are others.
+        let most = if few { f64::INFINITY } else { (constants.silent_requests / constants.silent_users as f64).ceil() };
+        let weighed = seen.weighed(most);
+        let evidence = weighed * -rate.max(constants.down_least_rate).ln();
+        let (waited, shortest) = (seconds(age(seen.first, now)), seconds(age(seen.last, now)));
+        let of_many = !few && seen.users.len() >= constants.silent_users;
+        let enough = evidence >= constants.down_evidence
+            && weighed >= constants.silent_requests
+            && answered >= constants.down_stable_successes;
+        let down = if few {
+            waited - shortest >= constants.silent_span
+        } else {
+            of_many && waited >= self.least(kind) + constants.down_seconds
+        };
+        Silence {
+            kind,
+            unanswered,
+            weighed,
+            stable_answered: answered,
+            stable_unanswered: without,
+            // Of a whole second the first may have been its first.
+            longest: waited + 1.0,
+            shortest,
+            evidence,
+            down: enough && down,
+            early: enough && of_many,
+            probed: measure.alone,
+            shared: false,
+        }
+    }
+
+    /// How long a wait is at least that counts, in seconds.
+    fn least(&self, kind: Option<Kind>) -> f64 {
+        let of = |kind: Kind| self.patience[kind as usize].map_or(0.0, seconds);
+        kind.map_or_else(|| Kind::ALL.into_iter().map(of).fold(f64::INFINITY, f64::min), of)
+    }
+
+    /// Whether fewer users than it takes were lately on the canary.
+    fn has_few_users(&self, constants: &Constants, now: Millis) -> bool {
+        let lately = second_of(now).saturating_sub(constants.silent_lately);
+        self.users.iter().filter(|(_, second)| *second >= lately).count() < constants.silent_users
+    }
+
+    /// Whether requests of the canary wait for longer than they should: then it matters whether stable lives.
+    #[must_use]
+    pub fn suspects(&self, constants: &Constants, now: Millis) -> bool {
+        let least = Millis(constants.silent_least.0 * 2);
+        let waits = |cohort: &Cohort| Kind::ALL.iter().any(|kind| cohort.group(*kind, Arm::Canary).unanswered() > 0);
+        self.waiting.from(self.since[2]).next().is_some_and(|cohort| age(cohort.second, now) >= least && waits(cohort))
+    }
+
+    /// All that wait.
+    #[must_use]
+    pub const fn waiting(&self) -> &Waiting {
+        &self.waiting
+    }
+}
+
+/// From when on a wait counts.
+fn patience(constants: &Constants, measure: &Measure) -> [Option<Millis>; 2] {
+    let Constants { silent_least, silent_alone, .. } = constants;
+    measure.limits.map(|limit| match (measure.alone, limit) {
+        (false, limit) => limit.map(|limit| limit.max(*silent_least)),
+        (true, limit) => Some(Millis(limit.unwrap_or_default().0.saturating_mul(3)).max(*silent_alone)),
+    })
+}
+
+/// What one run is made of.
+#[derive(Debug, Default)]
+struct Seen {
+    unanswered: u32,
+    stable_answered: u32,
+    stable_unanswered: u32,
+    first: u32,
+    last: u32,
+    users: Vec<(Option<Slot>, u32)>,
+    // Of further users.
+    others: u32,
+}
+
+/// How many users' requests are told apart in a run.
+const MOST_USERS: usize = 32;
+
+impl Seen {
+    fn add(&mut self, cohort: &Cohort, kind: Kind) {
+        let (stable, canary) = (cohort.group(kind, Arm::Stable), cohort.group(kind, Arm::Canary));
+        if canary.unanswered() == 0 {
+            return;
+        }
+        if self.unanswered == 0 {
+            self.first = cohort.second;
+        }
+        self.last = cohort.second;
+        self.unanswered += canary.unanswered();
+        self.stable_answered += stable.answered;
+        self.stable_unanswered += stable.unanswered();
+        let mut named = 0;
+        for user in canary.users() {
+            named += 1;
+            let known = user.and_then(|user| self.users.iter().position(|(other, _)| *other == Some(user)));
+            match known {
+                Some(place) => self.users[place].1 += 1,
+                None if self.users.len() < MOST_USERS => self.users.push((user, 1)),
+                None => self.others += 1,
+            }
+        }
+        self.others += canary.unanswered().saturating_sub(named);
+    }
+
+    fn weighed(&self, most: f64) -> f64 {
+        self.users.iter().map(|(_, count)| f64::from(*count).min(most)).sum::<f64>() + f64::from(self.others)
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+const fn millis(seconds: f64) -> Millis {
+    Millis((seconds * 1000.0) as u64)
+}
+
+fn seconds(time: Millis) -> f64 {
+    time.duration().as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,312 @@
+//! When a wait is a canary that never answers, and when it is not.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMIT: Millis = Millis(6000);
+
+struct Bench {
+    silent: Silent,
+    constants: Constants,
+    second: u32,
+    limits: [Option<Millis>; 2],
+    alone: bool,
+    probes: (u32, u32),
+}
+
+fn bench() -> Bench {
+    let mut bench = Bench {
+        silent: Silent::default(),
+        constants: Constants::default(),
+        second: 1000,
+        limits: [Some(LIMIT); 2],
+        alone: false,
+        probes: (0, 0),
+    };
+    // Others were on the canary lately.
+    for user in 8000..8003 {
+        let wait = bench.sent(Kind::Whole, Arm::Canary, user);
+        bench.over(wait, Arm::Canary, user, Over::Answered);
+    }
+    bench.pass(1);
+    bench
+}
+
+impl Bench {
+    fn sent(&mut self, kind: Kind, arm: Arm, user: u16) -> Wait {
+        let wait = Wait { second: self.second, kind };
+        self.silent.sent(wait, arm, Some(Slot::of(user)), &self.constants);
+        wait
+    }
+
+    fn over(&mut self, wait: Wait, arm: Arm, user: u16, how: Over) {
+        self.silent.over(wait, arm, Some(Slot::of(user)), how, self.now());
+    }
+
+    /// Answered as soon as it was sent.
+    fn answered(&mut self, kind: Kind, arm: Arm, user: u16) {
+        let wait = self.sent(kind, arm, user);
+        self.over(wait, arm, user, Over::Answered);
+    }
+
+    fn now(&self) -> Millis {
+        Millis(u64::from(self.second) * 1000)
+    }
+
+    fn pass(&mut self, seconds: u32) -> Silence {
+        let mut last = Silence::default();
+        for _ in 0..seconds {
+            self.second += 1;
+            let measure = Measure { limits: self.limits, alone: self.alone, probes: self.probes };
+            let now = self.now();
+            last = self.silent.look(&self.constants, &measure, now);
+        }
+        last
+    }
+
+    /// A second in which the canary takes a request of each of these users, and stable answers as many.
+    fn silent_second(&mut self, users: std::ops::Range<u16>) -> Silence {
+        for user in users {
+            self.sent(Kind::Streamed, Arm::Canary, user);
+            self.answered(Kind::Streamed, Arm::Stable, 4000 + user);
+        }
+        self.pass(1)
+    }
+}
+
+#[test]
+fn a_run_of_waits_that_stable_does_not_share_is_a_silent_canary() {
+    let mut bench = bench();
+    bench.silent_second(0..10);
+    // It lasts as long as slow answers do, and three seconds more.
+    assert!(!bench.pass(8).down);
+    let seen = bench.pass(1);
+    assert!(seen.down, "{seen:?}");
+    assert_eq!((seen.unanswered, seen.stable_answered, seen.stable_unanswered), (10.0, 10.0, 0.0));
+    assert_eq!((seen.kind, seen.longest, seen.shortest), (Some(Kind::Streamed), 10.0, 9.0));
+}
+
+#[test]
+fn one_answer_to_what_was_sent_in_the_run_ends_it() {
+    let mut bench = bench();
+    bench.silent_second(0..10);
+    let second = bench.second;
+    bench.answered(Kind::Streamed, Arm::Canary, 20);
+    bench.pass(1);
+    bench.silent_second(30..37);
+    assert_eq!(bench.pass(20).unanswered, 7.0, "what was sent before the answered request was is forgotten");
+    let wait = Wait { second: second - 1, kind: Kind::Streamed };
+    bench.over(wait, Arm::Canary, 3, Over::Answered);
+    assert_eq!(bench.pass(1).unanswered, 7.0, "an answer to what was sent before the run says nothing of it");
+}
+
+#[test]
+fn each_kind_has_a_run_of_its_own_and_both_have_one() {
+    let mut bench = bench();
+    for _ in 0..12 {
+        bench.answered(Kind::Whole, Arm::Canary, 100);
+        bench.silent_second(0..3);
+    }
+    let seen = bench.pass(10);
+    assert_eq!((seen.kind, seen.down), (Some(Kind::Streamed), true), "{seen:?}");
+
+    let mut bench = self::bench();
+    for user in 0..5 {
+        bench.sent(Kind::Whole, Arm::Canary, user);
+        bench.answered(Kind::Whole, Arm::Stable, user);
+        bench.sent(Kind::Streamed, Arm::Canary, 50 + user);
+        bench.answered(Kind::Streamed, Arm::Stable, user);
+        bench.pass(1);
+    }
+    let seen = bench.pass(10);
+    assert_eq!((seen.kind, seen.unanswered, seen.down), (None, 10.0, true), "{seen:?}");
+}
+
+#[test]
+fn nobody_is_judged_while_nothing_is_known_of_stable() {
+    let mut bench = bench();
+    bench.limits = [None; 2];
+    bench.silent_second(0..50);
+    assert_eq!(bench.pass(300), Silence::default());
+}
+
+#[test]
+fn one_user_among_several_makes_nobody_silent() {
+    let mut bench = bench();
+    for _ in 0..20 {
+        bench.sent(Kind::Streamed, Arm::Canary, 1);
+        bench.sent(Kind::Streamed, Arm::Canary, 1);
+        bench.answered(Kind::Streamed, Arm::Stable, 2);
+        bench.pass(1);
+    }
+    let seen = bench.pass(10);
+    assert_eq!((seen.down, seen.unanswered, seen.weighed), (false, 40.0, 3.0));
+    // Nor with one slow answer of each of two others.
+    bench.silent_second(7..9);
+    assert!(!bench.pass(10).down);
+}
+
+#[test]
+fn where_there_are_few_users_it_takes_longer() {
+    let mut bench = bench();
+    bench.pass(bench.constants.silent_lately + 5);
+    let mut down_after = None;
+    for second in 0..120 {
+        let seen = bench.silent_second(1..2);
+        if seen.down {
+            down_after.get_or_insert(second);
+        }
+    }
+    // Sent over thirty seconds, and each waited for twice as long as slow answers last.
+    assert_eq!(down_after, Some(42));
+}
+
+#[test]
+fn with_everybody_on_the_canary_stables_probes_stand_in() {
+    for (probes, down) in [((1, 0), true), ((0, 1), false)] {
+        let mut bench = bench();
+        (bench.alone, bench.probes) = (true, probes);
+        for user in 0..20 {
+            bench.sent(Kind::Whole, Arm::Canary, user);
+        }
+        assert!(!bench.pass(60).down);
+        let seen = (0..6).map(|_| bench.pass(1)).find(|seen| seen.down || seen.shared).unwrap();
+        assert_eq!((seen.down, seen.shared, seen.probed), (down, !down, true));
+    }
+}
+
+#[test]
+fn clients_that_give_up_late_count_and_early_do_not() {
+    for (after, down) in [(8, true), (2, false)] {
+        let mut bench = bench();
+        let waits: Vec<Wait> = (0..10).map(|user| bench.sent(Kind::Whole, Arm::Canary, user)).collect();
+        for user in 0..10 {
+            bench.answered(Kind::Whole, Arm::Stable, user);
+        }
+        bench.pass(after);
+        for (wait, user) in waits.into_iter().zip(0..) {
+            bench.over(wait, Arm::Canary, user, Over::Left);
+        }
+        assert_eq!(bench.pass(10).down, down, "{after}");
+    }
+}
+
+#[test]
+fn what_passes_the_limit_is_told_once() {
+    let mut bench = bench();
+    let wait = bench.sent(Kind::Whole, Arm::Canary, 5);
+    bench.sent(Kind::Streamed, Arm::Stable, 6);
+    bench.answered(Kind::Whole, Arm::Stable, 7);
+    let mut told = Vec::new();
+    for second in 0..20 {
+        bench.pass(1);
+        let now = bench.now();
+        bench.silent.late(Kind::Whole, LIMIT, now, |arm, user| told.push((second, arm, user)));
+    }
+    assert_eq!(told, [(6, Arm::Canary, Some(Slot::of(5)))]);
+    assert!(bench.silent.was_late(wait));
+    let later = bench.sent(Kind::Whole, Arm::Canary, 5);
+    assert!(!bench.silent.was_late(later));
+}
+
+#[test]
+fn whoever_is_found_slow_can_be_told_to_answer_nothing() {
+    let mut bench = bench();
+    bench.limits = [Some(Millis(50)); 2];
+    for _ in 0..3 {
+        bench.silent_second(0..4);
+    }
+    let seen = bench.pass(1);
+    assert_eq!((seen.down, seen.early, seen.unanswered), (false, true, 12.0), "{seen:?}");
+    bench.answered(Kind::Streamed, Arm::Canary, 9);
+    assert!(!bench.pass(1).early);
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Fate {
+    kind: Kind,
+    user: u16,
+    // After so many seconds; `None`: never.
+    answered: Option<u32>,
+}
+
+fn fates() -> impl Strategy<Value = Vec<Vec<Fate>>> {
+    let fate = (any::<bool>(), 0_u16..50, proptest::option::of(0_u32..20)).prop_map(|(streams, user, answered)| Fate {
+        kind: Kind::of(streams),
+        user,
+        answered,
+    });
+    proptest::collection::vec(proptest::collection::vec(fate, 0..12), 1..60)
+}
+
+/// What the run comes to, second by second, where the canary's requests have these fates and stable's those.
+fn played(canary: &[Vec<Fate>], stable: &[Vec<Fate>]) -> Vec<Silence> {
+    let mut bench = bench();
+    let mut due: Vec<(u32, Wait, Arm, u16)> = Vec::new();
+    let mut seen = Vec::new();
+    for second in 0..canary.len().max(stable.len()) + 30 {
+        for (arm, fates) in [(Arm::Canary, canary), (Arm::Stable, stable)] {
+            for Fate { kind, user, answered } in fates.get(second).into_iter().flatten() {
+                let wait = bench.sent(*kind, arm, *user);
+                due.extend(answered.map(|after| (bench.second + after, wait, arm, *user)));
+            }
+        }
+        let now = bench.second;
+        for (_, wait, arm, user) in due.extract_if(.., |(at, ..)| *at == now) {
+            bench.over(wait, arm, user, Over::Answered);
+        }
+        seen.push(bench.pass(1));
+    }
+    seen
+}
+
+proptest! {
+    #[test]
+    fn a_canary_that_shares_stables_fate_is_never_silent(fates in fates()) {
+        let seen = played(&fates, &fates);
+        prop_assert!(seen.iter().all(|seen| !seen.down));
+    }
+
+    #[test]
+    fn a_canary_is_never_silent_while_stable_answers_nothing(canary in fates(), stable in fates()) {
+        let mute = |fates: Vec<Vec<Fate>>| -> Vec<Vec<Fate>> {
+            let second = |fates: Vec<Fate>| fates.into_iter().map(|fate| Fate { answered: None, ..fate }).collect();
+            fates.into_iter().map(second).collect()
+        };
+        prop_assert!(played(&canary, &mute(stable)).iter().all(|seen| !seen.down));
+    }
+
+    #[test]
+    fn a_canary_that_answers_the_last_that_it_was_sent_is_not_silent(canary in fates(), stable in fates()) {
+        let mut canary = canary;
+        for second in &mut canary {
+            for streams in [true, false] {
+                second.push(Fate { kind: Kind::of(streams), user: 77, answered: Some(3) });
+            }
+        }
+        let seen = played(&canary, &stable);
+        prop_assert!(seen.iter().all(|seen| !seen.down));
+    }
+
+    #[test]
+    fn who_waits_is_counted_as_long_as_they_wait(fates in fates()) {
+        let mut bench = bench();
+        let (mut waiting, mut due) = (0_usize, Vec::new());
+        for second in fates.iter().map(Vec::as_slice).chain([[].as_slice(); 30]) {
+            for Fate { kind, user, answered } in second {
+                let wait = bench.sent(*kind, Arm::Canary, *user);
+                waiting += 1;
+                due.extend(answered.map(|after| (bench.second + after, wait, *user)));
+            }
+            let now = bench.second;
+            for (_, wait, user) in due.extract_if(.., |(at, ..)| *at == now) {
+                bench.over(wait, Arm::Canary, user, Over::Answered);
+                waiting -= 1;
+            }
+            bench.pass(1);
+            let (counts, longer) = bench.silent.waiting().by_age(Arm::Canary, &[Millis(5000)], bench.now());
+            prop_assert_eq!((counts[0] + longer) as usize, waiting);
+        }
+    }
+}

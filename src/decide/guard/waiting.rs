@@ -1,0 +1,356 @@
+//! Requests that were sent and have had no output yet, by the second in which they were sent.
+//!
+//! Requests of one second are compared with each other: they are of one age and met the same network. Each kind of
+//! request has its own, since the first output of a whole answer comes at its end. A request is known by its second and
+//! its user alone, which is enough to count it once. What is older than the table reaches is counted and no more. Bounded:
+//! so many seconds, so many users; those beyond are counted without a name. Decides nothing, and whoever fills it in gives
+//! the time: seconds are numbered by one clock that whoever sends and whoever counts share.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decide::units::{Arm, Millis, Slot};
+
+/// How many seconds back requests are told apart.
+pub const REACH: u32 = 1024;
+/// The ages by which those who wait are told.
+pub const AGES: [(Millis, &str); 4] =
+    [(Millis(5000), "5s"), (Millis(30_000), "30s"), (Millis(120_000), "2m"), (Millis(600_000), "10m")];
+/// The label of those who are older.
+pub const LONGER: &str = "longer";
+/// How many users of waiting requests are remembered.
+const MOST_NAMED: usize = 65_536;
+/// A request that belongs to nobody.
+const NOBODY: u16 = u16::MAX;
+
+/// How a request wants its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// As a stream: its first output comes early.
+    Streamed,
+    /// Whole: its output comes at its end.
+    Whole,
+}
+
+impl Kind {
+    /// Both.
+    pub const ALL: [Kind; 2] = [Kind::Streamed, Kind::Whole];
+
+    /// Of a request that asks for a stream, or does not.
+    #[must_use]
+    pub const fn of(streams: bool) -> Kind {
+        if streams { Kind::Streamed } else { Kind::Whole }
+    }
+}
+
+/// When a request was sent, and how it wants its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The number of the second.
+    pub second: u32,
+    /// How it wants its answer.
+    pub kind: Kind,
+}
+
+/// How a request stopped waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// With output, or with another answer that is well.
+    Answered,
+    /// As a failure of the provider.
+    Failed,
+    /// Its client left.
+    Left,
+    /// In a way that says nothing.
+    Dropped,
+}
+
+/// Requests of one second, kind and arm.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    // Whose wait, and how many more do.
+    waiting: Vec<u16>,
+    unnamed: u32,
+    /// How many had output.
+    pub answered: u32,
+    // Those that ended late and without output; of stable also those that failed early.
+    silent: Vec<u16>,
+    unnamed_silent: u32,
+}
+
+impl Group {
+    /// Requests without output: those that wait, and those that waited in vain.
+    #[must_use]
+    pub fn unanswered(&self) -> u32 {
+        self.waiting() + count(&self.silent) + self.unnamed_silent
+    }
+
+    /// Requests that wait.
+    #[must_use]
+    pub fn waiting(&self) -> u32 {
+        count(&self.waiting) + self.unnamed
+    }
+
+    /// Whose requests are without output, as far as that is known; `None`: nobody's.
+    pub fn users(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
+        self.waiting.iter().chain(&self.silent).map(|user| user_of(*user))
+    }
+
+    /// Whose requests wait, as far as that is known.
+    pub fn waiting_users(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
+        self.waiting.iter().map(|user| user_of(*user))
+    }
+
+    fn end(&mut self, user: u16) -> bool {
+        match self.waiting.iter().position(|other| *other == user) {
+            Some(place) => {
+                self.waiting.swap_remove(place);
+            }
+            None if self.unnamed > 0 => self.unnamed -= 1,
+            None => return false,
+        }
+        true
+    }
+
+    fn forget_silent(&mut self) -> usize {
+        self.unnamed_silent = 0;
+        std::mem::take(&mut self.silent).len()
+    }
+}
+
+/// Requests of one second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cohort {
+    /// The number of the second.
+    pub second: u32,
+    groups: [[Group; 2]; 2],
+}
+
+impl Cohort {
+    /// Those of one kind and arm.
+    #[must_use]
+    pub const fn group(&self, kind: Kind, arm: Arm) -> &Group {
+        &self.groups[kind as usize][arm as usize]
+    }
+}
+
+/// All that wait.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    // In their order; seconds of which nobody waits are left out.
+    cohorts: VecDeque<Cohort>,
+    named: usize,
+    // By arm: of seconds further back than the table reaches, and which the last of them is.
+    older: [u32; 2],
+    older_until: u32,
+    // What was sent before is not known.
+    since: u32,
+}
+
+impl Waiting {
+    /// A request was sent.
+    pub fn sent(&mut self, wait: Wait, arm: Arm, user: Option<Slot>) {
+        if wait.second < self.since || self.is_older(wait.second) {
+            return;
+        }
+        let place = match self.cohorts.binary_search_by_key(&wait.second, |cohort| cohort.second) {
+            Ok(place) => place,
+            Err(place) => {
+                self.cohorts.insert(place, Cohort { second: wait.second, groups: Default::default() });
+                place
+            }
+        };
+        let group = &mut self.cohorts[place].groups[wait.kind as usize][arm as usize];
+        if self.named < MOST_NAMED {
+            self.named += 1;
+            group.waiting.push(number_of(user));
+        } else {
+            group.unnamed += 1;
+        }
+    }
+
+    /// A request stopped waiting; `counts`: whether one that failed, or whose client left, was without output for long
+    /// enough. Says whether it was known.
+    pub fn over(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: Over, counts: bool) -> bool {
+        if wait.second < self.since {
+            return false;
+        }
+        if self.is_older(wait.second) {
+            let older = &mut self.older[arm as usize];
+            let known = *older > 0;
+            *older = older.saturating_sub(1);
+            return known;
+        }
+        let Ok(place) = self.cohorts.binary_search_by_key(&wait.second, |cohort| cohort.second) else { return false };
+        let user = number_of(user);
+        let group = &mut self.cohorts[place].groups[wait.kind as usize][arm as usize];
+        let named = group.waiting.len();
+        if !group.end(user) {
+            return false;
+        }
+        match how {
+            Over::Answered => group.answered += 1,
+            Over::Failed | Over::Left if counts && group.waiting.len() < named => {
+                // It keeps its place.
+                group.silent.push(user);
+                return true;
+            }
+            Over::Failed | Over::Left if counts => group.unnamed_silent += 1,
+            Over::Failed | Over::Left | Over::Dropped => {}
+        }
+        self.named -= named - group.waiting.len();
+        true
+    }
+
+    const fn is_older(&self, second: u32) -> bool {
+        second < self.older_until
+    }
+
+    /// Time has passed: what is over is forgotten, and what is very old is counted and no more. Whoever waited in vain is
+    /// remembered as long as the requests of that second may be compared: not before `compared`.
+    pub fn pass(&mut self, second: u32, compared: u32) {
+        self.older_until = self.older_until.max(second.saturating_sub(REACH));
+        let (older, named, until) = (&mut self.older, &mut self.named, self.older_until);
+        self.cohorts.retain_mut(|cohort| {
+            if cohort.second >= second {
+                return true;
+            }
+            let reached = cohort.second >= until;
+            for arms in &mut cohort.groups {
+                let comparable = reached && cohort.second >= compared && arms[Arm::Canary as usize].unanswered() > 0;
+                if !comparable {
+                    arms.iter_mut().for_each(|group| *named -= group.forget_silent());
+                }
+                if !reached {
+                    for (group, sum) in arms.iter().zip(&mut *older) {
+                        *sum = sum.saturating_add(group.waiting());
+                        *named -= group.waiting.len();
+                    }
+                }
+            }
+            reached && !cohort.groups.iter().flatten().all(|group| group.unanswered() == 0)
+        });
+    }
+
+    /// Nothing is known of what was sent before this second.
+    pub fn forget(&mut self, second: u32) {
+        *self = Waiting { since: second, older_until: self.older_until, ..Waiting::default() };
+    }
+
+    /// The seconds of which somebody waits, or waited in vain, from this one on.
+    pub fn from(&self, second: u32) -> impl DoubleEndedIterator<Item = &Cohort> {
+        let first = self.cohorts.partition_point(|cohort| cohort.second < second);
+        self.cohorts.range(first..)
+    }
+
+    /// How many wait on this arm for less than each of these times, and how many for longer; the times rise. The age of
+    /// a second is that of its youngest request.
+    #[must_use]
+    pub fn by_age<const AGES: usize>(&self, arm: Arm, ages: &[Millis; AGES], now: Millis) -> ([u32; AGES], u32) {
+        let (mut counts, mut longer) = ([0; AGES], self.older[arm as usize]);
+        for cohort in &self.cohorts {
+            let age = age(cohort.second, now);
+            let count = match ages.iter().position(|limit| age < *limit) {
+                Some(place) => &mut counts[place],
+                None => &mut longer,
+            };
+            *count += Kind::ALL.iter().map(|kind| cohort.group(*kind, arm).waiting()).sum::<u32>();
+        }
+        (counts, longer)
+    }
+}
+
+/// For how long the youngest request of a second has waited.
+#[must_use]
+pub fn age(second: u32, now: Millis) -> Millis {
+    Millis(now.0.saturating_sub((u64::from(second) + 1) * 1000))
+}
+
+/// The number of the second that this moment lies in.
+#[must_use]
+pub fn second_of(now: Millis) -> u32 {
+    u32::try_from(now.0 / 1000).unwrap_or(u32::MAX)
+}
+
+fn count(users: &[u16]) -> u32 {
+    u32::try_from(users.len()).unwrap_or(u32::MAX)
+}
+
+fn number_of(user: Option<Slot>) -> u16 {
+    user.map_or(NOBODY, u16::from)
+}
+
+fn user_of(number: u16) -> Option<Slot> {
+    (number != NOBODY).then(|| Slot::of(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(second: u32) -> Wait {
+        Wait { second, kind: Kind::Whole }
+    }
+
+    fn user(number: u16) -> Option<Slot> {
+        Some(Slot::of(number))
+    }
+
+    #[test]
+    fn the_table_is_bounded_and_counts_go_on() {
+        let mut waiting = Waiting::default();
+        for second in 0..4000 {
+            for number in 0..20 {
+                waiting.sent(wait(second), Arm::Canary, user(number));
+            }
+            waiting.pass(second, 0);
+        }
+        let reach = REACH as usize;
+        assert!(waiting.cohorts.len() <= reach + 1 && waiting.named <= MOST_NAMED);
+        let (young, longer) = waiting.by_age(Arm::Canary, &[Millis(60_000)], Millis(4_000_000));
+        assert_eq!((young[0], young[0] + longer), (60 * 20, 80_000));
+        // Those who are long forgotten are counted down as they end.
+        assert!(waiting.over(wait(7), Arm::Canary, user(3), Over::Answered, false));
+        assert!(waiting.over(wait(3999), Arm::Canary, user(3), Over::Dropped, false));
+        let (young, longer) = waiting.by_age(Arm::Canary, &[Millis(60_000)], Millis(4_000_000));
+        assert_eq!(young[0] + longer, 79_998);
+    }
+
+    #[test]
+    fn more_than_can_be_named_are_counted() {
+        let mut waiting = Waiting::default();
+        let all = u32::try_from(MOST_NAMED).unwrap() + 500;
+        (0..all).for_each(|_| waiting.sent(wait(9), Arm::Stable, user(1)));
+        (0..all).for_each(|_| assert!(waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false)));
+        assert!(!waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false), "no more than were sent");
+        waiting.pass(10, 0);
+        assert_eq!((waiting.cohorts.len(), waiting.named), (0, 0));
+    }
+
+    #[test]
+    fn what_was_thrown_away_is_not_counted_down() {
+        let mut waiting = Waiting::default();
+        waiting.sent(wait(5), Arm::Canary, user(1));
+        waiting.forget(6);
+        waiting.sent(wait(5), Arm::Canary, user(2));
+        waiting.sent(wait(6), Arm::Canary, user(3));
+        assert!(!waiting.over(wait(5), Arm::Canary, user(1), Over::Answered, false));
+        assert_eq!(waiting.by_age(Arm::Canary, &[], Millis(9000)), ([], 1));
+    }
+
+    #[test]
+    fn whoever_waited_in_vain_is_remembered_while_it_matters() {
+        let mut waiting = Waiting::default();
+        for (second, arm) in [(5, Arm::Canary), (5, Arm::Stable), (7, Arm::Stable)] {
+            waiting.sent(wait(second), arm, user(1));
+            waiting.over(wait(second), arm, user(1), Over::Left, true);
+        }
+        waiting.pass(9, 5);
+        let seconds = |waiting: &Waiting| waiting.from(0).map(|cohort| cohort.second).collect::<Vec<_>>();
+        assert_eq!(seconds(&waiting), [5], "stable's alone are compared with nobody's");
+        waiting.pass(9, 6);
+        assert_eq!((seconds(&waiting), waiting.named), (vec![], 0));
+    }
+}

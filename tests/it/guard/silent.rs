@@ -1,0 +1,85 @@
+//! A canary that accepts requests and never answers is taken back, and whoever waits there is answered by stable.
+
+use std::time::Duration;
+
+use serin::clock;
+
+use super::at_once;
+use super::provider::Manner;
+use super::stage::Stage;
+use crate::support::client::Client;
+use crate::support::eventually::eventually;
+use crate::support::stage::series;
+
+/// Requests a second, and how many can wait at one time.
+const RATE: u32 = 20;
+const AT_ONCE: usize = 240;
+/// A quarter of the users is on the canary.
+const QUARTER: &str = "ramp: { start: 25% }";
+/// From the first request without an answer to everybody's return.
+const FOUND: Duration = Duration::from_secs(25);
+/// From then on to the last answer of those who waited.
+const ANSWERED: Duration = Duration::from_secs(5);
+/// Longer than any test.
+const NEVER: Manner = Manner { latency: Duration::from_secs(3600), ..Manner::WELL };
+
+#[test]
+fn a_canary_that_never_answers() {
+    at_once(&[("silent", silent), ("silent, and held", held), ("both silent", both)]);
+}
+
+fn start(case: &'static str, keys: &str) -> Stage {
+    Stage::start_at(case, &format!("{QUARTER}{keys}"), RATE, AT_ONCE)
+}
+
+/// Attempts at the canary that timed out.
+fn timeouts(stage: &Stage) -> u64 {
+    let metrics = Client::connect(stage.sidecar.admin).unwrap().get("/metrics").unwrap().text();
+    let attempts = series(&metrics, "serin_attempts_total");
+    let of = |labels: &serde_json::Value| labels["provider"] == "newcorp" && labels["outcome"] == "timeout";
+    attempts.iter().filter(|(labels, _)| of(&serde_json::json!(labels))).map(|(_, count)| count).sum()
+}
+
+fn silent(case: &'static str) {
+    let mut stage = start(case, "");
+    let began = clock::instant();
+    stage.canary.set(&NEVER);
+    let event = stage.guard_does("rollback", began, FOUND);
+    assert_eq!(event["numbers"]["rule"], "silent", "{event}");
+    assert!(event["reason"].as_str().unwrap().contains("have had no output for"), "{event}");
+    assert_eq!((&event["from"], &event["to"]), (&25.0.into(), &0.0.into()), "{event}");
+    let since = clock::instant();
+    let waiting = stage.traffic.everybody_is_answered(ANSWERED);
+    stage.say(&format!("{waiting} waited and were answered {:.1} s later", since.elapsed().as_secs_f64()));
+    let timeouts = timeouts(&stage);
+    assert!(timeouts >= 8, "{timeouts} timeouts of the canary, {waiting} waited");
+    stage.traffic.wait_for(40);
+    stage.nobody_noticed();
+}
+
+fn held(case: &'static str) {
+    let mut stage = start(case, ", on_regression: hold");
+    let began = clock::instant();
+    stage.canary.set(&NEVER);
+    let event = stage.guard_does("hold", began, FOUND);
+    assert_eq!(event["numbers"]["rule"], "silent", "{event}");
+    stage.traffic.everybody_is_answered(ANSWERED);
+    // Whoever comes later waits as long as it takes to be sure, and no longer.
+    stage.traffic.wait_for(200);
+    let long_ago = clock::instant().checked_sub(Duration::from_secs(12)).unwrap();
+    eventually("whoever came later is answered", ANSWERED, || {
+        (stage.traffic.waiting_since(long_ago) == 0).then_some(())
+    });
+    assert_eq!(stage.percent(), 25.0);
+    assert_eq!(stage.guard().len(), 1, "it is said once: {:?}", stage.guard());
+    stage.nobody_noticed();
+}
+
+fn both(case: &'static str) {
+    let mut stage = start(case, "");
+    stage.set_both(&NEVER);
+    stage.nobody_is_moved(FOUND);
+    let told = stage.sidecar.chat()["waiting_for"].as_str().unwrap().to_owned();
+    assert!(told.contains("neither provider does"), "{told}");
+    stage.say(&format!("nobody was moved; the ramp waits for {told}"));
+}
