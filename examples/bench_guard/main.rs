@@ -16,6 +16,7 @@ mod grid;
 mod healthy;
 mod page;
 mod rules;
+mod silent;
 mod slow;
 
 use std::error::Error;
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     disturbances::write(&bench, &mut page);
     crowds::write(&bench, &mut page);
     slow::write(&bench, &mut page);
+    silent::write(&bench, &mut page);
     grid::write(&bench, &mut page);
     std::fs::write(&out, page.into_text()).map_err(|error| format!("{out}: {error}"))?;
     Ok(())

@@ -46,6 +46,7 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
     }
     lines.extend(evidence(&mut numbers).map(|told| ("evidence", told)));
     lines.extend(run(&mut numbers).map(|told| ("run", told)));
+    lines.extend(wait(&mut numbers).map(|told| ("waits", told)));
     if let Some(suspicion) = numbers.take("suspicion") {
         let bound = numbers.or_none("suspicion_bound");
         let limit = numbers
@@ -93,6 +94,7 @@ fn meaning(rule: &str) -> &'static str {
     match rule {
         "worse" => "the canary fails more often than stable, by more than is tolerated",
         "down" => "the canary fails every request, while stable works",
+        "silent" => "the canary accepts requests and answers none of them, while stable answers",
         "slower" => "the canary is slow more often than stable, by more than is tolerated",
         "refusing" => "the canary refuses more requests than stable, by more than is tolerated",
         "empty" => "more of its answers are empty than is tolerated",
@@ -132,6 +134,29 @@ fn run(numbers: &mut Numbers<'_>) -> Option<String> {
     Some(format!(
         "the canary's last {failures} requests failed within {}: evidence {evidence} of {bound} that it is down",
         time(seconds)
+    ))
+}
+
+fn wait(numbers: &mut Numbers<'_>) -> Option<String> {
+    let unanswered = numbers.take("unanswered")?;
+    let kind = numbers.take("kind").filter(|kind| *kind != "all").map_or_else(String::new, |kind| format!("{kind} "));
+    let [least, most, evidence, bound] =
+        ["waited_seconds_at_least", "waited_seconds", "silent_evidence", "silent_bound"]
+            .map(|name| numbers.or_none(name));
+    let probed = numbers.take("stable_probes_answered");
+    let stable = match probed {
+        Some(answered) => {
+            format!("stable answered {answered} probes and {} not", numbers.or_none("stable_probes_unanswered"))
+        }
+        None => {
+            let [answered, not] = ["stable_answered", "stable_unanswered"].map(|name| numbers.or_none(name));
+            format!("of stable's in the same seconds {answered} had some and {not} had none")
+        }
+    };
+    Some(format!(
+        "{unanswered} {kind}requests of the canary have had no output for {} to {}; {stable}: evidence {evidence} of {bound}",
+        time(least),
+        time(most)
     ))
 }
 

@@ -154,6 +154,22 @@ fn every_rule_has_its_own_line() {
          remedy     set `max_fields` of the provider\n"
     );
     assert_eq!(
+        told(&[
+            ("rule", "silent"),
+            ("unanswered", "17"),
+            ("kind", "whole"),
+            ("waited_seconds_at_least", "8"),
+            ("waited_seconds", "20"),
+            ("stable_answered", "40"),
+            ("stable_unanswered", "1"),
+            ("silent_evidence", "50.9"),
+            ("silent_bound", "23")
+        ]),
+        "rule       silent: the canary accepts requests and answers none of them, while stable answers\n\
+         waits      17 whole requests of the canary have had no output for 8s to 20s; of stable's in the same\n\
+         seconds 40 had some and 1 had none: evidence 50.9 of 23\n"
+    );
+    assert_eq!(
         told(&[("rule", "slower"), ("counted", "slow answers"), ("slow_above", "1499ms"), ("stable_requests", "0")]),
         "rule       slower: the canary is slow more often than stable, by more than is tolerated\n\
          stable     no request\n\
