@@ -15,7 +15,7 @@ use crate::decide::units::{self, Percent};
 use crate::state::inbox::Receipt;
 use crate::state::sightings::Sighting;
 use crate::state::status::{ArmWindow, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status};
-pub use guard::{Compared, Counted, Forecast, Guard, Rate, Users};
+pub use guard::{Answers, ArmAnswers, Compared, Counted, Forecast, Guard, Rate, Users};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::answered;
 use super::breakers::Breakers;
 use super::lately::Lately;
 use super::observe::{Blocks, Observer};
@@ -258,6 +259,8 @@ impl Engine {
                 seen.failed_as = moving.observer.failed_as().map(Arc::from);
             }
             if let Some(tick) = &seen.tick {
+                let totals = [Arm::Stable, Arm::Canary].map(|arm| answered::totals(tracked.series.own(arm)));
+                moving.observer.count_answers(tick.seconds, totals);
                 moving.lately.add(now.unix, moving.state.in_force, tick, count);
             }
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed || step.rescues);

@@ -143,6 +143,7 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
         slow_above: guard.slow.as_ref().and_then(learnt),
+        answers: [Arm::Stable, Arm::Canary].map(|arm| moving.observer.answered().report(arm)),
         pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
         forecast: FAULTS
             .iter()

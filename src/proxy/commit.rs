@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::body::{AnswerBody, BodyError};
-use super::observer::{self, Asked, Kind, Observer};
+use super::observer::{self, Asked, Kind, Observer, Summary};
 use super::pieces::Pieces;
 use super::replay::{Loan, Share};
 use crate::decide::outcome::{BodyEnd, Ending, Grounds};
@@ -23,7 +23,6 @@ use crate::wire::coding::Decoder;
 use crate::wire::complaint::{Complaint, read_complaint};
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
-use crate::wire::usage::Usage;
 use bytes::Bytes;
 use clock::{Clock, Rings, Waits};
 use http::{Response, StatusCode, response};
@@ -74,8 +73,8 @@ pub(crate) struct Weighed {
     pub(crate) ending: Option<Ending>,
     /// What an error says.
     pub(crate) complaint: Option<Box<Complaint>>,
-    /// The tokens that a whole answer speaks of.
-    pub(crate) usage: Option<Usage>,
+    /// What a whole answer says of itself.
+    pub(crate) summary: Option<Summary>,
     /// How many of the last bytes belong to an event that is not whole.
     pub(crate) unfinished: usize,
     /// Whether somebody else could still answer.
@@ -171,7 +170,7 @@ pub(crate) async fn weigh(
         observer: None,
         ending: None,
         complaint: None,
-        usage: None,
+        summary: None,
         unfinished: 0,
         recoverable: scales.recoverable,
         loan,
@@ -369,6 +368,7 @@ impl Weighed {
                 Some(BodyEnd::NoOutput)
             }
             (Seen::Enough, Some(observer)) if observer.failure().is_some() => {
+                self.summary = Some(observer.summary());
                 self.complaint = observer.failure().cloned().map(Box::new);
                 Some(observer.end(BodyEnd::Early))
             }
@@ -379,9 +379,10 @@ impl Weighed {
             (Seen::Enough, _) => None,
             (Seen::End(BodyEnd::Complete), Some(observer)) if observer.is_object() => Some(self.read_whole(asked)),
             (Seen::End(end), Some(observer)) => {
-                self.usage = observer.usage();
+                let end = observer.end(end);
+                self.summary = Some(observer.summary());
                 self.complaint = observer.failure().cloned().map(Box::new);
-                Some(match observer.end(end) {
+                Some(match end {
                     // Nothing of it has gone out, and somebody else may say it in a way that can be read.
                     BodyEnd::Complete | BodyEnd::Empty if observer.is_unreadable() => {
                         BodyEnd::Malformed(Shape::Invalid)
@@ -425,7 +426,7 @@ impl Weighed {
 
     fn read_whole(&mut self, asked: Asked) -> BodyEnd {
         let whole = observer::read_whole(asked, self.head.status, &self.head.headers, self.pieces.whole());
-        self.usage = whole.usage;
+        self.summary = Some(whole.summary);
         self.complaint = whole.complaint.map(Box::new);
         whole.end
     }

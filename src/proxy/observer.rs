@@ -15,6 +15,7 @@ use crate::wire::answer::{AnswerReading, read_answer};
 use crate::wire::coding::Decoder;
 use crate::wire::complaint::Complaint;
 use crate::wire::dialect::{Dialect, DoneMarker};
+use crate::wire::finish::Finish;
 use crate::wire::shape::{Opening, Shape, Sniffer, opening};
 use crate::wire::stream::StreamReader;
 use crate::wire::usage::Usage;
@@ -67,6 +68,19 @@ impl Kind {
     }
 }
 
+/// What an answer that was read says of itself, besides how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// The tokens that it speaks of.
+    pub(crate) usage: Option<Usage>,
+    /// Whether it was generated: only then it is told how it ended.
+    pub(crate) generated: bool,
+    /// Why it ended, as far as it says.
+    pub(crate) finish: Option<Finish>,
+    /// How many outputs it was streamed in; 0 where their times are not the provider's.
+    pub(crate) outputs: u32,
+}
+
 /// Reads one answer that goes out as it comes, or of which it does not show at once what it is.
 #[derive(Debug)]
 pub(crate) struct Observer {
@@ -82,6 +96,8 @@ pub(crate) struct Observer {
     decoder: Option<(Decoder, Vec<u8>)>,
     /// Whether something can be put at its end.
     open_ended: bool,
+    /// What one whole answer said, once it was read.
+    whole: Option<(Option<Usage>, Option<Finish>)>,
 }
 
 /// What it was found to be.
@@ -120,6 +136,7 @@ impl Observer {
             reader: if asked.thorough { reader.thorough() } else { reader },
             decoder,
             open_ended,
+            whole: None,
         }))
     }
 
@@ -256,9 +273,11 @@ impl Observer {
         self.asked.thorough && self.reader.is_unreadable()
     }
 
-    /// The tokens that it speaks of.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        self.reader.usage()
+    /// What it says so far. Only generated answers are read.
+    pub(crate) fn summary(&self) -> Summary {
+        let outputs = self.reader.outputs();
+        let (usage, finish) = self.whole.unwrap_or_else(|| (self.reader.usage(), self.reader.finish()));
+        Summary { usage, generated: true, finish, outputs }
     }
 
     /// The header that tells more of it, where it is no answer.
@@ -308,7 +327,9 @@ impl Observer {
                 let end = if *long || blind {
                     BodyEnd::Complete
                 } else {
-                    end_of(&read_answer(self.asked.dialect, body, false))
+                    let answer = read_answer(self.asked.dialect, body, false);
+                    self.whole = Some((answer.usage, answer.finish));
+                    end_of(&answer)
                 };
                 answers(end, self.mismatch())
             }
@@ -376,8 +397,8 @@ fn answers(end: BodyEnd, mismatch: Option<Shape>) -> BodyEnd {
 pub(crate) struct WholeAnswer {
     /// What it amounts to.
     pub(crate) end: BodyEnd,
-    /// The tokens that it speaks of.
-    pub(crate) usage: Option<Usage>,
+    /// What it says besides.
+    pub(crate) summary: Summary,
     /// What it complains of, where it says that it failed.
     pub(crate) complaint: Option<Complaint>,
 }
@@ -385,7 +406,8 @@ pub(crate) struct WholeAnswer {
 /// Reads a whole answer.
 pub(crate) fn read_whole(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> WholeAnswer {
     let generates = asked.dialect.generates();
-    let mut whole = WholeAnswer { end: BodyEnd::Complete, usage: None, complaint: None };
+    let summary = |usage, finish| Summary { usage, generated: generates, finish, outputs: 0 };
+    let mut whole = WholeAnswer { end: BodyEnd::Complete, summary: summary(None, None), complaint: None };
     if body.is_empty() && generates {
         whole.end = nothing(Kind::of(headers), status);
         return whole;
@@ -416,16 +438,18 @@ pub(crate) fn read_whole(asked: Asked, status: StatusCode, headers: &HeaderMap, 
             reader: StreamReader::new(asked.dialect, asked.done),
             decoder: None,
             open_ended: false,
+            whole: None,
         };
         observer.see(body);
         let end = observer.end(BodyEnd::Complete);
-        return WholeAnswer { end, usage: observer.usage(), complaint: observer.failure().cloned() };
+        let summary = Summary { outputs: 0, ..observer.summary() };
+        return WholeAnswer { end, summary, complaint: observer.failure().cloned() };
     }
     let announced = coding.is_none() && headers.contains_key(CONTENT_LENGTH);
     let answer = read_answer(asked.dialect, body, announced);
     let instead = generates && asked.strict && asked.stream == Some(true);
     let end = answers(end_of(&answer), instead.then_some(Shape::Whole));
-    WholeAnswer { end, usage: answer.usage, complaint: answer.failure }
+    WholeAnswer { end, summary: summary(answer.usage, answer.finish), complaint: answer.failure }
 }
 
 fn end_of(answer: &AnswerReading) -> BodyEnd {

@@ -20,7 +20,7 @@ use super::core::{Core, InUse};
 use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
-use super::observer::Asked;
+use super::observer::{Asked, Summary};
 use super::prepared::Outbound;
 use super::relay::Answer;
 use super::sighting;
@@ -227,7 +227,7 @@ impl<'a> Recovery<'a> {
     /// The answer that goes out.
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
         self.exchange.stable_said(true);
-        self.exchange.used(weighed.usage);
+        self.exchange.says(weighed.summary);
         match weighed.ending {
             None => {}
             Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.exchange.came(Part::Last),
@@ -328,7 +328,9 @@ impl<'a> Recovery<'a> {
         (ending, failed, Said::Problem(problem))
     }
 
-    fn bad_answer(&self, weighed: Box<Weighed>) -> (Ending, Failed, Said) {
+    fn bad_answer(&mut self, weighed: Box<Weighed>) -> (Ending, Failed, Said) {
+        // Nobody gets it, so what it cost is not counted.
+        self.exchange.says(weighed.summary.map(|summary| Summary { usage: None, ..summary }));
         let status = weighed.head.status.as_u16();
         let ending = weighed.ending.unwrap_or(Ending::NoHead);
         let by_policy = matches!(ending, Ending::Answered { grounds: Grounds::ContentFilter, .. });

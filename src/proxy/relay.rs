@@ -8,7 +8,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -23,7 +23,7 @@ use super::departure::is_entitled;
 use super::door::Door;
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
-use super::observer::Observer;
+use super::observer::{Observer, Summary};
 use super::pieces::Pieces;
 use super::replay::Loan;
 use super::{headers, upgrade};
@@ -85,6 +85,7 @@ pub(crate) fn answer(
                 broke,
                 observer,
                 exchange,
+                pace: Pace::default(),
                 over: false,
                 loan: Some(loan),
             })
@@ -192,9 +193,30 @@ pub(crate) struct Relay {
     exchange: Exchange,
     /// What is missing to the announced length.
     remaining: Option<u64>,
+    pace: Pace,
     over: bool,
     /// The memory that what was held occupies, until it went out.
     loan: Option<Loan>,
+}
+
+/// Whether the provider was waited for, or the client: where pieces are there before they are asked for, it is the client
+/// that is slow, and the times between outputs are its own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    waits: bool,
+    pieces: u32,
+    waited_for: u32,
+}
+
+impl Pace {
+    fn came(&mut self) {
+        self.pieces = self.pieces.saturating_add(1);
+        self.waited_for += u32::from(std::mem::take(&mut self.waits));
+    }
+
+    const fn is_the_providers(self) -> bool {
+        self.waited_for >= self.pieces / 2
+    }
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -241,7 +263,11 @@ impl Relay {
                 return Poll::Ready(None);
             }
             let Some(body) = &mut self.rest else { return Poll::Ready(self.ended_before()) };
-            match ready!(Pin::new(body).poll_frame(context)) {
+            let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
+                self.pace.waits = true;
+                return Poll::Pending;
+            };
+            match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {
@@ -287,6 +313,7 @@ impl Relay {
     /// A piece came; gives what goes out of it now.
     fn passed(&mut self, data: Bytes) -> Option<Bytes> {
         let length = data.len();
+        self.pace.came();
         let whole = match &mut self.observer {
             Some(observer) => {
                 let whole = observer.see(&data);
@@ -306,7 +333,7 @@ impl Relay {
         });
         if last {
             let end = self.seen(BodyEnd::Complete);
-            self.note_usage();
+            self.note_summary();
             if end == BodyEnd::Complete { self.exchange.came(Part::Last) } else { self.exchange.body_ended(end) }
         } else {
             let part = self.part();
@@ -348,9 +375,11 @@ impl Relay {
         before
     }
 
-    fn note_usage(&self) {
+    fn note_summary(&mut self) {
         if let Some(observer) = &self.observer {
-            self.exchange.used(observer.usage());
+            let summary = observer.summary();
+            let outputs = if self.pace.is_the_providers() { summary.outputs } else { 0 };
+            self.exchange.says(Some(Summary { outputs, ..summary }));
         }
     }
 
@@ -374,7 +403,7 @@ impl Relay {
         self.over = true;
         self.rest = None;
         let end = self.seen(end);
-        self.note_usage();
+        self.note_summary();
         let Some(observer) = &self.observer else {
             self.exchange.body_ended(end);
             return error;
@@ -402,7 +431,7 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // What was generated was paid for, whether or not the client stayed to its end.
-        self.note_usage();
+        self.note_summary();
         // After its last event an answer has ended, even where the connection has not.
         if let Some(observer) = &self.observer
             && observer.is_decided()

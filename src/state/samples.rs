@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::counters::{Core, Count};
+use crate::decide::finished::Finished;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::units::{Arm, Millis, Slot};
 
@@ -46,6 +47,16 @@ pub enum What {
     Output {
         /// So long after it was sent.
         after: Millis,
+    },
+    /// It was answered, and no status calls the answer bad.
+    Answered {
+        /// How the answer ended.
+        finished: Finished,
+    },
+    /// A stream of several outputs came to its end, or its client left.
+    Paced {
+        /// The mean time between two outputs, in microseconds.
+        gap: u64,
     },
     /// Its client left, and no output had come.
     LeftWaiting {
@@ -88,6 +99,8 @@ impl Sample {
             What::Over(Over::Failed) => (7, 0),
             What::Over(Over::Left) => (8, 0),
             What::Over(Over::Dropped) => (9, 0),
+            What::Paced { gap } => (10, gap),
+            What::Answered { finished } => (11, finished as u64),
         };
         let wait = self.wait.map_or(0, |Wait { second, kind }| {
             let streamed = if kind == Kind::Streamed { packed::STREAMED } else { 0 };
@@ -121,7 +134,12 @@ impl Sample {
                 6 => What::Over(Over::Answered),
                 7 => What::Over(Over::Failed),
                 8 => What::Over(Over::Left),
-                _ => What::Over(Over::Dropped),
+                9 => What::Over(Over::Dropped),
+                10 => What::Paced { gap: after.0 },
+                _ => {
+                    let [cell, ..] = after.0.to_le_bytes();
+                    What::Answered { finished: Finished::ALL[usize::from(cell) % Finished::ALL.len()] }
+                }
             },
         }
     }
@@ -311,6 +329,8 @@ mod tests {
             any::<bool>().prop_map(|connect| What::Failed { connect }),
             Just(What::Refused),
             after.clone().prop_map(|after| What::Output { after }),
+            after.clone().prop_map(|Millis(gap)| What::Paced { gap }),
+            prop::sample::select(Finished::ALL.to_vec()).prop_map(|finished| What::Answered { finished }),
             after.prop_map(|after| What::LeftWaiting { after }),
             Just(What::Sent),
             prop_oneof![Just(Over::Answered), Just(Over::Failed), Just(Over::Left), Just(Over::Dropped)]

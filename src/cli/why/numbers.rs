@@ -34,6 +34,10 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
     let counted = match numbers.take("counted") {
         Some("slow answers") => "were slow",
         Some("refused requests") => "were refused",
+        Some("empty answers") => "had an empty answer",
+        Some("answers cut at a length limit") => "stopped at a length limit",
+        Some("filtered answers") => "were filtered",
+        Some("slow streams") => "were streamed slowly",
         _ => "failed",
     };
     let within = numbers.take("seconds").map_or_else(String::new, |seconds| format!(" within {}", time(seconds)));
@@ -61,6 +65,12 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
     }
     if let Some(seen) = numbers.take("failed_as") {
         lines.push(("seen", seen.to_owned()));
+    }
+    if let Some(above) = numbers.take("pace_above") {
+        lines.push(("slow", format!("is a stream with more than {above} between two outputs")));
+    }
+    if let Some(remedy) = numbers.take("remedy") {
+        lines.push(("remedy", remedy.to_owned()));
     }
     if let Some(most) = numbers.take("refuses_most") {
         lines.push(("refuses", format!("most: {most}")));
@@ -90,6 +100,10 @@ fn meaning(rule: &str) -> &'static str {
         "silent" => "the canary accepts requests and answers none of them, while stable answers",
         "slower" => "the canary is slow more often than stable, by more than is tolerated",
         "refusing" => "the canary refuses more requests than stable, by more than is tolerated",
+        "empty" => "more of its answers are empty than is tolerated",
+        "length" => "more of its answers stop at a length limit than is tolerated",
+        "filtered" => "more of its answers are filtered than is tolerated",
+        "pace" => "more of its streams come slowly than is tolerated",
         "ceiling" => "the canary fails more often than `ceiling`, and more often than stable",
         _ => "a rule of a later version",
     }

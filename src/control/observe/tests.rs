@@ -1,6 +1,7 @@
 //! Counters, samples and probes in, what the guard is shown out.
 
 use super::*;
+use crate::decide::finished::Finished;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::UnixMillis;
 use crate::state::counters::Core;
@@ -93,6 +94,33 @@ fn what_takes_longer_than_stable_does_is_slow_and_so_is_who_leaves_after_waiting
     evidence.left_waiting(Core(0), Arm::Canary, Some(Slot::of(701)), None, Millis(20));
     let tick = bench.look(1000).tick.unwrap();
     assert_eq!(tick.canary.events[Aspect::Slow as usize], 4.0);
+}
+
+#[test]
+fn a_pace_is_slow_by_stables_own_and_what_comes_at_once_has_none() {
+    let mut bench = bench();
+    bench.look(0);
+    let evidence = Arc::clone(bench.observer.evidence());
+    let paced = |arm, user, gap| evidence.paced(Core(0), arm, Some(Slot::of(user)), gap);
+    paced(Arm::Canary, 900, 90_000);
+    bench.look(100);
+    (0..400).for_each(|user| paced(Arm::Stable, user, 20_000 + u64::from(user % 7) * 500));
+    (400..800).for_each(|user| paced(Arm::Stable, user, 90));
+    bench.look(500);
+    (0..5).for_each(|user| paced(Arm::Canary, 1000 + user, 20_000));
+    (0..3).for_each(|user| paced(Arm::Canary, 1100 + user, 60_000));
+    paced(Arm::Canary, 1100, 60_000);
+    paced(Arm::Canary, 1200, 900);
+    for (user, finished) in [(1300, Finished::Length), (1301, Finished::Length), (1302, Finished::Empty)] {
+        evidence.end_answer(Core(1), Arm::Canary, Some(Slot::of(user)), Outcome::Ok, Some(finished));
+    }
+    let seen = bench.look(1000);
+    let events = seen.tick.unwrap().canary.events;
+    // One user's second slow stream does not count, nor the one that came before stable had shown anything.
+    assert_eq!(Aspect::OF_ANSWERS.map(|aspect| events[aspect as usize]), [1.0, 2.0, 0.0, 3.0]);
+    let threshold = seen.pace_threshold.unwrap();
+    assert_eq!(threshold.seen(), 400);
+    assert!((25..45).contains(&threshold.limit(&bench.guard.pace_rule()).0), "{threshold:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The data plane over real sockets: scripted providers, raw clients, no sleeps.
 
 mod accounts;
+mod answers;
 mod bodies;
 mod cancel;
 mod counting;

@@ -140,6 +140,21 @@ fn every_rule_has_its_own_line() {
     );
     assert_eq!(
         told(&[
+            ("rule", "length"),
+            ("counted", "answers cut at a length limit"),
+            ("canary_requests", "200"),
+            ("canary_failures", "62"),
+            ("canary_error_rate", "31%"),
+            ("canary_error_rate_low", "25%"),
+            ("canary_error_rate_high", "37.7%"),
+            ("remedy", "set `max_fields` of the provider")
+        ]),
+        "rule       length: more of its answers stop at a length limit than is tolerated\n\
+         canary     62 of 200 requests stopped at a length limit: 31%, between 25% and 37.7%\n\
+         remedy     set `max_fields` of the provider\n"
+    );
+    assert_eq!(
+        told(&[
             ("rule", "silent"),
             ("unanswered", "17"),
             ("kind", "whole"),
