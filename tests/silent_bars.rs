@@ -31,7 +31,7 @@ fn usual(requests: f64) -> Waits {
 /// After how many seconds the canary is called silent.
 fn found(waits: &Waits, seconds: u32, seed: u64) -> Option<f64> {
     let mut run = waits.run(Guard::default(), seed);
-    (1..=seconds).find(|_| run.tick(SHARE, 0).down).map(f64::from)
+    (1..=seconds).find(|_| run.tick(SHARE, 0).silence.down).map(f64::from)
 }
 
 fn each<T: Send>(count: usize, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
@@ -40,7 +40,7 @@ fn each<T: Send>(count: usize, one: impl Fn(u64) -> T + Sync) -> Vec<T> {
 
 /// The median, and what 95% do not exceed, of the times after it fell silent.
 fn delays(what: &str, waits: &Waits, count: usize) -> (f64, f64) {
-    let waits = Waits { silent_from: Some(AT), ..waits.clone() };
+    let waits = Waits { silent: Some((1.0, AT)), ..waits.clone() };
     let mut delays: Vec<f64> = each(count, |seed| {
         let at = found(&waits, 1200, seed);
         at.map_or(f64::INFINITY, |at| at - AT)

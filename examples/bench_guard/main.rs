@@ -16,6 +16,7 @@ mod grid;
 mod healthy;
 mod page;
 mod rules;
+mod silent;
 mod slow;
 
 use std::error::Error;
@@ -40,6 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     disturbances::write(&bench, &mut page);
     crowds::write(&bench, &mut page);
     slow::write(&bench, &mut page);
+    silent::write(&bench, &mut page);
     grid::write(&bench, &mut page);
     std::fs::write(&out, page.into_text()).map_err(|error| format!("{out}: {error}"))?;
     Ok(())
@@ -64,8 +66,8 @@ fn introduction(runs: usize, page: &mut Page) {
     ));
     page.heading("In short");
     page.words(
-        "- A canary that is down goes back within seconds, one that fails every fifth request within a quarter of a minute, \
-           and one that fails five times as often as stable within minutes (at 50 requests a second; less traffic takes \
+        "- A canary that is down goes back within seconds, one that never answers within half a minute, one that fails every \
+           fifth request within a quarter of a minute, and one that fails five times as often as stable within minutes (at 50 requests a second; less traffic takes \
            longer, in proportion).\n\
          - A healthy canary is not taken back: not in two weeks, not at any traffic, not when both providers fail, and not \
            for one user who always fails.\n\

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::rollout::state::{Event, Lock};
 use crate::decide::stamp::Stamp;
-use crate::decide::units::Percent;
+use crate::decide::units::{self, Percent};
 use crate::state::inbox::Receipt;
+use crate::state::sightings::Sighting;
 use crate::state::status::{ArmWindow, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status};
-pub use guard::{Compared, Counted, Forecast, Guard, Rate, Users};
+pub use guard::{Answers, ArmAnswers, Compared, Counted, Forecast, Guard, Rate, Users};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,8 +126,41 @@ pub struct Rollout {
     /// What the canary refuses although stable accepts it, what is met most often first.
     #[serde(default)]
     pub findings: Vec<Refusal>,
+    /// What failures were seen as, most often first, of the last share at which there were any.
+    #[serde(default)]
+    pub seen: Vec<SeenAs>,
     /// Share of requests without a user id since the start, 0 to 1.
     pub anonymous_ratio: Option<f64>,
+}
+
+/// What failures of an arm were seen as.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenAs {
+    /// `stable` or `canary`.
+    pub arm: String,
+    /// What they were counted as.
+    pub outcome: String,
+    /// What came: a media type and what kind of body, or where it redirects to.
+    pub what: String,
+    /// How often.
+    pub count: u64,
+    /// How often there was this outcome, in whatever way.
+    pub of: u64,
+}
+
+impl SeenAs {
+    fn of(seen: &[Vec<Sighting>; 2]) -> Vec<SeenAs> {
+        let arms = [units::Arm::Stable, units::Arm::Canary].into_iter().zip(seen);
+        let told = arms.flat_map(|(arm, seen)| seen.iter().map(move |one| (arm, one)));
+        told.map(|(arm, one)| SeenAs {
+            arm: arm.as_str().to_owned(),
+            outcome: one.outcome.as_str().to_owned(),
+            what: one.what.clone(),
+            count: one.count,
+            of: one.of,
+        })
+        .collect()
+    }
 }
 
 /// A promotion to come.
@@ -394,6 +428,7 @@ impl From<&RolloutStatus> for Rollout {
             answered: rollout.answered,
             guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
             findings: rollout.findings.iter().map(Refusal::from).collect(),
+            seen: SeenAs::of(&rollout.seen),
             anonymous_ratio: rollout.anonymous_ratio,
         }
     }

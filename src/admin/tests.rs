@@ -31,8 +31,8 @@ use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{
-    ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus, ProviderStatus,
-    RolloutStatus, Status, StatusCell, StoreStatus,
+    AnswersStatus, ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus,
+    ProviderStatus, RolloutStatus, Status, StatusCell, StoreStatus,
 };
 use crate::wire::body::FieldRules;
 use crate::wire::dialect::DoneMarker;
@@ -176,6 +176,11 @@ fn guarded() -> GuardStatus {
         per_second: 50.0,
         stable_rate: 0.005,
         slow_above: Some(Millis(1500)),
+        pace_above: Some(Millis(45)),
+        answers: [
+            AnswersStatus::default(),
+            AnswersStatus { shares: Some([0.75, 0.0, 0.25, 0.0, 0.0, 0.0]), gap_millis: Some(20.0) },
+        ],
         forecast: vec![
             ForecastStatus { rate: 1.0, after: Some(Millis(3000)) },
             ForecastStatus { rate: 0.05, after: None },
@@ -417,6 +422,17 @@ fn status_history_and_config_are_read() {
             },
             "slow": null,
             "refusing": null,
+            "empty": null,
+            "length": null,
+            "filtered": null,
+            "pace": null,
+            "answers_bound": 0.0,
+            "answers": {
+                "stable": {"percent_by_finish": {}, "mean_gap_seconds": null},
+                "canary": {"percent_by_finish": {"stop": 75.0, "length": 25.0, "tool_calls": 0.0, "filtered": 0.0,
+                    "empty": 0.0, "other": 0.0}, "mean_gap_seconds": 0.02},
+            },
+            "pace_above_seconds": 0.045,
             "users_failing": {"stable": 0, "canary": 1},
             "failures_in_a_row": 1,
             "incident": false,

@@ -4,7 +4,8 @@
 //! waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see, and
 //! nothing is said.
 
-use crate::app::api::{ByAge, Counted, Guard, InFlight, Rate, Rollout};
+use crate::app::api::{ArmAnswers, ByAge, Compared, Counted, Guard, InFlight, Rate, Rollout, SeenAs};
+use crate::cli::out::one_line;
 use crate::decide::guard::silent::Silence;
 use crate::decide::guard::told::{number, percent, time};
 
@@ -26,17 +27,46 @@ pub(super) fn evidence(guard: &Guard) -> String {
             told.push_str(&format!(", {} {what}", number(compared.evidence)));
         }
     }
+    // Four numbers more would hide the ones above, so they are told where they say something.
+    for (compared, what) in of_answers(guard) {
+        if let Some(compared) = compared.filter(|compared| compared.evidence > 1.0 && compared.above_floor) {
+            let (evidence, bound) = (number(compared.evidence), number(guard.answers_bound));
+            told.push_str(&format!(", {evidence} of {bound} that more of its answers {what}"));
+        }
+    }
     if guard.failures_in_a_row >= RUN {
         told.push_str(&format!("; its last {} requests failed", guard.failures_in_a_row));
     }
     told
 }
 
+/// What is compared of answers that no status calls bad, and what such answers do.
+pub(super) fn of_answers(guard: &Guard) -> [(Option<&Compared>, &'static str); 4] {
+    [
+        (guard.empty.as_ref(), "are empty"),
+        (guard.length.as_ref(), "stop at a length limit"),
+        (guard.filtered.as_ref(), "are filtered"),
+        (guard.pace.as_ref(), "come at a slow pace"),
+    ]
+}
+
+/// How an arm's answers ended lately: `92.1% stop, 6% tool_calls, 1.9% length; 21 ms between outputs`; `None`: there were
+/// none.
+pub(super) fn answers(arm: &ArmAnswers) -> Option<String> {
+    let mut shares: Vec<(&String, f64)> = arm.percent_by_finish.iter().map(|(name, share)| (name, *share)).collect();
+    shares.retain(|(_, share)| *share > 0.0);
+    shares.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let shares: Vec<String> = shares.iter().map(|(name, share)| format!("{} {name}", percent(share / 100.0))).collect();
+    let gap = arm.mean_gap_seconds.map(|gap| format!("{:.0} ms between outputs", gap * 1000.0));
+    let told: Vec<String> = [(!shares.is_empty()).then(|| shares.join(", ")), gap].into_iter().flatten().collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
 /// Whether anything speaks against the canary.
 pub(super) fn is_doubt(guard: &Guard) -> bool {
     let all = [Some(&guard.failing), guard.slow.as_ref(), guard.refusing.as_ref()];
-    all.into_iter().flatten().any(|compared| compared.evidence > 1.0 && compared.above_floor)
-        || guard.failures_in_a_row >= RUN
+    let all = all.into_iter().chain(of_answers(guard).map(|(compared, _)| compared));
+    all.flatten().any(|compared| compared.evidence > 1.0 && compared.above_floor) || guard.failures_in_a_row >= RUN
 }
 
 /// Why nothing goes on while stable is in trouble.
@@ -54,6 +84,18 @@ pub(super) fn waits_for(rollout: &Rollout) -> String {
         parts.push(format!("{} left of this step", time(left.ceil())));
     }
     parts.join("; ")
+}
+
+/// How many ways of failing are listed; JSON has them all.
+const LISTED: usize = 4;
+
+/// What failures were seen as, a line each: `canary, malformed: 17 of 17: text/html, ...`.
+pub(super) fn failed_as(rollout: &Rollout) -> Vec<String> {
+    let told = rollout.seen.iter().take(LISTED).map(|seen| {
+        let SeenAs { arm, outcome, what, count, of } = seen;
+        one_line(&format!("{arm}, {outcome}: {count} of {of}: {what}"))
+    });
+    told.collect()
 }
 
 /// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`: nobody is on the canary.

@@ -1,6 +1,8 @@
 //! A rollout as the API tells of it, for the tests of what is made of it.
 
-use crate::app::api::{Arm, Compared, Counted, Forecast, Guard, InFlight, Next, Rate, Rollout, Stamp, Users, Window};
+use crate::app::api::{
+    Answers, Arm, Compared, Counted, Forecast, Guard, InFlight, Next, Rate, Rollout, Stamp, Users, Window,
+};
 use crate::decide::units::UnixMillis;
 
 pub(super) const NOW: u64 = 1_795_247_762_000;
@@ -31,6 +33,7 @@ pub(super) fn rollout() -> Rollout {
         answered: 34,
         guard: Some(guard()),
         findings: Vec::new(),
+        seen: Vec::new(),
         anonymous_ratio: Some(0.034),
     }
 }
@@ -47,6 +50,13 @@ fn guard() -> Guard {
         failing: compared(0.26),
         slow: Some(compared(0.13)),
         refusing: None,
+        empty: None,
+        length: None,
+        filtered: None,
+        pace: None,
+        answers_bound: 8000.0,
+        answers: Answers::default(),
+        pace_above_seconds: None,
         users_failing: Users { stable: 1, canary: 0 },
         failures_in_a_row: 0,
         incident: false,

@@ -70,9 +70,9 @@ pub struct SimulateArgs {
     /// One user of the canary sends a request a second, and every one fails (with 2,000 other users, or --users).
     #[arg(long)]
     failing_user: bool,
-    /// The canary takes requests and never answers.
-    #[arg(long, conflicts_with = "canary_errors")]
-    canary_silent: bool,
+    /// The canary takes requests and never answers, or never answers this part of them, from --fault-at on.
+    #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "100%", conflicts_with = "canary_errors")]
+    canary_silent: Option<Percent>,
     #[command(flatten)]
     answers: AnswersArgs,
     /// When stable stops answering anything, for good.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::answered;
 use super::breakers::Breakers;
 use super::lately::Lately;
 use super::observe::{Blocks, Observer};
@@ -27,6 +28,7 @@ use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
 use crate::state::series_table::SeriesTable;
+use crate::state::sightings::Sighting;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
@@ -104,6 +106,8 @@ pub(super) struct Moving {
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
     pub(super) findings: Findings,
+    // What failures were seen as, of the last epoch in which there were any: stable's first.
+    pub(super) seen: [Vec<Sighting>; 2],
     pub(super) outlasting: Outlasting,
     pub(super) lately: Lately,
 }
@@ -250,7 +254,13 @@ impl Engine {
             let diverted = self.breakers.diverted(&tracked.stable, now.mono);
             let mut seen = moving.observer.look(&canary.guard, alone, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
+            if seen.tick.is_some() {
+                moving.observer.note_sightings(&mut moving.seen);
+                seen.failed_as = moving.observer.failed_as().map(Arc::from);
+            }
             if let Some(tick) = &seen.tick {
+                let totals = [Arm::Stable, Arm::Canary].map(|arm| answered::totals(tracked.series.own(arm)));
+                moving.observer.count_answers(tick.seconds, totals);
                 moving.lately.add(now.unix, moving.state.in_force, tick, count);
             }
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed || step.rescues);

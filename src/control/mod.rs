@@ -8,6 +8,7 @@
 //! users are back on stable first. Whatever sends more users to the canary goes the other way round: decide, write,
 //! then publish ([`proposals`]), so that no share was ever seen that a restart forgets.
 
+mod answered;
 mod breakers;
 pub mod commands;
 pub mod engine;

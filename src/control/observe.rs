@@ -10,12 +10,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::answered::{Answered, Totals};
 use super::pauses::Pauses;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::silent::{Measure, Silent};
-use crate::decide::guard::slow::SlowThresholds;
+use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::guard::waiting::{Kind, Over, Waiting, second_of};
@@ -26,6 +27,7 @@ use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence, Terms};
 use crate::state::samples::{Sample, Samples, What};
+use crate::state::sightings::Sighting;
 use crate::state::withdrawal::Withdrawal;
 
 /// The guard's tick.
@@ -40,6 +42,8 @@ const ANSWER_LASTS: Millis = Millis(10_000);
 const FIRST_PAUSE: Millis = Millis(1000);
 /// Between two probes of a provider that does not answer, at most.
 const LONGEST_PAUSE: Millis = Millis(10_000);
+/// Outputs that follow each other faster came together, in milliseconds.
+const LEAST_GAP: f64 = 1.0;
 /// Of so many epochs before the present one it is known who waits.
 const MOST_BEFORE: usize = 16;
 /// How fast the measured traffic forgets, in seconds.
@@ -79,6 +83,8 @@ impl Blocks {
 pub(super) struct Observer {
     pauses: Pauses,
     threshold: SlowThresholds,
+    pace: SlowThreshold,
+    answered: Answered,
     silent: Silent,
     withdrawal: Arc<Withdrawal>,
     // Samples that were lost, when they were last looked at.
@@ -168,6 +174,21 @@ impl Epoch {
 }
 
 impl Observer {
+    /// Takes what the failures of this epoch were seen as, if there are any.
+    pub(super) fn note_sightings(&self, known: &mut [Vec<Sighting>; 2]) {
+        for (arm, known) in [Arm::Stable, Arm::Canary].into_iter().zip(known) {
+            let seen = self.epoch.evidence.sightings.of(arm);
+            if !seen.is_empty() {
+                *known = seen;
+            }
+        }
+    }
+
+    /// What the canary's failures of this epoch were seen as most often, in words; `None`: as nothing more than failures.
+    pub(super) fn failed_as(&self) -> Option<String> {
+        self.epoch.evidence.sightings.of(Arm::Canary).first().map(Sighting::words)
+    }
+
     /// Goes on with what was kept of it.
     pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
         let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);
@@ -178,6 +199,8 @@ impl Observer {
         Observer {
             pauses,
             threshold,
+            pace: state.judge.pace_threshold,
+            answered: Answered::default(),
             silent,
             withdrawal,
             lost,
@@ -215,6 +238,16 @@ impl Observer {
         &self.epoch.evidence
     }
 
+    /// How both arms' answers ended lately.
+    pub(super) const fn answered(&self) -> &Answered {
+        &self.answered
+    }
+
+    /// So many of stable's and of the canary's answers ended so since the process began.
+    pub(super) fn count_answers(&mut self, seconds: f64, totals: [Totals; 2]) {
+        self.answered.tick(seconds, totals);
+    }
+
     /// Requests a second and stable's failure rate, of the last minutes.
     pub(super) const fn traffic(&self) -> &Traffic {
         &self.traffic
@@ -230,7 +263,7 @@ impl Observer {
                 What::Over(how) => self.silent.over(wait, arm, slot, how, now),
                 What::LeftWaiting { .. } => self.silent.over(wait, arm, slot, Over::Left, now),
                 What::Output { .. } => self.silent.over(wait, arm, slot, Over::Answered, now),
-                What::Failed { .. } | What::Refused => {}
+                What::Failed { .. } | What::Refused | What::Answered { .. } | What::Paced { .. } => {}
             }
         }
         // An answer to what was sent at another share says nothing else of this one.
@@ -254,6 +287,26 @@ impl Observer {
                     return;
                 }
                 Aspect::Slow
+            }
+            What::Answered { finished } => {
+                let Some(aspect) = finished.aspect() else { return };
+                aspect
+            }
+            What::Paced { gap } => {
+                let (rule, millis) = (guard.pace_rule(), real(gap) / 1000.0);
+                self.answered.paced(arm, millis);
+                // Such streams come at once, whatever time that takes: they have no pace.
+                if millis < LEAST_GAP {
+                    return;
+                }
+                let slow = self.pace.is_slow(&rule, millis);
+                if arm == Arm::Stable {
+                    self.pace.learn(&rule, millis);
+                }
+                if !slow {
+                    return;
+                }
+                Aspect::Pace
             }
         };
         self.event(aspect, arm, slot, now);
@@ -322,7 +375,8 @@ impl Observer {
             let (diverted, shut) = diverted;
             self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
         }
-        Observation { tick, slept, slow_threshold: Some(self.threshold), ..self.seen(now) }
+        let (slow_threshold, pace_threshold) = (Some(self.threshold), Some(self.pace));
+        Observation { tick, slept, slow_threshold, pace_threshold, ..self.seen(now) }
     }
 
     // What has come since the last tick is thrown away.

@@ -111,6 +111,7 @@ impl Engine {
                             blocked: None,
                             observer,
                             findings,
+                            seen: <[_; 2]>::default(),
                             outlasting: Outlasting::default(),
                             lately: Lately::default(),
                         }

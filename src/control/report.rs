@@ -103,6 +103,7 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         needed: u64::from(canary.guard.min_requests),
         guard: Some(judged(engine, tracked, moving, canary, seen.users)),
         findings: moving.findings.report(),
+        seen: moving.seen.clone(),
         ..plain(tracked)
     })
 }
@@ -142,6 +143,7 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
         slow_above: guard.slow.as_ref().and_then(learnt),
+        answers: [Arm::Stable, Arm::Canary].map(|arm| moving.observer.answered().report(arm)),
         pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
         forecast: FAULTS
             .iter()
@@ -210,6 +212,7 @@ fn plain(tracked: &Tracked) -> RolloutStatus {
         guard: None,
         answered: 0,
         findings: Vec::new(),
+        seen: [Vec::new(), Vec::new()],
         anonymous_ratio: anonymous_ratio(tracked),
     }
 }

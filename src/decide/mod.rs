@@ -8,6 +8,7 @@ pub mod advice;
 pub mod breaker;
 pub mod bucket;
 pub mod fallback;
+pub mod finished;
 pub mod flag;
 pub mod guard;
 pub mod outcome;

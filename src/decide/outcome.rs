@@ -8,6 +8,7 @@
 use serde::Serialize;
 
 use super::policy::Counting;
+use crate::wire::shape::Shape;
 
 /// What became of one attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -23,6 +24,8 @@ pub enum Outcome {
     Timeout,
     /// A 5xx.
     ServerError,
+    /// A success that is no answer of its API, or a redirect.
+    Malformed,
     /// A 200 that says itself that it failed.
     StreamError,
     /// An answer that ended before its end.
@@ -49,12 +52,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// All of them, in the order of their labels' cells.
-    pub const ALL: [Outcome; 16] = [
+    pub const ALL: [Outcome; 17] = [
         Outcome::Ok,
         Outcome::Connect,
         Outcome::Reset,
         Outcome::Timeout,
         Outcome::ServerError,
+        Outcome::Malformed,
         Outcome::StreamError,
         Outcome::Truncated,
         Outcome::Stalled,
@@ -77,6 +81,7 @@ impl Outcome {
             Outcome::Reset => "reset",
             Outcome::Timeout => "timeout",
             Outcome::ServerError => "server_error",
+            Outcome::Malformed => "malformed",
             Outcome::StreamError => "stream_error",
             Outcome::Truncated => "truncated",
             Outcome::Stalled => "stalled",
@@ -102,6 +107,7 @@ impl Outcome {
             | Outcome::Reset
             | Outcome::Timeout
             | Outcome::ServerError
+            | Outcome::Malformed
             | Outcome::StreamError
             | Outcome::Truncated
             | Outcome::Stalled
@@ -123,6 +129,7 @@ impl Outcome {
             | Outcome::Reset
             | Outcome::Timeout
             | Outcome::ServerError
+            | Outcome::Malformed
             | Outcome::StreamError
             | Outcome::Truncated
             | Outcome::Stalled => Judged::Failure,
@@ -197,6 +204,8 @@ pub enum BodyEnd {
     ErrorEvent,
     /// It said itself that policy does not let it answer.
     Filtered,
+    /// Whole, and no answer of its dialect but this.
+    Malformed(Shape),
     /// Before its end.
     Early,
     /// It fell silent before its first output.
@@ -228,6 +237,7 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
                 BodyEnd::Complete => Outcome::Ok,
                 BodyEnd::Empty => Outcome::Empty,
                 BodyEnd::ErrorEvent => Outcome::StreamError,
+                BodyEnd::Malformed(_) => Outcome::Malformed,
                 BodyEnd::Filtered => Outcome::ClientError,
                 BodyEnd::Early => Outcome::Truncated,
                 BodyEnd::NoOutput => Outcome::Timeout,

@@ -67,6 +67,7 @@ pub fn next(failed: Failed, left: Left) -> Next {
         | Outcome::Reset
         | Outcome::Timeout
         | Outcome::ServerError
+        | Outcome::Malformed
         | Outcome::StreamError
         | Outcome::Truncated
         | Outcome::Stalled
@@ -136,6 +137,7 @@ mod tests {
             (Outcome::Reset, Next::Other, Next::Other, Next::Deliver),
             (Outcome::Timeout, Next::Other, Next::Other, Next::Deliver),
             (Outcome::ServerError, Next::Other, Next::Other, Next::Deliver),
+            (Outcome::Malformed, Next::Other, Next::Other, Next::Deliver),
             (Outcome::StreamError, Next::Other, Next::Other, Next::Deliver),
             (Outcome::Truncated, Next::Other, Next::Other, Next::Deliver),
             (Outcome::Stalled, Next::Other, Next::Other, Next::Deliver),

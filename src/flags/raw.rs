@@ -307,7 +307,8 @@ pub(super) struct Rollout {
     /// takes is `unsupported` on the canary, and the application never sees the refusal.
     #[schemars(extend("default" = true))]
     pub(super) fallback_4xx: Option<Switch>,
-    /// How long the first byte of a streamed canary answer may take while another provider can answer.
+    /// How long the first byte of a streamed canary answer may take while another provider can answer, and how long any
+    /// canary answer may be white space or comments alone.
     #[schemars(extend("default" = defaults::GIVE_UP_AFTER.to_string()))]
     pub(super) give_up_after: Option<Length>,
     /// How long the beginning of a stream is held back while it carries no output and another provider could still
@@ -317,7 +318,7 @@ pub(super) struct Rollout {
     /// When the same provider is asked again.
     pub(super) retry: Option<Retry>,
     /// `live` passes a streamed answer on as soon as there is output; `buffered` holds it until it is whole, so that a
-    /// cut or a stall is recovered too, at the price of the waiting.
+    /// cut, a stall or an event that cannot be read is recovered too, at the price of the waiting.
     #[schemars(extend("default" = "live", "enum" = ["live", "buffered"]))]
     pub(super) stream_mode: Option<Text>,
     /// What follows when the canary does worse than stable. `rollback`: everybody goes back to `rollback_to`. `hold`: the

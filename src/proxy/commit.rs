@@ -1,30 +1,32 @@
 //! How much of an answer is seen before any of it goes out: until it is certain enough, everything can be recovered.
 //!
-//! While somebody else could still answer, frames without output are held, an error's body and a JSON answer are held
-//! until they are whole, and anything else until its first byte; within bounds of bytes and time, and out of the one
-//! memory for held bodies. One path for every attempt. Refuses to decide what a failure leads to. Invariant: what was
+//! While somebody else could still answer, frames without output, white space and comments are held, an error's body and
+//! a JSON answer are held until they are whole, and anything else until its first byte; within bounds of bytes and time,
+//! and out of the one memory for held bodies. What a generated answer is, its first bytes tell and not its label. One path for every attempt. Refuses to decide what a failure leads to. Invariant: what was
 //! held goes out byte for byte and in order, or not at all.
 
-use std::collections::VecDeque;
+mod clock;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode, response};
-use http_body::Body as _;
-use tokio::time::Sleep;
-
 use super::body::{AnswerBody, BodyError};
-use super::observer::{self, Kind, Observer};
+use super::observer::{self, Asked, Kind, Observer, Summary};
+use super::pieces::Pieces;
 use super::replay::{Loan, Share};
 use crate::decide::outcome::{BodyEnd, Ending, Grounds};
 use crate::decide::units::Millis;
+use crate::wire::coding::Decoder;
 use crate::wire::complaint::{Complaint, read_complaint};
-use crate::wire::dialect::{Dialect, DoneMarker};
-use crate::wire::usage::Usage;
+use crate::wire::dialect::Dialect;
+use crate::wire::shape::Shape;
+use bytes::Bytes;
+use clock::{Clock, Rings, Waits};
+use http::{Response, StatusCode, response};
+use http_body::Body as _;
 
 /// Of frames without output.
 const MOST_PREAMBLE: u64 = 16 * 1024;
@@ -36,10 +38,8 @@ const MOST_JSON: u64 = 1024 * 1024;
 /// By what an answer is weighed.
 #[derive(Debug)]
 pub(crate) struct Scales<'a> {
-    /// What the request speaks.
-    pub(crate) dialect: Dialect,
-    /// What ends a stream.
-    pub(crate) done: DoneMarker,
+    /// By what it is read.
+    pub(crate) asked: Asked,
     /// Whether somebody else could still answer.
     pub(crate) recoverable: bool,
     /// Whether a stream is assembled before it goes out.
@@ -48,72 +48,12 @@ pub(crate) struct Scales<'a> {
     pub(crate) hold: Millis,
     /// When the first byte must have come.
     pub(crate) give_up_at: Option<Instant>,
+    /// For how long nothing but white space and comments may come at most, where there is no such moment.
+    pub(crate) blank_for: Option<Millis>,
     /// Where memory comes from.
     pub(crate) memory: &'a Rc<Share>,
     /// How much of it one answer may have, and all held bodies together.
     pub(crate) most: (u64, u64),
-}
-
-/// What is held of an answer.
-#[derive(Debug, Default)]
-pub(crate) struct Pieces {
-    first: Bytes,
-    rest: VecDeque<Bytes>,
-    /// What came after the last of them.
-    pub(crate) trailers: Option<Box<HeaderMap>>,
-    length: u64,
-}
-
-impl Pieces {
-    fn add(&mut self, piece: Bytes) {
-        self.length += piece.len() as u64;
-        if self.first.is_empty() {
-            self.first = piece;
-        } else {
-            self.rest.push_back(piece);
-        }
-    }
-
-    /// The next of them.
-    pub(crate) fn take(&mut self) -> Option<Bytes> {
-        if !self.first.is_empty() {
-            return Some(std::mem::take(&mut self.first));
-        }
-        self.rest.pop_front()
-    }
-
-    /// Whether nothing of them is left.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.first.is_empty() && self.rest.is_empty()
-    }
-
-    /// Whether one piece is all there is, or nothing.
-    pub(crate) fn is_one(&self) -> bool {
-        self.rest.is_empty() && self.trailers.is_none()
-    }
-
-    /// Takes so many of the last bytes off.
-    pub(crate) fn split_off(&mut self, bytes: usize) -> BytesMut {
-        let mut all = BytesMut::from(&self.whole()[..]);
-        let end = all.split_off(all.len().saturating_sub(bytes));
-        self.first = all.freeze();
-        end
-    }
-
-    fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// All in one, where that is all there is.
-    fn whole(&mut self) -> &Bytes {
-        if !self.rest.is_empty() {
-            let mut all = BytesMut::with_capacity(usize::try_from(self.length).unwrap_or_default());
-            all.extend_from_slice(&self.first);
-            self.rest.drain(..).for_each(|piece| all.extend_from_slice(&piece));
-            self.first = all.freeze();
-        }
-        &self.first
-    }
 }
 
 /// An answer, as far as it was seen.
@@ -133,10 +73,12 @@ pub(crate) struct Weighed {
     pub(crate) ending: Option<Ending>,
     /// What an error says.
     pub(crate) complaint: Option<Box<Complaint>>,
-    /// The tokens that a whole answer speaks of.
-    pub(crate) usage: Option<Usage>,
+    /// What a whole answer says of itself.
+    pub(crate) summary: Option<Summary>,
     /// How many of the last bytes belong to an event that is not whole.
     pub(crate) unfinished: usize,
+    /// Whether somebody else could still answer.
+    pub(crate) recoverable: bool,
     /// The memory that what is held occupies.
     pub(crate) loan: Loan,
 }
@@ -155,27 +97,49 @@ enum Hold {
 }
 
 impl Hold {
-    /// `announced`: how long the body is at least. What is longer than may be held is not held in part: its first byte
-    /// commits it.
-    fn of(status: StatusCode, kind: Kind, announced: u64, scales: &Scales<'_>) -> Hold {
+    /// By how an answer is called, where its bytes are not asked. `announced`: how long the body is at least.
+    fn by_label(status: StatusCode, kind: Kind, announced: u64, scales: &Scales<'_>) -> Hold {
         if status.is_client_error() || status.is_server_error() {
-            return Hold::Whole(MOST_ERROR);
+            return Hold::whole(MOST_ERROR, announced, scales);
         }
-        let generates = scales.dialect.generates();
-        let wanted = match kind {
+        match kind {
             _ if !status.is_success() => Hold::Nothing,
-            Kind::Json if scales.dialect != Dialect::Plain || scales.recoverable => Hold::Whole(MOST_JSON),
+            Kind::Json if scales.asked.dialect != Dialect::Plain || scales.recoverable => {
+                Hold::whole(MOST_JSON, announced, scales)
+            }
             _ if !scales.recoverable => Hold::Nothing,
-            Kind::Events if scales.buffered => Hold::Whole(scales.most.0),
-            Kind::Events if generates => Hold::Output,
             Kind::Json | Kind::Events | Kind::Opaque => Hold::FirstByte,
-        };
-        match wanted {
-            Hold::Whole(most) if announced > most && scales.recoverable => Hold::FirstByte,
-            Hold::Whole(most) if announced > most => Hold::Nothing,
-            wanted => wanted,
         }
     }
+
+    /// Of a stream.
+    fn of_stream(announced: u64, scales: &Scales<'_>) -> Hold {
+        match scales {
+            Scales { recoverable: false, .. } => Hold::Nothing,
+            Scales { buffered: true, .. } => Hold::whole(scales.most.0, announced, scales),
+            _ => Hold::Output,
+        }
+    }
+
+    /// What is longer than may be held is not held in part: its first byte commits it.
+    fn whole(most: u64, announced: u64, scales: &Scales<'_>) -> Hold {
+        match announced > most {
+            false => Hold::Whole(most),
+            true if scales.recoverable => Hold::FirstByte,
+            true => Hold::Nothing,
+        }
+    }
+}
+
+/// How it is found out what an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// By its first byte, which is to come; by an observer, if that is no brace.
+    Unseen,
+    /// It is one JSON object.
+    Object,
+    /// By how it is called.
+    Label(Hold),
 }
 
 /// Sees as much of an answer as it takes to be certain. It lies in one place from here on, since it is large. `output` is
@@ -186,43 +150,75 @@ pub(crate) async fn weigh(
     mut output: impl FnMut(),
 ) -> Box<Weighed> {
     let (head, mut body) = response.into_parts();
+    let (asked, status) = (scales.asked, head.status);
     let kind = Kind::of(&head.headers);
-    let hold = Hold::of(head.status, kind, body.size_hint().lower(), &scales);
-    let reads = head.status.is_success() && kind == Kind::Events && scales.dialect.generates();
-    let observer = if reads { Observer::of(scales.dialect, scales.done, &head.headers) } else { None };
-    if observer.is_some() {
-        body.await_output();
-    }
-    // As where nothing is held: an answer that is read whole has its output then, any other that cannot be read at once.
-    let whole = kind == Kind::Json && scales.dialect != Dialect::Plain;
-    let blind = observer.is_none() && !whole;
+    let announced = body.size_hint().lower();
+    let coding = observer::coding(&head.headers);
+    let plain = coding.is_none();
+    let generated = status.is_success() && asked.dialect.generates();
+    let observed = generated && coding.is_none_or(|coding| Decoder::for_coding(coding).is_some());
+    // A whole answer that is encoded is decoded once, at its end.
+    let whole = kind == Kind::Json && coding.is_some() && asked.stream != Some(true);
+    let form =
+        if observed && !whole { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &scales)) };
     let loan = Loan::of(scales.memory);
     let mut weighed = Box::new(Weighed {
         head,
         pieces: Pieces::default(),
-        rest: Some(body),
+        rest: None,
         broke: None,
-        observer,
+        observer: None,
         ending: None,
         complaint: None,
-        usage: None,
+        summary: None,
         unfinished: 0,
+        recoverable: scales.recoverable,
         loan,
     });
-    let seen = match hold {
-        Hold::Nothing => return weighed,
-        _ => {
-            let mut clock = Clock::new(hold, &scales);
-            let mut came = |seen: bool| {
-                if seen || blind {
-                    output();
-                }
-            };
-            poll_fn(|context| weighed.poll(hold, &scales, &mut clock, &mut came, context)).await
+    if asked.dialect.generates() && status.is_redirection() {
+        // Where it points to, nobody but stable's clients may follow it.
+        weighed.observer = Observer::strange(asked, status, &weighed.head.headers, Shape::Redirect);
+        if asked.strict {
+            weighed.ending = Some(malformed(status, Shape::Redirect));
+        } else {
+            weighed.rest = Some(body);
+        }
+        return weighed;
+    }
+    if observed && (kind == Kind::Events || asked.stream == Some(true)) {
+        body.await_output();
+    }
+    weighed.rest = Some(body);
+    match form {
+        Form::Label(Hold::Nothing) => return weighed,
+        // Nothing would be held whatever it is.
+        Form::Unseen if !scales.recoverable && kind != Kind::Json => {
+            weighed.observer = Observer::of(asked, status, &weighed.head.headers);
+            return weighed;
+        }
+        _ => {}
+    }
+    // As where nothing is held: an answer that is read whole has its output then, any other that cannot be read at once.
+    let blind = matches!(form, Form::Label(_)) && !(kind == Kind::Json && asked.dialect != Dialect::Plain);
+    let mut look = Look { form, announced, plain };
+    let mut clock = Clock::new(&scales);
+    let mut came = |seen: bool| {
+        if seen || blind {
+            output();
         }
     };
-    weighed.conclude(seen, kind, scales.dialect);
+    let seen = poll_fn(|context| weighed.poll(&mut look, &scales, &mut clock, &mut came, context)).await;
+    weighed.conclude(seen, kind, look.form, &scales);
     weighed
+}
+
+/// How the looking goes on.
+#[derive(Debug)]
+struct Look {
+    form: Form,
+    announced: u64,
+    /// Whether its bytes are as they are read.
+    plain: bool,
 }
 
 /// How the looking ended.
@@ -234,10 +230,14 @@ enum Seen {
     End(BodyEnd),
 }
 
+fn malformed(status: StatusCode, shape: Shape) -> Ending {
+    Ending::Answered { status: status.as_u16(), grounds: Grounds::default(), body: BodyEnd::Malformed(shape) }
+}
+
 impl Weighed {
     fn poll(
         &mut self,
-        hold: Hold,
+        look: &mut Look,
         scales: &Scales<'_>,
         clock: &mut Clock,
         came: &mut impl FnMut(bool),
@@ -258,7 +258,8 @@ impl Weighed {
                     return Poll::Ready(Seen::End(BodyEnd::Complete));
                 }
                 Poll::Pending => {
-                    return clock.poll(self.pieces.length() > 0, context).map(|rings| match rings {
+                    let waits = self.waits(look, scales);
+                    return clock.poll(waits, context).map(|rings| match rings {
                         Rings::Commit => Seen::Enough,
                         Rings::GiveUp => Seen::End(BodyEnd::NoOutput),
                     });
@@ -274,16 +275,8 @@ impl Weighed {
                 }
             };
             let fits = self.loan.extend(size_of::<Bytes>() + data.len(), scales.most.1);
-            if let Some(observer) = &mut self.observer {
-                self.unfinished = match observer.see(&data) {
-                    0 => self.unfinished + data.len(),
-                    whole => data.len() - whole,
-                };
-                if observer.has_output() {
-                    body.output_seen();
-                }
-            }
             if !data.is_empty() {
+                self.look(&data, look, scales.asked);
                 came(self.observer.as_deref().is_some_and(Observer::has_output));
             }
             self.pieces.add(data);
@@ -291,9 +284,52 @@ impl Weighed {
                 self.rest = None;
                 return Poll::Ready(Seen::End(BodyEnd::Complete));
             }
-            if !fits || self.is_enough(hold) {
+            if !fits || self.is_enough(self.hold(look, scales)) {
+                self.note_length(look, scales.asked);
                 return Poll::Ready(Seen::Enough);
             }
+        }
+    }
+
+    /// Finds out what it is, and reads on if it is a stream.
+    fn look(&mut self, data: &[u8], look: &mut Look, asked: Asked) {
+        if self.observer.is_none() && look.form == Form::Unseen {
+            if look.plain && data[0] == b'{' {
+                look.form = Form::Object;
+                if let Some(body) = &mut self.rest {
+                    body.output_seen();
+                }
+                return;
+            }
+            self.observer = Observer::of(asked, self.head.status, &self.head.headers);
+        }
+        if let Some(observer) = &mut self.observer {
+            self.unfinished = match observer.see(data) {
+                0 => self.unfinished + data.len(),
+                whole => data.len() - whole,
+            };
+            if observer.has_output()
+                && let Some(body) = &mut self.rest
+            {
+                body.output_seen();
+            }
+        }
+    }
+
+    /// Of an object that is too long to be held it matters only whether one was asked for.
+    fn note_length(&mut self, look: &Look, asked: Asked) {
+        if look.form == Form::Object && asked.strict && asked.stream == Some(true) {
+            self.observer = Observer::long(asked, self.head.status, &self.head.headers);
+        }
+    }
+
+    fn hold(&self, look: &Look, scales: &Scales<'_>) -> Hold {
+        match (look.form, &self.observer) {
+            (Form::Label(hold), _) => hold,
+            (Form::Unseen, Some(observer)) if observer.is_stream() => Hold::of_stream(look.announced, scales),
+            (Form::Unseen, Some(observer)) if observer.is_unsure() && scales.recoverable => Hold::Whole(MOST_PREAMBLE),
+            (Form::Unseen, Some(observer)) if !observer.is_object() => Hold::FirstByte,
+            _ => Hold::whole(MOST_JSON, look.announced, scales),
         }
     }
 
@@ -304,97 +340,94 @@ impl Weighed {
             Hold::FirstByte => length > 0,
             // The connection may end long after the last event.
             Hold::Whole(most) => length >= most || self.observer.as_deref().is_some_and(Observer::is_decided),
-            Hold::Output => {
-                let settled = |observer: &Observer| observer.has_output() || observer.is_decided();
-                length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(settled)
-            }
+            Hold::Output => length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(Observer::is_settled),
         }
     }
 
-    fn conclude(&mut self, seen: Seen, kind: Kind, dialect: Dialect) {
+    /// What is waited for while nothing comes.
+    fn waits(&self, look: &Look, scales: &Scales<'_>) -> Waits {
+        if self.pieces.length() == 0 {
+            return Waits::FirstByte;
+        }
+        if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && scales.blank_for.is_some() {
+            return Waits::Beginning;
+        }
+        if self.hold(look, scales) == Hold::Output { Waits::Output } else { Waits::End }
+    }
+
+    fn conclude(&mut self, seen: Seen, kind: Kind, form: Form, scales: &Scales<'_>) {
         let status = self.head.status;
         if status.is_client_error() || status.is_server_error() {
-            let body = observer::plain_error(&self.head.headers, self.pieces.whole().to_vec());
-            let complaint = read_complaint(&body);
-            let grounds = if complaint.is_content_filter() {
-                Grounds::ContentFilter
-            } else if complaint.is_quota() {
-                Grounds::Quota
-            } else {
-                Grounds::Other
-            };
-            self.complaint = Some(Box::new(complaint));
-            let body = if let Seen::End(end) = seen { end } else { BodyEnd::Complete };
-            self.ending = Some(Ending::Answered { status: status.as_u16(), grounds, body });
-            return;
+            return self.conclude_error(seen);
         }
-        let end = match (seen, &self.observer) {
-            (Seen::Enough, Some(observer)) if observer.failure().is_some() => {
-                self.complaint = observer.failure().cloned().map(Box::new);
-                Some(observer.end(BodyEnd::Early))
-            }
-            (Seen::Enough, _) => None,
+        let asked = scales.asked;
+        let read = self.is_read(form, kind, asked);
+        let end = match (seen, &mut self.observer) {
             (Seen::End(BodyEnd::NoOutput), _) if self.rest.is_some() => {
                 self.rest = None;
                 Some(BodyEnd::NoOutput)
             }
-            (Seen::End(end), Some(observer)) => {
-                self.usage = observer.usage();
+            (Seen::Enough, Some(observer)) if observer.failure().is_some() => {
+                self.summary = Some(observer.summary());
                 self.complaint = observer.failure().cloned().map(Box::new);
-                Some(observer.end(end))
+                Some(observer.end(BodyEnd::Early))
             }
-            (Seen::End(BodyEnd::Complete), None)
-                if kind == Kind::Json && (dialect.generates() || self.pieces.length() > 0) =>
-            {
-                let whole = observer::read_whole(dialect, &self.head.headers, self.pieces.whole());
-                self.usage = whole.usage;
-                self.complaint = whole.complaint.map(Box::new);
-                Some(whole.end)
+            (Seen::Enough, Some(observer)) if scales.recoverable && asked.strict => {
+                let unreadable = observer.is_unreadable().then_some(Shape::Invalid);
+                observer.mismatch().or(unreadable).map(BodyEnd::Malformed)
             }
+            (Seen::Enough, _) => None,
+            (Seen::End(BodyEnd::Complete), Some(observer)) if observer.is_object() => Some(self.read_whole(asked)),
+            (Seen::End(end), Some(observer)) => {
+                let end = observer.end(end);
+                self.summary = Some(observer.summary());
+                self.complaint = observer.failure().cloned().map(Box::new);
+                Some(match end {
+                    // Nothing of it has gone out, and somebody else may say it in a way that can be read.
+                    BodyEnd::Complete | BodyEnd::Empty if observer.is_unreadable() => {
+                        BodyEnd::Malformed(Shape::Invalid)
+                    }
+                    end => end,
+                })
+            }
+            (Seen::End(BodyEnd::Complete), None) if read => Some(self.read_whole(asked)),
             (Seen::End(end), None) => Some(end),
         };
+        if seen == Seen::Enough && matches!(end, Some(BodyEnd::Malformed(_))) {
+            // Whatever follows of it, nobody waits for it.
+            self.rest = None;
+        }
         self.ending = end.map(|body| Ending::Answered { status: status.as_u16(), grounds: Grounds::default(), body });
     }
-}
 
-/// What the clock says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Rings {
-    /// What is held has been held for long enough.
-    Commit,
-    /// The first byte does not come.
-    GiveUp,
-}
-
-/// How long is looked at most. Its timer is made when it is first waited for.
-struct Clock {
-    hold: Option<Millis>,
-    give_up_at: Option<Instant>,
-    timer: Option<(Rings, Pin<Box<Sleep>>)>,
-}
-
-impl Clock {
-    fn new(hold: Hold, scales: &Scales<'_>) -> Clock {
-        let preamble = (hold == Hold::Output).then_some(scales.hold);
-        Clock { hold: preamble, give_up_at: scales.give_up_at, timer: None }
+    fn conclude_error(&mut self, seen: Seen) {
+        let status = self.head.status;
+        let body = observer::plain_error(&self.head.headers, self.pieces.whole().to_vec());
+        let complaint = read_complaint(&body);
+        let grounds = if complaint.is_content_filter() {
+            Grounds::ContentFilter
+        } else if complaint.is_quota() {
+            Grounds::Quota
+        } else {
+            Grounds::Other
+        };
+        self.complaint = Some(Box::new(complaint));
+        let body = if let Seen::End(end) = seen { end } else { BodyEnd::Complete };
+        self.ending = Some(Ending::Answered { status: status.as_u16(), grounds, body });
     }
 
-    // Until something came, giving up is what there is to wait for; after that, the end of holding.
-    fn poll(&mut self, begun: bool, context: &mut Context<'_>) -> Poll<Rings> {
-        let wanted = if begun { Rings::Commit } else { Rings::GiveUp };
-        if self.timer.as_ref().is_none_or(|(set, _)| *set != wanted) {
-            let timer = match wanted {
-                Rings::Commit => self.hold.map(|hold| tokio::time::sleep(hold.duration())),
-                Rings::GiveUp => self.give_up_at.map(|at| tokio::time::sleep_until(at.into())),
-            };
-            self.timer = timer.map(|timer| (wanted, Box::pin(timer)));
+    fn is_read(&self, form: Form, kind: Kind, asked: Asked) -> bool {
+        match form {
+            Form::Object => true,
+            Form::Unseen => asked.dialect.generates(),
+            Form::Label(_) => kind == Kind::Json && (asked.dialect.generates() || self.pieces.length() > 0),
         }
-        match &mut self.timer {
-            Some((rings, timer)) => {
-                let rings = *rings;
-                timer.as_mut().poll(context).map(|()| rings)
-            }
-            None => Poll::Pending,
-        }
+    }
+
+    fn read_whole(&mut self, asked: Asked) -> BodyEnd {
+        let whole = observer::read_whole(asked, self.head.status, &self.head.headers, self.pieces.whole());
+        self.summary = Some(whole.summary);
+        self.complaint = whole.complaint.map(Box::new);
+        whole.end
     }
 }

@@ -117,6 +117,7 @@ const fn what(ending: Ending) -> &'static str {
         Ending::NoHead => "ended the connection before a response",
         Ending::Answered { body: BodyEnd::NoOutput, .. } => "sent no output in time",
         Ending::Answered { body: BodyEnd::Silent, .. } => "fell silent within its answer",
+        Ending::Answered { body: BodyEnd::Malformed(_), .. } => "sent what is no answer of this API",
         Ending::Answered { .. } => "ended its answer before its end",
     }
 }
@@ -129,6 +130,9 @@ const fn remedy(ending: Ending) -> &'static str {
         }
         Ending::CutBySerin => "send it again, and raise the limit of open files",
         Ending::ClientLeft => "send the body whole and framed as announced",
+        Ending::Answered { body: BodyEnd::Malformed(_), .. } => {
+            "check its base_url and the endpoints it speaks (`serin check --probe` tries them)"
+        }
         Ending::NoHead | Ending::Answered { .. } => "send it again, or look at the provider's status",
     }
 }
@@ -178,6 +182,7 @@ impl Problem {
                 Ending::NoConnection => "connect",
                 Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput, .. } => "timeout",
                 Ending::Answered { body: BodyEnd::Silent, .. } => "stalled",
+                Ending::Answered { body: BodyEnd::Malformed(_), .. } => "malformed",
                 Ending::Answered { .. } => "truncated",
                 Ending::CutBySerin => "resources",
                 Ending::ClientLeft => "body",

@@ -11,13 +11,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderValue;
+
 use super::core::{Core, InUse};
+use super::departure::is_entitled;
 use super::error::Problem;
+use super::observer::Summary;
+use super::sighting;
 use super::testimony::{Hearing, Testimony};
 use super::tries::Target;
 use crate::clock;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::Verdict;
+use crate::decide::finished::Finished;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Judged, Outcome, classify};
 use crate::decide::route::{Plan, Reason};
@@ -26,7 +32,8 @@ use crate::state::counters::Series;
 use crate::state::health::Ticket;
 use crate::state::inbox::Refused;
 use crate::wire::complaint::Complaint;
-use crate::wire::usage::Usage;
+use crate::wire::finish::Finish;
+use crate::wire::shape::Shape;
 
 /// One request's account.
 #[derive(Debug)]
@@ -51,6 +58,15 @@ pub(crate) struct Exchange {
     testimony: Testimony,
     /// A refusal whose meaning hangs on stable's answer.
     question: Option<Box<Question>>,
+    /// What the attempt's answer says of its end, where it was read.
+    said: Option<Said>,
+}
+
+/// What a generated answer says of its end.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    finish: Option<Finish>,
+    outputs: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +135,7 @@ impl Exchange {
             kind,
             testimony: Testimony::default(),
             question: None,
+            said: None,
         }
     }
 
@@ -251,6 +268,22 @@ impl Exchange {
         }
     }
 
+    /// Whether whoever is tried has to answer in the request's API and as it was asked: all but stable.
+    pub(crate) fn is_strict(&self) -> bool {
+        !is_entitled(&self.in_use.prepared, &self.plan, self.target.id)
+    }
+
+    /// What came instead of an answer, with the header that tells more of it.
+    pub(crate) fn saw(&self, shape: Shape, detail: Option<&HeaderValue>) {
+        if self.stage != Stage::Over
+            && self.is_own()
+            && self.testimony.is_given()
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
+        {
+            to.evidence.sightings.note(to.arm, Outcome::Malformed, &sighting::words(shape, detail));
+        }
+    }
+
     /// What a client is told whose answer broke off.
     pub(crate) fn words_for(&self, body: BodyEnd) -> String {
         let how = match body {
@@ -296,7 +329,7 @@ impl Exchange {
         let Some(question) = self.question.take() else { return };
         let outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
         self.series_of(question.by).end_attempt(self.core.id, outcome);
-        self.testimony.saw(outcome);
+        self.testimony.saw(outcome, None);
         self.end_testimony(outcome);
         if accepted || self.testimony.is_given() {
             self.report(question.by, question.refusal, accepted);
@@ -339,16 +372,23 @@ impl Exchange {
     /// Closes the attempt.
     fn close(&mut self, ending: Ending) -> Outcome {
         let outcome = classify(ending, self.own_key);
+        let finished = self.said.take().and_then(|said| Finished::of(ending, said.finish));
         if self.stage == Stage::Idle {
             // It came to nothing before it was dispatched: there was no connection.
             self.begin();
         }
-        self.series().end_attempt(self.core.id, outcome);
+        let series = self.series();
+        series.end_attempt(self.core.id, outcome);
+        if let Some(finished) = finished {
+            series.count_answer(self.core.id, finished);
+        }
         // A refusal says that the provider lives, whatever it means.
         let refused = matches!(ending, Ending::Answered { status: 400..=499, .. });
-        self.tell_breaker(if refused { Outcome::ClientError } else { outcome });
+        // What stable always sent opens no breaker.
+        let told = refused || (outcome == Outcome::Malformed && !self.is_strict());
+        self.tell_breaker(if told { Outcome::ClientError } else { outcome });
         if self.is_own() {
-            self.testimony.saw(outcome);
+            self.testimony.saw(outcome, finished);
         }
         self.stage = Stage::Idle;
         outcome
@@ -450,13 +490,16 @@ impl Exchange {
         }
     }
 
-    /// What an answer cost, as far as it said so before its end was accounted for.
-    pub(crate) fn used(&self, usage: Option<Usage>) {
-        if let Some(usage) = usage
-            && self.stage != Stage::Over
-        {
+    /// What an answer says of itself, before its end is accounted for: what it cost, and why it ended.
+    pub(crate) fn says(&mut self, summary: Option<Summary>) {
+        let Some(Summary { usage, generated, finish, outputs }) = summary else { return };
+        if self.stage == Stage::Over {
+            return;
+        }
+        if let Some(usage) = usage {
             self.series().count_tokens(self.core.id, usage.input, usage.output);
         }
+        self.said = generated.then_some(Said { finish, outputs });
     }
 
     /// The attempt is over, and with it the request. Whatever follows changes nothing.
@@ -477,6 +520,13 @@ impl Exchange {
             && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.client_left(to, now);
+        }
+        // Whoever leaves has seen so far how fast it came.
+        let paced = matches!(ending, Ending::ClientLeft | Ending::Answered { body: BodyEnd::Complete, .. });
+        if let Some(Said { outputs, .. }) = self.said.filter(|_| paced && self.is_own())
+            && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
+        {
+            self.testimony.paced(to, outputs, now);
         }
         let outcome = self.close(ending);
         self.finish_at(outcome, now);

@@ -22,6 +22,7 @@ mod headers;
 pub(crate) mod hush;
 mod listener;
 mod observer;
+mod pieces;
 mod prepared;
 mod recovery;
 mod relay;
@@ -29,6 +30,7 @@ mod replay;
 mod rescue;
 mod server;
 mod service;
+mod sighting;
 mod target;
 mod testimony;
 #[cfg(test)]
@@ -41,4 +43,4 @@ mod worker;
 
 pub use ceiling::most_connections;
 pub use server::{Running, Setup, start};
-pub use upstream::{Reply, probe, probe_endpoint};
+pub use upstream::{Redirect, Reply, probe, probe_endpoint};

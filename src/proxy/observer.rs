@@ -1,21 +1,44 @@
 //! What an answer says, read from a copy as it passes.
 //!
-//! Chosen by what the answer is (its status, type and coding), never by what the request asked for. Owns no bytes and
-//! changes none: the relay forwards what came whether or not it was understood. Invariant: an answer that cannot be read
-//! is judged by its status and its framing alone, and is never called broken for that.
+//! What it is shows in its first bytes; its label decides only where they do not. Owns no bytes and changes none: the
+//! relay forwards what came whether or not it was understood. An answer that is none of its dialect is told by its
+//! [`Shape`]; whoever is not stable also has to send a stream where one was asked for, and one whole answer where none was.
+//! Invariant: an answer whose coding cannot be undone is judged by its status and its framing alone, and is never called
+//! broken for that.
 
-use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
+use super::sighting;
 use crate::decide::outcome::BodyEnd;
-use crate::wire::answer::read_answer;
+use crate::wire::answer::{AnswerReading, read_answer};
 use crate::wire::coding::Decoder;
 use crate::wire::complaint::Complaint;
 use crate::wire::dialect::{Dialect, DoneMarker};
+use crate::wire::finish::Finish;
+use crate::wire::shape::{Opening, Shape, Sniffer, opening};
 use crate::wire::stream::StreamReader;
 use crate::wire::usage::Usage;
 
-/// What kind of answer it is.
+/// The most that is kept of a whole answer which goes out as it comes; a longer one is taken for whole.
+const MOST_UNHELD: usize = 64 * 1024;
+
+/// By what an answer is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    /// What the request speaks.
+    pub(crate) dialect: Dialect,
+    /// What ends a stream.
+    pub(crate) done: DoneMarker,
+    /// Whether a stream was asked for; `None`: the request was not read.
+    pub(crate) stream: Option<bool>,
+    /// Whether it has to be what was asked for: of any provider but stable.
+    pub(crate) strict: bool,
+    /// Whether every event of a stream has to be one that can be read.
+    pub(crate) thorough: bool,
+}
+
+/// What kind of answer it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Server-sent events.
@@ -45,44 +68,190 @@ impl Kind {
     }
 }
 
-/// Reads one streamed answer.
+/// What an answer that was read says of itself, besides how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Summary {
+    /// The tokens that it speaks of.
+    pub(crate) usage: Option<Usage>,
+    /// Whether it was generated: only then it is told how it ended.
+    pub(crate) generated: bool,
+    /// Why it ended, as far as it says.
+    pub(crate) finish: Option<Finish>,
+    /// How many outputs it was streamed in; 0 where their times are not the provider's.
+    pub(crate) outputs: u32,
+}
+
+/// Reads one answer that goes out as it comes, or of which it does not show at once what it is.
 #[derive(Debug)]
 pub(crate) struct Observer {
+    asked: Asked,
+    label: Kind,
+    status: StatusCode,
+    /// The header that tells more of what is no answer.
+    detail: Option<HeaderValue>,
+    reading: Reading,
+    /// What reads it if it is a stream.
     reader: StreamReader,
     /// Where it is encoded: its bytes as they are read.
     decoder: Option<(Decoder, Vec<u8>)>,
-    /// Whether an event of Serin's own can be put at its end.
-    pub(crate) can_be_told: bool,
+    /// Whether something can be put at its end.
+    open_ended: bool,
+    /// What one whole answer said, once it was read.
+    whole: Option<(Option<Usage>, Option<Finish>)>,
+}
+
+/// What it was found to be.
+#[derive(Debug)]
+enum Reading {
+    /// It has not shown yet.
+    Unsure(Sniffer),
+    /// A stream.
+    Events,
+    /// One JSON object: what is kept of it.
+    Object {
+        /// Its bytes, unless it is too long.
+        body: Vec<u8>,
+        /// Whether it is.
+        long: bool,
+    },
+    /// No answer at all.
+    Strange(Shape),
 }
 
 impl Observer {
-    /// For the events of a 2xx; `None`: nothing in it can be read.
-    pub(crate) fn of(dialect: Dialect, done: DoneMarker, headers: &HeaderMap) -> Option<Box<Observer>> {
+    /// For the answer of this head; `None`: its coding cannot be undone.
+    pub(crate) fn of(asked: Asked, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
         let decoder = match coding(headers) {
             None => None,
             Some(coding) => Some((Decoder::for_coding(coding)?, Vec::new())),
         };
-        let can_be_told = decoder.is_none() && !headers.contains_key(CONTENT_LENGTH);
-        Some(Box::new(Observer { reader: StreamReader::new(dialect, done), decoder, can_be_told }))
+        let reader = StreamReader::new(asked.dialect, asked.done);
+        let open_ended = decoder.is_none() && !headers.contains_key(CONTENT_LENGTH);
+        Some(Box::new(Observer {
+            asked,
+            label: Kind::of(headers),
+            status,
+            detail: headers.get(CONTENT_TYPE).cloned(),
+            reading: Reading::Unsure(Sniffer::default()),
+            reader: if asked.thorough { reader.thorough() } else { reader },
+            decoder,
+            open_ended,
+            whole: None,
+        }))
+    }
+
+    /// For an answer that is none, whatever its body.
+    pub(crate) fn strange(
+        asked: Asked,
+        status: StatusCode,
+        headers: &HeaderMap,
+        shape: Shape,
+    ) -> Option<Box<Observer>> {
+        let mut observer = Observer::of(asked, status, headers)?;
+        observer.reading = Reading::Strange(shape);
+        observer.detail = sighting::detail(shape, headers).cloned();
+        Some(observer)
+    }
+
+    /// For one JSON object that is too long to be held.
+    pub(crate) fn long(asked: Asked, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
+        let mut observer = Observer::of(asked, status, headers)?;
+        observer.reading = Reading::Object { body: Vec::new(), long: true };
+        Some(observer)
     }
 
     /// Reads the next piece; says how many of its bytes lie before the end of its last whole event. All of them where
     /// that cannot be told.
     pub(crate) fn see(&mut self, piece: &[u8]) -> usize {
-        match &mut self.decoder {
-            None => self.reader.read(piece),
-            Some((decoder, plain)) => {
-                plain.clear();
-                decoder.feed(piece, plain);
-                self.reader.read(plain);
+        let Some((decoder, plain)) = &mut self.decoder else { return self.read(piece) };
+        plain.clear();
+        decoder.feed(piece, plain);
+        let plain = std::mem::take(plain);
+        self.read(&plain);
+        if let Some((_, buffer)) = &mut self.decoder {
+            *buffer = plain;
+        }
+        piece.len()
+    }
+
+    fn read(&mut self, piece: &[u8]) -> usize {
+        match &mut self.reading {
+            Reading::Events => self.reader.read(piece),
+            Reading::Unsure(sniffer) => {
+                let opening = sniffer.see(piece);
+                let blank = sniffer.is_blank();
+                match opening {
+                    // It may be the beginning of an event.
+                    None => {
+                        let whole = self.reader.read(piece);
+                        if blank { piece.len() } else { whole }
+                    }
+                    Some(opening) => {
+                        self.settle(opening);
+                        self.read(piece)
+                    }
+                }
+            }
+            Reading::Object { body, long } => {
+                if body.len() + piece.len() > MOST_UNHELD {
+                    (*body, *long) = (Vec::new(), true);
+                }
+                if !*long {
+                    body.extend_from_slice(piece);
+                }
                 piece.len()
             }
+            Reading::Strange(_) => piece.len(),
         }
     }
 
-    /// Whether there was output in it; what cannot be decoded counts as some.
+    fn settle(&mut self, opening: Opening) {
+        self.reading = match opening {
+            Opening::Events => Reading::Events,
+            Opening::Object => Reading::Object { body: Vec::new(), long: false },
+            // A field that is not known may stand first.
+            Opening::Other(Shape::Text) if self.label == Kind::Events => Reading::Events,
+            Opening::Other(shape) => Reading::Strange(shape),
+        };
+    }
+
+    /// Whether it has not shown yet what it is.
+    pub(crate) fn is_unsure(&self) -> bool {
+        matches!(self.reading, Reading::Unsure(_)) && !self.is_blind()
+    }
+
+    /// Whether it is a stream.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.reading, Reading::Events)
+    }
+
+    /// Whether it is one JSON object.
+    pub(crate) fn is_object(&self) -> bool {
+        matches!(self.reading, Reading::Object { .. })
+    }
+
+    /// Whether more came than white space and comments.
+    pub(crate) fn has_begun(&self) -> bool {
+        match &self.reading {
+            Reading::Unsure(_) => self.is_blind(),
+            Reading::Events => self.reader.has_begun(),
+            Reading::Object { .. } | Reading::Strange(_) => true,
+        }
+    }
+
+    /// Whether there was output in it; what cannot be read while it comes counts as some.
     pub(crate) fn has_output(&self) -> bool {
-        self.reader.has_output() || self.is_blind()
+        let seen = match &self.reading {
+            Reading::Unsure(_) => false,
+            Reading::Events => self.reader.has_output(),
+            Reading::Object { .. } | Reading::Strange(_) => true,
+        };
+        seen || self.is_blind()
+    }
+
+    /// Whether there was output as its dialect has it, or whatever follows changes nothing.
+    pub(crate) fn is_settled(&self) -> bool {
+        (self.has_output() && !(self.asked.strict && self.reader.is_foreign())) || self.is_decided()
     }
 
     fn is_blind(&self) -> bool {
@@ -99,24 +268,105 @@ impl Observer {
         self.reader.is_done() || self.failure().is_some()
     }
 
-    /// The tokens that it speaks of.
-    pub(crate) fn usage(&self) -> Option<Usage> {
-        self.reader.usage()
+    /// Whether every event has to be one that can be read, and one is not.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.asked.thorough && self.reader.is_unreadable()
+    }
+
+    /// What it says so far. Only generated answers are read.
+    pub(crate) fn summary(&self) -> Summary {
+        let outputs = self.reader.outputs();
+        let (usage, finish) = self.whole.unwrap_or_else(|| (self.reader.usage(), self.reader.finish()));
+        Summary { usage, generated: true, finish, outputs }
+    }
+
+    /// The header that tells more of it, where it is no answer.
+    pub(crate) fn detail(&self) -> Option<&HeaderValue> {
+        self.detail.as_ref()
+    }
+
+    /// Whether an event of Serin's own can be put at its end.
+    pub(crate) fn can_be_told(&self) -> bool {
+        let stream = match self.reading {
+            Reading::Events => true,
+            Reading::Unsure(_) => self.label == Kind::Events,
+            Reading::Object { .. } | Reading::Strange(_) => false,
+        };
+        self.open_ended && stream
+    }
+
+    /// What is known by now to be no answer to what was asked.
+    pub(crate) fn mismatch(&self) -> Option<Shape> {
+        if self.is_blind() {
+            return None;
+        }
+        let stream = self.asked.stream.filter(|_| self.asked.strict);
+        match &self.reading {
+            Reading::Strange(shape) => Some(*shape),
+            Reading::Events if stream == Some(false) && self.reader.has_output() => Some(Shape::Stream),
+            Reading::Object { .. } if stream == Some(true) => Some(Shape::Whole),
+            _ => None,
+        }
     }
 
     /// What it amounts to when it ends so in the eyes of the transport.
-    pub(crate) fn end(&self, seen: BodyEnd) -> BodyEnd {
+    pub(crate) fn end(&mut self, seen: BodyEnd) -> BodyEnd {
+        if seen == BodyEnd::Complete {
+            self.close();
+        }
+        let blind = self.is_blind();
+        match &self.reading {
+            Reading::Unsure(_) | Reading::Strange(_) if blind => seen,
+            Reading::Unsure(sniffer) if seen == BodyEnd::Complete => match sniffer.end() {
+                Opening::Other(Shape::Empty) => nothing(self.label, self.status),
+                Opening::Other(shape) => BodyEnd::Malformed(shape),
+                Opening::Events | Opening::Object => BodyEnd::Early,
+            },
+            Reading::Strange(shape) if seen == BodyEnd::Complete => BodyEnd::Malformed(*shape),
+            Reading::Object { body, long } if seen == BodyEnd::Complete => {
+                let end = if *long || blind {
+                    BodyEnd::Complete
+                } else {
+                    let answer = read_answer(self.asked.dialect, body, false);
+                    self.whole = Some((answer.usage, answer.finish));
+                    end_of(&answer)
+                };
+                answers(end, self.mismatch())
+            }
+            Reading::Events => self.end_of_stream(seen),
+            Reading::Unsure(_) | Reading::Strange(_) | Reading::Object { .. } => seen,
+        }
+    }
+
+    /// The body ended properly.
+    fn close(&mut self) {
+        if let Reading::Unsure(sniffer) = &self.reading {
+            match sniffer.end() {
+                Opening::Other(Shape::Empty | Shape::Blank) => {}
+                opening => self.settle(opening),
+            }
+        }
+        if self.is_stream() {
+            self.reader.end();
+        }
+    }
+
+    fn end_of_stream(&self, seen: BodyEnd) -> BodyEnd {
         if let Some(complaint) = self.failure() {
             return failed(complaint);
         }
-        let whole =
-            self.reader.is_done() || (seen == BodyEnd::Complete && (self.reader.is_complete() || self.is_blind()));
-        match (whole, self.has_output()) {
+        let complete = seen == BodyEnd::Complete;
+        if complete && self.reader.is_foreign() && !self.is_blind() {
+            return BodyEnd::Malformed(Shape::Events);
+        }
+        let whole = self.reader.is_done() || (complete && (self.reader.is_complete() || self.is_blind()));
+        let end = match (whole, self.has_output()) {
             (true, true) => BodyEnd::Complete,
             (true, false) => BodyEnd::Empty,
-            (false, _) if seen == BodyEnd::Complete => BodyEnd::Early,
+            (false, _) if complete => BodyEnd::Early,
             (false, _) => seen,
-        }
+        };
+        answers(end, self.mismatch())
     }
 
     /// The event that tells the client that its answer broke off. `midway`: part of an event went out already.
@@ -125,20 +375,43 @@ impl Observer {
     }
 }
 
-/// A whole JSON answer.
+/// What an answer without a body amounts to, by how it is called.
+fn nothing(label: Kind, status: StatusCode) -> BodyEnd {
+    match label {
+        Kind::Events => BodyEnd::Early,
+        Kind::Json if status == StatusCode::OK => BodyEnd::Empty,
+        Kind::Json | Kind::Opaque => BodyEnd::Malformed(Shape::Empty),
+    }
+}
+
+/// A good answer that is not of the kind that was asked for is none.
+fn answers(end: BodyEnd, mismatch: Option<Shape>) -> BodyEnd {
+    match (end, mismatch) {
+        (BodyEnd::Complete | BodyEnd::Empty, Some(shape)) => BodyEnd::Malformed(shape),
+        (end, _) => end,
+    }
+}
+
+/// A whole answer.
 #[derive(Debug)]
 pub(crate) struct WholeAnswer {
     /// What it amounts to.
     pub(crate) end: BodyEnd,
-    /// The tokens that it speaks of.
-    pub(crate) usage: Option<Usage>,
+    /// What it says besides.
+    pub(crate) summary: Summary,
     /// What it complains of, where it says that it failed.
     pub(crate) complaint: Option<Complaint>,
 }
 
-/// Reads a whole JSON answer.
-pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> WholeAnswer {
-    let unread = WholeAnswer { end: BodyEnd::Complete, usage: None, complaint: None };
+/// Reads a whole answer.
+pub(crate) fn read_whole(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> WholeAnswer {
+    let generates = asked.dialect.generates();
+    let summary = |usage, finish| Summary { usage, generated: generates, finish, outputs: 0 };
+    let mut whole = WholeAnswer { end: BodyEnd::Complete, summary: summary(None, None), complaint: None };
+    if body.is_empty() && generates {
+        whole.end = nothing(Kind::of(headers), status);
+        return whole;
+    }
     let mut plain = Vec::new();
     let coding = coding(headers);
     let body = match coding {
@@ -147,25 +420,50 @@ pub(crate) fn read_whole(dialect: Dialect, headers: &HeaderMap, body: &[u8]) -> 
             Some(mut decoder) => {
                 decoder.feed(body, &mut plain);
                 if decoder.is_blind() {
-                    return unread;
+                    return whole;
                 }
                 &plain[..]
             }
-            None => return unread,
+            None => return whole,
         },
     };
+    // Encoded, it may turn out to be anything.
+    if coding.is_some() && generates && opening(body, true) == Some(Opening::Events) {
+        let mut observer = Observer {
+            asked,
+            label: Kind::Events,
+            status,
+            detail: None,
+            reading: Reading::Events,
+            reader: StreamReader::new(asked.dialect, asked.done),
+            decoder: None,
+            open_ended: false,
+            whole: None,
+        };
+        observer.see(body);
+        let end = observer.end(BodyEnd::Complete);
+        let summary = Summary { outputs: 0, ..observer.summary() };
+        return WholeAnswer { end, summary, complaint: observer.failure().cloned() };
+    }
     let announced = coding.is_none() && headers.contains_key(CONTENT_LENGTH);
-    let answer = read_answer(dialect, body, announced);
-    let end = if let Some(complaint) = &answer.failure {
+    let answer = read_answer(asked.dialect, body, announced);
+    let instead = generates && asked.strict && asked.stream == Some(true);
+    let end = answers(end_of(&answer), instead.then_some(Shape::Whole));
+    WholeAnswer { end, summary: summary(answer.usage, answer.finish), complaint: answer.failure }
+}
+
+fn end_of(answer: &AnswerReading) -> BodyEnd {
+    if let Some(complaint) = &answer.failure {
         failed(complaint)
+    } else if let Some(shape) = answer.malformed {
+        BodyEnd::Malformed(shape)
     } else if answer.cut {
         BodyEnd::Early
     } else if answer.output {
         BodyEnd::Complete
     } else {
         BodyEnd::Empty
-    };
-    WholeAnswer { end, usage: answer.usage, complaint: answer.failure }
+    }
 }
 
 fn failed(complaint: &Complaint) -> BodyEnd {
@@ -182,7 +480,8 @@ pub(crate) fn plain_error(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
     plain
 }
 
-fn coding(headers: &HeaderMap) -> Option<&str> {
+/// How a body is encoded; `None`: not at all.
+pub(crate) fn coding(headers: &HeaderMap) -> Option<&str> {
     let coding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?");
     (!coding.eq_ignore_ascii_case("identity")).then_some(coding)
 }

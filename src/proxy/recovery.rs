@@ -20,8 +20,10 @@ use super::core::{Core, InUse};
 use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
+use super::observer::{Asked, Summary};
 use super::prepared::Outbound;
 use super::relay::Answer;
+use super::sighting;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
 use super::withdrawn::{Withdrawable, unless_withdrawn};
@@ -35,6 +37,7 @@ use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::{Arm, Millis, RolloutId};
 use crate::state::health::Ticket;
 use crate::wire::dialect::Dialect;
+use crate::wire::shape::Shape;
 
 /// One request on its way to an answer.
 struct Recovery<'a> {
@@ -123,7 +126,8 @@ impl<'a> Recovery<'a> {
             return Tried::Unfit(problem);
         }
         let recoverable = self.tries.has_others() && original.can_be_sent_again();
-        let patience = self.patience(target, recoverable);
+        let blank_for = self.patience(target, recoverable);
+        let patience = blank_for.filter(|_| original.streaming);
         let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
@@ -143,6 +147,14 @@ impl<'a> Recovery<'a> {
         let (core, buffered) =
             (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
         let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
+        let strict = self.exchange.is_strict();
+        let asked = Asked {
+            dialect: original.dialect,
+            done: to.provider.done_marker,
+            stream: original.read.map(|_| original.streaming),
+            strict,
+            thorough: strict && buffered && recoverable,
+        };
         let has_output = Cell::new(false);
         let rollout = self.exchange.plan().rollout.filter(|_| recoverable && !original.visit.upgrade);
         let withdrawable = rollout.and_then(|rollout| withdrawable(in_use, rollout, target, &has_output));
@@ -158,12 +170,12 @@ impl<'a> Recovery<'a> {
             };
             exchange.answered(response.status().as_u16());
             let scales = Scales {
-                dialect: original.dialect,
-                done: to.provider.done_marker,
+                asked,
                 recoverable,
                 buffered,
                 hold,
                 give_up_at,
+                blank_for,
                 memory: &core.replay,
                 most: (policy.limits.replay_body, policy.limits.replay_memory),
             };
@@ -188,26 +200,41 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// How long the first byte of a streamed canary answer may take while somebody else can answer.
+    /// How long a canary answer may take to begin while somebody else can answer: one that is streamed, to its first byte,
+    /// and any, to more than white space.
     fn patience(&self, target: Target, recoverable: bool) -> Option<Millis> {
         let plan = self.exchange.plan();
-        let waits = recoverable && self.original.streaming && plan.arm == Some(Arm::Canary);
+        let waits = recoverable && plan.arm == Some(Arm::Canary);
         (waits && target.id == plan.provider).then(|| self.rollout.map(|rollout| rollout.give_up_after))?
     }
 
     /// Whether it goes out as it is.
     fn is_good(&self, weighed: &Weighed) -> bool {
-        weighed.ending.is_none_or(|ending| matches!(self.exchange.outcome_of(ending), Outcome::Ok | Outcome::Empty))
+        weighed.ending.is_none_or(|ending| match self.exchange.outcome_of(ending) {
+            Outcome::Ok | Outcome::Empty => true,
+            // As it always was, so that nobody is moved.
+            Outcome::Malformed => !self.exchange.is_strict(),
+            _ => false,
+        })
+    }
+
+    fn tell_strange(&self, ending: Ending, weighed: &Weighed) {
+        if let Ending::Answered { body: BodyEnd::Malformed(shape), .. } = ending {
+            self.exchange.saw(shape, sighting::detail(shape, &weighed.head.headers));
+        }
     }
 
     /// The answer that goes out.
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
         self.exchange.stable_said(true);
-        self.exchange.used(weighed.usage);
+        self.exchange.says(weighed.summary);
         match weighed.ending {
             None => {}
             Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.exchange.came(Part::Last),
-            Some(ending) => self.exchange.end(ending),
+            Some(ending) => {
+                self.tell_strange(ending, &weighed);
+                self.exchange.end(ending);
+            }
         }
         Answer { weighed, exchange: self.exchange }
     }
@@ -301,7 +328,9 @@ impl<'a> Recovery<'a> {
         (ending, failed, Said::Problem(problem))
     }
 
-    fn bad_answer(&self, weighed: Box<Weighed>) -> (Ending, Failed, Said) {
+    fn bad_answer(&mut self, weighed: Box<Weighed>) -> (Ending, Failed, Said) {
+        // Nobody gets it, so what it cost is not counted.
+        self.exchange.says(weighed.summary.map(|summary| Summary { usage: None, ..summary }));
         let status = weighed.head.status.as_u16();
         let ending = weighed.ending.unwrap_or(Ending::NoHead);
         let by_policy = matches!(ending, Ending::Answered { grounds: Grounds::ContentFilter, .. });
@@ -311,15 +340,25 @@ impl<'a> Recovery<'a> {
             refused: is_about_the_request(status) && !by_policy,
             at_once: false,
         };
-        let speaks = !weighed.head.status.is_success()
-            || matches!(ending, Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered, .. });
+        self.tell_strange(ending, &weighed);
+        let speaks = match ending {
+            // What nobody reads as an answer goes out only where nobody else could be asked, and a redirect never.
+            Ending::Answered { body: BodyEnd::Malformed(shape), .. } => {
+                !weighed.recoverable && shape != Shape::Redirect
+            }
+            Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered, .. } => true,
+            _ => !weighed.head.status.is_success(),
+        };
         let said = if speaks {
             Said::Answer(weighed)
         } else {
-            let detail = weighed
-                .broke
-                .as_ref()
-                .map_or_else(|| "its answer ended in the middle of what it said".to_owned(), ToString::to_string);
+            let detail = match (&weighed.broke, ending) {
+                (Some(broke), _) => broke.to_string(),
+                (None, Ending::Answered { body: BodyEnd::Malformed(shape), .. }) => {
+                    sighting::words(shape, sighting::detail(shape, &weighed.head.headers))
+                }
+                (None, _) => "its answer ended in the middle of what it said".to_owned(),
+            };
             Said::Problem(self.exchange.problem(ending, detail))
         };
         (ending, failed, said)

@@ -8,7 +8,7 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -17,13 +17,14 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 
 use super::body::{AnswerBody, BodyError};
-use super::commit::{Pieces, Weighed};
+use super::commit::Weighed;
 use super::core::Ticket;
 use super::departure::is_entitled;
 use super::door::Door;
 use super::error::Problem;
 use super::exchange::{Exchange, Part, Refusal};
-use super::observer::Observer;
+use super::observer::{Observer, Summary};
+use super::pieces::Pieces;
 use super::replay::Loan;
 use super::{headers, upgrade};
 use crate::decide::outcome::BodyEnd;
@@ -70,7 +71,7 @@ pub(crate) fn answer(
         }
         (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),
         (_, rest) => {
-            let framed = observer.as_ref().is_some_and(|observer| observer.can_be_told);
+            let framed = observer.as_ref().is_some_and(|observer| observer.can_be_told());
             let midway = framed && rest.is_some() && unfinished > 0;
             let waits = midway && unfinished <= MOST_UNFINISHED;
             let unfinished = if waits { pieces.split_off(unfinished) } else { BytesMut::new() };
@@ -84,6 +85,7 @@ pub(crate) fn answer(
                 broke,
                 observer,
                 exchange,
+                pace: Pace::default(),
                 over: false,
                 loan: Some(loan),
             })
@@ -191,9 +193,30 @@ pub(crate) struct Relay {
     exchange: Exchange,
     /// What is missing to the announced length.
     remaining: Option<u64>,
+    pace: Pace,
     over: bool,
     /// The memory that what was held occupies, until it went out.
     loan: Option<Loan>,
+}
+
+/// Whether the provider was waited for, or the client: where pieces are there before they are asked for, it is the client
+/// that is slow, and the times between outputs are its own.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    waits: bool,
+    pieces: u32,
+    waited_for: u32,
+}
+
+impl Pace {
+    fn came(&mut self) {
+        self.pieces = self.pieces.saturating_add(1);
+        self.waited_for += u32::from(std::mem::take(&mut self.waits));
+    }
+
+    const fn is_the_providers(self) -> bool {
+        self.waited_for >= self.pieces / 2
+    }
 }
 
 type Polled = Poll<Option<Result<Frame<Bytes>, BodyError>>>;
@@ -240,7 +263,11 @@ impl Relay {
                 return Poll::Ready(None);
             }
             let Some(body) = &mut self.rest else { return Poll::Ready(self.ended_before()) };
-            match ready!(Pin::new(body).poll_frame(context)) {
+            let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
+                self.pace.waits = true;
+                return Poll::Pending;
+            };
+            match frame {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) if data.is_empty() => {}
                     Ok(data) => {
@@ -286,6 +313,7 @@ impl Relay {
     /// A piece came; gives what goes out of it now.
     fn passed(&mut self, data: Bytes) -> Option<Bytes> {
         let length = data.len();
+        self.pace.came();
         let whole = match &mut self.observer {
             Some(observer) => {
                 let whole = observer.see(&data);
@@ -294,7 +322,7 @@ impl Relay {
                 {
                     body.output_seen();
                 }
-                if observer.can_be_told { whole } else { length }
+                if observer.can_be_told() { whole } else { length }
             }
             None => length,
         };
@@ -305,7 +333,7 @@ impl Relay {
         });
         if last {
             let end = self.seen(BodyEnd::Complete);
-            self.note_usage();
+            self.note_summary();
             if end == BodyEnd::Complete { self.exchange.came(Part::Last) } else { self.exchange.body_ended(end) }
         } else {
             let part = self.part();
@@ -347,16 +375,21 @@ impl Relay {
         before
     }
 
-    fn note_usage(&self) {
+    fn note_summary(&mut self) {
         if let Some(observer) = &self.observer {
-            self.exchange.used(observer.usage());
+            let summary = observer.summary();
+            let outputs = if self.pace.is_the_providers() { summary.outputs } else { 0 };
+            self.exchange.says(Some(Summary { outputs, ..summary }));
         }
     }
 
     /// What an end in the eyes of the transport amounts to. Where policy cut the answer off, that is told.
-    fn seen(&self, end: BodyEnd) -> BodyEnd {
-        let Some(observer) = &self.observer else { return end };
+    fn seen(&mut self, end: BodyEnd) -> BodyEnd {
+        let Some(observer) = &mut self.observer else { return end };
         let end = observer.end(end);
+        if let BodyEnd::Malformed(shape) = end {
+            self.exchange.saw(shape, observer.detail());
+        }
         if end == BodyEnd::Filtered {
             // A filter is known by its name alone.
             self.exchange.refused(Refusal::of(StatusCode::OK.as_u16(), observer.failure(), None, ""));
@@ -370,31 +403,35 @@ impl Relay {
         self.over = true;
         self.rest = None;
         let end = self.seen(end);
-        self.note_usage();
+        self.note_summary();
         let Some(observer) = &self.observer else {
             self.exchange.body_ended(end);
             return error;
         };
         let unfinished = self.unfinished.split().freeze();
-        if matches!(end, BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent | BodyEnd::Filtered) {
+        let said = matches!(
+            end,
+            BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent | BodyEnd::Filtered | BodyEnd::Malformed(_)
+        );
+        if said {
             self.exchange.body_ended(end);
             self.next = (!unfinished.is_empty()).then_some(unfinished);
-            return if observer.can_be_told || error.is_none() { None } else { error };
+            return if observer.can_be_told() || error.is_none() { None } else { error };
         }
         let outcome = self.exchange.outcome_of_body(end);
-        if observer.can_be_told {
+        if observer.can_be_told() {
             let words = self.exchange.words_for(end);
             self.next = Some(observer.error_event(self.midway, outcome.as_str(), &words));
         }
         self.exchange.body_ended(end);
-        if observer.can_be_told { None } else { error.or(Some(BodyError::Cut)) }
+        if observer.can_be_told() { None } else { error.or(Some(BodyError::Cut)) }
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
         // What was generated was paid for, whether or not the client stayed to its end.
-        self.note_usage();
+        self.note_summary();
         // After its last event an answer has ended, even where the connection has not.
         if let Some(observer) = &self.observer
             && observer.is_decided()

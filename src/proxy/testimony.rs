@@ -9,12 +9,16 @@
 
 use std::time::{Duration, Instant};
 
+use crate::decide::finished::Finished;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::state::counters::Core;
 use crate::state::evidence::Evidence;
+
+/// A stream of fewer outputs has no pace to speak of.
+const LEAST_OUTPUTS: u32 = 10;
 
 /// Whom it is told to, and whose request it is.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,8 @@ pub(crate) struct Testimony {
     told: Told,
     /// When it was sent, as long as its first output is awaited.
     sent: Option<Instant>,
+    /// When that output came.
+    first: Option<Instant>,
     /// The same for those who count who waits: until it is known what became of it.
     wait: Option<Wait>,
 }
@@ -49,7 +55,7 @@ enum Told {
     /// That it was sent.
     Exposure,
     /// That alone, though an attempt ended so: the same provider may be asked again.
-    Before(Outcome),
+    Before(Outcome, Option<Finished>),
     /// All there is to tell.
     All,
 }
@@ -65,7 +71,7 @@ impl Testimony {
 
     /// The request is on its way to the provider. From the first time on its output is awaited.
     pub(crate) fn sent(&mut self, to: Hearing<'_>, now: impl FnOnce() -> Instant) {
-        if matches!(self.told, Told::Exposure | Told::Before(_)) && self.sent.is_none() {
+        if matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none() {
             self.sent = Some(now());
             if self.wait.is_none() {
                 self.wait = Some(to.evidence.sent(to.core, to.arm, to.slot, to.kind));
@@ -75,7 +81,7 @@ impl Testimony {
 
     /// Whether it is evidence that has not been sent yet, or waits again.
     pub(crate) fn is_news(&self) -> bool {
-        matches!(self.told, Told::Exposure | Told::Before(_)) && self.sent.is_none()
+        matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none()
     }
 
     /// The provider left HTTP, as it was asked to: that is its answer.
@@ -94,24 +100,24 @@ impl Testimony {
         self.told != Told::Nothing
     }
 
-    /// The provider's attempt ended so.
-    pub(crate) fn saw(&mut self, outcome: Outcome) {
-        if matches!(self.told, Told::Exposure | Told::Before(_)) {
-            self.told = Told::Before(outcome);
+    /// The provider's attempt ended so; `finished`: with such an answer.
+    pub(crate) fn saw(&mut self, outcome: Outcome, finished: Option<Finished>) {
+        if matches!(self.told, Told::Exposure | Told::Before(..)) {
+            self.told = Told::Before(outcome, finished);
         }
     }
 
     /// What its last attempt amounts to, somebody else will say.
     pub(crate) fn is_in_question(&mut self) {
-        if let Told::Before(_) = self.told {
+        if let Told::Before(..) = self.told {
             self.told = Told::Exposure;
         }
     }
 
     /// Somebody else is asked from now on, so that what was seen is all that will be.
     pub(crate) fn goes_elsewhere(&mut self, to: Hearing<'_>) {
-        self.sent = None;
-        if let Told::Before(outcome) = self.told {
+        (self.sent, self.first) = (None, None);
+        if let Told::Before(outcome, _) = self.told {
             self.ends(to, outcome);
         }
         // What it has been refused for is somebody else's to say; it was answered.
@@ -120,14 +126,14 @@ impl Testimony {
 
     /// All is certain; `unseen`: what it comes to where no attempt ended.
     pub(crate) fn ends(&mut self, to: Hearing<'_>, unseen: Outcome) {
-        let outcome = match self.told {
+        let (outcome, finished) = match self.told {
             Told::Nothing | Told::All => return,
-            Told::Exposure => unseen,
-            Told::Before(outcome) => outcome,
+            Told::Exposure => (unseen, None),
+            Told::Before(outcome, finished) => (outcome, finished),
         };
         self.told = Told::All;
         self.waits_no_more(to, over(outcome));
-        to.evidence.end(to.core, to.arm, to.slot, outcome);
+        to.evidence.end_answer(to.core, to.arm, to.slot, outcome, finished);
     }
 
     /// Whether its first output is news.
@@ -140,6 +146,17 @@ impl Testimony {
         if let Some(sent) = self.sent.take() {
             let after = millis(now.saturating_duration_since(sent));
             to.evidence.output(to.core, to.arm, to.slot, self.wait.take(), after);
+            self.first = Some(now);
+        }
+    }
+
+    /// The provider's answer was streamed in so many outputs, and ended now, or the client left it.
+    pub(crate) fn paced(&mut self, to: Hearing<'_>, outputs: u32, now: Instant) {
+        if let Some(first) = self.first.take()
+            && outputs >= LEAST_OUTPUTS
+        {
+            let gap = now.saturating_duration_since(first) / (outputs - 1);
+            to.evidence.paced(to.core, to.arm, to.slot, u64::try_from(gap.as_micros()).unwrap_or(u64::MAX));
         }
     }
 

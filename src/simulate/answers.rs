@@ -65,7 +65,7 @@ impl<W: Watch> Source for Timed<'_, W> {
             arms[which].successes += 1;
             arms[which].errors += u32::from(slow);
         }
-        Seen { seconds: *tick, share, stable: arms[0], canary: arms[1] }
+        Seen { seconds: *tick, share, stable: arms[0], canary: arms[1], ..Seen::default() }
     }
 }
 

@@ -225,7 +225,7 @@ pub(super) mod tests {
             outages: Vec::new(),
             users: None,
             failing_user: false,
-            silent: false,
+            silent: None,
             stable_dies: None,
             excess: None,
         }

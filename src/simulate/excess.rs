@@ -79,7 +79,7 @@ pub(super) const LENGTH: usize = 1;
 pub(super) const FILTERED: usize = 2;
 
 /// How many of so many, each with this chance: from one to the next by the gap between them.
-fn some_of(rng: &mut fastrand::Rng, all: u32, chance: f64) -> u32 {
+pub(super) fn some_of(rng: &mut fastrand::Rng, all: u32, chance: f64) -> u32 {
     if chance <= 0.0 || all == 0 {
         return 0;
     }

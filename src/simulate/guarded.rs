@@ -5,7 +5,7 @@
 //! Decides nothing itself: what happens to the share, and why, is what `step` says, and is kept as the events that the
 //! history would have. Goes on after a rollback, as the control loop does: whoever plays a rollout ends it there.
 
-use super::rule::{Judge, Rule, Seen, Verdict};
+use super::rule::{Judge, Rule, Seen, Verdict, Waited};
 use super::schedule::Schedule;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::Aspect;
@@ -139,20 +139,25 @@ impl Guarded {
 
 impl Rule for Guarded {
     fn tick(&mut self, seen: &Seen) -> Verdict {
-        let arm = |arm: &super::rule::Arm| {
+        let Waited { requests, slow, silence } = seen.waited;
+        let arm = |arm: &super::rule::Arm, which: usize| {
             let mut tick = ArmTick {
                 successes: f64::from(arm.successes),
                 answered: f64::from((arm.successes + arm.errors).min(arm.requests)),
                 ..ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors))
             };
+            if requests[which] > 0 || slow[which] > 0 {
+                tick.requests[Aspect::Slow as usize] = f64::from(requests[which]);
+                tick.events[Aspect::Slow as usize] = f64::from(slow[which]);
+            }
             for (aspect, kind) in Aspect::OF_ANSWERS.into_iter().zip(0..) {
                 tick.requests[aspect as usize] = f64::from(arm.marked.requests[kind]);
                 tick.events[aspect as usize] = f64::from(arm.marked.events[kind]);
             }
             tick
         };
-        let tick =
-            Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
+        let (stable, canary) = (arm(&seen.stable, 0), arm(&seen.canary, 1));
+        let tick = Tick { seconds: seen.seconds, stable, canary, silence, ..Tick::default() };
         self.see(&tick, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }
 
@@ -287,7 +292,13 @@ mod tests {
         canary.guard.ceiling = Some(Percent::from_hundredths(200).unwrap());
         canary.guard.tolerated_ratio = 50.0;
         let mut rollout = guarded(canary);
-        let seen = Seen { seconds: 1.0, share: 0.5, stable: Arm::counted(25, 0), canary: Arm::counted(20, 5) };
+        let seen = Seen {
+            seconds: 1.0,
+            share: 0.5,
+            stable: Arm::counted(25, 0),
+            canary: Arm::counted(20, 5),
+            ..Seen::default()
+        };
         assert_eq!((0..600).filter(|_| rollout.tick(&seen) == Verdict::Rollback).count(), 1);
     }
 }

@@ -133,7 +133,7 @@ impl Replay {
         };
         let tick = line.tick();
         let (stable, canary) = (arm(&tick.stable), arm(&tick.canary));
-        let seen = Seen { seconds: line.seconds, share: line.share(), stable, canary };
+        let seen = Seen { seconds: line.seconds, share: line.share(), stable, canary, ..Seen::default() };
         // Nobody asks them while nobody is on the canary.
         for rival in self.rivals.iter_mut().filter(|rival| rival.bad.is_none() && seen.share > 0.0) {
             rival.bad = rival.judge.is_bad(&seen).then_some(at);

@@ -148,7 +148,7 @@ mod tests {
             let failed = self.ticks >= self.fails_from;
             self.ticks += 1;
             let canary = if failed { Arm::counted(0, 1) } else { Arm::counted(1, 0) };
-            Seen { seconds: 2.0, share, stable: Arm::counted(1, 0), canary }
+            Seen { seconds: 2.0, share, stable: Arm::counted(1, 0), canary, ..Seen::default() }
         }
     }
 

@@ -5,6 +5,7 @@
 //! itself. Owns no rule. Invariant: a rule sees counts only, never the rates they were drawn with, and never twice.
 
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::silent::Silence;
 
 /// What happened on one arm in one tick.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,19 @@ pub struct Seen {
     pub stable: Arm,
     /// The new one's.
     pub canary: Arm,
+    /// What came of waiting for output; nothing where a source does not tell it.
+    pub waited: Waited,
+}
+
+/// What came of waiting for output in one tick, by arm, stable's first.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Waited {
+    /// Requests that were sent.
+    pub requests: [u32; 2],
+    /// Requests that have been waited for longer than slow answers take, each once.
+    pub slow: [u32; 2],
+    /// What the canary's requests without output come to.
+    pub silence: Silence,
 }
 
 /// What follows from a tick.

@@ -6,11 +6,18 @@
 //! gives the same requests, whoever looks at them.
 
 use super::course::Course;
-use super::excess::{Excess, Marker};
+use super::excess::{Excess, Marker, some_of};
 use super::pauses::Pauses;
-use super::rule::{Arm, Seen, Source};
-use super::traffic::{Arrivals, Traffic};
+use super::rule::{Seen, Source};
+use super::traffic::{Arrivals, Traffic, seeded};
 use super::users::{Crowd, Everybody, Habits, Visits};
+use super::waits::{self, Waits};
+use crate::decide::policy::Guard;
+
+/// Half of stable's answers begin within so many seconds, where it matters.
+pub const MEDIAN: f64 = 2.0;
+/// What is usual is learnt in this time, in seconds.
+const LEARNT: f64 = 600.0;
 
 /// Both providers fail more often for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,8 +45,8 @@ pub struct Scenario {
     pub users: Option<u32>,
     /// Whether one user of the canary sends a request a second, and every one fails.
     pub failing_user: bool,
-    /// Whether the canary takes requests and never answers.
-    pub silent: bool,
+    /// Which part of its requests the canary takes and never answers, from when it is otherwise than stable on.
+    pub silent: Option<f64>,
     /// When stable stops answering anything.
     pub stable_dies: Option<f64>,
     /// Answers that no status calls bad, and that are worse; `None`: there are none.
@@ -60,7 +67,8 @@ pub enum Counted {
 pub struct Stage {
     traffic: Traffic,
     crowd: Option<Crowd>,
-    silent: bool,
+    // Since when, and how long requests take besides.
+    silent: Option<(f64, Waits)>,
     excess: Option<Excess>,
 }
 
@@ -82,7 +90,16 @@ impl Scenario {
         let users = self.users;
         let habits = self.excess.map(|excess| Habits { excess, ..Habits::default() });
         let crowd = users.map(|users| Crowd { traffic: traffic.clone(), users, spread: 0.0, hammer, habits });
-        Stage { traffic, crowd, silent: self.silent, excess: self.excess }
+        let silent = self.silent.map(|part| {
+            let from = self.canary.1;
+            // What is usual is learnt in the time before, at the latest from ten minutes before on.
+            let learnt = from.min(LEARNT);
+            let users = self.users.and_then(|users| u16::try_from(users).ok());
+            let usual = Waits::of_median(self.requests, MEDIAN);
+            let waits = Waits { silent: Some((part, learnt)), users: users.unwrap_or(usual.users), ..usual };
+            (from - learnt, waits)
+        });
+        Stage { traffic, crowd, silent, excess: self.excess }
     }
 
     /// Which part of stable's requests fails at this time.
@@ -118,7 +135,16 @@ impl Stage {
         };
         // Where users are told apart, each answer is marked with its user.
         let alike = self.excess.filter(|_| self.crowd.is_none());
-        Run { requests, silent: self.silent, marker: alike.map(|excess| Marker::new(excess, seed)) }
+        let silent = self.silent.as_ref().map(|(begins, waits)| Silent {
+            begins: *begins,
+            at: 0.0,
+            part: waits.silent.map_or(0.0, |(part, _)| part),
+            from: waits.silent.map_or(0.0, |(_, from)| begins + from),
+            run: (counted == Counted::Unpaused).then(|| waits.run(Guard::default(), seed)),
+            share: 0.0,
+            rng: seeded(!seed),
+        });
+        Run { requests, silent, marker: alike.map(|excess| Marker::new(excess, seed)) }
     }
 }
 
@@ -126,8 +152,43 @@ impl Stage {
 #[derive(Clone, Debug)]
 pub struct Run<'s> {
     requests: Requests<'s>,
-    silent: bool,
+    silent: Option<Silent<'s>>,
     marker: Option<Marker>,
+}
+
+/// A canary that takes requests and never answers.
+#[derive(Clone, Debug)]
+struct Silent<'s> {
+    // From when on who waits is counted.
+    begins: f64,
+    at: f64,
+    part: f64,
+    from: f64,
+    // Nobody but the guard looks at it.
+    run: Option<waits::Run<'s>>,
+    share: f64,
+    rng: fastrand::Rng,
+}
+
+impl Silent<'_> {
+    #[expect(clippy::float_cmp, reason = "another share is one that is not the same")]
+    fn mark(&mut self, seen: &mut Seen) {
+        if self.at >= self.from {
+            let unanswered = some_of(&mut self.rng, seen.canary.successes, self.part);
+            seen.canary.successes -= unanswered;
+            let failing = some_of(&mut self.rng, seen.canary.errors, self.part);
+            seen.canary.errors -= failing;
+        }
+        if let Some(run) = self.run.as_mut().filter(|_| self.at >= self.begins) {
+            if seen.share != self.share {
+                self.share = seen.share;
+                run.begin();
+            }
+            // It answers probes, or no ramp would begin; so does stable, where it is asked.
+            seen.waited = run.tick(seen.share, u32::from(!seen.stable.dead));
+        }
+        self.at += seen.seconds;
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -144,9 +205,8 @@ impl Source for Run<'_> {
             Requests::All(requests) => requests.tick(share),
             Requests::Unpaused(requests) => requests.tick(share),
         };
-        if self.silent {
-            // It answers probes, or no ramp would begin.
-            seen.canary = Arm { errors: 0, successes: 0, ..seen.canary };
+        if let Some(silent) = &mut self.silent {
+            silent.mark(&mut seen);
         }
         if let Some(marker) = &mut self.marker {
             marker.mark(&mut seen);
@@ -158,6 +218,7 @@ impl Source for Run<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulate::rule::Arm;
 
     fn calm() -> Scenario {
         Scenario {
@@ -167,7 +228,7 @@ mod tests {
             outages: Vec::new(),
             users: None,
             failing_user: false,
-            silent: false,
+            silent: None,
             stable_dies: None,
             excess: None,
         }
@@ -193,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_silent_canary_takes_requests_and_answers_none() {
-        let seen = ticks(&Scenario { silent: true, ..calm() }, Counted::Everybody, 20);
+        let seen = ticks(&Scenario { silent: Some(1.0), ..calm() }, Counted::Everybody, 20);
         assert!(seen.iter().all(|seen| seen.canary.successes == 0 && seen.canary.errors == 0 && !seen.canary.dead));
         assert!(seen.iter().map(|seen| seen.canary.requests).sum::<u32>() > 300);
     }

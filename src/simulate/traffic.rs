@@ -161,6 +161,7 @@ impl Source for Arrivals<'_> {
             share,
             stable: Arm { dead: stable_dead, ..Arm::counted(stable_ok, stable_errors) },
             canary: Arm { dead: canary_dead, ..Arm::counted(canary_ok, canary_errors) },
+            ..Seen::default()
         }
     }
 }

@@ -8,8 +8,9 @@
 
 use super::normal::normal;
 use super::poisson::Poisson;
+use super::rule::Waited;
 use super::traffic::seeded;
-use crate::decide::guard::silent::{Measure, Silence, Silent};
+use crate::decide::guard::silent::{Measure, Silent};
 use crate::decide::guard::slow::SlowThresholds;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::policy::{Guard, SlowRule};
@@ -48,8 +49,8 @@ pub struct Waits {
     pub times: Vec<Times>,
     /// Both stand still.
     pub stall: Option<Stall>,
-    /// From when on the canary answers nothing that it is sent, in seconds.
-    pub silent_from: Option<f64>,
+    /// Which part of what it is sent the canary never answers, and from when on, in seconds.
+    pub silent: Option<(f64, f64)>,
     /// Which part of the clients leaves after so many seconds without output.
     pub impatient: Option<(f64, f64)>,
     /// One user of the canary sends so many requests of the last of `times` at once, every so many seconds.
@@ -61,15 +62,7 @@ impl Waits {
     #[must_use]
     pub fn of_median(requests: f64, median: f64) -> Waits {
         let times = Times { part: 1.0, kind: Kind::Streamed, median, spread: 0.7 };
-        Waits {
-            requests,
-            users: 2000,
-            times: vec![times],
-            stall: None,
-            silent_from: None,
-            impatient: None,
-            batch: None,
-        }
+        Waits { requests, users: 2000, times: vec![times], stall: None, silent: None, impatient: None, batch: None }
     }
 
     /// The seconds of one run.
@@ -85,7 +78,7 @@ impl Waits {
             silent: Silent::default(),
             thresholds: SlowThresholds::default(),
             due: vec![Vec::new(); DUE],
-            sent: [0; 2],
+            waited: Waited::default(),
         }
     }
 }
@@ -107,7 +100,7 @@ pub struct Run<'w> {
     thresholds: SlowThresholds,
     // By the second in which it happens.
     due: Vec<Vec<Due>>,
-    sent: [u32; 2],
+    waited: Waited,
 }
 
 /// Something that happens to a request.
@@ -123,9 +116,9 @@ struct Due {
 impl Run<'_> {
     /// The next second, with this share of users on the canary, 0 to 1. `probed`: probes that stable was asked, all of
     /// which it answers unless it stands still.
-    pub fn tick(&mut self, share: f64, probed: u32) -> Silence {
+    pub fn tick(&mut self, share: f64, probed: u32) -> Waited {
         let rule = self.guard.slow.unwrap_or_default();
-        self.sent = [0; 2];
+        self.waited = Waited::default();
         for _ in 0..self.arrivals.draw(&mut self.rng) {
             let user = self.rng.u16(0..self.waits.users);
             let times = self.draw_times();
@@ -141,7 +134,8 @@ impl Run<'_> {
         let now = self.now();
         for kind in Kind::ALL {
             if let Some(limit) = self.thresholds.limit(&rule, kind) {
-                self.silent.late(kind, limit, now, |_, _| {});
+                let slow = &mut self.waited.slow;
+                self.silent.late(kind, limit, now, |arm, _| slow[arm as usize] += 1);
             }
         }
         let stands_still = self.waits.stall.is_some_and(|stall| {
@@ -151,19 +145,15 @@ impl Run<'_> {
         let probes = if stands_still { (0, probed) } else { (probed, 0) };
         let limits = Kind::ALL.map(|kind| self.thresholds.limit(&rule, kind));
         self.second += 1;
-        self.silent.look(&self.guard.constants, &Measure { limits, alone: share >= 1.0, probes }, self.now())
+        let (now, measure) = (self.now(), Measure { limits, alone: share >= 1.0, probes });
+        self.waited.silence = self.silent.look(&self.guard.constants, &measure, now);
+        self.waited
     }
 
     /// Another share: what was sent before is no evidence.
     pub fn begin(&mut self) {
         let now = self.now();
         self.silent.begin(now);
-    }
-
-    /// Requests that were sent in the last second, to stable and to the canary.
-    #[must_use]
-    pub const fn sent(&self) -> [u32; 2] {
-        self.sent
     }
 
     /// What a slow answer is by now.
@@ -203,7 +193,11 @@ impl Run<'_> {
                 after += until - sent_at.max(from);
             }
         }
-        if arm == Arm::Canary && self.waits.silent_from.is_some_and(|from| sent_at >= from) {
+        if let Some((part, from)) = self.waits.silent
+            && arm == Arm::Canary
+            && sent_at >= from
+            && self.rng.f64() < part
+        {
             after = f64::INFINITY;
         }
         let mut how = Over::Answered;
@@ -214,7 +208,7 @@ impl Run<'_> {
             (after, how) = (patience, Over::Left);
         }
         let (user, wait) = (Slot::of(user), Wait { second: self.second, kind: times.kind });
-        self.sent[arm as usize] += 1;
+        self.waited.requests[arm as usize] += 1;
         self.silent.sent(wait, arm, Some(user), &self.guard.constants);
         if after.is_finite() {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
@@ -228,6 +222,8 @@ impl Run<'_> {
         let now = Millis(u64::from(self.second + 1) * 1000);
         let mut due = std::mem::take(&mut self.due[self.second as usize % DUE]);
         for Due { wait, arm, user, how, after } in due.drain(..) {
+            let slow = self.thresholds.is_slow(&rule, wait.kind, after * 1000.0) && !self.silent.was_late(wait);
+            self.waited.slow[arm as usize] += u32::from(slow);
             self.silent.over(wait, arm, Some(user), how, now);
             if how == Over::Answered && arm == Arm::Stable {
                 self.thresholds.learn(&rule, wait.kind, after * 1000.0);
@@ -245,12 +241,12 @@ mod tests {
     /// When the canary is found silent, in seconds.
     fn found(waits: &Waits, seconds: u32, seed: u64) -> Option<u32> {
         let mut run = waits.run(Guard::default(), seed);
-        (1..=seconds).find(|_| run.tick(0.1, 0).down)
+        (1..=seconds).find(|_| run.tick(0.1, 0).silence.down)
     }
 
     #[test]
     fn a_canary_that_falls_silent_is_found_and_one_that_answers_is_not() {
-        let silent = Waits { silent_from: Some(600.0), ..Waits::of_median(50.0, 2.0) };
+        let silent = Waits { silent: Some((1.0, 600.0)), ..Waits::of_median(50.0, 2.0) };
         let at = found(&silent, 700, 1).unwrap();
         assert!((608..=618).contains(&at), "{at}");
         assert_eq!(found(&Waits::of_median(50.0, 2.0), 3600, 1), None);
@@ -273,7 +269,7 @@ mod tests {
         let stall = Stall { from: 600.0, until: [660.0, 655.0] };
         let waits = Waits { stall: Some(stall), ..Waits::of_median(50.0, 2.0) };
         let mut run = waits.run(Guard::default(), 5);
-        let seen: Vec<Silence> = (0..900).map(|_| run.tick(0.1, 0)).collect();
+        let seen: Vec<_> = (0..900).map(|_| run.tick(0.1, 0).silence).collect();
         assert!(seen.iter().all(|seen| !seen.down));
         assert!(seen[620..655].iter().filter(|seen| seen.shared).count() > 30, "it is told that neither answers");
         assert!(seen[700..].iter().all(|seen| !seen.shared));
@@ -281,7 +277,7 @@ mod tests {
 
     #[test]
     fn a_seed_is_a_run() {
-        let waits = Waits { silent_from: Some(100.0), ..Waits::of_median(5.0, 2.0) };
+        let waits = Waits { silent: Some((1.0, 100.0)), ..Waits::of_median(5.0, 2.0) };
         assert_eq!(found(&waits, 400, 9), found(&waits, 400, 9));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::decide::finished::Finished;
 use crate::decide::outcome::Outcome;
 
 /// A count with one writer.
@@ -70,6 +71,7 @@ struct SeriesCell {
     anonymous: Count,
     unheld: Count,
     fallbacks: Count,
+    answers: [Count; Finished::ALL.len()],
     tokens: [Count; 2],
 }
 
@@ -104,6 +106,17 @@ impl Series {
     #[must_use]
     pub fn fallbacks(&self) -> u64 {
         self.cores.iter().map(|cell| cell.fallbacks.get()).sum()
+    }
+
+    /// An answer ended so.
+    pub fn count_answer(&self, core: Core, finished: Finished) {
+        self.cores[usize::from(core.0)].answers[finished as usize].add_one();
+    }
+
+    /// Answers that ended so, over all cores.
+    #[must_use]
+    pub fn answers(&self, finished: Finished) -> u64 {
+        self.cores.iter().map(|cell| cell.answers[finished as usize].get()).sum()
     }
 
     /// An answer said what it was made of.

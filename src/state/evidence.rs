@@ -11,8 +11,10 @@ use std::sync::Arc;
 
 use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
+use super::sightings::Sightings;
 use super::silence::{Silence, bit};
 use super::withdrawal::Withdrawal;
+use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
@@ -49,6 +51,8 @@ pub struct Evidence {
     pub samples: Arc<Samples>,
     /// Who waits for the canary no more.
     pub withdrawal: Arc<Withdrawal>,
+    /// What its failures were seen as.
+    pub sightings: Sightings,
     counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
@@ -84,7 +88,8 @@ impl Evidence {
     pub fn new(terms: Terms, cores: usize) -> Evidence {
         let Terms { id, epoch, counting, silence, samples, withdrawal } = terms;
         let cores = (0..cores).map(|_| EvidenceCell::default()).collect();
-        Evidence { id, epoch, silence, samples, withdrawal, counting, cores }
+        let sightings = Sightings::default();
+        Evidence { id, epoch, silence, samples, withdrawal, sightings, counting, cores }
     }
 
     /// The same with pauses and samples that nobody shares.
@@ -123,10 +128,16 @@ impl Evidence {
         self.push(core, arm, slot, Some(wait), What::Over(how));
     }
 
-    /// What became of it.
+    /// What became of it, where it was no answer.
     pub fn end(&self, core: Core, arm: Arm, slot: Option<Slot>, outcome: Outcome) {
+        self.end_answer(core, arm, slot, outcome, None);
+    }
+
+    /// What became of it. An answer that is a failure is that alone, and one that was filtered is no refused request.
+    pub fn end_answer(&self, core: Core, arm: Arm, slot: Option<Slot>, outcome: Outcome, finished: Option<Finished>) {
         let cell = self.cell(core, arm);
-        match outcome.judged(self.counting) {
+        let judged = outcome.judged(self.counting);
+        match judged {
             Judged::Success => cell.succeeded.add_one(),
             Judged::Failure => {
                 cell.failed.add_one();
@@ -137,7 +148,11 @@ impl Evidence {
                 cell.not_judged.add_one();
             }
         }
-        if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
+        if let Some(finished) = finished.filter(|finished| finished.aspect().is_some()) {
+            if judged != Judged::Failure {
+                self.push(core, arm, slot, None, What::Answered { finished });
+            }
+        } else if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
             self.push(core, arm, slot, None, What::Refused);
         }
     }
@@ -145,6 +160,11 @@ impl Evidence {
     /// The first output of its answer came.
     pub fn output(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, after: Millis) {
         self.push(core, arm, slot, wait, What::Output { after });
+    }
+
+    /// Its answer was streamed with so many microseconds between two outputs, in the mean.
+    pub fn paced(&self, core: Core, arm: Arm, slot: Option<Slot>, gap: u64) {
+        self.push(core, arm, slot, None, What::Paced { gap });
     }
 
     /// Its client left before any output came.
@@ -263,6 +283,25 @@ mod tests {
             };
             assert_eq!(said(&evidence), expected, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_is_told_that_no_status_calls_bad_and_what_is_a_failure_is_that_alone() {
+        let counted = |counting: Counting, outcome, finished| {
+            let evidence = Evidence { counting, ..evidence() };
+            evidence.end_answer(CORE, Arm::Canary, SLOT, outcome, finished);
+            said(&evidence)
+        };
+        let of = |outcome, finished| counted(Counting::default(), outcome, Some(finished));
+        let answered = |finished| vec![What::Answered { finished }];
+        assert_eq!(of(Outcome::Ok, Finished::Stop), []);
+        assert_eq!(of(Outcome::Ok, Finished::Length), answered(Finished::Length));
+        assert_eq!(of(Outcome::Empty, Finished::Empty), answered(Finished::Empty));
+        assert_eq!(of(Outcome::ClientError, Finished::Filtered), answered(Finished::Filtered), "and not as refused");
+        assert_eq!(counted(Counting::default(), Outcome::ClientError, None), [What::Refused]);
+        let failing = Counting { empty: true, ..Counting::default() };
+        assert_eq!(counted(failing, Outcome::Empty, Some(Finished::Empty)), [What::Failed { connect: false }]);
+        assert_eq!(counted(failing, Outcome::Empty, Some(Finished::Length)), [What::Failed { connect: false }]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod health;
 pub mod inbox;
 pub mod samples;
 pub mod series_table;
+pub mod sightings;
 pub mod silence;
 pub mod snapshot;
 pub mod status;

@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::counters::{Core, Count};
+use crate::decide::finished::Finished;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::units::{Arm, Millis, Slot};
 
@@ -47,6 +48,16 @@ pub enum What {
         /// So long after it was sent.
         after: Millis,
     },
+    /// It was answered, and no status calls the answer bad.
+    Answered {
+        /// How the answer ended.
+        finished: Finished,
+    },
+    /// A stream of several outputs came to its end, or its client left.
+    Paced {
+        /// The mean time between two outputs, in microseconds.
+        gap: u64,
+    },
     /// Its client left, and no output had come.
     LeftWaiting {
         /// So long after it was sent.
@@ -61,12 +72,11 @@ pub enum What {
 /// A sample is two words: the evidence with what the request waits for, and this of all the rest.
 mod packed {
     /// More blocks of evidence than any process makes.
-    pub(super) const EVIDENCE: u32 = 40;
+    pub(super) const EVIDENCE: u32 = 30;
     pub(super) const WAITS: u64 = 1 << EVIDENCE;
     pub(super) const STREAMED: u64 = 1 << (EVIDENCE + 1);
+    /// Whole: control compares it with the time that has passed since the process began.
     pub(super) const SECOND: u32 = EVIDENCE + 2;
-    /// Half a year of seconds is told apart from its neighbours.
-    pub(super) const SECONDS: u32 = (1 << 22) - 1;
     pub(super) const CANARY: u64 = 1;
     pub(super) const HAS_SLOT: u64 = 1 << 1;
     pub(super) const SLOT: u32 = 2;
@@ -89,10 +99,12 @@ impl Sample {
             What::Over(Over::Failed) => (7, 0),
             What::Over(Over::Left) => (8, 0),
             What::Over(Over::Dropped) => (9, 0),
+            What::Paced { gap } => (10, gap),
+            What::Answered { finished } => (11, finished as u64),
         };
         let wait = self.wait.map_or(0, |Wait { second, kind }| {
             let streamed = if kind == Kind::Streamed { packed::STREAMED } else { 0 };
-            packed::WAITS | streamed | u64::from(second & packed::SECONDS) << packed::SECOND
+            packed::WAITS | streamed | u64::from(second) << packed::SECOND
         });
         let evidence = self.evidence & (packed::WAITS - 1) | wait;
         let arm = if self.arm == Arm::Canary { packed::CANARY } else { 0 };
@@ -122,7 +134,12 @@ impl Sample {
                 6 => What::Over(Over::Answered),
                 7 => What::Over(Over::Failed),
                 8 => What::Over(Over::Left),
-                _ => What::Over(Over::Dropped),
+                9 => What::Over(Over::Dropped),
+                10 => What::Paced { gap: after.0 },
+                _ => {
+                    let [cell, ..] = after.0.to_le_bytes();
+                    What::Answered { finished: Finished::ALL[usize::from(cell) % Finished::ALL.len()] }
+                }
             },
         }
     }
@@ -150,7 +167,7 @@ impl Samples {
 
     /// Control only: another second begins.
     pub fn set_second(&self, second: u32) {
-        self.second.store(second & packed::SECONDS, Ordering::Relaxed);
+        self.second.store(second, Ordering::Relaxed);
     }
 
     /// A sample of this core's. Only the owning core may call this.
@@ -312,6 +329,8 @@ mod tests {
             any::<bool>().prop_map(|connect| What::Failed { connect }),
             Just(What::Refused),
             after.clone().prop_map(|after| What::Output { after }),
+            after.clone().prop_map(|Millis(gap)| What::Paced { gap }),
+            prop::sample::select(Finished::ALL.to_vec()).prop_map(|finished| What::Answered { finished }),
             after.prop_map(|after| What::LeftWaiting { after }),
             Just(What::Sent),
             prop_oneof![Just(Over::Answered), Just(Over::Failed), Just(Over::Left), Just(Over::Dropped)]
@@ -320,14 +339,24 @@ mod tests {
     }
 
     fn wait() -> impl Strategy<Value = Option<Wait>> {
-        let wait = (0..=packed::SECONDS, any::<bool>());
+        let wait = (any::<u32>(), any::<bool>());
         proptest::option::of(wait.prop_map(|(second, streams)| Wait { second, kind: Kind::of(streams) }))
+    }
+
+    // A number that began anew after some weeks made every request an old one.
+    #[test]
+    fn a_process_of_years_tells_its_seconds() {
+        let samples = Samples::new(1);
+        for second in [1 << 22, 400 * 86_400, u32::MAX] {
+            samples.set_second(second);
+            assert_eq!(samples.second(), second);
+        }
     }
 
     proptest! {
         #[test]
         fn what_is_packed_is_unpacked(
-            evidence in 0..1_u64 << 40, canary: bool, slot: Option<u16>, wait in wait(), what in what()
+            evidence in 0..1_u64 << 30, canary: bool, slot: Option<u16>, wait in wait(), what in what()
         ) {
             let arm = if canary { Arm::Canary } else { Arm::Stable };
             let sample = Sample { evidence, arm, slot: slot.map(Slot::of), wait, what };

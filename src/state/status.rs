@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
+use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::ASPECTS;
 use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
@@ -17,6 +18,7 @@ use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 use super::counters::Series;
+use super::sightings::Sighting;
 
 /// Everything that the surfaces show.
 #[derive(Clone, Debug)]
@@ -116,6 +118,8 @@ pub struct RolloutStatus {
     pub guard: Option<GuardStatus>,
     /// What the canary refuses although stable accepts it, what is met most often first.
     pub findings: Vec<FindingStatus>,
+    /// What the failures of stable and canary were seen as, most often first; of the last share at which there were any.
+    pub seen: [Vec<Sighting>; 2],
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
 }
@@ -147,6 +151,7 @@ impl RolloutStatus {
             needed: 100,
             guard: None,
             findings: Vec::new(),
+            seen: [Vec::new(), Vec::new()],
             anonymous_ratio: None,
         }
     }
@@ -179,6 +184,8 @@ pub struct GuardStatus {
     pub stable_rate: f64,
     /// Above which time to the first output an answer is slow; `None`: it is not looked at, or not known yet.
     pub slow_above: Option<Millis>,
+    /// How answers ended lately, stable first.
+    pub answers: [AnswersStatus; 2],
     /// Above which mean time between two outputs a stream is slow; `None`: not known yet.
     pub pace_above: Option<Millis>,
     /// The canary's requests without output, as far as they are compared with stable's.
@@ -187,6 +194,15 @@ pub struct GuardStatus {
     pub forecast: Vec<ForecastStatus>,
     /// How long a canary that accepts requests and never answers would; `None`: too long.
     pub silent_after: Option<Millis>,
+}
+
+/// How an arm's answers ended lately.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AnswersStatus {
+    /// Parts of 1, by [`Finished`]; `None`: there were none.
+    pub shares: Option<[f64; Finished::ALL.len()]>,
+    /// The mean time between two outputs of a stream, in milliseconds; `None`: there was no stream.
+    pub gap_millis: Option<f64>,
 }
 
 /// What was compared in one aspect.

@@ -13,6 +13,7 @@ use metrics::{Key, Label, Level, Metadata, Recorder};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::decide::breaker::BreakerState;
+use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
@@ -57,6 +58,8 @@ metrics_list! {
         "Requests that came to their end, by the arm that the split chose, the provider that answered, and what became of them.";
     ATTEMPTS "serin_attempts_total" Counter ["rollout" "arm" "provider" "outcome"]
         "Attempts that came to their end; a request that was tried twice has two.";
+    ANSWERS "serin_answers_total" Counter ["rollout" "arm" "provider" "finish"]
+        "Whole generated answers, by how they ended: stop, tool_calls, length (at a limit), filtered, empty (no output), other.";
     IN_FLIGHT "serin_requests_in_flight" Gauge ["rollout" "arm" "provider"]
         "Requests that are at a provider now: dispatched, not ended, and not gone on to another one.";
     WAITING "serin_requests_waiting" Gauge ["rollout" "arm" "age"]
@@ -228,6 +231,9 @@ fn counts(status: &Status) -> String {
             let last = Some(outcome.as_str());
             counter(&REQUESTS, of(&series.labels, &REQUESTS, last), series.requests(outcome));
             counter(&ATTEMPTS, of(&series.labels, &ATTEMPTS, last), series.attempts(outcome));
+        }
+        for finished in Finished::ALL {
+            counter(&ANSWERS, of(&series.labels, &ANSWERS, Some(finished.as_str())), series.answers(finished));
         }
         let (input, output) = series.tokens();
         for (kind, tokens) in [("input", input), ("output", output)] {

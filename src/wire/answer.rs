@@ -1,15 +1,17 @@
 //! One whole answer that is no stream, read once before it is let through.
 //!
-//! Owns what a 2xx body in JSON means: that it holds output or none, that it says it failed, that it was cut, and what
-//! it took. What is no JSON, or JSON of another shape, is somebody else's to read: it counts as output. Nothing is
-//! copied and no values are built; only a complaint, once found, is.
+//! Owns what the body of a 2xx means: that it holds output or none, that it says it failed, that it was cut, that it is no
+//! answer of its dialect at all, and what it took. Where an official SDK reads it and gets output, it is one, whatever it
+//! lacks; white space and a byte-order mark in front make no difference. Nothing is copied and no values are built; only a
+//! complaint, once found, is.
 
 use serde::de::{IgnoredAny, MapAccess};
 
 use super::complaint::{Complaint, read_complaint};
 use super::dialect::Dialect;
 use super::finish::Finish;
-use super::json::{self, Member, Object, Said, chat, messages, responses};
+use super::json::{self, Member, Object, Said, Strange, chat, messages, responses};
+use super::shape::{self, Opening, Shape};
 use super::usage::Usage;
 
 /// What an answer says.
@@ -19,6 +21,8 @@ pub struct AnswerReading {
     pub output: bool,
     /// It says that the provider failed, in spite of the status.
     pub failure: Option<Complaint>,
+    /// It is no answer of its dialect, but this.
+    pub malformed: Option<Shape>,
     /// It is JSON that ended too early.
     pub cut: bool,
     /// Why it ended, if it says so.
@@ -30,7 +34,7 @@ pub struct AnswerReading {
 impl AnswerReading {
     /// One that says nothing but this.
     const fn of(output: bool) -> AnswerReading {
-        AnswerReading { output, failure: None, cut: false, finish: None, usage: None }
+        AnswerReading { output, failure: None, malformed: None, cut: false, finish: None, usage: None }
     }
 }
 
@@ -43,29 +47,70 @@ pub fn read_answer(dialect: Dialect, body: &[u8], announced: bool) -> AnswerRead
     {
         return AnswerReading { finish: said.finish, usage: said.counts.usage(), ..AnswerReading::of(true) };
     }
+    let body = shape::without_mark(body);
     let text = body.trim_ascii_start();
     if text.is_empty() {
-        return AnswerReading::of(!dialect.generates());
+        let nothing = if body.is_empty() { Shape::Empty } else { Shape::Blank };
+        let malformed = dialect.generates().then_some(nothing);
+        return AnswerReading { malformed, ..AnswerReading::of(!dialect.generates()) };
     }
-    let said = match dialect {
+    match said(dialect, body) {
+        Ok(said) => judged(dialect, body, &said),
+        Err(error) => {
+            let cut = matches!(text.first(), Some(b'{' | b'[')) && (error.is_eof() || ends_in_a_number(body));
+            if cut || !dialect.generates() {
+                return AnswerReading { cut, ..AnswerReading::of(true) };
+            }
+            // A character that is none spoils no answer for a client that reads over it.
+            let mended = str::from_utf8(body).is_err().then(|| String::from_utf8_lossy(body).into_owned());
+            match mended
+                .as_deref()
+                .map(|text| said(dialect, text.as_bytes()).map(|said| judged(dialect, text.as_bytes(), &said)))
+            {
+                Some(Ok(reading)) => reading,
+                _ => AnswerReading { malformed: Some(strange(body)), ..AnswerReading::of(true) },
+            }
+        }
+    }
+}
+
+fn said(dialect: Dialect, body: &[u8]) -> serde_json::Result<Said<'_>> {
+    match dialect {
         Dialect::ChatCompletions | Dialect::Completions => chat::read(body).map(|(said, _)| said),
         Dialect::Responses => responses::answer(body),
         Dialect::Messages => messages::answer(body),
         Dialect::Embeddings => embeddings(body),
         Dialect::Plain => serde_json::from_slice::<IgnoredAny>(body).map(|_| Said { output: true, ..Said::default() }),
-    };
-    match said {
-        Ok(said) if said.foreign => AnswerReading { usage: said.counts.usage(), ..AnswerReading::of(true) },
-        Ok(said) => {
-            // An error beside output is a remark; beside none it is the answer. Some say themselves that they failed.
-            let tells = dialect == Dialect::Responses || said.finish == Some(Finish::Error);
-            let failed = said.error.filter(|_| !said.output || tells);
-            let failure = failed.map(read_complaint);
-            AnswerReading { failure, finish: said.finish, usage: said.counts.usage(), ..AnswerReading::of(said.output) }
-        }
-        Err(error) => {
-            let cut = matches!(text.first(), Some(b'{' | b'[')) && (error.is_eof() || ends_in_a_number(body));
-            AnswerReading { cut, ..AnswerReading::of(true) }
+    }
+}
+
+fn judged(dialect: Dialect, body: &[u8], said: &Said<'_>) -> AnswerReading {
+    // An error beside output is a remark; beside none it is the answer. Some say themselves that they failed.
+    let tells = dialect == Dialect::Responses || said.finish == Some(Finish::Error);
+    let failure = said.error.filter(|_| !said.output || tells).map(read_complaint);
+    let malformed = (dialect.generates() && !said.shaped && failure.is_none()).then(|| strange(body));
+    AnswerReading {
+        failure,
+        malformed,
+        finish: said.finish,
+        usage: said.counts.usage(),
+        ..AnswerReading::of(said.output || said.foreign)
+    }
+}
+
+/// What a body is that is no answer.
+fn strange(body: &[u8]) -> Shape {
+    match shape::opening(body, true) {
+        Some(Opening::Other(shape)) => shape,
+        Some(Opening::Events) => Shape::Events,
+        Some(Opening::Object) | None => {
+            let mut object = Strange::default();
+            match json::read(body, &mut object) {
+                Err(_) => Shape::Invalid,
+                Ok(()) if object.job => Shape::Job,
+                Ok(()) if object.members => Shape::Object,
+                Ok(()) => Shape::NoMembers,
+            }
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod opening;
 pub mod path;
 pub mod query;
 pub mod segments;
+pub mod shape;
 pub mod sse;
 pub mod stream;
 pub mod usage;

@@ -2,7 +2,7 @@
 //!
 //! Owns the framing and nothing else: lines end with LF, CRLF or CR, a blank line ends an event, several `data` lines
 //! join with LF, comments and unknown fields mean nothing, a leading byte-order mark is passed over, and what no blank
-//! line follows is no event. An event that lies whole in one piece is lent out of that piece; only one that is cut is
+//! line follows is no event unless the stream has ended properly. An event that lies whole in one piece is lent out of that piece; only one that is cut is
 //! copied, up to [`LARGEST_EVENT`]. Invariant: how the stream is cut into pieces changes no event and no boundary.
 
 use memchr::{memchr, memchr2};
@@ -106,6 +106,16 @@ impl Framer {
         boundary
     }
 
+    /// The stream ended properly: what no blank line follows is an event all the same, so that a last one counts.
+    pub fn end(&mut self, mut tell: impl FnMut(Event<'_>)) {
+        let line = std::mem::take(&mut self.line);
+        let mut lent = Lent::default();
+        if !line.is_empty() {
+            self.end_line(&line, &mut lent, &mut tell);
+        }
+        self.end_event(&mut lent, &mut tell);
+    }
+
     /// Keeps the beginning of a line, as far as the event may grow and one byte more, which tells that it is too long.
     fn keep(&mut self, bytes: &[u8]) {
         let most = if self.too_long { 1 } else { LARGEST_EVENT + 1 - self.size };
@@ -145,6 +155,11 @@ impl Framer {
         match field {
             b"data" => self.add_data(value, lent),
             b"event" => lent.name = Some(value),
+            // llama.cpp's own, for an error.
+            b"error" if value.starts_with(b"{") && self.data_fields == 0 => {
+                lent.name = Some(field);
+                self.add_data(value, lent);
+            }
             _ => {}
         }
     }

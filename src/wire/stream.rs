@@ -1,7 +1,7 @@
 //! One streamed answer, read as it passes.
 //!
 //! Owns what is known of a stream so far: whether real output was seen, whether it failed, whether its end was seen and
-//! what it cost. It refuses to be strict: an event that cannot be read is the client's to read and harms nothing, and what
+//! what it cost. It refuses to be strict: an event that cannot be read is the client's to read, and is only noted, and what
 //! follows the end changes nothing. Once there was output, most events are told from their bytes to add nothing, and
 //! are not parsed. Invariant: how the stream is cut into pieces changes nothing of what is known.
 
@@ -13,7 +13,7 @@ use super::complaint::{Complaint, read_complaint};
 use super::dialect::{Dialect, DoneMarker};
 use super::finish::Finish;
 use super::json::chat::{self, Choices};
-use super::json::responses::{self, Weight};
+use super::json::responses::{self, Opened, Weight};
 use super::json::{self, Said, messages};
 use super::sse::{Event, Framer};
 use super::usage::{Counts, Usage};
@@ -43,6 +43,13 @@ struct Known {
     /// Whether there was an event of this dialect, and one of another shape.
     native: bool,
     foreign: bool,
+    /// Whether there was any event, and one whose data is no JSON.
+    begun: bool,
+    unreadable: bool,
+    /// Whether events that can add nothing are parsed all the same.
+    thorough: bool,
+    /// Of a response: what its first event says of it.
+    response: Option<Box<Opened>>,
 }
 
 impl StreamReader {
@@ -63,8 +70,19 @@ impl StreamReader {
             sequence: None,
             native: false,
             foreign: false,
+            begun: false,
+            unreadable: false,
+            thorough: false,
+            response: None,
         };
         StreamReader { framer: Framer::default(), known }
+    }
+
+    /// Parses every event, so that one which cannot be read is noticed after output too.
+    #[must_use]
+    pub fn thorough(mut self) -> StreamReader {
+        self.known.thorough = true;
+        self
     }
 
     /// Reads the next piece. Returns how many bytes of it lie before the last boundary between events known by now; 0
@@ -73,6 +91,38 @@ impl StreamReader {
     pub fn read(&mut self, piece: &[u8]) -> usize {
         let known = &mut self.known;
         self.framer.read(piece, |event| known.take(event))
+    }
+
+    /// The stream ended properly: a last event counts without its blank line, unless it is half of one.
+    pub fn end(&mut self) {
+        let known = &mut self.known;
+        self.framer.end(|event| {
+            let Known { begun, output, outputs, foreign, unreadable, .. } = *known;
+            known.take(event);
+            if known.unreadable && !unreadable && matches!(event.data.trim_ascii_start(), [b'{' | b'[', ..]) {
+                (known.begun, known.output, known.outputs) = (begun, output, outputs);
+                (known.foreign, known.unreadable) = (foreign, unreadable);
+            }
+        });
+    }
+
+    /// Whether there was any event.
+    #[must_use]
+    pub const fn has_begun(&self) -> bool {
+        self.known.begun
+    }
+
+    /// Whether there were events, and none of them, nor an end, in this dialect.
+    #[must_use]
+    pub const fn is_foreign(&self) -> bool {
+        self.known.is_foreign() && !self.known.done
+    }
+
+    /// Whether the data of an event was neither JSON nor an end; where it is not [`StreamReader::thorough`], events behind
+    /// the first output may not have been looked at.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        self.known.unreadable
     }
 
     /// Whether real output was seen, not only what prepares it.
@@ -122,12 +172,14 @@ impl StreamReader {
     /// an event has begun to be sent and not ended: a blank line ends it first.
     #[must_use]
     pub fn error_event(&self, midway: bool, code: &str, message: &str) -> Bytes {
-        error_event::write(self.known.dialect, self.known.sequence, midway, code, message)
+        let known = &self.known;
+        error_event::write(known.dialect, known.response.as_deref(), known.sequence, midway, code, message)
     }
 }
 
 impl Known {
     fn take(&mut self, event: Event<'_>) {
+        self.begun = true;
         if self.done {
             return;
         }
@@ -145,6 +197,11 @@ impl Known {
         self.saw_output(true);
     }
 
+    fn take_unreadable(&mut self) {
+        self.unreadable = true;
+        self.take_foreign();
+    }
+
     fn take_chunk(&mut self, event: Event<'_>) {
         if event.data.trim_ascii_start().starts_with(b"[DONE]") {
             self.done = true;
@@ -154,7 +211,7 @@ impl Known {
             // So long a chunk holds output, and may hold the reason for its end.
             self.saw_output(true);
             self.choices.end_all();
-        } else if self.output && chat::adds_nothing(event.data, self.choices) {
+        } else if self.output && !self.thorough && chat::adds_nothing(event.data, self.choices) {
             // As most events.
             self.saw_output(true);
         } else if let Ok((said, only_usage)) = chat::read(event.data) {
@@ -162,7 +219,7 @@ impl Known {
             self.add(&said);
             self.summed_up |= only_usage && (self.output || self.choices.any_ended());
         } else if !event.data.is_empty() {
-            self.take_foreign();
+            self.take_unreadable();
         }
     }
 
@@ -173,16 +230,20 @@ impl Known {
             return self.take_head_of_response_event(responses::weight(kind.unwrap_or(name)), event);
         }
         let weight = kind.map(responses::weight);
-        if self.output && matches!(weight, Some(Weight::Content | Weight::Preamble)) {
+        let light = matches!(weight, Some(Weight::Content | Weight::Preamble)) && event.name != b"error";
+        if self.output && light && !self.thorough {
             self.saw_output(weight == Some(Weight::Content) && kind.is_some_and(|kind| kind.ends_with(".delta")));
             self.sequence = json::number_of(event.data, "sequence_number").or(self.sequence);
-        } else if let Ok(said) = responses::event(event.data, name) {
+        } else if let Ok((said, opened)) = responses::event(event.data, name) {
+            if self.response.is_none() {
+                self.response = opened.map(Box::new);
+            }
             self.sequence = said.sequence.or(self.sequence);
             self.add(&said);
         } else if event.name == b"error" {
             self.fail(event.data);
         } else if !event.data.trim_ascii_start().starts_with(b"[DONE]") && !event.data.is_empty() {
-            self.take_foreign();
+            self.take_unreadable();
         }
     }
 
@@ -209,7 +270,7 @@ impl Known {
                 "error" => self.fail(event.data),
                 _ => {}
             }
-        } else if self.output && kind.is_some_and(messages::adds_nothing) {
+        } else if self.output && !self.thorough && event.name != b"error" && kind.is_some_and(messages::adds_nothing) {
             // As most events.
             self.saw_output(kind == Some("content_block_delta"));
         } else if let Ok(said) = messages::event(event.data, name) {
@@ -217,7 +278,7 @@ impl Known {
         } else if event.name == b"error" {
             self.fail(event.data);
         } else if !event.data.is_empty() {
-            self.take_foreign();
+            self.take_unreadable();
         }
     }
 

@@ -66,13 +66,17 @@ fn look(client: &mut Client, number: usize) -> Result<String, String> {
     if text == whole.concat() {
         return Ok(format!("{kind:?} of {provider}"));
     }
-    let (told, rest) = events(&text);
-    let Some((last, before)) = told.split_last() else { return Err(format!("{kind:?}: {text:?}")) };
+    let (mut told, rest) = events(&text);
+    let Some(mut last) = told.pop() else { return Err(format!("{kind:?}: {text:?}")) };
+    if let Some(failed) = told.pop_if(|event| event.starts_with("event: response.failed\n")) {
+        last.insert_str(0, &failed);
+    }
+    let before = told.as_slice();
     if !whole.starts_with(before) || !rest.is_empty() {
         let wrong = difference(&text, &whole.concat()).unwrap_or_default();
         return Err(format!("{kind:?} of {provider}: {wrong}"));
     }
-    api.look_at_error_event(last)
+    api.look_at_error_event(&last)
         .map_err(|wrong| format!("{kind:?} of {provider}, after {}: {wrong}", before.len()))?;
     Ok(format!("{kind:?} of {provider}, cut and said so"))
 }

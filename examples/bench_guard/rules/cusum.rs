@@ -59,7 +59,13 @@ mod tests {
 
     #[test]
     fn what_fails_on_both_is_nobodys_fault_to_one_and_the_canarys_to_the_other() {
-        let both = Seen { seconds: 1.0, share: 0.1, stable: Arm::counted(630, 270), canary: Arm::counted(70, 30) };
+        let both = Seen {
+            seconds: 1.0,
+            share: 0.1,
+            stable: Arm::counted(630, 270),
+            canary: Arm::counted(70, 30),
+            ..Seen::default()
+        };
         let (mut absolute, mut relative) = (Absolute::default(), Relative::default());
         assert!(absolute.is_bad(&both));
         assert!((0..1000).all(|_| !relative.is_bad(&both)));

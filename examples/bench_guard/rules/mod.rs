@@ -21,6 +21,7 @@ mod tests {
             share: 0.1,
             stable: Arm::counted(897, 3),
             canary: Arm::counted(100 - errors, errors),
+            ..Seen::default()
         };
         let mut rule = J::default();
         // A third of a failure in a hundred requests, as stable has.

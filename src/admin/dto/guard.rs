@@ -4,20 +4,23 @@
 //! with the interval that they lie in by 95% (Wilson). Counts are of users who are not paused for what happened to them
 //! before, so they may be lower than those of the metrics.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
 use crate::decide::guard::told::SHOWN_Z;
 use crate::decide::units::Millis;
-use crate::state::status::{AspectStatus, ForecastStatus, GuardStatus};
+use crate::state::status::{AnswersStatus, AspectStatus, ForecastStatus, GuardStatus};
 
 /// What the guard knows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
-    /// The evidence at which it acts, in any of the three.
+    /// The evidence at which it acts on failures, slow answers and refusals.
     pub bound: f64,
     /// Failures of the provider.
     pub failing: Compared,
@@ -25,6 +28,27 @@ pub struct Guard {
     pub slow: Option<Compared>,
     /// Requests that were refused as the client's error; absent where they are not looked at.
     pub refusing: Option<Compared>,
+    /// Whole answers without output; absent where they are not looked at.
+    #[serde(default)]
+    pub empty: Option<Compared>,
+    /// Answers that stopped at a limit of their length; absent where they are not looked at.
+    #[serde(default)]
+    pub length: Option<Compared>,
+    /// Answers that a content filter ended or took the place of; absent where they are not looked at.
+    #[serde(default)]
+    pub filtered: Option<Compared>,
+    /// Streams that came slowly after their first output; absent where they are not looked at.
+    #[serde(default)]
+    pub pace: Option<Compared>,
+    /// The evidence at which it acts on any of these four.
+    #[serde(default)]
+    pub answers_bound: f64,
+    /// How answers ended lately.
+    #[serde(default)]
+    pub answers: Answers,
+    /// Above which mean time between two outputs a stream is slow; absent: not known yet.
+    #[serde(default)]
+    pub pace_above_seconds: Option<f64>,
     /// Users behind the failures at this share.
     pub users_failing: Users,
     /// The canary's failures without a success between them.
@@ -96,6 +120,24 @@ pub struct Rate {
     pub high_percent: f64,
 }
 
+/// How both arms' answers ended lately.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Answers {
+    /// On the stable arm.
+    pub stable: ArmAnswers,
+    /// On the canary arm.
+    pub canary: ArmAnswers,
+}
+
+/// How an arm's answers ended lately.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArmAnswers {
+    /// In percent, by the label `finish` of the metrics; empty: there were none.
+    pub percent_by_finish: BTreeMap<String, f64>,
+    /// The mean time between two outputs of a stream; absent: there was no stream of ten outputs.
+    pub mean_gap_seconds: Option<f64>,
+}
+
 /// How many users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Users {
@@ -127,6 +169,16 @@ impl Guard {
             failing: Compared::from(&guard.aspects[Aspect::Failing as usize]),
             slow: aspect(Aspect::Slow),
             refusing: aspect(Aspect::Refusing),
+            empty: aspect(Aspect::Empty),
+            length: aspect(Aspect::Length),
+            filtered: aspect(Aspect::Filtered),
+            pace: aspect(Aspect::Pace),
+            answers_bound: guard.aspects[Aspect::Empty as usize].bound,
+            answers: Answers {
+                stable: ArmAnswers::from(&guard.answers[0]),
+                canary: ArmAnswers::from(&guard.answers[1]),
+            },
+            pace_above_seconds: guard.pace_above.map(seconds),
             users_failing: Users { stable: guard.users[0], canary: guard.users[1] },
             failures_in_a_row: whole(guard.failures_in_a_row),
             incident: guard.incident,
@@ -142,6 +194,19 @@ impl Guard {
             silent_seen_after_seconds: guard.silent_after.map(seconds),
             silence: (guard.silence.unanswered > 0.0).then_some(guard.silence),
             retries: guard.retries,
+        }
+    }
+}
+
+impl From<&AnswersStatus> for ArmAnswers {
+    fn from(answers: &AnswersStatus) -> ArmAnswers {
+        let named = |shares: [f64; Finished::ALL.len()]| {
+            let named = Finished::ALL.into_iter().zip(shares);
+            named.map(|(finished, share)| (finished.as_str().to_owned(), share * 100.0)).collect()
+        };
+        ArmAnswers {
+            percent_by_finish: answers.shares.map(named).unwrap_or_default(),
+            mean_gap_seconds: answers.gap_millis.map(|millis| millis / 1000.0),
         }
     }
 }

@@ -24,18 +24,11 @@ const OF_HEALTH: [Piece; 3] = [
     ("bad", "taken back wrongly", |standing| standing.tally.wrong),
     ("open", "still open", |standing| standing.tally.open),
 ];
-// To complete a canary that answers nothing is no success.
-const OF_SILENCE: [Piece; 3] = [
-    ("good", "not completed", |standing| standing.tally.open),
-    ("done", "taken back", |standing| standing.tally.wrong),
-    ("bad", "completed, although nothing was ever answered", |standing| standing.tally.completed),
-];
 
 /// The bars, with a list of what their colours mean.
 pub(super) fn html(report: &Report) -> String {
     let pieces: &[Piece] = match &report.question {
         question if question.is_fault => &OF_FAULT,
-        question if question.silent => &OF_SILENCE,
         _ => &OF_HEALTH,
     };
     let mut html = "<ul class=\"legend\">".to_owned();

@@ -165,7 +165,8 @@ pub(super) struct Question {
     pub(super) outages: Vec<Spell>,
     pub(super) users: Option<u32>,
     pub(super) failing_user: bool,
-    pub(super) silent: bool,
+    /// Which part of its requests the canary takes and never answers.
+    pub(super) silent: Option<Percent>,
     /// What no status calls bad.
     pub(super) answers: Answers,
     pub(super) stable_dies: Option<Millis>,
@@ -178,9 +179,11 @@ impl Question {
     pub(super) fn new(args: &SimulateArgs, subject: Subject) -> Result<Question, Failure> {
         let canary_errors = args.canary_errors.unwrap_or(args.stable_errors);
         let answers = Answers::new(&args.answers, &subject.canary.guard);
-        let is_fault =
-            is_fault(&subject.canary, args.stable_errors, canary_errors) || answers.is_fault(&subject.canary.guard);
-        let changes = args.canary_errors.is_some() || answers.differ();
+        let silent = args.canary_silent.filter(|part| *part > Percent::ZERO);
+        let is_fault = silent.is_some()
+            || is_fault(&subject.canary, args.stable_errors, canary_errors)
+            || answers.is_fault(&subject.canary.guard);
+        let changes = args.canary_errors.is_some() || silent.is_some() || answers.differ();
         if args.fault_at.is_some() && !changes {
             let message = "`--fault-at` says when the canary begins to fail; say how often with `--canary-errors RATE`";
             return Err(Failure::usage(message));
@@ -215,7 +218,7 @@ impl Question {
             outages: args.outage.clone(),
             users: args.users.or(args.failing_user.then_some(USERS)),
             failing_user: args.failing_user,
-            silent: args.canary_silent,
+            silent,
             answers,
             stable_dies: args.stable_dies_at,
             runs: usize::try_from(runs).unwrap_or(usize::MAX),
@@ -233,7 +236,7 @@ impl Question {
             outages: self.outages.iter().map(outage).collect(),
             users: self.users,
             failing_user: self.failing_user,
-            silent: self.silent,
+            silent: self.silent.map(fraction),
             stable_dies: self.stable_dies.map(seconds),
             excess: self.answers.excess(seconds(self.changes_at)),
         };

@@ -41,7 +41,7 @@ fn inputs(question: &Question) -> Value {
         "outages": question.outages.iter().map(Spell::to_string).collect::<Vec<_>>(),
         "users": question.users,
         "failing_user": question.failing_user,
-        "canary_silent": question.silent,
+        "canary_silent": question.silent.map(|part| part.to_string()),
         "answers": question.answers.options().map(|(option, value)| (option.replace('-', "_"), json!(value)))
             .collect::<serde_json::Map<_, _>>(),
         "stable_dies_at_seconds": question.stable_dies.map(seconds),
@@ -84,10 +84,11 @@ pub(super) fn command(question: &Question) -> String {
     }
     add("rps", question.per_second.to_string());
     add("stable-errors", question.stable_errors.to_string());
-    if !question.silent {
-        add("canary-errors", question.canary_errors.to_string());
-        add("fault-at", question.changes_at.to_string());
+    match question.silent {
+        Some(part) => add("canary-silent", part.to_string()),
+        None => add("canary-errors", question.canary_errors.to_string()),
     }
+    add("fault-at", question.changes_at.to_string());
     for (option, value) in question.answers.options() {
         add(option, value.clone());
     }
@@ -103,10 +104,8 @@ pub(super) fn command(question: &Question) -> String {
     add("for", question.watched.to_string());
     add("runs", question.runs.to_string());
     add("seed", question.seed.to_string());
-    for (set, option) in [(question.failing_user, "--failing-user"), (question.silent, "--canary-silent")] {
-        if set {
-            words.push(option.to_owned());
-        }
+    if question.failing_user {
+        words.push("--failing-user".to_owned());
     }
     words.join(" ")
 }

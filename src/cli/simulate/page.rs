@@ -130,8 +130,7 @@ fn figures(report: &Report) -> String {
             (early, format!("of {runs} rollouts taken back before the fault")),
         ]
     } else {
-        let wrongly = if question.silent { "" } else { " wrongly" };
-        let mut figures = vec![(early, format!("of {runs} rollouts taken back{wrongly}"))];
+        let mut figures = vec![(early, format!("of {runs} rollouts taken back wrongly"))];
         if tally.completed > 0 {
             figures.push((words::part(tally.completed, tally.runs), "came to the end of their ramp".to_owned()));
             figures.push((words::time(tally.completing.median()), "until then, in the median".to_owned()));
@@ -206,9 +205,12 @@ fn inputs(question: &Question) -> String {
     let mut list = vec![("Requests", format!("{} a second", question.per_second))];
     list.push(("Stable fails", question.stable_errors.to_string()));
     let canary = match (question.silent, question.changes_at.0) {
-        (true, _) => "takes requests and never answers".to_owned(),
-        (false, 0) => format!("fails {}", question.canary_errors),
-        (false, _) => {
+        (Some(part), _) => {
+            let from = words::time(Some(seconds(question.changes_at)));
+            format!("takes requests and never answers {} from {from} on", told::never_answered(part))
+        }
+        (None, 0) => format!("fails {}", question.canary_errors),
+        (None, _) => {
             let from = words::time(Some(seconds(question.changes_at)));
             format!("fails {} from {from} on, before as stable", question.canary_errors)
         }

@@ -94,11 +94,21 @@ fn the_json_has_every_number_and_how_to_repeat_it() {
 }
 
 #[test]
-fn a_canary_that_never_answers_is_never_promoted() {
-    let answer = Place::new(FILE).json("--canary-silent --runs 3");
-    let serin = &answer["rules"][0];
-    assert_eq!(serin["highest_share"]["most"], 0.1);
-    assert_eq!((&serin["still_open"], &serin["taken_back_wrongly"]), (&3.into(), &0.into()));
+fn a_canary_that_never_answers_is_taken_back_and_the_others_do_not_see_it() {
+    let place = Place::new(FILE);
+    for (line, most) in [("--canary-silent", 20.0), ("--canary-silent 40%", 120.0)] {
+        let answer = place.json(&format!("{line} --runs 3 --fault-at 10m --for 30m --percent 10%"));
+        let serin = &answer["rules"][0];
+        assert_eq!((&serin["found"], &serin["taken_back_wrongly"]), (&3.into(), &0.into()), "{line}");
+        assert!(serin["seconds_until_found"]["median"].as_f64().is_some_and(|median| median < most), "{serin}");
+        let others: u64 = (1..4).map(|rule| answer["rules"][rule]["found"].as_u64().unwrap()).sum();
+        assert_eq!(others, 0, "{answer}");
+        let told = answer["answer"][0].as_str().unwrap();
+        assert!(told.starts_with("A canary that takes requests and never answers "), "{told}");
+        let command = answer["inputs"]["command"].as_str().unwrap();
+        let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
+        assert_eq!(again["rules"], answer["rules"], "{command}");
+    }
 }
 
 #[test]
@@ -209,9 +219,11 @@ fn what_the_file_tolerates_is_no_fault() {
 fn the_page_stands_for_itself() {
     let place = Place::new(FILE);
     let html = place.path("page.html");
-    for line in
-        ["--canary-errors 40% --fault-at 1m --for 10m --runs 4 --percent 10%", "--runs 2", "--canary-silent --runs 1"]
-    {
+    for line in [
+        "--canary-errors 40% --fault-at 1m --for 10m --runs 4 --percent 10%",
+        "--runs 2",
+        "--canary-silent --fault-at 1m --for 10m --runs 1 --percent 10%",
+    ] {
         let told = place.ran(&format!("{line} --html {html}")).unwrap();
         let page = std::fs::read_to_string(&html).unwrap();
         assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"), "{line}");

@@ -7,6 +7,7 @@ use super::inputs::{Question, seconds};
 use super::report::Report;
 use super::words;
 use crate::decide::policy::{Intent, OnRegression};
+use crate::decide::units::Percent;
 use crate::simulate::standings::Standing;
 
 /// What was asked.
@@ -40,6 +41,11 @@ fn traffic(question: &Question) -> String {
     format!("{per_second} requests a second{users}.")
 }
 
+/// Which part of its requests a canary never answers.
+pub(super) fn never_answered(part: Percent) -> String {
+    if part == Percent::ALL { "them".to_owned() } else { format!("{part} of them") }
+}
+
 /// Since when the canary differs; empty: from the start.
 fn from_then(question: &Question) -> String {
     let at = question.changes_at;
@@ -49,8 +55,8 @@ fn from_then(question: &Question) -> String {
 fn canary(question: &Question) -> String {
     let Question { canary_errors, stable_errors, is_fault, .. } = question;
     let from = from_then(question);
-    if question.silent {
-        ", the canary takes requests and never answers.".to_owned()
+    if let Some(part) = question.silent {
+        format!(", the canary takes requests and never answers {}{from}.", never_answered(part))
     } else if canary_errors == stable_errors {
         ", and so does the canary.".to_owned()
     } else if *is_fault {
@@ -104,6 +110,9 @@ pub(super) fn headline(report: &Report) -> String {
     let runs = words::count(tally.runs as f64);
     if question.is_fault {
         let canary = match (question.answers.differ(), question.canary_errors == question.stable_errors) {
+            (false, _) if let Some(part) = question.silent => {
+                format!("A canary that takes requests and never answers {}", never_answered(part))
+            }
             (false, _) => format!("A canary that fails {} of its requests", question.canary_errors),
             (true, true) => format!("Where {}, the canary", question.answers.told()),
             (true, false) => {
@@ -128,7 +137,6 @@ pub(super) fn headline(report: &Report) -> String {
         };
     }
     let what = match question {
-        Question { silent: true, .. } => "A canary that takes requests and never answers".to_owned(),
         Question { canary_errors, stable_errors, .. } if canary_errors == stable_errors => {
             "A healthy canary".to_owned()
         }

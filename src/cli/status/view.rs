@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Provider, Refusal, Rollout, StatusReply};
-use crate::cli::guard_words::{INCIDENT, evidence, in_flight, is_doubt, seen_in, silence, waits_for};
+use crate::cli::guard_words::{
+    INCIDENT, answers, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for,
+};
 use crate::cli::out::{Style, distance, moment, one_line, row, span};
 use crate::decide::units::{Millis, UnixMillis};
 
@@ -109,6 +111,9 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     guard(text, rollout, style);
     flight(text, rollout);
     window(text, rollout, style);
+    for (index, told) in failed_as(rollout).iter().enumerate() {
+        row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(told));
+    }
     refusals(text, rollout, now, style);
     if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
         row(text, "anonymous", &format!("{:.1}% of requests carry no user id", ratio * 100.0));
@@ -146,6 +151,12 @@ fn window(text: &mut String, rollout: &Rollout, style: Style) {
         row(text, "", &format!("{name:<10} {requests:>10} {failures:>10} {rate:>8}"));
     }
     row(text, "", &format!("{} canary requests answered at this stage", rollout.answered));
+    let Some(guard) = &rollout.guard else { return };
+    let arms = [("stable", &guard.answers.stable), ("canary", &guard.answers.canary)];
+    let told = arms.into_iter().filter_map(|(name, arm)| Some((name, answers(arm)?)));
+    for (index, (name, told)) in told.enumerate() {
+        row(text, if index == 0 { "answers" } else { "" }, &format!("{name:<10} {told}"));
+    }
 }
 
 fn refusals(text: &mut String, rollout: &Rollout, now: UnixMillis, style: Style) {

@@ -34,6 +34,10 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
     let counted = match numbers.take("counted") {
         Some("slow answers") => "were slow",
         Some("refused requests") => "were refused",
+        Some("empty answers") => "had an empty answer",
+        Some("answers cut at a length limit") => "stopped at a length limit",
+        Some("filtered answers") => "were filtered",
+        Some("slow streams") => "were streamed slowly",
         _ => "failed",
     };
     let within = numbers.take("seconds").map_or_else(String::new, |seconds| format!(" within {}", time(seconds)));
@@ -42,6 +46,7 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
     }
     lines.extend(evidence(&mut numbers).map(|told| ("evidence", told)));
     lines.extend(run(&mut numbers).map(|told| ("run", told)));
+    lines.extend(wait(&mut numbers).map(|told| ("waits", told)));
     if let Some(suspicion) = numbers.take("suspicion") {
         let bound = numbers.or_none("suspicion_bound");
         let limit = numbers
@@ -57,6 +62,15 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
     }
     if let Some(slow) = numbers.take("slow_above") {
         lines.push(("slow", format!("is an answer whose first output took more than {slow}")));
+    }
+    if let Some(seen) = numbers.take("failed_as") {
+        lines.push(("seen", seen.to_owned()));
+    }
+    if let Some(above) = numbers.take("pace_above") {
+        lines.push(("slow", format!("is a stream with more than {above} between two outputs")));
+    }
+    if let Some(remedy) = numbers.take("remedy") {
+        lines.push(("remedy", remedy.to_owned()));
     }
     if let Some(most) = numbers.take("refuses_most") {
         lines.push(("refuses", format!("most: {most}")));
@@ -83,8 +97,13 @@ fn meaning(rule: &str) -> &'static str {
     match rule {
         "worse" => "the canary fails more often than stable, by more than is tolerated",
         "down" => "the canary fails every request, while stable works",
+        "silent" => "the canary accepts requests and answers none of them, while stable answers",
         "slower" => "the canary is slow more often than stable, by more than is tolerated",
         "refusing" => "the canary refuses more requests than stable, by more than is tolerated",
+        "empty" => "more of its answers are empty than is tolerated",
+        "length" => "more of its answers stop at a length limit than is tolerated",
+        "filtered" => "more of its answers are filtered than is tolerated",
+        "pace" => "more of its streams come slowly than is tolerated",
         "ceiling" => "the canary fails more often than `ceiling`, and more often than stable",
         _ => "a rule of a later version",
     }
@@ -118,6 +137,29 @@ fn run(numbers: &mut Numbers<'_>) -> Option<String> {
     Some(format!(
         "the canary's last {failures} requests failed within {}: evidence {evidence} of {bound} that it is down",
         time(seconds)
+    ))
+}
+
+fn wait(numbers: &mut Numbers<'_>) -> Option<String> {
+    let unanswered = numbers.take("unanswered")?;
+    let kind = numbers.take("kind").filter(|kind| *kind != "all").map_or_else(String::new, |kind| format!("{kind} "));
+    let [least, most, evidence, bound] =
+        ["waited_seconds_at_least", "waited_seconds", "silent_evidence", "silent_bound"]
+            .map(|name| numbers.or_none(name));
+    let probed = numbers.take("stable_probes_answered");
+    let stable = match probed {
+        Some(answered) => {
+            format!("stable answered {answered} probes and {} not", numbers.or_none("stable_probes_unanswered"))
+        }
+        None => {
+            let [answered, not] = ["stable_answered", "stable_unanswered"].map(|name| numbers.or_none(name));
+            format!("of stable's in the same seconds {answered} had some and {not} had none")
+        }
+    };
+    Some(format!(
+        "{unanswered} {kind}requests of the canary have had no output for {} to {}; {stable}: evidence {evidence} of {bound}",
+        time(least),
+        time(most)
     ))
 }
 

@@ -8,7 +8,9 @@ use std::fmt::Write as _;
 
 use super::{Answer, numbers};
 use crate::app::api::{Guard, Happened, Rollout};
-use crate::cli::guard_words::{INCIDENT, counted, evidence, in_flight, seen_in, silence, waits_for};
+use crate::cli::guard_words::{
+    INCIDENT, answers, counted, evidence, failed_as, in_flight, of_answers, seen_in, silence, waits_for,
+};
 use crate::cli::out::{Style, distance, moment, one_line, row as line};
 use crate::decide::guard::told::{percent, time};
 use crate::decide::units::UnixMillis;
@@ -59,6 +61,9 @@ fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
     for (index, told) in in_flight(rollout).iter().enumerate() {
         row(text, if index == 0 { "in flight" } else { "" }, told);
     }
+    for (index, told) in failed_as(rollout).iter().enumerate() {
+        row(text, if index == 0 { "failed as" } else { "" }, told);
+    }
     let waits = waits_for(rollout);
     row(text, "waits for", &one_line(if waits.is_empty() { waits_for_nothing(rollout) } else { &waits }));
     if let Some(seen) = seen_in(rollout) {
@@ -97,13 +102,20 @@ fn watches(text: &mut String, rollout: &Rollout, guard: &Guard, style: Style) {
         (guard.slow.as_ref(), "slow answers"),
         (guard.refusing.as_ref(), "refusals"),
     ];
-    for (compared, what) in aspects {
+    let of_answers =
+        of_answers(guard).into_iter().zip(["empty answers", "cut answers", "filtered answers", "slow streams"]);
+    for (compared, what) in aspects.into_iter().chain(of_answers.map(|((compared, _), what)| (compared, what))) {
         if let Some(compared) = compared.filter(|compared| compared.evidence > 1.0) {
             row(
                 text,
                 "",
                 &style.yellow(&format!("{what} since it last looked well: {}", counted(&compared.since_well))),
             );
+        }
+    }
+    for (name, arm) in [("stable", &guard.answers.stable), ("canary", &guard.answers.canary)] {
+        if let Some(told) = answers(arm) {
+            row(text, "", &format!("{name}'s answers lately: {told}"));
         }
     }
     row(text, "", &format!("failures at this share: {}", counted(&guard.step)));

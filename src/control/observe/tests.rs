@@ -1,6 +1,7 @@
 //! Counters, samples and probes in, what the guard is shown out.
 
 use super::*;
+use crate::decide::finished::Finished;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::UnixMillis;
 use crate::state::counters::Core;
@@ -96,6 +97,33 @@ fn what_takes_longer_than_stable_does_is_slow_and_so_is_who_leaves_after_waiting
 }
 
 #[test]
+fn a_pace_is_slow_by_stables_own_and_what_comes_at_once_has_none() {
+    let mut bench = bench();
+    bench.look(0);
+    let evidence = Arc::clone(bench.observer.evidence());
+    let paced = |arm, user, gap| evidence.paced(Core(0), arm, Some(Slot::of(user)), gap);
+    paced(Arm::Canary, 900, 90_000);
+    bench.look(100);
+    (0..400).for_each(|user| paced(Arm::Stable, user, 20_000 + u64::from(user % 7) * 500));
+    (400..800).for_each(|user| paced(Arm::Stable, user, 90));
+    bench.look(500);
+    (0..5).for_each(|user| paced(Arm::Canary, 1000 + user, 20_000));
+    (0..3).for_each(|user| paced(Arm::Canary, 1100 + user, 60_000));
+    paced(Arm::Canary, 1100, 60_000);
+    paced(Arm::Canary, 1200, 900);
+    for (user, finished) in [(1300, Finished::Length), (1301, Finished::Length), (1302, Finished::Empty)] {
+        evidence.end_answer(Core(1), Arm::Canary, Some(Slot::of(user)), Outcome::Ok, Some(finished));
+    }
+    let seen = bench.look(1000);
+    let events = seen.tick.unwrap().canary.events;
+    // One user's second slow stream does not count, nor the one that came before stable had shown anything.
+    assert_eq!(Aspect::OF_ANSWERS.map(|aspect| events[aspect as usize]), [1.0, 2.0, 0.0, 3.0]);
+    let threshold = seen.pace_threshold.unwrap();
+    assert_eq!(threshold.seen(), 400);
+    assert!((25..45).contains(&threshold.limit(&bench.guard.pace_rule()).0), "{threshold:?}");
+}
+
+#[test]
 fn another_epoch_begins_with_nothing_and_keeps_who_is_paused() {
     let mut bench = bench();
     bench.look(0);
@@ -154,4 +182,100 @@ fn probes_come_slower_while_nobody_answers() {
         }
     }
     assert_eq!(began, [0, 1000, 3000, 7000, 15_000, 25_000, 35_000]);
+}
+
+/// A canary that is sent a request by each of these users, while stable answers as many, for so many seconds.
+fn silent_for(bench: &mut Bench, from: u64, seconds: u64) -> Observation {
+    let evidence = Arc::clone(bench.observer.evidence());
+    let mut last = Observation::default();
+    for second in from..from + seconds {
+        for user in 0..4 {
+            let slot = Some(Slot::of(user));
+            let _ = evidence.sent(Core(0), Arm::Canary, slot, Kind::Whole);
+            let wait = evidence.sent(Core(1), Arm::Stable, slot, Kind::Whole);
+            evidence.output(Core(1), Arm::Stable, slot, Some(wait), Millis(20));
+        }
+        for look in 1..=10 {
+            last = bench.look_on(second * 1000 + look * 100);
+        }
+    }
+    last
+}
+
+impl Bench {
+    /// The same look, with the second told to the cores, as control does.
+    fn look_on(&mut self, now: u64) -> Observation {
+        let seen = self.look(now);
+        self.blocks.samples.set_second(second_of(Millis(now)));
+        self.observer.lost(self.blocks.samples.lost(), Millis(now));
+        seen
+    }
+
+    /// Of looks in tenths of a second.
+    fn last_tick(&mut self, looks: std::ops::RangeInclusive<u64>) -> Tick {
+        let mut ticks: Vec<Tick> = looks.filter_map(|look| self.look_on(look * 100).tick).collect();
+        ticks.pop().unwrap()
+    }
+
+    fn waiting(&self, now: u64) -> u32 {
+        let (young, old) = self.observer.waiting().by_age(Arm::Canary, &[Millis(5000)], Millis(now));
+        young[0] + old
+    }
+}
+
+#[test]
+fn a_canary_that_never_answers_is_told_with_the_tick_and_slow_answers_before_they_come() {
+    let mut bench = bench();
+    bench.look_on(0);
+    let tick = silent_for(&mut bench, 0, 12).tick.unwrap();
+    assert!(tick.silence.down && tick.silence.unanswered >= 8.0, "{:?}", tick.silence);
+    assert_eq!((tick.silence.stable_unanswered, bench.waiting(12_000)), (0.0, 48));
+    // Each user was slow once in a pause, though no answer came.
+    let mut bench = self::bench();
+    bench.look_on(0);
+    let seen = (0..3).map(|second| silent_for(&mut bench, second, 1).tick.unwrap_or_default());
+    assert_eq!(seen.map(|tick| tick.canary.events[Aspect::Slow as usize]).sum::<f64>(), 4.0);
+}
+
+#[test]
+fn what_was_lost_or_slept_through_is_no_silence() {
+    for disturb in [
+        |bench: &mut Bench| drop(bench.look_on(14_000)),
+        |bench: &mut Bench| {
+            let evidence = Arc::clone(bench.observer.evidence());
+            let many = crate::state::samples::CAPACITY + 1;
+            (0..many).for_each(|_| evidence.left_waiting(Core(0), Arm::Stable, None, None, Millis(0)));
+            bench.look_on(11_000);
+        },
+    ] {
+        let mut bench = bench();
+        bench.look_on(0);
+        silent_for(&mut bench, 0, 11);
+        disturb(&mut bench);
+        assert_eq!(bench.waiting(14_000), 0, "all of it is thrown away");
+        let tick = bench.last_tick(141..=151);
+        assert_eq!(tick.silence, crate::decide::guard::silent::Silence::default());
+    }
+}
+
+#[test]
+fn who_was_sent_at_another_share_waits_still_and_says_nothing() {
+    let mut bench = bench();
+    bench.look_on(0);
+    let old = Arc::clone(bench.observer.evidence());
+    let wait = old.sent(Core(0), Arm::Canary, Some(Slot::of(1)), Kind::Whole);
+    silent_for(&mut bench, 0, 7);
+    bench.observer.begin(2, &mut bench.blocks, &bench.guard);
+    let tick = bench.last_tick(71..=171);
+    assert_eq!((bench.waiting(17_100), tick.silence.unanswered), (29, 0.0));
+    old.over(Core(0), Arm::Canary, Some(Slot::of(1)), wait, Over::Failed);
+    bench.look_on(17_200);
+    assert_eq!(bench.waiting(17_200), 28);
+    // Whoever waits leaves, whatever share they were sent at.
+    bench.observer.withdraw(Rescue::Longer(Millis(12_000)), Millis(17_200));
+    let withdrawal = &bench.observer.evidence().withdrawal;
+    assert!(Arc::ptr_eq(withdrawal, &old.withdrawal));
+    assert_eq!([0, 4, 5, 6].map(|second| withdrawal.covers(second)), [true, true, false, false]);
+    bench.observer.withdraw(Rescue::Everybody, Millis(17_200));
+    assert!(old.withdrawal.covers(17) && !old.withdrawal.covers(18));
 }

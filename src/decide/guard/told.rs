@@ -113,6 +113,8 @@ pub struct Grounds<'a> {
     pub window: Counts,
     /// What the canary refuses most, where that is known.
     pub refuses: Option<&'a str>,
+    /// What its failures were seen as most often, where more is known than their outcome.
+    pub failed_as: Option<&'a str>,
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
 }
@@ -127,7 +129,7 @@ pub fn cause(rule: Rule, grounds: &Grounds<'_>) -> String {
         let finding = reading.of(aspect);
         format!("evidence {}, bound {}", number(finding.evidence), number(finding.bound))
     };
-    match rule {
+    let told = match rule {
         Rule::Down => {
             let run = judge.canary_run();
             format!(
@@ -167,6 +169,10 @@ pub fn cause(rule: Rule, grounds: &Grounds<'_>) -> String {
                 guard.window
             )
         }
+    };
+    match grounds.failed_as.filter(|_| matches!(rule, Rule::Down | Rule::Worse | Rule::Ceiling)) {
+        Some(seen) => format!("{told}; seen: {seen}"),
+        None => told,
     }
 }
 

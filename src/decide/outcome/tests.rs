@@ -10,11 +10,12 @@ const SETTINGS: [Counting; 4] = [
     Counting { throttled: true, empty: true },
 ];
 
-const ENDS: [BodyEnd; 7] = [
+const ENDS: [BodyEnd; 8] = [
     BodyEnd::Complete,
     BodyEnd::Empty,
     BodyEnd::ErrorEvent,
     BodyEnd::Filtered,
+    BodyEnd::Malformed(Shape::Html),
     BodyEnd::Early,
     BodyEnd::NoOutput,
     BodyEnd::Silent,
@@ -45,6 +46,7 @@ fn the_table_of_what_is_judged() {
         (Outcome::Reset, [Failure; 4], Failure),
         (Outcome::Timeout, [Failure; 4], Failure),
         (Outcome::ServerError, [Failure; 4], Failure),
+        (Outcome::Malformed, [Failure; 4], Failure),
         (Outcome::StreamError, [Failure; 4], Failure),
         (Outcome::Truncated, [Failure; 4], Failure),
         (Outcome::Stalled, [Failure; 4], Failure),
@@ -118,6 +120,7 @@ fn every_answer_is_in_its_row() {
                 BodyEnd::Empty => Outcome::Empty,
                 BodyEnd::ErrorEvent => Outcome::StreamError,
                 BodyEnd::Filtered => Outcome::ClientError,
+                BodyEnd::Malformed(_) => Outcome::Malformed,
                 BodyEnd::Early => Outcome::Truncated,
                 BodyEnd::NoOutput => Outcome::Timeout,
                 BodyEnd::Silent => Outcome::Stalled,

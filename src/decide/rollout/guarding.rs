@@ -223,6 +223,7 @@ impl Draft<'_> {
             now: self.now,
             window: seen.window.canary,
             refuses: seen.refuses.as_deref(),
+            failed_as: seen.failed_as.as_deref(),
             users: seen.users,
         }
     }

@@ -17,7 +17,7 @@ use super::terms::terms;
 use crate::decide::guard::Arms;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::measure::{self, Measure};
-use crate::decide::guard::slow::SlowThresholds;
+use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::told::{self, Decision};
 use crate::decide::policy::{Canary, Intent};
@@ -57,8 +57,12 @@ pub struct Observation {
     pub stable_answers: Option<bool>,
     /// What a slow answer is by now.
     pub slow_threshold: Option<SlowThresholds>,
+    /// What a slow pace between the outputs of a stream is by now.
+    pub pace_threshold: Option<SlowThreshold>,
     /// What the canary refuses most.
     pub refuses: Option<Arc<str>>,
+    /// What the canary's failures were seen as most often, where more is known than their outcome.
+    pub failed_as: Option<Arc<str>>,
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
 }
@@ -196,6 +200,9 @@ impl<'a> Draft<'a> {
         }
         if let Some(threshold) = seen.slow_threshold {
             self.next.judge.slow_threshold = threshold;
+        }
+        if let Some(threshold) = seen.pace_threshold {
+            self.next.judge.pace_threshold = threshold;
         }
         if let Some(tick) = &seen.tick
             && self.guard_acts(tick, seen)

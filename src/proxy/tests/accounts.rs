@@ -144,7 +144,8 @@ fn a_request_that_cannot_be_made_for_the_canary_is_no_success_of_it() {
 
 #[test]
 fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
-    let (new, seen_new, go) = when_told([completion("late")]);
+    let (new, seen_new, go) =
+        when_told([stream(&["data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"late\"}}]}\n\n", STOP]) + LAST]);
     let (_never, wait) = channel::<()>();
     let mut policy = both_ways(&Scripted::in_turn([completion("not asked")]).0, &new);
     with_provider(&mut policy, 0, |provider| provider.unusable = Some("it has no key".to_owned()));

@@ -69,7 +69,7 @@ fn a_stream_arrives_event_by_event_while_the_provider_holds_it_open() {
     let old = Scripted::new(move |mut client| {
         client.message();
         client.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
-        for event in ["9\r\ndata: 1\n\n\r\n", "9\r\ndata: 2\n\n\r\n", "0\r\n\r\n"] {
+        for event in [chunk(WORD), chunk(STOP), LAST.to_owned()] {
             client.send(event);
             wait.lock().unwrap().recv().unwrap();
         }
@@ -78,9 +78,9 @@ fn a_stream_arrives_event_by_event_while_the_provider_holds_it_open() {
     let mut client = sidecar.client();
     client.send(post("/v1/chat/completions", "", r#"{"stream":true}"#));
     client.read_to("\r\n\r\n");
-    assert_eq!(client.read_to("\n\n\r\n"), "9\r\ndata: 1\n\n\r\n");
+    assert!(client.read_to("\n\n\r\n").ends_with(&format!("{WORD}\r\n")));
     proceed.send(()).unwrap();
-    assert_eq!(client.read_to("\n\n\r\n"), "9\r\ndata: 2\n\n\r\n");
+    assert!(client.read_to("[DONE]\n\n\r\n").ends_with(&format!("{STOP}\r\n")));
     assert_eq!(sidecar.running.open_requests(), 1);
     proceed.send(()).unwrap();
     assert_eq!(client.read_to("\r\n\r\n"), "0\r\n\r\n");

@@ -8,6 +8,7 @@ use super::support::*;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::Verdict;
 use crate::decide::bucket::place;
+use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::policy::{BreakerRule, Fallback, Secret, StreamMode};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, Slot};
@@ -517,7 +518,9 @@ fn a_refusal_that_nobody_else_is_asked_about_is_told_with_its_words() {
         assert_eq!(sidecar.refusals(), [refusal(status, code)], "{answer}");
         let mut said = told(&evidence(&sidecar), Arm::Canary);
         said.retain(|what| !matches!(what, What::Output { .. }));
-        assert_eq!((said, sidecar.judged(Arm::Canary)), (vec![What::Refused], ONE_NOT_JUDGED), "{answer}");
+        let filtered = What::Answered { finished: Finished::Filtered };
+        let what = if status == 200 { filtered } else { What::Refused };
+        assert_eq!((said, sidecar.judged(Arm::Canary)), (vec![what], ONE_NOT_JUDGED), "{answer}");
     }
 }
 

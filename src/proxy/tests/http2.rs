@@ -49,7 +49,7 @@ fn requests_of_one_connection_are_served_side_by_side() {
         let answer = sender.send_request(request("stable-user")).await.unwrap();
         assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
         assert_eq!(answer.headers()["x-serin-arm"], "stable");
-        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), "{}");
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes(), body_of(OK));
         drop((held, sender));
         connection.abort();
     });

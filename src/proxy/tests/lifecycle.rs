@@ -149,26 +149,26 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
     let together = Arc::clone(&end);
     let old = Scripted::new(move |mut client| {
         client.message();
-        client.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n");
+        client.send(stream(&[WORD]));
         begun.send(()).unwrap();
         together.wait();
-        client.send("4\r\nlast\r\n0\r\n\r\n");
+        client.send(chunk(STOP) + LAST);
     });
     let Sidecar { running, shared, .. } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
     assert!(running.loads().count() == 3);
     let address = running.local_addr();
     let mut clients: Vec<Client> = (0..STREAMS).map(|_| Client::connect(address)).collect();
     for client in &mut clients {
-        client.send(post("/v1/chat/completions", "", "{}"));
+        client.send(post("/v1/chat/completions", "", r#"{"stream":true}"#));
         got(&events);
-        client.read_to("first\r\n");
+        client.read_to(WORD);
     }
     assert!(running.loads().all(|connections| connections > 0), "every core has some");
     let draining = std::thread::spawn(move || runtime().block_on(running.drain(Millis(30_000))));
     until_draining(address);
     end.wait();
     for client in &mut clients {
-        assert_eq!(client.read_to("0\r\n\r\n"), "4\r\nlast\r\n0\r\n\r\n");
+        assert!(client.read_to(LAST).ends_with(&(chunk(STOP) + LAST)));
     }
     assert_eq!(draining.join().unwrap(), 0, "nothing was cut");
     assert_eq!(shared.load().rollouts[0].series.own(Arm::Stable).requests(Outcome::Ok), STREAMS as u64);

@@ -1,6 +1,7 @@
 //! The data plane over real sockets: scripted providers, raw clients, no sleeps.
 
 mod accounts;
+mod answers;
 mod bodies;
 mod cancel;
 mod counting;
@@ -8,6 +9,7 @@ mod doors;
 mod framing;
 mod held;
 mod http2;
+mod labels;
 mod lifecycle;
 mod methods;
 mod outcomes;

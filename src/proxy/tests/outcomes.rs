@@ -197,7 +197,11 @@ fn compare_answer(staged: &Staged, got: &Parsed, differences: &mut Differences) 
             differences.expect("a proper end", true, got.whole);
             // An unfinished event may have begun as this one does.
             let text = String::from_utf8_lossy(&got.body);
-            let told = text.trim_end().rfind("\n\n").map_or(&*text, |end| &text[end + 2..]);
+            let last = |text: &str| text.trim_end().rfind("\n\n").map_or(0, |end| end + 2);
+            let at = last(&text);
+            // A response is said to have failed first.
+            let failed = last(&text[..at]);
+            let told = &text[if text[failed..].starts_with("event: response.failed\n") { failed } else { at }..];
             let before = &text.as_bytes()[..text.len() - told.len()];
             differences.expect("what came before the break", true, sent.body.starts_with(before));
             let raises = told.contains("(from Serin)") && told.contains("\"error\"") && told.ends_with("\n\n");

@@ -48,7 +48,7 @@ fn a_request_arrives_byte_for_byte_and_so_does_its_answer() {
 #[test]
 fn the_canary_gets_no_credentials_of_the_client_and_sets_no_cookies() {
     let (old, seen_old) = Scripted::answering(OK);
-    let (new, seen_new) = Scripted::answering("HTTP/1.1 200 OK\r\nset-cookie: tracked\r\ncontent-length: 2\r\n\r\n{}");
+    let (new, seen_new) = Scripted::answering(OK.replacen("content-type", "set-cookie: tracked\r\ncontent-type", 1));
     let sidecar = Sidecar::start(policy(old.address, new.address), Percent::from_hundredths(1).unwrap());
     let headers = |user: &str| {
         format!(

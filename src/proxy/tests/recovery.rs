@@ -50,7 +50,8 @@ fn each_arm_is_answered_by_the_other_after_any_failure_before_its_output() {
     for (failure, outcome) in failures {
         for arm in [Arm::Stable, Arm::Canary] {
             let (bad, seen_bad) = Scripted::in_turn([failure.clone()]);
-            let (good, seen_good) = Scripted::in_turn([completion("rescued")]);
+            let rescued = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"rescued\"}}]}\n\n";
+            let (good, seen_good) = Scripted::in_turn([stream(&[rescued, STOP]) + LAST]);
             let (policy, percent, own, other) = match arm {
                 Arm::Stable => (both_ways(&bad, &good), some(), OLD, NEW),
                 Arm::Canary => (both_ways(&good, &bad), Percent::ALL, NEW, OLD),
@@ -321,7 +322,9 @@ fn memory_for_held_bodies_comes_back_after_every_kind_of_end() {
     // Each request borrows more than half of it, and so does each answer that is held.
     let body = format!(r#"{{"stream":true,"messages":"{}"}}"#, "x".repeat(20_000));
     let long = json(500, "", &"y".repeat(15_000));
-    let answers = [long, BREAK.to_string(), stream(&[ROLE]) + LAST, completion(&"z".repeat(15_000))];
+    let words =
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "z".repeat(15_000));
+    let answers = [long, BREAK.to_string(), stream(&[ROLE]) + LAST, stream(&[&words, STOP]) + LAST];
     let (old, _seen_old) = Scripted::in_turn((0..8).map(|_| completion("rescued")));
     let (new, _seen_new) = Scripted::in_turn(answers.iter().chain(&answers).cloned());
     let mut policy = both_ways(&old, &new);

@@ -460,13 +460,14 @@ impl Scripted {
     }
 
     /// Answers every request with these bytes, and tells what it got.
-    pub(super) fn answering(answer: &'static str) -> (Scripted, Receiver<Message>) {
+    pub(super) fn answering(answer: impl Into<String>) -> (Scripted, Receiver<Message>) {
         let (sender, receiver) = channel();
+        let answer = answer.into();
         let provider = Scripted::new(move |mut client| {
             while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
                 let message = client.message();
                 let _ = sender.send(message);
-                client.send(answer);
+                client.send(&answer);
             }
         });
         (provider, receiver)
@@ -529,11 +530,16 @@ pub(super) fn completion(words: &str) -> String {
     json(200, "", &format!(r#"{{"choices":[{{"index":0,"message":{{"content":"{words}"}},"finish_reason":"stop"}}]}}"#))
 }
 
+/// One chunk.
+pub(super) fn chunk(data: &str) -> String {
+    format!("{:x}\r\n{data}\r\n", data.len())
+}
+
 /// The head of a stream of events in chunks, and these chunks.
 pub(super) fn stream(chunks: &[&str]) -> String {
     let mut all = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-    for chunk in chunks {
-        all.push_str(&format!("{:x}\r\n{chunk}\r\n", chunk.len()));
+    for data in chunks {
+        all.push_str(&chunk(data));
     }
     all
 }
@@ -551,7 +557,13 @@ pub(super) fn got<T>(receiver: &Receiver<T>) -> T {
     receiver.recv_timeout(PATIENCE).unwrap()
 }
 
-pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
+pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 75\r\n\r\n\
+    {\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
+
+/// Its body.
+pub(super) fn body_of(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").unwrap().1
+}
 
 /// An address that nobody listens on, and that nobody else is given: it is bound, and connections to it are refused.
 pub(super) fn nobody() -> SocketAddr {

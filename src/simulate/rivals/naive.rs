@@ -44,6 +44,7 @@ mod tests {
             share: 0.1,
             stable: Arm::counted(stable, 0),
             canary: Arm::counted(canary - errors, errors),
+            ..Seen::default()
         }
     }
 

@@ -63,9 +63,89 @@ fn answers_are_read_as_they_are_meant() {
             output: count(&usage, "output"),
             cached: count(&usage, "cached"),
         });
-        let expected = AnswerReading { output: case.output, failure, cut: case.cut, finish: reading.finish, usage };
+        let (malformed, finish) = (reading.malformed, reading.finish);
+        let expected = AnswerReading { output: case.output, failure, malformed, cut: case.cut, finish, usage };
         assert_eq!(reading, expected, "{}", case.name);
     }
+}
+
+#[test]
+fn what_is_no_answer_is_told_by_what_it_is() {
+    let read = |dialect: &str, body: &str| read_answer(Dialect::of(&format!("/{dialect}")), body.as_bytes(), true);
+    for (body, shape) in [
+        ("", Shape::Empty),
+        (" \n", Shape::Blank),
+        ("null", Shape::Null),
+        ("{}", Shape::NoMembers),
+        (" { } ", Shape::NoMembers),
+        ("[]", Shape::Array),
+        ("[{\"error\":1}]", Shape::Array),
+        ("17", Shape::Number),
+        ("true", Shape::Boolean),
+        ("\"busy\"", Shape::String),
+        ("{\"success\":false,\"message\":\"bad url\"}", Shape::Object),
+        ("{\"code\":500}", Shape::Object),
+        ("{\"detail\":\"Not Found\"}", Shape::Object),
+        ("{\"error\":null}", Shape::Object),
+        ("{\"choices\":null,\"output\":null,\"content\":null}", Shape::Object),
+        ("{\"choices\":{},\"output\":{},\"content\":{}}", Shape::Object),
+        ("{\"id\":\"j1\",\"status\":\"PENDING\"}", Shape::Job),
+        ("{\"job\":1,\"state\":\"running\"}", Shape::Job),
+        ("{\"choices\":[}", Shape::Invalid),
+        ("{\"choices\":[]}{\"choices\":[]}", Shape::Invalid),
+        ("{\"choices\":[]}\n{\"choices\":[]}\n", Shape::Invalid),
+        ("<!doctype html>", Shape::Html),
+        ("upstream busy", Shape::Text),
+        ("data: {}\n\n", Shape::Events),
+    ] {
+        for dialect in ["chat/completions", "completions", "responses", "messages"] {
+            let reading = read(dialect, body);
+            assert_eq!((reading.malformed, reading.cut), (Some(shape), false), "{dialect}: {body}");
+            assert!(reading.failure.is_none(), "{dialect}: {body}");
+        }
+        assert_eq!(read("embeddings", body).malformed, None, "{body}");
+    }
+    for (dialect, good) in [
+        ("chat/completions", "{\"choices\":[]}"),
+        ("chat/completions", "\u{feff}\n {\"choices\":[{\"message\":{\"content\":\"Hi\"}}]}\n"),
+        ("completions", "{\"choices\":[{\"text\":\"Hi\"}]}"),
+        ("responses", "{\"object\":\"response\",\"status\":\"queued\",\"output\":[]}"),
+        ("responses", "{\"object\":\"response\",\"status\":\"in_progress\"}"),
+        ("responses", "{\"object\":\"response\",\"status\":\"incomplete\",\"output\":[]}"),
+        ("responses", "{\"output\":[{\"type\":\"function_call\"}]}"),
+        ("messages", "{\"type\":\"message\",\"content\":[]}"),
+        ("messages", "{\"content\":[{\"type\":\"text\",\"text\":\"Hi\"}]}"),
+    ] {
+        assert_eq!(read(dialect, good).malformed, None, "{dialect}: {good}");
+    }
+    for (dialect, bad) in [
+        ("responses", "{\"object\":\"response\",\"output\":[]}"),
+        ("responses", "{\"object\":\"response\",\"status\":\"lost\",\"output\":[{\"type\":\"function_call\"}]}"),
+        ("messages", "{\"content\":[]}"),
+        ("messages", "{\"type\":\"message\",\"content\":\"Hi\"}"),
+        ("chat/completions", "{\"object\":\"response\",\"status\":\"completed\",\"output\":[]}"),
+    ] {
+        assert!(read(dialect, bad).malformed.is_some(), "{dialect}: {bad}");
+    }
+    for said in ["{\"error\":\"no\"}", "{\"error\":{\"message\":\"no\"}}"] {
+        for dialect in ["chat/completions", "completions", "responses", "messages"] {
+            let reading = read(dialect, said);
+            assert!(reading.failure.is_some() && reading.malformed.is_none(), "{dialect}: {said}");
+        }
+    }
+    for status in ["failed", "cancelled"] {
+        let reading = read("responses", &format!("{{\"object\":\"response\",\"status\":\"{status}\",\"output\":[]}}"));
+        assert!(reading.failure.is_some() && reading.malformed.is_none(), "{status}");
+    }
+}
+
+#[test]
+fn a_character_that_is_none_spoils_no_answer() {
+    let body = b"{\"choices\":[{\"message\":{\"content\":\"gr\xfc\xdf\"},\"finish_reason\":\"stop\"}]}";
+    let reading = read_answer(Dialect::ChatCompletions, body, false);
+    assert!(reading.output && reading.malformed.is_none() && !reading.cut, "{reading:?}");
+    let page = read_answer(Dialect::ChatCompletions, b"gr\xfc\xdf", false);
+    assert_eq!(page.malformed, Some(Shape::Text));
 }
 
 #[test]

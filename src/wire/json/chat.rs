@@ -83,7 +83,7 @@ impl<'a> Object<'a> for Top<'a> {
         match key {
             b"choices" => {
                 let mut listed = 0;
-                value.list(|choice: Choice<'a>| {
+                self.said.shaped = value.list(|choice: Choice<'a>| {
                     listed += 1;
                     self.said.choices.note(choice.index, choice.ended);
                     self.said.output |= choice.output;
@@ -268,6 +268,7 @@ pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     let keys = &*KEYS;
     let filled = |at: usize| matches!(value_after(answer, at + keys.content.needle().len()), [b'"', first, ..] if *first != b'"');
     let tells = answer.first() == Some(&b'{')
+        && answer.trim_ascii_end().last() == Some(&b'}')
         && keys.choices.find(answer).is_some()
         && keys.content.find(answer).is_some_and(filled);
     if !tells {

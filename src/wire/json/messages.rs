@@ -16,7 +16,8 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
     super::read(json, &mut top)?;
     let mut said = top.said;
     said.foreign = top.kind.is_none() && name.is_empty() && said.error.is_none();
-    match top.kind.unwrap_or(name) {
+    // What is named an error is one, of whatever type.
+    match top.kind.filter(|_| name != "error").unwrap_or(name) {
         "message_start" => said.output = top.message,
         "content_block_start" => said.output = top.block.is_output(),
         "content_block_delta" => said.output = true,
@@ -34,6 +35,8 @@ pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
     let mut said = top.said;
     said.output = top.content;
     said.foreign = top.kind.is_none() && !top.listed && said.error.is_none();
+    // Without its type it is read all the same, if there is something to read.
+    said.shaped &= top.kind == Some("message") || (top.kind.is_none() && said.output);
     if top.kind == Some("error") {
         said.error = said.error.or(Some(json));
     }
@@ -64,7 +67,7 @@ impl<'a> Object<'a> for Top<'a> {
             b"type" => self.kind = plain_text(value.raw()?),
             b"content" => {
                 self.listed = true;
-                value.list(|block: Part<'a>| self.content |= block.is_output())?;
+                self.said.shaped = value.list(|block: Part<'a>| self.content |= block.is_output())?;
             }
             b"usage" => value.object(&mut self.said.counts)?,
             b"message" => {
@@ -119,7 +122,7 @@ struct Started {
 impl<'a> Object<'a> for Started {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
-            b"content" => value.list(|block: Part<'a>| self.content |= block.is_output()),
+            b"content" => value.list(|block: Part<'a>| self.content |= block.is_output()).map(drop),
             b"usage" => value.object(&mut self.counts),
             _ => value.skip(),
         }

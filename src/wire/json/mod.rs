@@ -26,6 +26,8 @@ pub(super) struct Said<'a> {
     pub(super) error: Option<&'a [u8]>,
     /// It has nothing by which the dialect is known: somebody else's language.
     pub(super) foreign: bool,
+    /// It has what a whole answer of the dialect has.
+    pub(super) shaped: bool,
     /// It is the end of its answer.
     pub(super) terminal: bool,
     /// Why it ended, where it says so.
@@ -68,9 +70,9 @@ impl<M> Member<'_, M> {
         self.0.next_value_seed(Walk(object))
     }
 
-    /// Walks through it, if it is a list: every element that is an object is told when it has been walked, and every
-    /// other as an object without members.
-    pub(super) fn list<'a, O: Object<'a> + Default>(self, each: impl FnMut(O)) -> Result<(), M::Error>
+    /// Walks through it, if it is a list, and says whether it is: every element that is an object is told when it has
+    /// been walked, and every other as an object without members.
+    pub(super) fn list<'a, O: Object<'a> + Default>(self, each: impl FnMut(O)) -> Result<bool, M::Error>
     where
         M: MapAccess<'a>,
     {
@@ -95,6 +97,36 @@ pub(super) fn read_list<'a, O: Object<'a> + Default>(json: &'a [u8], each: impl 
     let mut reader = serde_json::Deserializer::from_slice(json);
     List { each, element: std::marker::PhantomData }.deserialize(&mut reader)?;
     reader.end()
+}
+
+/// What an object is that is no answer: whether it has any members, and whether it tells of a job.
+#[derive(Default)]
+pub(super) struct Strange {
+    pub(super) members: bool,
+    pub(super) job: bool,
+}
+
+impl<'a> Object<'a> for Strange {
+    fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
+        const UNDER_WAY: [&str; 9] = [
+            "queued",
+            "pending",
+            "processing",
+            "in_progress",
+            "running",
+            "accepted",
+            "created",
+            "scheduled",
+            "starting",
+        ];
+        self.members = true;
+        if !matches!(key, b"status" | b"state") {
+            return value.skip();
+        }
+        let status = plain_text(value.raw()?).map(str::to_ascii_lowercase);
+        self.job |= status.is_some_and(|status| UNDER_WAY.contains(&status.as_str()));
+        Ok(())
+    }
 }
 
 /// Whether a value says nothing: null, false, or empty.
@@ -191,41 +223,41 @@ impl<'a, O: Object<'a>> DeserializeSeed<'a> for Walk<'_, O> {
 
 /// Of a value of another kind than expected nothing is taken.
 macro_rules! pass_over_scalars {
-    () => {
+    ($value:ty, $nothing:expr) => {
+        type Value = $value;
+
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("any JSON")
         }
 
-        fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-            Ok(())
+        fn visit_bool<E: Error>(self, _: bool) -> Result<$value, E> {
+            Ok($nothing)
         }
 
-        fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-            Ok(())
+        fn visit_i64<E: Error>(self, _: i64) -> Result<$value, E> {
+            Ok($nothing)
         }
 
-        fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-            Ok(())
+        fn visit_u64<E: Error>(self, _: u64) -> Result<$value, E> {
+            Ok($nothing)
         }
 
-        fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-            Ok(())
+        fn visit_f64<E: Error>(self, _: f64) -> Result<$value, E> {
+            Ok($nothing)
         }
 
-        fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-            Ok(())
+        fn visit_str<E: Error>(self, _: &str) -> Result<$value, E> {
+            Ok($nothing)
         }
 
-        fn visit_unit<E: Error>(self) -> Result<(), E> {
-            Ok(())
+        fn visit_unit<E: Error>(self) -> Result<$value, E> {
+            Ok($nothing)
         }
     };
 }
 
 impl<'a, O: Object<'a>> Visitor<'a> for Walk<'_, O> {
-    type Value = ();
-
-    pass_over_scalars!();
+    pass_over_scalars!((), ());
 
     fn visit_map<M: MapAccess<'a>>(self, mut members: M) -> Result<(), M::Error> {
         while let Some(Key(key)) = members.next_key()? {
@@ -246,28 +278,26 @@ struct List<F, O> {
 }
 
 impl<'a, F: FnMut(O), O: Object<'a> + Default> DeserializeSeed<'a> for List<F, O> {
-    type Value = ();
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, value: D) -> Result<bool, D::Error> {
         value.deserialize_any(self)
     }
 }
 
 impl<'a, F: FnMut(O), O: Object<'a> + Default> Visitor<'a> for List<F, O> {
-    type Value = ();
+    pass_over_scalars!(bool, false);
 
-    pass_over_scalars!();
-
-    fn visit_map<M: MapAccess<'a>>(self, mut members: M) -> Result<(), M::Error> {
+    fn visit_map<M: MapAccess<'a>>(self, mut members: M) -> Result<bool, M::Error> {
         while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(())
+        Ok(false)
     }
 
-    fn visit_seq<S: SeqAccess<'a>>(mut self, mut elements: S) -> Result<(), S::Error> {
+    fn visit_seq<S: SeqAccess<'a>>(mut self, mut elements: S) -> Result<bool, S::Error> {
         loop {
             let mut element = O::default();
             if elements.next_element_seed(Walk(&mut element))?.is_none() {
-                return Ok(());
+                return Ok(true);
             }
             (self.each)(element);
         }

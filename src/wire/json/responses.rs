@@ -7,8 +7,11 @@
 use serde::de::MapAccess;
 
 use super::chat::note_error;
-use super::{Member, Object, Part, Said, is_nothing, plain_text};
+use super::{Member, Object, Part, Said, is_nothing, is_text, plain_text};
 use crate::wire::finish::Finish;
+
+/// The longest id or name that is kept.
+const LONGEST_NAME: usize = 256;
 
 /// How much an event matters, by its type alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,16 +37,25 @@ pub(in super::super) fn weight(kind: &str) -> Weight {
     }
 }
 
-/// An event; `name` is the type of one that does not say its own.
-pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Result<Said<'a>> {
+/// What the first event says of its response, for whoever has to speak of it later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct Opened {
+    pub(in super::super) id: String,
+    pub(in super::super) model: String,
+    pub(in super::super) created_at: u64,
+}
+
+/// An event, and what it says of its response; `name` is the type of one that does not say its own.
+pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Result<(Said<'a>, Option<Opened>)> {
     let mut event = Event::default();
     super::read(json, &mut event)?;
     let mut said = Said { sequence: event.sequence, error: event.error, ..Said::default() };
-    let kind = event.kind.unwrap_or(name);
+    // What is named an error is one, of whatever type.
+    let kind = event.kind.filter(|_| name != "error").unwrap_or(name);
     said.foreign = kind.is_empty() && said.error.is_none();
     match weight(kind) {
         Weight::Terminal => {
-            let response = event.response;
+            let response = &event.response;
             said.finish = response.finish().or(Some(Finish::of(kind.trim_start_matches("response."))));
             said.output = response.output;
             said.counts = response.said.counts;
@@ -63,7 +75,8 @@ pub(in super::super) fn event<'a>(json: &'a [u8], name: &str) -> serde_json::Res
         }
         Weight::Preamble => {}
     }
-    Ok(said)
+    let opened = if weight(kind) == Weight::Preamble { event.response.opened() } else { None };
+    Ok((said, opened))
 }
 
 /// A whole response.
@@ -76,7 +89,11 @@ pub(in super::super) fn answer(json: &[u8]) -> serde_json::Result<Said<'_>> {
     let background = response.status.is_some_and(|status| matches!(status, "queued" | "in_progress"));
     said.output = response.output || background;
     said.foreign = !response.native && response.status.is_none();
-    if response.status == Some("failed") && said.error.is_none() {
+    let states = ["completed", "incomplete", "queued", "in_progress"];
+    let status = response.status.is_some_and(|status| states.contains(&status));
+    // Without its type or its status it is read all the same, if there is something to read.
+    said.shaped = (response.object && status) || (response.output && (status || response.status.is_none()));
+    if matches!(response.status, Some("failed" | "cancelled")) && said.error.is_none() {
         said.error = Some(json);
     }
     Ok(said)
@@ -122,20 +139,31 @@ impl<'a> Object<'a> for Event<'a> {
 struct Response<'a> {
     said: Said<'a>,
     status: Option<&'a str>,
+    /// Its type says that it is one.
+    object: bool,
     output: bool,
     native: bool,
     refusal: bool,
     /// Why it is incomplete.
     reason: Option<&'a str>,
+    id: Option<&'a str>,
+    model: Option<&'a str>,
+    created_at: u64,
 }
 
 impl Response<'_> {
+    fn opened(&self) -> Option<Opened> {
+        let bounded = |text: &str| text[..text.floor_char_boundary(LONGEST_NAME)].to_owned();
+        let (id, model) = (self.id?, self.model.unwrap_or_default());
+        Some(Opened { id: bounded(id), model: bounded(model), created_at: self.created_at })
+    }
+
     /// Why it ended; `None` while it has not.
     fn finish(&self) -> Option<Finish> {
         let finish = match self.status? {
             "completed" => Finish::Stop,
             "incomplete" => self.reason.map_or(Finish::Other, Finish::of),
-            "failed" => Finish::Error,
+            "failed" | "cancelled" => Finish::Error,
             "queued" | "in_progress" => return None,
             _ => Finish::Other,
         };
@@ -161,6 +189,7 @@ impl<'a> Object<'a> for Response<'a> {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"status" => self.status = plain_text(value.raw()?),
+            b"object" => self.object = is_text(value.raw()?, "response"),
             b"output" => {
                 self.native = true;
                 value.list(|item: Item<'a>| {
@@ -168,6 +197,9 @@ impl<'a> Object<'a> for Response<'a> {
                     self.refusal |= item.refusal;
                 })?;
             }
+            b"id" => self.id = plain_text(value.raw()?),
+            b"model" => self.model = plain_text(value.raw()?),
+            b"created_at" => self.created_at = value.raw()?.parse().unwrap_or_default(),
             b"incomplete_details" => {
                 let mut details = Incomplete::default();
                 value.object(&mut details)?;
@@ -202,10 +234,12 @@ impl<'a> Object<'a> for Item<'a> {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
             b"type" => self.kind = plain_text(value.raw()?),
-            b"content" | b"summary" => value.list(|part: Part<'a>| {
-                self.filled |= part.is_output();
-                self.refusal |= part.is_refusal();
-            })?,
+            b"content" | b"summary" => {
+                value.list(|part: Part<'a>| {
+                    self.filled |= part.is_output();
+                    self.refusal |= part.is_refusal();
+                })?;
+            }
             _ => value.skip()?,
         }
         Ok(())

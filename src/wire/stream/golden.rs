@@ -136,6 +136,27 @@ fn a_cut_anywhere_changes_nothing() {
 }
 
 #[test]
+fn a_proper_end_stands_for_the_last_blank_line() {
+    for case in cases() {
+        let stream = case.events.concat();
+        for end in ["\n", "\r\n", "\r"] {
+            let stream = stream.replace('\n', end);
+            let unended = stream.strip_suffix(end).unwrap();
+            for unended in [unended, unended.strip_suffix(end).unwrap_or(unended)] {
+                for size in [1, 5, unended.len()] {
+                    let mut reader = case.reader();
+                    for piece in unended.as_bytes().chunks(size) {
+                        reader.read(piece);
+                    }
+                    reader.end();
+                    case.expect_end(&reader, "without its last blank line");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn other_ends_of_lines_change_nothing() {
     for case in cases() {
         for end in ["\r\n", "\r"] {

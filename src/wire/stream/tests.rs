@@ -235,6 +235,80 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+#[test]
+fn a_field_of_its_own_for_an_error_is_read() {
+    let said = r#"{"code":500,"message":"too long","type":"server_error"}"#;
+    for dialect in &DIALECTS[..4] {
+        for before in ["", "data: {\"x\":1}\n\n"] {
+            for space in ["", " "] {
+                let reader = read(*dialect, &format!("{before}error:{space}{said}\n\n"));
+                assert_eq!(reader.failure().map(|said| said.message.as_str()), Some("too long"), "{dialect:?}");
+            }
+        }
+        assert!(read(*dialect, "error: not as an object\n\n").failure().is_none());
+    }
+}
+
+#[test]
+fn what_is_not_ended_properly_is_no_event() {
+    let mut reader = reader(Dialect::ChatCompletions);
+    reader.read(b"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\ndata: [DONE]");
+    assert!(!reader.is_done(), "the connection may have broken here");
+    reader.end();
+    assert!(reader.is_done());
+    for half in ["data: {\"choices\":[{\"del", "data: [DO", "dat", "event: x\ndata: {"] {
+        let mut reader = read(Dialect::ChatCompletions, half);
+        reader.end();
+        assert!(!reader.has_output() && !reader.is_foreign() && !reader.is_complete(), "{half}");
+    }
+}
+
+#[test]
+fn what_belongs_to_the_dialect_is_told_from_what_does_not() {
+    for (dialect, stream, begun, foreign, unreadable) in [
+        (Dialect::ChatCompletions, ": waiting\n\n", false, false, false),
+        (Dialect::ChatCompletions, "data: {\"code\":500}\n\n", true, true, false),
+        (Dialect::ChatCompletions, "data: hello\n\n", true, true, true),
+        (Dialect::ChatCompletions, "data: hello\n\ndata: {\"choices\":[]}\n\n", true, false, true),
+        (Dialect::ChatCompletions, "data: {\"code\":500}\n\ndata: [DONE]\n\n", true, false, false),
+        (Dialect::Responses, "data: {\"code\":500}\n\n", true, true, false),
+        (Dialect::Responses, "data: {\"type\":\"response.created\"}\n\n", true, false, false),
+        (Dialect::Messages, "data: {\"code\":500}\n\n", true, true, false),
+        (Dialect::Messages, "data: {\"type\":\"ping\"}\n\n", true, false, false),
+    ] {
+        let reader = read(dialect, stream);
+        let known = (reader.has_begun(), reader.is_foreign(), reader.is_unreadable());
+        assert_eq!(known, (begun, foreign, unreadable), "{stream}");
+    }
+}
+
+#[test]
+fn a_response_that_broke_off_is_said_to_have_failed_before_it_is_raised() {
+    let mut reader = reader(Dialect::Responses);
+    let created = json!({"type": "response.created", "sequence_number": 0,
+        "response": {"id": "resp_7", "model": "m", "created_at": 17, "status": "in_progress", "output": []}});
+    let text = json!({"type": "response.output_text.delta", "sequence_number": 4, "delta": "Hi"});
+    reader.read(format!("data: {created}\n\ndata: {text}\n\n").as_bytes());
+    let told = reader.error_event(false, "truncated", "It broke off");
+    let told = str::from_utf8(&told).unwrap();
+    let (failed, error) = told.split_once("\n\n").unwrap();
+    let failed: Value = serde_json::from_str(failed.strip_prefix("event: response.failed\ndata: ").unwrap()).unwrap();
+    let error: Value = serde_json::from_str(error.strip_prefix("event: error\ndata: ").unwrap().trim_end()).unwrap();
+    assert_eq!((&failed["type"], &failed["sequence_number"]), (&json!("response.failed"), &json!(5)));
+    let response = &failed["response"];
+    assert_eq!(
+        (&response["id"], &response["model"], &response["created_at"]),
+        (&json!("resp_7"), &json!("m"), &json!(17))
+    );
+    assert_eq!(
+        (&response["object"], &response["status"], &response["output"]),
+        (&json!("response"), &json!("failed"), &json!([]))
+    );
+    assert_eq!(response["error"], json!({"code": "server_error", "message": "It broke off"}));
+    assert_eq!((&error["type"], &error["sequence_number"]), (&json!("error"), &json!(6)));
+    assert_eq!(error["error"]["message"], "It broke off");
+}
+
 proptest! {
     #[test]
     fn cutting_changes_nothing(stream in streams(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
@@ -266,6 +340,7 @@ proptest! {
         let mut parsed = StreamReader::new(Dialect::ChatCompletions, DoneMarker::Optional).known;
         for event in stream.split_terminator("\n\n") {
             let (said, only_usage) = chat::read(event.strip_prefix("data: ").unwrap().as_bytes()).unwrap();
+            parsed.begun = true;
             parsed.choices.add(said.choices);
             parsed.add(&said);
             parsed.summed_up |= only_usage && (parsed.output || parsed.choices.any_ended());

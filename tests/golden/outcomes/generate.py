@@ -31,7 +31,7 @@ HERE = pathlib.Path(__file__).parent
 CHAT, COMPLETIONS, RESPONSES, MESSAGES = "chat/completions", "completions", "responses", "messages"
 EMBEDDINGS, SPEECH, IMAGES = "embeddings", "audio/speech", "images/generations"
 
-FAILURES = ["connect", "reset", "timeout", "server_error", "stream_error", "truncated", "stalled"]
+FAILURES = ["connect", "reset", "timeout", "server_error", "malformed", "stream_error", "truncated", "stalled"]
 GUARD = {"ok": "success", "throttled": "failure", "quota": "failure", "auth": "failure", "unsupported": "failure"}
 GUARD |= dict.fromkeys(FAILURES, "failure") | dict.fromkeys(["client_error", "empty", "client_gone", "serin_error"], "not")
 BREAKER = dict.fromkeys(GUARD, "not") | {"ok": "success"} | dict.fromkeys(FAILURES, "failure")
@@ -79,7 +79,7 @@ def stream(events, end="keep", framing="chunked", kind="text/event-stream", **he
     """Events, each in a chunk of its own; framing `cut`: the chunks lack their end."""
     sent = [raw(event if isinstance(event, (str, bytes)) else text(event)) for event in events]
     body = b"".join(chunk(event) for event in sent) if framing != "length" else b"".join(sent)
-    fields = {"content-type": kind}
+    fields = {"content-type": kind} if kind else {}
     fields |= {name.replace("_", "-"): value for name, value in headers.items()}
     if framing == "length":
         fields["content-length"] = len(body)
@@ -309,8 +309,6 @@ def oks():
     ok("gzip: one answer", CHAT, answer(200, gzip.compress(raw(chat()), mtime=0), content_encoding="gzip"))
     zipped = gzip.compress("".join(GOOD_CHAT).encode(), mtime=0)
     ok("gzip: a stream", CHAT, stream([zipped[:40], zipped[40:]], content_encoding="gzip"))
-    ok("one answer where a stream was asked for", CHAT, answer(200, chat()), asks_stream=True)
-    ok("a stream where one answer was asked for", CHAT, stream(GOOD_CHAT), asks_stream=False)
     ok("CRLF and no space behind the colon", CHAT,
        stream([piece.replace("data: ", "data:").replace("\n", "\r\n") for piece in GOOD_CHAT]))
     ok("two choices", CHAT, stream([delta("", role="assistant"), delta("", role="assistant", index=1), delta("a"),
@@ -318,9 +316,37 @@ def oks():
     ok("a malformed event among good ones", CHAT, stream([ROLE, delta("Hel"), "data: {\"choices\":[{\"ind\n\n", *GOOD_CHAT[2:]]))
     ok("an event of a kind of its own", CHAT, stream(["event: queue\ndata: {\"position\":3}\n\n", *GOOD_CHAT]))
     ok("reset behind [DONE]", CHAT, stream(GOOD_CHAT, framing="cut", end="rst"))
-    ok("a web page with 200", CHAT, answer(200, page("Welcome"), HTML))
-    ok("JSON of another shape", CHAT, answer(200, {"id": "x", "result": "Hello"}))
     ok("an error beside an answer", CHAT, answer(200, chat(error={"message": "a remark", "code": 200})))
+    for name, answers, asks in [("one answer where a stream was asked for", answer(200, chat()), True),
+                                ("a stream where one answer was asked for", stream(GOOD_CHAT), False)]:
+        case(f"stable's own: {name}", CHAT, "ok", answers, asks_stream=asks, arm="stable", keys=0)
+        case(f"stable's own: {name}, held", CHAT, "ok", answers, asks_stream=asks, arm="stable", keys=0, other=ACCEPTS, next="deliver")
+    for kind in ("application/json", "text/plain", "text/html", None):
+        named = {"kind": kind}
+        ok(f"a stream called {kind}", CHAT, stream(GOOD_CHAT, **named), asks_stream=True)
+        ok(f"a stream of announced length called {kind}", CHAT, stream(GOOD_CHAT, framing="length", **named), asks_stream=True)
+        ok(f"a stream called {kind}", RESPONSES, stream(GOOD_RESPONSE, **named), asks_stream=True)
+        ok(f"a stream called {kind}", MESSAGES, stream(GOOD_MESSAGE, **named), asks_stream=True)
+    for kind in ("text/event-stream", "text/plain", "text/html", None):
+        ok(f"one answer called {kind}", CHAT, answer(200, chat(), kind), asks_stream=False)
+        ok(f"one answer in chunks called {kind}", CHAT, answer(200, chat(), kind, framing="chunked"), asks_stream=False)
+        ok(f"one answer called {kind}", RESPONSES, answer(200, response(), kind), asks_stream=False)
+        ok(f"one answer called {kind}", MESSAGES, answer(200, message(), kind), asks_stream=False)
+    ok("a byte-order mark before one answer", CHAT, answer(200, "\ufeff" + text(chat())))
+    case("one answer, created", CHAT, "ok", answer(201, chat()), status=201)
+    ok("a byte-order mark before a stream", CHAT, stream(["\ufeff", *GOOD_CHAT]))
+    for end, how in [("\n", "LF"), ("\r\n", "CRLF"), ("\r", "CR")]:
+        for left in (1, 0):
+            name = f"the last event lacks its blank line, {how}" + ("" if left else ", and its own end")
+            cut = lambda pieces: [*(piece.replace("\n", end) for piece in pieces[:-1]), pieces[-1].rstrip("\n") + end * left]
+            ok(name, CHAT, stream(cut(GOOD_CHAT)))
+            ok(f"{name}, and it is the reason", CHAT, stream(cut(GOOD_CHAT[:-1])))
+            ok(name, RESPONSES, stream(cut(GOOD_RESPONSE)))
+            ok(name, MESSAGES, stream(cut(GOOD_MESSAGE)))
+    ok("the last event lacks its blank line, and its connection ends it", CHAT,
+       stream([*GOOD_CHAT[:-2], GOOD_CHAT[-2].rstrip("\n")], framing="close", end="fin"))
+    ok("the last event lacks its blank line, of announced length", CHAT,
+       stream([*GOOD_CHAT[:-2], GOOD_CHAT[-2].rstrip("\n")], framing="length"))
     case("the client leaves behind [DONE]", CHAT, "ok", stream(GOOD_CHAT, framing="cut", end="silent"),
          gets="nothing", breaks_off={"by": "client", "after": "[DONE]\n\n"})
     case("stable's own answer", CHAT, "ok", stream(GOOD_CHAT), arm="stable", keys=0)
@@ -358,6 +384,87 @@ def oks():
     ok("vectors in gzip", EMBEDDINGS, answer(200, gzip.compress(raw(VECTORS), mtime=0), content_encoding="gzip"))
     ok("speech", SPEECH, answer(200, bytes(range(256)) * 8, "audio/mpeg", framing="chunked"))
     ok("an image", IMAGES, answer(200, {"created": 1, "data": [{"b64_json": "aGVsbG8="}]}))
+
+
+def malformations():
+    """What is neither an answer nor an error: the canary's is recovered, and stable's goes out as it always did."""
+    def odd(name, endpoint, answers, gets="all", status=None, error=None, **more):
+        sent = int(answers["sends"].split(" ", 2)[1])
+        case(name, endpoint, "malformed", answers, gets=gets, status=status or sent, error=error, **more)
+        case(f"{name}, held", endpoint, "malformed", answers, other=ACCEPTS, **more)
+
+    def stables(name, endpoint, answers, **more):
+        more = dict(arm="stable", keys=0, breaker="not") | more
+        case(f"stable's own: {name}", endpoint, "malformed", answers, **more)
+        case(f"stable's own: {name}, and the canary could answer", endpoint, "malformed", answers, other=ACCEPTS, next="deliver", **more)
+
+    odd("one answer where a stream was asked for", CHAT, answer(200, chat()), asks_stream=True)
+    odd("a stream where one answer was asked for", CHAT, stream(GOOD_CHAT), asks_stream=False)
+    odd("a web page with 200", CHAT, answer(200, page("Welcome"), HTML))
+    odd("JSON of another shape", CHAT, answer(200, {"id": "x", "result": "Hello"}))
+
+    xml = "<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code></Error>"
+    job = {"id": "job_1", "status": "queued", "created_at": 1720000000}
+    kinds = {
+        "a page called JSON": answer(200, page("Welcome")), "a page called a stream": answer(200, page("Welcome"), "text/event-stream"),
+        "a page without a type": answer(200, page("Welcome"), None), "a page in chunks": answer(200, page("Welcome"), HTML, framing="chunked"),
+        "a page in gzip": answer(200, gzip.compress(page("Welcome").encode(), mtime=0), HTML, content_encoding="gzip"),
+        "a page that ends with its connection": answer(200, page("Welcome"), HTML, framing="close", end="fin"),
+        "XML": answer(200, xml, "application/xml"), "a text": answer(200, "upstream busy", "text/plain"),
+        "a text called JSON": answer(200, "404 page not found"), "null": answer(200, "null"), "{}": answer(200, "{}"),
+        "{} called a page": answer(200, "{}", HTML), "{} in gzip": answer(200, gzip.compress(b"{}", mtime=0), content_encoding="gzip"),
+        "{} in chunks": answer(200, "{}", framing="chunked"), "[]": answer(200, "[]"), "a number": answer(200, "42"), "true": answer(200, "true"),
+        "a JSON text": answer(200, "\"busy\""), "a panel": answer(200, {"success": False, "message": "bad url"}),
+        "a code": answer(200, {"code": 500, "msg": "failed", "data": None}), "a detail": answer(200, {"detail": "Not Found"}),
+        "no error": answer(200, {"error": None}), "choices that are none": answer(200, {"id": "x", "choices": None}),
+        "a list of errors": answer(200, [{"error": {"code": 400, "message": "no"}}]),
+        "a job, accepted": answer(202, job), "a job, created": answer(201, job), "nothing, and 204": bytes_of("HTTP/1.1 204 No Content\r\n\r\n", "keep"),
+        "nothing, and 205": answer(205, "", None), "nothing, and 202": answer(202, ""), "nothing without a type": answer(200, "", None),
+        "nothing in chunks, called a page": answer(200, "", HTML, framing="chunked"), "white space": answer(200, "\n \n"),
+        "white space in chunks": answer(200, "\n\n\n", framing="chunked"), "two objects, a line each": answer(200, text(chat()) + "\n" + text(chat())),
+        "no valid JSON": answer(200, "{\"choices\":[}"), "an image": answer(200, b"\x89PNG\r\n\x1a\n" + bytes(range(64)), "image/png"),
+    }
+    for name, answers in kinds.items():
+        odd(name, CHAT, answers)
+    for name in ("a page called a stream", "a page called JSON", "a text", "null", "{}", "a panel", "white space in chunks", "no valid JSON"):
+        odd(f"{name}, where a stream was asked for", CHAT, kinds[name], asks_stream=True)
+    for endpoint in (COMPLETIONS, RESPONSES, MESSAGES):
+        for name in ("a page called JSON", "{}", "a panel", "a job, accepted"):
+            odd(name, endpoint, kinds[name])
+    odd("a response that is a chat completion", RESPONSES, answer(200, chat()))
+    odd("a chat completion that is a response", CHAT, answer(200, response()))
+    odd("a message without its content", MESSAGES, answer(200, {"type": "message", "role": "assistant", "content": None}))
+    odd("one answer where a stream was asked for", RESPONSES, answer(200, response()), asks_stream=True)
+    odd("one answer where a stream was asked for", MESSAGES, answer(200, message()), asks_stream=True)
+    odd("a stream where one answer was asked for", RESPONSES, stream(GOOD_RESPONSE), asks_stream=False)
+    odd("a stream where one answer was asked for", MESSAGES, stream(GOOD_MESSAGE), asks_stream=False)
+    odd("a stream in gzip where one answer was asked for", CHAT, answer(
+        200, gzip.compress("".join(GOOD_CHAT).encode(), mtime=0), content_encoding="gzip"), asks_stream=False)
+    odd("a stream of text", CHAT, stream(["data: hello\n\n", "data: there\n\n"]))
+    odd("a stream of JSON of another shape", CHAT, stream([data({"code": 500, "msg": "failed"})]))
+    odd("a stream of white space", CHAT, stream(["\n\n", "\n\n"]))
+    case("a malformed event, assembled before it goes out", CHAT, "malformed",
+         stream([ROLE, delta("Hel"), "data: {\"choices\":[{\"ind\n\n", *GOOD_CHAT[2:]]), stream_mode="buffered", other=ACCEPTS)
+
+    def leads(status, endpoint=CHAT, to="https://sso.example/login", **more):
+        where = {"location": to} if to else {}
+        asks = ", where a stream was asked for" if more.get("asks_stream") else ""
+        odd(f"{status} to {to}{asks}", endpoint, answer(status, "", None, **where), gets="serin", status=502, error="malformed", **more)
+
+    for status in (301, 302, 303, 307, 308):
+        leads(status)
+    leads(302, to="/login")
+    leads(300, to=None)
+    leads(304, to=None)
+    leads(307, RESPONSES)
+    leads(307, MESSAGES)
+    leads(302, CHAT, asks_stream=True)
+    moved = dict(status=302, gets="all")
+    stables("a redirect", CHAT, answer(302, "", None, location="https://sso.example/login"), **moved)
+    for name in ("a page called JSON", "a page in chunks", "{}", "null", "a text", "white space", "a job, accepted"):
+        stables(name, CHAT, kinds[name], status=202 if "job" in name else 200)
+    stables("a page, where a stream was asked for", CHAT, kinds["a page in chunks"], asks_stream=True)
+    stables("a stream of text", CHAT, stream(["data: hello\n\n"]))
 
 
 def connects():
@@ -494,8 +601,29 @@ def stream_errors():
           "message": {"role": "assistant", "content": ""}, "error": {"code": 502, "message": "Upstream error"}}])))
     early("Ollama: 200 and an error as a text", CHAT, answer(200, {"error": "model runner has unexpectedly stopped"}))
     early("vLLM: 200 and an error", CHAT, answer(200, {"object": "error", "message": "boom", "type": "BadRequestError", "code": 400}))
+    early("OpenRouter: its reason is an error", CHAT, stream([ROLE, delta("", "error"), DONE]))
+    early("OpenRouter: the reason of its own provider is one", CHAT, answer(200, chat(choices=[{"index": 0, "finish_reason": "stop",
+          "native_finish_reason": "upstream_error", "message": {"role": "assistant", "content": "par"}}])))
+    early("one answer whose reason is an error, without text", CHAT, answer(200, chat("", "error")))
+    early("one answer whose reason is an error, with text", CHAT, answer(200, chat("par", "error")))
+    early("one answer in chunks whose reason is an error", CHAT, answer(200, chat("par", "error"), framing="chunked"))
+    early("one answer whose reason is an error", COMPLETIONS, answer(200, completion("par", "error")))
+    early("DeepSeek: no resources", CHAT, stream([ROLE, delta("", "insufficient_system_resource"), DONE]))
+    early("a response that was cancelled", RESPONSES, answer(200, response("cancelled", [])))
+    llama = "error: {\"code\":500,\"message\":\"the request exceeds the available context size\",\"type\":\"server_error\"}\n\n"
+    early("llama.cpp: a field of its own", CHAT, stream([llama]))
+    early("llama.cpp: a field of its own, called JSON", CHAT, stream([llama], kind="application/json"), asks_stream=True)
+    early("an error called JSON, behind the role", CHAT, stream([ROLE, data(failed)], kind="application/json"), asks_stream=True)
+    early("an error called a text, behind the role", CHAT, stream([ROLE, data(failed)], kind="text/plain"), asks_stream=True)
+    early("an error whose blank line is missing", CHAT, stream([ROLE, data(failed).rstrip("\n")]))
+    early("200 and an error, where a stream was asked for", CHAT, answer(200, failed), asks_stream=True)
+    early("200 and an error, called a stream", CHAT, answer(200, failed, "text/event-stream"), asks_stream=True)
     early("200 and an error in gzip", CHAT, answer(200, gzip.compress(raw(failed), mtime=0), content_encoding="gzip"))
     for name, other in [("", None), (", and stable could answer", ACCEPTS)]:
+        case("a reason within the text that is an error" + name, CHAT, "stream_error", stream([ROLE, delta("Hel"), delta("", "error"), DONE]),
+             other=other, **late)
+        case("llama.cpp: a field of its own within the text" + name, CHAT, "stream_error", stream([ROLE, delta("Hel"), llama]), other=other,
+             **late)
         case("an error within the text" + name, CHAT, "stream_error", stream([ROLE, delta("Hel"), data(failed), DONE]), other=other, **late)
         case("an error within the text, and the end of the connection" + name, CHAT, "stream_error",
              stream([ROLE, delta("Hel"), data(failed)], framing="cut", end="fin"), other=other, **late)
@@ -540,6 +668,14 @@ def truncations():
     case("one of two choices ended", CHAT, "truncated", stream([delta("a"), delta("b", index=1), delta(finish="stop")]), **late)
     case("no [DONE] where it is required", CHAT, "truncated", stream(GOOD_CHAT[:-1]), done_marker="required", **late)
     case("reset behind the reason, and no [DONE]", CHAT, "truncated", stream(GOOD_CHAT[:-1], "rst", "cut"), **late)
+    case("a stream called JSON ends within the text", CHAT, "truncated", stream(part, kind="application/json"), asks_stream=True, **late)
+    case("a stream called a text is reset within the text", CHAT, "truncated", stream(part, "rst", "cut", kind="text/plain"), asks_stream=True,
+         **late)
+    case("a stream called JSON ends behind the role", CHAT, "truncated", stream([ROLE], kind="application/json"), asks_stream=True,
+         other=ACCEPTS)
+    case("reset where only the last blank line is missing", CHAT, "truncated", stream([*GOOD_CHAT[:-2], GOOD_CHAT[-2].rstrip("\n")], "rst",
+         "cut"), **late)
+    case("the last event is no whole JSON", CHAT, "truncated", stream([*part, delta("lo")[:30]]), **late)
     case("assembled before it goes out", CHAT, "truncated", stream(part, "fin", "cut"), stream_mode="buffered", other=ACCEPTS)
     whole = text(chat("Hello there, and a little more"))
     both("one answer shorter than announced", CHAT, "truncated", answer(200, whole[:90], end="fin", announced=len(whole)), **gone)
@@ -881,7 +1017,7 @@ def own_ends():
 
 
 def write():
-    for fill in [oks, connects, resets, timeouts, server_errors, stream_errors, truncations, stalls, throttles, quotas, auths, refusals,
+    for fill in [oks, malformations, connects, resets, timeouts, server_errors, stream_errors, truncations, stalls, throttles, quotas, auths, refusals,
                  clients_errors, empties, departures, own_ends]:
         fill()
     for outcome in GUARD:

@@ -54,6 +54,11 @@ fn look(stage: &Stage, api: Api, cut: Cut, at: usize) -> Result<Option<&'static 
     if came <= first {
         return Err(format!("not recovered after {came} events: {text:.300}"));
     }
+    // A proper end stands for what ends the last line.
+    let terminal = stream[..answer::terminal(api)].concat();
+    if cut == Cut::CleanEnd && (at + 1 == terminal.len() || at + 2 == terminal.len()) {
+        return difference(&text, &terminal[..at]).map_or(Ok(Some("ok")), Err);
+    }
     let complete = stream[..came].concat();
     let Some(rest) = text.strip_prefix(&complete) else {
         return Err(difference(&text, &complete).unwrap_or_default());

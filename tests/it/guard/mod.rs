@@ -10,6 +10,7 @@ mod provider;
 mod restarts;
 mod silent;
 mod stage;
+mod strange;
 mod taken_back;
 mod traffic;
 

@@ -23,13 +23,50 @@ pub(super) struct Manner {
     pub(super) fails: u32,
     /// From a request's last byte to the answer's first.
     pub(super) latency: Duration,
+    /// What everybody gets instead of an answer.
+    pub(super) instead: Instead,
     /// This user's requests all get a 500.
     pub(super) ill: Option<String>,
 }
 
+/// What is neither an answer nor an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Instead {
+    /// Nothing: all is well.
+    Nothing,
+    /// A web page.
+    Page,
+    /// A redirect.
+    Redirect,
+    /// `{}`.
+    Object,
+    /// One whole answer, where a stream was asked for.
+    Whole,
+}
+
+impl Instead {
+    const ALL: [Instead; 5] = [Instead::Nothing, Instead::Page, Instead::Redirect, Instead::Object, Instead::Whole];
+
+    fn answer(self) -> Option<String> {
+        let page = "<!doctype html><title>Welcome</title>";
+        let length = page.len();
+        match self {
+            Instead::Nothing | Instead::Whole => None,
+            Instead::Page => {
+                Some(format!("HTTP/1.1 200 So\r\ncontent-type: text/html\r\ncontent-length: {length}\r\n\r\n{page}"))
+            }
+            Instead::Redirect => {
+                Some("HTTP/1.1 302 So\r\nlocation: https://sso.example/login\r\ncontent-length: 0\r\n\r\n".to_owned())
+            }
+            Instead::Object => Some(sized(200, "{}")),
+        }
+    }
+}
+
 impl Manner {
     /// Answers everybody.
-    pub(super) const WELL: Manner = Manner { fails: 0, latency: Duration::from_millis(30), ill: None };
+    pub(super) const WELL: Manner =
+        Manner { fails: 0, latency: Duration::from_millis(30), instead: Instead::Nothing, ill: None };
 
     pub(super) const fn failing(percent: u32) -> Manner {
         Manner { fails: percent, ..Manner::WELL }
@@ -38,14 +75,15 @@ impl Manner {
     fn read(line: &str) -> Option<Manner> {
         let mut words = line.split_whitespace();
         let (fails, latency) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        Some(Manner { fails, latency: Duration::from_millis(latency), ill: words.next().map(str::to_owned) })
+        let instead = *Instead::ALL.get(words.next()?.parse::<usize>().ok()?)?;
+        Some(Manner { fails, latency: Duration::from_millis(latency), instead, ill: words.next().map(str::to_owned) })
     }
 }
 
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ill = self.ill.as_deref().unwrap_or_default();
-        write!(f, "{} {} {ill}", self.fails, self.latency.as_millis())
+        write!(f, "{} {} {} {ill}", self.fails, self.latency.as_millis(), self.instead as usize)
     }
 }
 
@@ -134,7 +172,9 @@ fn serve(stream: TcpStream, name: &str, manner: &Mutex<Manner>) -> io::Result<()
         let ill = manner.ill.is_some_and(|user| body.contains(&format!("\"user\":\"{user}\"")));
         let answer = if ill || fastrand::u32(..100) < manner.fails {
             sized(500, r#"{"error":{"message":"out of order","type":"server_error","param":null,"code":null}}"#)
-        } else if body.contains("\"stream\":true") {
+        } else if let Some(strange) = manner.instead.answer() {
+            strange
+        } else if manner.instead != Instead::Whole && body.contains("\"stream\":true") {
             streamed(name)
         } else {
             sized(200, &completion(name))

@@ -60,6 +60,13 @@ impl Api {
     /// What is wrong with this as the one error event that ends a stream; the official SDKs must raise on it.
     pub(crate) fn look_at_error_event(self, text: &str) -> Result<(), String> {
         let event = text.trim_start_matches(['\r', '\n']);
+        let event = match event.split_once("\n\n") {
+            Some((failed, event)) if self == Api::Responses && failed.starts_with("event: response.failed\n") => {
+                look_at_failure(failed)?;
+                event
+            }
+            _ => event,
+        };
         let wrong = |what: &str| Err(format!("{what}: {text:?}"));
         let Some(event) = event.strip_suffix("\n\n") else { return wrong("no event, complete with its blank line") };
         if event.contains("\n\n") {
@@ -82,6 +89,16 @@ impl Api {
             Api::Messages => wrong("no `event: error` of type `error` whose error has a type"),
         }
     }
+}
+
+/// What is wrong with this as the event that says that a response failed, which stands before the one that is raised.
+fn look_at_failure(event: &str) -> Result<(), String> {
+    let data = event.split_once("\ndata: ").map_or("", |(_, data)| data);
+    let data: Value = serde_json::from_str(data).map_err(|error| format!("{error}: {event:?}"))?;
+    let response = &data["response"];
+    let says = data["type"] == "response.failed" && response["status"] == "failed" && response["error"].is_object();
+    let named = response["id"].as_str().is_some_and(|id| id.starts_with("resp_"));
+    if says && named { Ok(()) } else { Err(format!("no response that failed: {event:?}")) }
 }
 
 /// The complete events of a stream, each with its blank line, and what comes after them.

@@ -9,6 +9,11 @@ use std::time::Duration;
 
 use super::eventually::{SOON, eventually};
 
+/// An answer in every API.
+const ANSWER: &str = r#"{"object":"response","status":"completed","output":[{"type":"message","content":[{"type":
+"output_text","text":"Hi"}]}],"type":"message","content":[{"type":"text","text":"Hi"}],"choices":[{"index":0,"message":
+{"role":"assistant","content":"Hi"},"text":"Hi","finish_reason":"stop"}]}"#;
+
 /// How it answers what is no GET.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Manner {
@@ -159,7 +164,11 @@ fn serve(stream: TcpStream, connection: usize, manner: Manner, shared: &Shared) 
                 return until_closed(&mut reader);
             }
         }
-        writer.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")?;
+        let length = ANSWER.len();
+        write!(
+            writer,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{ANSWER}"
+        )?;
     }
 }
 

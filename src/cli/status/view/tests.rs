@@ -1,7 +1,7 @@
 //! The status, letter for letter.
 
 use super::*;
-use crate::app::api::{ByAge, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
+use crate::app::api::{ByAge, Compared, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
 use crate::cli::sample::{NOW, at, rollout};
 use crate::decide::guard::silent::Silence;
 
@@ -88,6 +88,25 @@ fn what_speaks_against_the_canary_is_told_beside_what_it_takes() {
     chat.percent = 0.0;
     let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
     assert!(!text.contains("seen in") && !text.contains("evidence"), "{text}");
+}
+
+#[test]
+fn how_answers_ended_is_told_for_each_arm_and_what_is_more_often_bad_beside_its_bound() {
+    let mut rollout = rollout();
+    let guard = rollout.guard.as_mut().unwrap();
+    let shares = |shares: &[(&str, f64)]| shares.iter().map(|(name, share)| ((*name).to_owned(), *share)).collect();
+    guard.answers.stable.percent_by_finish = shares(&[("stop", 98.0), ("length", 2.0), ("empty", 0.0)]);
+    guard.answers.canary.percent_by_finish = shares(&[("stop", 69.0), ("length", 31.0)]);
+    guard.answers.canary.mean_gap_seconds = Some(0.0214);
+    guard.length = Some(Compared { evidence: 9000.0, above_floor: true, ..guard.failing.clone() });
+    let told = render(&reply(vec![rollout]), UnixMillis(NOW), Style::PLAIN);
+    for line in [
+        "stable     98% stop, 2% length\n",
+        "canary     69% stop, 31% length; 21 ms between outputs\n",
+        "that it is slower, 9000 of 8000 that more of its answers stop at a length limit\n",
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
 }
 
 #[test]

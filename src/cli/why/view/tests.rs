@@ -139,6 +139,37 @@ fn every_rule_has_its_own_line() {
          run        the canary's last 30 requests failed within 3s: evidence 89.9 of 23 that it is down\n"
     );
     assert_eq!(
+        told(&[
+            ("rule", "length"),
+            ("counted", "answers cut at a length limit"),
+            ("canary_requests", "200"),
+            ("canary_failures", "62"),
+            ("canary_error_rate", "31%"),
+            ("canary_error_rate_low", "25%"),
+            ("canary_error_rate_high", "37.7%"),
+            ("remedy", "set `max_fields` of the provider")
+        ]),
+        "rule       length: more of its answers stop at a length limit than is tolerated\n\
+         canary     62 of 200 requests stopped at a length limit: 31%, between 25% and 37.7%\n\
+         remedy     set `max_fields` of the provider\n"
+    );
+    assert_eq!(
+        told(&[
+            ("rule", "silent"),
+            ("unanswered", "17"),
+            ("kind", "whole"),
+            ("waited_seconds_at_least", "8"),
+            ("waited_seconds", "20"),
+            ("stable_answered", "40"),
+            ("stable_unanswered", "1"),
+            ("silent_evidence", "50.9"),
+            ("silent_bound", "23")
+        ]),
+        "rule       silent: the canary accepts requests and answers none of them, while stable answers\n\
+         waits      17 whole requests of the canary have had no output for 8s to 20s; of stable's in the same\n\
+         seconds 40 had some and 1 had none: evidence 50.9 of 23\n"
+    );
+    assert_eq!(
         told(&[("rule", "slower"), ("counted", "slow answers"), ("slow_above", "1499ms"), ("stable_requests", "0")]),
         "rule       slower: the canary is slow more often than stable, by more than is tolerated\n\
          stable     no request\n\

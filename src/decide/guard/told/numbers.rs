@@ -96,7 +96,10 @@ pub fn numbers(decision: Decision, grounds: &Grounds<'_>) -> Vec<(String, String
 }
 
 fn of_rule(rule: Rule, grounds: &Grounds<'_>, put: &mut impl FnMut(&str, String)) {
-    let Grounds { guard, judge, window, refuses, .. } = grounds;
+    let Grounds { guard, judge, window, refuses, failed_as, .. } = grounds;
+    if let (Some(seen), Rule::Down | Rule::Worse | Rule::Ceiling) = (failed_as, rule) {
+        put("failed_as", (*seen).to_owned());
+    }
     match rule {
         Rule::Down => {
             let run = judge.canary_run();

@@ -40,14 +40,14 @@ pub fn shared(silence: &Silence) -> String {
 pub(super) fn numbers(silence: &Silence, guard: &Guard, put: &mut impl FnMut(&str, String)) {
     put("unanswered", count(silence.unanswered));
     let kind = silence.kind.map_or("all", |kind| if kind == Kind::Streamed { "streamed" } else { "whole" });
-    put("requests", kind.to_owned());
+    put("kind", kind.to_owned());
     put("waited_seconds", format!("{:.0}", silence.longest));
     put("waited_seconds_at_least", format!("{:.0}", silence.shortest));
     let stable = if silence.probed { "stable_probes" } else { "stable" };
     put(&format!("{stable}_answered"), count(silence.stable_answered));
     put(&format!("{stable}_unanswered"), count(silence.stable_unanswered));
-    put("run_evidence", format!("{:.1}", silence.evidence));
-    put("run_bound", guard.constants.down_evidence.to_string());
+    put("silent_evidence", format!("{:.1}", silence.evidence));
+    put("silent_bound", guard.constants.down_evidence.to_string());
 }
 
 pub(super) fn would_change(silence: &Silence, now: UnixMillis) -> String {

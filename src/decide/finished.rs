@@ -1,0 +1,105 @@
+//! How an answer came to its end that no status calls bad: the one definition of what counts as empty, cut or filtered.
+//!
+//! Owns the kinds, by which metrics and status tell answers apart, and which of them the guard compares. The reason that
+//! an answer gives comes first: one that stopped at its limit before it had any output is cut, and not empty. Refuses to
+//! judge: whether an answer is a failure is [`outcome`](super::outcome)'s. Invariant: what broke off, said that it failed
+//! or was answered with another status than 2xx is none of these.
+
+use super::guard::aspect::Aspect;
+use super::outcome::{BodyEnd, Ending};
+use crate::wire::finish::Finish;
+
+/// How an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finished {
+    /// It said all it had to say.
+    Stop,
+    /// It asks for a tool.
+    ToolCalls,
+    /// At a limit of its length.
+    Length,
+    /// A content filter or a refusal ended it, or took its place.
+    Filtered,
+    /// Without any output, and without a reason for that.
+    Empty,
+    /// For another reason, or for none that it gave.
+    Other,
+}
+
+impl Finished {
+    /// All of them, in the order of their cells.
+    pub const ALL: [Finished; 6] =
+        [Finished::Stop, Finished::ToolCalls, Finished::Length, Finished::Filtered, Finished::Empty, Finished::Other];
+
+    /// The label `finish` of the metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Finished::Stop => "stop",
+            Finished::ToolCalls => "tool_calls",
+            Finished::Length => "length",
+            Finished::Filtered => "filtered",
+            Finished::Empty => "empty",
+            Finished::Other => "other",
+        }
+    }
+
+    /// Of an attempt that ended so and gave this reason; `None`: it is no answer.
+    #[must_use]
+    pub const fn of(ending: Ending, reason: Option<Finish>) -> Option<Finished> {
+        let Ending::Answered { status: 200..=299, body, .. } = ending else { return None };
+        Some(match (body, reason) {
+            (BodyEnd::Filtered, _) | (BodyEnd::Complete | BodyEnd::Empty, Some(Finish::Filtered)) => Finished::Filtered,
+            (BodyEnd::Complete | BodyEnd::Empty, Some(Finish::Length)) => Finished::Length,
+            (BodyEnd::Empty, _) => Finished::Empty,
+            (BodyEnd::Complete, Some(Finish::Stop)) => Finished::Stop,
+            (BodyEnd::Complete, Some(Finish::ToolCalls)) => Finished::ToolCalls,
+            (BodyEnd::Complete, _) => Finished::Other,
+            _ => return None,
+        })
+    }
+
+    /// In what the guard compares such answers; `None`: it does not.
+    #[must_use]
+    pub const fn aspect(self) -> Option<Aspect> {
+        match self {
+            Finished::Length => Some(Aspect::Length),
+            Finished::Filtered => Some(Aspect::Filtered),
+            Finished::Empty => Some(Aspect::Empty),
+            Finished::Stop | Finished::ToolCalls | Finished::Other => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::outcome::Grounds;
+
+    fn of(status: u16, body: BodyEnd, reason: Option<Finish>) -> Option<&'static str> {
+        let ending = Ending::Answered { status, grounds: Grounds::default(), body };
+        Finished::of(ending, reason).map(Finished::as_str)
+    }
+
+    #[test]
+    fn the_reason_comes_first_and_what_has_none_is_other_or_empty() {
+        let reasons = [Finish::Stop, Finish::ToolCalls, Finish::Other, Finish::Length, Finish::Filtered];
+        let complete = reasons.map(|reason| of(200, BodyEnd::Complete, Some(reason)).unwrap());
+        assert_eq!(complete, ["stop", "tool_calls", "other", "length", "filtered"]);
+        let empty = reasons.map(|reason| of(200, BodyEnd::Empty, Some(reason)).unwrap());
+        assert_eq!(empty, ["empty", "empty", "empty", "length", "filtered"]);
+        let unsaid = [BodyEnd::Complete, BodyEnd::Empty, BodyEnd::Filtered].map(|body| of(201, body, None).unwrap());
+        assert_eq!(unsaid, ["other", "empty", "filtered"]);
+    }
+
+    #[test]
+    fn what_failed_is_no_answer() {
+        for body in [BodyEnd::ErrorEvent, BodyEnd::Early, BodyEnd::NoOutput, BodyEnd::Silent] {
+            assert_eq!(of(200, body, Some(Finish::Length)), None, "{body:?}");
+        }
+        assert_eq!([302, 400, 500].map(|status| of(status, BodyEnd::Complete, None)), [None; 3]);
+        assert_eq!(Finished::of(Ending::ClientLeft, Some(Finish::Length)), None);
+        let compared = Finished::ALL.iter().filter_map(|finished| finished.aspect());
+        assert_eq!(compared.collect::<Vec<_>>(), [Aspect::Length, Aspect::Filtered, Aspect::Empty]);
+    }
+}

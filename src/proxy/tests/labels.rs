@@ -1,0 +1,206 @@
+//! What an answer is, whatever it is called: when it goes out, what it is counted as, and what is told of it.
+
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use super::support::*;
+use crate::decide::outcome::Outcome;
+use crate::decide::units::{Arm, Millis, Percent, ProviderId};
+
+const CHAT: &str = "/v1/chat/completions";
+const OLD: ProviderId = ProviderId(0);
+const NEW: ProviderId = ProviderId(1);
+
+fn ask(stream: bool) -> String {
+    post(CHAT, "x-user-id: u\r\n", &format!(r#"{{"stream":{stream}}}"#))
+}
+
+fn some() -> Percent {
+    Percent::from_hundredths(1).unwrap()
+}
+
+/// The head of an answer in chunks, called so.
+fn called(kind: &str) -> String {
+    let kind = if kind.is_empty() { String::new() } else { format!("content-type: {kind}\r\n") };
+    format!("HTTP/1.1 200 OK\r\n{kind}transfer-encoding: chunked\r\n\r\n")
+}
+
+/// A provider that sends these pieces, each when it is told, and then waits for its client to leave.
+fn in_pieces(pieces: Vec<String>) -> (Scripted, std::sync::mpsc::Sender<()>) {
+    let (go, wait) = channel::<()>();
+    let wait = Mutex::new(wait);
+    let provider = Scripted::new(move |mut client| {
+        client.message();
+        for piece in &pieces {
+            client.send(piece);
+            if wait.lock().unwrap().recv().is_err() {
+                break;
+            }
+        }
+        client.read_to_end();
+    });
+    (provider, go)
+}
+
+#[test]
+fn events_stream_through_whatever_they_are_called() {
+    for kind in ["application/json", "text/plain", "text/html", "application/octet-stream", ""] {
+        for (arm, percent, fallback) in
+            [(Arm::Canary, Percent::ALL, true), (Arm::Canary, Percent::ALL, false), (Arm::Stable, some(), false)]
+        {
+            let (judged, go) = in_pieces(vec![called(kind) + &chunk(ROLE) + &chunk(WORD), chunk(STOP) + LAST]);
+            let (other, _seen) = Scripted::in_turn([completion("not asked")]);
+            let (old, new) = if arm == Arm::Canary { (&other, &judged) } else { (&judged, &other) };
+            let policy = if fallback { both_ways(old, new) } else { policy(old.address, new.address) };
+            let sidecar = Sidecar::start(policy, percent);
+            let mut client = sidecar.client();
+            client.send(ask(true));
+            let begun = client.read_to("\"hi\"");
+            assert!(!begun.contains("[DONE]"), "{kind}");
+            go.send(()).unwrap();
+            client.read_to(LAST);
+            sidecar.settle();
+            let own = if arm == Arm::Canary { NEW } else { OLD };
+            assert_eq!(sidecar.attempts(arm, own), [(Outcome::Ok, 1)], "{kind} {arm:?} {fallback}");
+            assert_eq!(sidecar.judged(arm), (1, 1, 0, 0), "{kind} {arm:?} {fallback}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_in_single_bytes_is_known_for_one() {
+    for kind in ["application/json", "", "text/event-stream"] {
+        let all = format!("\u{feff}{ROLE}{WORD}{STOP}");
+        let bytes: String = all.chars().map(|one| chunk(&one.to_string())).collect();
+        let (new, _seen) = Scripted::in_turn([called(kind) + &bytes + LAST]);
+        let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        assert_eq!(sidecar.ask(&ask(true)).text(), all, "{kind}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1)], "{kind}");
+    }
+}
+
+#[test]
+fn white_space_and_comments_are_no_beginning_of_a_canarys_answer() {
+    for (stream, kind, blank) in [
+        (false, "application/json", "\n"),
+        (false, "", " "),
+        (false, "text/event-stream", "\n\n"),
+        (true, "text/event-stream", ": keep-alive\n\n"),
+        (true, "application/json", ": keep-alive\n\n"),
+        (true, "text/event-stream", "\n"),
+        (true, "text/event-stream", "\u{feff}"),
+    ] {
+        let (new, _go) = in_pieces(vec![called(kind) + &chunk(blank) + &chunk(blank)]);
+        let rescued = if stream { super::support::stream(&[WORD, STOP]) + LAST } else { completion("hi") };
+        let (old, _seen) = Scripted::in_turn([rescued]);
+        let mut policy = both_ways(&old, &new);
+        with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(50));
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        let reply = sidecar.ask(&ask(stream));
+        assert!(reply.text().contains("hi"), "{stream} {kind} {blank:?}: {reply:?}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Timeout, 1)], "{stream} {kind} {blank:?}");
+    }
+}
+
+#[test]
+fn white_space_goes_out_at_once_where_nobody_else_could_answer() {
+    for kind in ["application/json", "text/plain", ""] {
+        let body = body_of(OK);
+        let (old, go) = in_pieces(vec![called(kind) + &chunk("\n\n"), chunk(" "), chunk(body) + LAST]);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+        let mut client = sidecar.client();
+        client.send(ask(false));
+        client.read_to("\r\n\r\n");
+        client.read_to("\n\n\r\n");
+        go.send(()).unwrap();
+        client.read_to(" \r\n");
+        go.send(()).unwrap();
+        assert!(client.read_to(LAST).contains(body), "{kind}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)], "{kind}");
+    }
+}
+
+#[test]
+fn an_answer_whose_coding_cannot_be_undone_is_judged_by_its_status() {
+    for coding in ["br", "zstd", "x-own"] {
+        for stream in [true, false] {
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-encoding: {coding}\r\ncontent-length: 3\r\n\r\nabc"
+            );
+            let (new, _seen) = Scripted::in_turn([answer]);
+            let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
+            let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+            assert_eq!(sidecar.ask(&ask(stream)).text(), "abc");
+            sidecar.settle();
+            assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1)], "{coding}");
+        }
+    }
+}
+
+#[test]
+fn one_large_answer_goes_out_as_it_comes_and_a_stream_that_was_asked_for_is_missed() {
+    let words = "x".repeat(2 << 20);
+    for (stream, outcome) in [(false, Outcome::Ok), (true, Outcome::Malformed)] {
+        let (new, _seen) = Scripted::in_turn([completion(&words)]);
+        let sidecar = Sidecar::start(policy(nobody(), new.address), Percent::ALL);
+        assert!(sidecar.ask(&ask(stream)).text().len() > words.len());
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(outcome, 1)], "{stream}");
+    }
+}
+
+#[test]
+fn what_came_instead_is_told_by_arm_and_counted() {
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 15\r\n\r\n<!doctype html>";
+    let moved = "HTTP/1.1 302 X\r\nlocation: https://u:p@sso.example:1/a?b\r\ncontent-length: 0\r\n\r\n";
+    let page = page.to_owned();
+    let (new, _seen) = Scripted::in_turn([page.clone(), page.clone(), moved.to_owned()]);
+    let (old, _seen_old) = Scripted::in_turn((0..3).map(|_| completion("hi")));
+    let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+    for _ in 0..3 {
+        let reply = sidecar.ask(&ask(false));
+        assert_eq!((reply.status, reply.header("location")), (200, None));
+        sidecar.settle();
+    }
+    let seen = |sidecar: &Sidecar, arm| {
+        let told = sidecar.shared.load().rollouts[0].evidence.sightings.of(arm);
+        told.iter().map(|one| one.words()).collect::<Vec<_>>()
+    };
+    let expected = ["malformed, 2 of 3: text/html, `<!doctype html>`", "malformed, 1 of 3: redirects to sso.example:1"];
+    assert_eq!(seen(&sidecar, Arm::Canary), expected);
+    assert!(seen(&sidecar, Arm::Stable).is_empty(), "who came to help is not judged");
+    // Stable's are told as well, whether they were held or not.
+    let (old, _seen) = Scripted::in_turn([page.clone(), json(200, "", "{}"), moved.to_owned()]);
+    let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+    for (status, location) in [(200, None), (200, None), (302, Some("https://u:p@sso.example:1/a?b".to_owned()))] {
+        let reply = sidecar.ask(&ask(false));
+        assert_eq!((reply.status, reply.header("location")), (status, location));
+        sidecar.settle();
+    }
+    let mut told = seen(&sidecar, Arm::Stable);
+    told.sort();
+    let expected = [
+        "malformed, 1 of 3: application/json, `{}`",
+        "malformed, 1 of 3: redirects to sso.example:1",
+        "malformed, 1 of 3: text/html, `<!doctype html>`",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(sidecar.judged(Arm::Stable), (3, 0, 3, 0), "both arms are judged alike");
+    assert!(sidecar.shared.load().health(OLD).is_well(), "and no breaker hears of it");
+}
+
+#[test]
+fn when_all_fail_a_canarys_page_is_told_of_and_not_shown() {
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\n\r\n<!doctype html>";
+    let (new, _seen) = Scripted::in_turn([page]);
+    let mut policy = policy(nobody(), new.address);
+    with_rollout(&mut policy, |rollout| rollout.fallback = crate::decide::policy::Fallback::OtherArm);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let reply = sidecar.ask(&ask(false));
+    assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (502, Some("malformed")));
+    assert!(reply.text().contains("text/html, `<!doctype html>`"), "{reply:?}");
+}
