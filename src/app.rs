@@ -21,7 +21,7 @@ pub use self::probing::{Asked, Probed, probe_all};
 pub use self::signals::watch as watch_signals;
 pub use self::socket::connect as connect_socket;
 pub use self::start::{Options, Running, StartError, start};
-pub use crate::proxy::Reply;
+pub use crate::proxy::{Redirect, Reply};
 
 /// The admin API's own shapes, for those who read its answers.
 pub mod api {

@@ -43,4 +43,4 @@ mod worker;
 
 pub use ceiling::most_connections;
 pub use server::{Running, Setup, start};
-pub use upstream::{Reply, probe, probe_endpoint};
+pub use upstream::{Redirect, Reply, probe, probe_endpoint};

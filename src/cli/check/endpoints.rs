@@ -1,11 +1,12 @@
 //! What the answers of both arms mean for a rollout: which endpoints users would lose on the canary.
 //!
 //! Judges and words; asks nobody. Only what is certain is a failure: an endpoint that stable has and the canary has not,
-//! or a canary that lets nobody in. What could not be found out is a note, since the guard still stands behind it.
+//! a canary that lets nobody in, or an arm that redirects or answers with something else than its API. What could not be
+//! found out, or is no endpoint of one of the arms, is a note: the guard still stands behind it.
 
 use serde_json::{Value, json};
 
-use crate::app::{Asked, Reply};
+use crate::app::{Asked, Redirect, Reply};
 use crate::decide::policy::{Policy, Rollout};
 
 /// How an endpoint stands.
@@ -45,6 +46,16 @@ pub(super) fn judge<'a>(policy: &'a Policy, asked: &'a [Asked]) -> Vec<Judged<'a
 }
 
 fn standing(asked: &Asked, stable: &str, canary: &str) -> (Standing, String) {
+    let arms = [(stable, &asked.stable), (canary, &asked.canary)];
+    let mistaken: Vec<String> = arms.iter().filter_map(|(name, reply)| mistaken(name, reply)).collect();
+    if !mistaken.is_empty() {
+        let told = mistaken.join("; ");
+        // Users have nothing to lose where one of the two has no such endpoint.
+        return match arms.iter().find(|(_, reply)| matches!(reply, Reply::Absent(_))) {
+            Some((other, _)) => (Standing::Note, format!("{told}; {other} does not speak it")),
+            None => (Standing::Fails, told),
+        };
+    }
     match (&asked.stable, &asked.canary) {
         (Reply::Absent(_), Reply::Absent(_)) => (Standing::Note, format!("neither {stable} nor {canary} speaks")),
         (Reply::Speaks(_), Reply::Absent(status)) => {
@@ -63,6 +74,33 @@ fn standing(asked: &Asked, stable: &str, canary: &str) -> (Standing, String) {
         (_, Reply::Refused(status, why)) => (Standing::Fails, format!("{canary} answers {status}: {why}")),
         (_, Reply::Unclear(why)) => (Standing::Note, format!("whether {canary} speaks it is not known: {why}")),
         (_, Reply::Speaks(_)) => (Standing::Good, format!("{canary} speaks")),
+        (_, Reply::Other(status, _) | Reply::Redirected(status, _)) => {
+            (Standing::Fails, format!("{canary} answers {status}"))
+        }
+    }
+}
+
+/// What is wrong with an address where something listens that is not the provider's API.
+fn mistaken(name: &str, reply: &Reply) -> Option<String> {
+    match reply {
+        Reply::Other(status, what) => Some(format!("{name} answers {status} with no answer of its API: {what}")),
+        Reply::Redirected(status, Redirect { base_url: Some(_), .. }) => Some(format!("{name} redirects ({status})")),
+        Reply::Redirected(status, Redirect { to: Some(to), .. }) => {
+            Some(format!("{name} redirects ({status}) to {to}"))
+        }
+        Reply::Redirected(status, _) => Some(format!("{name} redirects ({status}) and says no place")),
+        Reply::Speaks(_) | Reply::Absent(_) | Reply::Refused(..) | Reply::Unclear(_) => None,
+    }
+}
+
+/// What mends such an address.
+fn mended(name: &str, reply: &Reply) -> Option<String> {
+    match reply {
+        Reply::Redirected(_, Redirect { base_url: Some(base_url), .. }) => {
+            Some(format!("write `base_url: {base_url}` for {name}"))
+        }
+        Reply::Other(..) | Reply::Redirected(..) => Some(format!("check the `base_url` of {name}")),
+        Reply::Speaks(_) | Reply::Absent(_) | Reply::Refused(..) | Reply::Unclear(_) => None,
     }
 }
 
@@ -70,7 +108,9 @@ fn why_unknown(reply: &Reply) -> String {
     match reply {
         Reply::Refused(status, why) => format!("{status}, {why}"),
         Reply::Unclear(why) => why.clone(),
-        Reply::Speaks(status) | Reply::Absent(status) => status.to_string(),
+        Reply::Speaks(status) | Reply::Absent(status) | Reply::Other(status, _) | Reply::Redirected(status, _) => {
+            status.to_string()
+        }
     }
 }
 
@@ -97,22 +137,32 @@ pub(super) fn lines(judged: &[Judged<'_>]) -> Vec<String> {
             (Standing::Note, Reply::Absent(_)) if matches!(asked.stable, Reply::Absent(_)) => {
                 format!("probe: {}: {reason} {endpoints}", rollout.name)
             }
-            (Standing::Note, Reply::Absent(_)) => {
-                let remedy = remedy(one, judged);
+            (Standing::Note, Reply::Absent(_)) if mended(one.stable, &asked.stable).is_none() => {
+                let remedy = kept(one, judged);
                 format!("probe: {}: {endpoints}: {reason}; if the application uses it, {remedy}", rollout.name)
             }
             (Standing::Note, _) => format!("probe: {}: {endpoints}: {reason}", rollout.name),
-            (Standing::Fails, Reply::Absent(_)) => {
-                format!("probe: {} FAILS at {endpoints}: {reason}; {}", rollout.name, remedy(one, judged))
-            }
-            (Standing::Fails, _) => format!("probe: {} FAILS at {endpoints}: {reason}", rollout.name),
+            (Standing::Fails, _) => match remedy(one, judged) {
+                Some(remedy) => format!("probe: {} FAILS at {endpoints}: {reason}; {remedy}", rollout.name),
+                None => format!("probe: {} FAILS at {endpoints}: {reason}", rollout.name),
+            },
         });
     }
     lines
 }
 
+/// What to do about it, where that is known.
+fn remedy(of: &Judged<'_>, judged: &[Judged<'_>]) -> Option<String> {
+    let mended = [mended(of.stable, &of.asked.stable), mended(of.canary, &of.asked.canary)];
+    let mended: Vec<String> = mended.into_iter().flatten().collect();
+    if !mended.is_empty() {
+        return Some(mended.join(", and "));
+    }
+    matches!(of.asked.canary, Reply::Absent(_)).then(|| kept(of, judged))
+}
+
 /// What to do about endpoints that the canary has not.
-fn remedy(of: &Judged<'_>, judged: &[Judged<'_>]) -> String {
+fn kept(of: &Judged<'_>, judged: &[Judged<'_>]) -> String {
     let absent = |endpoint: &str| {
         let mut same = judged.iter().filter(|other| other.asked.rollout == of.asked.rollout);
         same.any(|other| other.asked.endpoint == endpoint && matches!(other.asked.canary, Reply::Absent(_)))
@@ -140,15 +190,14 @@ pub(super) fn json(judged: &[Judged<'_>]) -> Vec<Value> {
                 Standing::Note => "note",
                 Standing::Fails => "failed",
             };
-            let fails_for_want = one.standing != Standing::Good
-                && matches!(one.asked.canary, Reply::Absent(_))
-                && !matches!(one.asked.stable, Reply::Absent(_));
+            let nobodys = matches!((&one.asked.stable, &one.asked.canary), (Reply::Absent(_), Reply::Absent(_)));
+            let remedy = if one.standing == Standing::Good || nobodys { None } else { remedy(one, judged) };
             json!({
                 "rollout": one.rollout.name,
                 "endpoint": one.asked.endpoint,
                 "standing": standing,
                 "detail": one.reason,
-                "remedy": fails_for_want.then(|| remedy(one, judged)),
+                "remedy": remedy,
                 "stable": side(one.stable, &one.asked.stable),
                 "canary": side(one.canary, &one.asked.canary),
             })
@@ -160,6 +209,8 @@ fn side(provider: &str, reply: &Reply) -> Value {
     let (speaks, status, detail) = match reply {
         Reply::Speaks(status) => (Some(true), Some(*status), None),
         Reply::Absent(status) => (Some(false), Some(*status), None),
+        Reply::Other(status, what) => (Some(false), Some(*status), Some(what.as_str())),
+        Reply::Redirected(status, redirect) => (Some(false), Some(*status), redirect.to.as_deref()),
         Reply::Refused(status, why) => (None, Some(*status), Some(*why)),
         Reply::Unclear(why) => (None, None, Some(why.as_str())),
     };

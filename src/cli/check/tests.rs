@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use super::*;
-use crate::app::{Asked, Reply};
+use crate::app::{Asked, Redirect, Reply};
 
 #[derive(Parser)]
 struct Line {
@@ -308,6 +308,68 @@ fn where_the_canary_has_nothing_its_address_is_doubted() {
     let all = ["chat/completions", "completions", "responses", "messages"].map(absent);
     let (text, _) = told([&all, &[]], false);
     assert!(text.ends_with("; check the `base_url` of new: nothing that is split lies below it\n"), "{text}");
+}
+
+fn page() -> Reply {
+    Reply::Other(200, "text/html, `<!doctype html>`".into())
+}
+
+fn redirect(to: &str, base_url: &str) -> Reply {
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Reply::Redirected(308, Redirect { to: text(to), base_url: text(base_url) })
+}
+
+#[test]
+fn an_address_of_something_else_fails_on_either_arm_with_what_to_write() {
+    let moved = |endpoint: &str| redirect(&format!("https://new.example/v1/{endpoint}"), "https://new.example/v1");
+    let canary = [
+        ("chat/completions", Reply::Speaks(400), moved("chat/completions")),
+        ("responses", Reply::Speaks(400), moved("responses")),
+        ("completions", Reply::Speaks(400), page()),
+        // A site that has a page for everything, where stable has nothing.
+        ("messages", Reply::Absent(404), page()),
+    ];
+    let stable = [
+        ("chat/completions", page(), Reply::Speaks(400)),
+        ("completions", page(), Reply::Absent(404)),
+        ("responses", redirect("", ""), redirect("https://login.example/", "")),
+    ];
+    let (text, exit) = told([&canary, &stable], false);
+    assert_eq!(exit, Exit::Failed);
+    let expected = "
+probe: chat FAILS at chat/completions, responses: new redirects (308); write `base_url: https://new.example/v1` for new
+probe: chat FAILS at completions: new answers 200 with no answer of its API: text/html, `<!doctype html>`; check the `base_url` of new
+probe: chat: messages: new answers 200 with no answer of its API: text/html, `<!doctype html>`; old does not speak it
+probe: index FAILS at chat/completions: old answers 200 with no answer of its API: text/html, `<!doctype html>`; check the `base_url` of old
+probe: index: completions: old answers 200 with no answer of its API: text/html, `<!doctype html>`; new does not speak it
+probe: index FAILS at responses: old redirects (308) and says no place; new redirects (308) to https://login.example/; check the `base_url` of old, and check the `base_url` of new
+";
+    assert!(text.ends_with(expected), "{text}");
+    for arms in [[&canary[..], &[]], [&[], &stable[..]]] {
+        assert_eq!(told(arms, false).1, Exit::Failed);
+    }
+    for note in [&canary[3..], &stable[1..2]] {
+        assert_eq!(told([note, &[]], false).1, Exit::Done, "{note:?}");
+    }
+    let (text, _) = told([&canary, &stable], true);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value["endpoints"][0],
+        json!({
+            "rollout": "chat",
+            "endpoint": "chat/completions",
+            "standing": "failed",
+            "detail": "new redirects (308)",
+            "remedy": "write `base_url: https://new.example/v1` for new",
+            "stable": {"provider": "old", "speaks": true, "status": 400, "detail": null},
+            "canary": {
+                "provider": "new",
+                "speaks": false,
+                "status": 308,
+                "detail": "https://new.example/v1/chat/completions",
+            },
+        })
+    );
 }
 
 #[test]

@@ -4,19 +4,21 @@
 //! was not refused. Refuses to share a pool with traffic, so that it also tells whether a connection can be made now.
 
 mod endpoint;
+mod redirect;
 
 use std::sync::Arc;
 
-use http::header::{HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Request, Uri};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::{Method, Request, Response, Uri};
 
 use super::{Upstreams, Waits, present_key};
 use crate::clock;
 use crate::decide::policy::{Provider, Secret};
 use crate::decide::units::Millis;
-use crate::proxy::body::{BodyClocks, RequestBody};
+use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 
 pub use endpoint::{Reply, probe_endpoint};
+pub use redirect::Redirect;
 
 /// A probe's answer may take no longer, whatever the provider's own timeouts allow.
 const PATIENCE: Millis = Millis(10_000);
@@ -42,8 +44,29 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
         )),
         status @ (401 | 403) => Err(format!("{status} for {}: its key is refused", provider.probe_path)),
         status @ 500..=599 => Err(format!("{status} for {} in {took} ms", provider.probe_path)),
-        status => Ok(format!("{status} in {took} ms")),
+        status => Ok(format!("{status} in {took} ms{}", doubt(&provider, &response))),
     }
+}
+
+/// What makes a live provider doubtful, to be put behind how it answered: it may still have its endpoints.
+fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
+    let headers = response.headers();
+    if response.status().is_redirection() {
+        let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
+        let below = provider.probe_path.trim_start_matches('/');
+        return match Redirect::new(provider, &format!("/{below}"), location) {
+            Redirect { base_url: Some(base_url), .. } => {
+                format!(", which redirects: write `base_url: {base_url}`")
+            }
+            Redirect { to: Some(to), .. } => format!(", which redirects to {to}"),
+            Redirect { to: None, .. } => ", which redirects to no place".to_owned(),
+        };
+    }
+    let media = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if response.status().is_success() && media.to_ascii_lowercase().starts_with(b"text/html") {
+        return ", as a web page (text/html): is that the address of an API?".to_owned();
+    }
+    String::new()
 }
 
 fn waits(provider: &Provider) -> Waits {

@@ -1,25 +1,32 @@
 //! Whether a provider speaks an endpoint: one request that costs nothing, and what its refusal tells.
 //!
 //! The body is an empty object, which every provider refuses before it generates anything. A refusal of the request
-//! shows an endpoint that reads requests; only a not-found that says nothing of a model shows that there is none. What
-//! follows for a rollout is not decided here.
+//! shows an endpoint that reads requests; a not-found that says nothing of a model shows that there is none; a redirect,
+//! or a success that is no answer, shows that something else listens there. What follows for a rollout is not decided
+//! here.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Method;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::{Method, Response};
 use http_body_util::BodyExt as _;
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
+use super::redirect::Redirect;
 use super::{PATIENCE, request, shows_nothing, waits};
 use crate::decide::policy::{PathPart, Provider, Secret};
 use crate::proxy::body::{AnswerBody, RequestBody};
+use crate::proxy::sighting;
 use crate::proxy::upstream::Upstreams;
 use crate::proxy::upstream::credentials::IN_QUERY;
+use crate::wire::answer::read_answer;
+use crate::wire::coding::Decoder;
+use crate::wire::dialect::Dialect;
+use crate::wire::shape::{Opening, Shape, opening};
 
-/// How much of a not-found answer is read.
+/// How much of an answer is read.
 const LARGEST: usize = 64 * 1024;
 
 /// What a provider made of an empty request to one endpoint.
@@ -29,6 +36,10 @@ pub enum Reply {
     Speaks(u16),
     /// There is no such endpoint: this status.
     Absent(u16),
+    /// Something else than the endpoint answered, with this status and this.
+    Other(u16, String),
+    /// It is elsewhere, or nowhere: a redirect with this status.
+    Redirected(u16, Redirect),
     /// It let the request in nowhere, with this status and for want of this; so nothing is known of the endpoint.
     Refused(u16, &'static str),
     /// Nothing follows from what came, which is this.
@@ -46,16 +57,22 @@ pub async fn probe_endpoint(
     if let Some(reason) = &provider.unusable {
         return Reply::Unclear(reason.clone());
     }
-    let Some(path) = path(&provider, &endpoint, model.as_deref()) else {
+    let Some(below) = below(&provider, &endpoint, model.as_deref()) else {
         return Reply::Unclear("its `path` needs a model's name, and `models` has none".to_owned());
     };
-    match tokio::time::timeout(PATIENCE.duration(), ask(&provider, egress.as_ref(), &endpoint, path)).await {
+    match tokio::time::timeout(PATIENCE.duration(), ask(&provider, egress.as_ref(), &endpoint, below)).await {
         Ok(reply) => reply.unwrap_or_else(Reply::Unclear),
         Err(_) => Reply::Unclear(format!("no answer within {PATIENCE}")),
     }
 }
 
-async fn ask(provider: &Arc<Provider>, egress: Option<&Secret>, endpoint: &str, path: String) -> Result<Reply, String> {
+async fn ask(
+    provider: &Arc<Provider>,
+    egress: Option<&Secret>,
+    endpoint: &str,
+    below: String,
+) -> Result<Reply, String> {
+    let path = format!("{}{below}", provider.base_url.path);
     let mut request = request(provider, Method::POST, path, RequestBody::Whole(Bytes::from_static(b"{}")))?;
     let headers = request.headers_mut();
     let version = HeaderName::from_static("anthropic-version");
@@ -75,22 +92,48 @@ async fn ask(provider: &Arc<Provider>, egress: Option<&Secret>, endpoint: &str, 
         }
         status @ (401 | 403) => Reply::Unclear(format!("{status}: it wants the application's own credentials")),
         status @ (404 | 405 | 410 | 501) => {
-            if names_a_model(&beginning(response.into_body()).await) {
+            let (head, body) = response.into_parts();
+            if names_a_model(&decoded(&head.headers, beginning(body).await)) {
                 Reply::Speaks(status)
             } else {
                 Reply::Absent(status)
             }
         }
-        status @ (200..=299 | 400..=499) => Reply::Speaks(status),
+        status @ 300..=399 => {
+            let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            Reply::Redirected(status, Redirect::new(provider, &below, location))
+        }
+        status @ (200..=299 | 400..=499) => answered(status, endpoint, response).await,
         status => Reply::Unclear(status.to_string()),
     })
 }
 
-/// Where the endpoint lies at this provider; `None`: not to be said without a model.
-fn path(provider: &Provider, endpoint: &str, model: Option<&str>) -> Option<String> {
-    let mut path = provider.base_url.path.clone();
+/// A success must be an answer, and a refusal in the words of an API.
+async fn answered(status: u16, endpoint: &str, response: Response<AnswerBody>) -> Reply {
+    let (head, body) = response.into_parts();
+    let body = decoded(&head.headers, beginning(body).await);
+    let shape = if status < 300 {
+        read_answer(Dialect::of(&format!("/{endpoint}")), &body, false).malformed
+    } else {
+        match opening(&body, true) {
+            Some(Opening::Other(shape @ (Shape::Html | Shape::Xml))) => Some(shape),
+            _ => None,
+        }
+    };
+    let Some(shape) = shape else { return Reply::Speaks(status) };
+    let words = sighting::words(shape, sighting::detail(shape, &head.headers));
+    if status < 300 {
+        return Reply::Other(status, words);
+    }
+    // Whatever stands before the provider may only want to see another request.
+    Reply::Unclear(format!("{status}: {words}"))
+}
+
+/// Where the endpoint lies below the provider's `base_url`; `None`: not to be said without a model.
+fn below(provider: &Provider, endpoint: &str, model: Option<&str>) -> Option<String> {
+    let mut path = String::new();
     let Some(template) = &provider.path else {
-        return Some(format!("{path}/{endpoint}"));
+        return Some(format!("/{endpoint}"));
     };
     for part in &template.0 {
         match part {
@@ -113,6 +156,15 @@ async fn beginning(mut body: AnswerBody) -> Vec<u8> {
         }
     }
     read
+}
+
+/// A body without its content coding, which nobody asked for; one that is not known is left on.
+fn decoded(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
+    let coding = headers.get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok());
+    let Some(mut decoder) = coding.and_then(Decoder::for_coding) else { return body };
+    let mut plain = Vec::new();
+    decoder.feed(&body, &mut plain);
+    plain
 }
 
 /// Whether this is an error that speaks of a model: then the endpoint is there, and the model is not.

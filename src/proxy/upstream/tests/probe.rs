@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decide::policy::{PathPart, PathTemplate};
-use crate::proxy::upstream::{Reply, probe, probe_endpoint};
+use crate::proxy::upstream::{Redirect, Reply, probe, probe_endpoint};
 
 /// What the probe says of a provider that answers with this status, and what it asked.
 async fn probed(status: &str, edit: impl FnOnce(&mut Provider)) -> (Result<String, String>, String) {
@@ -74,7 +74,7 @@ fn an_unusable_and_an_absent_provider_are_said() {
     });
 }
 
-/// What is made of a provider that answers an empty request so, and what it was asked.
+/// What is made of a provider that answers an empty request so, and what it was asked. Headers may follow the status.
 async fn asked(status: &str, body: &str, endpoint: &str, edit: impl FnOnce(&mut Provider)) -> (Reply, String, String) {
     let (listener, address) = listener().await;
     let mut provider = provider(address);
@@ -102,7 +102,6 @@ fn a_refusal_of_an_empty_request_tells_whether_the_endpoint_is_there() {
             ("422 Unprocessable", "{}", Reply::Speaks(422)),
             ("429 Too Many Requests", "", Reply::Speaks(429)),
             ("402 Payment Required", "", Reply::Speaks(402)),
-            ("200 OK", "{}", Reply::Speaks(200)),
             ("404 Not Found", no_model, Reply::Speaks(404)),
             ("404 Not Found", no_deployment, Reply::Speaks(404)),
             ("404 Not Found", r#"{"detail": "Not Found"}"#, Reply::Absent(404)),
@@ -113,7 +112,6 @@ fn a_refusal_of_an_empty_request_tells_whether_the_endpoint_is_there() {
             ("401 Unauthorized", "", Reply::Refused(401, "its key is refused")),
             ("403 Forbidden", "", Reply::Refused(403, "its key is refused")),
             ("500 Oops", "", Reply::Unclear("500".into())),
-            ("307 Elsewhere", "", Reply::Unclear("307".into())),
         ] {
             assert_eq!(asked(status, body, "responses", |_| {}).await.0, reply, "{status} {body}");
         }
@@ -124,6 +122,95 @@ fn a_refusal_of_an_empty_request_tells_whether_the_endpoint_is_there() {
             provider.forward_headers.insert("authorization".into());
         });
         assert!(matches!(forwarding.await.0, Reply::Unclear(_)));
+    });
+}
+
+#[test]
+fn something_else_than_the_endpoint_is_told_by_what_it_answers() {
+    const JSON: &str = "200 OK\r\ncontent-type: application/json";
+    let answer = r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}"#;
+    on_a_core(async {
+        for (status, body, seen) in [
+            (
+                "200 OK\r\ncontent-type: text/html; charset=utf-8",
+                "<!DOCTYPE html><p>Hi",
+                "text/html, `<!doctype html>`",
+            ),
+            (JSON, "<html>", "application/json, `<!doctype html>`"),
+            (JSON, "{}", "application/json, `{}`"),
+            (JSON, "null", "application/json, `null`"),
+            (JSON, "[]", "application/json, a JSON list"),
+            (JSON, r#"{"success":false}"#, "application/json, JSON without an answer in it"),
+            ("200 OK", "OK", "no content type, text"),
+            (
+                "202 Accepted\r\ncontent-type: application/json",
+                r#"{"id":"1"}"#,
+                "application/json, JSON without an answer in it",
+            ),
+            ("200 OK", " \n", "no content type, white space alone"),
+            ("200 OK", "", "no content type, no body"),
+        ] {
+            let number = status[..3].parse().unwrap();
+            let reply = asked(status, body, "chat/completions", |_| {}).await.0;
+            assert_eq!(reply, Reply::Other(number, seen.into()), "{status} {body}");
+        }
+        let status = "200 OK\r\ncontent-type: text/html\r\ncontent-encoding: gzip";
+        let page = "<!doctype html>".repeat(10_000);
+        let reply = asked("200 OK\r\ncontent-type: text/html", &page, "chat/completions", |_| {}).await.0;
+        assert!(matches!(reply, Reply::Other(200, _)), "{reply:?}");
+        // It is what it says only where its bytes can be read; those that cannot are no answer either.
+        assert!(matches!(asked(status, "no gzip", "chat/completions", |_| {}).await.0, Reply::Other(200, _)));
+        // An answer to nothing is an answer, and an error is what a provider has to say to it.
+        for body in [answer, r#"{"error":{"message":"no messages"}}"#] {
+            assert_eq!(asked(JSON, body, "chat/completions", |_| {}).await.0, Reply::Speaks(200), "{body}");
+        }
+        let reply = asked("400 Bad\r\ncontent-type: text/html", "<html>", "responses", |_| {}).await.0;
+        assert_eq!(reply, Reply::Unclear("400: text/html, `<!doctype html>`".into()));
+    });
+}
+
+#[test]
+fn a_redirect_is_told_with_the_address_to_write() {
+    on_a_core(async {
+        for status in ["301", "302", "303", "307", "308"] {
+            let answer = format!("{status} Moved\r\nlocation: https://api.example/v1/responses?key=k1");
+            let Reply::Redirected(told, redirect) = asked(&answer, "", "responses", |_| {}).await.0 else {
+                panic!("{status} is no redirect");
+            };
+            assert_eq!(told.to_string(), status);
+            assert_eq!(redirect.to.as_deref(), Some("https://api.example/v1/responses"));
+            assert_eq!(redirect.base_url.as_deref(), Some("https://api.example/v1"));
+        }
+        let (reply, _, _) = asked("304 Not Modified", "", "responses", |_| {}).await;
+        assert_eq!(reply, Reply::Redirected(304, Redirect { to: None, base_url: None }));
+        // By the template of its paths.
+        let answer = "308 Moved\r\nlocation: https://api.example/x/d/gpt%204/responses";
+        let (reply, _, _) = asked(answer, "", "responses", |provider| {
+            let text = |text: &str| PathPart::Text(text.into());
+            provider.path = Some(PathTemplate(vec![text("/d/"), PathPart::Model, text("/"), PathPart::Rest]));
+        })
+        .await;
+        let Reply::Redirected(308, redirect) = reply else { panic!("{reply:?}") };
+        assert_eq!(redirect.base_url.as_deref(), Some("https://api.example/x"));
+    });
+}
+
+#[test]
+fn a_live_provider_at_a_doubtful_address_is_live_and_doubted() {
+    on_a_core(async {
+        for (status, doubt) in [
+            ("200 OK\r\ncontent-type: Text/HTML", ", as a web page (text/html): is that the address of an API?"),
+            ("404 Not Found\r\ncontent-type: text/html", ""),
+            (
+                "301 Moved\r\nlocation: https://x.example/v1/models",
+                ", which redirects: write `base_url: https://x.example/v1`",
+            ),
+            ("302 Found\r\nlocation: https://x.example/login?k=s", ", which redirects to https://x.example/login"),
+            ("302 Found", ", which redirects to no place"),
+        ] {
+            let said = probed(status, |_| {}).await.0.unwrap();
+            assert!(said.starts_with(&status[..3]) && said.ends_with(&format!(" ms{doubt}")), "{said}");
+        }
     });
 }
 
