@@ -129,6 +129,22 @@ fn an_excess_is_held_within_five_minutes() {
     }
 }
 
+/// What all users suffer from now and then has paused nobody for long by then.
+#[test]
+fn an_excess_after_days_of_health_is_held_as_soon() {
+    let from = days() / 2.0;
+    let mut excess = Excess { from, ..Excess::alike(everyday()) };
+    excess.canary[1] = 0.3;
+    let traffic = Traffic::steady(50.0, 0.004);
+    let habits = Some(Habits { excess, ..Habits::default() });
+    let crowd = Crowd { traffic, users: 2000, spread: 0.0, hammer: None, habits };
+    let rollouts =
+        each(runs(20, 4, 2), |seed| acts(&mut crowd.visits(Pauses::default(), seed), tenth(), from + 10.0 * MINUTE));
+    let rollouts: Vec<_> = rollouts.into_iter().map(|acted| acted.map(|(at, told)| (at - from + HOUR, told))).collect();
+    let (_, most) = held(&format!("30% cut after {} days", from / DAY), &rollouts);
+    assert!(most <= 5.0 * MINUTE, "{most}");
+}
+
 /// What is slow of stable's own paces, as it is learnt.
 struct Learnt(SlowThreshold);
 

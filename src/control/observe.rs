@@ -271,7 +271,8 @@ impl Observer {
             return;
         }
         let aspect = match what {
-            What::Sent | What::Over(_) => return,
+            What::Sent => return self.pauses.request(slot, now),
+            What::Over(_) => return,
             What::Failed { connect } => {
                 self.epoch.refused[arm as usize] += u32::from(connect);
                 Aspect::Failing

@@ -60,6 +60,16 @@ impl Pauses {
         true
     }
 
+    /// A request of this user was sent.
+    pub(super) fn request(&mut self, user: Option<Slot>, now: Millis) {
+        let Some(user) = user else { return };
+        for aspect in Aspect::OF_ANSWERS {
+            if let Some(cap) = &mut self.caps[aspect as usize] {
+                cap.request(user, now);
+            }
+        }
+    }
+
     /// Ends the pauses that are over.
     pub(super) fn end(&mut self, now: Millis) {
         while let Some(Reverse((until, user, aspect))) = self.ends.peek().copied()

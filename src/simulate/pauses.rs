@@ -16,6 +16,10 @@ impl Cap for Pauses {
         self.0.counts(slot(user), millis(now))
     }
 
+    fn sends(&mut self, user: u32, now: f64) {
+        self.0.request(slot(user), millis(now));
+    }
+
     fn failed(&mut self, user: u32, now: f64) -> bool {
         self.0.event(slot(user), millis(now)).is_some()
     }

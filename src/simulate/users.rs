@@ -17,6 +17,8 @@ use super::traffic::{Traffic, seeded};
 pub trait Cap {
     /// Whether a request that this user sends now is counted.
     fn counts(&self, user: u32, now: f64) -> bool;
+    /// This user sends a request. Told where it is worth knowing to whom something happens again and again.
+    fn sends(&mut self, _user: u32, _now: f64) {}
     /// A request of this user has failed; whether that is counted.
     fn failed(&mut self, user: u32, now: f64) -> bool;
 }
@@ -134,6 +136,7 @@ impl<C: Cap> Visits<'_, C> {
         let mut fine = true;
         for (kind, cap) in self.of_kinds.iter_mut().enumerate() {
             arm.marked.requests[kind] += u32::from(cap.counts(user, now));
+            cap.sends(user, now);
             let happens = self.of_habits.f64() < rates[kind] || (cut && kind == LENGTH);
             if happens && fine && cap.failed(user, now) {
                 arm.marked.events[kind] += 1;

@@ -18,6 +18,9 @@ pub const FIRST_PAUSE: Millis = Millis(10_000);
 pub const LONGEST_PAUSE: Millis = Millis(86_400_000);
 /// Each pause is so many times as long as the one before.
 const GROWTH: u64 = 4;
+/// So many requests between two events are many. What all users suffer from now and then would pause all of them for
+/// days otherwise, and who is paused shows no fault.
+const MANY: u8 = 20;
 /// How many slots the table grows by.
 const PAGE: usize = 32;
 
@@ -42,18 +45,28 @@ pub struct KeptPause {
     pub strikes: u8,
 }
 
-// Eight bytes: when it ends, and in the lowest of them how many pauses there were that have not been forgotten.
+// Eight bytes: when it ends, and in the lowest two of them how many requests came since, and how many pauses there were
+// that have not been forgotten.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pause(u64);
 
 impl Pause {
     fn new(until: Millis, strikes: u8) -> Pause {
-        // What does not fit is two million years away.
-        Pause(until.0.min(u64::MAX >> u8::BITS) << u8::BITS | u64::from(strikes))
+        // What does not fit is eight thousand years away.
+        Pause(until.0.min(u64::MAX >> u16::BITS) << u16::BITS | u64::from(strikes))
     }
 
     const fn until(self) -> Millis {
-        Millis(self.0 >> u8::BITS)
+        Millis(self.0 >> u16::BITS)
+    }
+
+    const fn requests(self) -> u8 {
+        let [_, requests, ..] = self.0.to_le_bytes();
+        requests
+    }
+
+    const fn one_more(self) -> Pause {
+        if self.requests() == u8::MAX { self } else { Pause(self.0 + (1 << u8::BITS)) }
     }
 
     const fn strikes(self) -> u8 {
@@ -119,6 +132,15 @@ impl UserCap {
         now >= self.pause(user).until()
     }
 
+    /// A request of this user was sent. Where that is told, whoever has had many requests since the last pause is one to
+    /// whom it rarely happens: the pauses begin anew.
+    pub fn request(&mut self, user: Slot, now: Millis) {
+        let pause = self.pause(user);
+        if pause.strikes() > 0 && now >= pause.until() {
+            *self.pause_mut(user) = pause.one_more();
+        }
+    }
+
     /// Something happened to a user: until when it pauses them; `None`: they are paused already, and it does not count.
     pub fn event(&mut self, user: Slot, now: Millis) -> Option<Millis> {
         let pause = self.pause_mut(user);
@@ -126,7 +148,7 @@ impl UserCap {
         if now < before {
             return None;
         }
-        if strikes > 0 && now.since(before) > LONGEST_PAUSE {
+        if strikes > 0 && (now.since(before) > LONGEST_PAUSE || pause.requests() >= MANY) {
             strikes = 0;
         }
         let length = FIRST_PAUSE.0.saturating_mul(GROWTH.saturating_pow(u32::from(strikes))).min(LONGEST_PAUSE.0);
@@ -157,8 +179,35 @@ mod tests {
     }
 
     #[test]
+    fn to_whom_it_rarely_happens_is_never_paused_for_long_and_who_insists_is() {
+        let user = Slot::of(7);
+        let paused = |requests: u32| {
+            let (mut cap, mut now, mut counted) = (UserCap::default(), 0, 0);
+            while now < 100_000_000 {
+                counted += u32::from(cap.event(user, Millis(now)).is_some());
+                for _ in 0..requests {
+                    now += 1000;
+                    cap.request(user, Millis(now));
+                }
+            }
+            counted
+        };
+        // Each 60 seconds, nearly all of them after the pause: each counts. One in ten: they grow to a day.
+        assert_eq!(paused(60), 1667);
+        assert!(paused(1) < 12 && paused(10) < 12, "{} {}", paused(1), paused(10));
+        let mut cap = UserCap::default();
+        cap.request(user, Millis(0));
+        cap.event(user, Millis(0));
+        (0..300).for_each(|_| cap.request(user, Millis(9_999)));
+        assert!(cap.event(user, Millis(10_000)).is_some());
+        assert!(!cap.counts(user, Millis(49_999)), "what came in the pause is not looked at");
+        (0..300).for_each(|_| cap.request(user, Millis(50_000)));
+        assert_eq!(cap.event(user, Millis(50_000)), Some(Millis(60_000)));
+    }
+
+    #[test]
     fn a_pause_is_exact_to_the_millisecond_and_ends_in_any_case() {
-        for (until, strikes) in [(0, 0), (10_001, 1), (u64::MAX >> 8, 255)] {
+        for (until, strikes) in [(0, 0), (10_001, 1), (u64::MAX >> 16, 255)] {
             let pause = Pause::new(Millis(until), strikes);
             assert_eq!((pause.until(), pause.strikes()), (Millis(until), strikes));
         }

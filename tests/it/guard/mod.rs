@@ -4,6 +4,7 @@
 //! processes of its own, as many at one time as two cores can serve. `SERIN_GUARD_SECONDS` is the length of an outage that
 //! has to be sat out: a minute by default.
 
+mod answers;
 mod innocent;
 mod nobody;
 mod provider;

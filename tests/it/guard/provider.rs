@@ -25,6 +25,10 @@ pub(super) struct Manner {
     pub(super) latency: Duration,
     /// What everybody gets instead of an answer.
     pub(super) instead: Instead,
+    /// So many percent of its answers have no output, stop at a limit, and are filtered.
+    pub(super) worse: [u32; 3],
+    /// Between the outputs of a stream; none: it comes in one.
+    pub(super) gap: Duration,
     /// This user's requests all get a 500.
     pub(super) ill: Option<String>,
 }
@@ -65,25 +69,47 @@ impl Instead {
 
 impl Manner {
     /// Answers everybody.
-    pub(super) const WELL: Manner =
-        Manner { fails: 0, latency: Duration::from_millis(30), instead: Instead::Nothing, ill: None };
+    pub(super) const WELL: Manner = Manner {
+        fails: 0,
+        latency: Duration::from_millis(30),
+        instead: Instead::Nothing,
+        worse: [0; 3],
+        gap: Duration::ZERO,
+        ill: None,
+    };
 
     pub(super) const fn failing(percent: u32) -> Manner {
         Manner { fails: percent, ..Manner::WELL }
     }
 
+    /// The text of its next answer, and why it ends.
+    fn says(&self, name: &str) -> (String, &'static str) {
+        let [empty, length, filtered] = self.worse;
+        match fastrand::u32(..100) {
+            drawn if drawn < empty => (String::new(), "stop"),
+            drawn if drawn < empty + length => (format!("{name} says hel"), "length"),
+            drawn if drawn < empty + length + filtered => (format!("{name} says"), "content_filter"),
+            _ => (format!("{name} says hello"), "stop"),
+        }
+    }
+
     fn read(line: &str) -> Option<Manner> {
         let mut words = line.split_whitespace();
-        let (fails, latency) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-        let instead = *Instead::ALL.get(words.next()?.parse::<usize>().ok()?)?;
-        Some(Manner { fails, latency: Duration::from_millis(latency), instead, ill: words.next().map(str::to_owned) })
+        let mut number = || words.next()?.parse::<u32>().ok();
+        let (fails, latency) = (number()?, number()?);
+        let instead = *Instead::ALL.get(usize::try_from(number()?).ok()?)?;
+        let (worse, gap) = ([number()?, number()?, number()?], number()?);
+        let [latency, gap] = [latency, gap].map(|millis| Duration::from_millis(millis.into()));
+        Some(Manner { fails, latency, instead, worse, gap, ill: words.next().map(str::to_owned) })
     }
 }
 
 impl fmt::Display for Manner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ill = self.ill.as_deref().unwrap_or_default();
-        write!(f, "{} {} {} {ill}", self.fails, self.latency.as_millis(), self.instead as usize)
+        let ([empty, length, filtered], instead) = (self.worse, self.instead as usize);
+        let (latency, gap) = (self.latency.as_millis(), self.gap.as_millis());
+        write!(f, "{} {latency} {instead} {empty} {length} {filtered} {gap} {ill}", self.fails)
     }
 }
 
@@ -169,15 +195,21 @@ fn serve(stream: TcpStream, name: &str, manner: &Mutex<Manner>) -> io::Result<()
         }
         let manner = manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         wait(manner.latency);
-        let ill = manner.ill.is_some_and(|user| body.contains(&format!("\"user\":\"{user}\"")));
+        let ill = manner.ill.as_ref().is_some_and(|user| body.contains(&format!("\"user\":\"{user}\"")));
+        let (text, finish) = manner.says(name);
         let answer = if ill || fastrand::u32(..100) < manner.fails {
             sized(500, r#"{"error":{"message":"out of order","type":"server_error","param":null,"code":null}}"#)
         } else if let Some(strange) = manner.instead.answer() {
             strange
         } else if manner.instead != Instead::Whole && body.contains("\"stream\":true") {
-            streamed(name)
+            if !manner.gap.is_zero() && !text.is_empty() {
+                stream_slowly(&mut writer, &text, finish, manner.gap)?;
+                continue;
+            }
+            let events: String = events(&text, finish, 1).concat();
+            format!("{STREAM}{:x}\r\n{events}\r\n0\r\n\r\n", events.len())
         } else {
-            sized(200, &completion(name))
+            sized(200, &completion(&text, finish))
         };
         writer.write_all(answer.as_bytes())?;
     }
@@ -229,25 +261,36 @@ fn sized(status: u16, body: &str) -> String {
     format!("HTTP/1.1 {status} So\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
-fn completion(name: &str) -> String {
+fn completion(text: &str, finish: &str) -> String {
     format!(
-        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{name} says hello"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":1,"completion_tokens":3,"total_tokens":4}}}}"#
+        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"{finish}"}}],"usage":{{"prompt_tokens":1,"completion_tokens":3,"total_tokens":4}}}}"#
     )
 }
 
-fn streamed(name: &str) -> String {
+const STREAM: &str = "HTTP/1.1 200 So\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// The events of a stream that says this so many times.
+fn events(text: &str, finish: &str, times: usize) -> Vec<String> {
     let chunk = |delta: &str, finish: &str| {
         format!(
             r#"{{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"m","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]}}"#
         )
     };
-    let events = [
-        chunk(r#"{"role":"assistant","content":""}"#, "null"),
-        chunk(&format!(r#"{{"content":"{name} says hello"}}"#), "null"),
-        chunk("{}", "\"stop\""),
-        "[DONE]".to_owned(),
-    ];
-    let events: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-    let head = "HTTP/1.1 200 So\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-    format!("{head}{:x}\r\n{events}\r\n0\r\n\r\n", events.len())
+    let words = format!(r#"{{"content":"{text}"}}"#);
+    let words = (0..times).filter(|_| !text.is_empty()).map(|_| chunk(&words, "null"));
+    let first = chunk(r#"{"role":"assistant","content":""}"#, "null");
+    let last = [chunk("{}", &format!("\"{finish}\"")), "[DONE]".to_owned()];
+    std::iter::once(first).chain(words).chain(last).map(|event| format!("data: {event}\n\n")).collect()
+}
+
+/// Twelve outputs, with this time between one and the next.
+fn stream_slowly(writer: &mut TcpStream, text: &str, finish: &str, gap: Duration) -> io::Result<()> {
+    writer.write_all(STREAM.as_bytes())?;
+    for event in events(text, finish, 12) {
+        writer.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
+        if event.contains(text) {
+            wait(gap);
+        }
+    }
+    writer.write_all(b"0\r\n\r\n")
 }
