@@ -80,6 +80,9 @@ pub struct State {
     pub dir: String,
     /// Why nothing can be written.
     pub error: Option<String>,
+    /// Why the locks in it cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locks_error: Option<String>,
 }
 
 /// One rollout.
@@ -376,7 +379,11 @@ impl StatusReply {
         StatusReply {
             process,
             flags: Flags::from(&status.flags),
-            state: State { dir: status.store.dir.clone(), error: status.store.error.clone() },
+            state: State {
+                dir: status.store.dir.clone(),
+                error: status.store.error.clone(),
+                locks_error: status.store.locks_unread.clone(),
+            },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
             providers: status.providers.iter().map(Provider::from).collect(),
         }

@@ -206,7 +206,7 @@ fn status() -> Status {
             generation: 1,
             ..FlagsStatus::default()
         },
-        store: StoreStatus { dir: "/s".into(), error: None },
+        store: StoreStatus { dir: "/s".into(), ..StoreStatus::default() },
         rollouts: vec![rollout],
         providers: vec![
             shown_provider("openai", None, 0),

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
 use crate::state::snapshot::{Shared, Snapshot};
+use crate::store::folder::Folder;
 
 /// Its name in the state directory.
 pub(super) const NAME: &str = "in-force.json";
@@ -63,7 +64,5 @@ fn write(state: &Path, snapshot: &Snapshot) -> io::Result<()> {
     let rollouts: Map<String, Value> =
         moving.map(|(rollout, in_force)| (rollout.name.clone(), json!(in_force.percent))).collect();
     let text = json!({"revision": snapshot.revision, "rollouts": rollouts}).to_string();
-    let unfinished = state.join(format!(".{NAME}.draft"));
-    std::fs::write(&unfinished, text)?;
-    std::fs::rename(&unfinished, state.join(NAME))
+    Folder::open(state)?.put(NAME, text.as_bytes(), 0o644, false)
 }

@@ -5,7 +5,6 @@
 //! of it is read from `in-force.json`.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,13 +14,23 @@ use super::{first, in_force, socket};
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::Percent;
 use crate::flags::{self, Environment};
+use crate::store::folder::Folder;
 use crate::store::{dir, locks};
+
+/// The most that is read of `in-force.json`: a line for each rollout.
+const LARGEST: u64 = 1024 * 1024;
 
 /// Where a sidecar started here, with this file, would keep its state.
 #[must_use]
 pub fn state_of(flags: &Path, given: Option<&Path>) -> PathBuf {
     let named = given.is_none().then(|| named_by(flags)).flatten();
-    dir::resolve(given.or(named.as_deref()), |name| std::env::var_os(name))
+    place(&dir::resolve(given.or(named.as_deref()), |name| std::env::var_os(name)))
+}
+
+/// Where a sidecar keeps its state when it is told this directory: another one in it where others may write there.
+#[must_use]
+pub fn place(named: &Path) -> PathBuf {
+    dir::place(named)
 }
 
 fn named_by(flags: &Path) -> Option<PathBuf> {
@@ -43,7 +52,17 @@ pub fn rollouts_of(flags: &Path) -> Option<Vec<String>> {
 /// Where the directory cannot be written; the text names it.
 pub fn write_lock(state: &Path, rollout: Option<&str>, lock: &Lock) -> io::Result<()> {
     let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", state.display()));
-    std::fs::create_dir_all(state).and_then(|()| locks::write_lock(state, rollout, lock)).map_err(told)
+    there(state).and_then(|()| locks::write_lock(state, rollout, lock)).map_err(told)
+}
+
+// A directory that root's command has to make belongs to whoever has the one above.
+fn there(state: &Path) -> io::Result<()> {
+    match (Folder::open(state), state.parent(), state.file_name().and_then(std::ffi::OsStr::to_str)) {
+        (Err(error), Some(above), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+            Folder::make(above, 0o700)?.enter_or_make(name, 0o700).map(drop)
+        }
+        (opened, _, _) => opened.map(drop),
+    }
 }
 
 /// Takes a lock back that named no rollout after all.
@@ -55,7 +74,7 @@ pub fn remove_lock(state: &Path, rollout: Option<&str>) {
 /// The locks that the next start from this directory will obey: rollout (`None`: every one) and lock.
 #[must_use]
 pub fn locks_in(state: &Path) -> Vec<(Option<String>, Lock)> {
-    let Ok(found) = locks::read_locks(state) else { return Vec::new() };
+    let Ok(found) = locks::read_locks_of_others(state) else { return Vec::new() };
     let every = found.every.map(|lock| (None, lock));
     every.into_iter().chain(found.rollouts.into_iter().map(|(name, lock)| (Some(name), lock))).collect()
 }
@@ -63,15 +82,7 @@ pub fn locks_in(state: &Path) -> Vec<(Option<String>, Lock)> {
 /// Whether a process holds this state directory, and its pid as it wrote it.
 #[must_use]
 pub fn holder(state: &Path) -> Option<String> {
-    let path = state.join(dir::LOCK_FILE);
-    let file = File::open(&path).ok()?;
-    match file.try_lock_shared() {
-        Err(TryLockError::WouldBlock) => {
-            let pid = std::fs::read_to_string(path).unwrap_or_default();
-            Some(if pid.trim().is_empty() { "unknown".to_owned() } else { pid.trim().to_owned() })
-        }
-        _ => None,
-    }
+    dir::holder(state)
 }
 
 /// The socket of the process that holds this state directory.
@@ -92,7 +103,8 @@ pub struct InForce {
 /// Reads what the process of this directory says is in force; `None`: nothing readable is there.
 #[must_use]
 pub fn in_force(state: &Path) -> Option<InForce> {
-    serde_json::from_slice(&std::fs::read(state.join(in_force::NAME)).ok()?).ok()
+    let text = Folder::open(state).and_then(|folder| folder.read(in_force::NAME, LARGEST)).ok()?;
+    serde_json::from_slice(&text).ok()
 }
 
 #[cfg(test)]

@@ -1,15 +1,21 @@
 //! Which sidecars run on this machine: one small file each, so that commands find them without being told.
 //!
 //! A file lies in $SERIN_REGISTRY alone where that is set, else under `serin/` in $XDG_RUNTIME_DIR, else /run, else in a
-//! private folder of the temporary directory, and names pid, addresses, state and flags. It is removed at the end; one whose process is gone (by pid and start time,
-//! since pids come again) is ignored and cleaned. The registry only helps to find: nothing relies on it being whole.
+//! private folder of the temporary directory, and names pid, addresses, state and flags. It is removed at the end; one
+//! whose process is gone (by pid and start time, since pids come again) is ignored and cleaned. The registry only helps
+//! to find: nothing relies on it being whole. Commands send tokens where it leads, so only root's entries and one's own
+//! are believed: file, directory and process are all looked at, and those of others are counted and no more.
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::store::folder::{Folder, is_trusted, own_uid};
+
+/// An entry is a few hundred bytes.
+const LARGEST: u64 = 64 * 1024;
 
 /// One running sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,13 +38,22 @@ pub struct Entry {
 
 /// A registration, ended when dropped.
 #[derive(Debug)]
-pub struct Registered(PathBuf);
+pub struct Registered(Folder, String);
 
 impl Drop for Registered {
     fn drop(&mut self) {
         // Whoever finds it later sees that the process is gone.
-        let _ = std::fs::remove_file(&self.0);
+        let _ = self.0.remove(&self.1);
     }
+}
+
+/// What is listed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listed {
+    /// All that run and are believed, by pid.
+    pub entries: Vec<Entry>,
+    /// Users whose entries are not believed, in order.
+    pub others: Vec<u32>,
 }
 
 /// The directories that may hold entries, the one to write into first.
@@ -62,9 +77,7 @@ impl Registry {
             places.push(runtime.join("serin"));
         }
         places.push(PathBuf::from("/run/serin"));
-        if let Some(uid) = own_uid() {
-            places.push(std::env::temp_dir().join(format!("serin-{uid}")));
-        }
+        places.push(std::env::temp_dir().join(format!("serin-{}", own_uid())));
         Registry(places)
     }
 
@@ -82,19 +95,33 @@ impl Registry {
         let mut last = io::Error::other("there is no directory for it");
         for dir in &self.0 {
             match write(dir, entry) {
-                Ok(path) => return Ok(Registered(path)),
+                Ok(registered) => return Ok(registered),
                 Err(error) => last = io::Error::new(error.kind(), format!("{}: {error}", dir.display())),
             }
         }
         Err(last)
     }
 
-    /// All that run, by pid; the files of those that are gone are removed.
+    /// All that run and are believed, by pid; the files of those that are gone are removed.
     #[must_use]
     pub fn running(&self) -> Vec<Entry> {
-        let mut entries: Vec<Entry> = self.0.iter().filter(|dir| is_ours(dir)).flat_map(|dir| of(dir)).collect();
-        entries.sort_by(|one, other| (one.pid, &one.listen).cmp(&(other.pid, &other.listen)));
-        entries
+        self.listed().entries
+    }
+
+    /// The same, and whose entries are not believed.
+    #[must_use]
+    pub fn listed(&self) -> Listed {
+        let mut listed = Listed::default();
+        for dir in &self.0 {
+            // One that is not there lists nothing.
+            if let Ok(folder) = itself(dir) {
+                read(&folder, &mut listed);
+            }
+        }
+        listed.entries.sort_by(|one, other| (one.pid, &one.listen).cmp(&(other.pid, &other.listen)));
+        listed.others.sort_unstable();
+        listed.others.dedup();
+        listed
     }
 }
 
@@ -105,49 +132,59 @@ pub fn own_birth() -> (u32, String) {
     (pid, born(pid).unwrap_or_default())
 }
 
-fn write(dir: &Path, entry: &Entry) -> io::Result<PathBuf> {
-    // Others may look, only we may write: a command trusts what it finds here.
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
-    if !is_ours(dir) {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to somebody else"));
+fn write(dir: &Path, entry: &Entry) -> io::Result<Registered> {
+    Folder::make(dir, 0o755)?;
+    let folder = itself(dir)?;
+    if !is_believed(&folder) {
+        let why = "it belongs to another user, or others may write into it";
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     }
     let port = entry.listen.rsplit(':').next().unwrap_or_default();
-    let path = dir.join(format!("{}-{port}.json", entry.pid));
-    let unfinished = path.with_extension("tmp");
-    std::fs::write(&unfinished, serde_json::to_vec(entry)?)?;
-    std::fs::rename(&unfinished, &path)?;
-    Ok(path)
+    let name = format!("{}-{port}.json", entry.pid);
+    folder.put(&name, &serde_json::to_vec(entry)?, 0o644, false)?;
+    Ok(Registered(folder, name))
 }
 
-fn of(dir: &Path) -> Vec<Entry> {
-    let Ok(files) = std::fs::read_dir(dir) else { return Vec::new() };
-    let mut entries = Vec::new();
-    for path in files.filter_map(|file| Some(file.ok()?.path())) {
-        if path.extension().is_none_or(|extension| extension != "json") {
+// Never by a link: in a temporary directory anybody may have prepared one.
+fn itself(dir: &Path) -> io::Result<Folder> {
+    match (dir.parent(), dir.file_name().and_then(std::ffi::OsStr::to_str)) {
+        (Some(above), Some(name)) => Folder::open(above)?.enter(name),
+        _ => Folder::open(dir),
+    }
+}
+
+// Others may look, only its owner may write: a command trusts what it finds here.
+fn is_believed(folder: &Folder) -> bool {
+    is_trusted(folder.owner()) && !folder.is_shared()
+}
+
+fn read(folder: &Folder, listed: &mut Listed) {
+    if !is_believed(folder) {
+        return listed.others.push(folder.owner());
+    }
+    for name in folder.names().unwrap_or_default() {
+        let Some(name) = name.to_str().filter(|name| name.ends_with(".json")) else { continue };
+        let Ok((owner, text)) = folder.read_of(name, LARGEST) else { continue };
+        if !is_trusted(owner) {
+            listed.others.push(owner);
             continue;
         }
-        let Some(entry) = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Entry>(&text).ok()) else {
-            continue;
-        };
-        if lives(&entry) {
-            entries.push(entry);
+        let Ok(entry) = serde_json::from_slice::<Entry>(&text) else { continue };
+        if !lives(&entry) {
+            let _ = folder.remove(name);
+        } else if user_of(entry.pid).is_some_and(|user| user != owner) {
+            listed.others.extend(user_of(entry.pid));
         } else {
-            let _ = std::fs::remove_file(&path);
+            listed.entries.push(entry);
         }
     }
-    entries
 }
 
-/// A folder that anybody could have made (the temporary directory is everybody's) counts only when it is our own.
-fn is_ours(dir: &Path) -> bool {
-    if !dir.starts_with(std::env::temp_dir()) {
-        return true;
-    }
-    std::fs::symlink_metadata(dir).is_ok_and(|found| found.is_dir() && Some(found.uid()) == own_uid())
-}
-
-fn own_uid() -> Option<u32> {
-    std::fs::metadata("/proc/self").ok().map(|own| own.uid())
+/// The user that a process acts as.
+fn user_of(pid: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn lives(entry: &Entry) -> bool {
@@ -219,6 +256,28 @@ mod tests {
         assert_eq!(registry.running(), []);
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
         assert_eq!(left, ["broken.json"]);
+    }
+
+    #[test]
+    fn what_others_could_have_listed_is_not_believed() {
+        use std::fs::{Permissions, set_permissions};
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let (pid, born) = own_birth();
+        let real = dir.path().join("real");
+        let registered = Registry::at(real.clone()).register(&entry(pid, born.clone(), "127.0.0.1:1")).unwrap();
+        let linked = dir.path().join("linked");
+        symlink(&real, &linked).unwrap();
+        assert_eq!(Registry::at(linked).running(), []);
+        // An entry that is a link, and one that is no file.
+        symlink(real.join(format!("{pid}-1.json")), real.join("1-1.json")).unwrap();
+        std::fs::create_dir(real.join("2-2.json")).unwrap();
+        assert_eq!(Registry::at(real.clone()).running().len(), 1);
+        set_permissions(&real, Permissions::from_mode(0o777)).unwrap();
+        assert_eq!(Registry::at(real.clone()).listed(), Listed { entries: vec![], others: vec![own_uid()] });
+        assert!(Registry::at(real.clone()).register(&entry(pid, born, "127.0.0.1:2")).is_err());
+        drop(registered);
+        assert!(!real.join(format!("{pid}-1.json")).exists());
     }
 
     #[test]

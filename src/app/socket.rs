@@ -1,65 +1,56 @@
 //! The Unix socket in the state directory: who may reach it is decided by its file's permissions, 0660.
 //!
 //! It is made under another name and renamed into place, so that a stale one of an earlier run is replaced at once and
-//! nobody ever meets it with wider permissions. A path too long for a socket's address is reached through its
-//! directory's descriptor, on both sides alike.
+//! nobody ever meets it with wider permissions. It is reached through its directory's descriptor, on both sides alike:
+//! so its path may be longer than a socket's address, and nothing that was put in its place is followed.
 
-use std::fs::{File, Permissions};
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::store::folder::{Folder, random_name};
 
 /// Its name in the state directory.
 pub(super) const NAME: &str = "admin.sock";
 
-/// The longest path that fits into a socket's address, with its end.
-const LONGEST: usize = 107;
-
 /// A bound socket; its file is removed when dropped.
 #[derive(Debug)]
 pub(super) struct Placed {
-    path: PathBuf,
+    dir: Folder,
 }
 
 impl Drop for Placed {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
+        // What is left behind is replaced by the next start.
+        let _ = self.dir.remove(NAME);
     }
 }
 
 /// Binds `admin.sock` in a directory of which this process holds the lock.
 pub(super) fn bind(dir: &Path) -> io::Result<(UnixListener, Placed)> {
-    let path = dir.join(NAME);
-    let making = dir.join(format!(".{NAME}.{}", std::process::id()));
-    let _ = std::fs::remove_file(&making);
-    let listener = by_short(&making, |short| UnixListener::bind(short))?;
-    let placed =
-        std::fs::set_permissions(&making, Permissions::from_mode(0o660)).and_then(|()| std::fs::rename(&making, &path));
+    let dir = Folder::open(dir)?;
+    let making = random_name(NAME);
+    let at = dir.path_of(&making);
+    let listener = UnixListener::bind(&at)?;
+    let placed = std::fs::set_permissions(&at, Permissions::from_mode(0o660)).and_then(|()| dir.rename(&making, NAME));
     if let Err(error) = placed {
-        let _ = std::fs::remove_file(&making);
+        let _ = dir.remove(&making);
         return Err(error);
     }
-    Ok((listener, Placed { path }))
+    Ok((listener, Placed { dir }))
 }
 
-/// Connects to a socket, however long its path.
+/// Connects to a socket, however long its path, and to what lies there itself: a link is not followed.
 ///
 /// # Errors
 /// Where nobody listens there, or it may not be reached.
 pub fn connect(path: &Path) -> io::Result<UnixStream> {
-    by_short(path, |short| UnixStream::connect(short))
-}
-
-fn by_short<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
-    if path.as_os_str().as_bytes().len() <= LONGEST {
-        return act(path);
-    }
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return act(path) };
-    let dir = File::open(dir)?;
-    act(&PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name))
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return UnixStream::connect(path) };
+    let socket = Folder::open(dir)?.socket_in(name)?;
+    UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd()))
 }
 
 #[cfg(test)]

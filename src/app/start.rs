@@ -208,6 +208,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let state = state_dir(&options, &reading);
     let state = std::path::absolute(&state).unwrap_or(state);
     let opened = store::open(&state, clock::unix())?;
+    let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
     let first = first::choose(&path, reading, opened.last_good.as_deref(), &environment, options.strict)?;
     let fixed = first.policy.fixed.clone();

@@ -10,7 +10,7 @@ use clap::Args;
 use super::Failure;
 use super::call::Via;
 use crate::app::offline;
-use crate::app::registry::{Entry, Registry};
+use crate::app::registry::{Entry, Listed, Registry};
 
 /// Where to look, instead of everywhere on this machine.
 #[derive(Args, Clone, Debug, Default)]
@@ -48,6 +48,8 @@ pub(super) enum Found {
         state: PathBuf,
         /// flags.yaml.
         flags: PathBuf,
+        /// Users who list sidecars that are not believed.
+        others: Vec<u32>,
     },
 }
 
@@ -55,6 +57,10 @@ impl ReachArgs {
     /// Every sidecar that fits.
     pub(super) fn find(&self) -> Result<Found, Failure> {
         self.find_in(&Registry::of_this_system(), std::env::var("SERIN_ADMIN_TOKEN").ok())
+    }
+
+    fn place(&self) -> Option<PathBuf> {
+        self.state.as_deref().map(offline::place)
     }
 
     /// The one sidecar that fits.
@@ -66,16 +72,16 @@ impl ReachArgs {
         let token = token.filter(|token| !token.is_empty());
         if let Some(url) = &self.admin {
             let authority = authority(url).map_err(Failure::usage)?;
-            let target =
-                Target { name: url.clone(), vias: vec![Via::Tcp { authority, token }], state: self.state.clone() };
+            let target = Target { name: url.clone(), vias: vec![Via::Tcp { authority, token }], state: self.place() };
             return Ok(Found::Running(vec![target]));
         }
+        let state = self.place();
         let fits = |entry: &Entry| {
-            self.state.as_ref().is_none_or(|state| same(state, &entry.state))
+            state.as_ref().is_none_or(|state| same(state, &entry.state))
                 && self.flags.as_ref().is_none_or(|flags| same(flags, &entry.flags))
         };
-        let targets: Vec<Target> =
-            registry.running().into_iter().filter(fits).map(|entry| listed(entry, token.clone())).collect();
+        let Listed { entries, others } = registry.listed();
+        let targets: Vec<Target> = entries.into_iter().filter(fits).map(|entry| listed(entry, token.clone())).collect();
         if !targets.is_empty() {
             return Ok(Found::Running(targets));
         }
@@ -87,7 +93,7 @@ impl ReachArgs {
                 let vias = vec![Via::Socket(offline::socket_in(&state))];
                 Found::Running(vec![Target { name: format!("pid {pid}"), vias, state: Some(state) }])
             }
-            None => Found::Nothing { state, flags },
+            None => Found::Nothing { state, flags, others },
         })
     }
 }
@@ -97,11 +103,23 @@ pub(super) fn one_of(found: Found) -> Result<Target, Failure> {
     match found {
         Found::Running(mut targets) if targets.len() == 1 => Ok(targets.remove(0)),
         Found::Running(targets) => Err(several(&targets)),
-        Found::Nothing { state, .. } => Err(Failure::failed(format!(
+        Found::Nothing { state, others, .. } => Err(Failure::failed(format!(
             "nothing is running here: no sidecar is listed on this machine, and none holds {}; `serin run` starts one, \
-             --admin URL reaches one elsewhere",
-            state.display()
+             --admin URL reaches one elsewhere{}",
+            state.display(),
+            not_believed(&others)
         ))),
+    }
+}
+
+/// What to do about sidecars of other users.
+pub(super) fn not_believed(others: &[u32]) -> String {
+    match others {
+        [] => String::new(),
+        [first, ..] => format!(
+            "; what the user {first} lists is not believed: run this as that user (`sudo -u '#{first}' serin ...`), or say \
+             --state DIR"
+        ),
     }
 }
 

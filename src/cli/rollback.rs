@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::call::{CallError, by_any};
 use super::out::{self, Style, one_line};
-use super::reach::{Found, ReachArgs, Target, several};
+use super::reach::{Found, ReachArgs, Target, not_believed, several};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{ChangeReply, Changed, check_reason, current_user};
 use crate::app::offline::{self, InForce};
@@ -64,7 +64,7 @@ pub(super) fn reason(text: &str) -> Result<String, String> {
 pub fn run(args: &RollbackArgs) -> Outcome {
     let targets = match args.reach.find()? {
         Found::Running(targets) => targets,
-        Found::Nothing { state, flags } => return at_rest(args, &state, &flags),
+        Found::Nothing { state, flags, others } => return at_rest(args, &state, &flags, &others),
     };
     if targets.len() > 1 && args.rollout.is_some() {
         return Err(several(&targets));
@@ -336,7 +336,7 @@ pub(super) fn told(report: &Report, args: &RollbackArgs, style: Style) -> String
 
 // === Where nothing runs ===
 
-fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path) -> Outcome {
+fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, others: &[u32]) -> Outcome {
     if let Some((name, known)) = args.rollout.as_ref().zip(offline::rollouts_of(flags))
         && !known.contains(name)
     {
@@ -352,6 +352,7 @@ fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path) -> Outcome {
         }
         Err(error) => format!("nothing is running here, and no lock can be written for the next start: {error}"),
     };
+    let message = message + &not_believed(others);
     if args.json {
         let report = Report { errors: vec![message], ..Report::default() };
         out::print_json(&report);

@@ -47,7 +47,7 @@ pub fn run(args: &StatusArgs) -> Outcome {
     loop {
         let targets = match args.reach.find()? {
             Found::Running(targets) => targets,
-            Found::Nothing { state, flags } => return Err(at_rest(Found::Nothing { state, flags })),
+            nothing @ Found::Nothing { .. } => return Err(at_rest(nothing)),
         };
         if args.json {
             let replies = targets.iter().map(get).collect::<Result<Vec<_>, _>>().map_err(failed)?;

@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use super::answered;
 use super::breakers::Breakers;
 use super::lately::Lately;
+use super::lock_files::Unread;
 use super::observe::{Blocks, Observer};
 use super::outlasting::Outlasting;
 use super::pauses::Pauses;
@@ -22,7 +23,7 @@ use super::series::{Registry, SeriesFactory};
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
-use crate::decide::rollout::state::{Event, Identity, Lock, Phase, RolloutState};
+use crate::decide::rollout::state::{Event, Identity, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step as decide};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
@@ -127,8 +128,8 @@ pub struct Begin {
     pub state_lost: bool,
     /// What was found unusual at the start.
     pub notes: Vec<String>,
-    /// Humans' locks, as files.
-    pub locks: LocksFound,
+    /// Humans' locks, as files; or why they cannot be read.
+    pub locks: Result<LocksFound, String>,
     /// The state directory.
     pub dir: String,
     /// Why it cannot be written.
@@ -155,6 +156,7 @@ pub struct Engine {
     // Of rollouts that the file does not have now.
     pub(super) elsewhere: BTreeMap<Identity, RolloutState>,
     pub(super) locks: LocksFound,
+    pub(super) locks_unread: Option<Unread>,
     pub(super) flags: FlagsStatus,
     pub(super) notes: Vec<String>,
     pub(super) series: Registry,
@@ -177,7 +179,11 @@ impl Engine {
     #[must_use]
     pub fn new(mut begin: Begin, now: Now) -> Engine {
         begin.notes.extend(stable_taken_back(&begin));
-        let Begin { policy, flags, states, locks, dir, store_error, cores, most_connections, notes, .. } = begin;
+        let (locks, unread) = match begin.locks {
+            Ok(locks) => (locks, None),
+            Err(why) => (LocksFound::default(), Some(Unread { why, lasting: true })),
+        };
+        let Begin { policy, flags, states, dir, store_error, cores, most_connections, notes, .. } = begin;
         let mut blocks = Blocks::new(cores);
         let idle = blocks.make(0, &Guard::default(), &Pauses::default(), &Arc::default());
         let nothing = Snapshot {
@@ -197,6 +203,7 @@ impl Engine {
             rollouts: Vec::new(),
             elsewhere: states.into_iter().collect(),
             locks,
+            locks_unread: unread,
             flags: FlagsStatus { generation: 1, accepted_at: now.unix, ..flags },
             notes,
             series: Registry::new(begin.series, cores),
@@ -214,7 +221,8 @@ impl Engine {
         };
         engine.outbox.last_good = begin.keep;
         let unwritable = engine.store_error.iter().map(|error| unwritable(&engine.dir, error));
-        for note in unwritable.chain(engine.notes.iter().cloned()).collect::<Vec<_>>() {
+        let unread = engine.locks_notice();
+        for note in unwritable.chain(unread).chain(engine.notes.iter().cloned()).collect::<Vec<_>>() {
             engine.own_event("serin", "notice", note, now);
         }
         engine.reconcile(policy, begin.state_lost, now);
@@ -280,38 +288,6 @@ impl Engine {
         self.policy.egress.clone()
     }
 
-    /// Locks were read from files. Returns those that the one for every rollout comes down to, to be written.
-    pub fn locks_found(&mut self, found: LocksFound, now: Now) -> Vec<(String, Lock)> {
-        self.locks = found;
-        let mut changed = false;
-        for index in 0..self.rollouts.len() {
-            changed |= self.apply_lock_file(index, now);
-        }
-        if changed {
-            self.publish();
-        }
-        self.report(now);
-        if self.locks.every.is_none() {
-            return Vec::new();
-        }
-        let held = self.rollouts.iter().filter_map(|tracked| {
-            let lock = tracked.moving.as_ref()?.state.lock.clone()?;
-            Some((tracked.rollout.name.clone(), lock))
-        });
-        held.collect()
-    }
-
-    /// The files of this rollout's lock are gone, and the one for every rollout with them.
-    pub fn locks_removed(&mut self, rollout: &str) {
-        self.locks.every = None;
-        self.locks.rollouts.retain(|(name, _)| name != rollout);
-    }
-
-    pub(super) fn apply_lock_file(&mut self, index: usize, now: Now) -> bool {
-        let Some(lock) = self.locks.of(&self.rollouts[index].rollout.name).cloned() else { return false };
-        self.happened(index, &Input::LockFound(lock), now).is_some_and(|happened| happened.changed)
-    }
-
     /// Which probes should begin now; they count as begun.
     pub fn due_probes(&mut self, now: Now) -> Vec<Probe> {
         let mut due = Vec::new();
@@ -371,11 +347,15 @@ impl Engine {
 
     pub(super) fn refresh_block(&mut self, index: usize) {
         let never_writable = self.store_error.clone().filter(|_| !self.ever_written);
-        let tracked = &mut self.rollouts[index];
-        let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { return };
+        let tracked = &self.rollouts[index];
+        let (Some(moving), Some(canary)) = (&tracked.moving, &tracked.rollout.canary) else { return };
         let unusable =
             moving.canary.unusable.as_ref().map(|why| format!("{} cannot be used: {why}", moving.canary.name));
-        moving.blocked = blocked(canary, unusable.as_deref(), never_writable.as_deref());
+        let why = unusable.or_else(|| self.blocked_by_locks(tracked, canary, &moving.state));
+        let blocked = blocked(canary, why.as_deref(), never_writable.as_deref());
+        if let Some(moving) = &mut self.rollouts[index].moving {
+            moving.blocked = blocked;
+        }
     }
 
     pub(super) fn happened(&mut self, index: usize, input: &Input, now: Now) -> Option<Happened> {

@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::lock_files::Unread;
 use super::shell::News;
 use crate::decide::rollout::state::Lock;
 use crate::state::inbox::{Command, Receipt, Refusal};
-use crate::store::locks::{LocksFound, path, read_locks, remove_lock, write_lock};
+use crate::store::folder::is_lasting;
+use crate::store::locks::{LocksFound, is_there, path, read_locks, remove_lock, write_lock};
 
 /// How often a lock that a command has dropped is looked for.
 const LOOK: Duration = Duration::from_millis(50);
@@ -42,7 +44,7 @@ pub(super) enum Job {
 pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, news: mpsc::UnboundedSender<News>) {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told: Option<LocksFound> = None;
+    let mut told: Option<Result<LocksFound, Unread>> = None;
     loop {
         let told_control = tokio::select! {
             biased;
@@ -58,13 +60,13 @@ pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, n
             },
             _ = look.tick() => {
                 let here = dir.clone();
-                match blocking(move || read_locks(&here)).await {
-                    Ok(found) if told.as_ref() != Some(&found) => {
-                        told = Some(found.clone());
-                        news.send(News::Locks(found))
-                    }
-                    // An unreadable directory locks nothing new; what was locked stays so.
-                    _ => Ok(()),
+                let seen = blocking(move || read_locks(&here)).await;
+                let seen = seen.map_err(|error| Unread { lasting: is_lasting(&error), why: error.to_string() });
+                if told.as_ref() == Some(&seen) {
+                    Ok(())
+                } else {
+                    told = Some(seen.clone());
+                    news.send(News::Locks(seen))
                 }
             }
         };
@@ -97,7 +99,7 @@ async fn perform(dir: &Path, job: Job, news: &mpsc::UnboundedSender<News>) -> Re
         Job::Remove(resume) => {
             let (rollout, others) = (resume.rollout.clone(), resume.others.clone());
             let remove = move || {
-                if path(&here, None).exists() {
+                if is_there(&here, None)? {
                     write_all(&here, &others)?;
                     remove_lock(&here, None)?;
                 }

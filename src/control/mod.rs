@@ -14,6 +14,7 @@ pub mod commands;
 pub mod engine;
 mod lately;
 mod ledger;
+pub mod lock_files;
 mod locksmith;
 mod observe;
 mod outlasting;
@@ -39,7 +40,7 @@ use crate::state::inbox::{FlagsRead, Input};
 use crate::state::snapshot::Shared;
 use crate::state::status::{FlagsStatus, StatusCell};
 use crate::store::Opened;
-use crate::store::locks::{LocksFound, read_locks};
+use crate::store::locks::read_locks;
 use engine::{Begin, Engine, Now};
 
 pub use series::SeriesFactory;
@@ -94,11 +95,8 @@ pub struct Started {
 /// one, or the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
     let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, series } = setup;
-    let Opened { store, mut notes, states, error, state_lost, claim, .. } = store;
-    let locks = read_locks(&state_dir).unwrap_or_else(|error| {
-        notes.push(format!("the locks in {} cannot be read: {error}", state_dir.display()));
-        LocksFound::default()
-    });
+    let Opened { store, notes, states, error, state_lost, claim, .. } = store;
+    let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
     let policy = read.result.map_err(|errors| io::Error::new(io::ErrorKind::InvalidInput, errors.join("\n")))?;
     let flags = FlagsStatus {

@@ -42,6 +42,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         Some(seen) => moving(engine, tracked, &seen, now).unwrap_or_else(|| plain(tracked)),
     });
     let mut flags = engine.flags.clone();
+    flags.warnings.extend(engine.locks_notice());
     flags.warnings.extend(engine.notes.iter().cloned());
     for (name, _) in &engine.locks.rollouts {
         if engine.policy.rollout(name).is_none() {
@@ -52,7 +53,11 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
     Status {
         rollouts: rollouts.collect(),
         flags,
-        store: StoreStatus { dir: engine.dir.clone(), error: engine.store_error.clone() },
+        store: StoreStatus {
+            dir: engine.dir.clone(),
+            error: engine.store_error.clone(),
+            locks_unread: engine.locks_unread.as_ref().map(|unread| unread.why.clone()),
+        },
         providers: engine.breakers.report(&engine.policy, now),
         series: engine.series.all(),
         samples_lost: engine.blocks.samples.lost(),

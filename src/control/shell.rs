@@ -19,6 +19,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::commands::{Done, Held};
 use super::engine::{Engine, Now, Probe};
 use super::ledger::{Finished, Ledger, durable, merge};
+use super::lock_files::Unread;
 use super::locksmith::{self, Job, Resume};
 use crate::decide::policy::{Provider, Secret};
 use crate::decide::rollout::state::Verb;
@@ -47,7 +48,7 @@ const PROBE_ANSWER: Duration = Duration::from_secs(10);
 pub(super) enum News {
     Saved(u64, Result<(), String>),
     Probed(Probe, Result<(), String>),
-    Locks(LocksFound),
+    Locks(Result<LocksFound, Unread>),
     LockRemoved(Box<Resume>, Result<(), String>),
 }
 
@@ -171,7 +172,8 @@ impl Shell {
                 self.engine.probed(&probe, result, now);
                 self.engine.tick(now);
             }
-            News::Locks(found) => {
+            News::Locks(Err(unread)) => self.engine.locks_unread(unread, now),
+            News::Locks(Ok(found)) => {
                 let expanded = self.engine.locks_found(found, now);
                 if !expanded.is_empty() {
                     self.job(Job::Expand(expanded));

@@ -69,6 +69,8 @@ pub struct StoreStatus {
     pub dir: String,
     /// Why nothing can be written; `None`: all is well.
     pub error: Option<String>,
+    /// Why the locks in it cannot be read.
+    pub locks_unread: Option<String>,
 }
 
 /// One rollout.

@@ -2,16 +2,28 @@
 //!
 //! The claim is an exclusive lock on `serin.lock`, which the kernel lifts when the process ends, however it ends; the
 //! file's text is the process id, for the message of whoever comes second. A directory that cannot be made or written
-//! is no error here: the process runs, and says so.
+//! is no error here: the process runs, and says so. Nor is one that belongs to a third user: it is not used. Where others
+//! may write, as in a temporary directory, state has a directory of its own, `serin`, which its owner alone may enter.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{File, TryLockError};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::folder::{Folder, is_trusted, own_uid};
+use super::{locks, sqlite};
 
 /// The file that carries the lock and the process id.
 pub const LOCK_FILE: &str = "serin.lock";
+/// The directory of its own in one that others may write into.
+const OWN: &str = "serin";
+/// A process id has a few digits.
+const LARGEST: u64 = 64;
+/// How often a lock that somebody holds is tried again.
+const TRIES: u32 = 5;
+/// The pause before.
+const BETWEEN: Duration = Duration::from_millis(5);
 
 /// A state directory that this process alone may write, as long as this lives.
 #[derive(Debug)]
@@ -19,6 +31,9 @@ pub struct Claim {
     /// Why it cannot be written; `None`: it can.
     pub error: Option<String>,
     lock: Option<File>,
+    // It carries a lock too.
+    #[expect(dead_code, reason = "held for its lock")]
+    folder: Option<Folder>,
 }
 
 impl Claim {
@@ -57,36 +72,132 @@ pub fn resolve(given: Option<&Path>, env: impl Fn(&str) -> Option<OsString>) -> 
     set("XDG_STATE_HOME").map_or_else(|| PathBuf::from("state"), |home| PathBuf::from(home).join("serin"))
 }
 
+/// Where state lies for a directory that was named: in it, or, where others may write into it, in a directory of its
+/// own there. Nobody else can prepare what is in that one.
+#[must_use]
+pub fn place(named: &Path) -> PathBuf {
+    match Folder::open(named) {
+        Ok(folder) if folder.is_shared() => named.join(OWN),
+        _ => named.to_owned(),
+    }
+}
+
+/// Whether state is kept in a directory: one of root's or of this user's, into which nobody else may write.
+pub fn accept(folder: &Folder, dir: &Path) -> io::Result<()> {
+    let (dir, own) = (dir.display(), own_uid());
+    let why = if !is_trusted(folder.owner()) {
+        format!(
+            "it belongs to the user {}, and serin, which runs as the user {own}, keeps its state with root or with itself \
+             only: `chown -R {own} {dir}`, or name another directory with `state:` or SERIN_STATE",
+            folder.owner()
+        )
+    } else if folder.is_shared() {
+        format!("others may write into it: `chmod go-w {dir}`, then start serin again")
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, why))
+}
+
 /// Takes the directory, making it (0700) where it is missing.
 pub fn claim(dir: &Path) -> Result<Claim, AlreadyRunning> {
-    let failed = |error: std::io::Error| Claim { error: Some(error.to_string()), lock: None };
-    if let Err(error) = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir) {
-        return Ok(failed(error));
-    }
-    let path = dir.join(LOCK_FILE);
-    let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-    let (mut file, error) = match opened {
+    let failed = |error: io::Error| Claim { error: Some(error.to_string()), lock: None, folder: None };
+    let folder = match Folder::make(dir, 0o700).and_then(|folder| accept(&folder, dir).map(|()| folder)) {
+        Ok(folder) => folder,
+        Err(error) => return Ok(failed(error)),
+    };
+    let (mut file, error) = match folder.file_to_write(LOCK_FILE, 0o600) {
         Ok(file) => (file, None),
         // Whoever cannot write can still find out that another process runs here.
-        Err(error) => match File::open(&path) {
+        Err(error) => match folder.file_in(LOCK_FILE, LARGEST) {
             Ok(file) => (file, Some(error.to_string())),
             Err(_) => return Ok(failed(error)),
         },
     };
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut pid = String::new();
-            // An unreadable id is told as unknown.
-            let _ = file.read_to_string(&mut pid);
-            let pid = pid.trim();
-            let pid = if pid.is_empty() { "unknown" } else { pid }.to_owned();
-            return Err(AlreadyRunning { dir: dir.to_owned(), pid });
+    // The directory as well, in case somebody removes the file; nobody else may be able to open it for that.
+    let held = [Some(&file), (folder.mode() & 0o044 == 0).then(|| folder.file())];
+    for lock in held.into_iter().flatten() {
+        match take(lock) {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(AlreadyRunning { dir: dir.to_owned(), pid: pid_in(&folder) });
+            }
+            Err(TryLockError::Error(error)) => return Ok(failed(error)),
         }
-        Err(TryLockError::Error(error)) => return Ok(Claim { error: Some(error.to_string()), lock: None }),
     }
     let error = error.or_else(|| sign(&mut file).err().map(|error| error.to_string()));
-    Ok(Claim { error, lock: Some(file) })
+    Ok(Claim { error, lock: Some(file), folder: Some(folder) })
+}
+
+// A command that looks who runs here holds the lock for a moment.
+fn take(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::park_timeout(BETWEEN),
+            other => return other,
+        }
+    }
+    file.try_lock()
+}
+
+/// Whether a process holds this directory, and its process id as it wrote it.
+#[must_use]
+pub fn holder(dir: &Path) -> Option<String> {
+    let folder = Folder::open(dir).ok()?;
+    let file = folder.file_in(LOCK_FILE, LARGEST).ok();
+    let held = [file.as_ref(), (folder.mode() & 0o044 == 0).then(|| folder.file())];
+    let is_held = |file: &File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    held.into_iter().flatten().any(is_held).then(|| pid_in(&folder))
+}
+
+fn pid_in(folder: &Folder) -> String {
+    // An unreadable id is told as unknown.
+    let text = folder.read(LOCK_FILE, LARGEST).unwrap_or_default();
+    let pid = String::from_utf8_lossy(&text).trim().to_owned();
+    if pid.is_empty() { "unknown".to_owned() } else { pid }
+}
+
+/// Brings the state that an earlier version kept in a directory into which others may write to its new place, and says
+/// so. `own` is claimed.
+pub fn bring_over(named: &Path, own: &Path) -> Result<Option<String>, BroughtOver> {
+    if named == own {
+        return Ok(None);
+    }
+    let failed = |error: io::Error| BroughtOver::Failed(error.to_string());
+    let (from, to) = (Folder::open(named).map_err(failed)?, Folder::open(own).map_err(failed)?);
+    let ours =
+        |folder: &Folder, name: &str| folder.about(name).map(|found| found.is_some_and(|(uid, _)| is_trusted(uid)));
+    if !ours(&from, sqlite::FILE).map_err(failed)? || to.about(sqlite::FILE).map_err(failed)?.is_some() {
+        return Ok(None);
+    }
+    if let Ok(lock) = from.file_in(LOCK_FILE, LARGEST)
+        && matches!(take(&lock), Err(TryLockError::WouldBlock))
+    {
+        return Err(BroughtOver::Running(AlreadyRunning { dir: named.to_owned(), pid: pid_in(&from) }));
+    }
+    // The database last: while it is still there, the next start goes on.
+    let journal = format!("{}-journal", sqlite::FILE);
+    for name in [locks::FOLDER, &journal, sqlite::FILE] {
+        let wanted = ours(&from, name).map_err(failed)? && to.about(name).map_err(failed)?.is_none();
+        if wanted {
+            from.move_to(name, &to).map_err(failed)?;
+        }
+    }
+    to.sync().and_then(|()| from.sync()).map_err(failed)?;
+    Ok(Some(format!(
+        "others may write into {}: the state that was kept there is kept in {} from now on",
+        named.display(),
+        own.display()
+    )))
+}
+
+/// Why state was not brought over.
+#[derive(Debug)]
+pub enum BroughtOver {
+    /// An earlier version runs there.
+    Running(AlreadyRunning),
+    /// The disk refuses.
+    Failed(String),
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {
@@ -97,6 +208,8 @@ fn sign(file: &mut File) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn resolved(vars: &[(&str, &str)]) -> PathBuf {

@@ -48,7 +48,7 @@ impl Late {
             }
             (self.claim, self.claimed) = (Some(claim), true);
         }
-        let (connection, found, error) = sqlite::open_for_writing(&self.dir.join(sqlite::FILE), now)
+        let (connection, found, error) = sqlite::open_for_writing(&self.dir, now)
             .map_err(|(Problem::Unreadable(why) | Problem::Refused(why))| why)?;
         if found.states != self.states {
             return Err("it holds states that were not there at the start: restart serin to take them over".to_owned());

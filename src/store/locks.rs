@@ -2,20 +2,21 @@
 //! by a command with no process running. `@all.json` locks every rollout; a running process turns it into one file
 //! each.
 //!
-//! A file appears whole or not at all, and is on the disk when [`write_lock`] returns. A file that cannot be read
-//! counts as a lock at 0: in doubt users are served by stable. Removing a file by hand unlocks nothing while a process
-//! runs; `serin resume` does.
+//! A file appears whole or not at all, and is on the disk when [`write_lock`] returns; it belongs to the owner of the
+//! state directory, whoever wrote it. A file that cannot be read, or is no regular file, counts as a lock at 0, and a
+//! folder that cannot be read as one for every rollout: in doubt users are served by stable. Removing a file by hand
+//! unlocks nothing while a process runs; `serin resume` does.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::dir;
+use super::folder::{Folder, is_lasting, is_trusted, own_uid};
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::{Percent, UnixMillis};
 
 /// Below the state directory.
-const FOLDER: &str = "locks";
+pub(super) const FOLDER: &str = "locks";
 /// No rollout can be called so.
 const EVERY: &str = "@all";
 /// A lock is a few hundred bytes; anything much larger is none.
@@ -48,59 +49,72 @@ pub fn path(dir: &Path, rollout: Option<&str>) -> PathBuf {
     dir.join(FOLDER).join(format!("{}.json", rollout.unwrap_or(EVERY)))
 }
 
-/// Writes a lock and returns when it is on the disk. `dir` is the state directory.
+/// Writes a lock and returns when it is on the disk. `dir` is the state directory; what is written belongs to its owner.
 pub fn write_lock(dir: &Path, rollout: Option<&str>, lock: &Lock) -> io::Result<()> {
-    let target = path(dir, rollout);
-    let folder = dir.join(FOLDER);
     if let Some(name) = rollout.filter(|name| name.is_empty() || name.contains('/') || *name == EVERY) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no rollout's name")));
     }
-    if !folder.is_dir() {
-        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        File::open(dir)?.sync_all()?;
-    }
-    // Two writers at a time (a process and a command) must not share a draft.
-    let draft = folder.join(format!(".{}.{}.draft", rollout.unwrap_or(EVERY), std::process::id()));
-    let written = put(&draft, &serde_json::to_vec_pretty(lock)?).and_then(|()| fs::rename(&draft, &target));
-    if written.is_err() {
-        // What matters is why writing failed.
-        let _ = fs::remove_file(&draft);
-    }
-    written?;
-    File::open(&folder)?.sync_all()
-}
-
-fn put(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text)?;
-    file.sync_all()
+    let state = Folder::open(dir)?;
+    // Whose the service is cannot be seen in a directory of root: whoever may read there may read the locks.
+    let shown = if (state.owner(), own_uid()) == (0, 0) { state.mode() } else { 0 };
+    let folder = state.enter_or_make(FOLDER, 0o700 | (shown & 0o055))?;
+    folder.put(&file_of(rollout), &serde_json::to_vec_pretty(lock)?, 0o600 | (shown & 0o044), true)
 }
 
 /// Removes a lock and returns when that is on the disk; none there is fine.
 pub fn remove_lock(dir: &Path, rollout: Option<&str>) -> io::Result<()> {
-    match fs::remove_file(path(dir, rollout)) {
-        Ok(()) => File::open(dir.join(FOLDER))?.sync_all(),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+    let folder = match Folder::open(dir).and_then(|state| state.enter(FOLDER)) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if folder.remove(&file_of(rollout))? { folder.sync() } else { Ok(()) }
+}
+
+/// Whether there is such a lock, readable or not.
+pub fn is_there(dir: &Path, rollout: Option<&str>) -> io::Result<bool> {
+    match Folder::open(dir).and_then(|state| state.enter(FOLDER)).and_then(|folder| folder.about(&file_of(rollout))) {
+        Ok(found) => Ok(found.is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Reads all locks; a directory that is not there holds none.
+/// Reads all locks of a directory in which this process keeps its state; one that is not there holds none. An error: they
+/// cannot be read, and nobody knows what is locked.
 pub fn read_locks(dir: &Path) -> io::Result<LocksFound> {
+    read_all(dir, dir::accept)
+}
+
+/// The same of a directory that may be another user's: for commands, which only tell of it.
+pub fn read_locks_of_others(dir: &Path) -> io::Result<LocksFound> {
+    read_all(dir, |_, _| Ok(()))
+}
+
+fn read_all(dir: &Path, accept: impl Fn(&Folder, &Path) -> io::Result<()>) -> io::Result<LocksFound> {
     let mut found = LocksFound::default();
-    let entries = match fs::read_dir(dir.join(FOLDER)) {
-        Ok(entries) => entries,
+    let state = match Folder::open(dir) {
+        Ok(state) => state,
+        // Where no directory can be, there is no lock.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(found);
         }
         Err(error) => return Err(error),
     };
-    for entry in entries {
-        let name = entry?.file_name();
+    accept(&state, dir)?;
+    let folder = match state.enter(FOLDER) {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) => return Err(error),
+    };
+    if folder.owner() != state.owner() && !is_trusted(folder.owner()) {
+        let why = format!("`{FOLDER}` belongs to the user {}", folder.owner());
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    }
+    for name in folder.names()? {
         let Some(rollout) = name.to_str().and_then(|name| name.strip_suffix(".json")) else { continue };
-        let file = dir.join(FOLDER).join(&name);
         // Removed between listing and reading: a resume.
-        let Some(lock) = read(&file) else { continue };
+        let Some(lock) = read(&folder, rollout, dir)? else { continue };
         match rollout {
             EVERY => found.every = Some(lock),
             _ => found.rollouts.push((rollout.to_owned(), lock)),
@@ -110,28 +124,33 @@ pub fn read_locks(dir: &Path) -> io::Result<LocksFound> {
     Ok(found)
 }
 
-fn read(file: &Path) -> Option<Lock> {
-    let text = match fs::metadata(file) {
-        Ok(about) if about.len() > LARGEST => Err("it is too large".to_owned()),
-        _ => fs::read(file).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => String::new(),
-            _ => error.to_string(),
-        }),
+fn file_of(rollout: Option<&str>) -> String {
+    format!("{}.json", rollout.unwrap_or(EVERY))
+}
+
+fn read(folder: &Folder, rollout: &str, dir: &Path) -> io::Result<Option<Lock>> {
+    let why = match folder.read(file_of(Some(rollout)), LARGEST) {
+        Ok(text) => match serde_json::from_slice::<Lock>(&text) {
+            Ok(lock) => return Ok(Some(lock)),
+            Err(error) => error.to_string(),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_lasting(&error) => error.to_string(),
+        // Too many open files say nothing about this one.
+        Err(error) => return Err(error),
     };
-    let lock = match text {
-        Err(gone) if gone.is_empty() => return None,
-        other => other.and_then(|text| serde_json::from_slice::<Lock>(&text).map_err(|error| error.to_string())),
-    };
-    Some(lock.unwrap_or_else(|why| Lock {
+    Ok(Some(Lock {
         to: Percent::ZERO,
         at: UnixMillis(0),
         actor: "an unreadable lock file".to_owned(),
-        reason: format!("{}: {why}", file.display()),
+        reason: format!("{}: {why}", path(dir, Some(rollout)).display()),
     }))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn lock(hundredths: u16) -> Lock {
@@ -180,7 +199,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("locks"), "a file in the way").unwrap();
         assert!(write_lock(dir.path(), Some("chat"), &lock(0)).is_err());
-        assert_eq!(read_locks(dir.path()).unwrap(), LocksFound::default());
+        // What was locked in a folder that stood there is not known.
+        let error = read_locks(dir.path()).unwrap_err();
+        assert_eq!(error.to_string(), "`locks` is a file and no directory");
+        assert!(is_lasting(&error));
+        // Where no directory can be, nothing was locked.
+        assert_eq!(read_locks(&dir.path().join("locks/state")).unwrap(), LocksFound::default());
     }
 
     #[test]

@@ -7,19 +7,20 @@
 //! the disk; a batch is written whole or not at all.
 
 pub mod dir;
+pub mod folder;
 mod late;
 pub mod locks;
 pub mod memory;
 pub mod sqlite;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
 use crate::decide::rollout::state::{Event, Identity, RolloutState};
 use crate::decide::units::UnixMillis;
-use dir::{AlreadyRunning, Claim};
+use dir::{AlreadyRunning, BroughtOver, Claim};
 
 /// What is written together.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +44,8 @@ pub trait Store: Send {
 
 /// An open store and what it held.
 pub struct Opened {
+    /// The directory that it is in: the one that was named, or one in that one.
+    pub dir: PathBuf,
     /// Where state is kept from now on.
     pub store: Box<dyn Store>,
     /// What was found unusual, one sentence each, for log and status.
@@ -59,14 +62,27 @@ pub struct Opened {
     pub claim: Option<Claim>,
 }
 
-/// Claims the directory and opens what is in it. `now` stamps what has to be set aside.
-pub fn open(dir: &Path, now: UnixMillis) -> Result<Opened, AlreadyRunning> {
-    let claim = dir::claim(dir)?;
-    let mut opened = match claim.error.clone() {
-        None => sqlite::open(dir, now),
-        Some(error) => sqlite::open_unwritable(dir, error, claim.is_held()),
+/// Finds the place in the directory that was named, claims it and opens what is in it. `now` stamps what has to be set
+/// aside.
+pub fn open(named: &Path, now: UnixMillis) -> Result<Opened, AlreadyRunning> {
+    let dir = dir::place(named);
+    let claim = dir::claim(&dir)?;
+    let brought = if claim.error.is_none() { dir::bring_over(named, &dir) } else { Ok(None) };
+    let (note, stays) = match brought {
+        Ok(note) => (note, None),
+        Err(BroughtOver::Running(running)) => return Err(running),
+        Err(BroughtOver::Failed(why)) => {
+            let named = named.display();
+            (None, Some(format!("the state in {named}, where others may write, cannot be moved: {why}")))
+        }
     };
-    opened.claim = Some(claim);
+    let mut opened = match claim.error.clone().or_else(|| stays.clone()) {
+        None => sqlite::open(&dir, now),
+        Some(error) => sqlite::open_unwritable(&dir, error, claim.is_held()),
+    };
+    opened.notes.extend(note);
+    opened.state_lost |= stays.is_some();
+    (opened.claim, opened.dir) = (Some(claim), dir);
     Ok(opened)
 }
 
@@ -75,6 +91,7 @@ impl Opened {
     #[must_use]
     pub fn in_memory(error: Option<String>) -> Opened {
         Opened {
+            dir: PathBuf::new(),
             store: Box::new(memory::Memory::new(Vec::new(), error.clone())),
             notes: Vec::new(),
             states: Vec::new(),

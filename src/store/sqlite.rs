@@ -6,10 +6,9 @@
 //! version, is renamed to `serin.db.unreadable-STAMP` and never touched again. The history is append-only by a trigger.
 //! Where the directory cannot be written at the start, every write tries to open it anew.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tokio::sync::oneshot;
 
+use super::folder::Folder;
 use super::late::Late;
 use super::memory::answered;
 use super::{Batch, Opened, Store};
@@ -65,6 +65,12 @@ impl From<rusqlite::Error> for Problem {
     }
 }
 
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Problem {
+        Problem::Refused(error.to_string())
+    }
+}
+
 pub(super) struct Contents {
     pub(super) states: Vec<(Identity, RolloutState)>,
     last_good: Option<String>,
@@ -76,13 +82,13 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
     let path = dir.join(FILE);
     let mut notes = Vec::new();
     let mut state_lost = false;
-    let mut tried = open_for_writing(&path, now);
+    let mut tried = open_for_writing(dir, now);
     if let Err(Problem::Unreadable(why)) = &tried {
         state_lost = true;
-        match set_aside(&path, now) {
+        match set_aside(dir, now) {
             Ok(name) => {
                 notes.push(format!("the state in {} could not be read ({why}): kept as {name}", path.display()));
-                tried = open_for_writing(&path, now);
+                tried = open_for_writing(dir, now);
             }
             Err(error) => tried = Err(Problem::Refused(format!("{why}; and it cannot be set aside: {error}"))),
         }
@@ -91,8 +97,8 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
         Ok((connection, contents, error)) => match start(Place::Open(connection)) {
             Ok(store) => {
                 let Contents { states, last_good } = contents;
-                let store = Box::new(store);
-                return Opened { store, notes, states, last_good, error, state_lost, claim: None };
+                let (dir, store) = (dir.to_owned(), Box::new(store));
+                return Opened { dir, store, notes, states, last_good, error, state_lost, claim: None };
             }
             Err(error) => error.to_string(),
         },
@@ -112,10 +118,12 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
     let mut opened = Opened::in_memory(Some(error));
     let mut events = Vec::new();
     let read = || -> Result<(Contents, Vec<Event>), Problem> {
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let path = checked(&Folder::open(dir)?, dir)?;
+        let connection =
+            Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
         Ok((contents(&connection)?, history(&connection, None, 1000)?))
     };
-    match if holds_something(&path) { read().map(Some) } else { Ok(None) } {
+    match if holds_something(dir) { read().map(Some) } else { Ok(None) } {
         Ok(None) => {}
         Ok(Some((contents, kept))) => {
             events = kept;
@@ -135,29 +143,51 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
 }
 
 // A file without a byte was just made, and its first table could not be written.
-fn holds_something(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|about| about.len() > 0)
+fn holds_something(dir: &Path) -> bool {
+    let nothing = |error: &io::Error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    match Folder::open(dir).and_then(|folder| folder.file_in(FILE, u64::MAX)?.metadata()) {
+        Ok(about) => about.len() > 0,
+        Err(error) => !nothing(&error),
+    }
 }
 
-fn set_aside(path: &Path, now: UnixMillis) -> io::Result<String> {
+/// The database's path, once it is certain that neither it nor what SQLite keeps beside it leads anywhere else. SQLite
+/// opens by path: through no link of this directory, and only where the path leads to the directory that was looked at.
+fn checked(folder: &Folder, dir: &Path) -> io::Result<PathBuf> {
+    for name in [FILE, &format!("{FILE}-journal"), &format!("{FILE}-wal"), &format!("{FILE}-shm")] {
+        match folder.file_in(name, u64::MAX) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(io::Error::new(error.kind(), format!("`{name}`: {error}"))),
+        }
+    }
+    let real = dir.canonicalize()?;
+    let (looked_at, found) = (folder.file().metadata()?, real.metadata()?);
+    if (looked_at.dev(), looked_at.ino()) != (found.dev(), found.ino()) {
+        return Err(io::Error::other("the directory was replaced while it was opened"));
+    }
+    Ok(real.join(FILE))
+}
+
+fn set_aside(dir: &Path, now: UnixMillis) -> io::Result<String> {
+    let folder = Folder::open(dir)?;
     let name = format!("{FILE}.unreadable-{}", now.0);
-    fs::rename(path, path.with_file_name(&name))?;
-    let journal = path.with_file_name(format!("{FILE}-journal"));
-    if journal.exists() {
-        fs::rename(journal, path.with_file_name(format!("{name}-journal")))?;
+    folder.rename(FILE, &name)?;
+    let journal = format!("{FILE}-journal");
+    if folder.about(&journal)?.is_some() {
+        folder.rename(&journal, &format!("{name}-journal"))?;
     }
     Ok(name)
 }
 
 // With the connection, and what was in it, why it cannot be written just now: a full disk may have room later.
-pub(super) fn open_for_writing(
-    path: &Path,
-    now: UnixMillis,
-) -> Result<(Connection, Contents, Option<String>), Problem> {
+pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connection, Contents, Option<String>), Problem> {
     // Made here and not by SQLite: the file holds flags.yaml, and is its owner's only.
-    let made = fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    made.map_err(|error| Problem::Refused(error.to_string()))?;
-    let mut connection = Connection::open(path)?;
+    let folder = Folder::open(dir)?;
+    folder.file_to_write(FILE, 0o600)?;
+    let path = checked(&folder, dir)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(&path, flags)?;
     connection.busy_timeout(Duration::from_millis(500))?;
     connection.pragma_update_and_check(None, "journal_mode", "TRUNCATE", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;

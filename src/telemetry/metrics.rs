@@ -106,6 +106,8 @@ metrics_list! {
         "1 while the file on disk is what is in force, 0 while it is refused or a kept copy stands in for it.";
     STATE_WRITABLE "serin_state_writable" Gauge []
         "1 while the state directory takes writes, 0 while nothing lasts.";
+    LOCKS_READABLE "serin_locks_readable" Gauge []
+        "1 while the locks in the state directory can be read, 0 while nobody knows what is locked.";
     BUILD "serin_build_info" Gauge ["version"]
         "Always 1; its label tells the version.";
 }
@@ -260,6 +262,7 @@ fn counts(status: &Status) -> String {
     gauge(&RELOAD_SUCCESS, &[], count(flags.accepted_at.0) / 1000.0);
     gauge(&FLAGS_IN_FORCE, &[], flag(flags.errors.is_empty() && !flags.from_last_good));
     gauge(&STATE_WRITABLE, &[], flag(status.store.error.is_none()));
+    gauge(&LOCKS_READABLE, &[], flag(status.store.locks_unread.is_none()));
     gauge(&BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
     recorder.handle().run_upkeep();
     recorder.handle().render()

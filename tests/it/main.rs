@@ -20,6 +20,7 @@ mod earlier;
 mod faults;
 mod guard;
 mod kill;
+mod owners;
 mod people;
 mod process;
 mod ramp;

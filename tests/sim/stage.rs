@@ -139,7 +139,7 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         states: disk.states.clone().into_iter().collect(),
         state_lost: false,
         notes: Vec::new(),
-        locks: disk.locks.clone(),
+        locks: Ok(disk.locks.clone()),
         dir: "state".to_owned(),
         store_error: None,
         cores: 1,

@@ -78,7 +78,7 @@ fn where_nothing_runs_the_next_start_is_known() {
     let flags = machine.dir.path().join("flags.yaml");
     std::fs::write(&flags, format!("state: {}\n", state.display())).unwrap();
     let found = machine.find(&ReachArgs { flags: Some(flags.clone()), ..ReachArgs::default() });
-    assert_eq!(found, Found::Nothing { state: state.clone(), flags });
+    assert_eq!(found, Found::Nothing { state: state.clone(), flags, others: Vec::new() });
     let told = one_of(found).unwrap_err();
     assert_eq!(told.exit, super::super::Exit::Failed);
     assert_eq!(

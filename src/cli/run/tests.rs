@@ -7,7 +7,7 @@ fn status() -> Status {
     let plain = RolloutStatus { canary: None, ..RolloutStatus::sample() };
     Status {
         flags: FlagsStatus { path: "/etc/serin/flags.yaml".into(), ..FlagsStatus::default() },
-        store: StoreStatus { dir: "/var/lib/serin".into(), error: None },
+        store: StoreStatus { dir: "/var/lib/serin".into(), ..StoreStatus::default() },
         rollouts: vec![RolloutStatus::sample(), plain],
         providers: Vec::new(),
         series: Vec::new(),

@@ -159,7 +159,7 @@ pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Be
         states,
         state_lost: false,
         notes: Vec::new(),
-        locks: LocksFound::default(),
+        locks: Ok(LocksFound::default()),
         dir: "state".to_owned(),
         store_error: None,
         cores: 1,
@@ -264,8 +264,11 @@ impl Bench {
         story: impl FnOnce(Rc<Bench>) -> F,
     ) {
         let local = LocalSet::new();
-        let begin =
-            Begin { locks: read_locks(dir).unwrap(), dir: dir.display().to_string(), ..begin(policy, disk.states()) };
+        let begin = Begin {
+            locks: read_locks(dir).map_err(|error| error.to_string()),
+            dir: dir.display().to_string(),
+            ..begin(policy, disk.states())
+        };
         let started = virtual_now();
         let clock = move || {
             let passed = u64::try_from((virtual_now() - started).as_millis()).unwrap();

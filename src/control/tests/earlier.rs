@@ -93,7 +93,7 @@ impl Fixture {
     fn engine(&self, states: Vec<(Identity, RolloutState)>) -> Engine {
         let compiled = compile(&self.flags, &Environment::without_secrets()).unwrap();
         let locks = read_locks(self.dir.path()).unwrap();
-        let begin = Begin { locks, ..begin(Arc::unwrap_or_clone(compiled.policy), states) };
+        let begin = Begin { locks: Ok(locks), ..begin(Arc::unwrap_or_clone(compiled.policy), states) };
         Engine::new(begin, self.after(0))
     }
 

@@ -92,6 +92,32 @@ impl Workspace {
         self.start_by(self.command(&[]), &[], &[])
     }
 
+    /// Gives what a sidecar writes here to this user, and the others a way to it.
+    pub(crate) fn give_to(&self, user: u32) {
+        use std::os::unix::fs::{PermissionsExt, chown};
+        std::fs::set_permissions(self.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        chown(self.dir.path().join("run"), Some(user), Some(user)).unwrap();
+        std::fs::create_dir_all(self.state()).unwrap();
+        std::fs::set_permissions(self.state(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        chown(self.state(), Some(user), Some(user)).unwrap();
+    }
+
+    /// Starts a sidecar as this user.
+    pub(crate) fn start_as(&self, user: u32) -> Sidecar {
+        use std::os::unix::process::CommandExt;
+        // Where the binary was built another user may have no way to.
+        let here = self.dir.path().join("serin");
+        if !here.exists() {
+            std::fs::hard_link(env!("CARGO_BIN_EXE_serin"), &here)
+                .or_else(|_| std::fs::copy(env!("CARGO_BIN_EXE_serin"), &here).map(drop))
+                .unwrap();
+        }
+        let mut command = self.at_home(&here.to_string_lossy());
+        command.uid(user).gid(user);
+        let state = self.state();
+        self.start_by(command, &[], &["--state", &state.to_string_lossy()])
+    }
+
     /// The same with at most so many open files.
     pub(crate) fn start_with_files(&self, limit: usize) -> Sidecar {
         let mut shell = self.at_home("sh");
