@@ -53,6 +53,7 @@
 //! * Until a byte of an answer has gone out, a failure can be recovered; after that nothing is tried again, and half an
 //!   answer never looks like a whole one.
 //! * What one provider is sent (its key, its headers, its names for models) never reaches another.
+//! * Whatever a rollout's stable answers to one user sends no other to the canary.
 //! * Raising a percent only adds users to the canary; lowering it takes back those added last.
 //! * Serin never writes flags.yaml, and a file that does not hold changes nothing.
 //! * Nothing but a human, `try_again_after` or a higher `attempt:` reopens a canary that was rolled back.

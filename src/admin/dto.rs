@@ -14,7 +14,9 @@ use crate::decide::stamp::Stamp;
 use crate::decide::units::{self, Percent};
 use crate::state::inbox::Receipt;
 use crate::state::sightings::Sighting;
-use crate::state::status::{ArmWindow, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status};
+use crate::state::status::{
+    ArmWindow, FallbackStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status,
+};
 pub use guard::{Answers, ArmAnswers, Compared, Counted, Forecast, Guard, Rate, Users};
 
 /// The process behind the API.
@@ -132,8 +134,22 @@ pub struct Rollout {
     /// What failures were seen as, most often first, of the last share at which there were any.
     #[serde(default)]
     pub seen: Vec<SeenAs>,
+    /// How many of an arm's requests another provider than its own has answered since the start, by who did.
+    #[serde(default)]
+    pub fallbacks: Vec<Fallback>,
     /// Share of requests without a user id since the start, 0 to 1.
     pub anonymous_ratio: Option<f64>,
+}
+
+/// Requests of an arm that another provider than its own answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// Whose: `stable` or `canary`.
+    pub arm: String,
+    /// Who answered them.
+    pub provider: String,
+    /// How many since the start.
+    pub requests: u64,
 }
 
 /// What failures of an arm were seen as.
@@ -279,6 +295,9 @@ pub struct Provider {
     pub name: String,
     /// Where its breaker stands: `closed`, `half_open`, `open`, or `off`.
     pub breaker: String,
+    /// Whether it is open since no connection could be made: then Serin tries one of its own, and no request does.
+    #[serde(default)]
+    pub unreachable: bool,
     /// Failures in a row that it has seen.
     pub failures: u32,
     /// While it is open: until when.
@@ -436,8 +455,15 @@ impl From<&RolloutStatus> for Rollout {
             guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
             findings: rollout.findings.iter().map(Refusal::from).collect(),
             seen: SeenAs::of(&rollout.seen),
+            fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
             anonymous_ratio: rollout.anonymous_ratio,
         }
+    }
+}
+
+impl From<&FallbackStatus> for Fallback {
+    fn from(told: &FallbackStatus) -> Fallback {
+        Fallback { arm: told.arm.as_str().to_owned(), provider: told.provider.clone(), requests: told.requests }
     }
 }
 
@@ -463,6 +489,7 @@ impl From<&ProviderStatus> for Provider {
         Provider {
             name: provider.name.clone(),
             breaker: breaker.map_or("off", |breaker| breaker.state.as_str()).to_owned(),
+            unreachable: breaker.is_some_and(|breaker| breaker.unreachable),
             failures: breaker.map_or(0, |breaker| breaker.failures),
             open_until: breaker.and_then(|breaker| breaker.open_until).map(Stamp),
             diverted: provider.diverted,

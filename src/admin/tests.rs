@@ -133,6 +133,7 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
     let in_force = InForce {
         percent: share,
         closed: false,
+        diverts: true,
         evidence: Arc::new(Evidence::alone(1, 1, Counting::default())),
         series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
     };
@@ -157,7 +158,8 @@ fn finding() -> FindingStatus {
 }
 
 fn shown_provider(name: &str, breaker: Option<(BreakerState, Option<UnixMillis>)>, diverted: u64) -> ProviderStatus {
-    let breaker = breaker.map(|(state, open_until)| BreakerStatus { state, failures: 12, open_until });
+    let breaker =
+        breaker.map(|(state, open_until)| BreakerStatus { state, failures: 12, open_until, unreachable: false });
     ProviderStatus { name: name.into(), breaker, diverted }
 }
 
@@ -473,9 +475,9 @@ fn status_history_and_config_are_read() {
     assert_eq!(
         status.json()["providers"],
         json!([
-            {"name": "openai", "breaker": "off", "failures": 0, "open_until": null, "diverted": 0},
-            {"name": "holysheep", "breaker": "open", "failures": 12, "open_until": until, "diverted": 3},
-            {"name": "backup", "breaker": "half_open", "failures": 12, "open_until": null, "diverted": 0},
+            {"name": "openai", "breaker": "off", "unreachable": false, "failures": 0, "open_until": null, "diverted": 0},
+            {"name": "holysheep", "breaker": "open", "unreachable": false, "failures": 12, "open_until": until, "diverted": 3},
+            {"name": "backup", "breaker": "half_open", "unreachable": false, "failures": 12, "open_until": null, "diverted": 0},
         ])
     );
 

@@ -337,7 +337,10 @@ fn workers(fixed: &Fixed) -> usize {
 }
 
 fn prober() -> control::Prober {
-    Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) }))
+    control::Prober {
+        lives: Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) })),
+        connects: Box::new(|provider, egress| Box::pin(proxy::connects(provider, egress))),
+    }
 }
 
 /// Hands every reading to control. Control empties its inbox within milliseconds; a full one is waited for, since a

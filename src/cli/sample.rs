@@ -34,6 +34,7 @@ pub(super) fn rollout() -> Rollout {
         guard: Some(guard()),
         findings: Vec::new(),
         seen: Vec::new(),
+        fallbacks: Vec::new(),
         anonymous_ratio: Some(0.034),
     }
 }

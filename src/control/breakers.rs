@@ -1,17 +1,18 @@
-//! Each provider's health, kept over reloads, and what is told of its breaker.
+//! Each provider's health, kept over reloads, and what is told of its breakers.
 //!
 //! A provider is the same as long as its name and its `base_url` are; one that leaves the file is forgotten. Decides
-//! nothing: the cores open and close breakers, control looks on with every tick. Every opening is logged. The history,
-//! which is kept for ever, has one opening and its closing in ten minutes, however often a breaker goes to and fro.
+//! nothing: the cores open and close breakers, control looks on with every tick, and has a connection tried where a stable
+//! could not be reached. Every opening is logged. The history, which is kept for ever, has one opening and its closing in
+//! ten minutes, however often a breaker goes to and fro.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::engine::{Engine, Now};
-use crate::decide::breaker::{BreakerState, State};
+use crate::decide::breaker::{BreakerState, State, open_for};
 use crate::decide::policy::{BreakerRule, Policy, Provider};
 use crate::decide::units::Millis;
-use crate::state::health::ProviderHealth;
+use crate::state::health::{Breaker, ProviderHealth, Ticket};
 use crate::state::status::{BreakerStatus, ProviderStatus};
 
 /// Between two openings of a breaker that the history has.
@@ -27,6 +28,13 @@ pub(super) struct Breakers(BTreeMap<Identity, Watched>);
 #[derive(Debug)]
 struct Watched {
     health: Arc<ProviderHealth>,
+    // By [`Breaker`].
+    seen: [Seen; 2],
+}
+
+/// What was seen of a breaker.
+#[derive(Debug, Default)]
+struct Seen {
     open: bool,
     // Whether the history has the opening that is not over.
     recorded: bool,
@@ -41,13 +49,11 @@ impl Breakers {
             let identity = identity(provider);
             let mut watched = before.remove(&identity).unwrap_or_else(|| Watched {
                 health: Arc::new(ProviderHealth::new(provider.name.clone())),
-                open: false,
-                recorded: false,
-                recorded_at: None,
+                seen: Default::default(),
             });
             if provider.breaker.is_none() {
                 watched.health.forget();
-                watched.open = false;
+                watched.seen.iter_mut().for_each(|seen| seen.open = false);
             }
             self.0.insert(identity, watched);
         }
@@ -62,11 +68,11 @@ impl Breakers {
         policy.providers.iter().map(health).collect()
     }
 
-    /// How many requests this provider's breaker ever kept from it, and whether it would keep one from it now.
+    /// How many requests were ever kept from this provider as a rollout's stable, and whether one would be now.
     pub(super) fn diverted(&self, provider: &Provider, now: Millis) -> (u64, bool) {
         let told = |watched: &Watched| {
-            let shut = provider.breaker.is_some() && watched.health.state(now) != BreakerState::Closed;
-            (watched.health.diverted(), shut)
+            let shut = provider.breaker.is_some() && watched.health.state(Breaker::Reach, now) != BreakerState::Closed;
+            (watched.health.diverted(Breaker::Reach), shut)
         };
         self.0.get(&identity(provider)).map_or((0, false), told)
     }
@@ -76,7 +82,8 @@ impl Breakers {
         let told = |provider: &Arc<Provider>| {
             let health = &self.0.get(&identity(provider))?.health;
             let breaker = provider.breaker.is_some().then(|| status(health, now));
-            Some(ProviderStatus { name: provider.name.clone(), breaker, diverted: health.diverted() })
+            let diverted = Breaker::ALL.iter().map(|breaker| health.diverted(*breaker)).sum();
+            Some(ProviderStatus { name: provider.name.clone(), breaker, diverted })
         };
         policy.providers.iter().filter_map(told).collect()
     }
@@ -87,53 +94,117 @@ impl Engine {
     pub(super) fn watch_breakers(&mut self, now: Now) {
         let policy = Arc::clone(&self.policy);
         for provider in &policy.providers {
-            let (Some(rule), Some(watched)) = (&provider.breaker, self.breakers.0.get_mut(&identity(provider))) else {
-                continue;
-            };
-            let state = watched.health.look();
-            let open = state.seen(now.mono) != BreakerState::Closed;
-            if open == watched.open {
-                continue;
-            }
-            watched.open = open;
-            let (action, reason) = told(&provider.name, state, rule);
-            if open {
-                watched.recorded = watched.recorded_at.is_none_or(|at| now.mono.since(at) >= PAUSE);
-                if watched.recorded {
-                    watched.recorded_at = Some(now.mono);
+            let Some(rule) = &provider.breaker else { continue };
+            for breaker in Breaker::ALL {
+                let Some(watched) = self.breakers.0.get_mut(&identity(provider)) else { continue };
+                let (state, seen) = (watched.health.look(breaker), &mut watched.seen[breaker as usize]);
+                let open = state.seen(now.mono) != BreakerState::Closed;
+                if open == seen.open {
+                    continue;
                 }
-            }
-            if watched.recorded {
-                self.own_event("breaker", action, reason, now);
-            } else {
-                tracing::warn!(provider = provider.name, "{action}: {reason}");
+                seen.open = open;
+                let (action, reason) = told(&provider.name, breaker, state, rule);
+                if open {
+                    seen.recorded = seen.recorded_at.is_none_or(|at| now.mono.since(at) >= PAUSE);
+                    if seen.recorded {
+                        seen.recorded_at = Some(now.mono);
+                    }
+                }
+                if seen.recorded {
+                    self.own_event("breaker", action, reason, now);
+                } else {
+                    tracing::warn!(provider = provider.name, "{action}: {reason}");
+                }
             }
         }
     }
+
+    /// A canary that was to answer for a stable out of reach answers nobody, or somebody again.
+    pub(super) fn tell_of_stand_in(&mut self, index: usize, now: Now) {
+        let tracked = &mut self.rollouts[index];
+        let (name, stable) = (&tracked.rollout.name, &tracked.stable.name);
+        let Some(moving) = &mut tracked.moving else { return };
+        let canary = &moving.canary.name;
+        if !moving.canary_dead {
+            tracing::warn!(rollout = name, "{canary} answers again, or {stable} can be reached");
+            return;
+        }
+        let reason = format!(
+            "{canary}, the canary of {name}, answers nobody while {stable} cannot be reached: nobody is moved, and the \
+             requests of stable are asked of {stable} first again"
+        );
+        if moving.dead_told.is_some_and(|at| now.mono.since(at) < PAUSE) {
+            tracing::warn!(rollout = name, "{reason}");
+            return;
+        }
+        moving.dead_told = Some(now.mono);
+        self.own_event("guard", "notice", reason, now);
+    }
+
+    /// Whom a connection should be made to now; each counts as begun.
+    pub fn due_connections(&mut self, now: Now) -> Vec<Connection> {
+        let due = |provider: &Arc<Provider>| {
+            let health = &self.breakers.0.get(&identity(provider))?.health;
+            let ticket = health.begins_to_connect(now.mono)?;
+            Some(Connection { provider: Arc::clone(provider), health: Arc::clone(health), ticket })
+        };
+        self.policy.providers.iter().filter_map(due).collect()
+    }
 }
 
-fn told(name: &str, state: State, rule: &BreakerRule) -> (&'static str, String) {
-    match state {
-        State::Closed { .. } => ("close", format!("the breaker of {name} is closed: it answers again")),
-        State::Open { failures, .. } | State::HalfOpen { failures, .. } => {
-            let length = rule.open_for;
+/// A connection of Serin's own, to a stable that could not be reached.
+#[derive(Debug)]
+pub struct Connection {
+    /// To whom.
+    pub provider: Arc<Provider>,
+    health: Arc<ProviderHealth>,
+    ticket: Ticket,
+}
+
+impl Connection {
+    /// Whether it was made.
+    pub fn came_to(self, connected: bool, now: Now) {
+        self.health.connected(self.ticket, connected, now.mono);
+    }
+}
+
+fn told(name: &str, breaker: Breaker, state: State, rule: &BreakerRule) -> (&'static str, String) {
+    match (state, breaker) {
+        (State::Closed { .. }, Breaker::Failures) => {
+            ("close", format!("the breaker of {name} is closed: it answers again"))
+        }
+        (State::Closed { .. }, Breaker::Reach) => {
+            ("close", format!("the breaker of {name} is closed: it can be reached again"))
+        }
+        (State::Open { failures, tries, .. } | State::HalfOpen { failures, tries, .. }, Breaker::Failures) => {
+            let length = open_for(rule, tries);
             let reason = format!(
                 "the breaker of {name} is open after {failures} failures in a row: for {length} nothing is sent there \
                  that somebody else can answer"
             );
             ("open", reason)
         }
+        (State::Open { failures, .. } | State::HalfOpen { failures, .. }, Breaker::Reach) => {
+            let reason = format!(
+                "the breaker of {name} is open: {failures} connections in a row could not be made; until one of Serin's \
+                 own can be, nothing is sent there that somebody else can answer"
+            );
+            ("open", reason)
+        }
     }
 }
 
+/// Of the two, the one that keeps more from it: what cannot be reached answers nobody.
 fn status(health: &ProviderHealth, now: Now) -> BreakerStatus {
-    let state = health.look();
+    let [failures, reach] = Breaker::ALL.map(|breaker| health.state(breaker, now.mono));
+    let is_out = reach == BreakerState::Open || (reach == BreakerState::HalfOpen && failures != BreakerState::Open);
+    let state = health.look(if is_out { Breaker::Reach } else { Breaker::Failures });
     let seen = state.seen(now.mono);
     let open_until = match state {
         State::Open { until, .. } if seen == BreakerState::Open => Some(now.unix.plus(until.since(now.mono))),
         _ => None,
     };
-    BreakerStatus { state: seen, failures: state.failures(), open_until }
+    BreakerStatus { state: seen, failures: state.failures(), open_until, unreachable: is_out }
 }
 
 fn identity(provider: &Provider) -> Identity {

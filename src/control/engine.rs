@@ -106,6 +106,9 @@ pub(super) struct Moving {
     pub(super) proposed: Option<Proposal>,
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
+    // Whether the canary answers nobody while stable cannot be reached, and when that was told last.
+    pub(super) canary_dead: bool,
+    pub(super) dead_told: Option<Millis>,
     pub(super) findings: Findings,
     // What failures were seen as, of the last epoch in which there were any: stable's first.
     pub(super) seen: [Vec<Sighting>; 2],
@@ -262,6 +265,8 @@ impl Engine {
             let diverted = self.breakers.diverted(&tracked.stable, now.mono);
             let mut seen = moving.observer.look(&canary.guard, alone, diverted, now.mono);
             seen.refuses = moving.findings.commonest();
+            let turns = seen.canary_dead != moving.canary_dead;
+            (moving.canary_dead, changed) = (seen.canary_dead, changed || turns);
             if seen.tick.is_some() {
                 moving.observer.note_sightings(&mut moving.seen);
                 seen.failed_as = moving.observer.failed_as().map(Arc::from);
@@ -272,6 +277,9 @@ impl Engine {
                 moving.lately.add(now.unix, moving.state.in_force, tick, count);
             }
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed || step.rescues);
+            if turns {
+                self.tell_of_stand_in(index, now);
+            }
             self.keep_evidence(index, now);
         }
         if changed {
@@ -440,6 +448,7 @@ impl Engine {
             InForce {
                 percent: ruling.as_ref().map_or(Percent::ZERO, |ruling| ruling.percent),
                 closed: ruling.is_none_or(|ruling| ruling.closed),
+                diverts: tracked.moving.as_ref().is_none_or(|moving| !moving.canary_dead),
                 evidence: Arc::clone(tracked.moving.as_ref().map_or(&self.idle, |moving| moving.observer.evidence())),
                 series: tracked.series.clone(),
             }

@@ -44,7 +44,7 @@ use crate::store::locks::read_locks;
 use engine::{Begin, Engine, Now};
 
 pub use series::SeriesFactory;
-pub use shell::Prober;
+pub use shell::{Ask, Prober};
 
 /// The flags.yaml that a process begins with.
 #[derive(Clone, Debug)]

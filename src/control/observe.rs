@@ -14,6 +14,7 @@ use super::answered::{Answered, Totals};
 use super::pauses::Pauses;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
+use crate::decide::guard::down::{HardDown, Run};
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::silent::{Measure, Silent};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
@@ -95,6 +96,9 @@ pub(super) struct Observer {
     // before.
     diverted: u64,
     stable_shut: bool,
+    // The canary's failures since its last answer, and whether it answers nobody while stable is shut.
+    stand_in: HardDown,
+    canary_dead: bool,
     epoch: Epoch,
     // The numbers of the blocks of evidence before: their requests may wait still.
     before: VecDeque<u64>,
@@ -208,6 +212,8 @@ impl Observer {
             looked: None,
             diverted: 0,
             stable_shut: false,
+            stand_in: HardDown::default(),
+            canary_dead: false,
             epoch,
             before: VecDeque::new(),
         }
@@ -376,8 +382,19 @@ impl Observer {
             let (diverted, shut) = diverted;
             self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
         }
+        if let Some(tick) = &tick {
+            self.watch_stand_in(guard, tick);
+        }
         let (slow_threshold, pace_threshold) = (Some(self.threshold), Some(self.pace));
         Observation { tick, slept, slow_threshold, pace_threshold, ..self.seen(now) }
+    }
+
+    /// Whether a canary that answers for a stable out of reach answers anybody.
+    fn watch_stand_in(&mut self, guard: &Guard, tick: &Tick) {
+        let constants = &guard.constants;
+        // From before on: once the canary's own breaker has opened there is nothing more to be counted.
+        let fails = self.stand_in.update(constants, tick.seconds, &Run::of_stand_in(constants, &tick.canary));
+        self.canary_dead = self.stable_shut && (fails || tick.silence.is_of_stand_in(constants));
     }
 
     // What has come since the last tick is thrown away.
@@ -433,6 +450,7 @@ impl Observer {
             window: Arms { stable: stable.counts(now), canary: canary.counts(now) },
             canary_answers: epoch.canary_answers.clone(),
             stable_shut: self.stable_shut,
+            canary_dead: self.canary_dead,
             stable_answers: fresh.map(|(_, answers)| answers),
             users: [0, 1].map(|arm: usize| epoch.failing[arm].count),
             ..Observation::default()

@@ -110,6 +110,8 @@ impl Engine {
                             proposed: None,
                             blocked: None,
                             observer,
+                            canary_dead: false,
+                            dead_told: None,
                             findings,
                             seen: <[_; 2]>::default(),
                             outlasting: Outlasting::default(),

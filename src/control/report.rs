@@ -15,7 +15,8 @@ use crate::decide::rollout::step::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 use crate::state::status::{
-    ArmWindow, AspectStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage, RolloutStatus, Status, StoreStatus,
+    ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage, RolloutStatus,
+    Status, StoreStatus,
 };
 
 pub(super) fn nothing() -> Status {
@@ -218,8 +219,15 @@ fn plain(tracked: &Tracked) -> RolloutStatus {
         answered: 0,
         findings: Vec::new(),
         seen: [Vec::new(), Vec::new()],
+        fallbacks: fallbacks(tracked),
         anonymous_ratio: anonymous_ratio(tracked),
     }
+}
+
+fn fallbacks(tracked: &Tracked) -> Vec<FallbackStatus> {
+    let told =
+        |(arm, provider, requests): (Arm, &str, u64)| FallbackStatus { arm, provider: provider.to_owned(), requests };
+    tracked.series.fallbacks().map(told).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge")]

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::breakers::Connection;
 use super::commands::{Done, Held};
 use super::engine::{Engine, Now, Probe};
 use super::ledger::{Finished, Ledger, durable, merge};
@@ -29,8 +30,17 @@ use crate::state::snapshot::Shared;
 use crate::store::Store;
 use crate::store::locks::LocksFound;
 
-/// Asks a provider whether it lives, through this egress proxy; an error says why it does not.
-pub type Prober = Box<dyn Fn(Arc<Provider>, Option<Secret>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
+/// Asks a provider something, through this egress proxy; an error says why the answer is no.
+pub type Ask = Box<dyn Fn(Arc<Provider>, Option<Secret>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
+
+/// What may be asked of a provider.
+#[expect(missing_debug_implementations, reason = "it holds closures")]
+pub struct Prober {
+    /// Whether it lives.
+    pub lives: Ask,
+    /// Whether a connection to it can be made.
+    pub connects: Ask,
+}
 
 const TICK: Duration = Duration::from_millis(100);
 /// A core acknowledges within a turn of its loop; one that does not is stuck.
@@ -48,6 +58,7 @@ const PROBE_ANSWER: Duration = Duration::from_secs(10);
 pub(super) enum News {
     Saved(u64, Result<(), String>),
     Probed(Probe, Result<(), String>),
+    Connected(Connection, Result<(), String>),
     Locks(Result<LocksFound, Unread>),
     LockRemoved(Box<Resume>, Result<(), String>),
 }
@@ -137,17 +148,16 @@ impl Shell {
         }
         for probe in self.engine.due_probes(now) {
             let (news, prober) = (self.news.clone(), Rc::clone(&self.prober));
-            let egress = self.engine.egress();
-            let provider = Arc::clone(&probe.provider);
-            // A task of its own, so that a defect in the prober is a failed probe and no more.
-            let asked = spawn_local(async move { timeout(PROBE_ANSWER, prober(provider, egress)).await });
+            let asked = (prober.lives)(Arc::clone(&probe.provider), self.engine.egress());
             spawn_local(async move {
-                let result = match asked.await {
-                    Ok(Ok(answer)) => answer,
-                    Ok(Err(_)) => Err(format!("no answer within {} s", PROBE_ANSWER.as_secs())),
-                    Err(defect) => Err(format!("the probe broke off: {defect}")),
-                };
-                let _ = news.send(News::Probed(probe, result));
+                let _ = news.send(News::Probed(probe, in_time(asked).await));
+            });
+        }
+        for connection in self.engine.due_connections(now) {
+            let (news, prober) = (self.news.clone(), Rc::clone(&self.prober));
+            let asked = (prober.connects)(Arc::clone(&connection.provider), self.engine.egress());
+            spawn_local(async move {
+                let _ = news.send(News::Connected(connection, in_time(asked).await));
             });
         }
         number
@@ -170,6 +180,13 @@ impl Shell {
             }
             News::Probed(probe, result) => {
                 self.engine.probed(&probe, result, now);
+                self.engine.tick(now);
+            }
+            News::Connected(connection, result) => {
+                if let Err(why) = &result {
+                    tracing::debug!(provider = connection.provider.name, "still out of reach: {why}");
+                }
+                connection.came_to(result.is_ok(), now);
                 self.engine.tick(now);
             }
             News::Locks(Err(unread)) => self.engine.locks_unread(unread, now),
@@ -316,6 +333,15 @@ impl Shell {
     fn job(&self, job: Job) {
         // The locksmith lives as long as the loop.
         let _ = self.jobs.send(job);
+    }
+}
+
+/// What a probe says. In a task of its own, so that a defect in the prober is a failed probe and no more.
+async fn in_time(asked: impl Future<Output = Result<(), String>> + 'static) -> Result<(), String> {
+    match spawn_local(timeout(PROBE_ANSWER, asked)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => Err(format!("no answer within {} s", PROBE_ANSWER.as_secs())),
+        Err(defect) => Err(format!("the probe broke off: {defect}")),
     }
 }
 

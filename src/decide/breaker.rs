@@ -1,10 +1,11 @@
 //! When a provider that keeps failing is left alone for a while, and how it is tried again.
 //!
 //! Failures in a row open the breaker; nothing goes to the provider until a deadline, after which ONE request may try:
-//! its success closes the breaker, its failure opens it again. Only that probe decides: whatever was sent before the
-//! breaker opened, or past it because nobody else was left, may end as it likes. Owns no memory and no clock; the
-//! state packs into one word, so that all cores can share it. Invariant: a deadline is never shortened, and no second
-//! probe begins before the first has ended or is older than `open_for`.
+//! its success closes the breaker, its failure opens it again, for twice as long. Only that probe decides: whatever was
+//! sent before the breaker opened, or past it because nobody else was left, may end as it likes. A rollout's stable is
+//! never left alone by this rule, since one user can make it fail: for it there is [`reach`](super::reach). Owns no memory
+//! and no clock; the state packs into one word, so that all cores can share it. Invariant: a deadline is never shortened,
+//! and no second probe begins before the first has ended or is older than `open_for`.
 
 use super::policy::BreakerRule;
 use super::units::Millis;
@@ -13,6 +14,9 @@ use super::units::Millis;
 pub const CANARY_FAILURES: u32 = 10;
 /// On a rollout's canary: a row is at least this long, so that the guard has looked at it.
 pub const CANARY_ROW: Millis = Millis(3000);
+
+/// However often it is opened again, a breaker stays open no longer than this, or than `open_for` where that is more.
+pub const LONGEST_OPEN: Millis = Millis(120_000);
 
 /// What an attempt says about its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,8 @@ pub enum State {
         failures: u32,
         /// The deadline.
         until: Millis,
+        /// Probes that failed since it was closed.
+        tries: u32,
     },
     /// One request tries.
     HalfOpen {
@@ -71,6 +77,8 @@ pub enum State {
         failures: u32,
         /// When the probe began; also which probe it is.
         began: Millis,
+        /// As when it was open.
+        tries: u32,
     },
 }
 
@@ -88,36 +96,41 @@ pub enum Admission {
     },
 }
 
-const COUNT_BITS: u32 = 20;
-const MILLIS_BITS: u32 = 42;
-const MOST_COUNTED: u32 = (1 << COUNT_BITS) - 1;
-/// 139 years.
+const TRIES_BITS: u32 = 5;
+const COUNT_BITS: u32 = 17;
+const MILLIS_BITS: u32 = 40;
+pub(super) const MOST_TRIES: u32 = (1 << TRIES_BITS) - 1;
+pub(super) const MOST_COUNTED: u32 = (1 << COUNT_BITS) - 1;
+/// 34 years.
 const LATEST: u64 = (1 << MILLIS_BITS) - 1;
 
 impl State {
     /// Nothing has failed.
     pub const CLOSED: State = State::Closed { failures: 0, first: Millis(0) };
 
-    /// The state in one word; [`State::CLOSED`] is 0. Counts stop at a million.
+    /// The state in one word; [`State::CLOSED`] is 0. Failures are counted up to a hundred thousand, tries up to 31.
     #[must_use]
     pub fn pack(self) -> u64 {
-        let (tag, failures, at) = match self {
-            State::Closed { failures, first } => (0, failures, first),
-            State::Open { failures, until } => (1, failures, until),
-            State::HalfOpen { failures, began } => (2, failures, began),
+        let (tag, failures, at, tries) = match self {
+            State::Closed { failures, first } => (0, failures, first, 0),
+            State::Open { failures, until, tries } => (1, failures, until, tries),
+            State::HalfOpen { failures, began, tries } => (2, failures, began, tries),
         };
-        let failures = u64::from(failures.min(MOST_COUNTED));
-        (tag << (COUNT_BITS + MILLIS_BITS)) | (failures << MILLIS_BITS) | at.0.min(LATEST)
+        let head = (tag << TRIES_BITS) | u64::from(tries.min(MOST_TRIES));
+        let head = (head << COUNT_BITS) | u64::from(failures.min(MOST_COUNTED));
+        (head << MILLIS_BITS) | at.0.min(LATEST)
     }
 
     /// What [`State::pack`] made a word of.
     #[must_use]
     pub fn unpack(word: u64) -> State {
+        let part = |shift: u32, most: u32| u32::try_from((word >> shift) & u64::from(most)).unwrap_or(most);
         let at = Millis(word & LATEST);
-        let failures = u32::try_from((word >> MILLIS_BITS) & u64::from(MOST_COUNTED)).unwrap_or(MOST_COUNTED);
-        match word >> (COUNT_BITS + MILLIS_BITS) {
-            1 => State::Open { failures, until: at },
-            2 => State::HalfOpen { failures, began: at },
+        let failures = part(MILLIS_BITS, MOST_COUNTED);
+        let tries = part(MILLIS_BITS + COUNT_BITS, MOST_TRIES);
+        match word >> (MILLIS_BITS + COUNT_BITS + TRIES_BITS) {
+            1 => State::Open { failures, until: at, tries },
+            2 => State::HalfOpen { failures, began: at, tries },
             _ => State::Closed { failures, first: at },
         }
     }
@@ -147,13 +160,17 @@ impl State {
 /// is given up, and another takes its place.
 #[must_use]
 pub fn admits(state: State, rule: &BreakerRule, now: Millis) -> Admission {
-    let (failures, until) = match state {
+    let (failures, until, tries) = match state {
         State::Closed { .. } => return Admission::Yes,
-        State::Open { failures, until } => (failures, until),
+        State::Open { failures, until, tries } => (failures, until, tries),
         // At least a tick later: when it began is what a probe is known by.
-        State::HalfOpen { failures, began } => (failures, later(began, Millis(rule.open_for.0.max(1)))),
+        State::HalfOpen { failures, began, tries } => (failures, later(began, Millis(rule.open_for.0.max(1))), tries),
     };
-    if now < until { Admission::No { until } } else { Admission::Probe(State::HalfOpen { failures, began: now }) }
+    if now < until {
+        Admission::No { until }
+    } else {
+        Admission::Probe(State::HalfOpen { failures, began: now, tries })
+    }
 }
 
 /// What follows from an attempt's end. `canary`: the provider is a rollout's canary. `probe`: when it began, if the
@@ -170,24 +187,40 @@ pub fn after(
     match (state, verdict) {
         (State::Closed { .. }, Verdict::Success) => State::CLOSED,
         (State::Closed { failures, first }, Verdict::Failure) => {
-            let (failures, first) = if failures == 0 { (1, now) } else { ((failures + 1).min(MOST_COUNTED), first) };
+            let (failures, first) = one_more(failures, first, now);
             if is_enough(rule, canary, failures, now.since(first)) {
-                State::Open { failures, until: later(now, rule.open_for) }
+                State::Open { failures, until: later(now, rule.open_for), tries: 0 }
             } else {
                 State::Closed { failures, first }
             }
         }
-        (State::HalfOpen { failures, began }, verdict) if probe == Some(began) => match verdict {
+        (State::HalfOpen { failures, began, tries }, verdict) if probe == Some(began) => match verdict {
             Verdict::Success => State::CLOSED,
             Verdict::Failure => {
-                let failures = (failures + 1).min(MOST_COUNTED);
-                State::Open { failures, until: later(now, rule.open_for).max(began) }
+                let (failures, tries) = ((failures + 1).min(MOST_COUNTED), (tries + 1).min(MOST_TRIES));
+                State::Open { failures, until: later(now, open_for(rule, tries)).max(began), tries }
             }
             // It was due when that probe began, so the next request may try at once.
-            Verdict::None => State::Open { failures, until: began },
+            Verdict::None => State::Open { failures, until: began, tries },
         },
         (State::Closed { .. } | State::Open { .. } | State::HalfOpen { .. }, _) => state,
     }
+}
+
+/// How long it stays open after so many failed probes.
+#[must_use]
+pub fn open_for(rule: &BreakerRule, tries: u32) -> Millis {
+    doubled(rule.open_for, tries, LONGEST_OPEN.max(rule.open_for))
+}
+
+/// A length that was doubled so often, up to a bound.
+pub(super) fn doubled(length: Millis, times: u32, most: Millis) -> Millis {
+    Millis(length.0.saturating_mul(1 << times.min(MOST_TRIES))).min(most)
+}
+
+/// A row of failures with one more, and when its first was.
+pub(super) fn one_more(failures: u32, first: Millis, now: Millis) -> (u32, Millis) {
+    if failures == 0 { (1, now) } else { ((failures + 1).min(MOST_COUNTED), first) }
 }
 
 fn is_enough(rule: &BreakerRule, canary: bool, failures: u32, row: Millis) -> bool {
@@ -196,8 +229,8 @@ fn is_enough(rule: &BreakerRule, canary: bool, failures: u32, row: Millis) -> bo
     failures >= needed.min(MOST_COUNTED) && row >= length
 }
 
-// A moment that a word can hold.
-fn later(at: Millis, length: Millis) -> Millis {
+/// A moment that a word can hold.
+pub(super) fn later(at: Millis, length: Millis) -> Millis {
     Millis(at.0.saturating_add(length.0).min(LATEST))
 }
 

@@ -1,8 +1,8 @@
 //! Who else may answer a request, in turn, when the provider that the split chose does not.
 //!
 //! Stickiness is a preference, and a failure overrides it for one request without moving the user. But nobody is sent
-//! to a canary that is closed to users, embeddings of two models are never mixed, and a provider is not asked that
-//! cannot be used or does not know the model. Invariant: the chosen provider is never among the others, and nobody is
+//! to a canary that is closed to users, embeddings of two models are never mixed, what builds on an earlier answer goes
+//! nowhere but to stable, and a provider is not asked that cannot be used or does not know the model. Invariant: the chosen provider is never among the others, and nobody is
 //! there twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
@@ -70,8 +70,9 @@ pub fn others(policy: &Policy, plan: &Plan, share: Option<InForceShare>, path: &
         share.is_none_or(|share| share.closed || share.percent == Percent::ZERO) || plan.reason == Reason::Unheld;
     let mut consider = |id: ProviderId| {
         let is_closed = canary == Some(id) && closed;
+        let is_elsewhere = plan.bound && id != rollout.stable;
         let is_usable = policy.provider(id).unusable.is_none();
-        if id != plan.provider && !is_closed && is_usable && knows(policy, rollout, id, model) {
+        if id != plan.provider && !is_closed && !is_elsewhere && is_usable && knows(policy, rollout, id, model) {
             others.add(id);
         }
     };

@@ -14,6 +14,7 @@ pub mod guard;
 pub mod outcome;
 pub mod pattern;
 pub mod policy;
+pub mod reach;
 pub mod retry;
 pub mod rollout;
 pub mod route;

@@ -301,6 +301,14 @@ pub struct Rollout {
     pub stream_mode: StreamMode,
 }
 
+impl Rollout {
+    /// Whether this is the provider that users are moved from: what one of them makes it do must move no other.
+    #[must_use]
+    pub fn moves_from(&self, provider: ProviderId) -> bool {
+        self.canary.is_some() && self.stable == provider
+    }
+}
+
 /// Who else may answer a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fallback {

@@ -90,6 +90,8 @@ pub struct Plan {
     pub slot: Option<Slot>,
     /// Whether a rollout with a canary found no user id in it.
     pub anonymous: bool,
+    /// Whether it builds on an earlier answer, which one provider alone may know.
+    pub bound: bool,
 }
 
 impl Plan {
@@ -202,6 +204,7 @@ pub fn plan(
         counted: false,
         slot: None,
         anonymous: false,
+        bound: false,
     };
     let rollouts = || (0..=u16::MAX).zip(&policy.rollouts);
     let mut taken = rollouts().find(|(_, rollout)| takes(&rollout.matches, facts));
@@ -240,11 +243,12 @@ pub fn plan(
         Arm::Canary => canary.provider,
     };
     // What an earlier answer left behind is known to one provider only: such a request says nothing about the other.
-    let counted = reason.is_counted() && !facts.body.is_some_and(Peek::is_state_bearing);
+    let bound = facts.body.is_some_and(Peek::is_state_bearing);
+    let counted = reason.is_counted() && !bound;
     let anonymous = user.is_none();
     // Where no hash chose, the guard still tells conversations apart: one client must not pass for many.
     let slot = if counted && slot.is_none() { slot_of_nobody(&rollout.salt, facts) } else { slot };
-    Ok(Plan { arm: Some(arm), provider, reason, counted, slot, anonymous, ..unsplit })
+    Ok(Plan { arm: Some(arm), provider, reason, counted, slot, anonymous, bound, ..unsplit })
 }
 
 /// An arm, and why.

@@ -51,7 +51,7 @@ pub(super) const PROVIDER_IDLE: Millis = Millis(5 * MINUTE);
 /// As many as there may be clients: by default the provider's side never holds a client up.
 pub(super) const MAX_CONNECTIONS: u32 = CONNECTIONS;
 pub(super) const BREAKER_FAILURES: u32 = 5;
-pub(super) const BREAKER_OPEN_FOR: Millis = Millis(MINUTE);
+pub(super) const BREAKER_OPEN_FOR: Millis = Millis(15 * SECOND);
 pub(super) const PROBE_PATH: &str = "/models";
 /// What `set_fields` of one provider may add to every request, in bytes of JSON.
 pub(super) const MOST_SET: usize = 64 * 1024;

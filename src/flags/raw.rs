@@ -212,10 +212,13 @@ pub(super) struct Provider {
 #[serde(deny_unknown_fields)]
 pub(super) struct BreakerRule {
     /// Failures in a row that open it; an answer of the 4xx kind is none. For the canary of a rollout it takes 10 over at
-    /// least 3s, so that the guard judges first.
+    /// least 3s, so that the guard judges first. For the stable of a rollout with a canary only failures to connect count,
+    /// over at least 1s and without any answer between them.
     #[schemars(extend("default" = defaults::BREAKER_FAILURES))]
     pub(super) failures: Option<Whole>,
-    /// How long it stays open; then one request at a time tries whether the provider is back.
+    /// How long it stays open; then one request at a time tries whether the provider is back, and each that fails opens it
+    /// for twice as long, up to 2m. For the stable of a rollout with a canary Serin tries a connection of its own, after 1,
+    /// 2, 4 seconds and so on up to 15s.
     #[schemars(extend("default" = defaults::BREAKER_OPEN_FOR.to_string()))]
     pub(super) open_for: Option<Length>,
 }

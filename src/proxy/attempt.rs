@@ -60,6 +60,11 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
+    /// Whether the provider cannot be reached, whatever the request is.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Cause::Connect(error) if error.is_unreachable())
+    }
+
     /// Whether the provider refused the connection, rather than let it be waited for.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Cause::Connect(error) if error.is_refusal())

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use http::HeaderValue;
 
+use super::breaker::{Told, tell};
 use super::core::{Core, InUse};
 use super::departure::is_entitled;
 use super::error::Problem;
@@ -22,14 +23,13 @@ use super::testimony::{Hearing, Testimony};
 use super::tries::Target;
 use crate::clock;
 use crate::decide::advice::Finding;
-use crate::decide::breaker::Verdict;
 use crate::decide::finished::Finished;
 use crate::decide::guard::waiting::Kind;
-use crate::decide::outcome::{BodyEnd, Ending, Grounds, Judged, Outcome, classify};
+use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, classify};
 use crate::decide::route::{Plan, Reason};
 use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::counters::Series;
-use crate::state::health::Ticket;
+use crate::state::health::{Breaker, Ticket};
 use crate::state::inbox::Refused;
 use crate::wire::complaint::Complaint;
 use crate::wire::finish::Finish;
@@ -49,6 +49,8 @@ pub(crate) struct Exchange {
     /// Whose request it is at present; `None`: not dispatched yet.
     at: Option<ProviderId>,
     own_key: bool,
+    /// Whether the provider could not be connected to, for nothing that the request is.
+    unreached: bool,
     stage: Stage,
     /// Attempts so far.
     attempts: u16,
@@ -130,6 +132,7 @@ impl Exchange {
             probe: None,
             at: None,
             own_key: false,
+            unreached: false,
             stage: Stage::Idle,
             attempts: 0,
             kind,
@@ -146,7 +149,7 @@ impl Exchange {
             self.give_probe_back();
             self.probe = probe;
         }
-        self.target = target;
+        (self.target, self.unreached) = (target, false);
         if !self.is_own()
             && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
@@ -156,8 +159,8 @@ impl Exchange {
     }
 
     /// The breaker sends it elsewhere: whatever follows says nothing about the canary.
-    pub(crate) fn divert(&mut self, from: ProviderId) {
-        self.in_use.snapshot.health(from).count_diverted();
+    pub(crate) fn divert(&mut self, from: ProviderId, breaker: Breaker) {
+        self.in_use.snapshot.health(from).count_diverted(breaker);
         self.plan.counted = false;
     }
 
@@ -311,6 +314,11 @@ impl Exchange {
         self.problem(Ending::NoHead, "it answered 101 to a request that asked for no upgrade".to_owned())
     }
 
+    /// There was no connection, for nothing that the request is.
+    pub(crate) fn unreached(&mut self) {
+        self.unreached = true;
+    }
+
     /// The attempt ended, and nothing of it has gone to the client.
     pub(crate) fn failed(&mut self, ending: Ending) {
         self.close(ending);
@@ -395,17 +403,9 @@ impl Exchange {
     }
 
     fn tell_breaker(&mut self, outcome: Outcome) {
-        let snapshot = &self.in_use.snapshot;
-        let health = snapshot.health(self.target.id);
-        let verdict = match outcome.told_to_breaker() {
-            Judged::Success if health.is_well() => return,
-            Judged::Success => Verdict::Success,
-            Judged::Failure => Verdict::Failure,
-            Judged::Not => Verdict::None,
-        };
-        let on_canary = self.in_use.prepared.outbound(self.target.id).is_canary;
-        let rule = snapshot.policy.provider(self.target.id).breaker.as_ref();
-        health.tell(rule, on_canary, self.probe.take(), verdict, clock::now());
+        let (rollout, provider) = (self.plan.rollout, self.target.id);
+        let told = Told { rollout, provider, outcome, unreached: self.unreached };
+        tell(&self.in_use, &told, &mut self.probe);
     }
 
     /// A probe that comes to nothing: another request may find out.
@@ -444,6 +444,7 @@ impl Exchange {
     /// The head of an answer came.
     pub(crate) fn answered(&mut self, status: u16) {
         self.stage = Stage::Answered { status, begun: false };
+        self.in_use.snapshot.health(self.target.id).heard();
         // What follows is the client's and the provider's own affair.
         if status == 101
             && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)

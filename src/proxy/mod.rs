@@ -7,6 +7,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod body;
+mod breaker;
 mod ceiling;
 mod commit;
 mod connection;
@@ -43,4 +44,4 @@ mod worker;
 
 pub use ceiling::most_connections;
 pub use server::{Running, Setup, start};
-pub use upstream::{Redirect, Reply, probe, probe_endpoint};
+pub use upstream::{Redirect, Reply, connects, probe, probe_endpoint};

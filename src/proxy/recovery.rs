@@ -90,13 +90,19 @@ pub(crate) async fn reach(
     });
     let rollout = plan.rollout.map(|id| &policy.rollouts[usize::from(id.0)]);
     let others = others(policy, &plan, share, original.below(), original.model());
+    let mut tries = Tries::new(plan.provider, others);
+    if let (Some(id), Some(rollout)) = (plan.rollout, rollout)
+        && rollout.canary.is_some()
+    {
+        tries = tries.between_arms(rollout.stable, in_use.snapshot.in_force(id).diverts);
+    }
     let mut recovery = Recovery {
         core,
         in_use,
         original,
         rollout,
         exchange: Exchange::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
-        tries: Tries::new(plan.provider, others),
+        tries,
         kept: None,
     };
     recovery.earn_repeats();
@@ -111,7 +117,7 @@ pub(crate) async fn reach(
 impl<'a> Recovery<'a> {
     fn next_target(&mut self) -> Option<(Target, Option<Ticket>)> {
         let exchange = &mut self.exchange;
-        self.tries.next(self.in_use, |id| exchange.divert(id))
+        self.tries.next(self.in_use, |id, breaker| exchange.divert(id, breaker))
     }
 
     async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
@@ -313,8 +319,12 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    fn no_answer(&self, failure: Failure) -> (Ending, Failed, Said) {
+    fn no_answer(&mut self, failure: Failure) -> (Ending, Failed, Said) {
         let Failure { ending, cause } = failure;
+        // A provider may take connections that can be upgraded otherwise than all others.
+        if cause.is_unreachable() && !self.original.visit.upgrade {
+            self.exchange.unreached();
+        }
         let failed = Failed {
             outcome: self.exchange.outcome_of(ending),
             retry_after: None,

@@ -1,8 +1,8 @@
 //! Who is tried for one request, in turn: the provider that the split chose, then the others.
 //!
 //! Owns the order, what the breakers make of it, and how often the same provider was asked. A provider whose breaker is
-//! open steps back, and is asked after all if nobody else is left: a breaker never refuses a request. Decides nothing
-//! about failures ([`retry`](crate::decide::retry) does), and counts nothing.
+//! open steps back, and is asked after all if nobody else is left: a breaker never refuses a request. A rollout's stable
+//! steps back only where it cannot be reached, and where that helps. Decides nothing about failures ([`retry`](crate::decide::retry) does), and counts nothing.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ use crate::clock;
 use crate::decide::fallback::Others;
 use crate::decide::policy::Retry;
 use crate::decide::units::ProviderId;
-use crate::state::health::{Admit, Ticket};
+use crate::state::health::{Admit, Breaker, Ticket};
 
 /// Who is tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub(crate) struct Target {
 pub(crate) struct Tries {
     first: Option<ProviderId>,
     others: Others,
+    /// Whom no request may have left out for the others: the stable of a rollout that has a canary.
+    stable: Option<ProviderId>,
+    /// Whether that steps back where it cannot be reached.
+    diverts: bool,
     /// Those who stepped back.
     last_resort: VecDeque<ProviderId>,
     /// Keys of the present provider that were used.
@@ -39,7 +43,21 @@ pub(crate) struct Tries {
 impl Tries {
     /// Begins with the chosen provider.
     pub(crate) fn new(chosen: ProviderId, others: Others) -> Tries {
-        Tries { first: Some(chosen), others, last_resort: VecDeque::new(), keys_used: 0, repeats: 0 }
+        Tries {
+            first: Some(chosen),
+            others,
+            stable: None,
+            diverts: true,
+            last_resort: VecDeque::new(),
+            keys_used: 0,
+            repeats: 0,
+        }
+    }
+
+    /// In a rollout with this stable, and a canary. `diverts`: whether somebody else is asked first while it cannot be
+    /// reached.
+    pub(crate) fn between_arms(self, stable: ProviderId, diverts: bool) -> Tries {
+        Tries { stable: Some(stable), diverts, ..self }
     }
 
     /// Whether somebody is left after the present one.
@@ -65,11 +83,11 @@ impl Tries {
     }
 
     /// The next one to try, with the breaker's ticket where it is the one that finds out; `None`: everybody was tried.
-    /// `diverted` is told of each that steps back.
+    /// `diverted` is told of each that steps back, and by which breaker.
     pub(crate) fn next(
         &mut self,
         in_use: &InUse,
-        mut diverted: impl FnMut(ProviderId),
+        mut diverted: impl FnMut(ProviderId, Breaker),
     ) -> Option<(Target, Option<Ticket>)> {
         (self.keys_used, self.repeats) = (0, 0);
         loop {
@@ -85,12 +103,18 @@ impl Tries {
             if health.is_well() {
                 return Some((target(in_use, id), None));
             }
-            match health.admits(outbound.provider.breaker.as_ref(), clock::now()) {
+            let rule = outbound.provider.breaker.as_ref();
+            let (breaker, admitted) = if self.stable == Some(id) {
+                (Breaker::Reach, if self.diverts { health.admits_to_stable(rule) } else { Admit::Yes })
+            } else {
+                (Breaker::Failures, health.admits(rule, clock::now()))
+            };
+            match admitted {
                 Admit::Yes => return Some((target(in_use, id), None)),
                 Admit::Probe(ticket) => return Some((target(in_use, id), Some(ticket))),
                 Admit::No if !self.has_others() => return Some((target(in_use, id), None)),
                 Admit::No => {
-                    diverted(id);
+                    diverted(id, breaker);
                     self.last_resort.push_back(id);
                 }
             }

@@ -1,22 +1,67 @@
-//! How each provider fares, shared by all cores and kept over reloads: its breaker.
+//! How each provider fares, shared by all cores and kept over reloads: its two breakers.
 //!
-//! One word a provider, changed by whichever core has news; nobody waits for anybody. While all is well a request costs
-//! one load and its end another. What follows from what is [`decide::breaker`](crate::decide::breaker)'s to say.
-//! Invariant: of the cores that ask at one time, at most one is given the probe.
+//! One counts failures in a row, for whoever asks the provider as something else than a rollout's stable; the other
+//! failures to connect, for a rollout's stable, which nothing but that leaves out. One word each, changed by whichever core
+//! has news; nobody waits for anybody. While all is well a request costs a load of both, and so does the head of its
+//! answer. What follows from what is [`decide::breaker`](crate::decide::breaker)'s and
+//! [`decide::reach`](crate::decide::reach)'s to say. Invariant: of the cores that ask at one time, at most one is given the
+//! probe, and no request ever finds out whether a stable can be reached.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::decide::breaker::{Admission, BreakerState, State, Verdict, admits, after};
 use crate::decide::policy::BreakerRule;
+use crate::decide::reach;
 use crate::decide::units::Millis;
 
 /// What is known of one provider.
 #[derive(Debug)]
 pub struct ProviderHealth {
     name: String,
+    breakers: [Cell; 2],
+}
+
+/// Which of a provider's breakers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaker {
+    /// Of failures in a row.
+    Failures,
+    /// Of failures to connect, for a rollout's stable.
+    Reach,
+}
+
+impl Breaker {
+    /// Both.
+    pub const ALL: [Breaker; 2] = [Breaker::Failures, Breaker::Reach];
+}
+
+/// One breaker.
+#[derive(Debug, Default)]
+struct Cell {
     // A packed `State`. It carries nothing but itself, so no order with other memory is needed.
-    cell: AtomicU64,
+    word: AtomicU64,
     diverted: AtomicU64,
+}
+
+impl Cell {
+    fn look(&self) -> State {
+        State::unpack(self.word.load(Relaxed))
+    }
+
+    /// Changes it; `None`: as it is. Gives what it became.
+    fn change(&self, next: impl Fn(State) -> Option<State>) -> Option<State> {
+        let mut word = self.word.load(Relaxed);
+        loop {
+            let state = next(State::unpack(word))?;
+            if state.pack() == word {
+                return None;
+            }
+            match self.word.compare_exchange_weak(word, state.pack(), Relaxed, Relaxed) {
+                Ok(_) => return Some(state),
+                Err(other) => word = other,
+            }
+        }
+    }
 }
 
 /// Whether a request may go to a provider.
@@ -40,7 +85,7 @@ impl ProviderHealth {
     /// Of a provider that nothing is known of.
     #[must_use]
     pub fn new(name: String) -> ProviderHealth {
-        ProviderHealth { name, cell: AtomicU64::new(0), diverted: AtomicU64::new(0) }
+        ProviderHealth { name, breakers: Default::default() }
     }
 
     /// The provider's name.
@@ -49,26 +94,40 @@ impl ProviderHealth {
         &self.name
     }
 
+    fn of(&self, breaker: Breaker) -> &Cell {
+        &self.breakers[breaker as usize]
+    }
+
     /// Whether there is nothing to remember of it: requests may go there, and a success changes nothing.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.cell.load(Relaxed) == 0
+        let [failures, reach] = &self.breakers;
+        failures.word.load(Relaxed) | reach.word.load(Relaxed) == 0
     }
 
-    /// Whether a request may go there now. Without a rule always.
+    /// Whether a request may go there now, where it is no rollout's stable. Without a rule always.
     pub fn admits(&self, rule: Option<&BreakerRule>, now: Millis) -> Admit {
         let Some(rule) = rule else { return Admit::Yes };
-        let mut word = self.cell.load(Relaxed);
+        let cell = &self.of(Breaker::Failures).word;
+        let mut word = cell.load(Relaxed);
         loop {
             let next = match admits(State::unpack(word), rule, now) {
                 Admission::Yes => return Admit::Yes,
                 Admission::No { .. } => return Admit::No,
                 Admission::Probe(next) => next,
             };
-            match self.cell.compare_exchange_weak(word, next.pack(), Relaxed, Relaxed) {
+            match cell.compare_exchange_weak(word, next.pack(), Relaxed, Relaxed) {
                 Ok(_) => return Admit::Probe(Ticket(now)),
                 Err(other) => word = other,
             }
+        }
+    }
+
+    /// The same where it is a rollout's stable.
+    pub fn admits_to_stable(&self, rule: Option<&BreakerRule>) -> Admit {
+        match self.of(Breaker::Reach).look() {
+            State::Open { .. } | State::HalfOpen { .. } if rule.is_some() => Admit::No,
+            _ => Admit::Yes,
         }
     }
 
@@ -76,45 +135,60 @@ impl ProviderHealth {
     pub fn tell(&self, rule: Option<&BreakerRule>, canary: bool, probe: Option<Ticket>, verdict: Verdict, now: Millis) {
         let Some(rule) = rule else { return };
         let probe = probe.map(|Ticket(began)| began);
-        let mut word = self.cell.load(Relaxed);
-        loop {
-            let next = after(State::unpack(word), verdict, rule, canary, probe, now).pack();
-            if next == word {
-                return;
-            }
-            match self.cell.compare_exchange_weak(word, next, Relaxed, Relaxed) {
-                Ok(_) => return,
-                Err(other) => word = other,
-            }
+        self.of(Breaker::Failures).change(|state| Some(after(state, verdict, rule, canary, probe, now)));
+    }
+
+    /// A request to a rollout's stable could not be connected.
+    pub fn missed(&self, rule: Option<&BreakerRule>, now: Millis) {
+        let Some(rule) = rule else { return };
+        self.of(Breaker::Reach).change(|state| Some(reach::missed(state, rule, now)));
+    }
+
+    /// The head of an answer came: it can be reached.
+    pub fn heard(&self) {
+        let cell = &self.of(Breaker::Reach).word;
+        if cell.load(Relaxed) != 0 {
+            cell.store(0, Relaxed);
         }
     }
 
-    /// Where the breaker stands, for the surfaces.
-    #[must_use]
-    pub fn state(&self, now: Millis) -> BreakerState {
-        self.look().seen(now)
+    /// Control only: whether it is time for a connection of Serin's own; then it counts as begun, and what became of it is
+    /// to be told with this.
+    pub fn begins_to_connect(&self, now: Millis) -> Option<Ticket> {
+        self.of(Breaker::Reach).change(|state| reach::probe(state, now)).map(|_| Ticket(now))
     }
 
-    /// Everything that the breaker remembers.
-    #[must_use]
-    pub fn look(&self) -> State {
-        State::unpack(self.cell.load(Relaxed))
+    /// Control only: whether that connection was made.
+    pub fn connected(&self, Ticket(began): Ticket, connected: bool, now: Millis) {
+        self.of(Breaker::Reach).change(|state| Some(reach::probed(state, began, connected, now)));
     }
 
-    /// Control only, where the file turned the breaker off.
+    /// Where a breaker stands, for the surfaces.
+    #[must_use]
+    pub fn state(&self, breaker: Breaker, now: Millis) -> BreakerState {
+        self.look(breaker).seen(now)
+    }
+
+    /// Everything that a breaker remembers.
+    #[must_use]
+    pub fn look(&self, breaker: Breaker) -> State {
+        self.of(breaker).look()
+    }
+
+    /// Control only, where the file turned the breakers off.
     pub fn forget(&self) {
-        self.cell.store(0, Relaxed);
+        self.breakers.iter().for_each(|cell| cell.word.store(0, Relaxed));
     }
 
-    /// A request went elsewhere because of the breaker, whether or not it came back for want of an answer there.
-    pub fn count_diverted(&self) {
-        self.diverted.fetch_add(1, Relaxed);
+    /// A request went elsewhere because of a breaker, whether or not it came back for want of an answer there.
+    pub fn count_diverted(&self, breaker: Breaker) {
+        self.of(breaker).diverted.fetch_add(1, Relaxed);
     }
 
-    /// Requests that went elsewhere because of the breaker.
+    /// Requests that went elsewhere because of a breaker.
     #[must_use]
-    pub fn diverted(&self) -> u64 {
-        self.diverted.load(Relaxed)
+    pub fn diverted(&self, breaker: Breaker) -> u64 {
+        self.of(breaker).diverted.load(Relaxed)
     }
 }
 

@@ -56,6 +56,13 @@ impl SeriesTable {
         &self.0.iter().find(|entry| entry.arm == arm).unwrap_or(&self.0[0]).series
     }
 
+    /// How many of an arm's requests somebody else than its own provider answered, by who did; nobody who answered none.
+    pub fn fallbacks(&self) -> impl Iterator<Item = (Arm, &str, u64)> {
+        let counted =
+            self.0.iter().map(|entry| (entry.arm, entry.series.labels.provider.as_str(), entry.series.fallbacks()));
+        counted.filter(|(.., requests)| *requests > 0)
+    }
+
     /// Requests at this provider now, whichever arm's.
     #[must_use]
     pub fn in_flight_at(&self, provider: ProviderId) -> u64 {

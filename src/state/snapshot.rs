@@ -62,6 +62,9 @@ pub struct InForce {
     pub percent: Percent,
     /// Whether nothing but the bucket may choose the canary: locked, blocked, or taken back (`force` and pins yield).
     pub closed: bool,
+    /// Whether stable's requests are sent to the canary unasked while stable cannot be reached: not while the canary
+    /// answers nobody either.
+    pub diverts: bool,
     /// What the guard sees.
     pub evidence: Arc<Evidence>,
     /// The metrics of everybody who may answer.

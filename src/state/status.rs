@@ -15,7 +15,7 @@ use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::rollout::state::{Lock, Standing};
-use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 
 use super::counters::Series;
 use super::sightings::Sighting;
@@ -122,6 +122,8 @@ pub struct RolloutStatus {
     pub findings: Vec<FindingStatus>,
     /// What the failures of stable and canary were seen as, most often first; of the last share at which there were any.
     pub seen: [Vec<Sighting>; 2],
+    /// Who answered in the place of an arm's own provider since the start.
+    pub fallbacks: Vec<FallbackStatus>,
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
 }
@@ -154,9 +156,21 @@ impl RolloutStatus {
             guard: None,
             findings: Vec::new(),
             seen: [Vec::new(), Vec::new()],
+            fallbacks: Vec::new(),
             anonymous_ratio: None,
         }
     }
+}
+
+/// Requests of an arm that another provider than its own answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FallbackStatus {
+    /// Whose requests.
+    pub arm: Arm,
+    /// Who answered them.
+    pub provider: String,
+    /// How many.
+    pub requests: u64,
 }
 
 /// What the guard knows of a canary.
@@ -290,6 +304,8 @@ pub struct BreakerStatus {
     pub failures: u32,
     /// While it is open: until when.
     pub open_until: Option<UnixMillis>,
+    /// Whether it is open since no connection could be made, and waits for one of Serin's own.
+    pub unreachable: bool,
 }
 
 /// The report in force.

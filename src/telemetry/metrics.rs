@@ -73,7 +73,7 @@ metrics_list! {
     TOKENS "serin_tokens_total" Counter ["rollout" "arm" "provider" "kind"]
         "Tokens that answers said they read (input) and wrote (output).";
     BREAKER "serin_breaker_state" Gauge ["provider"]
-        "0 while a provider's breaker is closed, 1 while one request may try, 2 while nothing is sent there.";
+        "0 while a provider's breaker is closed, 1 while it is tried whether it is back, 2 while nothing is sent there.";
     DIVERTED "serin_breaker_diverted_total" Counter ["provider"]
         "Requests that went to another provider because this one's breaker was open.";
     PERCENT "serin_rollout_percent" Gauge ["rollout"]

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::app::api::{Arm, Provider, Refusal, Rollout, StatusReply};
+use crate::app::api::{Arm, Fallback, Provider, Refusal, Rollout, StatusReply};
 use crate::cli::guard_words::{
     INCIDENT, answers, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for,
 };
@@ -66,8 +66,12 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
 
 /// Nothing where it is closed, as it should be.
 fn breaker(provider: &Provider, now: UnixMillis) -> Option<String> {
-    let Provider { name, failures, open_until, .. } = provider;
+    let Provider { name, unreachable, failures, open_until, .. } = provider;
     let stands = match (provider.breaker.as_str(), open_until) {
+        ("open", Some(until)) if *unreachable => {
+            format!("no connection can be made, tried again in {}", span(until.0.since(now)))
+        }
+        ("half_open", _) if *unreachable => "no connection could be made, tried again now".to_owned(),
         ("open", Some(until)) => format!("open for {} more", span(until.0.since(now))),
         ("open", None) => "open".to_owned(),
         ("half_open", _) => "half open, one request tries whether it is back".to_owned(),
@@ -110,6 +114,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     }
     guard(text, rollout, style);
     flight(text, rollout);
+    fallbacks(text, rollout, style);
     window(text, rollout, style);
     for (index, told) in failed_as(rollout).iter().enumerate() {
         row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(told));
@@ -139,6 +144,15 @@ fn guard(text: &mut String, rollout: &Rollout, style: Style) {
 fn flight(text: &mut String, rollout: &Rollout) {
     for (index, told) in in_flight(rollout).iter().enumerate() {
         row(text, if index == 0 { "in flight" } else { "" }, told);
+    }
+}
+
+/// Who answered in whose place: a canary that answers for stable serves more than its share.
+fn fallbacks(text: &mut String, rollout: &Rollout, style: Style) {
+    for (index, Fallback { arm, provider, requests }) in rollout.fallbacks.iter().enumerate() {
+        let told = format!("{requests} of {arm}'s requests answered by {provider} since the start");
+        let told = if arm == "stable" { style.yellow(&told) } else { told };
+        row(text, if index == 0 { "fallback" } else { "" }, &told);
     }
 }
 

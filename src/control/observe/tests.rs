@@ -171,6 +171,34 @@ fn a_tick_in_which_stables_breaker_kept_requests_from_it_says_so() {
 }
 
 #[test]
+fn a_canary_that_stands_in_and_fails_everybody_is_seen_without_stable() {
+    for (outcome, dead) in [(Outcome::Connect, true), (Outcome::ServerError, true), (Outcome::Ok, false)] {
+        for shut in [true, false] {
+            let mut bench = bench();
+            bench.diverted = (0, shut);
+            let mut seen = Vec::new();
+            for second in 0..8 {
+                for user in 0..4 {
+                    // Its users differ, or else they would count once in a while.
+                    let user = u16::try_from(second * 4 + user).unwrap();
+                    bench.send(Arm::Canary, user);
+                    bench.end(Arm::Canary, user, outcome);
+                }
+                seen.push(bench.look(second * 1000).canary_dead);
+            }
+            assert_eq!(seen.iter().any(|dead| *dead), dead && shut, "{outcome:?} {shut}: {seen:?}");
+            if !(dead && shut) {
+                continue;
+            }
+            assert_eq!(seen.iter().position(|dead| *dead), Some(3), "three seconds after stable was lost: {seen:?}");
+            bench.send(Arm::Canary, 999);
+            bench.end(Arm::Canary, 999, Outcome::Ok);
+            assert!(!bench.look(8000).canary_dead, "one answer shows that it lives");
+        }
+    }
+}
+
+#[test]
 fn probes_come_slower_while_nobody_answers() {
     let mut bench = bench();
     let mut began = Vec::new();

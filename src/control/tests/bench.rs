@@ -279,10 +279,14 @@ impl Bench {
         let probe_answer = Rc::new(RefCell::new(Ok(())));
         let (shared, status) = (Arc::clone(&engine.shared), Arc::clone(&engine.status));
         let answers = Rc::clone(&probe_answer);
-        let prober: shell::Prober = Box::new(move |_, _| {
-            let answer = answers.borrow().clone();
-            Box::pin(async move { answer })
-        });
+        let answer = move || -> shell::Ask {
+            let answers = Rc::clone(&answers);
+            Box::new(move |_, _| {
+                let answer = answers.borrow().clone();
+                Box::pin(async move { answer })
+            })
+        };
+        let prober = shell::Prober { lives: answer(), connects: answer() };
         let bench = Rc::new(Bench { inbox, shared: Arc::clone(&shared), status, probe_answer, started });
         let (disk, dir) = (disk.clone(), dir.to_owned());
         local

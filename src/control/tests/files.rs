@@ -1,7 +1,7 @@
 //! The whole of [`start`](crate::control::start): its own thread, the real store, the machine's clock.
 
 use super::bench::*;
-use crate::control::{FirstFlags, Setup, start};
+use crate::control::{FirstFlags, Prober, Setup, start};
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::state::{Standing, Verb};
 use crate::decide::units::{Percent, UnixMillis};
@@ -19,7 +19,10 @@ fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::
         inbox: wishes,
         cores: 0,
         most_connections: u32::MAX,
-        prober: Box::new(|| Box::new(|_, _| Box::pin(async { Ok(()) }))),
+        prober: Box::new(|| Prober {
+            lives: Box::new(|_, _| Box::pin(async { Ok(()) })),
+            connects: Box::new(|_, _| Box::pin(async { Ok(()) })),
+        }),
         series: Box::new(|labels, cores| {
             let none = metrics::Histogram::noop;
             std::sync::Arc::new(Series::new(labels, cores, none(), none()))

@@ -7,13 +7,14 @@ use crate::control::engine::{Engine, Now, is_warning};
 use crate::control::refusals::MOST;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::{BreakerState, Verdict};
+use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Canary, Intent, Policy, Provider};
 use crate::decide::rollout::state::{Event, Verb};
-use crate::decide::units::{Arm, Millis, ProviderId, RolloutId, UnixMillis};
+use crate::decide::units::{Arm, Millis, ProviderId, RolloutId, Slot, UnixMillis};
 use crate::state::counters::Core;
 use crate::state::health::{Admit, ProviderHealth};
 use crate::state::inbox::{Command, Refused};
-use crate::state::status::{BreakerStatus, FindingStatus};
+use crate::state::status::{BreakerStatus, FallbackStatus, FindingStatus};
 
 const RULE: BreakerRule = BreakerRule { failures: 3, open_for: Millis(60_000) };
 const NEW: ProviderId = ProviderId(1);
@@ -57,6 +58,10 @@ fn breaker(engine: &Engine) -> Option<BreakerStatus> {
     engine.status.load().providers[1].breaker
 }
 
+fn stands(state: BreakerState, failures: u32, open_until: Option<UnixMillis>) -> BreakerStatus {
+    BreakerStatus { state, failures, open_until, unreachable: false }
+}
+
 fn events(engine: &mut Engine) -> Vec<String> {
     let told = |Event { actor, action, reason, .. }: Event| format!("{actor} {action}: {reason}");
     engine.outbox.events.drain(..).map(told).collect()
@@ -91,7 +96,7 @@ fn a_breaker_that_is_turned_off_forgets() {
     engine.flags_read(read(file(|provider| provider.breaker = None)), at(200));
     assert_eq!(breaker(&engine), None);
     engine.flags_read(read(file(|_| {})), at(300));
-    assert_eq!(breaker(&engine), Some(BreakerStatus { state: BreakerState::Closed, failures: 0, open_until: None }));
+    assert_eq!(breaker(&engine), Some(stands(BreakerState::Closed, 0, None)));
 }
 
 #[test]
@@ -105,23 +110,105 @@ fn opening_and_closing_are_told_and_a_flapping_breaker_is_not_told_forever() {
                 that somebody else can answer";
     assert_eq!(events(&mut engine), [open]);
     let until = Some(UnixMillis(1_000_000 + 60_200));
-    assert_eq!(breaker(&engine), Some(BreakerStatus { state: BreakerState::Open, failures: 3, open_until: until }));
+    assert_eq!(breaker(&engine), Some(stands(BreakerState::Open, 3, until)));
     engine.tick(at(60_200));
-    assert_eq!(breaker(&engine), Some(BreakerStatus { state: BreakerState::HalfOpen, failures: 3, open_until: None }));
+    assert_eq!(breaker(&engine), Some(stands(BreakerState::HalfOpen, 3, None)));
     probe(&engine, Verdict::Failure, 60_200);
     engine.tick(at(60_300));
     assert_eq!(events(&mut engine), Vec::<String>::new(), "it was open all the time");
-    probe(&engine, Verdict::Success, 120_200);
-    engine.tick(at(120_300));
+    probe(&engine, Verdict::Success, 180_200);
+    engine.tick(at(180_300));
     assert_eq!(events(&mut engine), ["breaker close: the breaker of holysheep is closed: it answers again"]);
-    fail(&engine, 130_000);
-    engine.tick(at(130_100));
-    probe(&engine, Verdict::Success, 190_000);
+    fail(&engine, 190_000);
     engine.tick(at(190_100));
+    probe(&engine, Verdict::Success, 250_000);
+    engine.tick(at(250_100));
     assert_eq!(events(&mut engine), Vec::<String>::new(), "once in ten minutes");
     fail(&engine, 700_000);
     engine.tick(at(700_100));
     assert_eq!(events(&mut engine), [open]);
+}
+
+/// `chat` with a stable that has a breaker and cannot be connected to.
+fn out_of_reach() -> (Engine, Arc<ProviderHealth>) {
+    let mut policy = file(|_| {});
+    Arc::make_mut(&mut policy.providers[0]).breaker = Some(RULE);
+    let mut engine = Engine::new(begin(policy, Vec::new()), at(0));
+    engine.outbox.events.clear();
+    let stable = Arc::clone(engine.shared.load().health(ProviderId(0)));
+    [100, 600, 1100].into_iter().for_each(|now| stable.missed(Some(&RULE), Millis(now)));
+    (engine, stable)
+}
+
+#[test]
+fn a_stable_out_of_reach_is_told_and_serin_itself_tries_it() {
+    let (mut engine, stable) = out_of_reach();
+    engine.tick(at(1200));
+    let open = "breaker open: the breaker of openai is open: 3 connections in a row could not be made; until one of \
+                Serin's own can be, nothing is sent there that somebody else can answer";
+    assert_eq!(events(&mut engine), [open]);
+    let told = engine.status.load().providers[0].breaker.unwrap();
+    let open_until = Some(UnixMillis(1_000_000 + 2100));
+    assert_eq!(told, BreakerStatus { state: BreakerState::Open, failures: 3, open_until, unreachable: true });
+    assert!(engine.due_connections(at(2000)).is_empty());
+    for (now, connected) in [(2100, false), (4100, true)] {
+        let mut due = engine.due_connections(at(now));
+        let connection = due.pop().unwrap();
+        assert_eq!((connection.provider.name.as_str(), due.len()), ("openai", 0));
+        assert!(engine.due_connections(at(now)).is_empty(), "one at a time");
+        connection.came_to(connected, at(now));
+    }
+    engine.tick(at(4200));
+    assert_eq!(events(&mut engine), ["breaker close: the breaker of openai is closed: it can be reached again"]);
+    assert!(stable.is_well());
+}
+
+#[test]
+fn a_dead_canary_beside_a_dead_stable_is_named_and_nobody_is_moved() {
+    let (mut engine, stable) = out_of_reach();
+    let evidence = Arc::clone(&engine.shared.load().in_force(RolloutId(0)).evidence);
+    let share = |engine: &Engine| engine.shared.load().in_force(RolloutId(0)).percent;
+    let mut events_seen = Vec::new();
+    for (step, now) in (1200..12_000).step_by(100).enumerate() {
+        let user = Some(Slot::of(u16::try_from(step).unwrap()));
+        evidence.begin(Core(0), Arm::Canary, user);
+        evidence.end(Core(0), Arm::Canary, user, Outcome::Connect);
+        engine.tick(at(now));
+        events_seen.extend(events(&mut engine));
+    }
+    assert!(!engine.shared.load().in_force(RolloutId(0)).diverts);
+    assert_eq!(share(&engine), percent(25), "nobody is moved to a stable that is dead");
+    let told: Vec<_> = events_seen.iter().filter(|event| event.contains("answers nobody")).collect();
+    let named = "guard notice: holysheep, the canary of chat, answers nobody while openai cannot be reached: nobody is \
+                 moved, and the requests of stable are asked of openai first again";
+    assert_eq!(told, [named], "{events_seen:?}");
+    stable.heard();
+    engine.tick(at(13_100));
+    engine.tick(at(14_200));
+    assert!(engine.shared.load().in_force(RolloutId(0)).diverts, "should it be lost again");
+}
+
+#[test]
+fn a_stable_that_a_reload_leaves_without_a_breaker_is_asked() {
+    let (mut engine, stable) = out_of_reach();
+    engine.flags_read(read(file(|_| {})), at(1200));
+    assert_eq!(stable.admits_to_stable(Some(&RULE)), Admit::Yes);
+    assert!(engine.due_connections(at(60_000)).is_empty());
+    engine.tick(at(60_100));
+    assert_eq!(events(&mut engine).iter().filter(|event| event.contains("breaker")).count(), 0);
+}
+
+#[test]
+fn who_answered_in_whose_place_is_told() {
+    let mut engine = engine();
+    let snapshot = engine.shared.load();
+    let series = |arm, provider| snapshot.in_force(RolloutId(0)).series(arm, provider).clone();
+    (0..36).for_each(|_| series(Arm::Stable, NEW).count_fallback(Core(0)));
+    series(Arm::Canary, ProviderId(0)).count_fallback(Core(0));
+    engine.tick(at(100));
+    let told = engine.status.load().rollouts[0].fallbacks.clone();
+    let fallback = |arm, provider: &str, requests| FallbackStatus { arm, provider: provider.into(), requests };
+    assert_eq!(told, [fallback(Arm::Stable, "holysheep", 36), fallback(Arm::Canary, "openai", 1)]);
 }
 
 #[test]

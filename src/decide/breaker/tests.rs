@@ -18,7 +18,7 @@ fn row(canary: bool, moments: impl IntoIterator<Item = u64>) -> State {
 #[test]
 fn opens_after_so_many_failures_in_a_row() {
     assert_eq!(row(false, [7; 4]), State::Closed { failures: 4, first: Millis(7) });
-    assert_eq!(row(false, [7; 5]), State::Open { failures: 5, until: Millis(60_007) });
+    assert_eq!(row(false, [7; 5]), State::Open { failures: 5, until: Millis(60_007), tries: 0 });
     let interrupted = after(row(false, [7; 4]), Verdict::Success, &RULE, false, None, Millis(8));
     assert_eq!(interrupted, State::CLOSED);
     assert_eq!(after(row(false, [7; 4]), Verdict::None, &RULE, false, None, Millis(8)), row(false, [7; 4]));
@@ -30,7 +30,8 @@ fn on_a_canary_it_waits_until_the_guard_has_seen_enough() {
     assert!(matches!(row(true, (0..9).map(|step| step * 1000)), State::Closed { failures: 9, .. }), "too few");
     let ten_in_three_seconds = [0, 0, 0, 0, 0, 0, 0, 0, 0, 2999];
     assert!(matches!(row(true, ten_in_three_seconds), State::Closed { .. }));
-    assert_eq!(fail(row(true, ten_in_three_seconds), true, 3000), State::Open { failures: 11, until: Millis(63_000) });
+    let opened = State::Open { failures: 11, until: Millis(63_000), tries: 0 };
+    assert_eq!(fail(row(true, ten_in_three_seconds), true, 3000), opened);
     let patient = BreakerRule { failures: 12, ..RULE };
     let told = |state, now| after(state, Verdict::Failure, &patient, true, None, Millis(now));
     let eleven = (0..11).fold(State::CLOSED, |state, step| told(state, step * 1000));
@@ -42,21 +43,48 @@ fn on_a_canary_it_waits_until_the_guard_has_seen_enough() {
 fn one_request_finds_out() {
     let open = row(false, [0; 5]);
     assert_eq!(admits(open, &RULE, Millis(59_999)), Admission::No { until: Millis(60_000) });
-    let probing = State::HalfOpen { failures: 5, began: Millis(60_000) };
+    let probing = State::HalfOpen { failures: 5, began: Millis(60_000), tries: 0 };
     assert_eq!(admits(open, &RULE, Millis(60_000)), Admission::Probe(probing));
     assert_eq!(admits(probing, &RULE, Millis(60_001)), Admission::No { until: Millis(120_000) });
     let told = |verdict| after(probing, verdict, &RULE, true, Some(Millis(60_000)), Millis(61_000));
     assert_eq!(told(Verdict::Success), State::CLOSED);
-    assert_eq!(told(Verdict::Failure), State::Open { failures: 6, until: Millis(121_000) });
+    let again = State::Open { failures: 6, until: Millis(181_000), tries: 1 };
+    assert_eq!(told(Verdict::Failure), again, "for twice as long");
     // One without a verdict leaves its place to the next.
     let released = told(Verdict::None);
     assert!(matches!(admits(released, &RULE, Millis(61_000)), Admission::Probe(_)));
 }
 
 #[test]
+fn each_failed_probe_doubles_how_long_it_stays_open_up_to_two_minutes() {
+    let lengths = |open_for: u64, times: usize| {
+        let rule = BreakerRule { failures: 1, open_for: Millis(open_for) };
+        let mut state = after(State::CLOSED, Verdict::Failure, &rule, false, None, Millis(0));
+        let (mut now, mut lengths) = (Millis(0), Vec::new());
+        for _ in 0..times {
+            let State::Open { until, .. } = state else { unreachable!("{state:?}") };
+            lengths.push(until.since(now).0 / 1000);
+            now = until;
+            let Admission::Probe(probing) = admits(state, &rule, now) else { unreachable!("it is due") };
+            state = after(probing, Verdict::Failure, &rule, false, Some(now), now);
+        }
+        lengths
+    };
+    assert_eq!(lengths(15_000, 6), [15, 30, 60, 120, 120, 120]);
+    assert_eq!(lengths(300_000, 3), [300, 300, 300], "what the file asks for is never cut");
+    assert_eq!(lengths(1000, 40).last(), Some(&120));
+    // Closed and opened anew, it begins again.
+    let rule = BreakerRule { failures: 1, open_for: Millis(15_000) };
+    let often = State::HalfOpen { failures: 9, began: Millis(7), tries: 9 };
+    let closed = after(often, Verdict::Success, &rule, false, Some(Millis(7)), Millis(8));
+    let opened = after(closed, Verdict::Failure, &rule, false, None, Millis(9));
+    assert_eq!(opened, State::Open { failures: 1, until: Millis(15_009), tries: 0 });
+}
+
+#[test]
 fn only_the_probe_decides() {
     let open = row(false, [0; 5]);
-    let probing = State::HalfOpen { failures: 5, began: Millis(60_000) };
+    let probing = State::HalfOpen { failures: 5, began: Millis(60_000), tries: 0 };
     for verdict in [Verdict::Success, Verdict::Failure, Verdict::None] {
         assert_eq!(after(open, verdict, &RULE, false, None, Millis(10)), open, "one that was on its way: {verdict:?}");
         assert_eq!(after(probing, verdict, &RULE, false, None, Millis(60_001)), probing, "{verdict:?}");
@@ -67,9 +95,9 @@ fn only_the_probe_decides() {
 
 #[test]
 fn a_probe_that_is_never_heard_of_is_given_up() {
-    let lost = State::HalfOpen { failures: 5, began: Millis(60_000) };
+    let lost = State::HalfOpen { failures: 5, began: Millis(60_000), tries: 0 };
     let Admission::Probe(next) = admits(lost, &RULE, Millis(120_000)) else { unreachable!("it is given up") };
-    assert_eq!(next, State::HalfOpen { failures: 5, began: Millis(120_000) });
+    assert_eq!(next, State::HalfOpen { failures: 5, began: Millis(120_000), tries: 0 });
     // Even where a breaker is open for no time at all, two probes never go by the same moment.
     let none = BreakerRule { open_for: Millis(0), ..RULE };
     assert_eq!(admits(lost, &none, Millis(60_000)), Admission::No { until: Millis(60_001) });
@@ -84,8 +112,9 @@ fn surfaces_are_told_when_a_probe_is_due() {
 
 #[test]
 fn what_a_word_cannot_hold_is_cut_and_not_mixed_up() {
-    let huge = State::Open { failures: u32::MAX, until: Millis(u64::MAX) };
-    assert_eq!(State::unpack(huge.pack()), State::Open { failures: MOST_COUNTED, until: Millis(LATEST) });
+    let huge = State::Open { failures: u32::MAX, until: Millis(u64::MAX), tries: u32::MAX };
+    let held = State::Open { failures: MOST_COUNTED, until: Millis(LATEST), tries: MOST_TRIES };
+    assert_eq!(State::unpack(huge.pack()), held);
     assert_eq!(State::CLOSED.pack(), 0);
     // A rule that asks for more than is counted can still be met.
     let rule = BreakerRule { failures: u32::MAX, ..RULE };
@@ -99,6 +128,7 @@ struct Model {
     row: Vec<u64>,
     deadline: Option<u64>,
     probe: Option<u64>,
+    failed_probes: u32,
 }
 
 impl Model {
@@ -134,7 +164,11 @@ impl Model {
         let began = self.probe.take();
         match verdict {
             Verdict::Success => *self = Model::default(),
-            Verdict::Failure => self.deadline = Some(now + rule.open_for.0),
+            Verdict::Failure => {
+                self.failed_probes += 1;
+                let twice = (0..self.failed_probes).fold(rule.open_for.0, |length, _| (length * 2).min(120_000));
+                self.deadline = Some(now + twice);
+            }
             Verdict::None => self.deadline = began,
         }
     }
@@ -162,12 +196,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn a_word_gives_back_what_was_put_in(failures in 0..=MOST_COUNTED, at in 0..=LATEST, tag in 0..3) {
+    fn a_word_gives_back_what_was_put_in(
+        failures in 0..=MOST_COUNTED,
+        at in 0..=LATEST,
+        tries in 0..=MOST_TRIES,
+        tag in 0..3,
+    ) {
         let at = Millis(at);
         let state = match tag {
             0 => State::Closed { failures, first: at },
-            1 => State::Open { failures, until: at },
-            _ => State::HalfOpen { failures, began: at },
+            1 => State::Open { failures, until: at, tries },
+            _ => State::HalfOpen { failures, began: at, tries },
         };
         prop_assert_eq!(State::unpack(state.pack()), state);
     }

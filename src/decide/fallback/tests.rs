@@ -16,6 +16,7 @@ struct Case {
     share: Option<(u16, bool)>,
     path: &'static str,
     model: Option<&'static str>,
+    bound: bool,
 }
 
 const USUAL: Case = Case {
@@ -25,6 +26,7 @@ const USUAL: Case = Case {
     share: Some((5000, false)),
     path: CHAT,
     model: Some("gpt-4"),
+    bound: false,
 };
 
 fn asked(case: &Case) -> Vec<&'static str> {
@@ -46,6 +48,7 @@ fn asked(case: &Case) -> Vec<&'static str> {
         counted: false,
         slot: None,
         anonymous: false,
+        bound: case.bound,
     };
     let share = case
         .share
@@ -74,6 +77,14 @@ fn the_other_arm_is_the_default() {
     assert_eq!(asked(&Case { fallback: "true", ..USUAL }), ["new"]);
     assert_eq!(asked(&Case { fallback: "true", planned: "new", ..USUAL }), ["old"]);
     assert_eq!(asked(&Case { fallback: "true", model: None, ..USUAL }), [""; 0]);
+}
+
+#[test]
+fn what_builds_on_an_earlier_answer_goes_to_stable_or_nowhere() {
+    assert_eq!(asked(&Case { bound: true, ..USUAL }), [""; 0]);
+    assert_eq!(asked(&Case { bound: true, fallback: "true", ..USUAL }), [""; 0]);
+    // It may be from before its user was moved.
+    assert_eq!(asked(&Case { bound: true, planned: "new", ..USUAL }), ["old"]);
 }
 
 #[test]

@@ -9,6 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::constants::Constants;
+use super::tick::ArmTick;
 
 /// A run of failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,21 @@ pub struct Run {
     pub other_successes: f64,
     /// The other provider's failures.
     pub other_failures: f64,
+}
+
+impl Run {
+    /// What a tick has seen of a canary whose stable cannot be reached and says nothing: as if it had answered.
+    #[must_use]
+    pub const fn of_stand_in(constants: &Constants, canary: &ArmTick) -> Run {
+        Run {
+            sent: canary.exposed(),
+            successes: canary.successes,
+            failures: canary.failures(),
+            refused: canary.refused,
+            other_successes: constants.down_stable_successes,
+            other_failures: 0.0,
+        }
+    }
 }
 
 impl HardDown {

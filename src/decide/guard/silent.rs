@@ -47,6 +47,15 @@ pub struct Silence {
     pub shared: bool,
 }
 
+impl Silence {
+    /// Whether that is a canary that answers nobody, where stable cannot be reached and so says nothing.
+    #[must_use]
+    pub fn is_of_stand_in(&self, constants: &Constants) -> bool {
+        let least = constants.silent_least.duration().as_secs_f64() + constants.down_seconds;
+        self.weighed >= constants.silent_requests && self.longest >= least
+    }
+}
+
 /// What a run is: the requests of one kind, or of both.
 const RUNS: [Option<Kind>; 3] = [Some(Kind::Streamed), Some(Kind::Whole), None];
 

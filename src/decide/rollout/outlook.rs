@@ -115,6 +115,9 @@ fn ahead(
     }
     if state.phase == Phase::Ramping && seen.stable_shut {
         holds.push(SHUT.to_owned());
+        if seen.canary_dead {
+            holds.push(DEAD.to_owned());
+        }
     }
     let silence = state.judge.silence();
     if state.phase == Phase::Ramping && silence.shared {
@@ -133,6 +136,8 @@ fn ahead(
 const INCIDENT: &str = "stable to recover from its incident: the step's time stands still";
 const SHUT: &str = "stable's breaker to let requests through: there is nothing to compare with, and the step's time \
                     stands still";
+
+const DEAD: &str = "an answer of the canary, which answers nobody either";
 
 fn writable(why: &str) -> String {
     format!("state that can be written ({why})")

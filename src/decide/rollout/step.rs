@@ -53,6 +53,8 @@ pub struct Observation {
     pub canary_answers: Option<Result<(), String>>,
     /// Whether stable's breaker kept requests from it: who is left on stable is nobody to be compared with.
     pub stable_shut: bool,
+    /// Whether the canary, meanwhile, answers nobody either.
+    pub canary_dead: bool,
     /// Whether stable has just answered a probe; `None`: it was not asked.
     pub stable_answers: Option<bool>,
     /// What a slow answer is by now.

@@ -295,7 +295,7 @@ fn the_rules_for_a_provider_s_bodies_read_as_they_are_written() {
     let template = vec![text("/openai/deployments/"), PathPart::Model, text("/x/"), PathPart::Rest];
     assert_eq!(provider.path, Some(PathTemplate(template)));
     assert_eq!(provider.done_marker, DoneMarker::Required);
-    assert_eq!(provider.breaker, Some(BreakerRule { failures: 3, open_for: Millis(60_000) }));
+    assert_eq!(provider.breaker, Some(BreakerRule { failures: 3, open_for: Millis(15_000) }));
     assert_eq!((policy.providers[1].breaker, &policy.providers[1].fields.drop), (None, &vec![path("n")]));
 }
 
@@ -394,7 +394,7 @@ fn defaults_are_the_design_s() {
         (provider.unmapped, provider.http2, provider.probe_path.as_str()),
         (Unmapped::Pass, Http2::Never, "/models")
     );
-    assert_eq!(provider.breaker, Some(BreakerRule { failures: 5, open_for: Millis(60_000) }));
+    assert_eq!(provider.breaker, Some(BreakerRule { failures: 5, open_for: Millis(15_000) }));
     assert_eq!((provider.done_marker, &provider.path), (DoneMarker::Optional, &None));
     assert!(provider.fields.is_empty());
     let rollout = &policy.rollouts[0];

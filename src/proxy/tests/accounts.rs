@@ -6,12 +6,14 @@ use super::support::*;
 use crate::clock;
 use crate::decide::breaker::{State, Verdict};
 use crate::decide::outcome::Outcome;
-use crate::decide::policy::{BreakerRule, Fallback, PathPart, PathTemplate, Policy};
+use crate::decide::policy::{BreakerRule, Fallback, PathPart, PathTemplate, Policy, Rollout, Unmatched};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
+use crate::state::health::Breaker;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
 const NEW: ProviderId = ProviderId(1);
+const THIRD: ProviderId = ProviderId(2);
 /// Opens at once, and is due at once.
 const AT_ONCE: BreakerRule = BreakerRule { failures: 1, open_for: Millis(1) };
 const FOR_LONG: BreakerRule = BreakerRule { failures: 2, open_for: Millis(600_000) };
@@ -26,15 +28,20 @@ fn some() -> Percent {
 }
 
 fn breaker(sidecar: &Sidecar, id: ProviderId) -> State {
-    sidecar.shared.load().health(id).look()
+    sidecar.shared.load().health(id).look(Breaker::Failures)
 }
 
 /// Opens the breaker, and waits until a request may try.
 fn trip(sidecar: &Sidecar, id: ProviderId) {
     let health = std::sync::Arc::clone(sidecar.shared.load().health(id));
     health.tell(Some(&AT_ONCE), false, None, Verdict::Failure, clock::now());
-    let is_due = || matches!(health.look(), State::Open { until, .. } if until <= clock::now());
+    let is_due = || matches!(health.look(Breaker::Failures), State::Open { until, .. } if until <= clock::now());
     until("the breaker may be probed", is_due);
+}
+
+/// A route without a canary: there a breaker counts whatever fails.
+fn plain(rollout: &mut Rollout) {
+    rollout.canary = None;
 }
 
 fn with_breaker(policy: &mut Policy, index: usize, rule: BreakerRule) {
@@ -67,6 +74,7 @@ fn a_reload_while_stable_is_about_to_be_asked_loses_no_attempt() {
 fn a_probe_whose_connection_is_dialled_twice_still_finds_out() {
     let mut policy = policy(nobody(), nobody());
     with_breaker(&mut policy, 0, AT_ONCE);
+    with_rollout(&mut policy, plain);
     let sidecar = Sidecar::start(policy, some());
     for failures in 1..4 {
         assert_eq!(sidecar.ask(&ask("{}")).status, 502);
@@ -85,6 +93,7 @@ fn a_probe_that_is_planned_anew_gives_its_turn_back() {
     let (old, seen_old, go) = when_told([completion("first"), completion("second")]);
     let mut policy = policy(old.address, nobody());
     with_breaker(&mut policy, 0, FOR_LONG);
+    with_rollout(&mut policy, plain);
     with_provider(&mut policy, 0, |provider| provider.max_connections = 1);
     let sidecar = Sidecar::start(policy, some());
     let (mut first, mut second) = (sidecar.client(), sidecar.client());
@@ -106,21 +115,24 @@ fn a_probe_that_is_planned_anew_gives_its_turn_back() {
 
 #[test]
 fn a_probe_whose_client_leaves_before_it_was_sent_gives_its_turn_back() {
-    let (old, seen_old, _go) = when_told([]);
+    let (third, seen_third, _go) = when_told([]);
     let (new, _seen_new) = Scripted::in_turn([json(500, "", "{}")]);
-    let mut policy = both_ways(&old, &new);
-    with_breaker(&mut policy, 0, FOR_LONG);
-    with_provider(&mut policy, 0, |provider| provider.max_connections = 1);
+    let mut policy = policy(nobody(), new.address);
+    policy.providers.push(std::sync::Arc::new(provider("third", third.address)));
+    policy.unmatched = Unmatched::Provider(THIRD);
+    with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::List(vec![THIRD]));
+    with_breaker(&mut policy, 2, FOR_LONG);
+    with_provider(&mut policy, 2, |provider| provider.max_connections = 1);
     let sidecar = Sidecar::start(policy, Percent::ALL);
     let mut occupant = sidecar.client();
-    occupant.send(post(CHAT, "x-user-id: stable-user\r\n", "{}"));
-    got(&seen_old);
-    trip(&sidecar, OLD);
+    occupant.send(post("/v1/files", "", "{}"));
+    got(&seen_third);
+    trip(&sidecar, THIRD);
     let mut client = sidecar.client();
     client.send(ask("{}"));
-    until("it is the probe", || matches!(breaker(&sidecar, OLD), State::HalfOpen { .. }));
+    until("it is the probe", || matches!(breaker(&sidecar, THIRD), State::HalfOpen { .. }));
     drop(client);
-    until("it is no more", || matches!(breaker(&sidecar, OLD), State::Open { .. }));
+    until("it is no more", || matches!(breaker(&sidecar, THIRD), State::Open { .. }));
     drop(occupant);
     sidecar.settle();
     assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ServerError, 1)]);
@@ -204,9 +216,10 @@ fn an_open_breaker_sends_elsewhere_and_never_refuses() {
         let (new, _seen_new) = Scripted::in_turn((0..3).map(|_| completion("rescued")));
         let mut policy = both_ways(&old, &new);
         with_breaker(&mut policy, 0, FOR_LONG);
-        if !others {
-            with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
-        }
+        with_rollout(&mut policy, |rollout| {
+            plain(rollout);
+            rollout.fallback = if others { Fallback::List(vec![NEW]) } else { Fallback::Nobody };
+        });
         let sidecar = Sidecar::start(policy, some());
         for _ in 0..3 {
             assert_eq!(sidecar.ask(&ask("{}")).status, if others { 200 } else { 500 });
@@ -216,9 +229,7 @@ fn an_open_breaker_sends_elsewhere_and_never_refuses() {
         let asked = if others { 2 } else { 3 };
         assert_eq!(seen_old.try_iter().count(), asked);
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::ServerError, asked as u64)]);
-        assert_eq!(sidecar.shared.load().health(OLD).diverted(), u64::from(others));
-        // What was sent elsewhere is neither exposure nor evidence.
-        assert_eq!(sidecar.judged(Arm::Stable), (asked as u64, 0, asked as u64, 0));
+        assert_eq!(sidecar.shared.load().health(OLD).diverted(Breaker::Failures), u64::from(others));
     }
 }
 
@@ -227,11 +238,12 @@ fn a_probe_that_succeeds_closes_the_breaker_and_one_that_says_nothing_leaves_it_
     let (old, _seen_old) = Scripted::in_turn([json(404, "", "{}"), completion("well")]);
     let mut policy = policy(old.address, nobody());
     with_breaker(&mut policy, 0, FOR_LONG);
+    with_rollout(&mut policy, plain);
     let sidecar = Sidecar::start(policy, some());
     trip(&sidecar, OLD);
     assert_eq!(sidecar.ask(&ask("{}")).status, 404);
     sidecar.settle();
-    assert!(matches!(breaker(&sidecar, OLD), State::Open { failures: 1, until } if until <= clock::now()));
+    assert!(matches!(breaker(&sidecar, OLD), State::Open { failures: 1, until, .. } if until <= clock::now()));
     assert_eq!(sidecar.ask(&ask("{}")).status, 200);
     sidecar.settle();
     assert_eq!(breaker(&sidecar, OLD), State::CLOSED);

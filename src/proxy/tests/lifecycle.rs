@@ -194,6 +194,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         counted: true,
         slot: None,
         anonymous: false,
+        bound: false,
     };
     let began = Rc::new(RefCell::new(false));
     let seen = Rc::clone(&began);

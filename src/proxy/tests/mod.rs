@@ -14,6 +14,7 @@ mod lifecycle;
 mod methods;
 mod outcomes;
 mod passing;
+mod reach;
 mod recovery;
 mod smuggling;
 pub(super) mod support;

@@ -10,8 +10,11 @@ mod wire;
 
 use super::support::*;
 use crate::decide::breaker::State;
+use crate::decide::outcome::Judged;
 use crate::decide::outcome::Outcome;
+use crate::decide::units::Arm;
 use crate::state::evidence::ArmTotals;
+use crate::state::health::Breaker as Kept;
 use crate::state::snapshot::Snapshot;
 use stage::{Stage, Staged, user_of};
 use table::{Breaker, Case, Gets, Next, Place, Verdict, row};
@@ -148,12 +151,35 @@ fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Diff
     differences.expect("the guard's sample", ArmTotals { waits: totals.waits, ..expected }, totals);
     differences.expect("the other arm's sample", ArmTotals::default(), evidence.totals(staged.other_arm()));
     // One failure was told before; an attempt after a success is the first again.
-    let told = match snapshot.health(staged.id(case.arm())).look() {
+    let told = |breaker: Kept| match snapshot.health(staged.id(case.arm())).look(breaker) {
         State::Closed { failures: 0, .. } => Verdict::Success,
         State::Closed { failures: 1, .. } => Verdict::Not,
         _ => Verdict::Failure,
     };
-    differences.expect("the breaker", case.breaker, told);
+    let has_head = case.provider.answers.iter().any(|answer| answer.sends.windows(4).any(|four| four == b"\r\n\r\n"));
+    let reach = if has_head { Verdict::Success } else { Verdict::Not };
+    match case.arm() {
+        Arm::Canary => {
+            differences.expect("the breaker", case.breaker, told(Kept::Failures));
+            differences.expect(
+                "whether anything counts against its reach",
+                false,
+                told(Kept::Reach) == Verdict::Failure,
+            );
+        }
+        // Whatever it does but one thing may be one user's doing.
+        Arm::Stable => {
+            let reach = if case.attempts(Outcome::Connect) > 0 { Verdict::Failure } else { reach };
+            differences.expect("stable's reach", reach, told(Kept::Reach));
+            differences.expect("its breaker of failures", Verdict::Not, told(Kept::Failures));
+            let of_any = match case.outcome.told_to_breaker() {
+                Judged::Success => Verdict::Success,
+                Judged::Failure if case.outcome != Outcome::Malformed => Verdict::Failure,
+                _ => Verdict::Not,
+            };
+            differences.expect("what the outcome is to a breaker of failures", case.breaker, of_any);
+        }
+    }
 }
 
 fn compare_asked(staged: &Staged, differences: &mut Differences) {

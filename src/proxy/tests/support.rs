@@ -151,6 +151,7 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
     let rollouts = policy.rollouts.iter().map(|rollout| InForce {
         percent,
         closed: percent == Percent::ZERO,
+        diverts: true,
         evidence: Arc::new(Evidence::alone(1, cores, Counting::default())),
         series: SeriesTable::new(rollout, |arm, provider| {
             series(&rollout.name, arm.as_str(), &policy.provider(provider).name)

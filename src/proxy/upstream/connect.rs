@@ -128,6 +128,20 @@ impl ConnectError {
         matches!(self, ConnectError::Tcp { waited: false, .. })
     }
 
+    /// Whether whoever asks for a connection meets the same: nothing here is for want of a file or a socket.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        match self {
+            ConnectError::Lookup { .. }
+            | ConnectError::Tcp { .. }
+            | ConnectError::Timeout { .. }
+            | ConnectError::Tls(_)
+            | ConnectError::Egress(_)
+            | ConnectError::Preface { .. }
+            | ConnectError::TooLate { .. } => true,
+            ConnectError::TlsFile(_) | ConnectError::NoTurn { .. } | ConnectError::NoSocket { .. } => false,
+        }
+    }
+
     /// Whether the fault is this machine's and must not be charged to the provider.
     pub(crate) fn is_ours(&self) -> bool {
         matches!(self, ConnectError::NoSocket { .. } | ConnectError::NoTurn { .. })
@@ -181,9 +195,13 @@ async fn reach(
     left: impl Fn() -> Duration,
     doing: &Cell<&'static str>,
 ) -> Result<TcpStream, ConnectError> {
-    let addresses = resolve(host, port).await?;
-    doing.set("the TCP connection");
     let place = || if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+    let addresses = match resolve(host, port).await {
+        Ok(addresses) => addresses,
+        Err(Unresolved::Ours(problem)) => return Err(ConnectError::NoSocket { place: place(), problem }),
+        Err(Unresolved::Unknown(problem)) => return Err(ConnectError::Lookup { host: host.to_owned(), problem }),
+    };
+    doing.set("the TCP connection");
     let (mut problems, mut waited) = (Vec::new(), false);
     for (index, address) in addresses.iter().enumerate() {
         let behind = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
@@ -204,14 +222,24 @@ async fn reach(
     Err(ConnectError::Tcp { place: place(), problem: problems.join(", "), waited })
 }
 
-async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+/// Why a name has no address, in the resolver's words.
+enum Unresolved {
+    /// Nobody could be asked: there was no socket.
+    Ours(String),
+    Unknown(String),
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
     if let Ok(ip) = host.parse() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let failed = |problem: String| ConnectError::Lookup { host: host.to_owned(), problem };
-    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| failed(error.to_string()))?;
+    let failed = |error: io::Error| match is_ours(&error) {
+        true => Unresolved::Ours(error.to_string()),
+        false => Unresolved::Unknown(error.to_string()),
+    };
+    let found = tokio::net::lookup_host((host, port)).await.map_err(failed)?;
     let addresses: Vec<SocketAddr> = found.collect();
-    if addresses.is_empty() { Err(failed("the name has no address".to_owned())) } else { Ok(addresses) }
+    if addresses.is_empty() { Err(Unresolved::Unknown("the name has no address".to_owned())) } else { Ok(addresses) }
 }
 
 async fn dial(address: SocketAddr) -> io::Result<TcpStream> {

@@ -1,7 +1,7 @@
-//! Whether a provider lives: one request on a connection of its own.
+//! Whether a provider lives: one request on a connection of its own; or whether it can be reached: the connection alone.
 //!
 //! Any answer but 401, 403 and 5xx counts: a 404 for the probed path still shows a server that listens and a key that
-//! was not refused. Refuses to share a pool with traffic, so that it also tells whether a connection can be made now.
+//! was not refused. To reach it takes no answer, and no key is shown. Refuses to share a pool with traffic, so that it also tells whether a connection can be made now.
 
 mod endpoint;
 mod redirect;
@@ -46,6 +46,13 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
         status @ 500..=599 => Err(format!("{status} for {} in {took} ms", provider.probe_path)),
         status => Ok(format!("{status} in {took} ms{}", doubt(&provider, &response))),
     }
+}
+
+/// Whether a connection can be made, a TLS handshake included, else a sentence why not. Runs on any current-thread
+/// `LocalSet`.
+pub async fn connects(provider: Arc<Provider>, egress: Option<Secret>) -> Result<(), String> {
+    let connected = Upstreams::new(1).connect(&provider, egress.as_ref().map(Secret::reveal)).await.map(drop);
+    connected.map_err(|error| error.to_string())
 }
 
 /// What makes a live provider doubtful, to be put behind how it answered: it may still have its endpoints.

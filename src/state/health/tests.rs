@@ -21,24 +21,24 @@ fn opened() -> ProviderHealth {
 fn opens_probes_and_closes() {
     let health = opened();
     assert_eq!(health.admits(Some(&RULE), Millis(999)), Admit::No);
-    assert_eq!(health.state(Millis(999)), BreakerState::Open);
+    assert_eq!(health.state(Breaker::Failures, Millis(999)), BreakerState::Open);
     let Admit::Probe(ticket) = health.admits(Some(&RULE), Millis(1000)) else { unreachable!("the probe is due") };
     assert_eq!(health.admits(Some(&RULE), Millis(1000)), Admit::No);
-    assert_eq!(health.state(Millis(1000)), BreakerState::HalfOpen);
+    assert_eq!(health.state(Breaker::Failures, Millis(1000)), BreakerState::HalfOpen);
     health.tell(Some(&RULE), false, Some(ticket), Verdict::Success, Millis(1001));
     assert_eq!(health.admits(Some(&RULE), Millis(1001)), Admit::Yes);
-    assert_eq!(health.look(), State::CLOSED);
+    assert_eq!(health.look(Breaker::Failures), State::CLOSED);
 }
 
 #[test]
 fn without_a_rule_nothing_is_counted_and_nobody_refused() {
     let health = opened();
     assert_eq!(health.admits(None, Millis(1)), Admit::Yes);
-    let before = health.look();
+    let before = health.look(Breaker::Failures);
     health.tell(None, false, None, Verdict::Failure, Millis(1));
-    assert_eq!(health.look(), before);
+    assert_eq!(health.look(Breaker::Failures), before);
     health.forget();
-    assert_eq!(health.look(), State::CLOSED);
+    assert_eq!(health.look(Breaker::Failures), State::CLOSED);
 }
 
 #[test]
@@ -46,10 +46,45 @@ fn every_diverted_request_is_counted() {
     let health = ProviderHealth::new("holysheep".to_owned());
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| (0..1000).for_each(|_| health.count_diverted()));
+            scope.spawn(|| (0..1000).for_each(|_| health.count_diverted(Breaker::Reach)));
         }
     });
-    assert_eq!(health.diverted(), 4000);
+    assert_eq!(Breaker::ALL.map(|breaker| health.diverted(breaker)), [0, 4000]);
+}
+
+#[test]
+fn what_a_stable_answers_never_leaves_it_out() {
+    let health = opened();
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::Yes, "failures in a row are another matter");
+    for now in [0, 500, 999] {
+        health.missed(Some(&RULE), Millis(now));
+    }
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::Yes, "less than a second");
+    health.missed(Some(&RULE), Millis(1000));
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::No);
+    assert_eq!(health.admits_to_stable(None), Admit::Yes);
+    health.heard();
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::Yes, "one head brings it back");
+    // And its row begins anew.
+    health.missed(Some(&RULE), Millis(9000));
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::Yes);
+}
+
+#[test]
+fn no_request_finds_out_whether_stable_can_be_reached() {
+    let health = ProviderHealth::new("openai".to_owned());
+    [0, 500, 1000].into_iter().for_each(|now| health.missed(Some(&RULE), Millis(now)));
+    assert_eq!(health.begins_to_connect(Millis(1999)), None);
+    let ticket = health.begins_to_connect(Millis(2000)).unwrap();
+    assert_eq!(health.begins_to_connect(Millis(2000)), None, "one at a time");
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::No);
+    health.connected(ticket, false, Millis(2001));
+    assert_eq!(health.begins_to_connect(Millis(4000)), None);
+    let ticket = health.begins_to_connect(Millis(4001)).unwrap();
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::No, "however late it is");
+    health.connected(ticket, true, Millis(4002));
+    assert_eq!(health.admits_to_stable(Some(&RULE)), Admit::Yes);
+    assert!(health.is_well());
 }
 
 /// Threads ask for the same moment over and over; of each round's askers one gets the probe.
@@ -64,11 +99,12 @@ fn of_all_who_ask_at_once_one_probes() {
         for _ in 0..THREADS {
             scope.spawn(|| {
                 for round in 1..=ROUNDS {
-                    let now = Millis(round * 1000);
+                    // Past the longest that it stays open.
+                    let now = Millis(round * 200_000);
                     begins.wait();
                     let admitted = health.admits(Some(&RULE), now);
                     ends.wait();
-                    // Its failure makes the next probe due a second later, whatever the others tell.
+                    // Its failure makes the next probe due by the next round, whatever the others tell.
                     match admitted {
                         Admit::Probe(ticket) => {
                             probes.fetch_add(1, SeqCst);
@@ -143,7 +179,7 @@ fn no_deadline_is_shortened() {
                         _ => None,
                     };
                     health.tell(Some(&shorter), false, ticket, verdict, Millis(now.0 / 2));
-                    if let State::Open { until, .. } = health.look() {
+                    if let State::Open { until, .. } = health.look(Breaker::Failures) {
                         assert!(until >= latest, "{until:?} after {latest:?}");
                         latest = until;
                     }

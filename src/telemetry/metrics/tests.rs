@@ -10,7 +10,7 @@ fn labels(arm: &'static str, provider: &str) -> Labels {
 }
 
 fn provider(name: &str, state: Option<BreakerState>, diverted: u64) -> ProviderStatus {
-    let breaker = state.map(|state| BreakerStatus { state, failures: 5, open_until: None });
+    let breaker = state.map(|state| BreakerStatus { state, failures: 5, open_until: None, unreachable: false });
     ProviderStatus { name: name.to_owned(), breaker, diverted }
 }
 

@@ -9,5 +9,6 @@ mod bytes;
 mod credentials;
 mod flapping;
 mod provider;
+mod reach;
 mod refusals;
 mod scenarios;

@@ -62,6 +62,12 @@ impl Flags {
         self
     }
 
+    /// A rollout with these keys and no others.
+    pub(crate) fn plainly(mut self, keys: &str) -> Flags {
+        self.rollouts.push_str(&format!("  - {{ {keys} }}\n"));
+        self
+    }
+
     /// The rollout `chat`, for everything that no rollout before it takes.
     pub(crate) fn chat(mut self, keys: &str) -> Flags {
         self.rollouts.push_str(&format!("  - {{ name: chat, stable: oldcorp, canary: newcorp, {LENIENT}, {keys} }}\n"));

@@ -33,7 +33,7 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
 }
 
 fn provider(name: &str, breaker: &str, open_until: Option<Stamp>) -> Provider {
-    Provider { name: name.into(), breaker: breaker.into(), failures: 12, open_until, diverted: 3 }
+    Provider { name: name.into(), breaker: breaker.into(), unreachable: false, failures: 12, open_until, diverted: 3 }
 }
 
 #[test]
@@ -160,6 +160,26 @@ fn a_breaker_is_told_while_it_is_not_closed() {
 ";
     assert!(text.ends_with(told), "{text}");
     assert_eq!(text.matches("breaker").count(), 2, "{text}");
+    for provider in &mut reply.providers {
+        provider.unreachable = true;
+    }
+    let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
+    let told = "  breaker    of holysheep: no connection can be made, tried again in 43s, after 12 failures
+  breaker    of backup: no connection could be made, tried again now, after 12 failures
+";
+    assert!(text.ends_with(told), "{text}");
+}
+
+#[test]
+fn who_answers_in_whose_place_has_lines_of_its_own() {
+    let fallback =
+        |arm: &str, provider: &str, requests| Fallback { arm: arm.into(), provider: provider.into(), requests };
+    let fallbacks = vec![fallback("stable", "deepseek", 36), fallback("canary", "openai", 2)];
+    let text = render(&reply(vec![Rollout { fallbacks, ..rollout() }]), UnixMillis(NOW), Style::PLAIN);
+    let told = "  fallback   36 of stable's requests answered by deepseek since the start
+             2 of canary's requests answered by openai since the start
+";
+    assert!(text.contains(told), "{text}");
 }
 
 #[test]

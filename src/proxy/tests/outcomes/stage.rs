@@ -142,6 +142,7 @@ impl Stage {
         }
         for health in &snapshot.health {
             health.tell(Some(&RULE), false, None, Verdict::Failure, clock::now());
+            health.missed(Some(&RULE), clock::now());
         }
         snapshot
     }

@@ -1,0 +1,61 @@
+//! Whether a rollout's stable can be reached at all: the only thing for which it is left out unasked.
+//!
+//! Whatever stable answers, and however an answer fails, may be the doing of one request, and must move nobody else. That
+//! no connection can be made is no request's doing: so many failures to connect in a row, over a second at least and
+//! without the head of any answer between them, leave it out. One head brings it back, and so does a connection of
+//! Serin's own, tried after 1, 2, 4 seconds and so on up to 15: the requests of users try nothing. The state is that of a
+//! [`breaker`](super::breaker), in one word. Invariant: while it is left out a probe is due or under way.
+
+use super::breaker::{MOST_COUNTED, MOST_TRIES, State, doubled, later, one_more};
+use super::policy::BreakerRule;
+use super::units::Millis;
+
+/// A row of failures to connect is at least this long: one burst is none.
+pub const ROW: Millis = Millis(1000);
+/// Until the first probe.
+pub const FIRST_PAUSE: Millis = Millis(1000);
+/// Between two probes, at most.
+pub const LONGEST_PAUSE: Millis = Millis(15_000);
+/// A probe that was not heard of for so long is lost. Longer than any may take.
+const LOST: Millis = Millis(30_000);
+
+/// A request could not be connected.
+#[must_use]
+pub fn missed(state: State, rule: &BreakerRule, now: Millis) -> State {
+    let State::Closed { failures, first } = state else { return state };
+    let (failures, first) = one_more(failures, first, now);
+    if failures >= rule.failures.min(MOST_COUNTED) && now.since(first) >= ROW {
+        State::Open { failures, until: later(now, FIRST_PAUSE), tries: 0 }
+    } else {
+        State::Closed { failures, first }
+    }
+}
+
+/// With Serin's own attempt to connect begun, if it is time for one.
+#[must_use]
+pub fn probe(state: State, now: Millis) -> Option<State> {
+    let (failures, due, tries) = match state {
+        State::Closed { .. } => return None,
+        State::Open { failures, until, tries } => (failures, until, tries),
+        State::HalfOpen { failures, began, tries } => (failures, later(began, LOST), tries),
+    };
+    (now >= due).then_some(State::HalfOpen { failures, began: now, tries })
+}
+
+/// After the attempt that began at this moment.
+#[must_use]
+pub fn probed(state: State, began: Millis, connected: bool, now: Millis) -> State {
+    match state {
+        State::HalfOpen { began: present, .. } if present != began => state,
+        State::HalfOpen { .. } if connected => State::CLOSED,
+        State::HalfOpen { failures, tries, .. } => {
+            let tries = (tries + 1).min(MOST_TRIES);
+            let until = later(now, doubled(FIRST_PAUSE, tries, LONGEST_PAUSE)).max(began);
+            State::Open { failures: (failures + 1).min(MOST_COUNTED), until, tries }
+        }
+        State::Closed { .. } | State::Open { .. } => state,
+    }
+}
+
+#[cfg(test)]
+mod tests;
