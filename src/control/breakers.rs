@@ -121,9 +121,9 @@ impl Engine {
 
     /// A canary that was to answer for a stable out of reach answers nobody, or somebody again.
     pub(super) fn tell_of_stand_in(&mut self, index: usize, now: Now) {
-        let tracked = &mut self.rollouts[index];
+        let tracked = &self.rollouts[index];
         let (name, stable) = (&tracked.rollout.name, &tracked.stable.name);
-        let Some(moving) = &mut tracked.moving else { return };
+        let Some(moving) = &tracked.moving else { return };
         let canary = &moving.canary.name;
         if !moving.canary_dead {
             tracing::warn!(rollout = name, "{canary} answers again, or {stable} can be reached");
@@ -133,12 +133,37 @@ impl Engine {
             "{canary}, the canary of {name}, answers nobody while {stable} cannot be reached: nobody is moved, and the \
              requests of stable are asked of {stable} first again"
         );
-        if moving.dead_told.is_some_and(|at| now.mono.since(at) < PAUSE) {
-            tracing::warn!(rollout = name, "{reason}");
+        self.notice(index, 0, reason, now);
+    }
+
+    /// Stable accepts requests and answers none of them while the canary answers, or does answer again.
+    pub(super) fn tell_of_silent_stable(&mut self, index: usize, now: Now) {
+        let tracked = &self.rollouts[index];
+        let (name, stable) = (&tracked.rollout.name, &tracked.stable.name);
+        let Some(moving) = &tracked.moving else { return };
+        let Some(waits) = moving.observer.stable_waits() else {
+            tracing::warn!(rollout = name, "{stable} answers again");
+            return;
+        };
+        let canary = &moving.canary.name;
+        let reason = format!(
+            "{stable}, the stable of {name}, takes requests and answers none of them while {canary} answers: nobody is \
+             moved, and each request waits {waits} for {stable} before another is asked, as `fallback` allows"
+        );
+        self.notice(index, 1, reason, now);
+    }
+
+    // In the history at most once in ten minutes; `which` of two.
+    fn notice(&mut self, index: usize, which: usize, reason: String, now: Now) {
+        let tracked = &mut self.rollouts[index];
+        let Some(moving) = &mut tracked.moving else { return };
+        let told = &mut moving.told[which];
+        if told.is_some_and(|at| now.mono.since(at) < PAUSE) {
+            tracing::warn!(rollout = tracked.rollout.name, "{reason}");
             return;
         }
-        moving.dead_told = Some(now.mono);
-        self.own_event("guard", "notice", reason, now);
+        *told = Some(now.mono);
+        self.own_event("serin", "notice", reason, now);
     }
 
     /// Whom a connection should be made to now; each counts as begun.

@@ -106,9 +106,11 @@ pub(super) struct Moving {
     pub(super) proposed: Option<Proposal>,
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
-    // Whether the canary answers nobody while stable cannot be reached, and when that was told last.
+    // Whether the canary answers nobody while stable cannot be reached, whether stable answers nobody while the canary
+    // does, and when each was told last.
     pub(super) canary_dead: bool,
-    pub(super) dead_told: Option<Millis>,
+    pub(super) stable_silent: bool,
+    pub(super) told: [Option<Millis>; 2],
     pub(super) findings: Findings,
     // What failures were seen as, of the last epoch in which there were any: stable's first.
     pub(super) seen: [Vec<Sighting>; 2],
@@ -267,6 +269,8 @@ impl Engine {
             seen.refuses = moving.findings.commonest();
             let turns = seen.canary_dead != moving.canary_dead;
             (moving.canary_dead, changed) = (seen.canary_dead, changed || turns);
+            let silent = moving.observer.stable_waits().is_some();
+            let stalls = std::mem::replace(&mut moving.stable_silent, silent) != silent;
             if seen.tick.is_some() {
                 moving.observer.note_sightings(&mut moving.seen);
                 seen.failed_as = moving.observer.failed_as().map(Arc::from);
@@ -279,6 +283,9 @@ impl Engine {
             changed |= self.happened(index, &Input::Tick(seen), now).is_some_and(|step| step.changed || step.rescues);
             if turns {
                 self.tell_of_stand_in(index, now);
+            }
+            if stalls {
+                self.tell_of_silent_stable(index, now);
             }
             self.keep_evidence(index, now);
         }

@@ -99,6 +99,8 @@ pub(super) struct Observer {
     // The canary's failures since its last answer, and whether it answers nobody while stable is shut.
     stand_in: HardDown,
     canary_dead: bool,
+    // How long requests wait for a stable that answers nobody; `None`: it answers.
+    stable_waits: Option<Millis>,
     epoch: Epoch,
     // The numbers of the blocks of evidence before: their requests may wait still.
     before: VecDeque<u64>,
@@ -214,6 +216,7 @@ impl Observer {
             stable_shut: false,
             stand_in: HardDown::default(),
             canary_dead: false,
+            stable_waits: None,
             epoch,
             before: VecDeque::new(),
         }
@@ -357,6 +360,11 @@ impl Observer {
         });
     }
 
+    /// How long requests wait for a stable that answers nobody while the canary answers; `None`: it does answer.
+    pub(super) const fn stable_waits(&self) -> Option<Millis> {
+        self.stable_waits
+    }
+
     /// All that wait.
     pub(super) const fn waiting(&self) -> &Waiting {
         self.silent.waiting()
@@ -415,6 +423,9 @@ impl Observer {
         let rule = guard.slow.unwrap_or_default();
         let limits = Kind::ALL.map(|kind| self.threshold.limit(&rule, kind));
         let silence = self.silent.look(&guard.constants, &Measure { limits, alone, probes }, now);
+        let waits = self.silent.stable_waits(&guard.constants, now);
+        self.withdrawal.set_stable_waits(waits);
+        self.stable_waits = waits.into_iter().flatten().max();
         let stable_probes = (f64::from(probes.0), f64::from(probes.1));
         let tick = Tick { seconds, stable, canary, stable_probes, silence };
         self.traffic.add(&tick);

@@ -278,6 +278,15 @@ impl Arm {
             Arm::Canary => "canary",
         }
     }
+
+    /// The one that it is compared with.
+    #[must_use]
+    pub const fn other(self) -> Arm {
+        match self {
+            Arm::Stable => Arm::Canary,
+            Arm::Canary => Arm::Stable,
+        }
+    }
 }
 
 #[cfg(test)]

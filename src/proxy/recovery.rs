@@ -133,7 +133,8 @@ impl<'a> Recovery<'a> {
         }
         let recoverable = self.tries.has_others() && original.can_be_sent_again();
         let blank_for = self.patience(target, recoverable);
-        let patience = blank_for.filter(|_| original.streaming);
+        // Whoever waits for a stable that answers nobody waits no longer for a whole answer.
+        let patience = blank_for.filter(|_| original.streaming || self.exchange.plan().arm == Some(Arm::Stable));
         let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
@@ -207,11 +208,19 @@ impl<'a> Recovery<'a> {
     }
 
     /// How long a canary answer may take to begin while somebody else can answer: one that is streamed, to its first byte,
-    /// and any, to more than white space.
+    /// and any, to more than white space. Of stable, only while it answers nobody.
     fn patience(&self, target: Target, recoverable: bool) -> Option<Millis> {
         let plan = self.exchange.plan();
-        let waits = recoverable && plan.arm == Some(Arm::Canary);
-        (waits && target.id == plan.provider).then(|| self.rollout.map(|rollout| rollout.give_up_after))?
+        if !recoverable || target.id != plan.provider {
+            return None;
+        }
+        match plan.arm? {
+            Arm::Canary => self.rollout.map(|rollout| rollout.give_up_after),
+            Arm::Stable => {
+                let in_force = self.in_use.snapshot.in_force(plan.rollout?);
+                in_force.evidence.withdrawal.stable_waits(Kind::of(self.original.streaming))
+            }
+        }
     }
 
     /// Whether it goes out as it is.

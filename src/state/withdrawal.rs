@@ -1,25 +1,47 @@
-//! Which requests no longer wait for a canary that does not answer.
+//! Which requests no longer wait for a canary that does not answer, and how long those do that wait for such a stable.
 //!
 //! Control raises it when the guard finds the canary down, and every request that waits there looks at it: those that were
 //! sent before this second ask somebody else. One for a rollout's canary, whatever share is in force, since whoever was
-//! sent at another share waits as well. Decides nothing. Invariant: it only rises, so whoever is withdrawn stays so.
+//! sent at another share waits as well. While it is stable that does not answer, each request that begins to wait for it
+//! reads how long it should. Decides nothing. Invariant: it only rises, so whoever is withdrawn stays so.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+use crate::decide::guard::waiting::Kind;
+use crate::decide::units::Millis;
+
 /// Up to when requests are withdrawn.
 #[derive(Debug, Default)]
-pub struct Withdrawal(AtomicU32);
+pub struct Withdrawal {
+    before: AtomicU32,
+    // By kind, in milliseconds; 0: as long as the provider's timeouts allow.
+    stable_waits: [AtomicU32; 2],
+}
 
 impl Withdrawal {
     /// Whether a request that was begun in the second of this number is withdrawn.
     #[must_use]
     pub fn covers(&self, second: u32) -> bool {
-        second < self.0.load(Relaxed)
+        second < self.before.load(Relaxed)
     }
 
     /// Control only: whoever was sent before the second of this number waits no more.
     pub fn raise(&self, second: u32) {
-        self.0.fetch_max(second, Relaxed);
+        self.before.fetch_max(second, Relaxed);
+    }
+
+    /// How long a request of this kind waits for a stable that answers nobody; `None`: it does answer.
+    #[must_use]
+    pub fn stable_waits(&self, kind: Kind) -> Option<Millis> {
+        let millis = self.stable_waits[kind as usize].load(Relaxed);
+        (millis > 0).then_some(Millis(millis.into()))
+    }
+
+    /// Control only: how long they wait from now on, by kind.
+    pub fn set_stable_waits(&self, waits: [Option<Millis>; 2]) {
+        for (cell, wait) in self.stable_waits.iter().zip(waits) {
+            cell.store(wait.map_or(0, |wait| u32::try_from(wait.0).unwrap_or(u32::MAX)), Relaxed);
+        }
     }
 }
 
@@ -34,5 +56,16 @@ mod tests {
         withdrawal.raise(7);
         withdrawal.raise(5);
         assert_eq!([0, 6, 7, 8].map(|second| withdrawal.covers(second)), [true, true, false, false]);
+    }
+
+    #[test]
+    fn each_kind_waits_for_a_silent_stable_as_long_as_it_is_told() {
+        let withdrawal = Withdrawal::default();
+        let waits = || Kind::ALL.map(|kind| withdrawal.stable_waits(kind));
+        assert_eq!(waits(), [None, None]);
+        withdrawal.set_stable_waits([None, Some(Millis(6000))]);
+        assert_eq!(waits(), [None, Some(Millis(6000))]);
+        withdrawal.set_stable_waits([Some(Millis(u64::MAX)), None]);
+        assert_eq!(waits(), [Some(Millis(u32::MAX.into())), None]);
     }
 }

@@ -179,7 +179,7 @@ fn a_dead_canary_beside_a_dead_stable_is_named_and_nobody_is_moved() {
     assert!(!engine.shared.load().in_force(RolloutId(0)).diverts);
     assert_eq!(share(&engine), percent(25), "nobody is moved to a stable that is dead");
     let told: Vec<_> = events_seen.iter().filter(|event| event.contains("answers nobody")).collect();
-    let named = "guard notice: holysheep, the canary of chat, answers nobody while openai cannot be reached: nobody is \
+    let named = "serin notice: holysheep, the canary of chat, answers nobody while openai cannot be reached: nobody is \
                  moved, and the requests of stable are asked of openai first again";
     assert_eq!(told, [named], "{events_seen:?}");
     stable.heard();

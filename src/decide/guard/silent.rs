@@ -7,6 +7,8 @@
 //! request has a run of its own, and both together have one. Where stable has no traffic its answers to probes stand in.
 //! Refuses to judge where nothing is known of stable, and by the requests of one user among several.
 
+mod stable;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::constants::Constants;
 use super::waiting::{Cohort, Kind, Over, Wait, Waiting, age, second_of};
 use crate::decide::units::{Arm, Millis, Slot};
+use stable::OfStable;
 
 /// What the canary's wait has come to: of the run that says most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -88,6 +91,7 @@ pub struct Silent {
     probes: VecDeque<(u32, u32, u32)>,
     // What both stalled with, until anybody has output again, and the second of the first such request.
     stalled: Option<(Silence, u32)>,
+    stable: OfStable,
 }
 
 impl Silent {
@@ -113,6 +117,9 @@ impl Silent {
         if how == Over::Answered {
             self.stalled = None;
         }
+        if arm == Arm::Stable {
+            self.stable.over(wait, how);
+        }
         if how == Over::Answered && arm == Arm::Canary {
             for (run, since) in RUNS.iter().zip(&mut self.since) {
                 if run.is_none_or(|kind| kind == wait.kind) {
@@ -127,6 +134,7 @@ impl Silent {
         let next = second_of(now).saturating_add(1);
         (self.since, self.passed) = ([next; 3], [next; 2]);
         self.stalled = None;
+        self.stable.begin(next);
         self.probes.clear();
     }
 
@@ -210,7 +218,7 @@ impl Silent {
                 // What a single user's requests say takes twice as long to be heard.
                 let long = patience[of as usize].map(|long| if few { Millis(long.0 * 2) } else { long });
                 if long.is_some_and(|long| age(cohort.second, now) >= long) {
-                    seen.add(cohort, of);
+                    seen.add(cohort, of, Arm::Canary);
                 }
             }
         }
@@ -219,11 +227,11 @@ impl Silent {
         }
         if measure.alone {
             let probes = self.probes.iter().filter(|(second, ..)| *second >= since);
-            (seen.stable_answered, seen.stable_unanswered) =
+            (seen.other_answered, seen.other_unanswered) =
                 probes.fold((0, 0), |sum, (_, answered, failed)| (sum.0 + answered, sum.1 + failed));
         }
         let [unanswered, answered, without] =
-            [seen.unanswered, seen.stable_answered, seen.stable_unanswered].map(f64::from);
+            [seen.unanswered, seen.other_answered, seen.other_unanswered].map(f64::from);
         let rate = (without + 1.0) / (answered + without + 2.0);
         // One user is not many, where there are others.
         let most = if few { f64::INFINITY } else { (constants.silent_requests / constants.silent_users as f64).ceil() };
@@ -292,12 +300,12 @@ fn patience(constants: &Constants, measure: &Measure) -> [Option<Millis>; 2] {
     })
 }
 
-/// What one run is made of.
+/// What one run is made of: requests of the arm in question, and those of the other that are compared with them.
 #[derive(Debug, Default)]
 struct Seen {
     unanswered: u32,
-    stable_answered: u32,
-    stable_unanswered: u32,
+    other_answered: u32,
+    other_unanswered: u32,
     first: u32,
     last: u32,
     users: Vec<(Option<Slot>, u32)>,
@@ -309,20 +317,26 @@ struct Seen {
 const MOST_USERS: usize = 32;
 
 impl Seen {
-    fn add(&mut self, cohort: &Cohort, kind: Kind) {
-        let (stable, canary) = (cohort.group(kind, Arm::Stable), cohort.group(kind, Arm::Canary));
-        if canary.unanswered() == 0 {
+    fn add(&mut self, cohort: &Cohort, kind: Kind, arm: Arm) {
+        let (own, other) = (cohort.group(kind, arm), cohort.group(kind, arm.other()));
+        // A stable that fails is not silent, and who left it was not.
+        let (unanswered, named_most) = match arm {
+            Arm::Canary => (own.unanswered(), usize::MAX),
+            Arm::Stable => (own.waiting(), own.waiting_users().count()),
+        };
+        if unanswered == 0 {
             return;
         }
         if self.unanswered == 0 {
             self.first = cohort.second;
         }
         self.last = cohort.second;
-        self.unanswered += canary.unanswered();
-        self.stable_answered += stable.answered;
-        self.stable_unanswered += stable.unanswered();
+        self.unanswered += unanswered;
+        self.other_answered += other.answered;
+        self.other_unanswered += other.unanswered();
         let mut named = 0;
-        for user in canary.users() {
+        // Those who wait come first.
+        for user in own.users().take(named_most) {
             named += 1;
             let known = user.and_then(|user| self.users.iter().position(|(other, _)| *other == Some(user)));
             match known {
@@ -331,7 +345,7 @@ impl Seen {
                 None => self.others += 1,
             }
         }
-        self.others += canary.unanswered().saturating_sub(named);
+        self.others += unanswered.saturating_sub(named);
     }
 
     fn weighed(&self, most: f64) -> f64 {

@@ -103,6 +103,47 @@ fn whoever_waits_for_a_turn_is_answered_by_stable_too() {
 }
 
 #[test]
+fn whoever_asks_a_silent_stable_waits_so_long_and_then_the_canary_answers() {
+    let some = Percent::from_hundredths(1).unwrap();
+    let delta = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"of the canary\"}}]}\n\n";
+    let begun = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+    for (body, said) in [("{}", ""), (r#"{"stream":true}"#, ""), (r#"{"stream":true}"#, begun)] {
+        for (waits, fallback) in [(true, true), (true, false), (false, true)] {
+            let (old, seen_old) = silent_after(said.to_owned());
+            let streamed = stream(&[delta, STOP]) + LAST;
+            let answer = if body == "{}" { completion("of the canary") } else { streamed };
+            let (new, seen_new) = Scripted::in_turn([answer]);
+            let mut policy = both_ways(&old, &new);
+            with_provider(&mut policy, 0, |provider| {
+                (provider.timeouts.headers, provider.timeouts.stream_headers) = (Millis(1000), Millis(1000));
+                provider.timeouts.first_output = Millis(1000);
+            });
+            if !fallback {
+                with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
+            }
+            let sidecar = Sidecar::start(policy, some);
+            if waits {
+                evidence(&sidecar).withdrawal.set_stable_waits([Some(Millis(50)); 2]);
+            }
+            let began = crate::clock::instant();
+            let reply = sidecar.ask(&ask(body));
+            let waited = began.elapsed().as_millis();
+            got(&seen_old);
+            if fallback {
+                assert!(reply.text().contains("of the canary"), "{body} {said}: {reply:?}");
+                got(&seen_new);
+                assert_eq!(waited < 1000, waits, "{body} {said}: {waited} ms");
+            } else {
+                // Nobody else may answer, so it is waited for as ever.
+                assert!(waited >= 1000 && seen_new.try_recv().is_err(), "{body} {said}: {waited} ms");
+            }
+            sidecar.settle();
+            assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Timeout, 1)]);
+        }
+    }
+}
+
+#[test]
 fn what_comes_after_it_was_found_down_is_not_withdrawn() {
     let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
     let (new, seen_new, go) = when_told([completion("new")]);

@@ -25,7 +25,7 @@ const NEVER: Manner = Manner { latency: Duration::from_secs(3600), ..Manner::WEL
 
 #[test]
 fn a_canary_that_never_answers() {
-    at_once(&[("silent", silent), ("silent, and held", held), ("both silent", both)]);
+    at_once(&[("silent", silent), ("silent, and held", held), ("both silent", both), ("stable silent", swapped)]);
 }
 
 fn start(case: &'static str, keys: &str) -> Stage {
@@ -73,6 +73,25 @@ fn held(case: &'static str) {
     assert_eq!(stage.percent(), 25.0);
     assert_eq!(stage.guard().len(), 1, "it is said once: {:?}", stage.guard());
     stage.nobody_noticed();
+}
+
+/// Whoever asked before it was found waits on; whoever asks later waits as long as slow answers take.
+fn swapped(case: &'static str) {
+    let mut stage = start(case, "");
+    stage.stable.set(&NEVER);
+    let told = "takes requests and answers none of them while newcorp answers";
+    eventually("it is told", FOUND, || {
+        let events = stage.sidecar.history();
+        events.iter().any(|event| event["reason"].as_str().is_some_and(|reason| reason.contains(told))).then_some(())
+    });
+    stage.traffic.wait_for(40);
+    let answered = eventually("the canary answers for stable", FOUND, || {
+        let fallbacks = stage.sidecar.chat()["fallbacks"].as_array().unwrap().clone();
+        let of_stable = fallbacks.iter().find(|fallback| fallback["arm"] == "stable")?;
+        of_stable["requests"].as_u64().filter(|requests| *requests >= 40)
+    });
+    assert_eq!(stage.percent(), 25.0, "nobody is moved");
+    stage.say(&format!("{answered} of stable's requests were answered by the canary"));
 }
 
 fn both(case: &'static str) {

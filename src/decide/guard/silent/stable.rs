@@ -1,0 +1,86 @@
+//! The same with the arms swapped: whether stable accepts requests and answers none of them, while the canary answers.
+//!
+//! Its requests that wait, by kind, are held against the canary's of the same seconds; a single user's decide nothing, nor
+//! does a stall of both. Once found it lasts until stable answers a request of that kind which was sent in
+//! the run: whoever asks meanwhile waits for so long and then asks somebody else, so nobody waits long enough to say it
+//! again. Moves nobody: what follows is for each request alone.
+
+use super::super::constants::Constants;
+use super::super::waiting::{Kind, Over, Wait, age, second_of};
+use super::{RUNS, Seen, Silent};
+use crate::decide::units::{Arm, Millis};
+
+/// Where stable's runs begin, and what was found.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OfStable {
+    // By run.
+    since: [u32; RUNS.len()],
+    // By kind.
+    silent: [bool; 2],
+}
+
+impl OfStable {
+    /// Another share, or what was seen is not to be trusted.
+    pub(super) fn begin(&mut self, next: u32) {
+        *self = OfStable { since: [next; RUNS.len()], silent: [false; 2] };
+    }
+
+    /// A request of stable stopped waiting.
+    pub(super) fn over(&mut self, wait: Wait, how: Over) {
+        if how != Over::Answered {
+            return;
+        }
+        for (run, since) in RUNS.iter().zip(&mut self.since) {
+            if run.is_none_or(|kind| kind == wait.kind) {
+                if wait.second >= *since {
+                    self.silent[wait.kind as usize] = false;
+                }
+                *since = (*since).max(wait.second.saturating_add(1));
+            }
+        }
+    }
+}
+
+impl Silent {
+    /// A length of time is over, and the canary's run was looked at: how long a request of each kind waits for stable
+    /// before somebody else is asked; `None`: as long as its timeouts allow.
+    pub fn stable_waits(&mut self, constants: &Constants, now: Millis) -> [Option<Millis>; 2] {
+        for (index, run) in RUNS.iter().enumerate() {
+            if self.stable_is_silent(index, constants, now) {
+                let of_run = Kind::ALL.into_iter().filter(|kind| run.is_none_or(|run| run == *kind));
+                of_run.for_each(|kind| self.stable.silent[kind as usize] = true);
+            }
+        }
+        Kind::ALL.map(|kind| self.patience[kind as usize].filter(|_| self.stable.silent[kind as usize]))
+    }
+
+    fn stable_is_silent(&mut self, index: usize, constants: &Constants, now: Millis) -> bool {
+        let run = RUNS[index];
+        let mut seen = Seen::default();
+        for cohort in self.waiting.from(self.stable.since[index]) {
+            for of in Kind::ALL.into_iter().filter(|of| run.is_none_or(|run| run == *of)) {
+                if self.patience[of as usize].is_some_and(|long| age(cohort.second, now) >= long) {
+                    seen.add(cohort, of, Arm::Stable);
+                }
+            }
+        }
+        let (answered, without) = (f64::from(seen.other_answered), f64::from(seen.other_unanswered));
+        if without > 0.0 && without >= answered {
+            // Both stall: the run begins anew for as long as the canary does no better.
+            self.stable.since[index] = second_of(now).saturating_add(1);
+            return false;
+        }
+        let weighed = seen.weighed((constants.silent_requests / constants.silent_users as f64).ceil());
+        let rate = (without + 1.0) / (answered + without + 2.0);
+        let waited = age(seen.first, now).duration().as_secs_f64();
+        seen.unanswered > 0
+            && weighed * -rate.max(constants.down_least_rate).ln() >= constants.down_evidence
+            && weighed >= constants.silent_requests
+            && answered >= constants.down_stable_successes
+            && seen.users.len() >= constants.silent_users
+            && waited >= self.least(run) + constants.down_seconds
+    }
+}
+
+#[cfg(test)]
+mod tests;
