@@ -100,7 +100,7 @@ pub(crate) struct Aim<'a> {
 }
 
 impl Aim<'_> {
-    async fn lease(self, fresh: bool) -> Result<Lease, AttemptError> {
+    async fn lease(&self, fresh: bool) -> Result<Lease, AttemptError> {
         let Some(at) = self.give_up_at else { return self.connection(fresh).await.map_err(no_connection) };
         match Box::pin(tokio::time::timeout_at(at.into(), self.connection(fresh))).await {
             Ok(leased) => leased.map_err(no_connection),
@@ -109,7 +109,7 @@ impl Aim<'_> {
     }
 
     // What is rare is boxed, so that the place of a request's future stays small.
-    async fn connection(self, fresh: bool) -> Result<Lease, ConnectError> {
+    async fn connection(&self, fresh: bool) -> Result<Lease, ConnectError> {
         if self.upgrade {
             Box::pin(self.upstreams.for_upgrade(self.provider, self.egress, fresh)).await
         } else if fresh {
@@ -124,7 +124,7 @@ impl Aim<'_> {
 /// to send; its headers are complete. `gate` is asked right before each hand-over, and then `make`: once, and once more
 /// if a stale connection is replaced. `make` gives `None` where a body is gone; `give_back` takes one that was not.
 pub(crate) async fn run(
-    aim: Aim<'_>,
+    aim: &Aim<'_>,
     mut gate: impl FnMut() -> Gate,
     mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
     give_back: impl FnOnce(RequestBody),
@@ -154,7 +154,7 @@ pub(crate) async fn run(
 
 /// The same once more, on a connection that cannot be stale.
 async fn repeat(
-    aim: Aim<'_>,
+    aim: &Aim<'_>,
     made: Option<Request<RequestBody>>,
     mut gate: impl FnMut() -> Gate,
     mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,

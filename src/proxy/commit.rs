@@ -2,8 +2,9 @@
 //!
 //! While somebody else could still answer, frames without output, white space and comments are held, an error's body and
 //! a JSON answer are held until they are whole, and anything else until its first byte; within bounds of bytes and time,
-//! and out of the one memory for held bodies. What a generated answer is, its first bytes tell and not its label. One path for every attempt. Refuses to decide what a failure leads to. Invariant: what was
-//! held goes out byte for byte and in order, or not at all.
+//! and out of the one memory for held bodies. What a generated answer is, its first bytes tell and not its label. One path
+//! for every attempt. Refuses to decide what a failure leads to. Invariant: what was held goes out byte for byte and in
+//! order, or not at all.
 
 mod clock;
 
@@ -14,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::body::{AnswerBody, BodyError};
-use super::observer::{self, Asked, Kind, Observer, Summary};
+use super::observer::{self, Asked, Kind, Label, Observer, Summary};
 use super::pieces::Pieces;
 use super::replay::{Loan, Share};
 use crate::decide::outcome::{BodyEnd, Ending, Grounds};
@@ -37,7 +38,7 @@ const MOST_JSON: u64 = 1024 * 1024;
 
 /// By what an answer is weighed.
 #[derive(Debug)]
-pub(crate) struct Scales<'a> {
+pub(crate) struct Scales {
     /// By what it is read.
     pub(crate) asked: Asked,
     /// Whether somebody else could still answer.
@@ -50,8 +51,6 @@ pub(crate) struct Scales<'a> {
     pub(crate) give_up_at: Option<Instant>,
     /// For how long nothing but white space and comments may come at most, where there is no such moment.
     pub(crate) blank_for: Option<Millis>,
-    /// Where memory comes from.
-    pub(crate) memory: &'a Rc<Share>,
     /// How much of it one answer may have, and all held bodies together.
     pub(crate) most: (u64, u64),
 }
@@ -98,7 +97,7 @@ enum Hold {
 
 impl Hold {
     /// By how an answer is called, where its bytes are not asked. `announced`: how long the body is at least.
-    fn by_label(status: StatusCode, kind: Kind, announced: u64, scales: &Scales<'_>) -> Hold {
+    fn by_label(status: StatusCode, kind: Kind, announced: u64, scales: &Scales) -> Hold {
         if status.is_client_error() || status.is_server_error() {
             return Hold::whole(MOST_ERROR, announced, scales);
         }
@@ -113,7 +112,7 @@ impl Hold {
     }
 
     /// Of a stream.
-    fn of_stream(announced: u64, scales: &Scales<'_>) -> Hold {
+    fn of_stream(announced: u64, scales: &Scales) -> Hold {
         match scales {
             Scales { recoverable: false, .. } => Hold::Nothing,
             Scales { buffered: true, .. } => Hold::whole(scales.most.0, announced, scales),
@@ -122,7 +121,7 @@ impl Hold {
     }
 
     /// What is longer than may be held is not held in part: its first byte commits it.
-    fn whole(most: u64, announced: u64, scales: &Scales<'_>) -> Hold {
+    fn whole(most: u64, announced: u64, scales: &Scales) -> Hold {
         match announced > most {
             false => Hold::Whole(most),
             true if scales.recoverable => Hold::FirstByte,
@@ -142,17 +141,12 @@ enum Form {
     Label(Hold),
 }
 
-/// Sees as much of an answer as it takes to be certain. It lies in one place from here on, since it is large. `output` is
-/// called as soon as output is seen in what is held.
-pub(crate) async fn weigh(
-    response: Response<AnswerBody>,
-    scales: Scales<'_>,
-    mut output: impl FnMut(),
-) -> Box<Weighed> {
-    let (head, mut body) = response.into_parts();
+/// Sees as much of an answer as it takes to be certain. `output` is called as soon as output is seen in what is held.
+pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output: impl FnMut()) -> Box<Weighed> {
+    let head = &weighed.head;
     let (asked, status) = (scales.asked, head.status);
     let kind = Kind::of(&head.headers);
-    let announced = body.size_hint().lower();
+    let announced = weighed.rest.as_ref().map_or(0, |body| body.size_hint().lower());
     let coding = observer::coding(&head.headers);
     let plain = coding.is_none();
     let generated = status.is_success() && asked.dialect.generates();
@@ -161,34 +155,21 @@ pub(crate) async fn weigh(
     let whole = kind == Kind::Json && coding.is_some() && asked.stream != Some(true);
     let form =
         if observed && !whole { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &scales)) };
-    let loan = Loan::of(scales.memory);
-    let mut weighed = Box::new(Weighed {
-        head,
-        pieces: Pieces::default(),
-        rest: None,
-        broke: None,
-        observer: None,
-        ending: None,
-        complaint: None,
-        summary: None,
-        unfinished: 0,
-        recoverable: scales.recoverable,
-        loan,
-    });
     if asked.dialect.generates() && status.is_redirection() {
         // Where it points to, nobody but stable's clients may follow it.
         weighed.observer = Observer::strange(asked, status, &weighed.head.headers, Shape::Redirect);
         if asked.strict {
             weighed.ending = Some(malformed(status, Shape::Redirect));
-        } else {
-            weighed.rest = Some(body);
+            weighed.rest = None;
         }
         return weighed;
     }
-    if observed && (kind == Kind::Events || asked.stream == Some(true)) {
+    if observed
+        && (kind == Kind::Events || asked.stream == Some(true))
+        && let Some(body) = &mut weighed.rest
+    {
         body.await_output();
     }
-    weighed.rest = Some(body);
     match form {
         Form::Label(Hold::Nothing) => return weighed,
         // Nothing would be held whatever it is.
@@ -200,7 +181,7 @@ pub(crate) async fn weigh(
     }
     // As where nothing is held: an answer that is read whole has its output then, any other that cannot be read at once.
     let blind = matches!(form, Form::Label(_)) && !(kind == Kind::Json && asked.dialect != Dialect::Plain);
-    let mut look = Look { form, announced, plain };
+    let mut look = Look { form, kind, announced, plain };
     let mut clock = Clock::new(&scales);
     let mut came = |seen: bool| {
         if seen || blind {
@@ -208,7 +189,7 @@ pub(crate) async fn weigh(
         }
     };
     let seen = poll_fn(|context| weighed.poll(&mut look, &scales, &mut clock, &mut came, context)).await;
-    weighed.conclude(seen, kind, look.form, &scales);
+    weighed.conclude(seen, &look, &scales);
     weighed
 }
 
@@ -216,6 +197,8 @@ pub(crate) async fn weigh(
 #[derive(Debug)]
 struct Look {
     form: Form,
+    /// How it is called.
+    kind: Kind,
     announced: u64,
     /// Whether its bytes are as they are read.
     plain: bool,
@@ -235,10 +218,32 @@ fn malformed(status: StatusCode, shape: Shape) -> Ending {
 }
 
 impl Weighed {
+    /// An answer of which nothing was seen but its head. It is large, and lies in one place from here on.
+    pub(crate) fn unseen(response: Response<AnswerBody>, memory: &Rc<Share>, recoverable: bool) -> Box<Weighed> {
+        let place = Box::new_uninit();
+        let (head, body) = response.into_parts();
+        Box::write(
+            place,
+            Weighed {
+                head,
+                pieces: Pieces::default(),
+                rest: Some(body),
+                broke: None,
+                observer: None,
+                ending: None,
+                complaint: None,
+                summary: None,
+                unfinished: 0,
+                recoverable,
+                loan: Loan::of(memory),
+            },
+        )
+    }
+
     fn poll(
         &mut self,
         look: &mut Look,
-        scales: &Scales<'_>,
+        scales: &Scales,
         clock: &mut Clock,
         came: &mut impl FnMut(bool),
         context: &mut Context<'_>,
@@ -323,7 +328,7 @@ impl Weighed {
         }
     }
 
-    fn hold(&self, look: &Look, scales: &Scales<'_>) -> Hold {
+    fn hold(&self, look: &Look, scales: &Scales) -> Hold {
         match (look.form, &self.observer) {
             (Form::Label(hold), _) => hold,
             (Form::Unseen, Some(observer)) if observer.is_stream() => Hold::of_stream(look.announced, scales),
@@ -345,7 +350,7 @@ impl Weighed {
     }
 
     /// What is waited for while nothing comes.
-    fn waits(&self, look: &Look, scales: &Scales<'_>) -> Waits {
+    fn waits(&self, look: &Look, scales: &Scales) -> Waits {
         if self.pieces.length() == 0 {
             return Waits::FirstByte;
         }
@@ -355,13 +360,13 @@ impl Weighed {
         if self.hold(look, scales) == Hold::Output { Waits::Output } else { Waits::End }
     }
 
-    fn conclude(&mut self, seen: Seen, kind: Kind, form: Form, scales: &Scales<'_>) {
+    fn conclude(&mut self, seen: Seen, look: &Look, scales: &Scales) {
         let status = self.head.status;
         if status.is_client_error() || status.is_server_error() {
             return self.conclude_error(seen);
         }
         let asked = scales.asked;
-        let read = self.is_read(form, kind, asked);
+        let read = self.is_read(look, asked);
         let end = match (seen, &mut self.observer) {
             (Seen::End(BodyEnd::NoOutput), _) if self.rest.is_some() => {
                 self.rest = None;
@@ -377,7 +382,9 @@ impl Weighed {
                 observer.mismatch().or(unreadable).map(BodyEnd::Malformed)
             }
             (Seen::Enough, _) => None,
-            (Seen::End(BodyEnd::Complete), Some(observer)) if observer.is_object() => Some(self.read_whole(asked)),
+            (Seen::End(BodyEnd::Complete), Some(observer)) if observer.is_object() => {
+                Some(self.read_whole(look, asked))
+            }
             (Seen::End(end), Some(observer)) => {
                 let end = observer.end(end);
                 self.summary = Some(observer.summary());
@@ -390,7 +397,7 @@ impl Weighed {
                     end => end,
                 })
             }
-            (Seen::End(BodyEnd::Complete), None) if read => Some(self.read_whole(asked)),
+            (Seen::End(BodyEnd::Complete), None) if read => Some(self.read_whole(look, asked)),
             (Seen::End(end), None) => Some(end),
         };
         if seen == Seen::Enough && matches!(end, Some(BodyEnd::Malformed(_))) {
@@ -416,18 +423,24 @@ impl Weighed {
         self.ending = Some(Ending::Answered { status: status.as_u16(), grounds, body });
     }
 
-    fn is_read(&self, form: Form, kind: Kind, asked: Asked) -> bool {
-        match form {
+    fn is_read(&self, look: &Look, asked: Asked) -> bool {
+        match look.form {
             Form::Object => true,
             Form::Unseen => asked.dialect.generates(),
-            Form::Label(_) => kind == Kind::Json && (asked.dialect.generates() || self.pieces.length() > 0),
+            Form::Label(_) => look.kind == Kind::Json && (asked.dialect.generates() || self.pieces.length() > 0),
         }
     }
 
-    fn read_whole(&mut self, asked: Asked) -> BodyEnd {
-        let whole = observer::read_whole(asked, self.head.status, &self.head.headers, self.pieces.whole());
+    fn read_whole(&mut self, look: &Look, asked: Asked) -> BodyEnd {
+        let label = Label {
+            kind: look.kind,
+            status: self.head.status,
+            coding: if look.plain { None } else { observer::coding(&self.head.headers) },
+            announced: look.announced > 0,
+        };
+        let whole = observer::read_whole(asked, label, self.pieces.whole());
         self.summary = Some(whole.summary);
-        self.complaint = whole.complaint.map(Box::new);
+        self.complaint = whole.complaint;
         whole.end
     }
 }

@@ -51,9 +51,12 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
     let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), http2));
     let service = {
         let door = Rc::clone(door);
-        // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle.
+        // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is
+        // made where it stays, since it is large.
         service_fn(move |request: Request<Incoming>| {
-            Caught::of(&door, Box::pin(service::handle(Rc::clone(&door), request)))
+            let place = Box::new_uninit();
+            let answer = Box::write(place, service::handle(Rc::clone(&door), request));
+            Caught::of(&door, Box::into_pin(answer))
         })
     };
     let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
@@ -124,7 +127,7 @@ async fn first_bytes(stream: &mut TcpStream, pulse: &Pulse) -> Option<(Bytes, bo
     }
 }
 
-/// Runs hyper's own tasks for HTTP/2 on the core that they belong to, and has them look again at the cut.
+/// Runs hyper's own tasks for HTTP/2 on the core that they belong to, and has them look again when connections do.
 #[derive(Clone, Debug)]
 struct OnThisCore(Rc<Core>);
 
@@ -132,10 +135,11 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisCore {
     fn execute(&self, future: F) {
         let core = Rc::clone(&self.0);
         tokio::task::spawn_local(async move {
-            let (mut future, mut cut) = (pin!(future), pin!(core.until_cut()));
-            let mut is_cut = false;
+            let (mut future, mut woken) = (pin!(future), pin!(core.until_woken()));
             poll_fn(|context| {
-                is_cut = is_cut || cut.as_mut().poll(context).is_ready();
+                while woken.as_mut().poll(context).is_ready() {
+                    woken.set(core.until_woken());
+                }
                 future.as_mut().poll(context).map(drop)
             })
             .await;

@@ -108,8 +108,10 @@ pub(crate) struct Core {
     draining: Cell<bool>,
     /// Whether what is still open is being cut: its outcome is Serin's doing.
     cutting: Cell<bool>,
-    cut: Notify,
-    news: Notify,
+    /// Tasks that are no connection's, and look again when connections do.
+    streams: Notify,
+    /// The sum of all rollouts' withdrawals when connections last looked at them.
+    withdrawals: Cell<u64>,
     /// Requests that have no answer to relay yet.
     unanswered: Cell<usize>,
     reader: RefCell<Reader>,
@@ -140,8 +142,8 @@ impl Core {
             reported: Default::default(),
             draining: Cell::new(snapshot.draining),
             cutting: Cell::new(false),
-            cut: Notify::new(),
-            news: Notify::new(),
+            streams: Notify::new(),
+            withdrawals: Cell::new(0),
             unanswered: Cell::new(0),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
@@ -191,8 +193,9 @@ impl Core {
         self.wake_connections();
     }
 
-    /// Has every connection look again at what it should do.
+    /// Has every connection and every HTTP/2 stream look again at what it should do.
     pub(crate) fn wake_connections(&self) {
+        self.streams.notify_waiters();
         for door in self.doors.borrow().values().filter_map(Weak::upgrade) {
             door.wake();
         }
@@ -202,23 +205,19 @@ impl Core {
     pub(crate) fn cut(&self) {
         self.draining.set(true);
         self.cutting.set(true);
-        self.cut.notify_waiters();
         self.wake_connections();
     }
 
-    /// Until [`Core::cut`], for tasks that are no connection's.
-    pub(crate) fn until_cut(&self) -> impl Future<Output = ()> {
-        self.cut.notified()
+    /// Until [`Core::wake_connections`], for tasks that are no connection's.
+    pub(crate) fn until_woken(&self) -> Notified<'_> {
+        self.streams.notified()
     }
 
-    /// Something new is in force: whoever waits for it looks.
-    pub(crate) fn tell_news(&self) {
-        self.news.notify_waiters();
-    }
-
-    /// Until [`Core::tell_news`].
-    pub(crate) fn until_news(&self) -> Notified<'_> {
-        self.news.notified()
+    /// Whether requests were withdrawn since this was last asked.
+    pub(crate) fn has_withdrawn(&self, in_use: &InUse) -> bool {
+        let withdrawals = in_use.snapshot.rollouts.iter().map(|rollout| &rollout.evidence.withdrawal);
+        let sum = withdrawals.map(|withdrawal| u64::from(withdrawal.second())).sum();
+        self.withdrawals.replace(sum) != sum
     }
 
     /// Requests that have no answer to relay yet.

@@ -13,6 +13,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use subtle::ConstantTimeEq as _;
 
+use super::prefilter::Prefilter;
 use crate::decide::policy::{Auth, Client, Policy, Provider, suggests_secret};
 use crate::wire::credentials::{Kind, Place, TABLE, is_named};
 use crate::wire::query;
@@ -61,8 +62,7 @@ fn named_by(provider: &Provider) -> impl Iterator<Item = (Place, String)> {
 /// Names under which something is taken off a request.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    /// Bit N: a header of N characters is among them. Most headers of a request are told from all of them by this.
-    lengths: u64,
+    prefilter: Prefilter,
     headers: Box<[HeaderName]>,
     begins: Box<[String]>,
     /// Headers that begin so and pass all the same.
@@ -87,9 +87,11 @@ impl Names {
                 Place::Subprotocol => subprotocols.push(name.into_owned()),
             }
         }
-        let lengths = headers.iter().fold(0, |lengths, name| lengths | bit(name));
+        let mut prefilter = Prefilter::default();
+        headers.iter().for_each(|name| prefilter.add(name.as_str()));
+        begins.iter().for_each(|begin| prefilter.add_beginning(begin));
         Names {
-            lengths,
+            prefilter,
             headers: headers.into(),
             begins: begins.into(),
             spared: Box::default(),
@@ -124,10 +126,11 @@ impl Names {
     }
 
     /// Whether this header is among them.
-    pub(crate) fn has_header(&self, name: &HeaderName) -> bool {
-        (self.lengths & bit(name) != 0 && self.headers.contains(name))
-            || (self.begins.iter().any(|begin| name.as_str().starts_with(begin.as_str()))
-                && !self.spared.iter().any(|spared| spared == name.as_str()))
+    pub(crate) fn has_header(&self, name: &str) -> bool {
+        self.prefilter.may_have(name)
+            && (self.headers.iter().any(|header| header.as_str() == name)
+                || (self.begins.iter().any(|begin| name.starts_with(begin.as_str()))
+                    && !self.spared.iter().any(|spared| spared == name)))
     }
 
     /// Whether this pair of a query is among them.
@@ -158,11 +161,6 @@ fn without_items(headers: &mut HeaderMap, is_one: impl Fn(&str) -> bool) {
     if let (false, Ok(line)) = (kept.is_empty(), HeaderValue::try_from(kept.join(", "))) {
         headers.insert(SEC_WEBSOCKET_PROTOCOL, line);
     }
-}
-
-/// A header's length as a bit; long ones share the last.
-fn bit(name: &HeaderName) -> u64 {
-    1 << name.as_str().len().min(63)
 }
 
 /// Where a key of `clients` may stand.

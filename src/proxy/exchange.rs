@@ -524,7 +524,7 @@ impl Exchange {
         }
         // Whoever leaves has seen so far how fast it came.
         let paced = matches!(ending, Ending::ClientLeft | Ending::Answered { body: BodyEnd::Complete, .. });
-        if let Some(Said { outputs, .. }) = self.said.filter(|_| paced && self.is_own())
+        if let Some(Said { outputs, .. }) = self.said.filter(|said| said.outputs > 0 && paced && self.is_own())
             && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
             self.testimony.paced(to, outputs, now);

@@ -6,7 +6,8 @@
 //! for Serin is taken off the request.
 
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING, UPGRADE,
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{Method, Uri, Version, request};
 use hyper::body::Incoming;
@@ -38,7 +39,12 @@ pub(crate) struct Visit {
 
 impl Visit {
     /// Reads the head, and turns away who may not pass. `bodiless`: nothing follows the head.
-    pub(crate) fn admit(in_use: &InUse, parts: &mut request::Parts, bodiless: bool) -> Result<Visit, Problem> {
+    pub(crate) fn admit(
+        in_use: &InUse,
+        parts: &mut request::Parts,
+        marks: Marks,
+        bodiless: bool,
+    ) -> Result<Visit, Problem> {
         let policy = &in_use.snapshot.policy;
         if parts.method == Method::CONNECT {
             return Err(Problem::Connect);
@@ -46,7 +52,6 @@ impl Visit {
         if parts.method == Method::TRACE {
             return Err(Problem::Trace);
         }
-        let marks = Marks::of(&parts.headers);
         let hosts = marks.hosts;
         if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
             return Err(Problem::Host(hosts));
@@ -145,18 +150,21 @@ fn is_preflight(parts: &request::Parts) -> bool {
 }
 
 /// Headers that most requests do not have, looked for in one walk.
-#[derive(Default)]
-struct Marks {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
     hosts: usize,
     coded: bool,
     upgrades: bool,
     connection: bool,
+    /// Whether its content is gRPC's.
+    pub(crate) grpc: bool,
 }
 
 impl Marks {
-    fn of(headers: &HeaderMap) -> Marks {
+    pub(crate) fn of(headers: &HeaderMap) -> Marks {
         let mut marks = Marks::default();
-        for (name, _) in headers {
+        for (name, value) in headers {
+            marks.grpc |= name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
             marks.hosts += usize::from(name == HOST);
             marks.coded |= name == TRANSFER_ENCODING;
             marks.upgrades |= name == UPGRADE;

@@ -8,11 +8,44 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::prefilter::Prefilter;
 use super::prepared::{Key, Outbound};
 use crate::wire::credentials::{Credential, Place, TABLE, is_named, suggests_secret};
 
 const X_SERIN: &str = "x-serin-";
 const OWN_RULE: [&str; 7] = ["close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "content-length"];
+
+/// What [`passes_never`] knows, and what is written anew.
+static OF_HOPS: Prefilter = Prefilter::of(
+    &[
+        "connection",
+        "cookie",
+        "expect",
+        "http2-settings",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "sec-websocket-protocol",
+        "te",
+        "upgrade",
+    ],
+    &[X_SERIN],
+);
+/// What of an answer [`inbound`] knows.
+static OF_ANSWERS: Prefilter = Prefilter::of(
+    &[
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-connection",
+        "set-cookie",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+    ],
+    &[X_SERIN],
+);
 
 /// What decides about a request's headers.
 #[derive(Clone, Copy, Debug)]
@@ -46,14 +79,19 @@ pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap 
     let mut subprotocols = false;
     let mut last = None;
     for (name, value) in original {
-        cookies += usize::from(name == header::COOKIE);
-        subprotocols |= name == header::SEC_WEBSOCKET_PROTOCOL;
-        let drop = passes_never(name, value, passage.upgrade)
-            || withheld.has_header(name)
-            || is_outdated(name, passage)
+        let text = name.as_str();
+        let mut drop = withheld.has_header(text)
             || passage.private.contains(name)
-            || listed.contains(name);
-        if drop && last != Some(name) {
+            || listed.contains(name)
+            || (passage.new_length.is_some() && is_outdated(text));
+        if OF_HOPS.may_have(text) {
+            cookies += usize::from(name == header::COOKIE);
+            subprotocols |= name == header::SEC_WEBSOCKET_PROTOCOL;
+            drop |= passes_never(text, value, passage.upgrade);
+        }
+        // What Serin's own key is written over need not be taken off before.
+        let is_replaced = matches!(passage.key, Some(Key::Header(own, _)) if own == name);
+        if drop && !is_replaced && last != Some(name) {
             headers.remove(name);
             last = Some(name);
         }
@@ -90,9 +128,8 @@ pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap 
 }
 
 /// Whether a header speaks of the body as it was before it was rewritten.
-fn is_outdated(name: &HeaderName, passage: Passage<'_>) -> bool {
-    passage.new_length.is_some()
-        && matches!(name.as_str(), "content-length" | "content-digest" | "repr-digest" | "digest" | "content-md5")
+fn is_outdated(name: &str) -> bool {
+    matches!(name, "content-length" | "content-digest" | "repr-digest" | "digest" | "content-md5")
 }
 
 /// Makes a response's headers fit for the client. `switching`: it is a 101; `entitled`: it comes from whom the client's
@@ -100,7 +137,11 @@ fn is_outdated(name: &HeaderName, passage: Passage<'_>) -> bool {
 pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) {
     let mut doomed: Vec<HeaderName> = Vec::new();
     for name in headers.keys() {
-        let drop = match name.as_str() {
+        let text = name.as_str();
+        if !OF_ANSWERS.may_have(text) {
+            continue;
+        }
+        let drop = match text {
             "connection" => {
                 doomed.extend(listed_by_connection(headers));
                 !switching
@@ -167,8 +208,8 @@ pub(crate) fn asks_to_upgrade(headers: &HeaderMap) -> bool {
         && tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
 }
 
-fn passes_never(name: &HeaderName, value: &HeaderValue, upgrade: bool) -> bool {
-    match name.as_str() {
+fn passes_never(name: &str, value: &HeaderValue, upgrade: bool) -> bool {
+    match name {
         "upgrade" => !upgrade,
         "te" => !value.as_bytes().eq_ignore_ascii_case(b"trailers"),
         "connection"

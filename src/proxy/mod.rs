@@ -24,6 +24,7 @@ pub(crate) mod hush;
 mod listener;
 mod observer;
 mod pieces;
+mod prefilter;
 mod prepared;
 mod recovery;
 mod relay;

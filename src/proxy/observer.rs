@@ -392,6 +392,17 @@ fn answers(end: BodyEnd, mismatch: Option<Shape>) -> BodyEnd {
     }
 }
 
+/// What the head of a whole answer says of its body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Label<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) status: StatusCode,
+    /// How it is encoded; `None`: not at all.
+    pub(crate) coding: Option<&'a str>,
+    /// Whether its length was announced, so that it is known to be whole.
+    pub(crate) announced: bool,
+}
+
 /// A whole answer.
 #[derive(Debug)]
 pub(crate) struct WholeAnswer {
@@ -400,20 +411,20 @@ pub(crate) struct WholeAnswer {
     /// What it says besides.
     pub(crate) summary: Summary,
     /// What it complains of, where it says that it failed.
-    pub(crate) complaint: Option<Complaint>,
+    pub(crate) complaint: Option<Box<Complaint>>,
 }
 
 /// Reads a whole answer.
-pub(crate) fn read_whole(asked: Asked, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> WholeAnswer {
+pub(crate) fn read_whole(asked: Asked, label: Label<'_>, body: &[u8]) -> WholeAnswer {
+    let Label { kind, status, coding, announced } = label;
     let generates = asked.dialect.generates();
     let summary = |usage, finish| Summary { usage, generated: generates, finish, outputs: 0 };
     let mut whole = WholeAnswer { end: BodyEnd::Complete, summary: summary(None, None), complaint: None };
     if body.is_empty() && generates {
-        whole.end = nothing(Kind::of(headers), status);
+        whole.end = nothing(kind, status);
         return whole;
     }
     let mut plain = Vec::new();
-    let coding = coding(headers);
     let body = match coding {
         None => body,
         Some(coding) => match Decoder::for_coding(coding) {
@@ -443,10 +454,9 @@ pub(crate) fn read_whole(asked: Asked, status: StatusCode, headers: &HeaderMap, 
         observer.see(body);
         let end = observer.end(BodyEnd::Complete);
         let summary = Summary { outputs: 0, ..observer.summary() };
-        return WholeAnswer { end, summary, complaint: observer.failure().cloned() };
+        return WholeAnswer { end, summary, complaint: observer.failure().cloned().map(Box::new) };
     }
-    let announced = coding.is_none() && headers.contains_key(CONTENT_LENGTH);
-    let answer = read_answer(asked.dialect, body, announced);
+    let answer = read_answer(asked.dialect, body, announced && coding.is_none());
     let instead = generates && asked.strict && asked.stream == Some(true);
     let end = answers(end_of(&answer), instead.then_some(Shape::Whole));
     WholeAnswer { end, summary: summary(answer.usage, answer.finish), complaint: answer.failure }

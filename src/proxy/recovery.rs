@@ -6,6 +6,7 @@
 //! leaving it at any point cancels all of it.
 
 use std::cell::Cell;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,23 +89,23 @@ pub(crate) async fn reach(
         let in_force = in_use.snapshot.in_force(id);
         InForceShare { percent: in_force.percent, closed: in_force.closed }
     });
-    let rollout = plan.rollout.map(|id| &policy.rollouts[usize::from(id.0)]);
+    let rollout_id = plan.rollout;
+    let rollout = rollout_id.map(|id| &policy.rollouts[usize::from(id.0)]);
     let others = others(policy, &plan, share, original.below(), original.model());
-    let mut tries = Tries::new(plan.provider, others);
-    if let (Some(id), Some(rollout)) = (plan.rollout, rollout)
-        && rollout.canary.is_some()
-    {
-        tries = tries.between_arms(rollout.stable, in_use.snapshot.in_force(id).diverts);
-    }
     let mut recovery = Recovery {
         core,
         in_use,
         original,
         rollout,
         exchange: Exchange::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
-        tries,
+        tries: Tries::new(plan.provider, others),
         kept: None,
     };
+    if let (Some(id), Some(rollout)) = (rollout_id, rollout)
+        && rollout.canary.is_some()
+    {
+        recovery.tries.between_arms(rollout.stable, in_use.snapshot.in_force(id).diverts);
+    }
     recovery.earn_repeats();
     let Some((target, probe)) = recovery.next_target() else { return Ok(None) };
     match recovery.attempt(target, probe).await {
@@ -167,9 +168,9 @@ impl<'a> Recovery<'a> {
         let withdrawable = rollout.and_then(|rollout| withdrawable(in_use, rollout, target, &has_output));
         let exchange = &mut self.exchange;
         let make = || depart(original, &in_use.prepared, to, key, entitled);
-        let tried = async {
+        let tried = pin!(async {
             let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
-            let response = match attempt::run(aim, gate, make, |body| original.give_back(body)).await {
+            let response = match attempt::run(&aim, gate, make, |body| original.give_back(body)).await {
                 Ok(response) => response,
                 Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
                 Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
@@ -183,19 +184,16 @@ impl<'a> Recovery<'a> {
                 hold,
                 give_up_at,
                 blank_for,
-                memory: &core.replay,
                 most: (policy.limits.replay_body, policy.limits.replay_memory),
             };
             let output = || {
                 has_output.set(true);
                 exchange.output_seen();
             };
-            Tried::Answered(weigh(response, scales, output).await)
-        };
-        match withdrawable {
-            None => tried.await,
-            Some(request) => unless_withdrawn(core, request, tried).await.unwrap_or_else(withdrawn),
-        }
+            let weighed = Weighed::unseen(response, &core.replay, recoverable);
+            Tried::Answered(weigh(weighed, scales, output).await)
+        });
+        unless_withdrawn(core, withdrawable, tried).await.unwrap_or_else(withdrawn)
     }
 
     fn outbound(&self, target: Target) -> &'a Outbound {

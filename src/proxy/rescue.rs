@@ -6,7 +6,7 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::json;
 
 use super::error::{Problem, Side};
@@ -31,14 +31,13 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// By the path below the mount and the request's own content type.
-    pub(crate) fn of<B>(mount: &str, request: &Request<B>) -> Shape {
-        let kind = request.headers().get(CONTENT_TYPE);
-        if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+    /// By the path below the mount, and whether the request is gRPC's.
+    pub(crate) fn of(mount: &str, path: &str, grpc: bool) -> Shape {
+        if grpc {
             return Shape::Grpc;
         }
-        match target::below(request.uri().path(), mount) {
-            Some(path) if is_messages(&path::plain(path)) => Shape::Anthropic,
+        match target::below(path, mount) {
+            Some(path) if is_messages(path) => Shape::Anthropic,
             Some(_) => Shape::OpenAi,
             None => Shape::Plain,
         }
@@ -46,6 +45,11 @@ impl Shape {
 }
 
 fn is_messages(path: &str) -> bool {
+    // Other endpoints are told apart by their first letter.
+    if !matches!(path.as_bytes(), [b'/', b'm' | b'/' | b'%', ..]) {
+        return false;
+    }
+    let path = path::plain(path);
     path.strip_prefix("/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -164,6 +168,7 @@ mod tests {
     use crate::decide::outcome::Ending;
     use crate::decide::route::Rejected;
     use crate::decide::units::{Arm, Millis};
+    use crate::proxy::facts::Marks;
     use crate::wire::body::PeekError;
 
     fn unreachable() -> Problem {
@@ -207,12 +212,15 @@ mod tests {
             ("/v1/chat/completions", "application/json", Shape::OpenAi),
             ("/v1/messages", "application/json", Shape::Anthropic),
             ("/v1/messages/count_tokens?beta=true", "application/json", Shape::Anthropic),
+            ("/v1//message%73/", "application/json", Shape::Anthropic),
+            ("/v1/%6dessages", "application/json", Shape::Anthropic),
             ("/v1/messagesx", "application/json", Shape::OpenAi),
             ("/v2/messages", "application/json", Shape::Plain),
             ("/v1/messages", "application/grpc+proto", Shape::Grpc),
         ] {
-            let request = Request::builder().uri(uri).header(CONTENT_TYPE, kind).body(()).unwrap();
-            assert_eq!(Shape::of("/v1", &request), shape, "{uri} {kind}");
+            let request = http::Request::builder().uri(uri).header(CONTENT_TYPE, kind).body(()).unwrap();
+            let marks = Marks::of(request.headers());
+            assert_eq!(Shape::of("/v1", request.uri().path(), marks.grpc), shape, "{uri} {kind}");
         }
     }
 

@@ -17,7 +17,7 @@ use super::core::Ticket;
 use super::departure::Original;
 use super::door::Door;
 use super::error::Problem;
-use super::facts::{self, Read, Visit};
+use super::facts::{self, Marks, Read, Visit};
 use super::recovery;
 use super::relay::{self, Answer, Reply, ReplyBody};
 use super::rescue::{self, Shape};
@@ -29,9 +29,10 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let ticket = Ticket::new(&door); // 1. accepted
     let core = &door.core;
     let version = request.version();
-    let shape = Shape::of(&core.in_use().snapshot.policy.mount, &request);
+    let marks = Marks::of(request.headers());
+    let shape = Shape::of(&core.in_use().snapshot.policy.mount, request.uri().path(), marks.grpc);
     let unread = Cell::new(!request.body().is_end_stream());
-    let serving = pin!(serve(&door, request, clock::instant(), &unread));
+    let serving = pin!(serve(&door, request, marks, clock::instant(), &unread));
     let answer = core.unless_cut(serving).await;
     let mut response = match answer.and_then(|(answer, upgrade)| relay::answer(&door, answer, upgrade)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
@@ -49,13 +50,14 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
 async fn serve(
     door: &Door,
     request: Request<Incoming>,
+    marks: Marks,
     arrived: Instant,
     unread: &Cell<bool>,
 ) -> Result<(Answer, Option<OnUpgrade>), Problem> {
     let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
     let in_use = core.in_use(); // 2. the snapshot
-    let visit = Visit::admit(&in_use, &mut parts, incoming.is_end_stream())?; // 3. the facts
+    let visit = Visit::admit(&in_use, &mut parts, marks, incoming.is_end_stream())?; // 3. the facts
     let held = visit.hold(door, &in_use, &parts, incoming).await?;
     if held.whole.is_some() {
         unread.set(false);

@@ -56,8 +56,8 @@ impl Tries {
 
     /// In a rollout with this stable, and a canary. `diverts`: whether somebody else is asked first while it cannot be
     /// reached.
-    pub(crate) fn between_arms(self, stable: ProviderId, diverts: bool) -> Tries {
-        Tries { stable: Some(stable), diverts, ..self }
+    pub(crate) fn between_arms(&mut self, stable: ProviderId, diverts: bool) {
+        (self.stable, self.diverts) = (Some(stable), diverts);
     }
 
     /// Whether somebody is left after the present one.

@@ -142,11 +142,13 @@ async fn fence(core: Rc<Core>, shared: Arc<Shared>) {
     let mut published = shared.subscribe();
     loop {
         published.borrow_and_update();
-        let revision = core.in_use().snapshot.revision;
-        core.tell_news();
-        if core.is_draining() {
-            core.wake_connections();
-        }
+        let revision = {
+            let in_use = core.in_use();
+            if core.has_withdrawn(&in_use) || core.is_draining() {
+                core.wake_connections();
+            }
+            in_use.snapshot.revision
+        };
         // A request that passed its gate before this lies in the queue of its connection's task, which is awake: one
         // turn of the loop writes it. The second turn is for the task of an HTTP/2 connection, which hands it on.
         tokio::task::yield_now().await;

@@ -22,7 +22,13 @@ impl Withdrawal {
     /// Whether a request that was begun in the second of this number is withdrawn.
     #[must_use]
     pub fn covers(&self, second: u32) -> bool {
-        second < self.before.load(Relaxed)
+        second < self.second()
+    }
+
+    /// The number of the second before which requests are withdrawn; 0: none is.
+    #[must_use]
+    pub fn second(&self) -> u32 {
+        self.before.load(Relaxed)
     }
 
     /// Control only: whoever was sent before the second of this number waits no more.

@@ -20,7 +20,7 @@ pub struct AnswerReading {
     /// It holds output; what cannot be read counts as some.
     pub output: bool,
     /// It says that the provider failed, in spite of the status.
-    pub failure: Option<Complaint>,
+    pub failure: Option<Box<Complaint>>,
     /// It is no answer of its dialect, but this.
     pub malformed: Option<Shape>,
     /// It is JSON that ended too early.
@@ -87,7 +87,7 @@ fn said(dialect: Dialect, body: &[u8]) -> serde_json::Result<Said<'_>> {
 fn judged(dialect: Dialect, body: &[u8], said: &Said<'_>) -> AnswerReading {
     // An error beside output is a remark; beside none it is the answer. Some say themselves that they failed.
     let tells = dialect == Dialect::Responses || said.finish == Some(Finish::Error);
-    let failure = said.error.filter(|_| !said.output || tells).map(read_complaint);
+    let failure = said.error.filter(|_| !said.output || tells).map(|error| Box::new(read_complaint(error)));
     let malformed = (dialect.generates() && !said.shaped && failure.is_none()).then(|| strange(body));
     AnswerReading {
         failure,

@@ -6,7 +6,7 @@
 //! so many seconds, so many users; those beyond are counted without a name. Decides nothing, and whoever fills it in gives
 //! the time: seconds are numbered by one clock that whoever sends and whoever counts share.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub const AGES: [(Millis, &str); 4] =
 /// The label of those who are older.
 pub const LONGER: &str = "longer";
 /// How many users of waiting requests are remembered.
-const MOST_NAMED: usize = 65_536;
+const MOST_NAMED: u32 = 65_536;
 /// A request that belongs to nobody.
 const NOBODY: u16 = u16::MAX;
 
@@ -67,16 +67,47 @@ pub enum Over {
     Dropped,
 }
 
+/// Whose requests they are, and how many of each: at high rates very many wait at one time, and each is taken out again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Named {
+    by_user: BTreeMap<u16, u32>,
+    count: u32,
+}
+
+impl Named {
+    fn add(&mut self, user: u16) {
+        *self.by_user.entry(user).or_default() += 1;
+        self.count += 1;
+    }
+
+    fn remove(&mut self, user: u16) -> bool {
+        match self.by_user.get_mut(&user) {
+            None => return false,
+            Some(1) => {
+                self.by_user.remove(&user);
+            }
+            Some(requests) => *requests -= 1,
+        }
+        self.count -= 1;
+        true
+    }
+
+    fn users(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
+        let each = |(user, requests): (&u16, &u32)| std::iter::repeat_n(user_of(*user), *requests as usize);
+        self.by_user.iter().flat_map(each)
+    }
+}
+
 /// Requests of one second, kind and arm.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     // Whose wait, and how many more do.
-    waiting: Vec<u16>,
+    waiting: Named,
     unnamed: u32,
     /// How many had output.
     pub answered: u32,
     // Those that ended late and without output; of stable also those that failed early.
-    silent: Vec<u16>,
+    silent: Named,
     unnamed_silent: u32,
 }
 
@@ -84,39 +115,37 @@ impl Group {
     /// Requests without output: those that wait, and those that waited in vain.
     #[must_use]
     pub fn unanswered(&self) -> u32 {
-        self.waiting() + count(&self.silent) + self.unnamed_silent
+        self.waiting() + self.silent.count + self.unnamed_silent
     }
 
     /// Requests that wait.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        count(&self.waiting) + self.unnamed
+        self.waiting.count + self.unnamed
     }
 
     /// Whose requests are without output, as far as that is known; `None`: nobody's.
     pub fn users(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
-        self.waiting.iter().chain(&self.silent).map(|user| user_of(*user))
+        self.waiting.users().chain(self.silent.users())
     }
 
     /// Whose requests wait, as far as that is known.
     pub fn waiting_users(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
-        self.waiting.iter().map(|user| user_of(*user))
+        self.waiting.users()
     }
 
-    fn end(&mut self, user: u16) -> bool {
-        match self.waiting.iter().position(|other| *other == user) {
-            Some(place) => {
-                self.waiting.swap_remove(place);
-            }
-            None if self.unnamed > 0 => self.unnamed -= 1,
-            None => return false,
+    /// One of this user's waits no more; `None`: none of his did. Says whether it was known by its name.
+    fn end(&mut self, user: u16) -> Option<bool> {
+        if self.waiting.remove(user) {
+            return Some(true);
         }
-        true
+        self.unnamed = self.unnamed.checked_sub(1)?;
+        Some(false)
     }
 
-    fn forget_silent(&mut self) -> usize {
+    fn forget_silent(&mut self) -> u32 {
         self.unnamed_silent = 0;
-        std::mem::take(&mut self.silent).len()
+        std::mem::take(&mut self.silent).count
     }
 }
 
@@ -141,7 +170,7 @@ impl Cohort {
 pub struct Waiting {
     // In their order; seconds of which nobody waits are left out.
     cohorts: VecDeque<Cohort>,
-    named: usize,
+    named: u32,
     // By arm: of seconds further back than the table reaches, and which the last of them is.
     older: [u32; 2],
     older_until: u32,
@@ -165,7 +194,7 @@ impl Waiting {
         let group = &mut self.cohorts[place].groups[wait.kind as usize][arm as usize];
         if self.named < MOST_NAMED {
             self.named += 1;
-            group.waiting.push(number_of(user));
+            group.waiting.add(number_of(user));
         } else {
             group.unnamed += 1;
         }
@@ -186,21 +215,18 @@ impl Waiting {
         let Ok(place) = self.cohorts.binary_search_by_key(&wait.second, |cohort| cohort.second) else { return false };
         let user = number_of(user);
         let group = &mut self.cohorts[place].groups[wait.kind as usize][arm as usize];
-        let named = group.waiting.len();
-        if !group.end(user) {
-            return false;
-        }
+        let Some(named) = group.end(user) else { return false };
         match how {
             Over::Answered => group.answered += 1,
-            Over::Failed | Over::Left if counts && group.waiting.len() < named => {
+            Over::Failed | Over::Left if counts && named => {
                 // It keeps its place.
-                group.silent.push(user);
+                group.silent.add(user);
                 return true;
             }
             Over::Failed | Over::Left if counts => group.unnamed_silent += 1,
             Over::Failed | Over::Left | Over::Dropped => {}
         }
-        self.named -= named - group.waiting.len();
+        self.named -= u32::from(named);
         true
     }
 
@@ -226,7 +252,7 @@ impl Waiting {
                 if !reached {
                     for (group, sum) in arms.iter().zip(&mut *older) {
                         *sum = sum.saturating_add(group.waiting());
-                        *named -= group.waiting.len();
+                        *named -= group.waiting.count;
                     }
                 }
             }
@@ -274,10 +300,6 @@ pub fn second_of(now: Millis) -> u32 {
     u32::try_from(now.0 / 1000).unwrap_or(u32::MAX)
 }
 
-fn count(users: &[u16]) -> u32 {
-    u32::try_from(users.len()).unwrap_or(u32::MAX)
-}
-
 fn number_of(user: Option<Slot>) -> u16 {
     user.map_or(NOBODY, u16::from)
 }
@@ -321,7 +343,7 @@ mod tests {
     #[test]
     fn more_than_can_be_named_are_counted() {
         let mut waiting = Waiting::default();
-        let all = u32::try_from(MOST_NAMED).unwrap() + 500;
+        let all = MOST_NAMED + 500;
         (0..all).for_each(|_| waiting.sent(wait(9), Arm::Stable, user(1)));
         (0..all).for_each(|_| assert!(waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false)));
         assert!(!waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false), "no more than were sent");

@@ -44,7 +44,7 @@ pub(super) struct Clock {
 
 impl Clock {
     /// By what is waited for in these.
-    pub(super) fn new(scales: &Scales<'_>) -> Clock {
+    pub(super) fn new(scales: &Scales) -> Clock {
         let Scales { hold, give_up_at, blank_for, .. } = *scales;
         Clock { hold, give_up_at, blank_for, timer: None }
     }

@@ -20,7 +20,7 @@ fn withheld(of_file: &OfFile, own_key: bool, entitled: bool, forward: &[&str]) -
 }
 
 fn has(names: &Names, header: &'static str) -> bool {
-    names.has_header(&HeaderName::from_static(header))
+    names.has_header(header)
 }
 
 const KEYS: [&str; 7] = [

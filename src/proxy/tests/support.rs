@@ -197,11 +197,14 @@ impl Sidecar {
     pub(super) fn set_percent(&self, percent: Percent) {
         let now = self.shared.load();
         let mut next = snapshot(now.revision + 1, (*now.policy).clone(), percent, 1);
-        // Control keeps the series of a rollout over publications.
+        // Control keeps the series of a rollout over publications, and who is withdrawn from its canary.
         next.policy = Arc::clone(&now.policy);
         next.health.clone_from(&now.health);
         for (next, now) in next.rollouts.iter_mut().zip(&now.rollouts) {
             next.series = now.series.clone();
+            let mut evidence = Evidence::alone(1, 1, Counting::default());
+            evidence.withdrawal = Arc::clone(&now.evidence.withdrawal);
+            next.evidence = Arc::new(evidence);
         }
         let revision = next.revision;
         self.shared.publish(next);

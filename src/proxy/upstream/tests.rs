@@ -114,7 +114,7 @@ async fn try_once(
         body.borrow_mut().get_or_insert(unsent);
     };
     let aim = Aim { upstreams, provider, egress, upgrade: false, waits, give_up_at: None };
-    attempt::run(aim, gate, make, give_back).await
+    attempt::run(&aim, gate, make, give_back).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {

@@ -51,11 +51,13 @@ fn answers_are_read_as_they_are_meant() {
         let known = |reading: &AnswerReading| (reading.output, reading.finish, reading.usage);
         assert_eq!(known(&glance), known(&reading), "{}: known to be whole", case.name);
         let text = |failure: &Value, key: &str| failure[key].as_str().map(str::to_owned);
-        let failure = case.failure.map(|failure| Complaint {
-            message: text(&failure, "message").unwrap(),
-            kind: text(&failure, "kind"),
-            code: text(&failure, "code"),
-            param: text(&failure, "param"),
+        let failure = case.failure.map(|failure| {
+            Box::new(Complaint {
+                message: text(&failure, "message").unwrap(),
+                kind: text(&failure, "kind"),
+                code: text(&failure, "code"),
+                param: text(&failure, "param"),
+            })
         });
         let count = |usage: &Value, key: &str| usage[key].as_u64().unwrap();
         let usage = case.usage.map(|usage| Usage {

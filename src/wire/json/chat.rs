@@ -275,12 +275,12 @@ pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
         return None;
     }
     // One reason of one choice; where there are more, or a router's besides, all of it is read.
-    let mut reasons = keys.reason.find_iter(answer);
-    let reason = reasons.next()?;
-    if reasons.next().is_some() || answer[reason - 1] != b'"' {
+    let reason = keys.reason.find(answer)?;
+    let behind = &answer[reason + keys.reason.needle().len()..];
+    if answer[reason - 1] != b'"' || keys.reason.find(behind).is_some() {
         return None;
     }
-    let finish = match value_after(answer, reason + keys.reason.needle().len()) {
+    let finish = match behind_colon(behind).unwrap_or_default() {
         value if value.starts_with(b"\"stop\"") => Finish::Stop,
         value if value.starts_with(b"\"length\"") => Finish::Length,
         value if value.starts_with(b"\"tool_calls\"") => Finish::ToolCalls,
