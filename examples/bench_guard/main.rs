@@ -5,6 +5,7 @@
 //! that is shipped, and whoever doubts a number can read here how it came about. Deterministic: the same sources and the
 //! same RUNS write the same page, on any number of cores.
 
+mod answers;
 mod bench;
 mod cells;
 mod contenders;
@@ -42,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     crowds::write(&bench, &mut page);
     slow::write(&bench, &mut page);
     silent::write(&bench, &mut page);
+    answers::write(&bench, &mut page);
     grid::write(&bench, &mut page);
     std::fs::write(&out, page.into_text()).map_err(|error| format!("{out}: {error}"))?;
     Ok(())

@@ -54,7 +54,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     innocent(bench, page);
 }
 
-fn found(tally: &Tally) -> String {
+pub(crate) fn found(tally: &Tally) -> String {
     let wrong = if tally.wrong > 0 { format!(" **F {}**", percent(tally.wrong_part())) } else { String::new() };
     match (tally.seconds.median(), tally.seconds.most()) {
         (Some(median), Some(most)) => {

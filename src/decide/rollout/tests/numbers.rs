@@ -1,6 +1,7 @@
 //! What every decision is told by.
 
 use super::*;
+use crate::decide::guard::aspect::Aspect;
 use crate::decide::rollout::state::Event;
 
 /// Ticks like this one, until so many decisions were made; fails after ten minutes.
@@ -98,4 +99,69 @@ fn a_confirmation_is_told_at_both_of_its_ends() {
     assert_eq!(given_up.action, "give_up");
     assert!(!given_up.numbers.iter().any(|(name, _)| name == "would_change"), "{given_up:?}");
     assert_eq!(number(given_up, "stable_users_failing"), "2");
+}
+
+/// Seconds in which so many of so many requests of the canary were worse, in this aspect; stable's were all well.
+fn seconds(aspect: Aspect, events: &[f64], requests: u64) -> Vec<Observation> {
+    let second = |events: &f64| {
+        let mut seen = observed((0, requests), (0, 4 * requests));
+        if let Some(tick) = &mut seen.tick {
+            tick.canary.events[aspect as usize] = *events;
+            if aspect == Aspect::Failing {
+                tick.canary.successes -= events;
+            }
+        }
+        seen
+    };
+    events.iter().map(second).collect()
+}
+
+/// In which of these seconds something was done about the canary, and how that is told.
+fn regression(canary: &Canary, seconds: &[Observation]) -> Option<(usize, Event)> {
+    let mut state = at_share(20);
+    for (place, seen) in seconds.iter().enumerate() {
+        let now = NOW.plus(Millis((place as u64 + 1) * 1000));
+        let step = step(&view(canary), &state, &Input::Tick(seen.clone()), now);
+        let acted = |event: &Event| matches!(event.action.as_str(), "rollback" | "hold");
+        if let Some(event) = step.events.into_iter().find(acted) {
+            return Some((place, event));
+        }
+        state = step.next;
+    }
+    None
+}
+
+/// The last of these seconds with so many events less, as far back as it takes.
+fn with_fewer(events: &[f64], mut fewer: f64) -> Vec<f64> {
+    let mut events = events.to_vec();
+    for left in events.iter_mut().rev() {
+        let taken = fewer.min(*left);
+        *left -= taken;
+        fewer -= taken;
+    }
+    events
+}
+
+// What is told of another course holds: with so many events less nothing is done by then.
+#[test]
+fn so_many_fewer_would_have_changed_it() {
+    const WORSE: [(f64, u64); 6] = [(1.0, 20), (2.0, 20), (5.0, 20), (8.0, 100), (15.0, 30), (40.0, 60)];
+    let canary = canary();
+    let answers = ["3", "3", "8", "17", "38", "113"];
+    for (aspect, told) in [
+        (Aspect::Failing, ["3", "3", "10", "19", "40", "75"]),
+        (Aspect::Slow, ["38", "8", "7", "16", "37", "72"]),
+        (Aspect::Empty, answers),
+        (Aspect::Length, answers),
+        (Aspect::Filtered, answers),
+    ] {
+        for ((events, requests), told) in WORSE.into_iter().zip(told) {
+            let events = vec![events; 60];
+            let (place, event) = regression(&canary, &seconds(aspect, &events, requests)).unwrap();
+            let change = number(&event, "would_change");
+            assert!(change.starts_with(&format!("about {told} ")), "{aspect:?}, {}: {change}", events[0]);
+            let fewer = with_fewer(&events[..=place], told.parse().unwrap());
+            assert!(regression(&canary, &seconds(aspect, &fewer, requests)).is_none(), "{aspect:?}: {change}");
+        }
+    }
 }
