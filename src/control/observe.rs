@@ -190,9 +190,11 @@ impl Observer {
         }
     }
 
-    /// What the canary's failures of this epoch were seen as most often, in words; `None`: as nothing more than failures.
+    /// What most of the canary's failures of this epoch were seen as, in words; `None`: as nothing more than failures.
     pub(super) fn failed_as(&self) -> Option<String> {
-        self.epoch.evidence.sightings.of(Arm::Canary).first().map(Sighting::words)
+        let seen = self.epoch.evidence.sightings.of(Arm::Canary);
+        let most = self.epoch.evidence.totals(Arm::Canary).failed / 2;
+        seen.first().filter(|first| first.count > most).map(Sighting::words)
     }
 
     /// Goes on with what was kept of it.

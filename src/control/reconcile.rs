@@ -176,7 +176,7 @@ fn identity(policy: &Policy, rollout: &Rollout, canary: &Canary) -> Identity {
 
 fn forgotten_pause(now: Now) -> Pause {
     let reason = "the earlier state could not be read, so nobody knows whether this canary was rolled back";
-    Pause { at: now.unix, actor: "serin".to_owned(), reason: reason.to_owned(), regression: false }
+    Pause { at: now.unix, actor: "serin".to_owned(), reason: reason.to_owned(), regression: false, rules: Vec::new() }
 }
 
 fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<String> {

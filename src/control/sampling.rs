@@ -67,8 +67,9 @@ impl Engine {
         }
         if let Some(lost) = self.sampling.untold(samples.lost(), now.mono) {
             let reason = format!(
-                "the guard was not told of {lost} failures, refusals and times of answers: they came faster than it \
-                 takes them, {CAPACITY} of a core between two looks, so it judges by fewer than there were"
+                "the guard was not told of {lost} requests, failures, refusals and times of answers: they came faster \
+                 than it takes them, {CAPACITY} of a core between two looks, so it judges by fewer than there were, and \
+                 has forgotten who waits"
             );
             self.own_event("serin", "notice", reason, now);
         }

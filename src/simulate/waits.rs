@@ -111,6 +111,8 @@ struct Due {
     user: Slot,
     how: Over,
     after: f64,
+    /// When, within its second.
+    within: f64,
 }
 
 impl Run<'_> {
@@ -213,7 +215,8 @@ impl Run<'_> {
         if after.is_finite() {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded")]
             let later = (sent_at.fract() + after).min((DUE - 1) as f64) as usize;
-            self.due[(self.second as usize + later) % DUE].push(Due { wait, arm, user, how, after });
+            let within = (sent_at + after).fract();
+            self.due[(self.second as usize + later) % DUE].push(Due { wait, arm, user, how, after, within });
         }
     }
 
@@ -221,7 +224,8 @@ impl Run<'_> {
         // A second later the clock stands at its end.
         let now = Millis(u64::from(self.second + 1) * 1000);
         let mut due = std::mem::take(&mut self.due[self.second as usize % DUE]);
-        for Due { wait, arm, user, how, after } in due.drain(..) {
+        due.sort_by(|one, other| one.within.total_cmp(&other.within));
+        for Due { wait, arm, user, how, after, .. } in due.drain(..) {
             let slow = self.thresholds.is_slow(&rule, wait.kind, after * 1000.0) && !self.silent.was_late(wait);
             self.waited.slow[arm as usize] += u32::from(slow);
             self.silent.over(wait, arm, Some(user), how, now);

@@ -89,9 +89,9 @@ metrics_list! {
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
         "1 while stable itself is in an incident, so that the step's time stands still and nothing is promoted.";
     SILENCE "serin_guard_unanswered_evidence" Gauge ["rollout"]
-        "Evidence, in nats, that the canary accepts requests and never answers while stable answers; the guard acts at 23.";
+        "Evidence, in nats, that the canary accepts requests and never answers while stable answers: 23 is enough, once the first has waited for long enough.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
-        "Failures, refusals and times of answers that the guard was not told of, since they came faster than it takes them.";
+        "Requests, failures, refusals and times of answers that the guard was not told of, since they came faster than it takes them; who waits is forgotten then.";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]

@@ -128,7 +128,7 @@ fn of_arm(numbers: &mut Numbers<'_>, arm: &str, counted: &str, within: &str) -> 
 fn evidence(numbers: &mut Numbers<'_>) -> Option<String> {
     let evidence = numbers.take("evidence")?;
     let (bound, ratio) = (numbers.or_none("bound"), numbers.or_none("tolerated_ratio"));
-    Some(format!("{evidence} that it is more than {ratio} times stable's rate; it takes {bound} to take it back"))
+    Some(format!("{evidence} that it is more than {ratio} times stable's rate; the bound is {bound}"))
 }
 
 fn run(numbers: &mut Numbers<'_>) -> Option<String> {

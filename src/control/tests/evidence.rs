@@ -165,7 +165,7 @@ fn lost_samples_are_counted_and_told_of_once_an_hour() {
         life.engine.outbox.events.clear();
         life.pass(1);
         let told = life.engine.outbox.events.iter().filter(|event| event.action == "notice");
-        let words = told.map(|event| event.reason.split(" failures").next().unwrap().to_owned());
+        let words = told.map(|event| event.reason.split(" requests,").next().unwrap().to_owned());
         notices.extend(words.map(|words| (look, words)));
     }
     let told = |lost: u64| format!("the guard was not told of {lost}");

@@ -86,6 +86,10 @@ pub struct Silent {
     passed: [u32; 2],
     // By kind: from when on a wait counts, when it was last looked at.
     patience: [Option<Millis>; 2],
+    // By kind: how long whoever leaves without output has to have waited.
+    long_enough: [Option<Millis>; 2],
+    // By kind: when the canary last had output, whenever that request was sent.
+    heard: [u32; 2],
     // The canary's last users, and when they were last seen; the latest first.
     users: VecDeque<(Option<Slot>, u32)>,
     probes: VecDeque<(u32, u32, u32)>,
@@ -110,7 +114,7 @@ impl Silent {
 
     /// A request stopped waiting.
     pub fn over(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: Over, now: Millis) {
-        let waited = self.patience[wait.kind as usize].is_some_and(|long| age(wait.second, now) >= long);
+        let waited = self.long_enough[wait.kind as usize].is_some_and(|long| age(wait.second, now) >= long);
         // A stable that fails answers nobody either.
         let counts = waited || (how == Over::Failed && arm == Arm::Stable);
         self.waiting.over(wait, arm, user, how, counts);
@@ -121,6 +125,7 @@ impl Silent {
             self.stable.over(wait, how);
         }
         if how == Over::Answered && arm == Arm::Canary {
+            self.heard[wait.kind as usize] = second_of(now);
             for (run, since) in RUNS.iter().zip(&mut self.since) {
                 if run.is_none_or(|kind| kind == wait.kind) {
                     *since = (*since).max(wait.second.saturating_add(1));
@@ -170,6 +175,13 @@ impl Silent {
     pub fn look(&mut self, constants: &Constants, measure: &Measure, now: Millis) -> Silence {
         let second = second_of(now);
         self.patience = patience(constants, measure);
+        // Clients need not wait for as long as it takes to be sure where stable has no traffic.
+        let known = measure.limits.map(|limit| limit.map(|limit| limit.max(constants.silent_least)));
+        self.long_enough = Kind::ALL.map(|kind| known[kind as usize].or(self.patience[kind as usize]));
+        if measure.probes.0 > 0 && measure.alone {
+            // It answers again.
+            self.stalled = None;
+        }
         if measure.probes != (0, 0) {
             self.probes.push_back((second, measure.probes.0, measure.probes.1));
             if self.probes.len() > MOST_PROBES {
@@ -197,7 +209,7 @@ impl Silent {
         if let Some((shared, first)) = self.stalled.filter(|_| !most.down) {
             most = Silence { longest: seconds(age(first, now)) + 1.0, ..shared };
         }
-        self.waiting.pass(second, self.since.into_iter().min().unwrap_or_default());
+        self.waiting.pass(second, Kind::ALL.map(|kind| self.since[kind as usize]));
         most
     }
 
@@ -236,7 +248,11 @@ impl Silent {
         // One user is not many, where there are others.
         let most = if few { f64::INFINITY } else { (constants.silent_requests / constants.silent_users as f64).ceil() };
         let weighed = seen.weighed(most);
-        let evidence = weighed * -rate.max(constants.down_least_rate).ln();
+        // While others have output, late as it may be, it is slow and not silent.
+        let heard =
+            Kind::ALL.into_iter().filter(|of| kind.is_none_or(|kind| kind == *of)).map(|of| self.heard[of as usize]);
+        let quiet = second_of(now).saturating_sub(heard.max().unwrap_or_default()) >= seen.last - seen.first;
+        let evidence = if quiet { weighed * -rate.max(constants.down_least_rate).ln() } else { 0.0 };
         let (waited, shortest) = (seconds(age(seen.first, now)), seconds(age(seen.last, now)));
         let of_many = !few && seen.users.len() >= constants.silent_users;
         let enough = evidence >= constants.down_evidence
@@ -266,22 +282,15 @@ impl Silent {
 
     /// How long a wait is at least that counts, in seconds.
     fn least(&self, kind: Option<Kind>) -> f64 {
-        let of = |kind: Kind| self.patience[kind as usize].map_or(0.0, seconds);
-        kind.map_or_else(|| Kind::ALL.into_iter().map(of).fold(f64::INFINITY, f64::min), of)
+        let of = |of: &Kind| kind.is_none_or(|kind| kind == *of);
+        let known = Kind::ALL.into_iter().filter(of).filter_map(|of| self.patience[of as usize]);
+        known.min().map_or(0.0, seconds)
     }
 
     /// Whether fewer users than it takes were lately on the canary.
     fn has_few_users(&self, constants: &Constants, now: Millis) -> bool {
         let lately = second_of(now).saturating_sub(constants.silent_lately);
         self.users.iter().filter(|(_, second)| *second >= lately).count() < constants.silent_users
-    }
-
-    /// Whether requests of the canary wait for longer than they should: then it matters whether stable lives.
-    #[must_use]
-    pub fn suspects(&self, constants: &Constants, now: Millis) -> bool {
-        let least = Millis(constants.silent_least.0 * 2);
-        let waits = |cohort: &Cohort| Kind::ALL.iter().any(|kind| cohort.group(*kind, Arm::Canary).unanswered() > 0);
-        self.waiting.from(self.since[2]).next().is_some_and(|cohort| age(cohort.second, now) >= least && waits(cohort))
     }
 
     /// All that wait.

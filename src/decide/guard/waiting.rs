@@ -235,8 +235,8 @@ impl Waiting {
     }
 
     /// Time has passed: what is over is forgotten, and what is very old is counted and no more. Whoever waited in vain is
-    /// remembered as long as the requests of that second may be compared: not before `compared`.
-    pub fn pass(&mut self, second: u32, compared: u32) {
+    /// remembered as long as the requests of that second may be compared: not before `compared`, by kind.
+    pub fn pass(&mut self, second: u32, compared: [u32; 2]) {
         self.older_until = self.older_until.max(second.saturating_sub(REACH));
         let (older, named, until) = (&mut self.older, &mut self.named, self.older_until);
         self.cohorts.retain_mut(|cohort| {
@@ -244,7 +244,7 @@ impl Waiting {
                 return true;
             }
             let reached = cohort.second >= until;
-            for arms in &mut cohort.groups {
+            for (arms, compared) in cohort.groups.iter_mut().zip(compared) {
                 let comparable = reached && cohort.second >= compared && arms[Arm::Canary as usize].unanswered() > 0;
                 if !comparable {
                     arms.iter_mut().for_each(|group| *named -= group.forget_silent());
@@ -327,7 +327,7 @@ mod tests {
             for number in 0..20 {
                 waiting.sent(wait(second), Arm::Canary, user(number));
             }
-            waiting.pass(second, 0);
+            waiting.pass(second, [0; 2]);
         }
         let reach = REACH as usize;
         assert!(waiting.cohorts.len() <= reach + 1 && waiting.named <= MOST_NAMED);
@@ -347,7 +347,7 @@ mod tests {
         (0..all).for_each(|_| waiting.sent(wait(9), Arm::Stable, user(1)));
         (0..all).for_each(|_| assert!(waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false)));
         assert!(!waiting.over(wait(9), Arm::Stable, user(1), Over::Answered, false), "no more than were sent");
-        waiting.pass(10, 0);
+        waiting.pass(10, [0; 2]);
         assert_eq!((waiting.cohorts.len(), waiting.named), (0, 0));
     }
 
@@ -369,10 +369,10 @@ mod tests {
             waiting.sent(wait(second), arm, user(1));
             waiting.over(wait(second), arm, user(1), Over::Left, true);
         }
-        waiting.pass(9, 5);
+        waiting.pass(9, [5; 2]);
         let seconds = |waiting: &Waiting| waiting.from(0).map(|cohort| cohort.second).collect::<Vec<_>>();
         assert_eq!(seconds(&waiting), [5], "stable's alone are compared with nobody's");
-        waiting.pass(9, 6);
+        waiting.pass(9, [6; 2]);
         assert_eq!((seconds(&waiting), waiting.named), (vec![], 0));
     }
 }

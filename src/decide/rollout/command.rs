@@ -51,8 +51,13 @@ fn pause(draft: &mut Draft<'_>, actor: &str, reason: &str) {
         draft.notes.push(format!("`{}` was already paused by {}", draft.view.name, held.actor));
         return;
     }
-    draft.next.paused =
-        Some(Pause { at: draft.now, actor: actor.to_owned(), reason: reason.to_owned(), regression: false });
+    draft.next.paused = Some(Pause {
+        at: draft.now,
+        actor: actor.to_owned(),
+        reason: reason.to_owned(),
+        regression: false,
+        rules: Vec::new(),
+    });
     draft.record(actor, "pause", reason.to_owned(), Vec::new());
 }
 

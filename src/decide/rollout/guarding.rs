@@ -111,15 +111,18 @@ impl Draft<'_> {
         if matches!(self.next.phase, Phase::RolledBack { .. }) {
             return !holds && self.empty(rule, reading, seen);
         }
-        let held = self.next.paused.as_ref().is_some_and(|pause| pause.regression);
-        if holds && held {
+        // An earlier version wrote down no rule.
+        let told = |pause: &Pause| match &pause.rules[..] {
+            [] => pause.regression,
+            rules => rules.iter().any(|told| told == rule.as_str()),
+        };
+        if holds && self.next.paused.as_ref().is_some_and(told) {
             return false;
         }
         let grounds = self.grounds(reading, seen);
         let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Decision::Alarm(rule), &grounds));
         if holds {
-            let (at, actor) = (self.now, GUARD.to_owned());
-            self.next.paused = Some(Pause { at, actor, reason: cause.clone(), regression: true });
+            self.hold(rule, &cause);
             self.record(GUARD, "hold", cause, numbers);
             return true;
         }
@@ -143,6 +146,23 @@ impl Draft<'_> {
         }
         self.record(GUARD, "rollback", cause, numbers);
         true
+    }
+
+    /// Pauses the ramp for this; a pause that lies there stays, and is told what came besides.
+    fn hold(&mut self, rule: Rule, cause: &str) {
+        let begin = || Pause {
+            at: self.now,
+            actor: GUARD.to_owned(),
+            reason: String::new(),
+            regression: true,
+            rules: Vec::new(),
+        };
+        let pause = self.next.paused.get_or_insert_with(begin);
+        if pause.regression {
+            let and = if pause.reason.is_empty() { "" } else { "; " };
+            pause.reason = format!("{}{and}{cause}", pause.reason);
+        }
+        pause.rules.push(rule.as_str().to_owned());
     }
 
     /// Whoever waits for a canary that does not answer need not wait any longer; where it is held, as long as that lasts.

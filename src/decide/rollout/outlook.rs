@@ -12,7 +12,7 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Judge, fraction};
 use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::told;
-use crate::decide::policy::{Guard, Intent};
+use crate::decide::policy::{Guard, Intent, OnExcess};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What is ahead.
@@ -257,9 +257,16 @@ fn too_few(guard: &Guard, judge: &Judge) -> Option<String> {
 
 fn doubt(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
     let reading = judge.reading(guard, tries);
-    for (aspect, what) in [(Aspect::Failing, "failures"), (Aspect::Slow, "slow answers")] {
+    for (aspect, what) in [
+        (Aspect::Failing, "failures"),
+        (Aspect::Slow, "slow answers"),
+        (Aspect::Empty, "empty answers"),
+        (Aspect::Length, "answers cut at a length limit"),
+        (Aspect::Filtered, "filtered answers"),
+        (Aspect::Pace, "slow streams"),
+    ] {
         let finding = reading.of(aspect);
-        if aspect == Aspect::Slow && guard.slow.is_none() {
+        if guard.follows(aspect) == OnExcess::Ignore || (aspect == Aspect::Slow && guard.slow.is_none()) {
             continue;
         }
         if finding.is_alarm() {
@@ -267,7 +274,9 @@ fn doubt(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
         }
         if finding.is_doubt() {
             let (evidence, bound) = (told::number(finding.evidence), told::number(finding.bound));
-            return Some(format!("the evidence of its {what} to fade ({evidence}; 1 holds it, {bound} takes it back)"));
+            let holds = guard.follows(aspect) == OnExcess::Hold;
+            let then = if holds { "pauses the ramp" } else { "takes it back" };
+            return Some(format!("the evidence of its {what} to fade ({evidence}; 1 holds it, {bound} {then})"));
         }
     }
     None

@@ -206,6 +206,9 @@ pub struct Pause {
     /// Whether it is the guard's, for something that it found.
     #[serde(default)]
     pub regression: bool,
+    /// What the guard has found and held the rollout for since then, each told once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
 }
 
 /// A human's rollback; only `resume` lifts it.

@@ -80,7 +80,7 @@ chat  0% of users are on holysheep, the others on openai; the file says auto
              rule       worse: the canary fails more often than stable, by more than is tolerated
              canary     14 of 68 requests failed within 14s (13 users): 20.6%, between 12.7% and 31.6%
              stable     3 of 612 requests failed within 14s (1 user): 0.49%, between 0.17% and 1.43%
-             evidence   2116 that it is more than 1.25 times stable's rate; it takes 2000 to take it back
+             evidence   2116 that it is more than 1.25 times stable's rate; the bound is 2000
              otherwise  about 2 failures fewer on the canary would have kept the evidence below its bound
   watches    nothing: nobody is on the canary
   waits for  `serin resume chat` or `attempt: 2`

@@ -310,3 +310,66 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn where_one_kind_is_all_there_is_it_waits_for_as_long() {
+    let mut bench = bench();
+    bench.limits = [Some(LIMIT), None];
+    bench.silent_second(0..10);
+    assert!(!bench.pass(8).down, "as long as slow answers last, and three seconds more");
+    assert!(bench.pass(1).down);
+}
+
+// Every answer takes longer than stable's slowest: it is slow, and answers.
+#[test]
+fn a_canary_that_answers_late_is_not_silent() {
+    for (late, a_second) in [(9, 10), (12, 5), (30, 3), (9, 2)] {
+        let mut bench = bench();
+        let mut due = std::collections::VecDeque::new();
+        for second in 0..200_u16 {
+            for user in 0..a_second {
+                let user = second % 50 * 20 + user;
+                due.push_back((bench.sent(Kind::Streamed, Arm::Canary, user), user));
+                bench.answered(Kind::Streamed, Arm::Stable, 4000 + user);
+            }
+            while let Some((wait, user)) = due.pop_front_if(|(wait, _)| wait.second + late <= bench.second) {
+                bench.over(wait, Arm::Canary, user, Over::Answered);
+            }
+            let seen = bench.pass(1);
+            // Until the first answer is due nobody can know.
+            let judged = second > u16::try_from(late).unwrap();
+            assert!(!judged || !(seen.down || seen.early), "{late} s, {a_second} a second, second {second}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn with_everybody_on_the_canary_clients_that_give_up_sooner_count_too() {
+    let mut bench = bench();
+    (bench.alone, bench.probes) = (true, (1, 0));
+    let mut down = false;
+    for second in 0..120_u16 {
+        let waits: Vec<(Wait, u16)> = (0..3)
+            .map(|user| second * 3 + user)
+            .map(|user| (bench.sent(Kind::Whole, Arm::Canary, user), user))
+            .collect();
+        bench.pass(20);
+        for (wait, user) in waits {
+            bench.over(wait, Arm::Canary, user, Over::Left);
+        }
+        down |= bench.pass(1).down;
+    }
+    assert!(down, "nobody waits for a minute");
+}
+
+#[test]
+fn a_stall_of_both_is_over_when_stable_answers_a_probe() {
+    let mut bench = bench();
+    (bench.alone, bench.probes) = (true, (0, 1));
+    for user in 0..20 {
+        bench.sent(Kind::Whole, Arm::Canary, user);
+    }
+    assert!(bench.pass(70).shared);
+    bench.probes = (1, 0);
+    assert!(!bench.pass(1).shared);
+}

@@ -41,18 +41,19 @@ pub(super) fn pace_above(guard: &Guard, grounds: &Grounds<'_>) -> Option<Millis>
 pub(super) const fn remedy(rule: Rule) -> &'static str {
     match rule {
         Rule::Empty => {
-            "its model may only reason within the limit, or take a field otherwise: ask both providers the same, and set \
-             `models`, `drop_fields` or `set_fields` of the provider"
+            "its model may take a field otherwise than stable's: ask both providers the same, and set `models`, \
+             `drop_fields` or `set_fields` of the provider"
         }
         Rule::Length => {
-            "its limit is lower than stable's, or its answers are longer: set `max_fields` of the provider, or \
-             `set_fields: { max_tokens: ... }`"
+            "its limit is lower than stable's, its answers are longer, or its model reasons within the limit: set \
+             `max_fields` of the provider, or `set_fields: { max_tokens: ... }`"
         }
         Rule::Filtered => {
             "its filter is stricter than stable's: ease it in the provider's account, or name another model in `models`"
         }
         _ => {
-            "its model or its capacity is slower than stable's: name a faster one in `models`, or ask the provider for more"
+            "its model or its capacity is slower than stable's (name a faster one in `models`, or ask the provider for more), \
+             or it sends more at a time (then `answers: { pace: ignore }`)"
         }
     }
 }

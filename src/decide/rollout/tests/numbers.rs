@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::rollout::state::Event;
+use crate::decide::rollout::state::{Event, Pause};
 
 /// Ticks like this one, until so many decisions were made; fails after ten minutes.
 fn decisions(canary: &Canary, state: &mut RolloutState, seen: &Observation, count: usize) -> Vec<Event> {
@@ -164,4 +164,63 @@ fn so_many_fewer_would_have_changed_it() {
             assert!(regression(&canary, &seconds(aspect, &fewer, requests)).is_none(), "{aspect:?}: {change}");
         }
     }
+}
+
+// What is held for one thing hides nothing that is found later, and each is told once.
+#[test]
+fn whoever_is_held_is_told_what_comes_besides() {
+    let actions = |canary: &Canary, mut state: RolloutState, ticks: &[Observation]| {
+        let mut events = Vec::new();
+        for (second, seen) in (1..).zip(ticks) {
+            let now = NOW.plus(Millis(second * 1000));
+            let step = step(&view(canary), &state, &Input::Tick(seen.clone()), now);
+            events.extend(step.events);
+            state = step.next;
+        }
+        let told = events.iter().map(|event| (event.action.clone(), number(event, "rule").to_owned()));
+        (told.collect::<Vec<_>>(), state)
+    };
+    let cut = seconds(Aspect::Length, &[15.0; 60], 30);
+    let failing = seconds(Aspect::Failing, &[15.0; 60], 30);
+    let both = [cut.clone(), failing.clone()].concat();
+    let hold = |rule: &str| ("hold".to_owned(), rule.to_owned());
+    let canary = Canary { on_regression: OnRegression::Hold, ..canary() };
+    let (told, state) = actions(&canary, at_share(20), &both);
+    assert_eq!(told, [hold("length"), hold("worse")]);
+    let pause = state.paused.unwrap();
+    assert!(
+        pause.regression && pause.reason.contains("length limit within") && pause.reason.contains("failed"),
+        "{pause:?}"
+    );
+
+    // A human's pause stays his, and stays when the canary is taken back.
+    let human = Pause { at: NOW, actor: "ana".into(), reason: "lunch".into(), regression: false, rules: Vec::new() };
+    let paused = || RolloutState { paused: Some(human.clone()), ..at_share(20) };
+    let (told, state) = actions(&canary, paused(), &cut);
+    assert_eq!(told, [hold("length")]);
+    let pause = state.paused.unwrap();
+    assert_eq!((pause.actor.as_str(), pause.reason.as_str(), pause.regression), ("ana", "lunch", false));
+    let back = Canary { on_regression: OnRegression::Rollback, ..canary };
+    let (told, state) = actions(&back, paused(), &both);
+    assert_eq!(told, [hold("length"), ("rollback".to_owned(), "worse".to_owned())]);
+    assert_eq!(state.paused.map(|pause| pause.actor), Some("ana".to_owned()));
+}
+
+#[test]
+fn doubt_about_answers_holds_a_promotion() {
+    let canary = canary();
+    let mut seen = observed((0, 200), (0, 800));
+    if let Some(tick) = &mut seen.tick {
+        tick.canary.events[Aspect::Length as usize] = 8.0;
+        tick.stable.events[Aspect::Length as usize] = 8.0;
+    }
+    let mut state = at_share(20);
+    let promoted = (1..40).any(|second| {
+        let step = step(&view(&canary), &state, &Input::Tick(seen.clone()), NOW.plus(Millis(second * 1000)));
+        state = step.next;
+        let doubts = state.judge.reading(&canary.guard, 0).of(Aspect::Length).is_doubt();
+        doubts && step.events.iter().any(|event| event.action == "promote")
+    });
+    assert!(!promoted);
+    assert!(state.judge.reading(&canary.guard, 0).of(Aspect::Length).is_doubt(), "{state:?}");
 }
