@@ -132,6 +132,9 @@ pub struct Rollout {
     /// What failures were seen as, most often first, of the last share at which there were any.
     #[serde(default)]
     pub seen: Vec<SeenAs>,
+    /// Why users on stable are not served, where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_fault: Option<String>,
     /// Share of requests without a user id since the start, 0 to 1.
     pub anonymous_ratio: Option<f64>,
 }
@@ -436,6 +439,7 @@ impl From<&RolloutStatus> for Rollout {
             guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
             findings: rollout.findings.iter().map(Refusal::from).collect(),
             seen: SeenAs::of(&rollout.seen),
+            stable_fault: rollout.stable_fault.as_ref().map(|fault| fault.text.clone()),
             anonymous_ratio: rollout.anonymous_ratio,
         }
     }

@@ -19,7 +19,7 @@ use super::registry::{Entry, Registered, Registry, own_birth};
 use super::{first, in_force, socket};
 use crate::admin::api::View;
 use crate::admin::dto::Process;
-use crate::decide::policy::Fixed;
+use crate::decide::policy::{Fixed, Policy};
 use crate::decide::stamp::Stamp;
 use crate::flags::watch::Watcher;
 use crate::flags::{self, Environment, Reading};
@@ -210,7 +210,9 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let opened = store::open(&state, clock::unix())?;
     let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
-    let first = first::choose(&path, reading, opened.last_good.as_deref(), &environment, options.strict)?;
+    let unserved = |policy: &Policy| control::unserved_at_start(policy, &opened.states);
+    let last_good = opened.last_good.as_deref();
+    let first = first::choose(&path, reading, last_good, &environment, options.strict, unserved)?;
     let fixed = first.policy.fixed.clone();
 
     let wanted = Wanted {

@@ -34,6 +34,7 @@ pub(super) fn rollout() -> Rollout {
         guard: Some(guard()),
         findings: Vec::new(),
         seen: Vec::new(),
+        stable_fault: None,
         anonymous_ratio: Some(0.034),
     }
 }

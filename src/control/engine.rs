@@ -20,6 +20,7 @@ use super::refusals::Findings;
 use super::report;
 use super::sampling::Sampling;
 use super::series::{Registry, SeriesFactory};
+use super::serving::Serving;
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
@@ -161,6 +162,7 @@ pub struct Engine {
     pub(super) notes: Vec<String>,
     pub(super) series: Registry,
     pub(super) breakers: Breakers,
+    pub(super) serving: Serving,
     pub(super) dir: String,
     pub(super) store_error: Option<String>,
     pub(super) draining: bool,
@@ -208,6 +210,7 @@ impl Engine {
             notes,
             series: Registry::new(begin.series, cores),
             breakers: Breakers::default(),
+            serving: Serving::default(),
             dir,
             ever_written: store_error.is_none(),
             store_error,
@@ -279,6 +282,7 @@ impl Engine {
         }
         self.forecast(now);
         self.watch_breakers(now);
+        self.watch_serving();
         self.report(now);
     }
 

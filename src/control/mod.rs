@@ -25,6 +25,7 @@ mod refusals;
 mod report;
 mod sampling;
 mod series;
+mod serving;
 pub mod shell;
 
 use std::io;
@@ -44,6 +45,7 @@ use crate::store::locks::read_locks;
 use engine::{Begin, Engine, Now};
 
 pub use series::SeriesFactory;
+pub use serving::unserved_at_start;
 pub use shell::Prober;
 
 /// The flags.yaml that a process begins with.

@@ -51,9 +51,12 @@ impl Engine {
         self.flags.accepted_at = now.unix;
         self.flags.errors = Vec::new();
         self.flags.from_last_good = false;
-        self.flags.warnings = warnings;
+        let before = std::mem::replace(&mut self.flags.warnings, warnings);
         self.flags.shown = shown;
         self.outbox.last_good = Some(text);
+        for warning in self.flags.warnings.iter().filter(|warning| !before.contains(warning)) {
+            tracing::warn!("flags: {warning}");
+        }
         let reason = format!("the file is in force as generation {}", self.flags.generation);
         self.own_event("flags", "reload", reason, now);
         self.reconcile(policy, false, now);
@@ -158,11 +161,11 @@ impl Engine {
                 ));
             }
         }
-        None
+        self.brings_unserved(policy)
     }
 }
 
-fn identity(policy: &Policy, rollout: &Rollout, canary: &Canary) -> Identity {
+pub(super) fn identity(policy: &Policy, rollout: &Rollout, canary: &Canary) -> Identity {
     Identity {
         rollout: rollout.name.clone(),
         stable: policy.provider(rollout.stable).base_url.to_string(),

@@ -19,5 +19,6 @@ pub mod rollout;
 pub mod route;
 pub mod stamp;
 pub mod units;
+pub mod unserved;
 pub mod user;
 pub mod window;

@@ -122,6 +122,8 @@ pub struct RolloutStatus {
     pub findings: Vec<FindingStatus>,
     /// What the failures of stable and canary were seen as, most often first; of the last share at which there were any.
     pub seen: [Vec<Sighting>; 2],
+    /// Why users on stable are not served; `None`: they are, as far as is known, or there are none.
+    pub stable_fault: Option<StableFault>,
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
 }
@@ -154,9 +156,19 @@ impl RolloutStatus {
             guard: None,
             findings: Vec::new(),
             seen: [Vec::new(), Vec::new()],
+            stable_fault: None,
             anonymous_ratio: None,
         }
     }
+}
+
+/// Why users on stable are not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StableFault {
+    /// Whether Serin itself cannot ask it; else it was asked, and nothing came of it.
+    pub unasked: bool,
+    /// What is wrong, in a sentence, with what mends it.
+    pub text: String,
 }
 
 /// What the guard knows of a canary.

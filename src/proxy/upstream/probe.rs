@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 
-use super::{Upstreams, Waits, present_key};
+use super::{ConnectError, Upstreams, Waits, present_key};
 use crate::clock;
 use crate::decide::policy::{Provider, Secret};
 use crate::decide::units::Millis;
@@ -34,7 +34,7 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     let path = format!("{}{slash}{}", provider.base_url.path, provider.probe_path);
     let request = request(&provider, Method::GET, path, RequestBody::Empty)?;
     let lease =
-        upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| error.to_string())?;
+        upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| unreachable(&error))?;
     let response = lease.send(request, waits(&provider)).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
     match response.status().as_u16() {
@@ -42,9 +42,23 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
             "{status} for {}: it wants a key, and without `api_keys` a probe has none",
             provider.probe_path
         )),
-        status @ (401 | 403) => Err(format!("{status} for {}: its key is refused", provider.probe_path)),
+        status @ (401 | 403) => Err(format!(
+            "{status} for {}: its key is refused; check its `api_keys` and its `auth`",
+            provider.probe_path
+        )),
         status @ 500..=599 => Err(format!("{status} for {} in {took} ms", provider.probe_path)),
         status => Ok(format!("{status} in {took} ms{}", doubt(&provider, &response))),
+    }
+}
+
+/// Why there is no connection, with what mends it where the words do not say it already.
+fn unreachable(error: &ConnectError) -> String {
+    match error {
+        ConnectError::Lookup { .. } | ConnectError::Tcp { .. } | ConnectError::Timeout { .. } => {
+            format!("{error}; check its `base_url` (host, port, http or https), DNS and the network")
+        }
+        ConnectError::Tls(_) => format!("{error}; check its `base_url` (is it https?) and `tls.ca_file`"),
+        _ => error.to_string(),
     }
 }
 
