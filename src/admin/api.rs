@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::request::Parts;
 
-use super::auth::{Caller, Door, identify};
+use super::auth::{Caller, Door, identify, may_change_from};
 use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
 use super::reply::{Problem, Reply, json, text};
 use super::route::{Change, Route, find};
@@ -73,7 +73,10 @@ async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<
             caller.may(Role::Flags)?;
             return Ok(ofrep::all(&snapshot, head, body));
         }
-        Route::Change(rollout, change) => return make(view, &caller, rollout, change, body).await,
+        Route::Change(rollout, change) => {
+            may_change_from(head)?;
+            return make(view, &caller, rollout, change, body).await;
+        }
         _ => caller.may(Role::Read)?,
     }
     Ok(match route {

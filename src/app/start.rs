@@ -225,6 +225,10 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
     let probe_at = probe.as_ref().map(local).transpose()?;
+    let bound = control::Bound { listen: listen_at, admin: admin_at };
+    if let Some(text) = bound.exposes(&first.policy) {
+        return Err(StartError::Flags { text: format!("not started: {text}") });
+    }
 
     let metrics = Arc::new(Metrics::new());
     let for_series = Arc::clone(&metrics);
@@ -233,6 +237,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (inbox, inbox_end) = inbox();
     let started = control::start(control::Setup {
         first: first.flags,
+        bound,
         path: path.display().to_string(),
         store: opened,
         state_dir: state.clone(),

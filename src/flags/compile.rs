@@ -142,6 +142,7 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         unmatched,
         flags: flags(raw, &root, &rollouts, findings),
         clients: clients(raw, &root, findings),
+        open: findings.value(&root.key("open"), raw.open.as_ref().map(|text| text.0.as_str()), false, switch),
         tokens: tokens(raw, &root, findings),
         limits: limits(raw, &root, findings),
         drain: findings.value(
@@ -160,8 +161,7 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
-    let open = findings.value(&root.key("open"), raw.open.as_ref().map(|text| text.0.as_str()), false, switch);
-    rules::check(&policy, raw, open, &root, findings);
+    rules::check(&policy, raw, &root, findings);
     (!policy.providers.is_empty()).then_some(policy)
 }
 

@@ -86,6 +86,35 @@ impl<'e> Findings<'e> {
         self.given(at, given, parse).unwrap_or(default)
     }
 
+    /// The same for a text that may be a secret although its name does not say so: it is never shown.
+    pub(super) fn hidden(
+        &mut self,
+        at: &At,
+        given: &str,
+        parse: impl FnOnce(&str) -> Result<String, Wrong>,
+    ) -> Option<String> {
+        if self.has_literal_part(given) || !given.contains("${") {
+            self.hide(at);
+        }
+        let text = match self.expand(at, given)? {
+            Ok(text) => text,
+            Err(reason) => {
+                self.error(at, reason, "set it before the start, or write the value itself");
+                return None;
+            }
+        };
+        parse(&text).map_err(|Wrong { problem, remedy }| self.error(at, format!("the value {problem}"), remedy)).ok()
+    }
+
+    /// Masks what stands here wherever the file is shown. A reference shows no secret.
+    fn hide(&mut self, at: &At) {
+        if let Some(node) = at.node()
+            && let Kind::Scalar { .. } = node.kind
+        {
+            self.secrets.push(node.span.clone());
+        }
+    }
+
     /// The value of a text; `None` where it is absent, wrong (which is written down) or not resolved here.
     pub(super) fn given<T>(
         &mut self,
@@ -167,11 +196,7 @@ impl<'e> Findings<'e> {
     pub(super) fn secret(&mut self, at: &At, given: &str) -> Resolved {
         let literal = !given.contains("${");
         if literal || self.has_literal_part(given) {
-            if let Some(node) = at.node()
-                && let Kind::Scalar { .. } = node.kind
-            {
-                self.secrets.push(node.span.clone());
-            }
+            self.hide(at);
             if given.trim().is_empty() {
                 self.error(at, "this is empty", "write a reference such as `${NAME}`");
                 return Resolved::Unresolved;

@@ -113,13 +113,14 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             defaults::MAX_CONNECTIONS,
             |text| whole(text, 1, 1_000_000),
         ),
-        probe_path: findings.value(
+        probe_path: Secret::new(findings.value(
             &at.key("probe_path"),
             text(&raw.probe_path),
             defaults::PROBE_PATH.to_owned(),
             url::path,
-        ),
+        )),
         base_url,
+        holds_keys: holds_keys(raw),
         unusable,
     }
 }
@@ -136,6 +137,17 @@ fn is_private(host: &str) -> bool {
                 || private.iter().any(|end| host.strip_suffix(end).is_some_and(|rest| rest.ends_with('.')))
         }
     }
+}
+
+/// Whether there is a key in it, whatever it is written as. What stands readable in the file under a name that tells of
+/// no secret, such as an API's version, is none.
+fn holds_keys(raw: &raw::Provider) -> bool {
+    let is_key = |(name, value): &(String, Text)| {
+        suggests_secret(&name.to_ascii_lowercase()) || value.0.contains("${") || mask::looks_secret(&value.0)
+    };
+    let entries = |entries: &Option<Entries<Text>>| entries.as_ref().is_some_and(|all| all.0.iter().any(is_key));
+    let certificate = raw.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
+    raw.api_keys.is_some() || entries(&raw.set_headers) || entries(&raw.query) || certificate
 }
 
 fn is_well_known(host: &str) -> bool {
@@ -217,7 +229,7 @@ fn query(
             let place = Place { key: format!("query.{name}"), ..place.clone() };
             let value = credential(&at, &value.0, place, unusable, findings);
             query.extend(value.map(|value| (name.clone(), Secret::new(value))));
-        } else if let Some(value) = findings.given(&at, Some(&value.0), |text| Ok(text.to_owned())) {
+        } else if let Some(value) = findings.hidden(&at, &value.0, |text| Ok(text.to_owned())) {
             query.push((name.clone(), Secret::new(value)));
         }
     }
@@ -313,7 +325,7 @@ fn set_headers(
             let place = Place { key: format!("set_headers.{name}"), ..place.clone() };
             let value = credential(&at, &value.0, place, unusable, findings);
             headers.extend(value.map(|value| (name, Secret::new(value))));
-        } else if let Some(value) = findings.given(&at, Some(&value.0), header_value) {
+        } else if let Some(value) = findings.hidden(&at, &value.0, header_value) {
             headers.push((name, Secret::new(value)));
         }
     }

@@ -4,4 +4,6 @@
 //! another user of the machine. A test says what the attacker gained before, and that nobody does now.
 
 mod credentials;
+mod exposure;
 mod paths;
+mod shown;

@@ -57,7 +57,7 @@ fn it_asks_as_traffic_would() {
         let (_, head) = probed("200 OK", |provider| {
             provider.api_keys = vec![secret("k1")];
             provider.auth = Auth::Query("key".into());
-            provider.probe_path = "health".into();
+            provider.probe_path = secret("health");
         })
         .await;
         assert!(head.starts_with("GET /v1/health?key=k1 HTTP/1.1\r\n"), "{head}");
