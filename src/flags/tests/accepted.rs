@@ -458,3 +458,13 @@ fn nothing_is_missing_without_secrets() {
     assert_eq!(compiled.warnings, Vec::<String>::new());
     assert!(compile(text, &environment()).is_err());
 }
+
+#[test]
+fn what_is_not_resolved_here_still_has_a_name_and_sources_of_users() {
+    let text = "providers: { a: { base_url: http://localhost } }\n\
+                rollouts: [{ name: '${ONE}x', stable: a, user: '${TWO}' }, { name: '${TWO}', stable: a }]\n";
+    let policy = compile(text, &Environment::without_secrets()).unwrap().policy;
+    let names: Vec<&str> = policy.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
+    assert_eq!(names, ["rollout-1", "rollout-2"]);
+    assert!(policy.rollouts.iter().all(|rollout| !rollout.user.is_empty()));
+}
