@@ -111,12 +111,12 @@ impl Upload {
 }
 
 /// A frame, with trailers that hold nothing but what may be one.
-fn fit_to_pass(frame: Frame<Bytes>) -> Frame<Bytes> {
+fn fit_to_pass(frame: Frame<Bytes>, to_provider: bool) -> Frame<Bytes> {
     if frame.is_data() {
         return frame;
     }
     match frame.into_trailers() {
-        Ok(trailers) => Frame::trailers(headers::trailing(trailers)),
+        Ok(trailers) => Frame::trailers(headers::trailing(trailers, to_provider)),
         Err(frame) => frame,
     }
 }
@@ -162,7 +162,7 @@ impl Body for Outgoing {
             }
             RequestBody::Trailed(bytes, trailers) => {
                 let frame = if bytes.is_empty() {
-                    let trailers = headers::trailing(std::mem::take(&mut **trailers));
+                    let trailers = headers::trailing(std::mem::take(&mut **trailers), true);
                     outgoing.body = RequestBody::Empty;
                     Frame::trailers(trailers)
                 } else {
@@ -184,7 +184,7 @@ impl Body for Outgoing {
                         upload.broken.set(true);
                     }
                 }
-                polled.map(|frame| frame.map(|frame| frame.map(fit_to_pass)))
+                polled.map(|frame| frame.map(|frame| frame.map(|frame| fit_to_pass(frame, true))))
             }
         }
     }
@@ -341,7 +341,7 @@ impl Body for AnswerBody {
                 if body.incoming.is_end_stream() {
                     body.finish();
                 }
-                Poll::Ready(Some(Ok(fit_to_pass(frame))))
+                Poll::Ready(Some(Ok(fit_to_pass(frame, false))))
             }
             Poll::Ready(None) => {
                 body.finish();

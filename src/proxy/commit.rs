@@ -155,11 +155,14 @@ pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output:
     let whole = kind == Kind::Json && coding.is_some() && asked.stream != Some(true);
     let form =
         if observed && !whole { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &scales)) };
-    if asked.dialect.generates() && status.is_redirection() {
-        // Where it points to, nobody but stable's clients may follow it.
-        weighed.observer = Observer::strange(asked, status, &weighed.head.headers, Shape::Redirect);
+    // Where a redirect points to, nobody but stable's clients may follow it.
+    let redirect = (asked.dialect != Dialect::Plain && status.is_redirection()).then_some(Shape::Redirect);
+    // What cannot be read is known by its label alone.
+    let page = || if generated && !observed && asked.strict { observer::page(&weighed.head.headers) } else { None };
+    if let Some(shape) = redirect.or_else(page) {
+        weighed.observer = Observer::strange(asked, status, &weighed.head.headers, shape);
         if asked.strict {
-            weighed.ending = Some(malformed(status, Shape::Redirect));
+            weighed.ending = Some(malformed(status, shape));
             weighed.rest = None;
         }
         return weighed;
@@ -379,7 +382,8 @@ impl Weighed {
             }
             (Seen::Enough, Some(observer)) if scales.recoverable && asked.strict => {
                 let unreadable = observer.is_unreadable().then_some(Shape::Invalid);
-                observer.mismatch().or(unreadable).map(BodyEnd::Malformed)
+                let unasked = observer.is_unasked_stream().then_some(Shape::Stream);
+                observer.mismatch().or(unreadable).or(unasked).map(BodyEnd::Malformed)
             }
             (Seen::Enough, _) => None,
             (Seen::End(BodyEnd::Complete), Some(observer)) if observer.is_object() => {

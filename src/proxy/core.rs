@@ -110,8 +110,8 @@ pub(crate) struct Core {
     cutting: Cell<bool>,
     /// Tasks that are no connection's, and look again when connections do.
     streams: Notify,
-    /// The sum of all rollouts' withdrawals when connections last looked at them.
-    withdrawals: Cell<u64>,
+    /// All rollouts' withdrawals when connections last looked at them.
+    withdrawals: RefCell<Box<[u32]>>,
     /// Requests that have no answer to relay yet.
     unanswered: Cell<usize>,
     reader: RefCell<Reader>,
@@ -143,7 +143,7 @@ impl Core {
             draining: Cell::new(snapshot.draining),
             cutting: Cell::new(false),
             streams: Notify::new(),
-            withdrawals: Cell::new(0),
+            withdrawals: RefCell::default(),
             unanswered: Cell::new(0),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
@@ -215,9 +215,9 @@ impl Core {
 
     /// Whether requests were withdrawn since this was last asked.
     pub(crate) fn has_withdrawn(&self, in_use: &InUse) -> bool {
-        let withdrawals = in_use.snapshot.rollouts.iter().map(|rollout| &rollout.evidence.withdrawal);
-        let sum = withdrawals.map(|withdrawal| u64::from(withdrawal.second())).sum();
-        self.withdrawals.replace(sum) != sum
+        let rollouts = in_use.snapshot.rollouts.iter();
+        let now: Box<[u32]> = rollouts.map(|rollout| rollout.evidence.withdrawal.second()).collect();
+        self.withdrawals.replace(now.clone()) != now
     }
 
     /// Requests that have no answer to relay yet.

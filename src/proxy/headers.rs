@@ -160,8 +160,9 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) 
     }
 }
 
-/// Trailers without what may only stand in a head: framing, routing, credentials, and Serin's own names.
-pub(crate) fn trailing(mut trailers: HeaderMap) -> HeaderMap {
+/// Trailers without what may only stand in a head: framing, routing, credentials, and Serin's own names. `to_provider`:
+/// they are a client's, and what is only named like a secret stays here too.
+pub(crate) fn trailing(mut trailers: HeaderMap, to_provider: bool) -> HeaderMap {
     let belongs = |name: &HeaderName| match name.as_str() {
         "host"
         | "connection"
@@ -180,7 +181,7 @@ pub(crate) fn trailing(mut trailers: HeaderMap) -> HeaderMap {
             let credential = |row: &Credential| row.place == Place::Header && is_named(row.name, text);
             text.starts_with(X_SERIN)
                 || text.starts_with("proxy-")
-                || suggests_secret(text)
+                || (to_provider && suggests_secret(text))
                 || TABLE.iter().any(credential)
         }
     };

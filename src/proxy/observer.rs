@@ -3,8 +3,8 @@
 //! What it is shows in its first bytes; its label decides only where they do not. Owns no bytes and changes none: the
 //! relay forwards what came whether or not it was understood. An answer that is none of its dialect is told by its
 //! [`Shape`]; whoever is not stable also has to send a stream where one was asked for, and one whole answer where none was.
-//! Invariant: an answer whose coding cannot be undone is judged by its status and its framing alone, and is never called
-//! broken for that.
+//! Invariant: an answer whose coding cannot be undone is judged by its status, its framing and its label alone, and is
+//! never called broken for that.
 
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -309,6 +309,11 @@ impl Observer {
         }
     }
 
+    /// Whether it is a stream where one whole answer was asked for, whether or not there is output in it.
+    pub(crate) fn is_unasked_stream(&self) -> bool {
+        self.asked.strict && self.asked.stream == Some(false) && self.is_stream() && self.has_begun()
+    }
+
     /// What it amounts to when it ends so in the eyes of the transport.
     pub(crate) fn end(&mut self, seen: BodyEnd) -> BodyEnd {
         if seen == BodyEnd::Complete {
@@ -490,8 +495,20 @@ pub(crate) fn plain_error(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
     plain
 }
 
-/// How a body is encoded; `None`: not at all.
+/// How a body is encoded; `None`: not at all. Some call it by a character set, which is no coding.
 pub(crate) fn coding(headers: &HeaderMap) -> Option<&str> {
-    let coding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?");
-    (!coding.eq_ignore_ascii_case("identity")).then_some(coding)
+    let coding = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("?").trim();
+    let is_none = ["", "identity", "none", "utf-8"].iter().any(|none| coding.eq_ignore_ascii_case(none));
+    (!is_none).then_some(coding)
+}
+
+/// What an answer is by its label alone, where that calls it a page.
+pub(crate) fn page(headers: &HeaderMap) -> Option<Shape> {
+    let label = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
+    let is_one = |names: [&str; 2]| names.iter().any(|name| label.eq_ignore_ascii_case(name));
+    if is_one(["text/html", "application/xhtml+xml"]) {
+        Some(Shape::Html)
+    } else {
+        is_one(["text/xml", "application/xml"]).then_some(Shape::Xml)
+    }
 }

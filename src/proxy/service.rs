@@ -63,7 +63,8 @@ async fn serve(
         unread.set(false);
     }
     let upgrade = visit.client_side(&mut parts);
-    let dialect = if parts.method == Method::POST { Dialect::of(visit.below(&parts.uri)) } else { Dialect::Plain };
+    let generates = parts.method == Method::POST || visit.upgrade;
+    let dialect = if generates { Dialect::of(visit.below(&parts.uri)) } else { Dialect::Plain };
     let body = RefCell::new(Some(held.body));
     loop {
         let in_use = core.in_use(); // reading the body took its time

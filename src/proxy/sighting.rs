@@ -50,7 +50,8 @@ fn host(location: &[u8]) -> Option<&[u8]> {
 
 fn printable(bytes: &[u8], most: usize) -> String {
     let mut text = String::new();
-    for byte in bytes.iter().take(most) {
+    for byte in bytes {
+        let before = text.len();
         if *byte == b'`' {
             text.push('\'');
         } else if byte.is_ascii_graphic() {
@@ -59,9 +60,11 @@ fn printable(bytes: &[u8], most: usize) -> String {
             // Writing to a text does not fail.
             let _ = write!(text, "{}", byte.escape_ascii());
         }
-    }
-    if bytes.len() > most {
-        text.push('…');
+        if text.len() > most {
+            text.truncate(before);
+            text.push('…');
+            break;
+        }
     }
     text
 }
@@ -89,5 +92,7 @@ mod tests {
         }
         let long = HeaderValue::from_str(&"x".repeat(500)).unwrap();
         assert_eq!(words(Shape::Text, Some(&long)), format!("{}…, text", "x".repeat(40)));
+        let escaped = HeaderValue::from_bytes(&[0xff; 40]).unwrap();
+        assert_eq!(words(Shape::Text, Some(&escaped)), format!("{}…, text", "\\xff".repeat(10)));
     }
 }

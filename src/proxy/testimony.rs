@@ -120,7 +120,7 @@ impl Testimony {
         if let Told::Before(outcome, _) = self.told {
             self.ends(to, outcome);
         }
-        // What it has been refused for is somebody else's to say; it was answered.
+        // A refusal says nothing of how long its answer takes.
         self.waits_no_more(to, Over::Dropped);
     }
 

@@ -112,7 +112,7 @@ impl Sniffer {
         }
         for byte in piece {
             // Of white space in front only the last byte matters: whether a line begins behind it.
-            if byte.is_ascii_whitespace() && self.head.iter().all(u8::is_ascii_whitespace) {
+            if byte.is_ascii_whitespace() && without_mark(&self.head).iter().all(u8::is_ascii_whitespace) {
                 self.head.clear();
             }
             self.head.push(*byte);

@@ -93,10 +93,14 @@ impl StreamReader {
         self.framer.read(piece, |event| known.take(event))
     }
 
-    /// The stream ended properly: a last event counts without its blank line, unless it is half of one.
+    /// The stream ended properly: a last event counts without its blank line, unless it is half of one. Of one that is too
+    /// long to be kept nobody can tell.
     pub fn end(&mut self) {
         let known = &mut self.known;
         self.framer.end(|event| {
+            if !event.whole {
+                return;
+            }
             let Known { begun, output, outputs, foreign, unreadable, .. } = *known;
             known.take(event);
             if known.unreadable && !unreadable && matches!(event.data.trim_ascii_start(), [b'{' | b'[', ..]) {

@@ -129,7 +129,7 @@ fn an_answer_whose_coding_cannot_be_undone_is_judged_by_its_status() {
     for coding in ["br", "zstd", "x-own"] {
         for stream in [true, false] {
             let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-encoding: {coding}\r\ncontent-length: 3\r\n\r\nabc"
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-encoding: {coding}\r\ncontent-length: 3\r\n\r\nabc"
             );
             let (new, _seen) = Scripted::in_turn([answer]);
             let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
@@ -139,6 +139,52 @@ fn an_answer_whose_coding_cannot_be_undone_is_judged_by_its_status() {
             assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1)], "{coding}");
         }
     }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_known_by_its_label() {
+    for kind in ["text/html", "Text/HTML; charset=utf-8", "application/xhtml+xml", "application/xml"] {
+        let page =
+            format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-encoding: br\r\ncontent-length: 3\r\n\r\nabc");
+        let (new, _seen) = Scripted::in_turn([page.clone()]);
+        let (old, _seen_old) = Scripted::in_turn([completion("hi")]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        assert!(sidecar.ask(&ask(false)).text().contains("hi"), "{kind}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Malformed, 1)], "{kind}");
+        // As stable always sent it.
+        let (old, _seen_old) = Scripted::in_turn([page]);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+        assert_eq!(sidecar.ask(&ask(false)).text(), "abc", "{kind}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)], "{kind}");
+    }
+}
+
+#[test]
+fn what_is_called_encoded_and_is_not_is_read() {
+    for coding in ["identity", "none", "utf-8", "UTF-8", ""] {
+        let page =
+            format!("HTTP/1.1 200 OK\r\ncontent-encoding: {coding}\r\ncontent-length: 15\r\n\r\n<!doctype html>");
+        let (new, _seen) = Scripted::in_turn([page]);
+        let (old, _seen_old) = Scripted::in_turn([completion("hi")]);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        assert!(sidecar.ask(&ask(false)).text().contains("hi"), "{coding}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Malformed, 1)], "{coding}");
+    }
+}
+
+#[test]
+fn a_stream_that_nobody_asked_for_is_recovered_before_its_output() {
+    let (new, _go) = in_pieces(vec![called("text/event-stream") + &chunk(ROLE)]);
+    let (old, _seen_old) = Scripted::in_turn([completion("hi")]);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.hold = Millis(50));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert!(sidecar.ask(&ask(false)).text().contains("hi"));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Malformed, 1)]);
 }
 
 #[test]

@@ -262,3 +262,36 @@ fn an_error_has_the_shape_of_the_endpoint_however_its_path_is_spelled() {
         assert_eq!(reply.text().ends_with(r#""type":"error"}"#), anthropic, "{path}: {}", reply.text());
     }
 }
+
+#[test]
+fn what_answers_a_web_socket_with_something_else_is_no_answer() {
+    let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\n\r\n<!doctype html>";
+    let moved = "HTTP/1.1 302 Found\r\nlocation: https://sso.example/\r\ncontent-length: 0\r\n\r\n";
+    let refused = "HTTP/1.1 426 Upgrade Required\r\ncontent-length: 0\r\n\r\n";
+    for answer in [page, moved] {
+        let (old, _seen) = Scripted::answering(refused);
+        let (new, _seen_new) = Scripted::answering(answer);
+        let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+        let upgrade = "x-user-id: u\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
+        let reply = sidecar.ask(&bare("GET", "/v1/messages", upgrade));
+        // Stable refuses as well, so what is told is that the canary gave no answer.
+        assert_eq!((reply.status, reply.header("location")), (502, None), "{answer}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, ProviderId(1)), [(Outcome::Malformed, 1)], "{answer}");
+    }
+}
+
+#[test]
+fn a_redirect_of_embeddings_is_no_answer_either() {
+    let moved = "HTTP/1.1 307 X\r\nlocation: https://sso.example/\r\ncontent-length: 0\r\n\r\n";
+    let (old, _seen) = Scripted::answering(OK);
+    let (new, _seen_new) = Scripted::answering(moved);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.matches.endpoints = vec!["embeddings".to_owned()]);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let reply = sidecar.ask(&post("/v1/embeddings", "x-user-id: u\r\n", "{}"));
+    // Nobody else's numbers would be of use, and nobody else may follow it.
+    assert_eq!((reply.status, reply.header("location")), (502, None));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, ProviderId(1)), [(Outcome::Malformed, 1)]);
+}

@@ -1,13 +1,23 @@
 //! Requests that wait for a canary when the guard finds it down.
 
+use std::cell::Cell;
+use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::Fallback;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
+use crate::proxy::core::Core;
+use crate::proxy::replay::Budget;
+use crate::proxy::withdrawn::{Withdrawable, unless_withdrawn};
 use crate::state::evidence::Evidence;
+use crate::state::inbox::inbox;
+use crate::state::snapshot::Shared;
+use crate::state::withdrawal::Withdrawal;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
@@ -215,4 +225,41 @@ fn when_stable_fails_too_the_client_is_told_what_was_waited_for() {
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (504, Some("timeout")));
     assert!(reply.text().contains("the guard found it down"), "{reply:?}");
     sidecar.settle();
+}
+
+fn core() -> Rc<Core> {
+    let address = ([127, 0, 0, 1], 80).into();
+    let shared = Shared::new(snapshot(1, policy(address, address), Percent::ALL, 1), 1);
+    Core::new(0, 1, &shared, inbox().0, Arc::default(), Arc::new(Budget::default()))
+}
+
+/// After how long an attempt that never ends was given up; `None`: it was not, for an hour.
+async fn given_up(request: Option<Withdrawable<'_>>) -> Option<Duration> {
+    let core = core();
+    let begun = tokio::time::Instant::now();
+    let attempt = pin!(std::future::pending::<()>());
+    let waited = tokio::time::timeout(Duration::from_secs(3600), unless_withdrawn(&core, request, attempt)).await;
+    waited.ok().map(|done| {
+        assert!(done.is_none());
+        begun.elapsed()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_meant_leaves_between_half_a_second_and_two() {
+    let (withdrawal, has_output) = (Withdrawal::default(), Cell::new(false));
+    withdrawal.raise(8);
+    let request = |second| Some(Withdrawable { withdrawal: &withdrawal, second, has_output: &has_output });
+    let mut after = Vec::new();
+    for _ in 0..100 {
+        after.push(given_up(request(7)).await.unwrap());
+    }
+    after.sort_unstable();
+    let [first, last] = [after[0], after[99]];
+    assert!(first >= Duration::from_millis(500) && last <= Duration::from_millis(2002), "{after:?}");
+    assert!(last - first > Duration::from_secs(1), "not all at once: {after:?}");
+    assert_eq!(given_up(request(8)).await, None, "sent after it was found down");
+    assert_eq!(given_up(None).await, None);
+    has_output.set(true);
+    assert_eq!(given_up(request(7)).await, None, "it has an answer");
 }

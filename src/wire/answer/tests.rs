@@ -48,7 +48,7 @@ fn answers_are_read_as_they_are_meant() {
     for (dialect, case) in cases() {
         let reading = read_answer(dialect, case.body.as_bytes(), false);
         let glance = read_answer(dialect, case.body.as_bytes(), true);
-        let known = |reading: &AnswerReading| (reading.output, reading.finish, reading.usage);
+        let known = |reading: &AnswerReading| (reading.output, reading.finish, reading.usage, reading.malformed);
         assert_eq!(known(&glance), known(&reading), "{}: known to be whole", case.name);
         let text = |failure: &Value, key: &str| failure[key].as_str().map(str::to_owned);
         let failure = case.failure.map(|failure| {
@@ -177,5 +177,23 @@ proptest! {
             let reading = read_answer(dialect, &json, false);
             prop_assert!(reading.output || reading.failure.is_some() || dialect.generates());
         }
+    }
+}
+
+#[test]
+fn an_answer_within_something_else_is_none() {
+    let chat = r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    for body in [
+        format!(r#"{{"success":true,"result":{chat}}}"#),
+        format!(r#"{{"code":0,"data":{chat}}}"#),
+        format!(r#"{{"data":[{chat}]}}"#),
+    ] {
+        for announced in [true, false] {
+            let reading = read_answer(Dialect::ChatCompletions, body.as_bytes(), announced);
+            assert_eq!(reading.malformed, Some(Shape::Object), "{announced}: {body}");
+        }
+    }
+    for announced in [true, false] {
+        assert_eq!(read_answer(Dialect::ChatCompletions, chat.as_bytes(), announced).malformed, None);
     }
 }

@@ -221,7 +221,6 @@ struct Keys {
     escape: Finder<'static>,
     error: Finder<'static>,
     usage: Finder<'static>,
-    finish: Finder<'static>,
     /// The end of the key for a reason, its own and a router's.
     reason: Finder<'static>,
     index: Finder<'static>,
@@ -233,7 +232,6 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| Keys {
     escape: Finder::new(r"\u"),
     error: Finder::new(r#""error""#),
     usage: Finder::new(r#""usage""#),
-    finish: Finder::new(r#""finish_reason""#),
     reason: Finder::new(r#"finish_reason""#),
     index: Finder::new(r#""index""#),
     choices: Finder::new(r#""choices""#),
@@ -248,7 +246,7 @@ pub(in super::super) fn adds_nothing(chunk: &[u8], known: Choices) -> bool {
     let is_null = |value: &[u8]| value.starts_with(b"null");
     // A choice without an index is the first.
     known.has(0)
-        && keys.finish.find_iter(chunk).all(|at| is_null(value_after(chunk, at + keys.finish.needle().len())))
+        && keys.reason.find_iter(chunk).all(|at| is_null(value_after(chunk, at + keys.reason.needle().len())))
         && keys.index.find_iter(chunk).all(|at| {
             let value = value_after(chunk, at + keys.index.needle().len());
             small_number(value).is_some_and(|index| known.has(index))
@@ -267,9 +265,11 @@ const LONGEST_USAGE: usize = 1024;
 pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     let keys = &*KEYS;
     let filled = |at: usize| matches!(value_after(answer, at + keys.content.needle().len()), [b'"', first, ..] if *first != b'"');
+    // The choices are its own, and not those of something within it.
+    let own = |at: usize| memchr::memchr2(b'{', b'[', &answer[1..at]).is_none();
     let tells = answer.first() == Some(&b'{')
         && answer.trim_ascii_end().last() == Some(&b'}')
-        && keys.choices.find(answer).is_some()
+        && keys.choices.find(answer).is_some_and(own)
         && keys.content.find(answer).is_some_and(filled);
     if !tells {
         return None;

@@ -166,6 +166,8 @@ fn chunks() -> impl Strategy<Value = String> {
         r#","index": 1"#,
         r#","index":12"#,
         r#","index":1,"finish_reason":"stop""#,
+        r#","finish_reason":null,"native_finish_reason":"error""#,
+        r#","native_finish_reason":"stop""#,
     ]);
     let top = prop::sample::select(vec![
         "",
@@ -361,5 +363,18 @@ proptest! {
             }
             prop_assert_eq!(known(&cut), known(&whole));
         }
+    }
+}
+
+#[test]
+fn half_of_an_event_too_long_to_read_ends_nothing() {
+    let long = "x".repeat(200 * 1024);
+    for (dialect, half) in [
+        (Dialect::Responses, format!(r#"data: {{"type":"response.completed","response":{{"output":"{long}"#)),
+        (Dialect::ChatCompletions, format!(r#"data: {{"choices":[{{"delta":{{"content":"{long}"#)),
+    ] {
+        let mut reader = read(dialect, &half);
+        reader.end();
+        assert!(!reader.is_done() && !reader.is_complete(), "{dialect:?}");
     }
 }
