@@ -9,6 +9,7 @@ mod bind;
 mod drain;
 mod first;
 mod in_force;
+mod memory;
 pub mod offline;
 mod probing;
 pub mod registry;
@@ -17,6 +18,7 @@ mod socket;
 mod start;
 
 pub use self::drain::{Ended, Stopper};
+pub use self::memory::keep_memory_private;
 pub use self::probing::{Asked, Probed, probe_all};
 pub use self::signals::watch as watch_signals;
 pub use self::socket::connect as connect_socket;

@@ -205,8 +205,9 @@ fn provider(name: &str, models: BTreeMap<String, String>, unmapped: Unmapped) ->
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 1,
-        probe_path: "/models".to_owned(),
+        probe_path: Secret::new("/models".to_owned()),
         unusable: None,
+        holds_keys: false,
     })
 }
 
@@ -289,6 +290,7 @@ fn policy(rollouts: &[RolloutCase], unmatched: &str, providers: Vec<Arc<Provider
         rollouts: rollouts.iter().map(rollout).collect(),
         flags: BTreeMap::new(),
         clients: Vec::new(),
+        open: false,
         tokens: Vec::new(),
         limits: Limits {
             header_bytes: 1,

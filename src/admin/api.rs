@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http::request::Parts;
 
-use super::auth::{Caller, Door, identify};
+use super::auth::{Caller, Door, identify, may_change_from};
 use super::dto::{ChangeReply, ConfigReply, HistoryReply, Process, StatusReply};
 use super::reply::{Problem, Reply, json, text};
 use super::route::{Change, Route, find};
@@ -56,7 +56,7 @@ pub(super) async fn answer(view: &View, door: &Door, head: &Parts, body: &[u8]) 
 
 async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<Reply, Problem> {
     let route = find(door, &head.method, head.uri.path())?;
-    // Health tells nothing, and a kubelet asks by the pod's address and without a token.
+    // Health tells what keeps users from being served and no more; a kubelet asks by the pod's address and without a token.
     match route {
         Route::Health => return Ok(text(StatusCode::OK, "text/plain; charset=utf-8", "alive\n".to_owned())),
         Route::Ready => return Ok(ready(view)),
@@ -73,7 +73,10 @@ async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<
             caller.may(Role::Flags)?;
             return Ok(ofrep::all(&snapshot, head, body));
         }
-        Route::Change(rollout, change) => return make(view, &caller, rollout, change, body).await,
+        Route::Change(rollout, change) => {
+            may_change_from(head)?;
+            return make(view, &caller, rollout, change, body).await;
+        }
         _ => caller.may(Role::Read)?,
     }
     Ok(match route {
@@ -87,13 +90,20 @@ async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<
     })
 }
 
+/// Where a stable does not serve, the body says so. Only one that Serin itself cannot ask makes the process unready:
+/// any other may be an outage, and every replica has it alike.
 fn ready(view: &View) -> Reply {
+    let report = view.status.load();
+    let faults = || report.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.stable_fault.as_ref()?)));
     let (status, word) = if view.draining.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if faults().any(|(_, fault)| fault.unasked) {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
     } else {
         (StatusCode::OK, "ready\n")
     };
-    text(status, "text/plain; charset=utf-8", word.to_owned())
+    let told = faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, fault.text));
+    text(status, "text/plain; charset=utf-8", told.fold(word.to_owned(), |all, line| all + &line))
 }
 
 fn status(view: &View) -> StatusReply {

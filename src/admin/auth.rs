@@ -68,6 +68,9 @@ pub enum Denied {
     /// A page from elsewhere.
     #[error("the Origin `{0}` is not on loopback: without admin.tokens no web page from elsewhere is answered")]
     ForeignOrigin(String),
+    /// A page that is not of this port.
+    #[error("the Origin `{0}` is not this port's own: no web page from elsewhere makes a change here")]
+    ForeignChange(String),
     /// Off loopback, and nobody could be known.
     #[error(
         "this admin port listens on {0}, off loopback, and flags.yaml has no admin.tokens: nothing is answered here"
@@ -166,6 +169,22 @@ fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), Denied> {
         }
     }
     Ok(())
+}
+
+/// Whether a change may come from where it says. No page but one of this port's own may make a browser send one, whatever
+/// token it knows; a caller that is no page names none.
+pub fn may_change_from(head: &Parts) -> Result<(), Denied> {
+    let host = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
+    let foreign = head.headers.get_all(ORIGIN).iter().find(|origin| {
+        let own = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
+        let own = own.as_ref().filter(|origin| matches!(origin.scheme_str(), Some("http" | "https")));
+        let own = own.and_then(Uri::authority).map(http::uri::Authority::as_str);
+        !own.zip(host.as_deref()).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host))
+    });
+    match foreign {
+        Some(origin) => Err(Denied::ForeignChange(String::from_utf8_lossy(origin.as_bytes()).into_owned())),
+        None => Ok(()),
+    }
 }
 
 /// Whether a page of this origin lives on this machine.

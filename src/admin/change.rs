@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::reply::Problem;
 use super::route::Change;
 use super::share::Share;
+use crate::decide::printable::is_printable;
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Percent;
 
@@ -66,8 +67,8 @@ pub fn check_reason(reason: &str) -> Result<(), String> {
     if reason.chars().count() > LONGEST_REASON {
         return Err(format!("the reason has more than {LONGEST_REASON} characters: shorten it"));
     }
-    if reason.chars().any(char::is_control) {
-        return Err("the reason has line breaks or control characters: write it in one line".to_owned());
+    if !reason.chars().all(is_printable) {
+        return Err("the reason has line breaks, control or format characters: write it in one line".to_owned());
     }
     Ok(())
 }
@@ -144,7 +145,7 @@ mod tests {
         assert_eq!(error(Change::Pause, &long), "the reason has more than 500 characters: shorten it");
         assert_eq!(
             error(Change::Pause, r#"{"reason": "a\nb"}"#),
-            "the reason has line breaks or control characters: write it in one line"
+            "the reason has line breaks, control or format characters: write it in one line"
         );
     }
 }

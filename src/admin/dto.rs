@@ -137,6 +137,9 @@ pub struct Rollout {
     /// How many of an arm's requests another provider than its own has answered since the start, by who did.
     #[serde(default)]
     pub fallbacks: Vec<Fallback>,
+    /// Why users on stable are not served, where they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_fault: Option<String>,
     /// Share of requests without a user id since the start, 0 to 1.
     pub anonymous_ratio: Option<f64>,
 }
@@ -456,6 +459,7 @@ impl From<&RolloutStatus> for Rollout {
             findings: rollout.findings.iter().map(Refusal::from).collect(),
             seen: SeenAs::of(&rollout.seen),
             fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
+            stable_fault: rollout.stable_fault.as_ref().map(|fault| fault.text.clone()),
             anonymous_ratio: rollout.anonymous_ratio,
         }
     }

@@ -64,8 +64,9 @@ fn provider(name: &str) -> Arc<Provider> {
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 1,
-        probe_path: "/models".into(),
+        probe_path: Secret::new("/models".to_owned()),
         unusable: None,
+        holds_keys: false,
     })
 }
 
@@ -113,6 +114,7 @@ fn policy(tokens: Vec<Token>) -> Policy {
         rollouts: vec![Arc::new(rollout)],
         flags: [("new-prompt".to_owned(), Flag { follows: "chat".into() })].into(),
         clients: Vec::new(),
+        open: false,
         tokens,
         limits: Limits {
             header_bytes: 1,

@@ -1,7 +1,8 @@
 //! The first flags.yaml of a process: the file, or the copy that was good last.
 //!
 //! A file that is broken at start must not keep an application from its provider, so the last good copy stands in and
-//! every surface says so. `--strict` turns this off, for those whose orchestrator keeps the old process instead.
+//! every surface says so. The same holds for a file whose stable cannot be asked: started, it would serve nobody who is
+//! not on the canary. `--strict` turns this off, for those whose orchestrator keeps the old process instead.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use super::start::StartError;
 use crate::control::FirstFlags;
 use crate::decide::policy::Policy;
+use crate::decide::unserved::Unserved;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::{Environment, FlagsError, Reading, render};
 use crate::state::inbox::FlagsRead;
@@ -22,28 +24,28 @@ pub(super) struct First {
     pub(super) known: u64,
 }
 
-/// Chooses between the file and the last good copy.
+/// Chooses between the file and the last good copy. `unserved`: whom a policy would leave without a provider.
 pub(super) fn choose(
     path: &Path,
     reading: Reading,
     last_good: Option<&str>,
     environment: &Environment,
     strict: bool,
+    unserved: impl Fn(&Policy) -> Vec<Unserved>,
 ) -> Result<First, StartError> {
     let known = reading.hash;
-    let errors = match reading.result {
-        Ok(_) => {
-            let read = told(reading);
-            return match &read.result {
-                Ok(policy) => Ok(First {
-                    policy: Arc::clone(policy),
-                    flags: FirstFlags { read, from_last_good: false, errors: Vec::new() },
-                    known,
-                }),
-                Err(errors) => Err(StartError::Flags { text: errors.join("\n") }),
-            };
+    let errors = match &reading.result {
+        Ok(compiled) => {
+            let errors: Vec<_> = unserved(&compiled.policy).iter().map(|found| compiled.error_of(found)).collect();
+            if errors.is_empty() {
+                let policy = Arc::clone(&compiled.policy);
+                let errors = Vec::new();
+                let flags = FirstFlags { read: told(reading), from_last_good: false, errors };
+                return Ok(First { policy, flags, known });
+            }
+            errors
         }
-        Err(errors) => errors,
+        Err(errors) => errors.clone(),
     };
     let file = path.display().to_string();
     let refused = |why: &str| StartError::Flags { text: format!("{}\n{why}", render(&errors, &file).trim_end()) };
@@ -53,8 +55,13 @@ pub(super) fn choose(
     let Some(last_good) = last_good else {
         return Err(refused("not started: there is no earlier good copy to start with"));
     };
-    let Compiled { policy, warnings, shown, .. } = compile(last_good, environment)
+    let compiled = compile(last_good, environment)
         .map_err(|_| refused("not started: the earlier good copy is not accepted by this version either"))?;
+    if let Some(found) = unserved(&compiled.policy).first() {
+        let why = format!("not started: nor would users be served by the earlier good copy: {}", found.problem());
+        return Err(refused(&why));
+    }
+    let Compiled { policy, warnings, shown, .. } = compiled;
     let errors = errors.iter().map(ToString::to_string).collect();
     let read = FlagsRead {
         result: Ok(Arc::clone(&policy)),

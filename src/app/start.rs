@@ -19,7 +19,7 @@ use super::registry::{Entry, Registered, Registry, own_birth};
 use super::{first, in_force, socket};
 use crate::admin::api::View;
 use crate::admin::dto::Process;
-use crate::decide::policy::Fixed;
+use crate::decide::policy::{Fixed, Policy};
 use crate::decide::stamp::Stamp;
 use crate::flags::watch::Watcher;
 use crate::flags::{self, Environment, Reading};
@@ -210,7 +210,9 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let opened = store::open(&state, clock::unix())?;
     let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
-    let first = first::choose(&path, reading, opened.last_good.as_deref(), &environment, options.strict)?;
+    let unserved = |policy: &Policy| control::unserved_at_start(policy, &opened.states);
+    let last_good = opened.last_good.as_deref();
+    let first = first::choose(&path, reading, last_good, &environment, options.strict, unserved)?;
     let fixed = first.policy.fixed.clone();
 
     let wanted = Wanted {
@@ -223,6 +225,10 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
     let probe_at = probe.as_ref().map(local).transpose()?;
+    let bound = control::Bound { listen: listen_at, admin: admin_at };
+    if let Some(text) = bound.exposes(&first.policy) {
+        return Err(StartError::Flags { text: format!("not started: {text}") });
+    }
 
     let metrics = Arc::new(Metrics::new());
     let for_series = Arc::clone(&metrics);
@@ -231,6 +237,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (inbox, inbox_end) = inbox();
     let started = control::start(control::Setup {
         first: first.flags,
+        bound,
         path: path.display().to_string(),
         store: opened,
         state_dir: state.clone(),

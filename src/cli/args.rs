@@ -15,7 +15,7 @@ use crate::app;
     version,
     about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and takes it back when the new one fails.",
     after_long_help = "Exit codes: 0 done, 1 failed, 64 bad usage or file, 75 not confirmed in time.\n\n\
-        Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_REGISTRY, SERIN_LOG, SERIN_LOG_FORMAT, NO_COLOR.\n\n\
+        Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_REGISTRY, SERIN_LOG, SERIN_LOG_FORMAT, SERIN_DUMPABLE, NO_COLOR.\n\n\
         Begin with `serin demo`; it needs no key and no network.",
     subcommand_required = true,
     arg_required_else_help = true

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -15,6 +15,7 @@ use serde::Serialize;
 use super::{Exit, Failure, Outcome};
 use crate::decide::bucket::bucket;
 use crate::decide::policy::{Intent, Policy};
+use crate::decide::printable::printable;
 use crate::decide::route::{InForceShare, arm_of_user};
 use crate::decide::units::{Arm, Bucket, Percent};
 use crate::flags::{self, Environment};
@@ -55,7 +56,8 @@ pub struct BucketArgs {
 /// Usage without any user id, and whatever standard input and output refuse.
 pub fn run(args: &BucketArgs) -> Outcome {
     let split = split_of(args)?;
-    answer(args, &split, &mut io::stdin().lock(), BufWriter::with_capacity(1 << 16, io::stdout().lock()))
+    let out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    answer(args, &split, &mut io::stdin().lock(), (out, io::stdout().is_terminal()))
 }
 
 /// How the arguments say that users are split.
@@ -115,7 +117,8 @@ impl Split {
     }
 }
 
-fn answer(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: impl Write) -> Outcome {
+/// `out`: and whether it is a terminal, which gets no byte of an id that it would obey.
+fn answer(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: (impl Write, bool)) -> Outcome {
     if args.users.is_empty() && !args.stdin && !args.null {
         let message = "no user id is named; name at least one, or `-` to read ids from standard input, one a line";
         return Err(Failure { exit: Exit::Usage, message: message.to_owned() });
@@ -128,8 +131,13 @@ fn answer(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: impl 
     }
 }
 
-fn print(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: impl Write) -> io::Result<()> {
-    let mut printer = Printer { split, json: args.json, out };
+fn print(
+    args: &BucketArgs,
+    split: &Split,
+    input: &mut impl BufRead,
+    (out, terminal): (impl Write, bool),
+) -> io::Result<()> {
+    let mut printer = Printer { split, json: args.json, terminal, out };
     let mut reads_input = args.stdin || args.null;
     for user in &args.users {
         if user == "-" { reads_input = true } else { printer.user(user.as_bytes())? }
@@ -146,6 +154,7 @@ fn print(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: impl W
 struct Printer<'a, W> {
     split: &'a Split,
     json: bool,
+    terminal: bool,
     out: W,
 }
 
@@ -165,7 +174,11 @@ impl<W: Write> Printer<'_, W> {
             serde_json::to_writer(&mut self.out, &Line { user: String::from_utf8_lossy(user), bucket, arm })?;
             return self.out.write_all(b"\n");
         }
-        self.out.write_all(user)?;
+        if self.terminal {
+            self.out.write_all(printable(&String::from_utf8_lossy(user)).as_bytes())?;
+        } else {
+            self.out.write_all(user)?;
+        }
         match arm {
             Some(arm) => writeln!(self.out, "  {}  {}", bucket.0, arm.as_str()),
             None => writeln!(self.out, "  {}", bucket.0),
@@ -188,7 +201,7 @@ mod tests {
         let args = Cli::try_parse_from([&["serin"], args].concat()).map_err(|error| error.to_string())?.args;
         let mut out = Vec::new();
         let split = split_of(&args).map_err(|failure| failure.message)?;
-        answer(&args, &split, &mut &*input, &mut out).map_err(|failure| failure.message)?;
+        answer(&args, &split, &mut &*input, (&mut out, false)).map_err(|failure| failure.message)?;
         Ok(String::from_utf8(out).unwrap())
     }
 
@@ -242,8 +255,11 @@ mod tests {
     fn bytes_that_are_no_text_are_hashed_as_they_are() {
         let args = BucketArgs { stdin: true, ..BucketArgs::default() };
         let mut out = Vec::new();
-        answer(&args, &Split::default(), &mut &b"\xff\xfe\r\n"[..], &mut out).unwrap();
+        answer(&args, &Split::default(), &mut &b"\xff\xfe\r\n"[..], (&mut out, false)).unwrap();
         assert_eq!(out, b"\xff\xfe\r  2679\n");
+        let mut shown = Vec::new();
+        answer(&args, &Split::default(), &mut &b"a\x1b[2J\xff"[..], (&mut shown, true)).unwrap();
+        assert!(shown.starts_with("a\\u001b[2J\u{fffd}  ".as_bytes()), "{shown:?}");
     }
 
     #[test]
@@ -277,6 +293,6 @@ mod tests {
             }
         }
         let args = BucketArgs { users: vec!["a".into()], ..BucketArgs::default() };
-        assert_eq!(answer(&args, &Split::default(), &mut &b""[..], Closed).unwrap(), Exit::Done);
+        assert_eq!(answer(&args, &Split::default(), &mut &b""[..], (Closed, false)).unwrap(), Exit::Done);
     }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::app::Probed;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::units::Percent;
+use crate::decide::unserved;
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
@@ -65,11 +66,12 @@ pub fn run(args: &CheckArgs, probe: impl Fn(&Policy) -> Probed) -> Outcome {
 /// What to print, and how it ended.
 fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) -> Probed) -> (String, Outcome) {
     let file = args.file.display().to_string();
-    match read(&args.file, environment).result {
-        Err(errors) if args.json => (line(&errors_json(&file, &errors)), Ok(Exit::Usage)),
-        Err(errors) => {
-            (String::new(), Err(Failure { exit: Exit::Usage, message: render(&errors, &file).trim_end().to_owned() }))
-        }
+    let read = read(&args.file, environment).result.and_then(|compiled| match unserved(&compiled) {
+        errors if errors.is_empty() => Ok(compiled),
+        errors => Err(errors),
+    });
+    match read {
+        Err(errors) => refused(&file, &errors, args.json),
         Ok(compiled) => {
             let probed = if args.probe { probe(&compiled.policy) } else { Probed::default() };
             let judged = endpoints::judge(&compiled.policy, &probed.endpoints);
@@ -86,6 +88,20 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
             (text, Ok(exit))
         }
     }
+}
+
+fn refused(file: &str, errors: &[FlagsError], json: bool) -> (String, Outcome) {
+    if json {
+        return (line(&errors_json(file, errors)), Ok(Exit::Usage));
+    }
+    let message = render(errors, file).trim_end().to_owned();
+    (String::new(), Err(Failure { exit: Exit::Usage, message }))
+}
+
+/// Users of stable whom nobody would serve. What is known of rollouts that `auto` has moved is in no file.
+fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
+    let found = unserved::unserved(&compiled.policy, unserved::is_moved);
+    found.iter().map(|found| compiled.error_of(found)).collect()
 }
 
 /// What is right and still should be known.

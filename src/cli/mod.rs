@@ -27,6 +27,8 @@ pub mod why;
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::decide::printable::printable_lines;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -74,7 +76,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&printable_lines(&self.message))
     }
 }
 

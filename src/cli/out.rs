@@ -1,7 +1,7 @@
 //! What commands print: once, whole, and in colour only where a person looks.
 //!
 //! A reader that closes early (`serin history | head`) is no error. Text that came from elsewhere is shown on one
-//! line, without the control characters that a terminal would obey.
+//! line, and nothing goes out that a terminal would obey but Serin's own colours.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
@@ -9,13 +9,20 @@ use std::io::{self, IsTerminal, Write};
 use serde::Serialize;
 
 use crate::app::api::Stamp;
+use crate::decide::printable::{printable, printable_lines};
 use crate::decide::units::{Millis, UnixMillis};
 
-/// Prints text to standard output; nothing is added.
+/// Prints text to standard output; nothing is added, and what a terminal would obey is written out.
 pub(super) fn print(text: &str) {
     let mut out = io::stdout().lock();
     // A closed pipe has nobody to tell.
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let _ = out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush());
+}
+
+/// Begins a new screen: home, then clear what is below, so that it does not flicker as it would when cleared first.
+pub(super) fn new_screen() {
+    // A closed pipe has nobody to tell.
+    let _ = io::stdout().lock().write_all(b"\x1b[H\x1b[J");
 }
 
 /// Prints a value as indented JSON and a line's end.
@@ -72,7 +79,7 @@ impl Style {
 
 /// Text from elsewhere on one line of a terminal.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    printable(text)
 }
 
 /// A length of time as people say it: the two largest units.
@@ -123,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_terminal_is_not_told_what_to_do() {
-        assert_eq!(one_line("a\n\x1b[31mb"), "a  [31mb");
+        assert_eq!(one_line("a\n\x1b[31mb\u{202e}"), "a \\u001b[31mb\\u202e");
         assert_eq!(Style::PLAIN.red("x"), "x");
         assert_eq!(Style(true).red("x"), "\x1b[31mx\x1b[0m");
     }

@@ -20,7 +20,8 @@ use crate::telemetry::log;
 #[command(
     after_long_help = "Examples:\n  serin run\n  serin run --flags /etc/serin/flags.yaml --state /var/lib/serin\n\n\
     flags.yaml is taken up whenever it is written. SIGTERM and SIGINT finish what is in flight; a second one ends at once. \
-    SERIN_LOG sets the level of the log: off, error, warn, info, debug or trace."
+    SERIN_LOG sets the level of the log: off, error, warn, info, debug or trace. SERIN_DUMPABLE=yes lets debuggers of the \
+    same user and core dumps see the memory, with the keys in it."
 )]
 pub struct RunArgs {
     /// The file that says what to do.
@@ -58,6 +59,10 @@ pub fn run(args: &RunArgs) -> Outcome {
         LogFormat::Json => log::Format::Json,
     };
     log::start(format, level);
+    let dumpable = std::env::var_os("SERIN_DUMPABLE").is_some_and(|value| value == "yes");
+    if !dumpable && let Err(error) = app::keep_memory_private() {
+        tracing::warn!(%error, "other processes of this user may read the keys in memory");
+    }
     let options =
         Options { state: args.state.clone(), strict: args.strict, inherit: true, ..Options::new(args.flags.clone()) };
     let running = app::start(options).map_err(failure)?;

@@ -35,6 +35,7 @@ pub(super) fn rollout() -> Rollout {
         findings: Vec::new(),
         seen: Vec::new(),
         fallbacks: Vec::new(),
+        stable_fault: None,
         anonymous_ratio: Some(0.034),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 
+use crate::decide::printable::printable_lines;
 use crate::flags::schema;
 
 use super::{Exit, Failure, Outcome};
@@ -27,7 +28,7 @@ pub fn run(args: &SchemaArgs) -> Outcome {
 /// Writes to standard output; a reader that has seen enough (`| head`) is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(printable_lines(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure { exit: Exit::Failed, message: format!("standard output cannot be written: {error}") })
         }

@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::out::{self, Style};
+use super::out::{self, Style, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::decide::units::{Millis, Percent};
 use crate::flags::read_length;
@@ -158,7 +158,7 @@ fn per_second(text: &str) -> Result<f64, String> {
 pub fn run(args: &SimulateArgs) -> Outcome {
     let subject = inputs::subject(args)?;
     for note in &subject.notes {
-        eprintln!("serin: {note}");
+        eprintln!("serin: {}", one_line(note));
     }
     out::print(&examine(args, subject, Style::of_stdout())?);
     Ok(Exit::Done)

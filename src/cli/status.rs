@@ -70,8 +70,8 @@ pub fn run(args: &StatusArgs) -> Outcome {
         for error in &unanswered {
             text.push_str(&format!("{}\n", style.red(error)));
         }
-        // Home, then clear what is below: the screen does not flicker as it would when cleared first.
-        out::print(&format!("\x1b[H\x1b[J{text}"));
+        out::new_screen();
+        out::print(&text);
         std::thread::park_timeout(EVERY);
     }
 }

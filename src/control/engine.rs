@@ -16,10 +16,12 @@ use super::lock_files::Unread;
 use super::observe::{Blocks, Observer};
 use super::outlasting::Outlasting;
 use super::pauses::Pauses;
+use super::reconcile::Bound;
 use super::refusals::Findings;
 use super::report;
 use super::sampling::Sampling;
 use super::series::{Registry, SeriesFactory};
+use super::serving::Serving;
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
@@ -123,6 +125,8 @@ pub(super) struct Moving {
 pub struct Begin {
     /// The first file in force.
     pub policy: Arc<Policy>,
+    /// Where the process is reached.
+    pub bound: Bound,
     /// What is told of it; the generation is set here.
     pub flags: FlagsStatus,
     /// The file's text, to be kept as the last good one; `None`: it is that already.
@@ -166,6 +170,8 @@ pub struct Engine {
     pub(super) notes: Vec<String>,
     pub(super) series: Registry,
     pub(super) breakers: Breakers,
+    pub(super) serving: Serving,
+    pub(super) bound: Bound,
     pub(super) dir: String,
     pub(super) store_error: Option<String>,
     pub(super) draining: bool,
@@ -188,7 +194,7 @@ impl Engine {
             Ok(locks) => (locks, None),
             Err(why) => (LocksFound::default(), Some(Unread { why, lasting: true })),
         };
-        let Begin { policy, flags, states, dir, store_error, cores, most_connections, notes, .. } = begin;
+        let Begin { policy, bound, flags, states, dir, store_error, cores, most_connections, notes, .. } = begin;
         let mut blocks = Blocks::new(cores);
         let idle = blocks.make(0, &Guard::default(), &Pauses::default(), &Arc::default());
         let nothing = Snapshot {
@@ -213,6 +219,8 @@ impl Engine {
             notes,
             series: Registry::new(begin.series, cores),
             breakers: Breakers::default(),
+            serving: Serving::default(),
+            bound,
             dir,
             ever_written: store_error.is_none(),
             store_error,
@@ -294,6 +302,7 @@ impl Engine {
         }
         self.forecast(now);
         self.watch_breakers(now);
+        self.watch_serving();
         self.report(now);
     }
 

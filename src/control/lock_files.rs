@@ -5,10 +5,10 @@
 //! that was known before, and lifts nothing. A rollout that came to its end and has no stable to go back to stays there.
 
 use super::engine::{Engine, Now, Tracked};
-use crate::decide::policy::{Canary, Intent};
-use crate::decide::rollout::state::{Lock, Phase, RolloutState};
+use crate::decide::policy::Canary;
+use crate::decide::rollout::state::{Lock, RolloutState};
 use crate::decide::rollout::step::Input;
-use crate::decide::units::Percent;
+use crate::decide::unserved::is_at_its_end;
 use crate::store::locks::LocksFound;
 
 /// Why lock files cannot be read.
@@ -98,13 +98,4 @@ impl Engine {
         let Some(lock) = self.locks.of(&self.rollouts[index].rollout.name).cloned() else { return false };
         self.happened(index, &Input::LockFound(lock), now).is_some_and(|happened| happened.changed)
     }
-}
-
-/// Whether everybody is on the canary, and nothing but a rollback sends anybody to stable.
-fn is_at_its_end(canary: &Canary, state: &RolloutState) -> bool {
-    let asked = match canary.percent {
-        Intent::Pinned(percent) => percent == Percent::ALL,
-        Intent::Auto => state.phase == Phase::Completed,
-    };
-    asked && canary.ramp.max == Percent::ALL && !matches!(state.phase, Phase::RolledBack { .. })
 }

@@ -5,6 +5,7 @@
 //! name stays locked.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
@@ -12,6 +13,7 @@ use super::lately::Lately;
 use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
+use crate::decide::exposure::{Exposure, exposures};
 use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
 use crate::decide::rollout::step::Input;
@@ -51,9 +53,12 @@ impl Engine {
         self.flags.accepted_at = now.unix;
         self.flags.errors = Vec::new();
         self.flags.from_last_good = false;
-        self.flags.warnings = warnings;
+        let before = std::mem::replace(&mut self.flags.warnings, warnings);
         self.flags.shown = shown;
         self.outbox.last_good = Some(text);
+        for warning in self.flags.warnings.iter().filter(|warning| !before.contains(warning)) {
+            tracing::warn!("flags: {warning}");
+        }
         let reason = format!("the file is in force as generation {}", self.flags.generation);
         self.own_event("flags", "reload", reason, now);
         self.reconcile(policy, false, now);
@@ -161,16 +166,39 @@ impl Engine {
                 ));
             }
         }
-        None
+        self.bound.exposes(policy).or_else(|| self.brings_unserved(policy))
     }
 }
 
-fn identity(policy: &Policy, rollout: &Rollout, canary: &Canary) -> Identity {
+pub(super) fn identity(policy: &Policy, rollout: &Rollout, canary: &Canary) -> Identity {
     Identity {
         rollout: rollout.name.clone(),
         stable: policy.provider(rollout.stable).base_url.to_string(),
         canary: policy.provider(canary.provider).base_url.to_string(),
         salt: rollout.salt.clone(),
+    }
+}
+
+/// Where the process is reached: what its sockets are bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// The proxy port.
+    pub listen: SocketAddr,
+    /// The operators' port.
+    pub admin: SocketAddr,
+}
+
+impl Bound {
+    /// What strangers could do there by this policy, in words; `None`: nothing.
+    #[must_use]
+    pub fn exposes(&self, policy: &Policy) -> Option<String> {
+        let found = exposures(policy, self.listen, self.admin);
+        let told = found
+            .iter()
+            .map(|Exposure { place, problem, remedy }| format!("{}: {problem}\n  mend: {remedy}", place.path()));
+        let told: Vec<String> = told.collect();
+        (!told.is_empty())
+            .then(|| format!("{}\n  sockets stay what they were bound to, or were handed over as", told.join("\n")))
     }
 }
 

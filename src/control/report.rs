@@ -39,8 +39,8 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         .collect();
     let rollouts = engine.rollouts.iter().zip(seen);
     let rollouts = rollouts.map(|(tracked, seen)| match seen {
-        None => plain(tracked),
-        Some(seen) => moving(engine, tracked, &seen, now).unwrap_or_else(|| plain(tracked)),
+        None => plain(engine, tracked),
+        Some(seen) => moving(engine, tracked, &seen, now).unwrap_or_else(|| plain(engine, tracked)),
     });
     let mut flags = engine.flags.clone();
     flags.warnings.extend(engine.locks_notice());
@@ -110,7 +110,8 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         guard: Some(judged(engine, tracked, moving, canary, seen.users)),
         findings: moving.findings.report(),
         seen: moving.seen.clone(),
-        ..plain(tracked)
+        stable_fault: engine.stable_fault(tracked, ruling.percent),
+        ..plain(engine, tracked)
     })
 }
 
@@ -194,7 +195,7 @@ fn to_be(proposal: &Proposal) -> String {
     format!("{action} ({})", proposal.state.in_force)
 }
 
-fn plain(tracked: &Tracked) -> RolloutStatus {
+fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
     RolloutStatus {
         name: tracked.rollout.name.clone(),
         stable: tracked.stable.name.clone(),
@@ -220,6 +221,7 @@ fn plain(tracked: &Tracked) -> RolloutStatus {
         findings: Vec::new(),
         seen: [Vec::new(), Vec::new()],
         fallbacks: fallbacks(tracked),
+        stable_fault: engine.stable_fault(tracked, Percent::ZERO),
         anonymous_ratio: anonymous_ratio(tracked),
     }
 }

@@ -4,6 +4,7 @@
 //! names are bounded and quoted before they are shown, kept or put into a rule. Only suggests: Serin never writes
 //! flags.yaml. Invariant: two refusals of the same thing are the same finding.
 
+use crate::decide::printable::printable;
 use crate::wire::complaint::{About, Complaint};
 use crate::wire::path;
 
@@ -169,7 +170,7 @@ fn scalar(name: &str) -> String {
 }
 
 fn bounded(name: &str) -> String {
-    let mut kept: String = name.chars().take(LONGEST_NAME).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let mut kept = printable(&name.chars().take(LONGEST_NAME).collect::<String>());
     if name.chars().nth(LONGEST_NAME).is_some() {
         kept.push('…');
     }

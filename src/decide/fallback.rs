@@ -33,6 +33,14 @@ impl Others {
         }
     }
 
+    /// The same without this provider.
+    #[must_use]
+    pub fn without(self, id: ProviderId) -> Others {
+        let mut others = Others::NOBODY;
+        self.filter(|other| *other != id).for_each(|other| others.add(other));
+        others
+    }
+
     /// Whether nobody is left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -68,6 +76,8 @@ pub fn others(policy: &Policy, plan: &Plan, share: Option<InForceShare>, path: &
     // What could not be read cannot be put into the canary's words either.
     let closed =
         share.is_none_or(|share| share.closed || share.percent == Percent::ZERO) || plan.reason == Reason::Unheld;
+    // That Serin cannot ask stable is no reason to send its users to the canary.
+    let closed = closed || (plan.provider == rollout.stable && policy.provider(rollout.stable).unusable.is_some());
     let mut consider = |id: ProviderId| {
         let is_closed = canary == Some(id) && closed;
         let is_elsewhere = plan.bound && id != rollout.stable;

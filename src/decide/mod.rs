@@ -7,6 +7,7 @@
 pub mod advice;
 pub mod breaker;
 pub mod bucket;
+pub mod exposure;
 pub mod fallback;
 pub mod finished;
 pub mod flag;
@@ -20,5 +21,9 @@ pub mod rollout;
 pub mod route;
 pub mod stamp;
 pub mod units;
+pub mod unserved;
 pub mod user;
 pub mod window;
+
+// How foreign text is shown, for those who may not look at the wire.
+pub use crate::wire::printable;

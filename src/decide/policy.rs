@@ -37,6 +37,8 @@ pub struct Policy {
     pub flags: BTreeMap<String, Flag>,
     /// Who may use the proxy port; empty: everybody who reaches it.
     pub clients: Vec<Client>,
+    /// Whether something else keeps strangers from the proxy port.
+    pub open: bool,
     /// Who may use the admin port; empty: everybody on loopback.
     pub tokens: Vec<Token>,
     /// What a client may cost.
@@ -148,8 +150,10 @@ pub struct Provider {
     pub tls: Tls,
     /// Connections a process keeps open to it, over all cores.
     pub max_connections: u32,
-    /// Asked with GET below `base_url` to learn whether it lives.
-    pub probe_path: String,
+    /// Asked with GET below `base_url` to learn whether it lives; its query may hold a key.
+    pub probe_path: Secret,
+    /// Whether requests here carry what strangers must not spend: a key, whatever it is written as, or a certificate.
+    pub holds_keys: bool,
     /// Why no request may be sent to it (an unset key, an unreadable certificate). Blocks a rollout whose canary it is.
     pub unusable: Option<String>,
 }

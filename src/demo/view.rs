@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::traffic::Seen;
+use crate::decide::printable::printable;
 use crate::decide::rollout::state::{Event, Standing};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -148,7 +149,7 @@ fn grouped(number: u64) -> String {
 }
 
 fn cut(text: &str, width: usize) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = printable(text);
     if line.chars().count() <= width {
         return line;
     }

@@ -19,13 +19,14 @@ use std::sync::Arc;
 
 use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Secret, Token, Unmatched};
 use crate::decide::units::ProviderId;
+use crate::decide::unserved::Unserved;
 
 use super::environment::{Environment, FileRead};
 use super::error::FlagsError;
 use super::place::At;
 use super::raw::File;
 use super::scalar::{length, name, size, switch, whole, wrong};
-use super::tree::Node;
+use super::tree::{Node, Spot};
 use super::{agree, defaults, mask, shape, text, tree, url};
 use findings::Findings;
 
@@ -40,6 +41,21 @@ pub struct Compiled {
     pub shown: Arc<str>,
     /// The files that its references name, and the certificates: a change of these is a change of the policy.
     pub secret_files: Vec<PathBuf>,
+    /// Where each provider's name stands, in the policy's order.
+    providers: Vec<Spot>,
+}
+
+impl Compiled {
+    /// Users without a provider, as an error of the file.
+    #[must_use]
+    pub fn error_of(&self, unserved: &Unserved) -> FlagsError {
+        let names = self.policy.providers.iter().zip(&self.providers);
+        let spot = names.filter(|(provider, _)| provider.name == unserved.provider).map(|(_, spot)| *spot).next();
+        let (line, column) = spot.map_or((0, 0), |spot| (spot.line, spot.column));
+        let source = if line > 0 { mask::line(&self.shown, line) } else { String::new() };
+        let path = format!("providers.{}", unserved.provider);
+        FlagsError { path, source, ..FlagsError::at(line, column, unserved.problem(), unserved.remedy()) }
+    }
 }
 
 /// Reads a file's text. The errors are in the order of their places, at most a hundred of them.
@@ -76,16 +92,18 @@ fn conclude(
     files: &[FileRead],
     text: &str,
 ) -> Result<Compiled, Vec<FlagsError>> {
-    let Findings { mut errors, mut warnings, secrets, .. } = findings;
+    let Findings { environment, mut errors, mut warnings, secrets, read, providers, .. } = findings;
     if errors.is_empty()
         && let Some(policy) = policy
     {
+        environment.keep(read);
         warnings.sort();
         return Ok(Compiled {
             policy: Arc::new(policy),
             warnings: warnings.into_iter().map(|(_, warning)| warning).collect(),
             shown: mask::shown(text, &secrets).into(),
             secret_files: files.iter().map(|file| file.path.clone()).collect(),
+            providers,
         });
     }
     if errors.is_empty() {
@@ -124,6 +142,7 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         unmatched,
         flags: flags(raw, &root, &rollouts, findings),
         clients: clients(raw, &root, findings),
+        open: findings.value(&root.key("open"), raw.open.as_ref().map(|text| text.0.as_str()), false, switch),
         tokens: tokens(raw, &root, findings),
         limits: limits(raw, &root, findings),
         drain: findings.value(
@@ -142,8 +161,7 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
-    let open = findings.value(&root.key("open"), raw.open.as_ref().map(|text| text.0.as_str()), false, switch);
-    rules::check(&policy, raw, open, &root, findings);
+    rules::check(&policy, raw, &root, findings);
     (!policy.providers.is_empty()).then_some(policy)
 }
 

@@ -2,12 +2,18 @@
 //!
 //! The one place of `flags` that reads variables, and the only one besides [`read`](super::read) that opens files.
 //! Tells why a reference leads nowhere by its name, never by its value, and notes every file that it read, so that a
-//! secret which is replaced counts as a change.
+//! secret which is replaced counts as a change. What the version in force was made of is [kept](super::memory): a
+//! reference that leads nowhere later keeps its value, so that no edit waits for a secret.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::memory::{Memory, Recent};
 
 /// The largest secret that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -18,9 +24,12 @@ const LONGEST: usize = 64 * 1024;
 /// The largest file of certificates that is read, in bytes: several times all roots that there are.
 const LARGEST_PEM: u64 = 4 * 1024 * 1024;
 
-/// What references are resolved with.
+/// What references are resolved with. Clones share what they keep.
 #[derive(Clone, Debug)]
-pub struct Environment(Source);
+pub struct Environment {
+    source: Source,
+    memory: Memory,
+}
 
 #[derive(Clone)]
 enum Source {
@@ -44,28 +53,42 @@ impl Environment {
     /// The variables of this process, and files.
     #[must_use]
     pub fn process() -> Environment {
-        Environment(Source::Process)
+        Environment::from(Source::Process)
     }
 
     /// These variables, and files.
     #[must_use]
     pub fn of(variables: BTreeMap<String, String>) -> Environment {
-        Environment(Source::Map(variables))
+        Environment::from(Source::Map(variables))
     }
 
     /// References are taken as they stand: nothing is read, nothing is missing.
     #[must_use]
     pub fn without_secrets() -> Environment {
-        Environment(Source::Nothing)
+        Environment::from(Source::Nothing)
+    }
+
+    fn from(source: Source) -> Environment {
+        Environment { source, memory: Memory::default() }
+    }
+
+    /// For one reading of a file.
+    pub(super) fn secrets(&self) -> Secrets {
+        Secrets { files: HashMap::new(), recent: self.memory.recent() }
+    }
+
+    /// A file was read to its end, and is good.
+    pub(super) fn keep(&self, secrets: Secrets) {
+        self.memory.keep(secrets.recent);
     }
 
     /// Whether references lead anywhere.
     pub(super) fn resolves(&self) -> bool {
-        !matches!(self.0, Source::Nothing)
+        !matches!(self.source, Source::Nothing)
     }
 
     fn variable(&self, name: &str) -> Result<String, String> {
-        let value = match &self.0 {
+        let value = match &self.source {
             Source::Process => match std::env::var(name) {
                 Ok(value) => Some(value),
                 Err(std::env::VarError::NotPresent) => None,
@@ -99,11 +122,11 @@ impl Environment {
             let value = match Reference::of(name) {
                 Err(problem) => return Expanded::Malformed(problem),
                 Ok(_) if !self.resolves() => continue,
-                Ok(Reference::Variable(name)) => self.variable(name),
+                Ok(Reference::Variable(variable)) => secrets.recent.or_last(name, self.variable(variable)),
                 Ok(Reference::File(path)) => {
                     let (file, value) = secrets.get(path);
                     files.push(file);
-                    value
+                    secrets.recent.or_last(name, value)
                 }
             };
             match value {
@@ -123,9 +146,12 @@ impl Environment {
     }
 }
 
-/// The secret files of one reading: each is read once, so that all that refer to it see the same.
-#[derive(Default)]
-pub(super) struct Secrets(HashMap<PathBuf, (FileRead, Result<String, String>)>);
+/// The secrets of one reading: each file is read once, so that all that refer to it see the same.
+pub(super) struct Secrets {
+    files: HashMap<PathBuf, (FileRead, Result<String, String>)>,
+    /// What was kept, and what is to be kept of this one.
+    pub(super) recent: Recent,
+}
 
 impl Secrets {
     fn get(&mut self, path: &Path) -> (FileRead, Result<String, String>) {
@@ -133,7 +159,7 @@ impl Secrets {
             let value = secret_file(path);
             (FileRead::new(path, &value), value)
         };
-        self.0.entry(path.to_owned()).or_insert_with(read).clone()
+        self.files.entry(path.to_owned()).or_insert_with(read).clone()
     }
 }
 
@@ -154,17 +180,19 @@ impl FileRead {
 
     /// The same file as it is now.
     pub(super) fn again(&self) -> FileRead {
-        if self.pem { FileRead::pem(&self.path).0 } else { FileRead::new(&self.path, &secret_file(&self.path)) }
+        if self.pem { FileRead::pem(&self.path, false).0 } else { FileRead::new(&self.path, &secret_file(&self.path)) }
     }
 
-    /// A file that should be PEM, and why it is none. Its text is never told.
-    pub(super) fn pem(path: &Path) -> (FileRead, Option<String>) {
+    /// A file that should hold certificates (or a `key`) as PEM, and why it does not. Its text is never told.
+    pub(super) fn pem(path: &Path, key: bool) -> (FileRead, Option<String>) {
         let shown = path.display();
         let bytes = whole_file(path, LARGEST_PEM, "4 MiB");
         let problem = match &bytes {
             Err(problem) => Some(problem.clone()),
-            Ok(bytes) if bytes.windows(11).any(|window| window == b"-----BEGIN ") => None,
-            Ok(_) => Some(format!("the file {shown} is not PEM")),
+            Ok(bytes) if key && PrivateKeyDer::from_pem_slice(bytes).is_ok() => None,
+            Ok(_) if key => Some(format!("the file {shown} holds no private key in PEM")),
+            Ok(bytes) if holds_certificates(bytes) => None,
+            Ok(_) => Some(format!("the file {shown} holds no certificates in PEM")),
         };
         (FileRead { pem: true, ..FileRead::new(path, &bytes) }, problem)
     }
@@ -204,6 +232,11 @@ impl Reference<'_> {
             Err("a `${...}` that names neither a variable nor a file".to_owned())
         }
     }
+}
+
+fn holds_certificates(bytes: &[u8]) -> bool {
+    let mut read = CertificateDer::pem_slice_iter(bytes).peekable();
+    read.peek().is_some() && read.all(|certificate| certificate.is_ok())
 }
 
 fn secret_file(path: &Path) -> Result<String, String> {

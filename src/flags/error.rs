@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use crate::decide::printable::is_printable;
+
 /// One thing that is wrong with flags.yaml.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlagsError {
@@ -92,7 +94,7 @@ fn excerpt(line: &str, column: usize) -> (String, usize) {
 fn visible(c: char) -> char {
     match c {
         '\t' => '→',
-        c if c.is_control() => '?',
+        c if !is_printable(c) => '?',
         c => c,
     }
 }

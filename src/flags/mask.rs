@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use crate::decide::printable::is_printable;
+
 /// What stands in the place of a secret in the file as it is shown.
 pub(super) const MASK: &str = "(secret)";
 
@@ -15,7 +17,7 @@ const PREFIXES: [&str; 12] =
 
 /// A value of the file as an error may quote it: short, printable, and without what looks like a key.
 pub(super) fn short(value: &str) -> String {
-    let clean: String = stars(value).chars().take(60).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let clean: String = stars(value).chars().take(60).map(|c| if is_printable(c) { c } else { '?' }).collect();
     if value.chars().count() > 60 { format!("{clean}...") } else { clean }
 }
 
@@ -76,10 +78,16 @@ pub(super) fn lines(text: &str, numbers: impl IntoIterator<Item = usize>) -> Vec
     let mut rest = text.lines();
     let mut read = 0;
     let (mut line, mut above): (Option<&str>, Option<&str>) = (None, None);
+    // How far the key is indented below which every value is hidden.
+    let mut values: Option<usize> = None;
     let mut shown = Vec::new();
     for number in numbers {
         while read < number && (read == 0 || line.is_some()) {
             above = line.filter(|line| !item(line)).or(above);
+            if let Some(line) = line.filter(|line| !line.trim().is_empty()) {
+                let opens = MAPS_OF_VALUES.iter().any(|key| line.trim().strip_suffix(':') == Some(key));
+                values = if opens { Some(indented(line)) } else { values.filter(|indent| *indent < indented(line)) };
+            }
             line = rest.next();
             read += 1;
         }
@@ -87,10 +95,14 @@ pub(super) fn lines(text: &str, numbers: impl IntoIterator<Item = usize>) -> Vec
         shown.push(here.map_or_else(String::new, |line| {
             let key = above.filter(|_| item(line)).and_then(|line| line.rsplit_once(':')).map(|(key, _)| key);
             let inside = key.is_some_and(|key| tells_secret(key.trim_end_matches(['"', '\'', ' '])));
-            hide_values(&stars(line), inside)
+            hide_values(&stars(line), inside, values.is_some_and(|indent| indent < indented(line)))
         }));
     }
     shown
+}
+
+fn indented(line: &str) -> usize {
+    line.len() - line.trim_start().len()
 }
 
 /// Whether a key's name, the last word of this, says that a secret is behind it.
@@ -101,16 +113,33 @@ fn tells_secret(key: &str) -> bool {
 }
 
 /// Stars for every value behind a key that tells of a secret, references excepted; `inside`: from the beginning on.
-fn hide_values(line: &str, mut inside: bool) -> String {
+fn hide_values(line: &str, mut inside: bool, below_values: bool) -> String {
+    // Where a map begins in this line all of whose values are hidden.
+    let mut map = below_values.then_some(0);
     words(line, |word, before, after| {
         let mut behind = after.trim_start_matches(['"', '\'', ' ']).chars();
-        if behind.next() == Some(':') && behind.next().is_none_or(char::is_whitespace) {
-            inside = tells_secret(word);
+        if map.is_some_and(|from| before[from..].contains('}')) {
+            map = None;
+            inside = false;
+        }
+        // What stands right behind a value or a colon is no key.
+        let before_it = before.trim_end_matches(['"', '\'', ' ']);
+        let begins = !before_it.ends_with(|c: char| c == ':' || c.is_alphanumeric());
+        if (begins || !inside) && behind.next() == Some(':') && behind.next().is_none_or(char::is_whitespace) {
+            inside = map.is_some() || tells_secret(word);
+            if map.is_none() && MAPS_OF_VALUES.contains(&word) {
+                map = Some(before.len());
+                inside = false;
+            }
             return false;
         }
-        inside && word.chars().count() >= 6 && !before.ends_with("${") && !before.ends_with("${file:")
+        let long = map.is_some() || word.chars().count() >= 6;
+        inside && long && !before.ends_with("${") && !before.ends_with("${file:")
     })
 }
+
+/// Keys behind which every value may be a secret, whatever its name is.
+const MAPS_OF_VALUES: [&str; 2] = ["query", "set_headers"];
 
 /// Stars for every word that looks like a key, and for the credentials of a URL.
 fn stars(line: &str) -> String {
@@ -125,7 +154,30 @@ fn stars(line: &str) -> String {
         }
         from = begin;
     }
-    line
+    hide_queries(&line)
+}
+
+/// Stars for the values in a query behind a path: `/v1?key=*****`.
+fn hide_queries(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(begin) = rest.find('?').map(|at| at + 1) {
+        let before = rest[..begin - 1].rsplit(['"', '\'', ' ', ',', '{', '[']).next().unwrap_or("");
+        out.push_str(&rest[..begin]);
+        rest = &rest[begin..];
+        if !before.contains('/') {
+            continue;
+        }
+        let end = rest.find(['"', '\'', ' ', '`', '}', ']']).unwrap_or(rest.len());
+        let mut value = false;
+        for c in rest[..end].chars() {
+            value = (value || c == '=') && c != '&';
+            out.push(if value && c != '=' { '*' } else { c });
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Stars for the words that are to be hidden, each judged with what comes before and after it.
@@ -147,7 +199,8 @@ fn words(text: &str, mut hide: impl FnMut(&str, &str, &str) -> bool) -> String {
     out
 }
 
-fn looks_secret(word: &str) -> bool {
+/// Whether a word has the look of a key.
+pub(super) fn looks_secret(word: &str) -> bool {
     let long = word.len() >= 12 && PREFIXES.iter().any(|prefix| word.starts_with(prefix));
     let has = |test: fn(&u8) -> bool| word.bytes().any(|byte| test(&byte));
     let mixed = word.len() >= 20
@@ -172,6 +225,29 @@ mod tests {
         assert_eq!(line("{ key: hunter22, name: somebody }", 1), "{ key: ********, name: somebody }");
         assert_eq!(line("x: http://me:hunter2@proxy:1", 1), "x: http://**********@proxy:1");
         assert_eq!(line("x: Zm9vYmFyMTIzNDU2Nzg5MGFi", 1), "x: ************************");
+    }
+
+    #[test]
+    fn every_value_of_a_query_and_of_set_headers_is_hidden() {
+        assert_eq!(line("query: { sig: abc, v: 1 } }, x: [y]", 1), "query: { sig: ***, v: * } }, x: [y]");
+        assert_eq!(
+            line("a: { set_headers: { x-team: red }, models: { a: b } }", 1),
+            "a: { set_headers: { x-team: *** }, models: { a: b } }"
+        );
+        let text = "p:\n  query:\n    sig: abc\n\n    v: ${V}\n  models:\n    a: b\n";
+        assert_eq!(line(text, 3), "    sig: ***");
+        assert_eq!(line(text, 5), "    v: ${V}");
+        assert_eq!(line(text, 7), "    a: b");
+        assert_eq!(
+            line("base_url: https://a.test/v1?key=short&b=c # x", 1),
+            "base_url: https://a.test/v1?key=*****&b=* # x"
+        );
+        assert_eq!(short("https://a.test/v1?key=short"), "https://a.test/v1?key=*****");
+        assert_eq!(line("probe_path: \"/models?token=ab\"", 1), "probe_path: \"/models?token=**\"");
+        assert_eq!(line("x: is it? y=z", 1), "x: is it? y=z");
+        assert_eq!(line("query: { sig: abc: def }", 1), "query: { sig: ***: *** }");
+        assert_eq!(line("# the key: hunter22", 1), "# the key: ********");
+        assert_eq!(line("key: hunter22: hunter22", 1), "key: ********: ********");
     }
 
     #[test]

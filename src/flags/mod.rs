@@ -17,6 +17,7 @@ mod error;
 mod kinds;
 mod later;
 mod mask;
+mod memory;
 mod place;
 mod raw;
 mod reading;

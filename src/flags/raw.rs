@@ -36,13 +36,13 @@ pub(super) struct File {
     /// Who may use the proxy port; without any: everybody who reaches it.
     #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [[{"name": "shop", "key": "${SHOP_KEY}"}]]))]
     pub(super) clients: Option<Vec<Client>>,
-    /// `true` lets everybody who reaches `listen` spend the `api_keys`, although it is not a loopback address.
+    /// `true` lets everybody who reaches `listen` spend Serin's keys, although it is not a loopback address.
     #[schemars(extend("default" = false))]
     pub(super) open: Option<Switch>,
     /// A read-only port without tokens (healthz, readyz, metrics) for kubelet and Prometheus.
     pub(super) probe: Option<Probe>,
     /// The egress proxy for all providers, asked with CONNECT. `none`: no proxy, whatever HTTPS_PROXY says. Without this
-    /// key HTTPS_PROXY of the environment is used; NO_PROXY always exempts hosts.
+    /// key HTTPS_PROXY of the environment is used; NO_PROXY always exempts hosts, addresses and ranges of them.
     #[schemars(extend("examples" = ["http://proxy.internal:3128", "none"]))]
     pub(super) proxy: Option<Text>,
     /// What a client may cost.

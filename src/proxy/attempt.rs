@@ -69,6 +69,11 @@ impl Cause {
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Cause::Connect(error) if error.is_refusal())
     }
+
+    /// Whether it is a file of Serin's own that cannot be used, so that nobody was asked.
+    pub(crate) fn is_own_file(&self) -> bool {
+        matches!(self, Cause::Connect(ConnectError::TlsFile(_)))
+    }
 }
 
 impl fmt::Display for Cause {

@@ -172,6 +172,12 @@ impl<'a> Recovery<'a> {
             let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
             let response = match attempt::run(&aim, gate, make, |body| original.give_back(body)).await {
                 Ok(response) => response,
+                Err(AttemptError::Failed(failure))
+                    if failure.cause.is_own_file() && is_for_stable(exchange.plan(), target) =>
+                {
+                    let (provider, reason) = (to.provider.name.clone(), failure.cause.to_string());
+                    return Tried::Unfit(Problem::Unusable { provider, reason });
+                }
                 Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
                 Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
                 Err(AttemptError::Replan) => return Tried::Replan,
@@ -194,6 +200,13 @@ impl<'a> Recovery<'a> {
             Tried::Answered(weigh(weighed, scales, output).await)
         });
         unless_withdrawn(core, withdrawable, tried).await.unwrap_or_else(withdrawn)
+    }
+
+    /// What Serin itself cannot ask of stable is no reason to ask the canary.
+    fn leave_canary_alone(&mut self) {
+        if let Some(canary) = self.rollout.and_then(|rollout| rollout.canary.as_ref()) {
+            self.tries.leave_out(canary.provider);
+        }
     }
 
     fn outbound(&self, target: Target) -> &'a Outbound {
@@ -264,6 +277,9 @@ impl<'a> Recovery<'a> {
                 Tried::Unfit(problem) => {
                     self.exchange.unfit();
                     self.keep(Outcome::SerinError, target, || Said::Problem(problem));
+                    if is_for_stable(self.exchange.plan(), target) {
+                        self.leave_canary_alone();
+                    }
                     match self.next_target() {
                         Some((next, probe)) => {
                             target = next;
@@ -460,6 +476,11 @@ impl<'a> Recovery<'a> {
             budget.set(left);
         }
     }
+}
+
+/// Whether stable is tried for a user of stable.
+fn is_for_stable(plan: &Plan, target: Target) -> bool {
+    plan.arm != Some(Arm::Canary) && target.id == plan.provider
 }
 
 /// What tells a request that waits for this rollout's canary to ask somebody else; `None`: it waits for another provider.

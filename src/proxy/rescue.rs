@@ -12,6 +12,7 @@ use serde_json::json;
 use super::error::{Problem, Side};
 use super::target;
 use crate::wire::path;
+use crate::wire::printable::printable;
 
 const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -83,7 +84,8 @@ pub(crate) fn answer(problem: &Problem, shape: Shape) -> Response<Bytes> {
 const GRPC_ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 
 fn body(problem: &Problem, shape: Shape) -> Bytes {
-    let message = format!("{problem} (from Serin)");
+    // It may hold words of a provider, of the system or of the client itself.
+    let message = printable(&format!("{problem} (from Serin)"));
     let value = match shape {
         Shape::OpenAi => json!({"error": {
             "message": message,

@@ -76,6 +76,12 @@ impl Tries {
         self.last_resort.clear();
     }
 
+    /// This one is not asked.
+    pub(crate) fn leave_out(&mut self, id: ProviderId) {
+        self.others = self.others.without(id);
+        self.last_resort.retain(|other| *other != id);
+    }
+
     /// Only this one is asked from now on.
     pub(crate) fn ask_only(&mut self, id: ProviderId) {
         self.settle();

@@ -124,6 +124,8 @@ pub struct RolloutStatus {
     pub seen: [Vec<Sighting>; 2],
     /// Who answered in the place of an arm's own provider since the start.
     pub fallbacks: Vec<FallbackStatus>,
+    /// Why users on stable are not served; `None`: they are, as far as is known, or there are none.
+    pub stable_fault: Option<StableFault>,
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
 }
@@ -157,6 +159,7 @@ impl RolloutStatus {
             findings: Vec::new(),
             seen: [Vec::new(), Vec::new()],
             fallbacks: Vec::new(),
+            stable_fault: None,
             anonymous_ratio: None,
         }
     }
@@ -171,6 +174,15 @@ pub struct FallbackStatus {
     pub provider: String,
     /// How many.
     pub requests: u64,
+}
+
+/// Why users on stable are not served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StableFault {
+    /// Whether Serin itself cannot ask it; else it was asked, and nothing came of it.
+    pub unasked: bool,
+    /// What is wrong, in a sentence, with what mends it.
+    pub text: String,
 }
 
 /// What the guard knows of a canary.

@@ -3,13 +3,15 @@
 //! Only Serin's own lines follow the chosen level; libraries are heard from `warn` up, so that `trace` never shows
 //! what travels in a header. Set once, by main's commands; a library user who has a subscriber keeps it.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
+
+use crate::decide::printable::printable_lines;
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,7 +43,7 @@ pub fn level(text: &str) -> Result<LevelFilter, NoLevel> {
 /// Starts the log. A subscriber that is already there stays.
 pub fn start(format: Format, level: LevelFilter) {
     let heard = Targets::new().with_target("serin", level).with_default(level.min(LevelFilter::WARN));
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = fmt::layer().with_writer(|| Printable(std::io::stderr()));
     let layer = match format {
         Format::Text => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -53,9 +55,37 @@ pub fn start(format: Format, level: LevelFilter) {
     let _ = tracing_subscriber::registry().with(layer).try_init();
 }
 
+/// Writes whole lines of the log without anything in them that a terminal or a reader of lines would obey. Of what an
+/// event says itself nothing is left that looks like Serin's own colours: the layer has written those out by then.
+struct Printable<W>(W);
+
+impl<W: Write> Write for Printable<W> {
+    // The layer hands over an event at a time.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let mut shown = printable_lines(&line.replace('\n', " "));
+        shown.push('\n');
+        self.0.write_all(shown.as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_a_line_that_nobody_is_deceived_by() {
+        let mut out = Vec::new();
+        let event = b"WARN a\nINFO forged \x1b[2J\xe2\x80\xae \xff end\n";
+        Printable(&mut out).write_all(event).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "WARN a INFO forged \\u001b[2J\\u202e \u{fffd} end\n");
+    }
 
     #[test]
     fn a_level_is_one_plain_word() {

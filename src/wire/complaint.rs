@@ -13,6 +13,7 @@ pub use about::About;
 
 use super::body;
 use super::json::{self, Member, Object, is_nothing};
+use super::printable::printable;
 
 /// The longest message that is kept, in bytes.
 const LONGEST_MESSAGE: usize = 512;
@@ -185,7 +186,7 @@ fn bounded(text: &str, most: usize) -> String {
         if !line.is_empty() {
             line.push(' ');
         }
-        line.push_str(word);
+        line.push_str(&printable(word));
         if line.len() > most {
             line.truncate(line.floor_char_boundary(most - '…'.len_utf8()));
             line.push('…');

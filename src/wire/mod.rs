@@ -15,6 +15,7 @@ mod json;
 pub mod multipart;
 pub mod opening;
 pub mod path;
+pub mod printable;
 pub mod query;
 pub mod segments;
 pub mod shape;

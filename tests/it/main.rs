@@ -31,3 +31,4 @@ mod schedule;
 mod simulate;
 mod split;
 mod stream;
+mod unserved;

@@ -430,3 +430,26 @@ fn a_second_sidecar_is_refused_although_the_lock_file_was_removed() {
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second).contains("is in use by another serin"), "{}", text(&second));
 }
+
+#[test]
+fn another_process_of_the_same_user_reads_no_key_out_of_a_sidecar() {
+    if !is_root() {
+        return;
+    }
+    let (_old, _new, workspace) = half();
+    workspace.give_to(SERVICE);
+    let mut sidecar = workspace.start_as(SERVICE);
+    let pid = sidecar.process().id();
+    let read = |file: &str| {
+        let mut command = Command::new("head");
+        std::os::unix::process::CommandExt::uid(&mut command, SERVICE);
+        command.args(["-c", "1", &format!("/proc/{pid}/{file}")]).output().unwrap().status.success()
+    };
+    for file in ["environ", "mem", "maps", "auxv"] {
+        assert!(!read(file), "{file}");
+    }
+    assert!(read("status"), "what is no secret can be read");
+    // It goes on with its own files, and commands of the same user find it.
+    assert_eq!(sidecar.change("rollback").status, 200);
+    is_at(&sidecar, 0.0, "locked");
+}

@@ -1,8 +1,10 @@
 //! What a life of control is played on: providers, two rollouts, a disk, and an engine that begins from it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use serin::control::Bound;
 use serin::control::engine::{Begin, Engine, Now};
 use serin::decide::guard::constants::Constants;
 use serin::decide::policy::*;
@@ -42,8 +44,9 @@ fn provider(name: &str) -> Arc<Provider> {
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 100,
-        probe_path: "/models".to_owned(),
+        probe_path: Secret::new("/models".to_owned()),
         unusable: None,
+        holds_keys: false,
     })
 }
 
@@ -109,6 +112,7 @@ pub(crate) fn policy(canaries: &[Canary; 2], usable: bool) -> Arc<Policy> {
         rollouts: NAMES.into_iter().zip(canaries).map(rollout).collect(),
         flags: BTreeMap::new(),
         clients: Vec::new(),
+        open: false,
         tokens: Vec::new(),
         limits: Limits {
             header_bytes: 65_536,
@@ -133,6 +137,7 @@ pub(crate) struct Disk {
 
 pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now) -> Engine {
     let begin = Begin {
+        bound: Bound { listen: SocketAddr::from(([127, 0, 0, 1], 0)), admin: SocketAddr::from(([127, 0, 0, 1], 0)) },
         policy: policy(canaries, usable),
         flags: FlagsStatus::default(),
         keep: None,

@@ -98,7 +98,7 @@ fn a_token_does_what_its_roles_say() {
     let status = |name: &str, method: &str, path: &str, body: &str| {
         let bearer = format!("Bearer {name}-token");
         let headers =
-            [("authorization", bearer.as_str()), ("host", "serin.internal"), ("origin", "https://any.example")];
+            [("authorization", bearer.as_str()), ("host", "serin.internal"), ("origin", "https://serin.internal")];
         let answer = ports.send(method, path, &headers, body);
         assert!(!answer.body.contains("-token"));
         answer.status
@@ -115,6 +115,10 @@ fn a_token_does_what_its_roles_say() {
     assert_eq!(status("oncall", "POST", rollback, r#"{"to": 10}"#), 200);
     assert_eq!(status("ops", "POST", rollback, r#"{"to": 50}"#), 200);
     assert_eq!(status("nobody", "POST", rollback, ""), 401);
+    let foreign =
+        [("authorization", "Bearer ops-token"), ("host", "serin.internal"), ("origin", "https://other.example")];
+    assert_eq!(ports.send("POST", rollback, &foreign, "").status, 403);
+    assert_eq!(ports.send("GET", "/api/v1/status", &foreign, "").status, 200);
     let actors: Vec<_> = ports.asked.lock().unwrap().iter().map(|command| command.actor.clone()).collect();
     assert_eq!(actors, ["oncall", "oncall", "oncall", "ops"]);
 }

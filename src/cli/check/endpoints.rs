@@ -1,8 +1,9 @@
 //! What the answers of both arms mean for a rollout: which endpoints users would lose on the canary.
 //!
 //! Judges and words; asks nobody. Only what is certain is a failure: an endpoint that stable has and the canary has not,
-//! a canary that lets nobody in, or an arm that redirects or answers with something else than its API. What could not be
-//! found out, or is no endpoint of one of the arms, is a note: the guard still stands behind it.
+//! a stable that has none of those that are split, an arm that refuses its key, redirects or answers with something else
+//! than its API. What could not be found out, or is no endpoint of one of the arms, is a note: the guard still stands
+//! behind it.
 
 use serde_json::{Value, json};
 
@@ -32,14 +33,23 @@ pub(super) struct Judged<'a> {
 }
 
 /// Judges every endpoint that was asked for.
-pub(super) fn judge<'a>(policy: &'a Policy, asked: &'a [Asked]) -> Vec<Judged<'a>> {
-    asked
-        .iter()
+pub(super) fn judge<'a>(policy: &'a Policy, all: &'a [Asked]) -> Vec<Judged<'a>> {
+    all.iter()
         .filter_map(|asked| {
             let rollout = policy.rollouts.get(asked.rollout)?;
             let stable = policy.provider(rollout.stable).name.as_str();
             let canary = policy.provider(rollout.canary.as_ref()?.provider).name.as_str();
-            let (standing, reason) = standing(asked, stable, canary);
+            let of_rollout = |other: &&Asked| other.rollout == asked.rollout;
+            let nothing = || all.iter().filter(of_rollout).all(|other| matches!(other.stable, Reply::Absent(_)));
+            let (standing, reason) = match &asked.stable {
+                Reply::Absent(status) if nothing() => {
+                    (Standing::Fails, format!("{stable} speaks none of what is split ({status})"))
+                }
+                Reply::Refused(status, why) if asked.stable.refuses_key() => {
+                    (Standing::Fails, format!("{stable} answers {status}: {why}"))
+                }
+                _ => standing(asked, stable, canary),
+            };
             Some(Judged { asked, rollout, stable, canary, standing, reason })
         })
         .collect()
@@ -100,6 +110,7 @@ fn mended(name: &str, reply: &Reply) -> Option<String> {
             Some(format!("write `base_url: {base_url}` for {name}"))
         }
         Reply::Other(..) | Reply::Redirected(..) => Some(format!("check the `base_url` of {name}")),
+        Reply::Refused(..) if reply.refuses_key() => Some(format!("check the `api_keys` and the `auth` of {name}")),
         Reply::Speaks(_) | Reply::Absent(_) | Reply::Refused(..) | Reply::Unclear(_) => None,
     }
 }
@@ -153,6 +164,9 @@ pub(super) fn lines(judged: &[Judged<'_>]) -> Vec<String> {
 
 /// What to do about it, where that is known.
 fn remedy(of: &Judged<'_>, judged: &[Judged<'_>]) -> Option<String> {
+    if of.standing == Standing::Fails && matches!(of.asked.stable, Reply::Absent(_)) {
+        return Some(format!("check the `base_url` of {}: nothing that is split lies below it", of.stable));
+    }
     let mended = [mended(of.stable, &of.asked.stable), mended(of.canary, &of.asked.canary)];
     let mended: Vec<String> = mended.into_iter().flatten().collect();
     if !mended.is_empty() {

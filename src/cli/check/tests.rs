@@ -349,7 +349,9 @@ probe: index FAILS at responses: old redirects (308) and says no place; new redi
         assert_eq!(told(arms, false).1, Exit::Failed);
     }
     for note in [&canary[3..], &stable[1..2]] {
-        assert_eq!(told([note, &[]], false).1, Exit::Done, "{note:?}");
+        let beside = ("responses", Reply::Speaks(400), Reply::Speaks(400));
+        let both = [note[0].clone(), beside];
+        assert_eq!(told([&both, &[]], false).1, Exit::Done, "{note:?}");
     }
     let (text, _) = told([&canary, &stable], true);
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -393,7 +395,59 @@ probe: chat: responses: whether new speaks it is not known: 500
     let (text, exit) = told([&refused, &[]], false);
     assert_eq!(exit, Exit::Failed);
     assert!(
-        text.ends_with("\nprobe: chat FAILS at chat/completions, responses: new answers 403: its key is refused\n"),
+        text.ends_with("\nprobe: chat FAILS at chat/completions, responses: new answers 403: its key is refused; check the `api_keys` and the `auth` of new\n"),
         "{text}"
     );
+}
+
+#[test]
+fn a_stable_that_speaks_nothing_or_refuses_its_key_fails_with_the_remedy() {
+    let absent = |endpoint, canary| (endpoint, Reply::Absent(404), canary);
+    let all = [
+        absent("chat/completions", Reply::Speaks(400)),
+        absent("completions", Reply::Absent(404)),
+        absent("messages", Reply::Refused(401, "its key is refused")),
+    ];
+    let refused = [("responses", Reply::Refused(401, "its key is refused"), Reply::Speaks(400))];
+    let (text, exit) = told([&all, &refused], false);
+    assert_eq!(exit, Exit::Failed);
+    let expected = "
+probe: chat FAILS at chat/completions, completions, messages: old speaks none of what is split (404); check the `base_url` of old: nothing that is split lies below it
+probe: index FAILS at responses: old answers 401: its key is refused; check the `api_keys` and the `auth` of old
+";
+    assert!(text.ends_with(expected), "{text}");
+}
+
+#[test]
+fn a_stable_that_cannot_be_asked_is_an_error_of_the_file() {
+    let check = |percent: &str, more: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flags.yaml");
+        let text = format!(
+            "providers:\n  old: {{ base_url: http://127.0.0.1:9/v1, api_keys: ['${{NOWHERE}}'] }}\n  \
+             new: {{ base_url: http://127.0.0.1:9/v2 }}\n\
+             rollouts: [{{ name: chat, stable: old, canary: new, percent: {percent} }}]\n"
+        );
+        fs::write(&path, text).unwrap();
+        let path = path.display().to_string();
+        let line: Vec<&str> = std::iter::once(path.as_str()).chain(more.iter().copied()).collect();
+        examine(&args(&line), &Environment::of(BTreeMap::new()), |_| unreachable!("nobody is asked"))
+    };
+    for percent in ["10%", "0", "auto"] {
+        let failure = check(percent, &[]).1.unwrap_err();
+        assert_eq!(failure.exit, Exit::Usage);
+        let told = failure.message.split_once("flags.yaml:2:3: ").unwrap().1;
+        assert!(
+            told.starts_with(
+                "providers.old: `old` is the stable of `chat` and cannot be used: the variable NOWHERE is not set\n"
+            ),
+            "{told}"
+        );
+        assert!(told.contains("= set the variable, or mend the file, that it needs; if the move is over"), "{told}");
+    }
+    let (text, outcome) = check("10%", &["--json"]);
+    assert_eq!(outcome.unwrap(), Exit::Usage);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&value["good"], &value["errors"][0]["path"]), (&json!(false), &json!("providers.old")));
+    assert_eq!(check("100%", &[]).1.unwrap(), Exit::Done, "nobody is on stable");
 }

@@ -7,25 +7,10 @@
 use std::fmt::Write as _;
 
 use super::words;
+pub(super) use crate::decide::printable::html as escape;
 
 /// The two widths, in pixels.
 pub(super) const WIDTHS: [(f64, &str); 2] = [(720.0, "wide"), (350.0, "narrow")];
-
-/// Text that is safe between tags and in attributes.
-pub(super) fn escape(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            c if c.is_control() => safe.push(' '),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
 
 /// Both drawings of a picture. `label` is read out instead of it.
 pub(super) fn both(label: &str, height: f64, draw: impl Fn(f64) -> String) -> String {

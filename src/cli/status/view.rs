@@ -25,6 +25,7 @@ pub(super) fn render(reply: &StatusReply, now: UnixMillis, style: Style) -> Stri
             Some(canary) => moving(&mut text, rollout, canary, now, style),
             None => {
                 let _ = writeln!(text, "{}  {} (a plain route)", style.bold(&rollout.name), rollout.stable);
+                stable_fault(&mut text, rollout, style);
             }
         }
     }
@@ -91,6 +92,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     let _ = writeln!(text, "{name}  {} -> {canary}  {phase}{attempt}", rollout.stable);
     row(text, "percent", &format!("{}% of users on the canary, the file says {}", rollout.percent, rollout.intent));
     row(text, "why", &one_line(&rollout.reason));
+    stable_fault(text, rollout, style);
     row(text, "since", &format!("{}, {}", moment(rollout.since), distance(rollout.since, now)));
     if let Some(lock) = &rollout.lock {
         let reason = if lock.reason.is_empty() { String::new() } else { format!(": {}", one_line(&lock.reason)) };
@@ -122,6 +124,12 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     refusals(text, rollout, now, style);
     if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
         row(text, "anonymous", &format!("{:.1}% of requests carry no user id", ratio * 100.0));
+    }
+}
+
+fn stable_fault(text: &mut String, rollout: &Rollout, style: Style) {
+    if let Some(fault) = &rollout.stable_fault {
+        row(text, "stable", &style.red(&one_line(fault)));
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::control::engine::{Begin, Engine, Now};
-use crate::control::shell;
+use crate::control::{Bound, shell};
 use crate::decide::guard::constants::Constants;
 use crate::decide::policy::*;
 use crate::decide::rollout::state::{Event, Identity, RolloutState, Verb};
@@ -54,8 +54,9 @@ pub(super) fn provider(name: &str, host: &str) -> Provider {
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 100,
-        probe_path: "/models".to_owned(),
+        probe_path: Secret::new("/models".to_owned()),
         unusable: None,
+        holds_keys: false,
     }
 }
 
@@ -121,6 +122,7 @@ pub(super) fn policy(rollouts: Vec<Rollout>) -> Policy {
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
         flags: BTreeMap::new(),
         clients: Vec::new(),
+        open: false,
         tokens: Vec::new(),
         limits: Limits {
             header_bytes: 65_536,
@@ -153,6 +155,7 @@ pub(super) fn read(policy: Policy) -> FlagsRead {
 
 pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Begin {
     Begin {
+        bound: Bound { listen: policy.fixed.listen, admin: policy.fixed.admin },
         policy: Arc::new(policy),
         flags: FlagsStatus::default(),
         keep: Some("the text".into()),

@@ -17,6 +17,7 @@ struct Case {
     path: &'static str,
     model: Option<&'static str>,
     bound: bool,
+    unusable: Option<&'static str>,
 }
 
 const USUAL: Case = Case {
@@ -27,6 +28,7 @@ const USUAL: Case = Case {
     path: CHAT,
     model: Some("gpt-4"),
     bound: false,
+    unusable: None,
 };
 
 fn asked(case: &Case) -> Vec<&'static str> {
@@ -38,7 +40,10 @@ fn asked(case: &Case) -> Vec<&'static str> {
          rollouts: [{{ name: chat, stable: old, canary: new, percent: 50%, fallback: {} }}]\n",
         case.fallback
     );
-    let policy = compile(&text, &Environment::without_secrets()).unwrap().policy;
+    let mut policy = Policy::clone(&compile(&text, &Environment::without_secrets()).unwrap().policy);
+    for provider in policy.providers.iter_mut().filter(|provider| case.unusable == Some(provider.name.as_str())) {
+        std::sync::Arc::make_mut(provider).unusable = Some("it has no key".to_owned());
+    }
     let id = |name: &str| policy.providers.iter().zip(0..).find(|(provider, _)| provider.name == name).unwrap().1;
     let plan = Plan {
         rollout: Some(RolloutId(0)),
@@ -70,6 +75,15 @@ fn who_else_may_answer() {
     assert_eq!(asked(&Case { model: None, ..USUAL }), ["third", "keyless"]);
     assert_eq!(asked(&Case { fallback: "false", ..USUAL }), [""; 0]);
     assert_eq!(asked(&Case { path: "/embeddings", ..USUAL }), [""; 0], "vectors of two models do not mix");
+}
+
+#[test]
+fn a_stable_that_cannot_be_asked_is_no_reason_to_use_the_canary() {
+    let unusable = |name: &'static str| Case { unusable: Some(name), ..USUAL };
+    assert_eq!(asked(&unusable("old")), ["third", "keyless"]);
+    assert_eq!(asked(&Case { fallback: "true", ..unusable("old") }), [""; 0]);
+    assert_eq!(asked(&Case { planned: "new", ..unusable("new") }), ["third", "keyless", "old"]);
+    assert_eq!(asked(&unusable("third")), ["keyless", "new"]);
 }
 
 #[test]

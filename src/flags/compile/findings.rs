@@ -6,26 +6,30 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::Path;
 
 use crate::decide::policy::Secret;
 
 use super::super::environment::{Environment, Expanded, FileRead, Secrets};
 use super::super::error::FlagsError;
 use super::super::mask;
+use super::super::memory::Place;
 use super::super::place::At;
 use super::super::scalar::Wrong;
 use super::super::shape::MOST_ERRORS;
-use super::super::tree::Kind;
+use super::super::tree::{Kind, Spot};
 
 /// What was found so far.
 pub(super) struct Findings<'e> {
-    environment: &'e Environment,
+    pub(super) environment: &'e Environment,
     pub(super) errors: Vec<FlagsError>,
     pub(super) warnings: Vec<(usize, String)>,
     /// Which characters of the text are literal secrets.
     pub(super) secrets: Vec<Range<usize>>,
     pub(super) files: BTreeSet<FileRead>,
-    read: Secrets,
+    pub(super) read: Secrets,
+    /// Where each provider begins, in the file's order.
+    pub(super) providers: Vec<Spot>,
 }
 
 /// What became of one text in the place of a secret.
@@ -46,7 +50,8 @@ impl<'e> Findings<'e> {
             warnings: Vec::new(),
             secrets: Vec::new(),
             files: BTreeSet::new(),
-            read: Secrets::default(),
+            read: environment.secrets(),
+            providers: Vec::new(),
         }
     }
 
@@ -81,6 +86,35 @@ impl<'e> Findings<'e> {
         self.given(at, given, parse).unwrap_or(default)
     }
 
+    /// The same for a text that may be a secret although its name does not say so: it is never shown.
+    pub(super) fn hidden(
+        &mut self,
+        at: &At,
+        given: &str,
+        parse: impl FnOnce(&str) -> Result<String, Wrong>,
+    ) -> Option<String> {
+        if self.has_literal_part(given) || !given.contains("${") {
+            self.hide(at);
+        }
+        let text = match self.expand(at, given)? {
+            Ok(text) => text,
+            Err(reason) => {
+                self.error(at, reason, "set it before the start, or write the value itself");
+                return None;
+            }
+        };
+        parse(&text).map_err(|Wrong { problem, remedy }| self.error(at, format!("the value {problem}"), remedy)).ok()
+    }
+
+    /// Masks what stands here wherever the file is shown. A reference shows no secret.
+    fn hide(&mut self, at: &At) {
+        if let Some(node) = at.node()
+            && let Kind::Scalar { .. } = node.kind
+        {
+            self.secrets.push(node.span.clone());
+        }
+    }
+
     /// The value of a text; `None` where it is absent, wrong (which is written down) or not resolved here.
     pub(super) fn given<T>(
         &mut self,
@@ -110,7 +144,9 @@ impl<'e> Findings<'e> {
 
     /// The text with its references replaced; `Err`: one leads nowhere; `None`: not resolved here, or no reference.
     fn expand(&mut self, at: &At, given: &str) -> Option<Result<String, String>> {
-        match self.environment.expand(given, &mut self.read) {
+        let expanded = self.environment.expand(given, &mut self.read);
+        self.tell_kept(at);
+        match expanded {
             Expanded::Text { text, files, .. } => {
                 self.files.extend(files);
                 Some(Ok(text))
@@ -127,15 +163,40 @@ impl<'e> Findings<'e> {
         }
     }
 
+    /// Says of which values only the last ones are known.
+    fn tell_kept(&mut self, at: &At) {
+        for reason in self.read.recent.take_kept() {
+            self.warn(at, format!("{reason}: its last value is kept, and a restart would begin without it"));
+        }
+    }
+
+    /// The secrets in a place of a provider, else those that were there last. `reason`: why there are none.
+    pub(super) fn or_last_in(
+        &mut self,
+        at: &At,
+        place: Place,
+        found: Vec<String>,
+        reason: Option<&str>,
+    ) -> Vec<String> {
+        let values = self.read.recent.or_last_in(place, found, reason);
+        self.tell_kept(at);
+        values
+    }
+
+    /// What is wrong with a file of certificates, or of a `key`, that was not right before.
+    pub(super) fn certificates(&mut self, at: &At, path: &Path, key: bool) -> Option<String> {
+        let (file, problem) = FileRead::pem(path, key);
+        self.files.insert(file);
+        let problem = self.read.recent.certificates(path, problem);
+        self.tell_kept(at);
+        problem
+    }
+
     /// The text in the place of a secret. A literal one is masked wherever the file is shown, and warned about.
     pub(super) fn secret(&mut self, at: &At, given: &str) -> Resolved {
         let literal = !given.contains("${");
         if literal || self.has_literal_part(given) {
-            if let Some(node) = at.node()
-                && let Kind::Scalar { .. } = node.kind
-            {
-                self.secrets.push(node.span.clone());
-            }
+            self.hide(at);
             if given.trim().is_empty() {
                 self.error(at, "this is empty", "write a reference such as `${NAME}`");
                 return Resolved::Unresolved;

@@ -12,8 +12,8 @@ use crate::decide::policy::{
 };
 use crate::decide::units::Millis;
 
-use super::super::environment::FileRead;
 use super::super::kinds::{Entries, Text};
+use super::super::memory::Place;
 use super::super::place::At;
 use super::super::scalar::{Wrong, length, name, whole, wrong};
 use super::super::{defaults, mask, raw, url};
@@ -34,6 +34,7 @@ pub(super) fn all(raw: Option<&Entries<raw::Provider>>, at: &At, findings: &mut 
     if entries.is_empty() && at.node().is_some() {
         findings.error(at, "there is no provider", "add one: `openai: { base_url: https://api.openai.com/v1 }`");
     }
+    findings.providers = entries.iter().map(|(name, _)| at.key(name).name().spot()).collect();
     entries.iter().map(|(name, raw)| provider(name, raw, &at.key(name), findings)).collect()
 }
 
@@ -60,7 +61,8 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
         );
     }
     let mut unusable = None;
-    let api_keys = api_keys(raw, at, &mut unusable, findings);
+    let place = Place { provider: provider.to_owned(), base_url: base_url.to_string(), key: String::new() };
+    let api_keys = api_keys(raw, at, &place, &mut unusable, findings);
     let auth = findings.value(&at.key("auth"), text(&raw.auth), url::usual_auth(&base_url.host), url::auth);
     if !base_url.https && raw.api_keys.is_some() && auth != Auth::None && !is_private(&base_url.host) {
         findings.warn(
@@ -71,8 +73,8 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
     if auth == Auth::None && raw.api_keys.is_some() {
         findings.warn(&at.key("auth"), "the `api_keys` are never sent: `auth` is none");
     }
-    let set_headers = set_headers(raw, at, &mut unusable, findings);
-    let query = query(raw, &at.key("query"), &mut unusable, findings);
+    let set_headers = set_headers(raw, at, &place, &mut unusable, findings);
+    let query = query(raw, &at.key("query"), &place, &mut unusable, findings);
     let tls = tls(raw, at, &mut unusable, findings);
     Provider {
         name: provider.to_owned(),
@@ -111,13 +113,14 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             defaults::MAX_CONNECTIONS,
             |text| whole(text, 1, 1_000_000),
         ),
-        probe_path: findings.value(
+        probe_path: Secret::new(findings.value(
             &at.key("probe_path"),
             text(&raw.probe_path),
             defaults::PROBE_PATH.to_owned(),
             url::path,
-        ),
+        )),
         base_url,
+        holds_keys: holds_keys(raw),
         unusable,
     }
 }
@@ -136,20 +139,37 @@ fn is_private(host: &str) -> bool {
     }
 }
 
+/// Whether there is a key in it, whatever it is written as. What stands readable in the file under a name that tells of
+/// no secret, such as an API's version, is none.
+fn holds_keys(raw: &raw::Provider) -> bool {
+    let is_key = |(name, value): &(String, Text)| {
+        suggests_secret(&name.to_ascii_lowercase()) || value.0.contains("${") || mask::looks_secret(&value.0)
+    };
+    let entries = |entries: &Option<Entries<Text>>| entries.as_ref().is_some_and(|all| all.0.iter().any(is_key));
+    let certificate = raw.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
+    raw.api_keys.is_some() || entries(&raw.set_headers) || entries(&raw.query) || certificate
+}
+
 fn is_well_known(host: &str) -> bool {
     matches!(host, "api.openai.com" | "api.anthropic.com")
 }
 
 /// The keys that can be used. None of those named: the provider is unusable; some: that is worth a warning.
-fn api_keys(raw: &raw::Provider, at: &At, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Vec<Secret> {
+fn api_keys(
+    raw: &raw::Provider,
+    at: &At,
+    place: &Place,
+    unusable: &mut Option<String>,
+    findings: &mut Findings<'_>,
+) -> Vec<Secret> {
     let Some(given) = &raw.api_keys else { return Vec::new() };
     let at = at.key("api_keys");
-    let mut keys: Vec<Secret> = Vec::new();
+    let mut keys: Vec<String> = Vec::new();
     let mut missing = Vec::new();
     let mut unresolved = false;
     for (index, text) in given.0.iter().enumerate() {
         match findings.secret(&at.item(index), text) {
-            Resolved::Texts(texts) => keys.extend(texts.into_iter().map(Secret::new)),
+            Resolved::Texts(texts) => keys.extend(texts),
             Resolved::Unset(reason) => missing.push((index, reason)),
             Resolved::Unresolved => unresolved = true,
         }
@@ -161,17 +181,21 @@ fn api_keys(raw: &raw::Provider, at: &At, unusable: &mut Option<String>, finding
             "name a key, or remove `api_keys`: the application's own pass through",
         );
     }
-    if keys.is_empty() && !unresolved {
-        *unusable = missing.first().map(|(_, reason)| reason.clone());
+    let reason = missing.first().filter(|_| !unresolved).map(|(_, reason)| reason.clone());
+    let found = keys.len();
+    let place = Place { key: "api_keys".to_owned(), ..place.clone() };
+    let mut keys = findings.or_last_in(&at, place, keys, reason.as_deref());
+    if keys.is_empty() {
+        *unusable = reason;
     }
-    for (index, reason) in missing {
+    for (index, reason) in missing.into_iter().filter(|_| found > 0 || keys.is_empty()) {
         let then = if keys.is_empty() { "the provider cannot be used" } else { "the other keys are used" };
         findings.warn(&at.item(index), format!("{reason}: {then}"));
     }
     if unresolved && keys.is_empty() {
-        keys.push(Secret::new(mask::MASK.to_owned()));
+        keys.push(mask::MASK.to_owned());
     }
-    keys
+    keys.into_iter().map(Secret::new).collect()
 }
 
 fn not_blank(text: &str) -> Result<(), Wrong> {
@@ -192,6 +216,7 @@ fn models(raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> BTreeMap
 fn query(
     raw: &raw::Provider,
     at: &At,
+    place: &Place,
     unusable: &mut Option<String>,
     findings: &mut Findings<'_>,
 ) -> Vec<(String, Secret)> {
@@ -201,8 +226,10 @@ fn query(
         if name.is_empty() {
             findings.error(&at.name(), "a query parameter without a name", "name it, such as `api-version`");
         } else if suggests_secret(&name.to_ascii_lowercase()) && !value.0.is_empty() {
-            query.extend(credential(&at, &value.0, unusable, findings).map(|value| (name.clone(), Secret::new(value))));
-        } else if let Some(value) = findings.given(&at, Some(&value.0), |text| Ok(text.to_owned())) {
+            let place = Place { key: format!("query.{name}"), ..place.clone() };
+            let value = credential(&at, &value.0, place, unusable, findings);
+            query.extend(value.map(|value| (name.clone(), Secret::new(value))));
+        } else if let Some(value) = findings.hidden(&at, &value.0, |text| Ok(text.to_owned())) {
             query.push((name.clone(), Secret::new(value)));
         }
     }
@@ -210,16 +237,25 @@ fn query(
 }
 
 /// A secret that the provider cannot do without, although it is none of the `api_keys`.
-fn credential(at: &At, given: &str, unusable: &mut Option<String>, findings: &mut Findings<'_>) -> Option<String> {
-    match findings.secret(at, given) {
-        Resolved::Texts(texts) => Some(texts.join(" ")),
-        Resolved::Unresolved => Some(mask::MASK.to_owned()),
-        Resolved::Unset(reason) => {
-            findings.warn(at, format!("{reason}: the provider cannot be used"));
-            unusable.get_or_insert(reason);
-            None
-        }
+fn credential(
+    at: &At,
+    given: &str,
+    place: Place,
+    unusable: &mut Option<String>,
+    findings: &mut Findings<'_>,
+) -> Option<String> {
+    let (found, reason) = match findings.secret(at, given) {
+        Resolved::Texts(texts) => (texts, None),
+        Resolved::Unresolved => return Some(mask::MASK.to_owned()),
+        Resolved::Unset(reason) => (Vec::new(), Some(reason)),
+    };
+    let values = findings.or_last_in(at, place, found, reason.as_deref());
+    if let (true, Some(reason)) = (values.is_empty(), reason) {
+        findings.warn(at, format!("{reason}: the provider cannot be used"));
+        unusable.get_or_insert(reason);
+        return None;
     }
+    Some(values.join(" "))
 }
 
 fn timeouts(raw: Option<&raw::Timeouts>, at: &At, findings: &mut Findings<'_>) -> Timeouts {
@@ -255,6 +291,7 @@ const NOT_TO_SET: [&str; 11] = [
 fn set_headers(
     raw: &raw::Provider,
     at: &At,
+    place: &Place,
     unusable: &mut Option<String>,
     findings: &mut Findings<'_>,
 ) -> Vec<(String, Secret)> {
@@ -285,9 +322,10 @@ fn set_headers(
             continue;
         }
         if suggests_secret(&name) {
-            let value = credential(&at, &value.0, unusable, findings);
+            let place = Place { key: format!("set_headers.{name}"), ..place.clone() };
+            let value = credential(&at, &value.0, place, unusable, findings);
             headers.extend(value.map(|value| (name, Secret::new(value))));
-        } else if let Some(value) = findings.given(&at, Some(&value.0), header_value) {
+        } else if let Some(value) = findings.hidden(&at, &value.0, header_value) {
             headers.push((name, Secret::new(value)));
         }
     }
@@ -321,13 +359,11 @@ fn tls(raw: &raw::Provider, at: &At, unusable: &mut Option<String>, findings: &m
                 Ok(PathBuf::from(text))
             }
         })?;
-        if findings.resolves() {
-            let (file, problem) = FileRead::pem(&path);
-            findings.files.insert(file);
-            if let Some(reason) = problem {
-                findings.warn(&at, format!("{reason}: the provider cannot be used"));
-                unusable.get_or_insert(reason);
-            }
+        if findings.resolves()
+            && let Some(reason) = findings.certificates(&at, &path, key == "key_file")
+        {
+            findings.warn(&at, format!("{reason}: the provider cannot be used"));
+            unusable.get_or_insert(reason);
         }
         Some(path)
     };

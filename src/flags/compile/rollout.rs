@@ -55,7 +55,11 @@ pub(super) fn all(
     let mut rollouts: Vec<Rollout> = Vec::new();
     for (index, raw) in raws.iter().enumerate() {
         let at = list.item(index);
-        let rollout = rollout(raw, &at, providers, mount, findings);
+        let mut rollout = rollout(raw, &at, providers, mount, findings);
+        if rollout.name.is_empty() && raw.name.is_some() && !findings.resolves() {
+            // Its name is a reference, which nobody follows here.
+            rollout.name = format!("rollout-{}", index + 1);
+        }
         if !rollout.name.is_empty()
             && let Some(first) = rollouts.iter().position(|other| other.name == rollout.name)
         {
@@ -288,7 +292,12 @@ fn user(raw: &raw::Rollout, at: &At, findings: &mut Findings<'_>) -> Vec<UserSou
         findings.error(&at, "the list of sources is empty", "name one, such as `header:x-user-id`, or remove `user`");
     }
     let one = |(index, text): (usize, &String)| findings.given(&at.item(index), Some(text), source);
-    given.iter().enumerate().filter_map(one).collect()
+    let sources: Vec<UserSource> = given.iter().enumerate().filter_map(one).collect();
+    if sources.is_empty() && !findings.resolves() {
+        // They are references, which nobody follows here.
+        return defaults::USER.iter().filter_map(|text| source(text).ok()).collect();
+    }
+    sources
 }
 
 /// Where a user id may be found: `header:x-user-id`, `body:metadata.user_id`.

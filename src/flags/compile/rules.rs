@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 
+use crate::decide::exposure::{Exposure, Place, SHORTEST_TOKEN, exposures, short_tokens};
 use crate::decide::policy::{Fallback, Intent, Match, PathPart, Policy, Rollout, Unmatched, UserSource};
 use crate::decide::units::{Percent, ProviderId};
 
@@ -15,9 +16,9 @@ use super::findings::Findings;
 use super::rollout;
 
 /// Looks at the whole.
-pub(super) fn check(policy: &Policy, raw: &raw::File, open: bool, root: &At, findings: &mut Findings<'_>) {
+pub(super) fn check(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
     ports(policy, root, findings);
-    exposure(policy, raw, open, root, findings);
+    exposure(policy, raw, root, findings);
     embeddings(policy, root, findings);
     unreachable(policy, root, findings);
     keyless_canaries(policy, raw, root, findings);
@@ -45,28 +46,36 @@ fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
 }
 
 /// Whoever reaches the proxy port spends the keys, and whoever reaches the operators' port moves the traffic.
-fn exposure(policy: &Policy, raw: &raw::File, open: bool, root: &At, findings: &mut Findings<'_>) {
-    let keys = raw.providers.iter().flat_map(|entries| &entries.0).any(|(_, provider)| provider.api_keys.is_some());
-    let listen = policy.fixed.listen;
-    if !listen.ip().is_loopback() && keys && !root.has("clients") && !open {
-        findings.error(
-            &root.key("listen"),
-            format!("everybody who reaches {listen} could spend the `api_keys`"),
-            "listen on 127.0.0.1, name the `clients`, or write `open: true` if something else keeps strangers out",
-        );
+fn exposure(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+    let at = |place: Place| match place {
+        Place::Listen => root.key("listen"),
+        Place::Admin => root.key("admin").key("listen"),
+        Place::Token(index) => root.key("admin").key("tokens").item(index).key("token"),
+        Place::Force(index) => root.key("rollouts").item(index).key("force").key("token"),
+    };
+    let tokens = root.key("admin").key("tokens");
+    let may_be_good = |place: Place, findings: &Findings<'_>| match place {
+        // What is wrong with them is told of them.
+        Place::Listen => root.has("clients"),
+        Place::Admin => tokens.node().is_some() && !findings.errors.is_empty(),
+        // Not known here.
+        Place::Token(_) | Place::Force(_) => !findings.resolves(),
+    };
+    for Exposure { place, problem, remedy } in exposures(policy, policy.fixed.listen, policy.fixed.admin) {
+        if !may_be_good(place, findings) {
+            findings.error(&at(place), problem, remedy);
+        }
+    }
+    if findings.resolves() && findings.errors.is_empty() {
+        for place in short_tokens(policy) {
+            let told = format!(
+                "a token of fewer than {SHORTEST_TOKEN} characters can be guessed; off loopback it is an error"
+            );
+            findings.warn(&at(place), told);
+        }
     }
     if root.has("clients") && raw.clients.as_ref().is_some_and(Vec::is_empty) {
         findings.error(&root.key("clients"), "the list of clients is empty", "name one, or remove `clients`");
-    }
-    let admin = policy.fixed.admin;
-    let tokens = root.key("admin").key("tokens");
-    if !admin.ip().is_loopback() && (tokens.node().is_none() || policy.tokens.is_empty() && findings.errors.is_empty())
-    {
-        findings.error(
-            &root.key("admin").key("listen"),
-            format!("everybody who reaches {admin} could move the traffic"),
-            "listen on 127.0.0.1, or name `admin.tokens`; for health checks and metrics alone there is `probe`",
-        );
     }
 }
 

@@ -214,8 +214,9 @@ fn a_literal_secret_is_a_warning_and_is_never_shown() {
                 rollouts: [{ name: r, stable: a }]\nproxy: http://me:s3cr3t@proxy:1\n# sk-live-in-a-comment\n";
     let compiled = compiled(text);
     assert!(!compiled.shown.contains("s3cr3t-") && !compiled.shown.contains("sk-live"), "{}", compiled.shown);
-    assert!(compiled.shown.contains("api_keys: [(secret), (secret)]") && compiled.shown.contains("x-title: shop"));
-    assert_eq!(compiled.warnings.len(), 6, "{:?}", compiled.warnings);
+    assert!(compiled.shown.contains("api_keys: [(secret), (secret)]"));
+    assert!(compiled.shown.contains("sig: (secret)") && compiled.shown.contains("x-title: (secret)"));
+    assert_eq!(compiled.warnings.len(), 7, "{:?}", compiled.warnings);
     let provider = &compiled.policy.providers[0];
     assert_eq!(provider.query[1].1.reveal(), "s3cr3t");
     let told = format!("{:?} {:?}", compiled.warnings, compiled.policy);
@@ -391,7 +392,7 @@ fn defaults_are_the_design_s() {
         [5_000, 600_000, 60_000, 600_000, 300_000].map(Millis)
     );
     assert_eq!(
-        (provider.unmapped, provider.http2, provider.probe_path.as_str()),
+        (provider.unmapped, provider.http2, provider.probe_path.reveal()),
         (Unmapped::Pass, Http2::Never, "/models")
     );
     assert_eq!(provider.breaker, Some(BreakerRule { failures: 5, open_for: Millis(15_000) }));
@@ -456,4 +457,14 @@ fn nothing_is_missing_without_secrets() {
     let compiled = compile(text, &Environment::without_secrets()).unwrap();
     assert_eq!(compiled.warnings, Vec::<String>::new());
     assert!(compile(text, &environment()).is_err());
+}
+
+#[test]
+fn what_is_not_resolved_here_still_has_a_name_and_sources_of_users() {
+    let text = "providers: { a: { base_url: http://localhost } }\n\
+                rollouts: [{ name: '${ONE}x', stable: a, user: '${TWO}' }, { name: '${TWO}', stable: a }]\n";
+    let policy = compile(text, &Environment::without_secrets()).unwrap().policy;
+    let names: Vec<&str> = policy.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
+    assert_eq!(names, ["rollout-1", "rollout-2"]);
+    assert!(policy.rollouts.iter().all(|rollout| !rollout.user.is_empty()));
 }

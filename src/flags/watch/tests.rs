@@ -250,8 +250,12 @@ fn a_changed_secret_is_a_new_version() {
     fs::write(&secret, "two-key\nthree-key\n").unwrap();
     assert_eq!(keys(scene.next()), (vec!["two-key".to_owned(), "three-key".to_owned()], None));
     fs::remove_file(&secret).unwrap();
-    let (none, unusable) = keys(scene.next());
-    assert!(none.is_empty() && unusable.unwrap().contains("cannot be read"));
+    let gone = scene.next();
+    let warnings = gone.result.as_ref().unwrap().warnings.clone();
+    assert!(warnings[0].contains("cannot be read") && warnings[0].contains("its last value is kept"), "{warnings:?}");
+    assert_eq!(keys(gone), (vec!["two-key".to_owned(), "three-key".to_owned()], None));
+    fs::write(&secret, "four-key\n").unwrap();
+    assert_eq!(keys(scene.next()), (vec!["four-key".to_owned()], None));
 }
 
 #[test]

@@ -55,8 +55,9 @@ pub(in crate::proxy) fn provider(name: &str, address: SocketAddr) -> Provider {
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 100,
-        probe_path: "/models".to_owned(),
+        probe_path: Secret::new("/models".to_owned()),
         unusable: None,
+        holds_keys: false,
     }
 }
 
@@ -110,6 +111,7 @@ pub(super) fn policy(old: SocketAddr, new: SocketAddr) -> Policy {
         rollouts: vec![Arc::new(rollout)],
         flags: BTreeMap::new(),
         clients: Vec::new(),
+        open: false,
         tokens: Vec::new(),
         limits: Limits {
             header_bytes: 64 * 1024,

@@ -7,13 +7,15 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use base64::Engine as _;
 use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+use super::exempt::{exempts, is_loopback};
+use crate::wire::printable::printable;
 
 /// What the environment says of proxies; read once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,33 +70,6 @@ impl Environment {
         let from = if configured.is_some() { "proxy of flags.yaml" } else { "HTTPS_PROXY" };
         Egress::parse(written).map(Some).map_err(|problem| format!("{from}: {problem}"))
     }
-}
-
-/// A proxy on this very machine cannot mean our loopback by ours.
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// `*`, `host`, `.suffix`, `*.suffix`, each with an optional `:port`. A plain name covers its subdomains.
-fn exempts(entry: &str, host: &str, port: u16) -> bool {
-    if entry == "*" {
-        return true;
-    }
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let bare = entry.trim_start_matches('[').trim_end_matches(']');
-    if bare == host {
-        return true;
-    }
-    // An IPv6 address without brackets has colons of its own; it was compared above.
-    let name = match entry.rsplit_once(':') {
-        Some((name, digits)) if !name.contains(':') || name.ends_with(']') => match digits.parse::<u16>() {
-            Ok(only) if only == port => name,
-            _ => return false,
-        },
-        _ => entry,
-    };
-    let name = name.trim_start_matches('[').trim_end_matches(']').trim_start_matches("*.").trim_start_matches('.');
-    !name.is_empty() && (host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.')))
 }
 
 /// An HTTP proxy that is asked with CONNECT.
@@ -174,9 +149,8 @@ impl Egress {
                 Err(format!("{self} {mend} (407); write them as http://user:password@host:port"))
             }
             Ok(status) if version.starts_with("HTTP/1.") => {
-                Err(format!("{self} refused a tunnel to {authority}: {status} {}", words.next().unwrap_or_default())
-                    .trim_end()
-                    .to_owned())
+                let words = printable(words.next().unwrap_or_default());
+                Err(format!("{self} refused a tunnel to {authority}: {status} {words}").trim_end().to_owned())
             }
             _ => Err(format!("{self} does not answer in HTTP/1.1")),
         }

@@ -15,6 +15,7 @@ mod alarm;
 mod connect;
 mod credentials;
 mod egress;
+mod exempt;
 mod failure;
 mod http2;
 pub(crate) mod line;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 
-use super::{Upstreams, Waits, present_key};
+use super::{ConnectError, Upstreams, Waits, present_key};
 use crate::clock;
 use crate::decide::policy::{Provider, Secret};
 use crate::decide::units::Millis;
@@ -30,20 +30,24 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     }
     let began = clock::instant();
     let upstreams = Upstreams::new(1);
-    let slash = if provider.probe_path.starts_with('/') { "" } else { "/" };
-    let path = format!("{}{slash}{}", provider.base_url.path, provider.probe_path);
+    let below = provider.probe_path.reveal();
+    let slash = if below.starts_with('/') { "" } else { "/" };
+    let path = format!("{}{slash}{below}", provider.base_url.path);
     let request = request(&provider, Method::GET, path, RequestBody::Empty)?;
     let lease =
-        upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| error.to_string())?;
+        upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| unreachable(&error))?;
     let response = lease.send(request, waits(&provider)).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
+    // What stands behind a `?` may be a key.
+    let asked = below.split('?').next().unwrap_or_default();
     match response.status().as_u16() {
-        status @ (401 | 403) if shows_nothing(&provider) => Err(format!(
-            "{status} for {}: it wants a key, and without `api_keys` a probe has none",
-            provider.probe_path
-        )),
-        status @ (401 | 403) => Err(format!("{status} for {}: its key is refused", provider.probe_path)),
-        status @ 500..=599 => Err(format!("{status} for {} in {took} ms", provider.probe_path)),
+        status @ (401 | 403) if shows_nothing(&provider) => {
+            Err(format!("{status} for {asked}: it wants a key, and without `api_keys` a probe has none"))
+        }
+        status @ (401 | 403) => {
+            Err(format!("{status} for {asked}: its key is refused; check its `api_keys` and its `auth`"))
+        }
+        status @ 500..=599 => Err(format!("{status} for {asked} in {took} ms")),
         status => Ok(format!("{status} in {took} ms{}", doubt(&provider, &response))),
     }
 }
@@ -55,12 +59,23 @@ pub async fn connects(provider: Arc<Provider>, egress: Option<Secret>) -> Result
     connected.map_err(|error| error.to_string())
 }
 
+/// Why there is no connection, with what mends it where the words do not say it already.
+fn unreachable(error: &ConnectError) -> String {
+    match error {
+        ConnectError::Lookup { .. } | ConnectError::Tcp { .. } | ConnectError::Timeout { .. } => {
+            format!("{error}; check its `base_url` (host, port, http or https), DNS and the network")
+        }
+        ConnectError::Tls(_) => format!("{error}; check its `base_url` (is it https?) and `tls.ca_file`"),
+        _ => error.to_string(),
+    }
+}
+
 /// What makes a live provider doubtful, to be put behind how it answered: it may still have its endpoints.
 fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
     let headers = response.headers();
     if response.status().is_redirection() {
         let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let below = provider.probe_path.trim_start_matches('/');
+        let below = provider.probe_path.reveal().trim_start_matches('/');
         return match Redirect::new(provider, &format!("/{below}"), location) {
             Redirect { base_url: Some(base_url), .. } => {
                 format!(", which redirects: write `base_url: {base_url}`")

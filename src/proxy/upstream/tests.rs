@@ -63,8 +63,9 @@ fn provider(address: SocketAddr) -> Provider {
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 64,
-        probe_path: "/models".into(),
+        probe_path: Secret::new("/models".to_owned()),
         unusable: None,
+        holds_keys: false,
     }
 }
 

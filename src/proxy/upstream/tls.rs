@@ -1,8 +1,8 @@
 //! TLS towards providers: whom we trust, who we are, and what went wrong, in words that say what to do.
 //!
-//! Owns the system's roots (loaded once a process), a target's configuration (made at its first connection, made anew
-//! when one of its files has changed on disk) and the sentences for failures. Refuses to connect without verifying:
-//! there is no switch for that.
+//! Owns the system's roots (loaded once a process), a target's configuration (made at its first connection, and anew
+//! when its files on disk have changed and can be used) and the sentences for failures. Refuses to connect without
+//! verifying: there is no switch for that.
 
 use std::cell::RefCell;
 use std::fmt::Display;
@@ -37,7 +37,12 @@ impl TlsCache {
         {
             return Ok(Arc::clone(config));
         }
-        let config = Arc::new(configure(target).map_err(ConnectError::TlsFile)?);
+        let config = match (configure(target), self.0.borrow().as_ref()) {
+            (Ok(config), _) => Arc::new(config),
+            // Whoever reads flags.yaml is told that the files are not what they were.
+            (Err(_), Some((_, known))) => Arc::clone(known),
+            (Err(problem), None) => return Err(ConnectError::TlsFile(problem)),
+        };
         *self.0.borrow_mut() = Some((stamps, Arc::clone(&config)));
         Ok(config)
     }

@@ -5,4 +5,6 @@
 
 mod breaker;
 mod credentials;
+mod exposure;
 mod paths;
+mod shown;

@@ -19,6 +19,8 @@ const ANSWER: &str = r#"{"object":"response","status":"completed","output":[{"ty
 pub(crate) enum Manner {
     /// At once.
     Answers,
+    /// With this status and nothing else, GETs too.
+    Refuses(u16),
     /// Never.
     Silent,
     /// With a head, and nothing behind it.
@@ -141,6 +143,11 @@ fn serve(stream: TcpStream, connection: usize, manner: Manner, shared: &Shared) 
                 continue;
             }
             _ if method == "PRI" => return Ok(()),
+            Manner::Refuses(status) => {
+                drop(seen);
+                write!(writer, "HTTP/1.1 {status} No\r\ncontent-length: 2\r\n\r\n{{}}")?;
+                continue;
+            }
             _ if probe => drop(seen),
             Manner::Answers => drop(seen),
             Manner::Together(all) => {

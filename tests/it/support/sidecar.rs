@@ -59,6 +59,10 @@ impl Workspace {
         command.current_dir(self.dir.path()).env_clear();
         command.envs(["PATH", "RUST_BACKTRACE"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         command.env("SERIN_REGISTRY", self.registry()).env("TMPDIR", self.dir.path());
+        // Without it only root may count the descriptors of a sidecar.
+        if std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) != 0 {
+            command.env("SERIN_DUMPABLE", "yes");
+        }
         command
     }
 

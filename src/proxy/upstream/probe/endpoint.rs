@@ -46,6 +46,17 @@ pub enum Reply {
     Unclear(String),
 }
 
+/// Why a provider lets in nobody who shows its key.
+const KEY_REFUSED: &str = "its key is refused";
+
+impl Reply {
+    /// Whether it is the key of flags.yaml that was refused.
+    #[must_use]
+    pub fn refuses_key(&self) -> bool {
+        matches!(self, Reply::Refused(_, why) if *why == KEY_REFUSED)
+    }
+}
+
 /// Asks for an endpoint (`chat/completions`) without asking for anything. `model` is what the provider calls a model,
 /// for a `path` that needs one. Runs on any current-thread `LocalSet`.
 pub async fn probe_endpoint(
@@ -86,7 +97,7 @@ async fn ask(
     let lease = upstreams.connect(provider, egress.map(Secret::reveal)).await.map_err(|error| error.to_string())?;
     let response = lease.send(request, waits(provider)).await.map_err(|error| error.to_string())?;
     Ok(match response.status().as_u16() {
-        status @ (401 | 403) if !shows_nothing(provider) => Reply::Refused(status, "its key is refused"),
+        status @ (401 | 403) if !shows_nothing(provider) => Reply::Refused(status, KEY_REFUSED),
         status @ (401 | 403) if provider.forward_headers.is_empty() => {
             Reply::Refused(status, "it wants a key, and has no `api_keys`")
         }

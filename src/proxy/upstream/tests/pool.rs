@@ -15,6 +15,7 @@ fn policy(providers: Vec<Arc<Provider>>) -> Policy {
         rollouts: vec![],
         flags: BTreeMap::new(),
         clients: vec![],
+        open: false,
         tokens: vec![],
         limits: Limits {
             header_bytes: 65_536,

@@ -29,7 +29,10 @@ fn any_answer_but_a_refused_key_and_a_server_error_is_alive() {
         }
         for status in ["401", "403"] {
             let (said, _) = probed(&format!("{status} No"), |provider| provider.api_keys = vec![secret("k1")]).await;
-            assert_eq!(said.unwrap_err(), format!("{status} for /models: its key is refused"));
+            assert_eq!(
+                said.unwrap_err(),
+                format!("{status} for /models: its key is refused; check its `api_keys` and its `auth`")
+            );
         }
         let (said, _) = probed("401 No", |_| {}).await;
         assert_eq!(said.unwrap_err(), "401 for /models: it wants a key, and without `api_keys` a probe has none");
@@ -54,7 +57,7 @@ fn it_asks_as_traffic_would() {
         let (_, head) = probed("200 OK", |provider| {
             provider.api_keys = vec![secret("k1")];
             provider.auth = Auth::Query("key".into());
-            provider.probe_path = "health".into();
+            provider.probe_path = secret("health");
         })
         .await;
         assert!(head.starts_with("GET /v1/health?key=k1 HTTP/1.1\r\n"), "{head}");
@@ -67,7 +70,8 @@ fn an_unusable_and_an_absent_provider_are_said() {
         let (listener, address) = listener().await;
         drop(listener);
         let said = probe(Arc::new(provider(address)), None).await.unwrap_err();
-        assert_eq!(said, format!("cannot connect to {address}: Connection refused (os error 111)"));
+        let remedy = "check its `base_url` (host, port, http or https), DNS and the network";
+        assert_eq!(said, format!("cannot connect to {address}: Connection refused (os error 111); {remedy}"));
         let mut unusable = provider(address);
         unusable.unusable = Some("api_keys: ${ACME_KEY} is not set".into());
         assert_eq!(probe(Arc::new(unusable), None).await.unwrap_err(), "api_keys: ${ACME_KEY} is not set");

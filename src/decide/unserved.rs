@@ -1,0 +1,78 @@
+//! Users of stable whom nobody can serve: providers that Serin itself cannot ask, for want of a key or a file.
+//!
+//! That is no outage and no reason to use the canary: a file in which it is so is not started with, and no reload takes
+//! a rollout from a stable that can be asked to one that cannot. A rollout that came to its end needs no stable.
+
+use super::policy::{Canary, Intent, Policy, Rollout, Unmatched};
+use super::rollout::state::{Phase, RolloutState};
+use super::units::{Percent, ProviderId};
+
+/// Users without a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unserved {
+    /// The rollout; `None`: what no rollout takes.
+    pub rollout: Option<String>,
+    /// Who cannot be asked.
+    pub provider: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Unserved {
+    /// What is wrong, as a lowercase fragment.
+    #[must_use]
+    pub fn problem(&self) -> String {
+        let Unserved { rollout, provider, reason } = self;
+        let whom = match rollout {
+            Some(rollout) => format!("the stable of `{rollout}`"),
+            None => "who takes what no rollout does".to_owned(),
+        };
+        format!("`{provider}` is {whom} and cannot be used: {reason}")
+    }
+
+    /// How to mend it, as a lowercase fragment.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        let over = match self.rollout {
+            Some(_) => "; if the move is over, write `percent: 100%`, or make the canary the stable",
+            None => "; or write `unmatched: reject`",
+        };
+        format!("set the variable, or mend the file, that it needs{over}")
+    }
+}
+
+/// Whom this policy leaves without a provider. `ended`: whether a rollout came to its end.
+#[must_use]
+pub fn unserved(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Vec<Unserved> {
+    let found = |rollout: Option<&Rollout>, id: ProviderId| {
+        let provider = policy.provider(id);
+        let reason = provider.unusable.clone()?;
+        Some(Unserved { rollout: rollout.map(|it| it.name.clone()), provider: provider.name.clone(), reason })
+    };
+    let rollouts = policy.rollouts.iter().filter(|rollout| !ended(rollout));
+    let stables = rollouts.filter_map(|rollout| found(Some(rollout), rollout.stable));
+    let is_stable = |id: ProviderId| policy.rollouts.iter().any(|rollout| rollout.stable == id);
+    let others = match policy.unmatched {
+        // The default: whatever is said of it is said of its rollout.
+        Unmatched::Provider(id) if !is_stable(id) => found(None, id),
+        _ => None,
+    };
+    stables.chain(others).collect()
+}
+
+/// Whether the file alone says that everybody is on the canary.
+#[must_use]
+pub fn is_moved(rollout: &Rollout) -> bool {
+    let moved = |canary: &Canary| canary.percent == Intent::Pinned(Percent::ALL) && canary.ramp.max == Percent::ALL;
+    rollout.canary.as_ref().is_some_and(moved)
+}
+
+/// Whether everybody is on the canary, and nothing but a rollback sends anybody to stable.
+#[must_use]
+pub fn is_at_its_end(canary: &Canary, state: &RolloutState) -> bool {
+    let asked = match canary.percent {
+        Intent::Pinned(percent) => percent == Percent::ALL,
+        Intent::Auto => state.phase == Phase::Completed,
+    };
+    asked && canary.ramp.max == Percent::ALL && !matches!(state.phase, Phase::RolledBack { .. })
+}

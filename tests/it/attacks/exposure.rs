@@ -1,0 +1,185 @@
+//! A stranger on the network, at a socket that the file does not speak of; and a page in an operator's browser.
+
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Output, Stdio};
+
+use crate::support::client::{Answer, Client};
+use crate::support::eventually::{SOON, eventually};
+use crate::support::recorder::{Manner, Recorder};
+use crate::support::sidecar::{Sidecar, Workspace};
+
+const LONG: &str = "a-token-of-many-characters";
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn flags(provider: &str, recorder: &Recorder) -> String {
+    let url = recorder.base_url();
+    format!("providers: {{ old: {{ base_url: \"{url}\"{provider} }} }}\nrollouts: [{{ name: all, stable: old }}]\n")
+}
+
+/// Writes the file as it is, without the addresses that workspaces put before it.
+fn write(workspace: &Workspace, text: &str) {
+    let beside = workspace.flags().with_extension("new");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(beside, workspace.flags()).unwrap();
+}
+
+/// What is a key besides `api_keys`.
+const KEYS: [&str; 5] = [
+    ", api_keys: [sk-of-serin]",
+    ", set_headers: { x-api-key: sk-of-serin }",
+    ", set_headers: { x-team: \"${PATH}\" }",
+    ", query: { key: sk-of-serin }",
+    ", query: { account: \"${PATH}\" }",
+];
+
+/// `serin run` with this socket handed over, as a service manager does.
+fn handed(workspace: &Workspace, socket: TcpListener) -> Command {
+    let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$0\" \"$@\"";
+    let serin = workspace.command(&[]);
+    let mut command = Command::new("sh");
+    command.env_clear().envs(serin.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.current_dir(serin.get_current_dir().unwrap());
+    command.args(["-c", script]).arg(serin.get_program());
+    command.args(["run", "--flags"]).arg(workspace.flags()).arg("--state").arg(workspace.state());
+    command.stdin(Stdio::from(OwnedFd::from(socket)));
+    command
+}
+
+#[test]
+fn a_socket_that_is_handed_over_is_judged_by_what_it_is_bound_to() {
+    let old = Recorder::start(Manner::Answers);
+    for keys in KEYS {
+        for open in ["0.0.0.0:0", "[::]:0"] {
+            let Ok(socket) = TcpListener::bind(open) else { continue };
+            let workspace = Workspace::new(&flags(keys, &old));
+            let output = handed(&workspace, socket).output().unwrap();
+            assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
+            assert!(text(&output).contains("could spend the keys that Serin has for `old`"), "{}", text(&output));
+        }
+    }
+    assert!(old.asked().is_empty());
+}
+
+#[test]
+fn a_socket_that_is_handed_over_on_loopback_is_served() {
+    let old = Recorder::start(Manner::Answers);
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    let workspace = Workspace::new(&flags(KEYS[0], &old));
+    let mut running = handed(&workspace, socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("it serves", SOON, || {
+        let answer = Client::connect(at).ok()?.post("/v1/chat/completions", &[], "{}").ok()?;
+        (answer.status == 200).then_some(())
+    });
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(old.last().header("authorization"), Some("Bearer sk-of-serin"));
+}
+
+#[test]
+fn what_is_not_a_key_needs_no_clients() {
+    let old = Recorder::start(Manner::Answers);
+    for plain in ["", ", set_headers: { x-team: red }", ", query: { api-version: \"2024-06-01\" }"] {
+        let workspace = Workspace::new("");
+        write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(plain, &old)));
+        let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
+        assert_eq!(output.status.code(), Some(0), "{plain}: {}", text(&output));
+    }
+    for keys in KEYS.into_iter().chain([", tls: { cert_file: /c.pem, key_file: /k.pem }"]) {
+        let workspace = Workspace::new("");
+        write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(keys, &old)));
+        let output = workspace.run(&["check", "--no-secrets", &workspace.flags().display().to_string()]);
+        assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
+    }
+}
+
+#[test]
+fn no_reload_opens_a_socket_that_strangers_reach() {
+    let old = Recorder::start(Manner::Answers);
+    let workspace = Workspace::new("");
+    let provider = flags(KEYS[0], &old);
+    let admin = format!("admin: {{ listen: 127.0.0.1:0, tokens: [{{ name: ops, token: {LONG}, may: [change] }}] }}");
+    let text = |listen: &str, clients: &str| format!("listen: {listen}\n{admin}\n{clients}{provider}");
+    let clients = "clients: [{ name: app, key: key-of-the-app }]\n";
+    write(&workspace, &text("0.0.0.0:0", clients));
+    let sidecar = workspace.start();
+    let at = SocketAddr::from(([127, 0, 0, 1], sidecar.listen.port()));
+    let ask = || Client::connect(at).unwrap().post("/v1/chat/completions", &[], "{}").unwrap().status;
+    assert_eq!(ask(), 401);
+    let refusals = || {
+        let token = [("authorization", format!("Bearer {LONG}"))];
+        let token = token.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let framing = crate::support::client::Framing::Length;
+        let mut client = Client::connect(sidecar.admin).unwrap();
+        client.send("GET", "/api/v1/status", &token, b"", framing).unwrap().json()["flags"].clone()
+    };
+    // The file is right by itself, and the socket stays where it is.
+    write(&workspace, &text("127.0.0.1:0", ""));
+    let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 1));
+    let told = status["errors"][0].as_str().unwrap();
+    assert!(told.contains("listen: everybody who reaches 0.0.0.0:") && told.contains("sockets stay"), "{told}");
+    assert_eq!(ask(), 401);
+    let short = "rollouts: [{ name: all, stable: old, canary: new, percent: 0, force: { header: x-f, token: short } }]";
+    let with_force = text("127.0.0.1:0", clients).replace("rollouts: [{ name: all, stable: old }]", short);
+    let with_force = with_force.replace("providers: {", "providers: { new: { base_url: \"http://127.0.0.1:9/v1\" },");
+    write(&workspace, &with_force);
+    let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 2));
+    let told = status["errors"][0].as_str().unwrap();
+    assert!(told.contains("rollouts[0].force.token: a token of fewer than 16 characters can be guessed"), "{told}");
+    assert!(old.asked().is_empty());
+}
+
+#[test]
+fn a_short_token_is_an_error_off_loopback_and_a_warning_on_it() {
+    let old = Recorder::start(Manner::Answers);
+    for (admin, code) in [("0.0.0.0:0", 64), ("127.0.0.1:0", 0)] {
+        for (token, is_short) in [("fifteen-letters", true), ("sixteen-letters!", false)] {
+            let workspace = Workspace::new("");
+            let tokens = format!(
+                "admin: {{ listen: \"{admin}\", tokens: [{{ name: ops, token: \"{token}\", may: [change] }}] }}"
+            );
+            write(&workspace, &format!("listen: 127.0.0.1:0\n{tokens}\n{}", flags("", &old)));
+            let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
+            assert_eq!(output.status.code(), Some(if is_short { code } else { 0 }), "{}", text(&output));
+            assert_eq!(text(&output).contains("fewer than 16 characters"), is_short, "{}", text(&output));
+        }
+    }
+}
+
+fn change(sidecar: &Sidecar, origins: &[&str]) -> Answer {
+    let mut headers: Vec<(&str, &str)> = origins.iter().map(|origin| ("origin", *origin)).collect();
+    headers.push(("authorization", "Bearer a-token-of-many-characters"));
+    Client::connect(sidecar.admin).unwrap().post("/api/v1/rollback", &headers, "{}").unwrap()
+}
+
+#[test]
+fn no_page_from_elsewhere_makes_a_change() {
+    let old = Recorder::start(Manner::Answers);
+    for tokens in ["", ", tokens: [{ name: ops, token: a-token-of-many-characters, may: [change] }]"] {
+        let workspace = Workspace::new("");
+        let text = flags("", &old).replace("stable: old", "stable: old, canary: new, percent: 50%");
+        let text = text.replace("providers: {", "providers: { new: { base_url: \"http://127.0.0.1:9/v1\" },");
+        write(&workspace, &format!("listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0{tokens} }}\n{text}"));
+        let sidecar = workspace.start();
+        let own = format!("http://{}", sidecar.admin);
+        let beside = format!("http://127.0.0.1:{}", sidecar.listen.port());
+        let named = format!("http://localhost:{}", sidecar.admin.port());
+        for foreign in
+            ["https://evil.example", "null", &beside, &named, "http://127.0.0.1", "file://", "", &format!("{own}/")]
+        {
+            let origins: &[&[&str]] = if foreign.is_empty() { &[&[""]] } else { &[&[foreign], &[&own, foreign]] };
+            for origins in origins {
+                let answer = change(&sidecar, origins);
+                // A slash behind it is no other origin.
+                let expected = if foreign.ends_with('/') && foreign.starts_with(&own) { 200 } else { 403 };
+                assert_eq!(answer.status, expected, "{origins:?}: {}", answer.text());
+            }
+        }
+        assert_eq!(change(&sidecar, &[&own]).status, 200);
+        assert_eq!(change(&sidecar, &[]).status, 200);
+    }
+}

@@ -1,0 +1,152 @@
+//! What is shown: no key in any surface, and nothing in foreign text that a terminal obeys or a reader is deceived by.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::process::Output;
+
+use crate::support::client::{Client, Framing};
+use crate::support::recorder::{Manner, Recorder};
+use crate::support::sidecar::Workspace;
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// No longer than a key that nobody would call one.
+const SECRET: &str = "zq7Xw";
+
+#[test]
+fn values_of_queries_and_headers_are_nowhere() {
+    let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
+    let keys = format!("query: {{ sig: {SECRET}, v: \"1{SECRET}\" }}, set_headers: {{ x-team: \"{SECRET} b\" }}");
+    let good = format!(
+        "providers:\n  old: {{ base_url: \"{}\", probe_path: \"/models?t={SECRET}\", {keys} }}\n  new:\n    \
+         base_url: \"{}\"\n    query:\n      sig: {SECRET}\n    set_headers:\n      x-team: '{SECRET}'\n\
+         rollouts: [{{ name: chat, stable: old, canary: new, percent: 50% }}]\n",
+        old.base_url(),
+        new.base_url()
+    );
+    let workspace = Workspace::new(&good);
+    let file = workspace.flags().display().to_string();
+    let mut shown = Vec::new();
+    let mut show = |what: &str, told: String| shown.push((what.to_owned(), told));
+    for command in [
+        &["check", &file][..],
+        &["check", "--json", &file],
+        &["check", "--probe", &file],
+        &["check", "--probe", "--json", &file],
+    ] {
+        show("check", text(&workspace.run(command)));
+    }
+    let sidecar = workspace.start();
+    for user in 0..40 {
+        show("an answer", sidecar.client().chat(&format!("user-{user}")).unwrap().text());
+    }
+    for path in ["/api/v1/config", "/api/v1/status", "/api/v1/history", "/metrics", "/readyz"] {
+        show(path, Client::connect(sidecar.admin).unwrap().get(path).unwrap().text());
+    }
+    let admin = format!("http://{}", sidecar.admin);
+    for command in ["status", "why", "history"] {
+        show(command, text(&workspace.run(&[command, "--admin", &admin])));
+    }
+    // Files that are refused, at every stage, quote their lines.
+    for bad in [
+        good.replace("    query:", "    qery: x\n    query:"),
+        good.replace("rollouts: [", "rollouts: [["),
+        good.replace(&format!("'{SECRET}'"), &format!("\"{SECRET}\\t\"")),
+        good.replace(&format!("      sig: {SECRET}"), &format!("      sig: {SECRET}: {SECRET}")),
+        good.replace(&format!("      sig: {SECRET}"), &format!("      sig: [{SECRET}]")),
+        good.replace(&format!("      sig: {SECRET}"), &format!("      sig: {SECRET}\n      sig: {SECRET}")),
+        good.replacen(&old.base_url(), &format!("{}?key={SECRET}", old.base_url()), 1),
+        good.replacen(&old.base_url(), &format!("{}/?a=b&key={SECRET}", old.base_url()), 1),
+        good.replacen(&old.base_url(), &format!("http://me:{SECRET}@127.0.0.1:9/v1"), 1),
+    ] {
+        let before = sidecar.versions();
+        workspace.write(&bad);
+        let output = workspace.run(&["check", &file]);
+        assert_eq!(output.status.code(), Some(64), "{bad}: {}", text(&output));
+        show(&bad, text(&output));
+        show(&bad, text(&workspace.run(&["check", "--json", &file])));
+        crate::support::eventually::eventually("it is read", crate::support::eventually::SOON, || {
+            (sidecar.versions() > before).then_some(())
+        });
+        show(&bad, sidecar.status().to_string());
+    }
+    show("the log", workspace.log());
+    for (what, told) in shown {
+        assert!(!told.contains(SECRET), "{what} shows it: {told}");
+    }
+    assert!(old.last().target.contains(SECRET), "it is sent");
+}
+
+/// A server that says this to whoever connects, whatever it is asked.
+fn says(words: &'static [u8]) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream);
+            let mut line = String::new();
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                line.clear();
+            }
+            let _ = reader.get_mut().write_all(words);
+        }
+    });
+    addr
+}
+
+fn is_harmless(told: &str) -> bool {
+    told.chars().all(|c| c == '\n' || !(c.is_control() || ('\u{200b}'..='\u{202e}').contains(&c)))
+}
+
+#[test]
+fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
+    let proxy = says("HTTP/1.1 502 \x1b[2J\x1b]0;PWN\x07 forged\u{202e}\u{2028} <script>\r\n\r\n".as_bytes());
+    let workspace = Workspace::new(&format!(
+        "proxy: \"http://u:a-password@{proxy}\"\nproviders: {{ old: {{ base_url: \"http://192.0.2.77/v1\" }} }}\n\
+         rollouts: [{{ name: all, stable: old }}]\n"
+    ));
+    let sidecar = workspace.start();
+    let answer = sidecar.client().chat("u").unwrap();
+    assert!(is_harmless(&answer.text()) && answer.text().contains("refused a tunnel"), "{}", answer.text());
+    let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(is_harmless(&message) && message.contains("\\u001b[2J") && message.contains("\\u202e"), "{message:?}");
+    let file = workspace.flags().display().to_string();
+    for command in [&["check", "--probe", &file][..], &["check", "--probe", "--json", &file], &["status"]] {
+        let told = text(&workspace.run(command));
+        assert!(is_harmless(&told) && !told.contains("a-password"), "{told:?}");
+    }
+    assert!(is_harmless(&workspace.log()) && !workspace.log().contains("a-password"), "{:?}", workspace.log());
+}
+
+#[test]
+fn a_reason_that_deceives_is_refused_and_an_old_one_is_written_out() {
+    let old = Recorder::start(Manner::Answers);
+    let workspace = Workspace::new(&format!(
+        "providers: {{ old: {{ base_url: \"{}\" }}, new: {{ base_url: \"{0}x\" }} }}\n\
+         rollouts: [{{ name: chat, stable: old, canary: new, percent: 50% }}]\n",
+        old.base_url()
+    ));
+    let sidecar = workspace.start();
+    for reason in ["a\u{202e}b", "a\u{1b}[2Jb", "a\nb", "a\u{200b}b"] {
+        let body = serde_json::json!({ "reason": reason }).to_string();
+        let mut client = Client::connect(sidecar.admin).unwrap();
+        let json = [("content-type", "application/json")];
+        let answer = client.send("POST", "/api/v1/rollback", &json, body.as_bytes(), Framing::Length).unwrap();
+        assert_eq!(answer.status, 400, "{}", answer.text());
+    }
+    // As an earlier version, or another user of the directory, may have written it.
+    let lock = serde_json::json!({"to": 0, "at": 1, "actor": "eve\u{202e}", "reason": "a\u{202e}b\u{1b}[2Jc"});
+    std::fs::create_dir_all(workspace.state().join("locks")).unwrap();
+    std::fs::write(workspace.state().join("locks/chat.json"), lock.to_string()).unwrap();
+    crate::support::eventually::eventually("the lock is found", crate::support::eventually::SOON, || {
+        (sidecar.phase() == "locked").then_some(())
+    });
+    for command in [&["status"][..], &["why"], &["history"], &["status", "--json"], &["history", "--json"]] {
+        let told = text(&workspace.run(command));
+        assert!(is_harmless(&told), "{command:?}: {told:?}");
+        assert!(told.contains("u202e"), "{command:?}: {told:?}");
+    }
+    assert!(is_harmless(&workspace.log()), "{:?}", workspace.log());
+}
