@@ -10,6 +10,8 @@ mod numbers;
 mod silence;
 mod words;
 
+use serde::{Deserialize, Serialize};
+
 use super::aspect::Aspect;
 use super::judge::{Judge, Reading};
 use super::numbers::wilson;
@@ -25,7 +27,8 @@ pub use words::{count, number, percent, time};
 pub const SHOWN_Z: f64 = 1.96;
 
 /// Which rule of the guard fired.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rule {
     /// It fails more often than stable.
     Worse,
@@ -52,6 +55,18 @@ pub enum Rule {
 impl Rule {
     /// Those that have a word of their own in the file for what follows.
     pub const OF_EXCESS: [Rule; 5] = [Rule::Refusing, Rule::Empty, Rule::Length, Rule::Filtered, Rule::Pace];
+
+    /// Whether whoever was told of this one need not be told of the other: it is the same trouble, and no worse.
+    #[must_use]
+    pub fn covers(self, other: Rule) -> bool {
+        let trouble = |rule| match rule {
+            Rule::Slower => 1,
+            Rule::Worse | Rule::Ceiling => 2,
+            Rule::Down | Rule::Silent => 3,
+            Rule::Refusing | Rule::Empty | Rule::Length | Rule::Filtered | Rule::Pace => 0,
+        };
+        self == other || (trouble(other) > 0 && trouble(self) >= trouble(other))
+    }
 
     /// The word in history and JSON.
     #[must_use]

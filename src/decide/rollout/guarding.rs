@@ -114,7 +114,7 @@ impl Draft<'_> {
         // An earlier version wrote down no rule.
         let told = |pause: &Pause| match &pause.rules[..] {
             [] => pause.regression,
-            rules => rules.iter().any(|told| told == rule.as_str()),
+            rules => rules.iter().any(|told| told.covers(rule)),
         };
         if holds && self.next.paused.as_ref().is_some_and(told) {
             return false;
@@ -162,7 +162,7 @@ impl Draft<'_> {
             let and = if pause.reason.is_empty() { "" } else { "; " };
             pause.reason = format!("{}{and}{cause}", pause.reason);
         }
-        pause.rules.push(rule.as_str().to_owned());
+        pause.rules.push(rule);
     }
 
     /// Whoever waits for a canary that does not answer need not wait any longer; where it is held, as long as that lasts.

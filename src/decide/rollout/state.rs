@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::judge::Judge;
+use crate::decide::guard::told::Rule;
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -208,7 +209,7 @@ pub struct Pause {
     pub regression: bool,
     /// What the guard has found and held the rollout for since then, each told once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rules: Vec<String>,
+    pub rules: Vec<Rule>,
 }
 
 /// A human's rollback; only `resume` lifts it.

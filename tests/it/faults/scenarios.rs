@@ -41,7 +41,7 @@ struct Scenario {
 
 const CANARY: Got = Got::Whole("newcorp");
 const STABLE: Got = Got::Whole("oldcorp");
-const AT_ONCE: Duration = Duration::from_secs(4);
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

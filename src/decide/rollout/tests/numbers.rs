@@ -182,6 +182,7 @@ fn whoever_is_held_is_told_what_comes_besides() {
     };
     let cut = seconds(Aspect::Length, &[15.0; 60], 30);
     let failing = seconds(Aspect::Failing, &[15.0; 60], 30);
+    let slow = seconds(Aspect::Slow, &[20.0; 60], 30);
     let both = [cut.clone(), failing.clone()].concat();
     let hold = |rule: &str| ("hold".to_owned(), rule.to_owned());
     let canary = Canary { on_regression: OnRegression::Hold, ..canary() };
@@ -192,6 +193,10 @@ fn whoever_is_held_is_told_what_comes_besides() {
         pause.regression && pause.reason.contains("length limit within") && pause.reason.contains("failed"),
         "{pause:?}"
     );
+
+    // The same trouble is told again where it is worse, and only there.
+    let worse = [slow.clone(), failing.clone(), slow, failing].concat();
+    assert_eq!(actions(&canary, at_share(20), &worse).0, [hold("slower"), hold("worse")]);
 
     // A human's pause stays his, and stays when the canary is taken back.
     let human = Pause { at: NOW, actor: "ana".into(), reason: "lunch".into(), regression: false, rules: Vec::new() };
