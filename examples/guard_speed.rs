@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let tick = Tick { seconds: 1.0, stable, canary, ..Tick::default() };
         let began = computed()?;
         for _ in 0..TICKS {
-            black_box(guarded.see(black_box(&tick), Probes { stable: true, canary: true }));
+            black_box(guarded.see(black_box(&tick), None, Probes { stable: true, canary: true }));
         }
         println!("{name}: {:.0} ns", (computed()? - began) / f64::from(TICKS));
     }

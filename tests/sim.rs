@@ -388,7 +388,7 @@ impl World {
             let on_canary = Bucket(user * (10_000 / USERS)).is_below(in_force.percent);
             let arm = if on_canary { Arm::Canary } else { Arm::Stable };
             let user = Slot::of(user);
-            in_force.evidence.begin(Core(0), arm, Some(user));
+            in_force.evidence.begin(Core(0), (arm, Some(user)));
             if self.silent && on_canary {
                 continue;
             }
@@ -403,7 +403,7 @@ impl World {
             std::mem::take(&mut self.flights).into_iter().partition(|flight| flight.ends <= now);
         self.flights = open;
         for Flight { evidence, rollout, arm, user, outcome, .. } in ended {
-            evidence.end(Core(0), arm, Some(user), outcome);
+            evidence.end(Core(0), (arm, Some(user)), outcome);
             let in_force = &snapshot.rollouts[rollout];
             let (share, answered) = &mut self.answered[rollout];
             if *share != in_force.percent {

@@ -47,7 +47,7 @@ impl Judge for Slowness {
         };
         let tick =
             Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
-        self.0.see(&tick, Probes { stable: true, canary: true }) == Verdict::Rollback
+        self.0.see(&tick, None, Probes { stable: true, canary: true }) == Verdict::Rollback
     }
 }
 

@@ -18,6 +18,7 @@ use crate::decide::guard::down::{HardDown, Run};
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::silent::{Measure, Silent};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
+use crate::decide::guard::sources::{Apart, GROUPS, Group, Part, Sources};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::guard::waiting::{Kind, Over, Waiting, second_of};
@@ -29,6 +30,7 @@ use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence, Terms};
 use crate::state::samples::{Sample, Samples, What};
 use crate::state::sightings::Sighting;
+use crate::state::silence::Whose;
 use crate::state::withdrawal::Withdrawal;
 
 /// The guard's tick.
@@ -87,6 +89,9 @@ pub(super) struct Observer {
     pace: SlowThreshold,
     answered: Answered,
     silent: Silent,
+    sources: Sources,
+    // By source; `None`: there is one.
+    measured: Option<Box<[Measured; GROUPS]>>,
     withdrawal: Arc<Withdrawal>,
     // Samples that were lost, when they were last looked at.
     lost: u64,
@@ -124,14 +129,29 @@ struct Epoch {
     windows: [Window; 2],
     // At the guard's last tick, and since then.
     ticked: Option<Millis>,
-    totals: [ArmTotals; 2],
-    events: [[u32; ASPECTS]; 2],
-    refused: [u32; 2],
+    // By source, then by arm.
+    counted: [[Counted; 2]; GROUPS],
     stable_probes: (u32, u32),
     failing: [Users; 2],
     canary_answers: Option<Result<(), String>>,
     stable_answer: Option<(Millis, bool)>,
     probes: [ProbeClock; 2],
+}
+
+/// What was counted of one source on one arm.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counted {
+    totals: ArmTotals,
+    events: [u32; ASPECTS],
+    refused: u32,
+}
+
+/// What is measured of each source by itself, where there are several: one that stalls or is slow stands for no other.
+#[derive(Clone, Debug)]
+struct Measured {
+    silent: Silent,
+    threshold: SlowThresholds,
+    pace: SlowThreshold,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -167,9 +187,7 @@ impl Epoch {
             evidence,
             windows: [Window::new(guard.window), Window::new(guard.window)],
             ticked: None,
-            totals: [ArmTotals::default(); 2],
-            events: [[0; ASPECTS]; 2],
-            refused: [0; 2],
+            counted: Default::default(),
             stable_probes: (0, 0),
             failing: [Users::default(), Users::default()],
             canary_answers: None,
@@ -210,6 +228,8 @@ impl Observer {
             pace: state.judge.pace_threshold,
             answered: Answered::default(),
             silent,
+            sources: Sources::default(),
+            measured: None,
             withdrawal,
             lost,
             traffic,
@@ -233,10 +253,12 @@ impl Observer {
     pub(super) fn begin(&mut self, epoch: u64, blocks: &mut Blocks, guard: &Guard) {
         self.before.push_front(self.epoch.evidence.id);
         self.before.truncate(MOST_BEFORE);
+        self.pauses.carry_over(self.looked.unwrap_or_default());
         self.epoch = Epoch::new(blocks.make(epoch, guard, &self.pauses, &self.withdrawal), guard);
         // The first tick of an epoch is as long as any other.
         self.epoch.ticked = self.looked;
-        self.silent.begin(self.looked.unwrap_or_default());
+        let now = self.looked.unwrap_or_default();
+        self.each_silent(|silent| silent.begin(now));
     }
 
     /// The numbers of the blocks of evidence whose samples it takes, the present one's first.
@@ -264,36 +286,51 @@ impl Observer {
         &self.traffic
     }
 
+    fn each_silent(&mut self, mut happens: impl FnMut(&mut Silent)) {
+        happens(&mut self.silent);
+        self.measured.iter_mut().flat_map(|measured| measured.iter_mut()).for_each(|one| happens(&mut one.silent));
+    }
+
     /// Something happened to a request.
     pub(super) fn sample(&mut self, sample: &Sample, guard: &Guard, now: Millis) {
-        let Sample { arm, slot, what, wait, .. } = *sample;
-        let late = wait.is_some_and(|wait| self.silent.was_late(wait));
+        let Sample { whose, what, wait, .. } = *sample;
+        let Whose { arm, source, slot } = whose;
+        let mut late = false;
         if let Some(wait) = wait {
-            match what {
-                What::Sent => self.silent.sent(wait, arm, slot, &guard.constants),
-                What::Over(how) => self.silent.over(wait, arm, slot, how, now),
-                What::LeftWaiting { .. } => self.silent.over(wait, arm, slot, Over::Left, now),
-                What::Output { .. } => self.silent.over(wait, arm, slot, Over::Answered, now),
-                What::Failed { .. } | What::Refused | What::Answered { .. } | What::Paced { .. } => {}
+            let of_source = self.measured.as_mut().map(|measured| &mut measured[source.index()].silent);
+            // By whichever such requests are told as slow.
+            late = of_source.as_deref().unwrap_or(&self.silent).was_late(wait);
+            for silent in of_source.into_iter().chain([&mut self.silent]) {
+                match what {
+                    What::Sent => silent.sent(wait, arm, slot, &guard.constants),
+                    What::Over(how) => silent.over(wait, arm, slot, how, now),
+                    What::LeftWaiting { .. } => silent.over(wait, arm, slot, Over::Left, now),
+                    What::Output { .. } => silent.over(wait, arm, slot, Over::Answered, now),
+                    What::Failed { .. } | What::Refused | What::Answered { .. } | What::Paced { .. } => {}
+                }
             }
         }
         // An answer to what was sent at another share says nothing else of this one.
         if sample.evidence != self.epoch.evidence.id {
             return;
         }
+        let measured = self.measured.as_mut().map(|measured| &mut measured[source.index()]);
         let aspect = match what {
-            What::Sent => return self.pauses.request(slot, now),
+            What::Sent => return self.pauses.request(whose, now),
             What::Over(_) => return,
             What::Failed { connect } => {
-                self.epoch.refused[arm as usize] += u32::from(connect);
+                self.epoch.counted[source.index()][arm as usize].refused += u32::from(connect);
                 Aspect::Failing
             }
             What::Refused => Aspect::Refusing,
             What::Output { after } | What::LeftWaiting { after } => {
                 let (rule, kind) = (guard.slow.unwrap_or_default(), wait.map_or(Kind::Whole, |wait| wait.kind));
-                let slow = self.threshold.is_slow(&rule, kind, real(after.0));
+                let of_source = measured.map(|measured| &mut measured.threshold);
+                let usual = of_source.as_deref().unwrap_or(&self.threshold);
+                let slow = usual.is_slow(&rule, kind, real(after.0));
                 if arm == Arm::Stable && matches!(what, What::Output { .. }) {
-                    self.threshold.learn(&rule, kind, real(after.0));
+                    let thresholds = of_source.into_iter().chain([&mut self.threshold]);
+                    thresholds.for_each(|threshold| threshold.learn(&rule, kind, real(after.0)));
                 }
                 if !slow || late || guard.slow.is_none() {
                     return;
@@ -311,9 +348,10 @@ impl Observer {
                 if millis < LEAST_GAP {
                     return;
                 }
-                let slow = self.pace.is_slow(&rule, millis);
+                let of_source = measured.map(|measured| &mut measured.pace);
+                let slow = of_source.as_deref().unwrap_or(&self.pace).is_slow(&rule, millis);
                 if arm == Arm::Stable {
-                    self.pace.learn(&rule, millis);
+                    of_source.into_iter().chain([&mut self.pace]).for_each(|pace| pace.learn(&rule, millis));
                 }
                 if !slow {
                     return;
@@ -321,12 +359,13 @@ impl Observer {
                 Aspect::Pace
             }
         };
-        self.event(aspect, arm, slot, now);
+        self.event(aspect, whose, now);
     }
 
-    fn event(&mut self, aspect: Aspect, arm: Arm, slot: Option<Slot>, now: Millis) {
-        if self.pauses.event(aspect, slot, now) {
-            self.epoch.events[arm as usize][aspect as usize] += 1;
+    fn event(&mut self, aspect: Aspect, whose: Whose, now: Millis) {
+        if self.pauses.event(aspect, whose, now) {
+            let Whose { arm, source, slot } = whose;
+            self.epoch.counted[source.index()][arm as usize].events[aspect as usize] += 1;
             if aspect == Aspect::Failing {
                 self.epoch.failing[arm as usize].meet(slot);
             }
@@ -337,20 +376,34 @@ impl Observer {
     fn late(&mut self, guard: &Guard, now: Millis) {
         let rule = guard.slow.unwrap_or_default();
         let mut late = Vec::new();
-        for kind in Kind::ALL {
-            if let Some(limit) = self.threshold.limit(&rule, kind) {
-                self.silent.late(kind, limit, now, |arm, slot| late.push((arm, slot)));
+        let mut find = |silent: &mut Silent, threshold: &SlowThresholds, source: Group, counts: bool| {
+            for kind in Kind::ALL {
+                if let Some(limit) = threshold.limit(&rule, kind) {
+                    silent.late(kind, limit, now, |arm, slot| {
+                        if counts {
+                            late.push(Whose { arm, source, slot });
+                        }
+                    });
+                }
             }
+        };
+        // While there is one source, all are its requests.
+        let one = self.sources.alone().unwrap_or_default();
+        find(&mut self.silent, &self.threshold, one, self.measured.is_none());
+        for (source, one) in
+            Group::ALL.into_iter().zip(self.measured.iter_mut().flat_map(|measured| measured.iter_mut()))
+        {
+            find(&mut one.silent, &one.threshold, source, true);
         }
         if guard.slow.is_some() {
-            late.into_iter().for_each(|(arm, slot)| self.event(Aspect::Slow, arm, slot, now));
+            late.into_iter().for_each(|whose| self.event(Aspect::Slow, whose, now));
         }
     }
 
     /// What was not told of who waits cannot be made up for.
     pub(super) fn lost(&mut self, lost: u64, now: Millis) {
         if std::mem::replace(&mut self.lost, lost) != lost {
-            self.silent.forget(now);
+            self.each_silent(|silent| silent.forget(now));
         }
     }
 
@@ -380,14 +433,14 @@ impl Observer {
         let slept = pause > SLEEP;
         if pause > LATE {
             // Seconds were longer than they look.
-            self.silent.forget(now);
+            self.each_silent(|silent| silent.forget(now));
         }
         let began = *self.epoch.ticked.get_or_insert(now);
         let passed = now.since(began);
         if slept {
             self.forget(now);
         }
-        let tick = (!slept && passed >= TICK).then(|| self.tick(guard, alone, passed, now));
+        let (tick, apart) = (!slept && passed >= TICK).then(|| self.tick(guard, alone, passed, now)).unzip();
         if slept || tick.is_some() {
             let (diverted, shut) = diverted;
             self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
@@ -396,7 +449,7 @@ impl Observer {
             self.watch_stand_in(guard, tick);
         }
         let (slow_threshold, pace_threshold) = (Some(self.threshold), Some(self.pace));
-        Observation { tick, slept, slow_threshold, pace_threshold, ..self.seen(now) }
+        Observation { tick, apart: apart.flatten(), slept, slow_threshold, pace_threshold, ..self.seen(now) }
     }
 
     /// Whether a canary that answers for a stable out of reach answers anybody.
@@ -411,46 +464,59 @@ impl Observer {
     fn forget(&mut self, now: Millis) {
         let epoch = &mut self.epoch;
         epoch.ticked = Some(now);
-        epoch.totals = [Arm::Stable, Arm::Canary].map(|arm| epoch.evidence.totals(arm));
-        (epoch.events, epoch.refused, epoch.stable_probes) = ([[0; ASPECTS]; 2], [0; 2], (0, 0));
+        for (source, arms) in Group::ALL.into_iter().zip(&mut epoch.counted) {
+            for (arm, counted) in [Arm::Stable, Arm::Canary].into_iter().zip(arms) {
+                *counted = Counted { totals: epoch.evidence.totals_of(arm, source), ..Counted::default() };
+            }
+        }
+        epoch.stable_probes = (0, 0);
     }
 
-    fn tick(&mut self, guard: &Guard, alone: bool, passed: Millis, now: Millis) -> Tick {
+    fn tick(&mut self, guard: &Guard, alone: bool, passed: Millis, now: Millis) -> (Tick, Option<Box<Apart>>) {
         self.late(guard, now);
         let seconds = real(passed.0) / 1000.0;
-        let arms = [Arm::Stable, Arm::Canary].map(|arm| self.arm_tick(arm, now));
+        let constants = &guard.constants;
         let probes = std::mem::take(&mut self.epoch.stable_probes);
         self.epoch.ticked = Some(now);
-        let [stable, canary] = arms;
         let rule = guard.slow.unwrap_or_default();
-        let limits = Kind::ALL.map(|kind| self.threshold.limit(&rule, kind));
-        let silence = self.silent.look(&guard.constants, &Measure { limits, alone, probes }, now);
-        let waits = self.silent.stable_waits(&guard.constants, now);
+        let look = |silent: &mut Silent, threshold: &SlowThresholds| {
+            let limits = Kind::ALL.map(|kind| threshold.limit(&rule, kind));
+            silent.look(constants, &Measure { limits, alone, probes }, now)
+        };
+        let mut parts = Group::ALL.map(|source| {
+            let arms = &mut self.epoch.counted[source.index()];
+            let mut arm = |arm: Arm| arms[arm as usize].tick(self.epoch.evidence.totals_of(arm, source));
+            Part { stable: arm(Arm::Stable), canary: arm(Arm::Canary), ..Part::default() }
+        });
+        let sent = parts.each_ref().map(|part| part.stable.exposed() + part.canary.exposed());
+        let heard = self.sources.tick(constants, seconds, sent);
+        let silence = look(&mut self.silent, &self.threshold);
+        let waits = self.silent.stable_waits(constants, now);
         self.withdrawal.set_stable_waits(waits);
         self.stable_waits = waits.into_iter().flatten().max();
+        for (part, one) in parts.iter_mut().zip(self.measured.iter_mut().flat_map(|measured| measured.iter_mut())) {
+            part.silence = look(&mut one.silent, &one.threshold);
+        }
+        self.measure_apart(heard.voices.groups.count_ones() > 1, now);
+        let (Part { stable, canary, .. }, apart) = heard.of(constants, parts);
+        for (window, arm) in self.epoch.windows.iter_mut().zip([&stable, &canary]) {
+            window.add(now, Counts { requests: whole(arm.exposed()), failures: whole(arm.failures()) });
+        }
         let stable_probes = (f64::from(probes.0), f64::from(probes.1));
         let tick = Tick { seconds, stable, canary, stable_probes, silence };
         self.traffic.add(&tick);
-        tick
+        (tick, apart)
     }
 
-    fn arm_tick(&mut self, arm: Arm, now: Millis) -> ArmTick {
-        let (epoch, index) = (&mut self.epoch, arm as usize);
-        let totals = epoch.evidence.totals(arm);
-        let before = std::mem::replace(&mut epoch.totals[index], totals);
-        let events = std::mem::take(&mut epoch.events[index]);
-        let refused = std::mem::take(&mut epoch.refused[index]);
-        let exposed = Aspect::ALL.map(|aspect| totals.exposed[aspect as usize] - before.exposed[aspect as usize]);
-        let succeeded = totals.succeeded - before.succeeded;
-        let failing = Aspect::Failing as usize;
-        let counts = Counts { requests: exposed[failing], failures: u64::from(events[failing]) };
-        epoch.windows[index].add(now, counts);
-        ArmTick {
-            requests: exposed.map(real),
-            events: events.map(f64::from),
-            successes: real(succeeded),
-            refused: f64::from(refused),
-            answered: real(succeeded + totals.failed - before.failed),
+    /// From now on each source is measured by itself, beginning with what was learnt of all; or no more.
+    fn measure_apart(&mut self, several: bool, now: Millis) {
+        if several && self.measured.is_none() {
+            let mut silent = Silent::default();
+            silent.forget(now);
+            let one = Measured { silent, threshold: self.threshold, pace: self.pace };
+            self.measured = Some(Box::new([(); GROUPS].map(|()| one.clone())));
+        } else if !several {
+            self.measured = None;
         }
     }
 
@@ -502,6 +568,23 @@ impl Observer {
     }
 }
 
+impl Counted {
+    /// What has come since the last time.
+    fn tick(&mut self, totals: ArmTotals) -> ArmTick {
+        let Counted { totals: before, events, refused } =
+            std::mem::replace(self, Counted { totals, ..Counted::default() });
+        let exposed = Aspect::ALL.map(|aspect| totals.exposed[aspect as usize] - before.exposed[aspect as usize]);
+        let succeeded = totals.succeeded - before.succeeded;
+        ArmTick {
+            requests: exposed.map(real),
+            events: events.map(f64::from),
+            successes: real(succeeded),
+            refused: f64::from(refused),
+            answered: real(succeeded + totals.failed - before.failed),
+        }
+    }
+}
+
 impl Traffic {
     fn add(&mut self, tick: &Tick) {
         let fade = fading(tick.seconds, TRAFFIC_HALF_LIFE);
@@ -517,6 +600,11 @@ impl Traffic {
 #[expect(clippy::cast_precision_loss, reason = "counts and times far below the precision")]
 const fn real(number: u64) -> f64 {
     number as f64
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, as it was")]
+const fn whole(number: f64) -> u64 {
+    number as u64
 }
 
 #[cfg(test)]

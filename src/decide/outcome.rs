@@ -180,6 +180,14 @@ pub enum Ending {
     CutBySerin,
 }
 
+impl Ending {
+    /// Whether it is a refusal by policy: what is refused so is a matter of what was asked, which is the client's to choose.
+    #[must_use]
+    pub const fn is_by_policy(self) -> bool {
+        matches!(self, Ending::Answered { status: 400..=499, grounds: Grounds::ContentFilter, .. })
+    }
+}
+
 /// What an error's body complains of, where that decides more than the status does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Grounds {

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method};
 use subtle::ConstantTimeEq;
 
 use super::bucket::{Place, drawn, place, place_of_conversation};
+use super::guard::sources::Group;
 use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, Unmatched, UserSource};
 use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
 use super::user::user_id;
@@ -88,6 +89,8 @@ pub struct Plan {
     /// Whose it is in the guard's tables: the user's, else the conversation's; `None` where there is neither, or where
     /// no bucket chose.
     pub slot: Option<Slot>,
+    /// Where it comes from, as the guard tells it apart.
+    pub source: Group,
     /// Whether a rollout with a canary found no user id in it.
     pub anonymous: bool,
     /// Whether it builds on an earlier answer, which one provider alone may know.
@@ -203,6 +206,7 @@ pub fn plan(
         reason: Reason::Unmatched,
         counted: false,
         slot: None,
+        source: Group::default(),
         anonymous: false,
         bound: false,
     };

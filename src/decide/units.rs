@@ -167,7 +167,7 @@ impl Bucket {
     }
 }
 
-/// A user's place in the tables of pauses: 0..=8191. Users who share one are paused together, on both arms alike.
+/// A user's place in the tables of pauses: 0..=8191. Users who share one are paused together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "u16", into = "u16")]
 pub struct Slot(u16);

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
@@ -25,6 +26,7 @@ use crate::decide::units::Millis;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Refused};
 use crate::state::snapshot::{Reader, Shared, Snapshot};
+use crate::state::source_table::{Source, SourceTable};
 
 /// How long a connection must have been idle before its place is given to another.
 const IDLE_LONG_ENOUGH: Millis = Millis(1000);
@@ -93,6 +95,8 @@ pub(crate) struct InUse {
 pub(crate) struct Core {
     /// Whose cells it counts in.
     pub(crate) id: counters::Core,
+    /// Where requests come from.
+    sources: Arc<SourceTable>,
     /// Its connections to providers.
     pub(crate) upstreams: Rc<Upstreams>,
     /// How busy it is.
@@ -131,9 +135,10 @@ impl Core {
     ) -> Rc<Core> {
         let mut reader = shared.reader();
         let snapshot = Arc::clone(reader.load());
-        let prepared = Rc::new(Prepared::new(&snapshot.policy, snapshot.generation));
+        let prepared = Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &shared.sources));
         Rc::new(Core {
             id: counters::Core(id),
+            sources: Arc::clone(&shared.sources),
             upstreams: Upstreams::new(cores),
             load,
             replay: Rc::new(Share::of(budget)),
@@ -172,7 +177,7 @@ impl Core {
             Rc::clone(&known.prepared)
         } else {
             self.upstreams.retain(&snapshot.policy);
-            Rc::new(Prepared::new(&snapshot.policy, snapshot.generation))
+            Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &self.sources))
         };
         if snapshot.draining {
             self.draining.set(true);
@@ -180,6 +185,15 @@ impl Core {
         let in_use = Rc::new(InUse { snapshot, prepared });
         self.in_use.replace(Rc::clone(&in_use));
         in_use
+    }
+
+    /// Who is at the other end of a connection.
+    pub(crate) fn source_of(&self, stream: &TcpStream, now: Millis) -> Arc<Source> {
+        match stream.peer_addr() {
+            Ok(peer) => self.sources.at(peer.ip(), now),
+            // It has gone already.
+            Err(_) => self.sources.somebody(),
+        }
     }
 
     /// Whether clients are being asked to close.

@@ -25,6 +25,7 @@ use super::listener::Slot;
 use super::rescue;
 use crate::decide::policy::Limits;
 use crate::decide::units::Millis;
+use crate::state::source_table::Source;
 
 /// How long a connection that was asked to leave may take to do so.
 const TIME_TO_LEAVE: Millis = Millis(1000);
@@ -139,6 +140,8 @@ pub(crate) struct Door {
     pub(crate) core: Rc<Core>,
     /// What happens on it.
     pub(crate) pulse: Arc<Pulse>,
+    /// Who is at its other end.
+    pub(crate) source: Arc<Source>,
     /// How its task is woken by hyper.
     pub(crate) hush: Arc<Hush>,
     /// Whether it was opened when clients were already asked to close.
@@ -154,11 +157,12 @@ pub(crate) struct Door {
 
 impl Door {
     /// A new connection, in its core's list.
-    pub(crate) fn open(core: &Rc<Core>, number: u64, slot: Slot, now: Millis) -> Rc<Door> {
+    pub(crate) fn open(core: &Rc<Core>, number: u64, source: Arc<Source>, slot: Slot, now: Millis) -> Rc<Door> {
         let pulse = Arc::new(Pulse::default());
         pulse.head_begins();
         let door = Rc::new(Door {
             core: Rc::clone(core),
+            source,
             hush: Arc::default(),
             last: Cell::new((pulse.beat.load(Relaxed), now)),
             pulse,

@@ -19,7 +19,7 @@ use super::departure::is_entitled;
 use super::error::Problem;
 use super::observer::Summary;
 use super::sighting;
-use super::testimony::{Hearing, Testimony};
+use super::testimony::{Hearing, NOTHING, Testimony};
 use super::tries::Target;
 use crate::clock;
 use crate::decide::advice::Finding;
@@ -31,6 +31,7 @@ use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::counters::Series;
 use crate::state::health::{Breaker, Ticket};
 use crate::state::inbox::Refused;
+use crate::state::silence::Whose;
 use crate::wire::complaint::Complaint;
 use crate::wire::finish::Finish;
 use crate::wire::shape::Shape;
@@ -250,7 +251,7 @@ impl Exchange {
             self.close(Ending::CutBySerin);
         }
         self.give_probe_back();
-        self.stable_said(false);
+        self.stable_said(None);
         self.end_testimony(Outcome::SerinError);
         if let Some(at) = self.at {
             self.series_of(at).leave(self.core.id);
@@ -283,7 +284,7 @@ impl Exchange {
             && self.testimony.is_given()
             && let Some(to) = hearing(&self.in_use, &self.plan, &self.core, self.kind)
         {
-            to.evidence.sightings.note(to.arm, Outcome::Malformed, &sighting::words(shape, detail));
+            to.evidence.sightings.note(to.whose.arm, Outcome::Malformed, &sighting::words(shape, detail));
         }
     }
 
@@ -332,12 +333,14 @@ impl Exchange {
         self.question = Some(Box::new(Question { by: self.target.id, refusal }));
     }
 
-    /// Stable accepted what the canary refused, or did not.
-    pub(crate) fn stable_said(&mut self, accepted: bool) {
+    /// Stable accepted what the canary refused, or refused it as well; `None`: it said neither.
+    pub(crate) fn stable_said(&mut self, accepts: Option<bool>) {
         let Some(question) = self.question.take() else { return };
+        let accepted = accepts == Some(true);
         let outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
         self.series_of(question.by).end_attempt(self.core.id, outcome);
-        self.testimony.saw(outcome, None);
+        // What both refuse says nothing of either.
+        self.testimony.saw(if accepts == Some(false) { NOTHING } else { outcome }, None);
         self.end_testimony(outcome);
         if accepted || self.testimony.is_given() {
             self.report(question.by, question.refusal, accepted);
@@ -396,7 +399,7 @@ impl Exchange {
         let told = refused || (outcome == Outcome::Malformed && !self.is_strict());
         self.tell_breaker(if told { Outcome::ClientError } else { outcome });
         if self.is_own() {
-            self.testimony.saw(outcome, finished);
+            self.testimony.saw(if ending.is_by_policy() { NOTHING } else { outcome }, finished);
         }
         self.stage = Stage::Idle;
         outcome
@@ -541,7 +544,7 @@ impl Exchange {
     }
 
     fn finish_at(&mut self, outcome: Outcome, now: Instant) {
-        self.stable_said(false);
+        self.stable_said(None);
         self.stage = Stage::Over;
         self.end_testimony(outcome);
         self.is_at(self.target.id);
@@ -573,7 +576,8 @@ impl Exchange {
 /// Whom the guard is told by; `None`: the request is nobody's.
 fn hearing<'a>(in_use: &'a InUse, plan: &Plan, core: &Core, kind: Kind) -> Option<Hearing<'a>> {
     let (rollout, arm) = (plan.rollout?, plan.arm?);
-    Some(Hearing { evidence: &in_use.snapshot.in_force(rollout).evidence, core: core.id, arm, slot: plan.slot, kind })
+    let whose = Whose { arm, source: plan.source, slot: plan.slot };
+    Some(Hearing { evidence: &in_use.snapshot.in_force(rollout).evidence, core: core.id, whose, kind })
 }
 
 fn is_success(status: u16) -> bool {

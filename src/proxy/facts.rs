@@ -19,6 +19,7 @@ use super::error::{Problem, shown};
 use super::headers;
 use super::replay::{self, Held, Whole};
 use super::target;
+use crate::decide::guard::sources::Group;
 use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
 use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::segments;
@@ -32,6 +33,8 @@ pub(crate) struct Visit {
     pub(crate) upgrade: bool,
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
+    /// Where it comes from, as the guard tells it apart: a client by its key, else the connection's other end.
+    source: Group,
     /// Whether it comes from nobody of `clients`, so that nothing of Serin's own goes with it: no key, no header, no
     /// query.
     pub(crate) stranger: bool,
@@ -40,6 +43,7 @@ pub(crate) struct Visit {
 impl Visit {
     /// Reads the head, and turns away who may not pass. `bodiless`: nothing follows the head.
     pub(crate) fn admit(
+        door: &Door,
         in_use: &InUse,
         parts: &mut request::Parts,
         marks: Marks,
@@ -70,11 +74,17 @@ impl Visit {
             return Err(Problem::TransferEncoding(coding));
         }
         let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
-        let stranger = !policy.clients.is_empty() && in_use.prepared.key_places.take(&policy.clients, parts).is_none();
+        let (mut source, mut stranger) = (&door.source, false);
+        if !policy.clients.is_empty() {
+            match in_use.prepared.key_places.take(&policy.clients, parts) {
+                Some(client) => source = &in_use.prepared.clients[client],
+                None => stranger = true,
+            }
+        }
         if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
             return Err(Problem::Unauthorized);
         }
-        Ok(Visit { below_at, upgrade, connection: marks.connection, stranger })
+        Ok(Visit { below_at, upgrade, connection: marks.connection, source: source.group, stranger })
     }
 
     /// The path below the mount.
@@ -127,6 +137,7 @@ impl Visit {
             InForceShare { percent: rollout.percent, closed: rollout.closed }
         };
         let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
+        let plan = Plan { source: self.source, ..plan };
         Ok(if body.unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
     }
 }

@@ -12,10 +12,12 @@ use http::header::{self, HeaderName, HeaderValue};
 
 use super::credentials::{KeyPlaces, Names, OfFile};
 use super::target::Target;
+use crate::clock;
 use crate::decide::policy::{Auth, Fallback, Policy, Provider, Unmatched, UserSource};
 use crate::decide::retry::Budget;
 use crate::decide::route::{takes_path, wanted};
 use crate::decide::units::ProviderId;
+use crate::state::source_table::{Source, SourceTable};
 use crate::wire::body::Wanted;
 
 /// A policy, ready to be applied to requests.
@@ -35,6 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) private: Box<[HeaderName]>,
     /// Where a key of `clients` may stand.
     pub(crate) key_places: KeyPlaces,
+    /// The clients as sources of requests, in the file's order.
+    pub(crate) clients: Box<[Arc<Source>]>,
     /// The generation as a header value.
     pub(crate) generation: HeaderValue,
     /// What may still be spent on repeats, by rollout id.
@@ -84,7 +88,7 @@ pub(crate) enum Key {
 
 impl Prepared {
     /// For this version of the file.
-    pub(crate) fn new(policy: &Arc<Policy>, generation: u64) -> Prepared {
+    pub(crate) fn new(policy: &Arc<Policy>, generation: u64, sources: &SourceTable) -> Prepared {
         let mut private: Vec<HeaderName> = Vec::new();
         for rollout in &policy.rollouts {
             let users = rollout.user.iter().filter_map(|source| match source {
@@ -112,6 +116,7 @@ impl Prepared {
         let for_stranger = |provider| Outbound::for_stranger(provider, &policy.mount, &of_file);
         Prepared {
             key_places: KeyPlaces::new(&of_file),
+            clients: policy.clients.iter().map(|client| sources.client(&client.name, clock::now())).collect(),
             for_strangers: strangers.iter().map(for_stranger).collect(),
             policy: Arc::clone(policy),
             wanted: wanted(policy),

@@ -31,7 +31,7 @@ use super::withdrawn::{Withdrawable, unless_withdrawn};
 use crate::clock;
 use crate::decide::fallback::others;
 use crate::decide::guard::waiting::Kind;
-use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, is_about_the_request};
+use crate::decide::outcome::{BodyEnd, Ending, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
 use crate::decide::retry::{Budget, Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
@@ -252,7 +252,7 @@ impl<'a> Recovery<'a> {
 
     /// The answer that goes out.
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
-        self.exchange.stable_said(true);
+        self.exchange.stable_said(Some(true));
         self.exchange.says(weighed.summary);
         match weighed.ending {
             None => {}
@@ -298,7 +298,7 @@ impl<'a> Recovery<'a> {
                         self.exchange.refused(self.refusal(ending, &said));
                     }
                     self.exchange.failed(ending);
-                    self.exchange.stable_said(false);
+                    self.exchange.stable_said((failed.outcome == Outcome::ClientError).then_some(false));
                     self.keep(failed.outcome, target, || said);
                     return self.give_up();
                 }
@@ -366,11 +366,10 @@ impl<'a> Recovery<'a> {
         self.exchange.says(weighed.summary.map(|summary| Summary { usage: None, ..summary }));
         let status = weighed.head.status.as_u16();
         let ending = weighed.ending.unwrap_or(Ending::NoHead);
-        let by_policy = matches!(ending, Ending::Answered { grounds: Grounds::ContentFilter, .. });
         let failed = Failed {
             outcome: self.exchange.outcome_of(ending),
             retry_after: retry_after(&weighed),
-            refused: is_about_the_request(status) && !by_policy,
+            refused: is_about_the_request(status) && !ending.is_by_policy(),
             at_once: false,
         };
         self.tell_strange(ending, &weighed);

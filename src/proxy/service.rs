@@ -57,7 +57,7 @@ async fn serve(
     let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
     let in_use = core.in_use(); // 2. the snapshot
-    let visit = Visit::admit(&in_use, &mut parts, marks, incoming.is_end_stream())?; // 3. the facts
+    let visit = Visit::admit(door, &in_use, &mut parts, marks, incoming.is_end_stream())?; // 3. the facts
     let held = visit.hold(door, &in_use, &parts, incoming).await?;
     if held.whole.is_some() {
         unread.set(false);

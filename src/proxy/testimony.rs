@@ -13,10 +13,13 @@ use crate::decide::finished::Finished;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
-use crate::decide::units::{Arm, Millis, Slot};
+use crate::decide::units::Millis;
 use crate::state::counters::Core;
 use crate::state::evidence::Evidence;
+use crate::state::silence::Whose;
 
+/// Of an attempt that speaks neither for its provider nor against it.
+pub(crate) const NOTHING: Outcome = Outcome::SerinError;
 /// A stream of fewer outputs has no pace to speak of.
 const LEAST_OUTPUTS: u32 = 10;
 
@@ -27,10 +30,8 @@ pub(crate) struct Hearing<'a> {
     pub(crate) evidence: &'a Evidence,
     /// Whose cells are counted in.
     pub(crate) core: Core,
-    /// The arm that the split chose.
-    pub(crate) arm: Arm,
-    /// The user's.
-    pub(crate) slot: Option<Slot>,
+    /// The arm that the split chose, where it comes from, and its user's place.
+    pub(crate) whose: Whose,
     /// How it wants its answer.
     pub(crate) kind: Kind,
 }
@@ -64,7 +65,7 @@ impl Testimony {
     /// The provider is asked; again, it is the same request.
     pub(crate) fn asked(&mut self, to: Hearing<'_>) {
         if self.told == Told::Nothing {
-            to.evidence.begin(to.core, to.arm, to.slot);
+            to.evidence.begin(to.core, to.whose);
             self.told = Told::Exposure;
         }
     }
@@ -74,7 +75,7 @@ impl Testimony {
         if matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none() {
             self.sent = Some(now());
             if self.wait.is_none() {
-                self.wait = Some(to.evidence.sent(to.core, to.arm, to.slot, to.kind));
+                self.wait = Some(to.evidence.sent(to.core, to.whose, to.kind));
             }
         }
     }
@@ -91,7 +92,7 @@ impl Testimony {
 
     fn waits_no_more(&mut self, to: Hearing<'_>, how: Over) {
         if let Some(wait) = self.wait.take() {
-            to.evidence.over(to.core, to.arm, to.slot, wait, how);
+            to.evidence.over(to.core, to.whose, wait, how);
         }
     }
 
@@ -133,7 +134,7 @@ impl Testimony {
         };
         self.told = Told::All;
         self.waits_no_more(to, over(outcome));
-        to.evidence.end_answer(to.core, to.arm, to.slot, outcome, finished);
+        to.evidence.end_answer(to.core, to.whose, outcome, finished);
     }
 
     /// Whether its first output is news.
@@ -145,7 +146,7 @@ impl Testimony {
     pub(crate) fn output(&mut self, to: Hearing<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
             let after = millis(now.saturating_duration_since(sent));
-            to.evidence.output(to.core, to.arm, to.slot, self.wait.take(), after);
+            to.evidence.output(to.core, to.whose, self.wait.take(), after);
             self.first = Some(now);
         }
     }
@@ -156,7 +157,7 @@ impl Testimony {
             && outputs >= LEAST_OUTPUTS
         {
             let gap = now.saturating_duration_since(first) / (outputs - 1);
-            to.evidence.paced(to.core, to.arm, to.slot, u64::try_from(gap.as_micros()).unwrap_or(u64::MAX));
+            to.evidence.paced(to.core, to.whose, u64::try_from(gap.as_micros()).unwrap_or(u64::MAX));
         }
     }
 
@@ -164,7 +165,7 @@ impl Testimony {
     pub(crate) fn client_left(&mut self, to: Hearing<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
             let after = millis(now.saturating_duration_since(sent));
-            to.evidence.left_waiting(to.core, to.arm, to.slot, self.wait.take(), after);
+            to.evidence.left_waiting(to.core, to.whose, self.wait.take(), after);
         }
     }
 }

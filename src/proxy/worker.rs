@@ -80,7 +80,8 @@ impl Worker {
             let core = Rc::clone(&core);
             move |stream: TcpStream, slot: Slot| {
                 number += 1;
-                let door = Door::open(&core, number, slot, clock::now());
+                let now = clock::now();
+                let door = Door::open(&core, number, core.source_of(&stream, now), slot, now);
                 let limits = core.in_use().snapshot.policy.limits;
                 spawn_local(connection::serve(stream, door, limits));
             }

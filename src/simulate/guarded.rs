@@ -10,6 +10,7 @@ use super::schedule::Schedule;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::fraction;
+use crate::decide::guard::sources::Apart;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
 use crate::decide::rollout::outlook::asks_stable;
@@ -59,14 +60,15 @@ impl Guarded {
         guarded
     }
 
-    /// Shows the guard a length of time.
-    pub fn see(&mut self, tick: &Tick, probes: Probes) -> Verdict {
+    /// Shows the guard a length of time; `apart`: the same by source, where there are several.
+    pub fn see(&mut self, tick: &Tick, apart: Option<Box<Apart>>, probes: Probes) -> Verdict {
         let passed = Millis(millis(tick.seconds));
         self.now = self.now.plus(passed);
         let asked = self.asks_stable;
         let answers = |yes: bool| f64::from(u8::from(asked && probes.stable == yes));
         let seen = Observation {
             tick: Some(Tick { stable_probes: (answers(true), answers(false)), ..*tick }),
+            apart,
             window: self.window(tick),
             canary_answers: (self.state.phase == Phase::Probing)
                 .then(|| if probes.canary { Ok(()) } else { Err("it did not answer".to_owned()) }),
@@ -158,7 +160,7 @@ impl Rule for Guarded {
         };
         let (stable, canary) = (arm(&seen.stable, 0), arm(&seen.canary, 1));
         let tick = Tick { seconds: seen.seconds, stable, canary, silence, ..Tick::default() };
-        self.see(&tick, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
+        self.see(&tick, None, Probes { stable: !seen.stable.dead, canary: !seen.canary.dead })
     }
 
     fn share(&self) -> f64 {

@@ -1,6 +1,6 @@
 //! What if: rollouts against stated traffic, thousands of them, beside the rules that others use.
 //!
-//! A [`traffic`] (or a crowd of [`users`], or timed [`answers`], or answers in [`excess`]) gives ticks, a [`rule`] sees them, a [`rollout`] plays
+//! A [`traffic`] (or a crowd of [`users`], several [`sources`], timed [`answers`], or answers in [`excess`]) gives ticks, a [`rule`] sees them, a [`rollout`] plays
 //! one against the other, [`run`] does it for many seeds on all cores, and a [`tally`] says what became of them.
 //! [`guarded`] is the rule that production runs, with the same code. A [`scenario`] is traffic as an operator states it, a
 //! [`contest`] puts the guard and the others in charge of it, a [`replay`] shows the guard what was recorded. Nothing here
@@ -25,6 +25,7 @@ pub mod rule;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod sources;
 pub mod standings;
 pub mod strip;
 pub mod tally;

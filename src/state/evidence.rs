@@ -12,14 +12,15 @@ use std::sync::Arc;
 use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
 use super::sightings::Sightings;
-use super::silence::{Silence, bit};
+use super::silence::{Silence, Whose, bit};
 use super::withdrawal::Withdrawal;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
+use crate::decide::guard::sources::{GROUPS, Group};
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
-use crate::decide::units::{Arm, Millis, Slot};
+use crate::decide::units::{Arm, Millis};
 
 /// What an epoch's evidence is made of.
 #[derive(Clone, Debug)]
@@ -61,7 +62,8 @@ pub struct Evidence {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct EvidenceCell {
-    arms: [ArmCell; 2],
+    // By source, then by arm.
+    groups: [[ArmCell; 2]; GROUPS],
 }
 
 #[derive(Debug, Default)]
@@ -100,11 +102,12 @@ impl Evidence {
     }
 
     /// A request was dispatched to this arm.
-    pub fn begin(&self, core: Core, arm: Arm, slot: Option<Slot>) {
-        let cell = self.cell(core, arm);
+    pub fn begin(&self, core: Core, whose: impl Into<Whose>) {
+        let whose = whose.into();
+        let cell = self.cell(core, whose);
         #[cfg(test)]
         cell.dispatched.add_one();
-        match self.silence.mask(slot) {
+        match self.silence.mask(whose) {
             0 => cell.clear.add_one(),
             mask => {
                 let exposed = Aspect::ALL.into_iter().filter(|aspect| mask & bit(*aspect) == 0);
@@ -115,33 +118,34 @@ impl Evidence {
 
     /// It is on its way to the provider: from now on it waits for output.
     #[must_use]
-    pub fn sent(&self, core: Core, arm: Arm, slot: Option<Slot>, kind: Kind) -> Wait {
-        let wait = Wait { second: self.samples.second(), kind };
+    pub fn sent(&self, core: Core, whose: impl Into<Whose>, kind: Kind) -> Wait {
+        let (wait, whose) = (Wait { second: self.samples.second(), kind }, whose.into());
         #[cfg(test)]
-        self.cell(core, arm).began_to_wait.add_one();
-        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait: Some(wait), what: What::Sent });
+        self.cell(core, whose).began_to_wait.add_one();
+        self.samples.push(core, Sample { evidence: self.id, whose, wait: Some(wait), what: What::Sent });
         wait
     }
 
     /// It waits no more, and no output came.
-    pub fn over(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Wait, how: Over) {
-        self.push(core, arm, slot, Some(wait), What::Over(how));
+    pub fn over(&self, core: Core, whose: impl Into<Whose>, wait: Wait, how: Over) {
+        self.push(core, whose.into(), Some(wait), What::Over(how));
     }
 
     /// What became of it, where it was no answer.
-    pub fn end(&self, core: Core, arm: Arm, slot: Option<Slot>, outcome: Outcome) {
-        self.end_answer(core, arm, slot, outcome, None);
+    pub fn end(&self, core: Core, whose: impl Into<Whose>, outcome: Outcome) {
+        self.end_answer(core, whose, outcome, None);
     }
 
     /// What became of it. An answer that is a failure is that alone, and one that was filtered is no refused request.
-    pub fn end_answer(&self, core: Core, arm: Arm, slot: Option<Slot>, outcome: Outcome, finished: Option<Finished>) {
-        let cell = self.cell(core, arm);
+    pub fn end_answer(&self, core: Core, whose: impl Into<Whose>, outcome: Outcome, finished: Option<Finished>) {
+        let whose = whose.into();
+        let cell = self.cell(core, whose);
         let judged = outcome.judged(self.counting);
         match judged {
             Judged::Success => cell.succeeded.add_one(),
             Judged::Failure => {
                 cell.failed.add_one();
-                self.push(core, arm, slot, None, What::Failed { connect: outcome == Outcome::Connect });
+                self.push(core, whose, None, What::Failed { connect: outcome == Outcome::Connect });
             }
             Judged::Not => {
                 #[cfg(test)]
@@ -150,46 +154,52 @@ impl Evidence {
         }
         if let Some(finished) = finished.filter(|finished| finished.aspect().is_some()) {
             if judged != Judged::Failure {
-                self.push(core, arm, slot, None, What::Answered { finished });
+                self.push(core, whose, None, What::Answered { finished });
             }
         } else if matches!(outcome, Outcome::ClientError | Outcome::Unsupported) {
-            self.push(core, arm, slot, None, What::Refused);
+            self.push(core, whose, None, What::Refused);
         }
     }
 
     /// The first output of its answer came.
-    pub fn output(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, after: Millis) {
-        self.push(core, arm, slot, wait, What::Output { after });
+    pub fn output(&self, core: Core, whose: impl Into<Whose>, wait: Option<Wait>, after: Millis) {
+        self.push(core, whose.into(), wait, What::Output { after });
     }
 
     /// Its answer was streamed with so many microseconds between two outputs, in the mean.
-    pub fn paced(&self, core: Core, arm: Arm, slot: Option<Slot>, gap: u64) {
-        self.push(core, arm, slot, None, What::Paced { gap });
+    pub fn paced(&self, core: Core, whose: impl Into<Whose>, gap: u64) {
+        self.push(core, whose.into(), None, What::Paced { gap });
     }
 
     /// Its client left before any output came.
-    pub fn left_waiting(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, after: Millis) {
-        self.push(core, arm, slot, wait, What::LeftWaiting { after });
+    pub fn left_waiting(&self, core: Core, whose: impl Into<Whose>, wait: Option<Wait>, after: Millis) {
+        self.push(core, whose.into(), wait, What::LeftWaiting { after });
     }
 
-    fn push(&self, core: Core, arm: Arm, slot: Option<Slot>, wait: Option<Wait>, what: What) {
+    fn push(&self, core: Core, whose: Whose, wait: Option<Wait>, what: What) {
         #[cfg(test)]
         if wait.is_some() {
-            self.cell(core, arm).waited.add_one();
+            self.cell(core, whose).waited.add_one();
         }
-        self.samples.push(core, Sample { evidence: self.id, arm, slot, wait, what });
+        self.samples.push(core, Sample { evidence: self.id, whose, wait, what });
     }
 
-    fn cell(&self, core: Core, arm: Arm) -> &ArmCell {
-        &self.cores[usize::from(core.0)].arms[arm as usize]
+    fn cell(&self, core: Core, whose: Whose) -> &ArmCell {
+        &self.cores[usize::from(core.0)].groups[whose.source.index()][whose.arm as usize]
     }
 
-    /// The sums over all cores, since the epoch began.
+    /// The sums over all cores and sources, since the epoch began.
     #[must_use]
     pub fn totals(&self, arm: Arm) -> ArmTotals {
+        Group::ALL.into_iter().fold(ArmTotals::default(), |sum, source| sum.plus(&self.totals_of(arm, source)))
+    }
+
+    /// The sums over all cores of one group of sources, since the epoch began.
+    #[must_use]
+    pub fn totals_of(&self, arm: Arm, source: Group) -> ArmTotals {
         let mut totals = ArmTotals::default();
         for cell in &self.cores {
-            let cell = &cell.arms[arm as usize];
+            let cell = &cell.groups[source.index()][arm as usize];
             totals.succeeded += cell.succeeded.get();
             totals.failed += cell.failed.get();
             #[cfg(test)]
@@ -228,9 +238,28 @@ pub struct ArmTotals {
     pub(crate) waits: (u64, u64),
 }
 
+impl ArmTotals {
+    /// Both together.
+    #[must_use]
+    pub fn plus(mut self, other: &ArmTotals) -> ArmTotals {
+        self.exposed.iter_mut().zip(other.exposed).for_each(|(sum, more)| *sum += more);
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        #[cfg(test)]
+        {
+            self.dispatched += other.dispatched;
+            self.not_judged += other.not_judged;
+            self.waits = (self.waits.0 + other.waits.0, self.waits.1 + other.waits.1);
+        }
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    use crate::decide::units::Slot;
 
     const CORE: Core = Core(1);
     const SLOT: Option<Slot> = Some(Slot::of(5));
@@ -244,7 +273,7 @@ mod tests {
     fn said(evidence: &Evidence) -> Vec<What> {
         let mut all = Vec::new();
         evidence.samples.drain(|sample| {
-            assert_eq!((sample.evidence, sample.arm, sample.slot), (42, Arm::Canary, SLOT));
+            assert_eq!((sample.evidence, sample.whose), (42, (Arm::Canary, SLOT).into()));
             all.push(sample.what);
         });
         all
@@ -253,11 +282,12 @@ mod tests {
     #[test]
     fn a_user_who_is_paused_is_sent_and_not_exposed() {
         let evidence = evidence();
-        let begin = |slot| evidence.begin(CORE, Arm::Canary, slot);
+        let begin = |slot| evidence.begin(CORE, (Arm::Canary, slot));
         begin(SLOT);
-        evidence.silence.set(Slot::of(5), Aspect::Slow, true);
+        let paused = (Arm::Canary, Group::default(), Slot::of(5));
+        evidence.silence.set(paused, Aspect::Slow, true);
         begin(SLOT);
-        evidence.silence.set(Slot::of(5), Aspect::Failing, true);
+        evidence.silence.set(paused, Aspect::Failing, true);
         [SLOT, None, Some(Slot::of(6))].into_iter().for_each(begin);
         let totals = evidence.totals(Arm::Canary);
         assert_eq!((totals.dispatched, totals.exposed), (5, [4, 3, 5, 5, 5, 5, 5]));
@@ -269,7 +299,7 @@ mod tests {
         let failed = |connect| What::Failed { connect };
         for outcome in Outcome::ALL {
             let evidence = evidence();
-            evidence.end(CORE, Arm::Canary, SLOT, outcome);
+            evidence.end(CORE, (Arm::Canary, SLOT), outcome);
             let ArmTotals { succeeded, failed: failures, not_judged, .. } = evidence.totals(Arm::Canary);
             let judged = outcome.judged(Counting::default());
             let counts = [Judged::Success, Judged::Failure, Judged::Not].map(|what| u64::from(what == judged));
@@ -289,7 +319,7 @@ mod tests {
     fn an_answer_is_told_that_no_status_calls_bad_and_what_is_a_failure_is_that_alone() {
         let counted = |counting: Counting, outcome, finished| {
             let evidence = Evidence { counting, ..evidence() };
-            evidence.end_answer(CORE, Arm::Canary, SLOT, outcome, finished);
+            evidence.end_answer(CORE, (Arm::Canary, SLOT), outcome, finished);
             said(&evidence)
         };
         let of = |outcome, finished| counted(Counting::default(), outcome, Some(finished));
@@ -307,8 +337,8 @@ mod tests {
     #[test]
     fn times_are_told() {
         let evidence = evidence();
-        evidence.output(CORE, Arm::Canary, SLOT, None, Millis(250));
-        evidence.left_waiting(CORE, Arm::Canary, SLOT, None, Millis(9000));
+        evidence.output(CORE, (Arm::Canary, SLOT), None, Millis(250));
+        evidence.left_waiting(CORE, (Arm::Canary, SLOT), None, Millis(9000));
         assert_eq!(said(&evidence), [What::Output { after: Millis(250) }, What::LeftWaiting { after: Millis(9000) }]);
         assert_eq!(evidence.totals(Arm::Canary), ArmTotals::default());
     }

@@ -14,5 +14,6 @@ pub mod series_table;
 pub mod sightings;
 pub mod silence;
 pub mod snapshot;
+pub mod source_table;
 pub mod status;
 pub mod withdrawal;

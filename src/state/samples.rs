@@ -9,7 +9,9 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::counters::{Core, Count};
+use super::silence::Whose;
 use crate::decide::finished::Finished;
+use crate::decide::guard::sources::Group;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::units::{Arm, Millis, Slot};
 
@@ -24,9 +26,7 @@ pub struct Sample {
     /// Which [`Evidence`](super::evidence::Evidence) it belongs to, by its id.
     pub evidence: u64,
     /// Whose request it was.
-    pub arm: Arm,
-    /// Its user's.
-    pub slot: Option<Slot>,
+    pub whose: Whose,
     /// When it was sent, where it waited for output until now, or does from now on.
     pub wait: Option<Wait>,
     /// What happened.
@@ -81,8 +81,9 @@ mod packed {
     pub(super) const HAS_SLOT: u64 = 1 << 1;
     pub(super) const SLOT: u32 = 2;
     pub(super) const WHAT: u32 = 16;
-    pub(super) const AFTER: u32 = 20;
-    /// Longer than any request lasts: centuries.
+    pub(super) const SOURCE: u32 = 20;
+    pub(super) const AFTER: u32 = 24;
+    /// Longer than any request lasts: decades.
     pub(super) const LONGEST: u64 = u64::MAX >> AFTER;
 }
 
@@ -107,9 +108,11 @@ impl Sample {
             packed::WAITS | streamed | u64::from(second) << packed::SECOND
         });
         let evidence = self.evidence & (packed::WAITS - 1) | wait;
-        let arm = if self.arm == Arm::Canary { packed::CANARY } else { 0 };
-        let slot = self.slot.map_or(0, |slot| packed::HAS_SLOT | (slot.index() as u64) << packed::SLOT);
-        [evidence, arm | slot | what << packed::WHAT | after.min(packed::LONGEST) << packed::AFTER]
+        let Whose { arm, source, slot } = self.whose;
+        let arm = if arm == Arm::Canary { packed::CANARY } else { 0 };
+        let slot = slot.map_or(0, |slot| packed::HAS_SLOT | (slot.index() as u64) << packed::SLOT);
+        let source = (source.index() as u64) << packed::SOURCE;
+        [evidence, arm | slot | source | what << packed::WHAT | after.min(packed::LONGEST) << packed::AFTER]
     }
 
     fn unpack([evidence, rest]: [u64; 2]) -> Sample {
@@ -122,8 +125,11 @@ impl Sample {
         Sample {
             evidence: evidence & (packed::WAITS - 1),
             wait,
-            arm: if rest & packed::CANARY == 0 { Arm::Stable } else { Arm::Canary },
-            slot: (rest & packed::HAS_SLOT != 0).then(|| Slot::of(u16::from_le_bytes([low, high]))),
+            whose: Whose {
+                arm: if rest & packed::CANARY == 0 { Arm::Stable } else { Arm::Canary },
+                source: Group::of(((rest >> packed::SOURCE) & 0xf) as u8),
+                slot: (rest & packed::HAS_SLOT != 0).then(|| Slot::of(u16::from_le_bytes([low, high]))),
+            },
             what: match (rest >> packed::WHAT) & 0xf {
                 0 => What::Failed { connect: false },
                 1 => What::Failed { connect: true },
@@ -261,7 +267,8 @@ mod tests {
     use super::*;
 
     fn failed(evidence: u64) -> Sample {
-        Sample { evidence, arm: Arm::Canary, slot: None, wait: None, what: What::Failed { connect: false } }
+        let whose = (Arm::Canary, None).into();
+        Sample { evidence, whose, wait: None, what: What::Failed { connect: false } }
     }
 
     fn drained(samples: &Samples) -> Vec<Sample> {
@@ -304,7 +311,7 @@ mod tests {
         let sample = |number: u64| {
             let slot = Some(Slot::of(u16::try_from(number & 0x1fff).unwrap()));
             let what = What::Output { after: Millis(number) };
-            Sample { evidence: number, arm: Arm::Stable, slot, wait: None, what }
+            Sample { evidence: number, whose: (Arm::Stable, slot).into(), wait: None, what }
         };
         let seen = std::thread::scope(|scope| {
             scope.spawn(|| (0..ALL).for_each(|number| samples.push(Core(0), sample(number))));
@@ -356,16 +363,17 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_packed_is_unpacked(
-            evidence in 0..1_u64 << 30, canary: bool, slot: Option<u16>, wait in wait(), what in what()
+            evidence in 0..1_u64 << 30, canary: bool, group: u8, slot: Option<u16>, wait in wait(), what in what()
         ) {
             let arm = if canary { Arm::Canary } else { Arm::Stable };
-            let sample = Sample { evidence, arm, slot: slot.map(Slot::of), wait, what };
+            let whose = Whose { arm, source: Group::of(group % 8), slot: slot.map(Slot::of) };
+            let sample = Sample { evidence, whose, wait, what };
             prop_assert_eq!(Sample::unpack(sample.pack()), sample);
         }
     }
 
     #[test]
-    fn what_lasts_for_ever_lasts_centuries() {
+    fn what_lasts_for_ever_lasts_decades() {
         let what = |after| Sample { what: What::Output { after: Millis(after) }, ..failed(1) };
         assert_eq!(Sample::unpack(what(u64::MAX).pack()), what(packed::LONGEST));
     }

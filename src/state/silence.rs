@@ -1,35 +1,53 @@
-//! Who is paused, as cores read it: a mask for each slot, with a bit for each aspect.
+//! Who is paused, as cores read it: a mask for each slot of an arm and a group of sources, with a bit for each aspect.
 //!
-//! A user who failed is not counted for a while, on either arm and in that aspect only; control decides for how long,
-//! and cores read the masks when they dispatch. Owns no times and no growth of pauses. Successive epochs of one rollout
-//! share one, so that a change of percent ends nobody's pause. Invariant: control alone writes; what a core reads may be
+//! A user who failed is not counted for a while, on that arm, by that source and in that aspect only: what one source
+//! says of a user pauses nobody else's. Control decides for how long, and cores read the masks when they dispatch. Owns no
+//! times and no growth of pauses. A table is made with the first pause in it. Successive epochs of one rollout share one,
+//! so that a change of percent ends nobody's pause. Invariant: control alone writes; what a core reads may be
 //! older by a moment, and one request more or less is counted.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::units::Slot;
+use crate::decide::guard::sources::{GROUPS, Group};
+use crate::decide::units::{Arm, Slot};
 
-/// The masks of all slots.
-#[derive(Debug)]
-pub struct Silence(Box<[AtomicU8]>);
+/// Whose request it is, as the guard tells requests apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whose {
+    /// The arm that the split chose.
+    pub arm: Arm,
+    /// Where it comes from.
+    pub source: Group,
+    /// Its user's; `None`: nobody's.
+    pub slot: Option<Slot>,
+}
 
-impl Default for Silence {
-    fn default() -> Silence {
-        Silence((0..Slot::COUNT).map(|_| AtomicU8::new(0)).collect())
+/// Of whoever is not told apart.
+impl From<(Arm, Option<Slot>)> for Whose {
+    fn from((arm, slot): (Arm, Option<Slot>)) -> Whose {
+        Whose { arm, source: Group::default(), slot }
     }
 }
+
+/// The masks of all slots.
+#[derive(Debug, Default)]
+pub struct Silence([[OnceLock<Box<[AtomicU8]>>; GROUPS]; 2]);
 
 impl Silence {
     /// In which aspects this slot is paused: a bit for each; 0 for requests that belong to nobody.
     #[must_use]
-    pub fn mask(&self, slot: Option<Slot>) -> u8 {
-        slot.map_or(0, |slot| self.0[slot.index()].load(Relaxed))
+    pub fn mask(&self, whose: Whose) -> u8 {
+        let table = self.0[whose.arm as usize][whose.source.index()].get();
+        whose.slot.zip(table).map_or(0, |(slot, table)| table[slot.index()].load(Relaxed))
     }
 
     /// Control only: from now on this slot is paused in this aspect, or is no more.
-    pub fn set(&self, slot: Slot, aspect: Aspect, silent: bool) {
-        let cell = &self.0[slot.index()];
+    pub fn set(&self, (arm, source, slot): (Arm, Group, Slot), aspect: Aspect, silent: bool) {
+        let table =
+            self.0[arm as usize][source.index()].get_or_init(|| (0..Slot::COUNT).map(|_| AtomicU8::new(0)).collect());
+        let cell = &table[slot.index()];
         let mask = cell.load(Relaxed);
         cell.store(if silent { mask | bit(aspect) } else { mask & !bit(aspect) }, Relaxed);
     }
@@ -48,14 +66,23 @@ mod tests {
     #[test]
     fn each_aspect_is_paused_by_itself() {
         let silence = Silence::default();
-        let (one, other) = (Slot::of(7), Slot::of(8191));
+        let of = |slot: u16| (Arm::Canary, Group::of(1), Slot::of(slot));
+        let (one, other) = (of(7), of(8191));
         silence.set(one, Aspect::Slow, true);
         silence.set(one, Aspect::Failing, true);
         silence.set(other, Aspect::Refusing, true);
-        assert_eq!(silence.mask(Some(one)), bit(Aspect::Slow) | bit(Aspect::Failing));
+        let mask = |arm, source, slot: Option<u16>| {
+            silence.mask(Whose { arm, source: Group::of(source), slot: slot.map(Slot::of) })
+        };
+        assert_eq!(mask(Arm::Canary, 1, Some(7)), bit(Aspect::Slow) | bit(Aspect::Failing));
+        assert_eq!(
+            (mask(Arm::Stable, 1, Some(7)), mask(Arm::Canary, 2, Some(7))),
+            (0, 0),
+            "on that arm, by that source"
+        );
         silence.set(one, Aspect::Slow, false);
         silence.set(one, Aspect::Slow, false);
-        assert_eq!([Some(one), Some(other), None].map(|slot| silence.mask(slot)), [1, 4, 0]);
+        assert_eq!([Some(7), Some(8191), None].map(|slot| mask(Arm::Canary, 1, slot)), [1, 4, 0]);
         assert!(Aspect::ALL.iter().all(|aspect| bit(*aspect) > 0));
     }
 }

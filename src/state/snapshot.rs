@@ -13,6 +13,7 @@ use super::counters::{Core, Series};
 use super::evidence::Evidence;
 use super::health::ProviderHealth;
 use super::series_table::SeriesTable;
+use super::source_table::SourceTable;
 use crate::decide::policy::Policy;
 use crate::decide::units::{Arm, Percent, ProviderId, RolloutId};
 
@@ -85,6 +86,8 @@ pub struct Shared {
     current: Arc<ArcSwap<Snapshot>>,
     seen: Box<[AtomicU64]>,
     published: tokio::sync::watch::Sender<u64>,
+    /// Where requests come from.
+    pub sources: Arc<SourceTable>,
 }
 
 impl Shared {
@@ -96,6 +99,7 @@ impl Shared {
             current: Arc::new(ArcSwap::from_pointee(first)),
             seen: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             published: tokio::sync::watch::Sender::new(revision),
+            sources: Arc::default(),
         }
     }
 

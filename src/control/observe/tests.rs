@@ -23,11 +23,11 @@ fn bench() -> Bench {
 
 impl Bench {
     fn send(&self, arm: Arm, user: u16) {
-        self.observer.evidence().begin(Core(0), arm, Some(Slot::of(user)));
+        self.observer.evidence().begin(Core(0), (arm, Some(Slot::of(user))));
     }
 
     fn end(&self, arm: Arm, user: u16, outcome: Outcome) {
-        self.observer.evidence().end(Core(1), arm, Some(Slot::of(user)), outcome);
+        self.observer.evidence().end(Core(1), (arm, Some(Slot::of(user))), outcome);
     }
 
     /// Control's look at this moment.
@@ -83,15 +83,15 @@ fn what_takes_longer_than_stable_does_is_slow_and_so_is_who_leaves_after_waiting
     let mut bench = bench();
     bench.look(0);
     for user in 0..400 {
-        bench.observer.evidence().output(Core(0), Arm::Stable, Some(Slot::of(user)), None, Millis(100));
+        bench.observer.evidence().output(Core(0), (Arm::Stable, Some(Slot::of(user))), None, Millis(100));
     }
     bench.look(500);
     let evidence = Arc::clone(bench.observer.evidence());
-    let canary = |user, after| evidence.output(Core(0), Arm::Canary, Some(Slot::of(user)), None, Millis(after));
+    let canary = |user, after| evidence.output(Core(0), (Arm::Canary, Some(Slot::of(user))), None, Millis(after));
     (0..5).for_each(|user| canary(500 + user, 90));
     (0..3).for_each(|user| canary(600 + user, 900));
-    evidence.left_waiting(Core(0), Arm::Canary, Some(Slot::of(700)), None, Millis(30_000));
-    evidence.left_waiting(Core(0), Arm::Canary, Some(Slot::of(701)), None, Millis(20));
+    evidence.left_waiting(Core(0), (Arm::Canary, Some(Slot::of(700))), None, Millis(30_000));
+    evidence.left_waiting(Core(0), (Arm::Canary, Some(Slot::of(701))), None, Millis(20));
     let tick = bench.look(1000).tick.unwrap();
     assert_eq!(tick.canary.events[Aspect::Slow as usize], 4.0);
 }
@@ -101,7 +101,7 @@ fn a_pace_is_slow_by_stables_own_and_what_comes_at_once_has_none() {
     let mut bench = bench();
     bench.look(0);
     let evidence = Arc::clone(bench.observer.evidence());
-    let paced = |arm, user, gap| evidence.paced(Core(0), arm, Some(Slot::of(user)), gap);
+    let paced = |arm, user, gap| evidence.paced(Core(0), (arm, Some(Slot::of(user))), gap);
     paced(Arm::Canary, 900, 90_000);
     bench.look(100);
     (0..400).for_each(|user| paced(Arm::Stable, user, 20_000 + u64::from(user % 7) * 500));
@@ -112,7 +112,7 @@ fn a_pace_is_slow_by_stables_own_and_what_comes_at_once_has_none() {
     paced(Arm::Canary, 1100, 60_000);
     paced(Arm::Canary, 1200, 900);
     for (user, finished) in [(1300, Finished::Length), (1301, Finished::Length), (1302, Finished::Empty)] {
-        evidence.end_answer(Core(1), Arm::Canary, Some(Slot::of(user)), Outcome::Ok, Some(finished));
+        evidence.end_answer(Core(1), (Arm::Canary, Some(Slot::of(user))), Outcome::Ok, Some(finished));
     }
     let seen = bench.look(1000);
     let events = seen.tick.unwrap().canary.events;
@@ -133,8 +133,8 @@ fn another_epoch_begins_with_nothing_and_keeps_who_is_paused() {
     bench.look(1000);
     bench.observer.begin(2, &mut bench.blocks, &bench.guard);
     // An answer to what was sent before comes late.
-    old.begin(Core(0), Arm::Canary, Some(Slot::of(8)));
-    old.end(Core(0), Arm::Canary, Some(Slot::of(8)), Outcome::ServerError);
+    old.begin(Core(0), (Arm::Canary, Some(Slot::of(8))));
+    old.end(Core(0), (Arm::Canary, Some(Slot::of(8))), Outcome::ServerError);
     bench.send(Arm::Canary, 7);
     bench.send(Arm::Canary, 9);
     let tick = bench.look(2000).tick.unwrap();
@@ -219,9 +219,9 @@ fn silent_for(bench: &mut Bench, from: u64, seconds: u64) -> Observation {
     for second in from..from + seconds {
         for user in 0..4 {
             let slot = Some(Slot::of(user));
-            let _ = evidence.sent(Core(0), Arm::Canary, slot, Kind::Whole);
-            let wait = evidence.sent(Core(1), Arm::Stable, slot, Kind::Whole);
-            evidence.output(Core(1), Arm::Stable, slot, Some(wait), Millis(20));
+            let _ = evidence.sent(Core(0), (Arm::Canary, slot), Kind::Whole);
+            let wait = evidence.sent(Core(1), (Arm::Stable, slot), Kind::Whole);
+            evidence.output(Core(1), (Arm::Stable, slot), Some(wait), Millis(20));
         }
         for look in 1..=10 {
             last = bench.look_on(second * 1000 + look * 100);
@@ -272,7 +272,7 @@ fn what_was_lost_or_slept_through_is_no_silence() {
         |bench: &mut Bench| {
             let evidence = Arc::clone(bench.observer.evidence());
             let many = crate::state::samples::CAPACITY + 1;
-            (0..many).for_each(|_| evidence.left_waiting(Core(0), Arm::Stable, None, None, Millis(0)));
+            (0..many).for_each(|_| evidence.left_waiting(Core(0), (Arm::Stable, None), None, Millis(0)));
             bench.look_on(11_000);
         },
     ] {
@@ -291,12 +291,12 @@ fn who_was_sent_at_another_share_waits_still_and_says_nothing() {
     let mut bench = bench();
     bench.look_on(0);
     let old = Arc::clone(bench.observer.evidence());
-    let wait = old.sent(Core(0), Arm::Canary, Some(Slot::of(1)), Kind::Whole);
+    let wait = old.sent(Core(0), (Arm::Canary, Some(Slot::of(1))), Kind::Whole);
     silent_for(&mut bench, 0, 7);
     bench.observer.begin(2, &mut bench.blocks, &bench.guard);
     let tick = bench.last_tick(71..=171);
     assert_eq!((bench.waiting(17_100), tick.silence.unanswered), (29, 0.0));
-    old.over(Core(0), Arm::Canary, Some(Slot::of(1)), wait, Over::Failed);
+    old.over(Core(0), (Arm::Canary, Some(Slot::of(1))), wait, Over::Failed);
     bench.look_on(17_200);
     assert_eq!(bench.waiting(17_200), 28);
     // Whoever waits leaves, whatever share they were sent at.

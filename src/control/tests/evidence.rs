@@ -42,8 +42,8 @@ impl Life {
                 for request in 0..requests {
                     self.users = self.users.wrapping_add(1);
                     let (user, fails) = (Some(Slot::of(self.users)), request < failing);
-                    evidence.begin(Core(0), arm, user);
-                    evidence.end(Core(0), arm, user, if fails { Outcome::ServerError } else { Outcome::Ok });
+                    evidence.begin(Core(0), (arm, user));
+                    evidence.end(Core(0), (arm, user), if fails { Outcome::ServerError } else { Outcome::Ok });
                 }
             }
             self.pass(1);
@@ -127,7 +127,7 @@ fn samples_find_their_rollout_over_epochs_and_files() {
     let mut life = Life { engine: Engine::new(begin(both(["one", "other"]), Vec::new()), at(0)), mono: 0, users: 0 };
     let fail = |engine: &Engine, place: u16, users: std::ops::Range<u16>| {
         let evidence = engine.shared.load().in_force(RolloutId(place)).evidence.clone();
-        users.for_each(|user| evidence.end(Core(0), Arm::Canary, Some(Slot::of(user)), Outcome::ServerError));
+        users.for_each(|user| evidence.end(Core(0), (Arm::Canary, Some(Slot::of(user))), Outcome::ServerError));
         evidence
     };
     fail(&life.engine, 0, 0..3);
@@ -143,12 +143,12 @@ fn samples_find_their_rollout_over_epochs_and_files() {
         life.engine.probed(&probe, Ok(()), at(life.mono));
     }
     life.pass(2);
-    old.end(Core(0), Arm::Canary, Some(Slot::of(20)), Outcome::ServerError);
+    old.end(Core(0), (Arm::Canary, Some(Slot::of(20))), Outcome::ServerError);
     fail(&life.engine, 0, 30..32);
     life.pass(1);
     assert_eq!(failing(&life.engine), [2, 0]);
     life.engine.flags_read(read(policy(vec![rollout("one", Some(slow()))])), at(life.mono));
-    old.end(Core(0), Arm::Canary, Some(Slot::of(21)), Outcome::ServerError);
+    old.end(Core(0), (Arm::Canary, Some(Slot::of(21))), Outcome::ServerError);
     life.pass(1);
     assert_eq!(failing(&life.engine), [0]);
 }
@@ -161,7 +161,7 @@ fn lost_samples_are_counted_and_told_of_once_an_hour() {
         life.mono = look * 100;
         let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
         let sent = if lost > 0 { CAPACITY + lost } else { 0 };
-        (0..sent).for_each(|_| evidence.output(Core(0), Arm::Stable, None, None, Millis(1)));
+        (0..sent).for_each(|_| evidence.output(Core(0), (Arm::Stable, None), None, Millis(1)));
         life.engine.outbox.events.clear();
         life.pass(1);
         let told = life.engine.outbox.events.iter().filter(|event| event.action == "notice");
@@ -190,8 +190,8 @@ fn rollouts_are_written_in_turns_and_those_at_rest_not_again() {
             life.engine.outbox.states.clear();
             for number in (0..30).step_by(3) {
                 let evidence = life.engine.shared.load().in_force(RolloutId(number)).evidence.clone();
-                evidence.begin(Core(0), Arm::Canary, None);
-                evidence.end(Core(0), Arm::Canary, None, Outcome::Ok);
+                evidence.begin(Core(0), (Arm::Canary, None));
+                evidence.end(Core(0), (Arm::Canary, None), Outcome::Ok);
             }
             life.pass(1);
             batches.push(life.engine.outbox.states.len());
@@ -212,15 +212,15 @@ fn a_process_that_slept_neither_promotes_nor_takes_back() {
     // All that was under way when it fell asleep fails when it wakes up.
     let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
     for user in 0..200 {
-        evidence.begin(Core(0), Arm::Canary, Some(Slot::of(user)));
-        evidence.end(Core(0), Arm::Canary, Some(Slot::of(user)), Outcome::Reset);
+        evidence.begin(Core(0), (Arm::Canary, Some(Slot::of(user))));
+        evidence.end(Core(0), (Arm::Canary, Some(Slot::of(user))), Outcome::Reset);
     }
     life.mono += 3 * 86_400_000;
     life.pass(1);
     // Late ones as well: they were sent before.
     for user in 200..400 {
-        evidence.begin(Core(0), Arm::Canary, Some(Slot::of(user)));
-        evidence.end(Core(0), Arm::Canary, Some(Slot::of(user)), Outcome::Timeout);
+        evidence.begin(Core(0), (Arm::Canary, Some(Slot::of(user))));
+        evidence.end(Core(0), (Arm::Canary, Some(Slot::of(user))), Outcome::Timeout);
     }
     life.live(50, 10, 0);
     let (standing, percent, evidence) = life.chat();
@@ -238,8 +238,8 @@ fn one_user_who_always_fails_takes_nobody_back_however_often_the_process_restart
         for _ in 0..61 {
             let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
             let user = Some(Slot::of(7));
-            evidence.begin(Core(0), Arm::Canary, user);
-            evidence.end(Core(0), Arm::Canary, user, Outcome::ServerError);
+            evidence.begin(Core(0), (Arm::Canary, user));
+            evidence.end(Core(0), (Arm::Canary, user), Outcome::ServerError);
             life.live(10, 1, 0);
         }
         assert_eq!(life.chat().0, Standing::Ramping);

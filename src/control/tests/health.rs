@@ -171,8 +171,8 @@ fn a_dead_canary_beside_a_dead_stable_is_named_and_nobody_is_moved() {
     let mut events_seen = Vec::new();
     for (step, now) in (1200..12_000).step_by(100).enumerate() {
         let user = Some(Slot::of(u16::try_from(step).unwrap()));
-        evidence.begin(Core(0), Arm::Canary, user);
-        evidence.end(Core(0), Arm::Canary, user, Outcome::Connect);
+        evidence.begin(Core(0), (Arm::Canary, user));
+        evidence.end(Core(0), (Arm::Canary, user), Outcome::Connect);
         engine.tick(at(now));
         events_seen.extend(events(&mut engine));
     }

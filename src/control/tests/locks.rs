@@ -34,8 +34,8 @@ async fn the_ramp_begins_when_the_canary_answers_and_climbs_while_it_is_good() {
             bench.until("the next stage", |bench| bench.chat().percent == percent(share)).await;
             let evidence = bench.shared.load().in_force(RolloutId(0)).evidence.clone();
             for _ in 0..10 {
-                evidence.begin(Core(0), Arm::Canary, None);
-                evidence.end(Core(0), Arm::Canary, None, crate::decide::outcome::Outcome::Ok);
+                evidence.begin(Core(0), (Arm::Canary, None));
+                evidence.end(Core(0), (Arm::Canary, None), crate::decide::outcome::Outcome::Ok);
             }
         }
         bench.until("the end", |bench| bench.chat().standing == Standing::Completed).await;

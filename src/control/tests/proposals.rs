@@ -24,10 +24,10 @@ fn to(share: u16) -> Verb {
 fn answers(bench: &Bench, outcome: Outcome) {
     let evidence = bench.shared.load().in_force(RolloutId(0)).evidence.clone();
     for _ in 0..10 {
-        evidence.begin(Core(0), Arm::Stable, None);
-        evidence.end(Core(0), Arm::Stable, None, Outcome::Ok);
-        evidence.begin(Core(0), Arm::Canary, None);
-        evidence.end(Core(0), Arm::Canary, None, outcome);
+        evidence.begin(Core(0), (Arm::Stable, None));
+        evidence.end(Core(0), (Arm::Stable, None), Outcome::Ok);
+        evidence.begin(Core(0), (Arm::Canary, None));
+        evidence.end(Core(0), (Arm::Canary, None), outcome);
     }
 }
 

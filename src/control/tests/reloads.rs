@@ -266,9 +266,9 @@ fn a_late_answer_of_an_older_epoch_judges_nothing() {
     let mut engine = engine(one(canary()));
     ask(&mut engine, Verb::Promote { to: Some(percent(10)) });
     let old = engine.shared.load().in_force(RolloutId(0)).evidence.clone();
-    (0..50).for_each(|_| old.begin(Core(0), Arm::Canary, None));
+    (0..50).for_each(|_| old.begin(Core(0), (Arm::Canary, None)));
     ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
-    (0..50).for_each(|_| old.end(Core(0), Arm::Canary, None, Outcome::Timeout));
+    (0..50).for_each(|_| old.end(Core(0), (Arm::Canary, None), Outcome::Timeout));
     engine.tick(at(100));
     assert_eq!((chat(&engine).answered, chat(&engine).window[1].failures), (0, 0));
     assert_eq!(chat(&engine).percent, percent(25));

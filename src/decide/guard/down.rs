@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::constants::Constants;
 use super::tick::ArmTick;
 
+/// More evidence than any run has.
+pub(super) const DOWN: f64 = 1e12;
+
 /// A run of failures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HardDown {
@@ -81,6 +84,11 @@ impl HardDown {
             && self.seconds >= constants.down_seconds
             && self.other_successes >= constants.down_stable_successes
             && self.failures >= constants.down_fraction * self.sent
+    }
+
+    /// What weighs more is worse: any that is down weighs more than any that is not.
+    pub(super) fn weight(&self, constants: &Constants) -> f64 {
+        if self.is_down(constants) { DOWN + self.evidence } else { self.evidence.min(DOWN) }
     }
 
     /// Failures since the last success.

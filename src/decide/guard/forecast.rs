@@ -80,13 +80,14 @@ pub fn until_seen(
     if known.is_none() {
         // Longer ticks know no less of health.
         let steps = 360;
-        (0..steps).for_each(|_| judge.tick(guard, &now, &expected(share, HEALTH / f64::from(steps), stable_rate)));
+        (0..steps)
+            .for_each(|_| judge.tick(guard, &now, &expected(share, HEALTH / f64::from(steps), stable_rate), None));
     }
     let mut passed = 0.0;
     while passed < LONGEST {
         let seconds = (passed / STRETCH).max(1.0);
         passed += seconds;
-        judge.tick(guard, &now, &expected(now.share, seconds, fault.rate));
+        judge.tick(guard, &now, &expected(now.share, seconds, fault.rate), None);
         let reading = judge.reading(guard, retries);
         if reading.of(Aspect::Failing).is_alarm() || reading.down {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below two weeks")]

@@ -53,6 +53,12 @@ impl History {
         self.incident.largest() >= constants.incident_evidence
     }
 
+    /// Evidence of an incident, in nats.
+    #[must_use]
+    pub fn trouble(&self) -> f64 {
+        self.incident.largest()
+    }
+
     /// Stable has no traffic from now on: whether it is still in trouble cannot be known, and how it usually is stays as it
     /// was before.
     pub fn lose_sight(&mut self) {

@@ -13,10 +13,13 @@ use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
 use super::history::History;
+use super::measure::{self, Measure};
 use super::relative::{Comparison, Passed, RelativeDetector};
 use super::silent::Silence;
 use super::slow::{SlowThreshold, SlowThresholds};
+use super::sources::Apart;
 use super::tick::{Tally, Tick};
+use super::views::Views;
 use crate::decide::policy::{Guard, OnExcess};
 use crate::decide::units::Percent;
 
@@ -58,6 +61,9 @@ pub struct Judge {
     // Of the last tick: a restart begins with nobody waiting.
     #[serde(skip)]
     silence: Silence,
+    // The same of some of the sources each, while there are several. A restart goes on with what was decided by.
+    #[serde(skip)]
+    views: Option<Box<Views>>,
 }
 
 fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -202,6 +208,7 @@ impl Judge {
             slow_threshold: SlowThresholds::default(),
             pace_threshold: SlowThreshold::unknown(),
             silence: Silence::default(),
+            views: None,
         }
     }
 
@@ -211,16 +218,77 @@ impl Judge {
         *self = Judge { history, slow_threshold, pace_threshold, ..Judge::new(constants) };
     }
 
-    /// A tick during which nobody was on the canary.
-    pub fn rest(&mut self, constants: &Constants, tick: &Tick) {
+    /// A tick during which nobody was on the canary. `apart`: the same by source, where there are several.
+    pub fn rest(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
+        match apart {
+            Some(apart) => self.apart(guard, tick, apart, |judge, tick| judge.pass(&guard.constants, tick)),
+            None => {
+                self.views = None;
+                self.pass(&guard.constants, tick);
+            }
+        }
+    }
+
+    fn pass(&mut self, constants: &Constants, tick: &Tick) {
         self.silence = Silence::default();
         self.history.update(constants, tick.seconds, tick.stable.exposed(), tick.stable.failures());
     }
 
-    /// A tick during which users were on the canary.
-    pub fn tick(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick) {
+    /// A tick during which users were on the canary. `apart`: the same by source, where there are several.
+    pub fn tick(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick, apart: Option<&Apart>) {
+        match apart {
+            Some(apart) => self.apart(guard, tick, apart, |judge, tick| judge.see(guard, now, tick)),
+            None => {
+                self.views = None;
+                self.see(guard, now, tick);
+            }
+        }
+    }
+
+    /// Shows a tick to the views, each what it hears of it, and goes on with what they decide.
+    fn apart(&mut self, guard: &Guard, tick: &Tick, apart: &Apart, see: impl Fn(&mut Judge, &Tick)) {
+        let mut views = self.views.take().unwrap_or_else(|| Box::new(Views::of(&guard.constants, self, apart.before)));
+        views.see(&guard.constants, tick, apart, see);
+        match apart.voices.alone() {
+            Some(one) => *self = views.only(one),
+            None => {
+                self.decide_by(guard, &views, apart);
+                self.views = Some(views);
+            }
+        }
+    }
+
+    /// Takes each part of what is known from the view that decides it.
+    fn decide_by(&mut self, guard: &Guard, views: &Views, apart: &Apart) {
+        let constants = &guard.constants;
+        let by = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, key);
+        for index in 0..ASPECTS {
+            let weight = |judge: &Judge| {
+                let evidence = judge.detectors[index].evidence();
+                let open = judge.floors[index].largest() >= constants.floor_evidence;
+                // Below the floor it is no doubt, whatever it says.
+                if open { 1.0 + evidence } else { evidence / (1.0 + evidence) }
+            };
+            let judge = by(&weight);
+            self.detectors[index] = judge.detectors[index];
+            self.floors[index] = judge.floors[index];
+            self.doubts[index] = judge.doubts[index];
+        }
+        self.canary_down = by(&|judge| judge.canary_down.weight(constants)).canary_down;
+        self.stable_down = by(&|judge| judge.stable_down.weight(constants)).stable_down;
+        self.silence = by(&|judge| judge.silence.weight()).silence;
+        self.suspicion = by(&|judge| judge.suspicion.largest()).suspicion;
+        self.history = by(&|judge| judge.history.trouble()).history;
+        let step = by(&|judge| {
+            let Measure { rate, limit, .. } = measure::promotion(guard, judge);
+            rate / limit.max(f64::MIN_POSITIVE)
+        });
+        (self.step, self.answered, self.confirm_rest) = (step.step, step.answered, step.confirm_rest);
+    }
+
+    fn see(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick) {
         let (constants, seconds) = (&guard.constants, tick.seconds);
-        self.rest(constants, tick);
+        self.pass(constants, tick);
         self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
         let passed = Passed::new(constants, seconds);
         for aspect in Aspect::ALL {
@@ -307,6 +375,7 @@ impl Judge {
 
     /// Another share is in force, 0 to 1.
     pub fn share_changed(&mut self, share: f64) {
+        self.each_view(|judge| judge.share_changed(share));
         self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
         self.silence = Silence::default();
         // Whoever has other users, or none, may do better; one that does not is seen within seconds.
@@ -321,6 +390,7 @@ impl Judge {
 
     /// More users follow: a change is likelier now. As much mass as a promotion has, as long as there is some.
     pub fn expect_change(&mut self, constants: &Constants, schedule: &Schedule) {
+        self.each_view(|judge| judge.expect_change(constants, schedule));
         let mass = (constants.mass_steps / schedule.promotions).min(self.step_mass);
         self.step_mass -= mass;
         self.add_mass(mass);
@@ -328,6 +398,7 @@ impl Judge {
 
     /// The canary is confirmed, since something is the matter with it: a change is likelier now.
     pub fn expect_confirmation(&mut self) {
+        self.each_view(Judge::expect_confirmation);
         self.confirm_mass *= 0.5;
         self.add_mass(self.confirm_mass);
     }
@@ -337,29 +408,39 @@ impl Judge {
     }
 
     /// The canary and stable came out alike in a confirmation: that is how stable is nowadays.
-    pub const fn confirmed(&mut self) {
+    pub fn confirmed(&mut self) {
+        self.each_view(Judge::confirmed);
         self.history.becomes(self.step.stable, self.step.stable_events);
     }
 
     /// The step begins anew at the same share.
     pub fn repeat_step(&mut self) {
+        self.each_view(Judge::repeat_step);
         self.step = Tally::default();
         self.answered = 0.0;
     }
 
     /// A while is left out of the judgement: runs of failures that span it say nothing.
     pub fn skip_time(&mut self) {
+        self.each_view(Judge::skip_time);
         self.silence = Silence::default();
         (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
     }
 
     /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same.
     pub fn leave_out(&mut self, tick: &Tick) {
+        self.each_view(|judge| judge.leave_out(tick));
         if tick.canary.successes > 0.0 {
             self.canary_down = HardDown::default();
         }
         if tick.stable.successes > 0.0 {
             self.stable_down = HardDown::default();
+        }
+    }
+
+    fn each_view(&mut self, happens: impl FnMut(&mut Judge)) {
+        if let Some(views) = &mut self.views {
+            views.each(happens);
         }
     }
 

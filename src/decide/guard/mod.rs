@@ -21,10 +21,12 @@ pub mod numbers;
 pub mod relative;
 pub mod silent;
 pub mod slow;
+pub mod sources;
 pub mod tick;
 pub mod told;
 pub mod trace;
 pub mod user_cap;
+pub mod views;
 pub mod waiting;
 
 #[cfg(test)]

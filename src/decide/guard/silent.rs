@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::constants::Constants;
+use super::down::DOWN;
 use super::waiting::{Cohort, Kind, Over, Wait, Waiting, age, second_of};
 use crate::decide::units::{Arm, Millis, Slot};
 use stable::OfStable;
@@ -48,6 +49,72 @@ pub struct Silence {
     pub probed: bool,
     /// Whether stable answers nothing either, so that nothing is judged.
     pub shared: bool,
+    /// Whose requests they are: so many users', of a few of them at most.
+    #[serde(skip)]
+    pub users: u32,
+    /// Whether the first of them has waited for long enough to be held against stable.
+    #[serde(skip)]
+    pub waited: bool,
+}
+
+impl Silence {
+    /// What the waits of several sources come to together, each held against its own requests of stable.
+    #[must_use]
+    pub fn together<'s>(constants: &Constants, parts: impl Iterator<Item = &'s Silence>) -> Silence {
+        let mut parts = parts.filter(|part| part.unanswered > 0.0);
+        let Some(first) = parts.next() else { return Silence::default() };
+        let (mut sum, mut several) = (*first, false);
+        for part in parts {
+            match (sum.shared, part.shared) {
+                // Of those who stall with stable nothing is known.
+                (_, true) => {}
+                (true, false) => sum = *part,
+                (false, false) => {
+                    sum = sum.plus(part);
+                    several = true;
+                }
+            }
+        }
+        if several { sum.judged(constants) } else { sum }
+    }
+
+    fn plus(self, other: &Silence) -> Silence {
+        Silence {
+            kind: self.kind.filter(|kind| other.kind == Some(*kind)),
+            unanswered: self.unanswered + other.unanswered,
+            weighed: self.weighed + other.weighed,
+            stable_answered: self.stable_answered + other.stable_answered,
+            stable_unanswered: self.stable_unanswered + other.stable_unanswered,
+            longest: self.longest.max(other.longest),
+            shortest: self.shortest.min(other.shortest),
+            evidence: self.evidence + other.evidence,
+            early: self.early || other.early,
+            probed: self.probed || other.probed,
+            users: self.users + other.users,
+            waited: self.waited || other.waited,
+            ..self
+        }
+    }
+
+    /// Whether they are down by the sums of several sources.
+    fn judged(self, constants: &Constants) -> Silence {
+        let of_many = u64::from(self.users) >= constants.silent_users as u64;
+        let enough = self.evidence >= constants.down_evidence
+            && self.weighed >= constants.silent_requests
+            && self.stable_answered >= constants.down_stable_successes;
+        let spans = self.longest - self.shortest > constants.silent_span;
+        let down = enough && if of_many { self.waited } else { spans };
+        Silence { down, early: enough && of_many && self.early, ..self }
+    }
+
+    /// What weighs more is worse: any that is down weighs more than any that is not.
+    pub(super) fn weight(&self) -> f64 {
+        match self {
+            Silence { down: true, .. } => 2.0 * DOWN + self.evidence,
+            Silence { early: true, .. } => DOWN + self.evidence,
+            _ => self.evidence,
+        }
+    }
 }
 
 impl Silence {
@@ -258,10 +325,10 @@ impl Silent {
         let enough = evidence >= constants.down_evidence
             && weighed >= constants.silent_requests
             && answered >= constants.down_stable_successes;
-        let down = if few {
+        let long = if few {
             waited - shortest >= constants.silent_span
         } else {
-            of_many && waited >= self.least(kind) + constants.down_seconds
+            waited >= self.least(kind) + constants.down_seconds
         };
         Silence {
             kind,
@@ -273,10 +340,12 @@ impl Silent {
             longest: waited + 1.0,
             shortest,
             evidence,
-            down: enough && down,
+            down: enough && long && (few || of_many),
             early: enough && of_many,
             probed: measure.alone,
             shared: false,
+            users: u32::try_from(seen.users.len()).unwrap_or(u32::MAX),
+            waited: long,
         }
     }
 

@@ -76,8 +76,8 @@ fn where_everybody_is_on_the_canary_failures_say_nothing() {
 fn a_burst_however_big_decides_nothing_alone() {
     let guard = Guard::default();
     let mut judge = Judge::new(&guard.constants);
-    (0..3600).for_each(|_| judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (50.0, 0.0))));
-    judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (5000.0, 5000.0)));
+    (0..3600).for_each(|_| judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (50.0, 0.0)), None));
+    judge.tick(&guard, &TENTH, &tick((450.0, 2.0), (5000.0, 5000.0)), None);
     assert!(!judge.reading(&guard, 0).of(Aspect::Failing).is_alarm());
 }
 
@@ -102,7 +102,7 @@ fn the_masses_of_a_try_never_sum_to_more_than_one() {
             judge.expect_change(&constants, &SCHEDULE);
             judge.expect_confirmation();
         }
-        judge.tick(&of_failures, &TENTH, &quiet);
+        judge.tick(&of_failures, &TENTH, &quiet, None);
     }
     let spent = judge.reading(&Guard::default(), 0).of(Aspect::Failing).evidence;
     assert!((0.7..=1.0).contains(&spent), "{spent}");
@@ -116,7 +116,7 @@ fn ticks_of_any_length_come_to_the_same_while_nothing_fails() {
         let seconds = f64::from(length);
         let (stable, canary) = (45.0 * seconds, 5.0 * seconds);
         for _ in 0..7200 / length {
-            judge.tick(&guard, &TENTH, &Tick { seconds, ..tick((stable, 0.0), (canary, 0.0)) });
+            judge.tick(&guard, &TENTH, &Tick { seconds, ..tick((stable, 0.0), (canary, 0.0)) }, None);
         }
         judge.reading(&guard, 0).of(Aspect::Failing).evidence
     };
@@ -143,14 +143,14 @@ fn an_incident_of_stable_ends_as_it_began_or_becomes_what_is_usual() {
     let guard = Guard::default();
     let mut judge = Judge::new(&guard.constants);
     let incident = |judge: &Judge| judge.reading(&guard, 0).incident;
-    (0..600).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0))));
+    (0..600).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0)), None));
     let before = judge.step.seconds;
-    (0..300).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7))));
+    (0..300).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)), None));
     assert!(incident(&judge) && judge.step.seconds < before + 5.0, "the step's time stands still");
-    (0..60).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0))));
+    (0..60).for_each(|_| judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, 0.0)), None));
     assert!(!incident(&judge));
     let seconds = (1..5000).find(|_| {
-        judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)));
+        judge.tick(&guard, &TENTH, &tick((45.0, 15.0), (5.0, 1.7)), None);
         judge.step.seconds > before + 120.0 && !incident(&judge)
     });
     assert!(seconds.is_some_and(|seconds| (3600..3800).contains(&seconds)), "{seconds:?}");
@@ -164,7 +164,7 @@ fn numbers_outlive_a_restart_and_those_of_another_version_do_not() {
     let mut state = RolloutState::new(1, UnixMillis(7));
     for second in 0..500 {
         let bad = f64::from(u8::from(second % 40 == 0));
-        state.judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, bad)));
+        state.judge.tick(&guard, &TENTH, &tick((45.0, 0.2), (5.0, bad)), None);
     }
     let text = serde_json::to_string(&state).unwrap();
     let back: RolloutState = serde_json::from_str(&text).unwrap();
@@ -239,7 +239,7 @@ fn the_aspects_of_answers_share_a_budget_and_a_ratio_of_their_own() {
     let seconds = |guard: &Guard, stable: f64, canary: f64| {
         let mut judge = Judge::new(&guard.constants);
         (1..=7200).find(|_| {
-            judge.tick(guard, &TENTH, &empty(stable, canary));
+            judge.tick(guard, &TENTH, &empty(stable, canary), None);
             judge.reading(guard, 0).of(Aspect::Empty).is_alarm()
         })
     };
@@ -307,7 +307,7 @@ proptest! {
         let mut judge = Judge::new(&guard.constants);
         for (stable, canary, seconds, share, confirming) in ticks {
             let now = Circumstances { share, schedule: SCHEDULE, confirming, alone: share >= 1.0 };
-            judge.tick(&guard, &now, &Tick { seconds, ..tick(stable, canary) });
+            judge.tick(&guard, &now, &Tick { seconds, ..tick(stable, canary) }, None);
             let reading = judge.reading(&guard, 0);
             for finding in reading.findings {
                 prop_assert!(finding.evidence.is_finite() && finding.evidence >= 0.0 && finding.floor.is_finite());

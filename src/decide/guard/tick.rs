@@ -54,6 +54,18 @@ impl ArmTick {
         }
     }
 
+    /// The counts of some other requests as well.
+    pub fn add(&mut self, other: &ArmTick) {
+        let sum = |sums: &mut [f64; ASPECTS], more: &[f64; ASPECTS]| {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        };
+        sum(&mut self.requests, &other.requests);
+        sum(&mut self.events, &other.events);
+        self.successes += other.successes;
+        self.refused += other.refused;
+        self.answered += other.answered;
+    }
+
     /// Failures of the provider.
     #[must_use]
     pub const fn failures(&self) -> f64 {

@@ -3,14 +3,15 @@
 //! A user who fails for ever adds about log4(T / 10 s) events in a time T and is in the denominator as little, so that
 //! what is left is a fair comparison of the others. Pauses begin at ten seconds, end at a day, and are forgotten after a
 //! day without events. A table of bounded size, 64 KiB, that grows with its users, since there is one for each aspect of
-//! each rollout: users who share a [`Slot`] are paused together, on both arms alike, which only ever hides something.
+//! each rollout, arm and group of sources: users who share a [`Slot`] are paused together, which only ever hides something.
 //! Decides nothing about requests in flight: what began in a pause does not count, what fails after it does. Its time
 //! only has to be monotonic.
 
 use serde::{Deserialize, Serialize};
 
 use super::aspect::Aspect;
-use crate::decide::units::{Millis, Slot};
+use super::sources::Group;
+use crate::decide::units::{Arm, Millis, Slot};
 
 /// The first pause.
 pub const FIRST_PAUSE: Millis = Millis(10_000);
@@ -24,7 +25,7 @@ const MANY: u8 = 20;
 /// How many slots the table grows by.
 const PAGE: usize = 32;
 
-/// Everybody's pauses in one aspect.
+/// Everybody's pauses in one aspect, on one arm, by the requests of one group of sources.
 #[derive(Clone, Debug)]
 pub struct UserCap {
     // A power of two.
@@ -39,10 +40,21 @@ pub struct KeptPause {
     pub aspect: Aspect,
     /// Who.
     pub user: Slot,
+    /// On which arm; `None`: on both, as an earlier version paused.
+    #[serde(default)]
+    pub arm: Option<Arm>,
+    /// By the requests of which group of sources.
+    #[serde(default = "first")]
+    pub source: u8,
     /// For how long still.
     pub left: Millis,
     /// How many pauses there were.
     pub strikes: u8,
+}
+
+/// While there is one source, it is this.
+const fn first() -> u8 {
+    1
 }
 
 // Eight bytes: when it ends, and in the lowest two of them how many requests came since, and how many pauses there were
@@ -84,14 +96,15 @@ impl Default for UserCap {
 impl UserCap {
     /// Those who failed again after a pause, the most often paused first, at most so many.
     #[must_use]
-    pub fn kept(&self, aspect: Aspect, now: Millis, most: usize) -> Vec<KeptPause> {
+    pub fn kept(&self, (aspect, arm, source): (Aspect, Arm, Group), now: Millis, most: usize) -> Vec<KeptPause> {
+        let (arm, source) = (Some(arm), u8::try_from(source.index()).unwrap_or_default());
         let pages = self.pages.iter().zip((0..).step_by(PAGE));
         let pages = pages.filter_map(|(page, first)| Some((page.as_ref()?, first)));
         let all = pages.flat_map(|(page, first): (_, u16)| page.iter().zip(first..));
         let again = all.filter(|(pause, _)| pause.strikes() > 1);
         let kept = again.map(|(pause, slot)| {
             let (user, left) = (Slot::of(slot), pause.until().since(now));
-            KeptPause { aspect, user, left, strikes: pause.strikes() }
+            KeptPause { aspect, user, arm, source, left, strikes: pause.strikes() }
         });
         let mut kept: Vec<KeptPause> = kept.collect();
         kept.sort_by_key(|pause| std::cmp::Reverse((pause.strikes, pause.left)));
@@ -104,6 +117,13 @@ impl UserCap {
         let until = Millis(now.0.saturating_add(kept.left.0.min(LONGEST_PAUSE.0)));
         *self.pause_mut(kept.user) = Pause::new(until, kept.strikes);
         until
+    }
+
+    /// Until when this user is paused, and how many pauses there were.
+    #[must_use]
+    pub fn of(&self, user: Slot) -> (Millis, u8) {
+        let pause = self.pause(user);
+        (pause.until(), pause.strikes())
     }
 
     // A power of two.
@@ -216,8 +236,10 @@ mod tests {
         for strike in 0..3 {
             cap.event(Slot::of(8190), Millis(strike * 100_000));
         }
-        let kept = cap.kept(Aspect::Slow, Millis(200_001), 9);
-        let expected = KeptPause { aspect: Aspect::Slow, user: Slot::of(8190), left: Millis(159_999), strikes: 3 };
+        let of = (Aspect::Slow, Arm::Canary, Group::of(1));
+        let kept = cap.kept(of, Millis(200_001), 9);
+        let (user, arm) = (Slot::of(8190), Some(Arm::Canary));
+        let expected = KeptPause { aspect: Aspect::Slow, user, arm, source: 1, left: Millis(159_999), strikes: 3 };
         assert_eq!(kept, [expected]);
     }
 }

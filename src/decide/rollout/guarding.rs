@@ -30,7 +30,7 @@ impl Draft<'_> {
             self.next.waited = Millis(self.next.waited.0.saturating_add(millis(tick.seconds)));
         }
         if in_force(self.view, self.next).percent == Percent::ZERO {
-            self.next.judge.rest(&guard.constants, tick);
+            self.next.judge.rest(guard, tick, seen.apart.as_deref());
             return false;
         }
         let alone = self.before.in_force == Percent::ALL && !may_confirm(self.view, self.next);
@@ -44,7 +44,7 @@ impl Draft<'_> {
             confirming: matches!(self.next.phase, Phase::Confirming { .. }),
             alone,
         };
-        self.next.judge.tick(guard, &now, tick);
+        self.next.judge.tick(guard, &now, tick, seen.apart.as_deref());
         let reading = self.next.judge.reading(guard, self.next.tries());
         let rules = self.regressions(&reading, seen);
         let acted = rules.iter().any(|rule| self.act_on(*rule, &reading, seen));

@@ -18,6 +18,7 @@ use crate::decide::guard::Arms;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
+use crate::decide::guard::sources::Apart;
 use crate::decide::guard::tick::Tick;
 use crate::decide::guard::told::{self, Decision};
 use crate::decide::policy::{Canary, Intent};
@@ -45,6 +46,8 @@ pub struct View<'a> {
 pub struct Observation {
     /// A length of time for the guard; `None`: its time has not come.
     pub tick: Option<Tick>,
+    /// The same by source, where there are several.
+    pub apart: Option<Box<Apart>>,
     /// Over the guard's window, users capped.
     pub window: Arms,
     /// Whether the process did not run for a while: what was under way then says nothing.

@@ -73,7 +73,7 @@ fn counted(sidecar: &Sidecar, arm: Arm) -> (Vec<(&'static str, u64)>, Vec<What>)
     let counts = Finished::ALL.map(|finished| (finished.as_str(), series.answers(finished)));
     let mut told = Vec::new();
     rollout.evidence.samples.drain(|sample| {
-        assert_eq!((sample.arm, sample.slot), (arm, Some(place("", b"u").slot)));
+        assert_eq!((sample.whose.arm, sample.whose.slot), (arm, Some(place("", b"u").slot)));
         told.push(sample.what);
     });
     told.retain(|what| !matches!(what, What::Output { .. } | What::Sent | What::Over(_)));

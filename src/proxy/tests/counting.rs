@@ -10,6 +10,7 @@ use crate::decide::breaker::Verdict;
 use crate::decide::bucket::place;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::sources::Group;
 use crate::decide::policy::{BreakerRule, Fallback, Secret, StreamMode};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, Slot};
 use crate::state::evidence::{ArmTotals, Evidence};
@@ -46,8 +47,8 @@ fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
 fn told(evidence: &Evidence, arm: Arm) -> Vec<What> {
     let mut all = Vec::new();
     evidence.samples.drain(|sample| {
-        let Sample { evidence: id, arm: by, slot: whose, what, .. } = sample;
-        assert_eq!((id, by, whose), (evidence.id, arm, Some(slot("u"))), "{sample:?}");
+        let Sample { evidence: id, whose, what, .. } = sample;
+        assert_eq!((id, whose.arm, whose.slot), (evidence.id, arm, Some(slot("u"))), "{sample:?}");
         if !matches!(what, What::Sent | What::Over(_)) {
             all.push(what);
         }
@@ -162,14 +163,15 @@ fn a_user_who_is_paused_is_sent_and_not_exposed() {
         let (provider, _seen) = Scripted::in_turn((0..3).map(|_| json(500, "", "{}")));
         let sidecar = Sidecar::start(policy(provider.address, provider.address), percent);
         let evidence = evidence(&sidecar);
-        evidence.silence.set(slot("u"), Aspect::Failing, true);
-        evidence.silence.set(slot("u"), Aspect::Refusing, true);
+        let user = (arm, Group::of(1), slot("u"));
+        evidence.silence.set(user, Aspect::Failing, true);
+        evidence.silence.set(user, Aspect::Refusing, true);
         sidecar.ask(&ask("{}"));
         sidecar.settle();
         // Whether a sample of theirs counts is for control to say.
         assert_eq!(told(&evidence, arm), [FAILED]);
         sidecar.ask(&post(CHAT, "x-user-id: somebody else\r\n", "{}"));
-        evidence.silence.set(slot("u"), Aspect::Failing, false);
+        evidence.silence.set(user, Aspect::Failing, false);
         sidecar.ask(&ask("{}"));
         sidecar.settle();
         let totals = evidence.totals(arm);
@@ -188,7 +190,7 @@ fn at_100_a_conversation_without_a_user_is_told_from_others() {
     }
     sidecar.settle();
     let mut slots = Vec::new();
-    evidence.samples.drain(|sample| slots.extend((sample.what == FAILED).then_some(sample.slot)));
+    evidence.samples.drain(|sample| slots.extend((sample.what == FAILED).then_some(sample.whose.slot)));
     let expected = ["\"u\"", "\"u\"", "\"other\""].map(|words| Some(slot(words)));
     assert_eq!(slots, expected);
 }
@@ -450,8 +452,9 @@ fn a_question_to_stable_is_told_when_stable_has_answered() {
         go.send(()).unwrap();
         assert_eq!(client.reply().status, if accepts { 200 } else { 422 });
         sidecar.settle();
+        // What both refuse says nothing of either.
         let (judged, expected): (_, &[_]) =
-            if accepts { (ONE_FAILURE, &[FAILED, What::Refused]) } else { (ONE_NOT_JUDGED, &[What::Refused]) };
+            if accepts { (ONE_FAILURE, &[FAILED, What::Refused]) } else { (ONE_NOT_JUDGED, &[]) };
         assert_eq!(sidecar.judged(Arm::Canary), judged);
         assert_eq!(told(&evidence(&sidecar), Arm::Canary), expected);
         let refused = refusal(422, "bad_field");
@@ -470,7 +473,7 @@ fn a_refusal_after_a_throttled_key_is_what_stable_says() {
     assert_eq!(sidecar.ask(&ask("{}")).status, 400);
     sidecar.settle();
     assert_eq!(sidecar.judged(Arm::Canary), ONE_NOT_JUDGED);
-    assert_eq!(told(&evidence(&sidecar), Arm::Canary), [What::Refused]);
+    assert_eq!(told(&evidence(&sidecar), Arm::Canary), []);
 }
 
 #[test]
@@ -519,8 +522,13 @@ fn a_refusal_that_nobody_else_is_asked_about_is_told_with_its_words() {
         let mut said = told(&evidence(&sidecar), Arm::Canary);
         said.retain(|what| !matches!(what, What::Output { .. }));
         let filtered = What::Answered { finished: Finished::Filtered };
-        let what = if status == 200 { filtered } else { What::Refused };
-        assert_eq!((said, sidecar.judged(Arm::Canary)), (vec![what], ONE_NOT_JUDGED), "{answer}");
+        // What a filter refuses hangs on what was asked.
+        let expected = match (status, code) {
+            (200, _) => vec![filtered],
+            (_, "content_filter") => vec![],
+            _ => vec![What::Refused],
+        };
+        assert_eq!((said, sidecar.judged(Arm::Canary)), (expected, ONE_NOT_JUDGED), "{answer}");
     }
 }
 

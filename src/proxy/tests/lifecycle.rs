@@ -185,7 +185,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
     let load: Arc<Load> = Arc::default();
     let core = Core::new(0, 1, &shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
-    let door = Door::open(&core, 1, Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
+    let door = Door::open(&core, 1, shared.sources.somebody(), Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),
@@ -193,6 +193,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         reason: crate::decide::route::Reason::Bucket,
         counted: true,
         slot: None,
+        source: crate::decide::guard::sources::Group::default(),
         anonymous: false,
         bound: false,
     };

@@ -9,6 +9,7 @@ mod innocent;
 mod nobody;
 mod provider;
 mod restarts;
+mod several;
 mod silent;
 mod stage;
 mod strange;

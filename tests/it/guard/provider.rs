@@ -29,7 +29,7 @@ pub(super) struct Manner {
     pub(super) worse: [u32; 3],
     /// Between the outputs of a stream; none: it comes in one.
     pub(super) gap: Duration,
-    /// This user's requests all get a 500.
+    /// The requests of users whose names begin so all get a 500.
     pub(super) ill: Option<String>,
 }
 
@@ -195,7 +195,7 @@ fn serve(stream: TcpStream, name: &str, manner: &Mutex<Manner>) -> io::Result<()
         }
         let manner = manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
         wait(manner.latency);
-        let ill = manner.ill.as_ref().is_some_and(|user| body.contains(&format!("\"user\":\"{user}\"")));
+        let ill = manner.ill.as_ref().is_some_and(|user| body.contains(&format!("\"user\":\"{user}")));
         let (text, finish) = manner.says(name);
         let answer = if ill || fastrand::u32(..100) < manner.fails {
             sized(500, r#"{"error":{"message":"out of order","type":"server_error","param":null,"code":null}}"#)

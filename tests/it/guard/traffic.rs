@@ -5,7 +5,7 @@
 //! being replaced nobody asks, as behind a supervisor that starts one after the other.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -28,6 +28,8 @@ pub(super) enum Users {
     Many(u64),
     /// This one again and again.
     One(String),
+    /// These, in turns.
+    These(Vec<String>),
 }
 
 impl Users {
@@ -36,6 +38,7 @@ impl Users {
             // Far from the order of their buckets.
             Users::Many(count) => format!("user-{}", number.wrapping_mul(7919) % count),
             Users::One(name) => name.clone(),
+            Users::These(names) => names[usize::try_from(number).unwrap_or(0) % names.len()].clone(),
         }
     }
 }
@@ -50,6 +53,7 @@ struct Shared {
     began: Instant,
     per_second: u32,
     users: Users,
+    from: IpAddr,
     sidecar: Mutex<Current>,
     next: AtomicU64,
     asking: AtomicUsize,
@@ -88,12 +92,22 @@ impl Traffic {
         Traffic::start_with(addr, per_second, users, AT_ONCE)
     }
 
+    /// From this address.
+    pub(super) fn start_from(from: IpAddr, addr: SocketAddr, per_second: u32, users: Users) -> Traffic {
+        Traffic::begin(from, addr, per_second, users, AT_ONCE)
+    }
+
     /// So many can wait for an answer at one time.
     pub(super) fn start_with(addr: SocketAddr, per_second: u32, users: Users, at_once: usize) -> Traffic {
+        Traffic::begin(Ipv4Addr::LOCALHOST.into(), addr, per_second, users, at_once)
+    }
+
+    fn begin(from: IpAddr, addr: SocketAddr, per_second: u32, users: Users, at_once: usize) -> Traffic {
         let shared = Arc::new(Shared {
             began: clock::instant(),
             per_second,
             users,
+            from,
             sidecar: Mutex::new(Current { number: 1, addr: Some(addr), killed: 0 }),
             next: AtomicU64::new(0),
             asking: AtomicUsize::new(0),
@@ -179,7 +193,7 @@ impl Shared {
             if let Some(addr) = addr {
                 let connected = match kept.take() {
                     Some((of, client)) if of == sidecar => Ok(client),
-                    _ => Client::connect(addr).map_err(|error| format!("connecting: {error}")),
+                    _ => Client::connect_from(self.from, addr).map_err(|error| format!("connecting: {error}")),
                 };
                 self.under_way.lock().unwrap().insert(number);
                 let asked = connected.and_then(|client| self.ask(client, number));

@@ -1,0 +1,185 @@
+//! What the guard finds by the requests of some sources each, so that no one of them decides.
+//!
+//! There is a [`Judge`] for every set of groups, each with the same rule and its own requests. With three groups or more,
+//! what is decided must hold without any one of them; or there is one without which it holds even when any other is
+//! left out as well. So a source that lies makes nothing happen that the others do not see, and hides nothing that they
+//! do: with the first it is left out by the condition, with the second as the exception. One or two sources are heard
+//! together as they are, and one that outweighs all others is heard alone. Invariant: whatever one source of three or more
+//! does, what is decided lies between what the others say together and what they say without one of themselves.
+
+use super::constants::Constants;
+use super::judge::Judge;
+use super::silent::Silence;
+use super::sources::{Apart, GROUPS, Group, Voices};
+use super::tick::Tick;
+
+/// How many sets of groups there are, that of none included.
+const SETS: usize = 1 << GROUPS;
+
+/// A judge for each set of groups.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Views(Vec<Judge>);
+
+impl Views {
+    /// Of what was gathered while there was one source, by whom: nobody else knows of it.
+    pub(super) fn of(constants: &Constants, judge: &Judge, one: Option<Group>) -> Views {
+        let mut views = Views(vec![judge.clone(); SETS]);
+        let knows = |set: usize| one.is_none_or(|one| set & usize::from(one.bit()) != 0);
+        views.0.iter_mut().enumerate().filter(|(set, _)| !knows(*set)).for_each(|(_, judge)| judge.begin(constants));
+        views
+    }
+
+    /// Shows each its part of a tick.
+    pub(super) fn see(&mut self, constants: &Constants, tick: &Tick, apart: &Apart, see: impl Fn(&mut Judge, &Tick)) {
+        let nobody = Tick { stable: Default::default(), canary: Default::default(), ..*tick };
+        let mut ticks = [Tick { silence: Silence::default(), ..nobody }; SETS];
+        for (set, judge) in self.0.iter_mut().enumerate().skip(1) {
+            let part = &apart.parts[set.trailing_zeros() as usize];
+            let mut sum = ticks[set & (set - 1)];
+            sum.stable.add(&part.stable);
+            sum.canary.add(&part.canary);
+            ticks[set] = sum;
+            let members = Group::ALL.iter().filter(|group| set & usize::from(group.bit()) != 0);
+            sum.silence = Silence::together(constants, members.map(|group| &apart.parts[group.index()].silence));
+            see(judge, &sum);
+        }
+    }
+
+    /// What one group's requests say.
+    pub(super) fn only(&self, group: Group) -> Judge {
+        self.at(group.bit()).clone()
+    }
+
+    fn at(&self, set: u8) -> &Judge {
+        &self.0[usize::from(set)]
+    }
+
+    /// The one that decides something: the more `weight` says, the worse it is.
+    pub(super) fn deciding(&self, voices: &Voices, weight: impl Fn(&Judge) -> f64) -> &Judge {
+        let all = voices.groups;
+        if let Some(group) = voices.outweighs {
+            return self.at(group.bit());
+        }
+        if all.count_ones() <= 2 {
+            return self.at(all);
+        }
+        let worse = |one: &&Judge, other: &&Judge| weight(one).total_cmp(&weight(other));
+        let without = |set: u8, but: Option<Group>| {
+            let others = voices.each().filter(move |group| Some(*group) != but);
+            others.map(move |group| self.at(set & !group.bit())).min_by(worse)
+        };
+        let exceptions = voices.each().filter_map(|group| without(all & !group.bit(), Some(group)));
+        exceptions.chain(without(all, None)).max_by(worse).unwrap_or_else(|| self.at(all))
+    }
+
+    /// Something happens to all of them.
+    pub(super) fn each(&mut self, happens: impl FnMut(&mut Judge)) {
+        self.0.iter_mut().for_each(happens);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decide::guard::aspect::Aspect;
+    use crate::decide::guard::judge::{Circumstances, Reading, Schedule};
+    use crate::decide::guard::sources::Part;
+    use crate::decide::guard::tick::ArmTick;
+    use crate::decide::policy::Guard;
+
+    const TENTH: Circumstances = Circumstances {
+        share: 0.1,
+        schedule: Schedule { promotions: 6.0, horizon: 600_000.0 },
+        confirming: false,
+        alone: false,
+    };
+
+    /// Requests and failures of stable and canary.
+    type Counts = [u8; 4];
+
+    fn part(counts: Counts) -> Part {
+        let [stable, failed, canary, failing] = counts.map(f64::from);
+        let arm = |fine: f64, failures: f64| ArmTick::plain(fine + failures, failures);
+        Part { stable: arm(stable, failed), canary: arm(canary, failing), ..Part::default() }
+    }
+
+    /// What each of these sets of groups says after these ticks, and what all of them say as several sources.
+    fn heard(guard: &Guard, ticks: &[[Counts; 4]], sets: &[&[usize]]) -> (Reading, Vec<Reading>) {
+        let voices = Voices { groups: 0b1111, unheard: 0, outweighs: None };
+        let mut together = Judge::new(&guard.constants);
+        let mut judges = vec![together.clone(); sets.len()];
+        for counts in ticks {
+            let mut apart = Apart { voices, ..Apart::default() };
+            for (part_of, counts) in apart.parts.iter_mut().zip(counts) {
+                *part_of = part(*counts);
+            }
+            let sum = |set: &[usize]| {
+                let mut tick = Tick { seconds: 1.0, ..Tick::default() };
+                for group in set {
+                    tick.stable.add(&apart.parts[*group].stable);
+                    tick.canary.add(&apart.parts[*group].canary);
+                }
+                tick
+            };
+            together.tick(guard, &TENTH, &sum(&[0, 1, 2, 3]), Some(&apart));
+            for (judge, set) in judges.iter_mut().zip(sets) {
+                judge.tick(guard, &TENTH, &sum(set), None);
+            }
+        }
+        (together.reading(guard, 0), judges.iter().map(|judge| judge.reading(guard, 0)).collect())
+    }
+
+    /// Everything that is done by: the canary is worse, is down, and stable is.
+    fn found(reading: &Reading) -> [bool; 4] {
+        [reading.of(Aspect::Failing).is_alarm(), reading.down, reading.stable_down, reading.incident]
+    }
+
+    fn honest() -> impl Strategy<Value = Counts> {
+        prop_oneof![Just([6, 0, 1, 0]), Just([6, 0, 0, 1]), Just([5, 1, 1, 0]), Just([0, 6, 1, 0]), Just([3, 0, 0, 0])]
+    }
+
+    fn liar() -> impl Strategy<Value = Counts> {
+        prop_oneof![Just([0, 0, 0, 200]), Just([0, 200, 0, 0]), Just([0, 0, 200, 0]), any::<Counts>()]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        // The first three are honest, and do the same from some moment on; the last does what it likes.
+        #[test]
+        fn one_of_several_sources_neither_makes_up_nor_hides_a_fault(
+            usual in proptest::collection::vec(([honest(), honest(), honest()], liar()), 1..40),
+            then in proptest::collection::vec(liar(), 0..40),
+            fault in honest(),
+        ) {
+            let guard = Guard::default();
+            let usual = usual.into_iter().map(|([one, two, three], liar)| [one, two, three, liar]);
+            let then = then.into_iter().map(|liar| [fault, fault, fault, liar]);
+            let ticks: Vec<[Counts; 4]> = usual.chain(then).collect();
+            let (together, of_honest) = heard(&guard, &ticks, &[&[0, 1, 2], &[0, 1], &[0, 2], &[1, 2]]);
+            for (index, found_now) in found(&together).into_iter().enumerate() {
+                let says: Vec<bool> = of_honest.iter().map(|reading| found(reading)[index]).collect();
+                prop_assert!(!found_now || says.iter().any(|one| *one), "{index} is made up: {says:?}");
+                prop_assert!(found_now || !says[1..].iter().all(|one| *one), "{index} is hidden: {says:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_source_said_alone_is_known_where_it_is_heard() {
+        let constants = Constants::default();
+        let mut judge = Judge::new(&constants);
+        let failing = Tick {
+            seconds: 1.0,
+            stable: ArmTick::plain(9.0, 0.0),
+            canary: ArmTick::plain(9.0, 9.0),
+            ..Tick::default()
+        };
+        judge.tick(&Guard::default(), &TENTH, &failing, None);
+        let views = Views::of(&constants, &judge, Some(Group::of(2)));
+        let run = |set: u8| views.at(set).canary_run().failures();
+        assert_eq!([0b100, 0b110, 0b11, 0b1000].map(run), [9.0, 9.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,254 @@
+//! Traffic of several sources, one of which may be an attacker: what a single client can do to a rollout.
+//!
+//! The honest ones share the traffic evenly and differ in nothing but their luck. The attacker sends what it likes to
+//! whichever provider it likes, since it names its users itself, and has its requests end as it likes, as far as a client
+//! can: it fails where it wants to, and succeeds only where a provider answers. All of them are heard in groups, as
+//! production hears them. Decides nothing. Deterministic for a seed.
+
+use super::excess::some_of;
+use super::guarded::{Guarded, Probes};
+use super::poisson::Poisson;
+use super::rule::{Arm, Rule as _, Seen, Source as _};
+use super::scenario::MEDIAN;
+use super::traffic::{Arrivals, Traffic, seeded};
+use super::waits::{self, Waits};
+use crate::decide::guard::aspect::{ASPECTS, Aspect};
+use crate::decide::guard::constants::Constants;
+use crate::decide::guard::silent::Silence;
+use crate::decide::guard::sources::{Apart, GROUPS, Part, Sources};
+use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::policy::Guard;
+
+/// What the attacker wants.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Aim {
+    /// The canary is taken back or held: its requests there all come to this.
+    Worse(Aspect),
+    /// The canary is taken back: its requests there are never answered, and those at stable are.
+    Unanswered,
+    /// A bad canary stays: its requests at stable fail, are slow and refused, and those at the canary are well, as far as
+    /// it answers at all.
+    Better,
+    /// The same, in bursts: so many seconds of it, and then so many in which it sends what others do.
+    Bursts(u32, u32),
+    /// A bad canary stays: many requests at the canary that are well, and none at stable.
+    Flood,
+}
+
+impl Aim {
+    /// Each of them.
+    #[must_use]
+    pub fn all() -> Vec<Aim> {
+        let mut all: Vec<Aim> = Aspect::ALL.into_iter().map(Aim::Worse).collect();
+        all.extend([Aim::Unanswered, Aim::Better, Aim::Bursts(1, 19), Aim::Bursts(5, 60), Aim::Flood]);
+        all
+    }
+}
+
+/// Traffic of several sources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beside {
+    /// How many honest ones there are.
+    pub honest: u8,
+    /// What each of them sends, in ticks of a second.
+    pub each: Traffic,
+    /// How long the same requests take, where it matters: the canary may fall silent for all of them.
+    pub waits: Option<Waits>,
+    /// What one more source wants, and how many requests it sends a second.
+    pub attack: Option<(Aim, f64)>,
+}
+
+impl Beside {
+    /// So many honest sources that send so many requests a second together; both providers fail this part.
+    #[must_use]
+    pub fn of(honest: u8, requests: f64, errors: f64) -> Beside {
+        let each = Traffic::steady(requests / f64::from(honest.max(1)), errors);
+        Beside { honest, each, waits: None, attack: None }
+    }
+
+    /// The canary falls silent at this time.
+    #[must_use]
+    pub fn silent_from(self, from: f64) -> Beside {
+        let requests = self.each.requests.at(0.0);
+        let waits = Waits { silent: Some((1.0, from)), ..Waits::of_median(requests, MEDIAN) };
+        Beside { waits: Some(waits), ..self }
+    }
+
+    /// The ticks of one run.
+    #[must_use]
+    pub fn run(&self, seed: u64) -> Run<'_> {
+        let seeds = (0..self.honest).map(|number| seed.wrapping_mul(64).wrapping_add(u64::from(number)));
+        let one = |seed| Honest {
+            arrivals: self.each.arrivals(seed),
+            waits: self.waits.as_ref().map(|waits| waits.run(Guard::default(), seed)),
+        };
+        Run {
+            beside: self,
+            honest: seeds.map(one).collect(),
+            rng: seeded(!seed),
+            draws: Poisson::new(self.attack.map_or(0.0, |(_, requests)| requests)),
+            sources: Sources::default(),
+            share: f64::NAN,
+            at: 0.0,
+        }
+    }
+}
+
+/// One honest source.
+#[derive(Clone, Debug)]
+struct Honest<'b> {
+    arrivals: Arrivals<'b>,
+    waits: Option<waits::Run<'b>>,
+}
+
+/// The ticks of one run.
+#[derive(Clone, Debug)]
+pub struct Run<'b> {
+    beside: &'b Beside,
+    honest: Vec<Honest<'b>>,
+    rng: fastrand::Rng,
+    // The attacker's.
+    draws: Poisson,
+    sources: Sources,
+    share: f64,
+    at: f64,
+}
+
+impl Run<'_> {
+    /// The next second at this share: of all, and by source where there are several.
+    #[expect(clippy::float_cmp, reason = "another share is one that is not the same")]
+    pub fn tick(&mut self, share: f64) -> (Tick, Option<Box<Apart>>) {
+        let another = share != std::mem::replace(&mut self.share, share);
+        let mut parts: Vec<Part> = self.honest.iter_mut().map(|one| one.tick(share, another)).collect();
+        parts.extend(self.beside.attack.map(|(aim, _)| self.attack(aim, share)));
+        let (mut by_group, constants) = ([Part::default(); GROUPS], Constants::default());
+        for (place, part) in parts.iter().enumerate() {
+            by_group[(place + 1) % GROUPS].add(&constants, part);
+        }
+        self.at += 1.0;
+        let sent = by_group.each_ref().map(|part| part.stable.exposed() + part.canary.exposed());
+        let (together, apart) = self.sources.tick(&constants, 1.0, sent).of(&constants, by_group);
+        let Part { stable, canary, silence } = together;
+        (Tick { seconds: 1.0, stable, canary, silence, ..Tick::default() }, apart)
+    }
+
+    fn attack(&mut self, aim: Aim, share: f64) -> Part {
+        let requests = self.draws.draw(&mut self.rng);
+        let on_canary = some_of(&mut self.rng, requests, share.max(0.1));
+        let alike = (requests - on_canary, on_canary);
+        let of_canary = self.beside.each.canary.at(self.at);
+        // Whatever it wants, a provider that answers nobody does not answer it either.
+        let fine = |requests: u32| if of_canary >= 1.0 { Arm::counted(0, requests) } else { Arm::counted(requests, 0) };
+        match aim {
+            Aim::Worse(aspect) => {
+                let mut part = part(Arm::counted(alike.0, 0), Arm::counted(alike.1, 0));
+                let all = f64::from(alike.1);
+                part.canary.events[aspect as usize] = all;
+                if matches!(aspect, Aspect::Failing | Aspect::Empty | Aspect::Filtered) {
+                    part.canary.successes = 0.0;
+                }
+                part
+            }
+            Aim::Unanswered => {
+                let mut part = part(Arm::counted(alike.0, 0), Arm::default());
+                let all = f64::from(alike.1);
+                (part.canary.requests, part.silence) = ([all; ASPECTS], unanswered());
+                part
+            }
+            Aim::Flood => part(Arm::default(), fine(requests)),
+            Aim::Bursts(of, pause) if whole(self.at) % (of + pause) >= of => {
+                part(Arm::counted(alike.0, 0), fine(alike.1))
+            }
+            Aim::Better | Aim::Bursts(..) => {
+                // Half on each: what happens at stable weighs most then.
+                let (stable, canary) = (requests / 2, requests - requests / 2);
+                let mut part = part(Arm::counted(0, stable), fine(canary));
+                part.stable.events = [f64::from(stable); ASPECTS];
+                part
+            }
+        }
+    }
+}
+
+impl Honest<'_> {
+    fn tick(&mut self, share: f64, another: bool) -> Part {
+        let Seen { stable, mut canary, .. } = self.arrivals.tick(share);
+        let Some(waits) = &mut self.waits else { return part(stable, canary) };
+        if another {
+            waits.begin();
+        }
+        let waited = waits.tick(share, 0);
+        if waited.silence.unanswered > 0.0 && waited.silence.longest > 5.0 {
+            canary.successes = 0;
+        }
+        let mut part = part(stable, canary);
+        part.silence = waited.silence;
+        for (arm, which) in [(&mut part.stable, 0), (&mut part.canary, 1)] {
+            arm.requests[Aspect::Slow as usize] = f64::from(waited.requests[which]);
+            arm.events[Aspect::Slow as usize] = f64::from(waited.slow[which]);
+        }
+        part
+    }
+}
+
+fn part(stable: Arm, canary: Arm) -> Part {
+    let arm = |arm: Arm| ArmTick {
+        successes: f64::from(arm.successes),
+        ..ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors))
+    };
+    Part { stable: arm(stable), canary: arm(canary), ..Part::default() }
+}
+
+/// As bad as waits for output can look.
+fn unanswered() -> Silence {
+    Silence {
+        unanswered: 1e6,
+        weighed: 1e6,
+        stable_answered: 1e6,
+        longest: 600.0,
+        evidence: 3e6,
+        down: true,
+        early: true,
+        users: 32,
+        waited: true,
+        ..Silence::default()
+    }
+}
+
+/// What became of a rollout.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Played {
+    /// The last thing that happened: `rollback`, `hold`, `promote`, `complete`, ..., and when, in seconds.
+    pub last: Option<(f64, String)>,
+    /// The canary's share at its end.
+    pub share: f64,
+    /// How often more users followed.
+    pub promotions: usize,
+}
+
+/// Plays a rollout until the guard acts against the canary, or the time is over.
+#[must_use]
+pub fn play(beside: &Beside, mut rollout: Guarded, seconds: f64, seed: u64) -> Played {
+    let mut run = beside.run(seed);
+    let mut told = rollout.events().len();
+    let mut last = None;
+    while run.at < seconds {
+        let (tick, apart) = run.tick(rollout.share());
+        rollout.see(&tick, apart, Probes { stable: true, canary: true });
+        let events = rollout.events();
+        if events.len() > told {
+            told = events.len();
+            last = events.last().map(|event| (run.at, event.action.clone()));
+            if last.as_ref().is_some_and(|(_, action)| ["rollback", "hold", "confirm"].contains(&action.as_str())) {
+                break;
+            }
+        }
+    }
+    let promotions = rollout.events().iter().filter(|event| event.action == "promote").count();
+    Played { last, share: rollout.share(), promotions }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small, and never negative")]
+fn whole(count: f64) -> u32 {
+    count.round() as u32
+}
