@@ -27,6 +27,7 @@ mod sampling;
 mod series;
 mod serving;
 pub mod shell;
+mod traffic;
 
 use std::io;
 use std::path::PathBuf;

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use super::answered::{Answered, Totals};
 use super::pauses::Pauses;
+use super::traffic::Traffic;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::down::{HardDown, Run};
-use crate::decide::guard::numbers::fading;
 use crate::decide::guard::silent::{Measure, Silent};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::sources::{Apart, GROUPS, Group, Part, Sources};
@@ -49,8 +49,6 @@ const LONGEST_PAUSE: Millis = Millis(10_000);
 const LEAST_GAP: f64 = 1.0;
 /// Of so many epochs before the present one it is known who waits.
 const MOST_BEFORE: usize = 16;
-/// How fast the measured traffic forgets, in seconds.
-const TRAFFIC_HALF_LIFE: f64 = 60.0;
 
 /// Makes blocks of evidence, each with a number of its own.
 #[derive(Debug)]
@@ -109,17 +107,6 @@ pub(super) struct Observer {
     epoch: Epoch,
     // The numbers of the blocks of evidence before: their requests may wait still.
     before: VecDeque<u64>,
-}
-
-/// Requests a second, and how they end.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Traffic {
-    pub(super) per_second: f64,
-    pub(super) stable_rate: f64,
-    seconds: f64,
-    requests: f64,
-    stable: f64,
-    stable_failures: f64,
 }
 
 /// What belongs to one epoch.
@@ -582,18 +569,6 @@ impl Counted {
             refused: f64::from(refused),
             answered: real(succeeded + totals.failed - before.failed),
         }
-    }
-}
-
-impl Traffic {
-    fn add(&mut self, tick: &Tick) {
-        let fade = fading(tick.seconds, TRAFFIC_HALF_LIFE);
-        self.seconds = self.seconds * fade + tick.seconds;
-        self.requests = self.requests * fade + tick.stable.exposed() + tick.canary.exposed();
-        self.stable = self.stable * fade + tick.stable.exposed();
-        self.stable_failures = self.stable_failures * fade + tick.stable.failures();
-        self.per_second = self.requests / self.seconds.max(1e-9);
-        self.stable_rate = if self.stable > 0.0 { (self.stable_failures / self.stable).min(1.0) } else { 0.0 };
     }
 }
 

@@ -18,11 +18,11 @@ use super::core::{Core, InUse};
 use super::departure::is_entitled;
 use super::error::Problem;
 use super::observer::Summary;
+use super::refusal::Refusal;
 use super::sighting;
 use super::testimony::{Hearing, NOTHING, Testimony};
 use super::tries::Target;
 use crate::clock;
-use crate::decide::advice::Finding;
 use crate::decide::finished::Finished;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, classify};
@@ -32,7 +32,6 @@ use crate::state::counters::Series;
 use crate::state::health::{Breaker, Ticket};
 use crate::state::inbox::Refused;
 use crate::state::silence::Whose;
-use crate::wire::complaint::Complaint;
 use crate::wire::finish::Finish;
 use crate::wire::shape::Shape;
 
@@ -93,23 +92,6 @@ pub(crate) enum Part {
     Output,
     /// It is the whole answer.
     Last,
-}
-
-/// A refusal, as the provider put it.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    status: u16,
-    /// The error's code, or its type.
-    code: Option<String>,
-    finding: Finding,
-}
-
-impl Refusal {
-    /// By the words of its error. `model` as the application wrote it, `path` below the mount.
-    pub(crate) fn of(status: u16, complaint: Option<&Complaint>, model: Option<&str>, path: &str) -> Refusal {
-        let code = complaint.and_then(|said| said.code.as_ref().or(said.kind.as_ref()));
-        Refusal { status, code: code.cloned(), finding: Finding::of(status, complaint, model, path) }
-    }
 }
 
 /// What the canary refused.

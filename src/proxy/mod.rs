@@ -27,6 +27,7 @@ mod pieces;
 mod prefilter;
 mod prepared;
 mod recovery;
+mod refusal;
 mod relay;
 mod replay;
 mod rescue;
