@@ -155,8 +155,8 @@ pub struct Silent {
     patience: [Option<Millis>; 2],
     // By kind: how long whoever leaves without output has to have waited.
     long_enough: [Option<Millis>; 2],
-    // By kind: when the canary last had output, whenever that request was sent.
-    heard: [u32; 2],
+    // By run: when an answer last moved its beginning.
+    moved: [u32; 3],
     // The canary's last users, and when they were last seen; the latest first.
     users: VecDeque<(Option<Slot>, u32)>,
     probes: VecDeque<(u32, u32, u32)>,
@@ -192,10 +192,10 @@ impl Silent {
             self.stable.over(wait, how);
         }
         if how == Over::Answered && arm == Arm::Canary {
-            self.heard[wait.kind as usize] = second_of(now);
-            for (run, since) in RUNS.iter().zip(&mut self.since) {
-                if run.is_none_or(|kind| kind == wait.kind) {
-                    *since = (*since).max(wait.second.saturating_add(1));
+            for (index, run) in RUNS.iter().enumerate() {
+                if run.is_none_or(|kind| kind == wait.kind) && wait.second >= self.since[index] {
+                    self.since[index] = wait.second.saturating_add(1);
+                    self.moved[index] = second_of(now);
                 }
             }
         }
@@ -315,10 +315,8 @@ impl Silent {
         // One user is not many, where there are others.
         let most = if few { f64::INFINITY } else { (constants.silent_requests / constants.silent_users as f64).ceil() };
         let weighed = seen.weighed(most);
-        // While others have output, late as it may be, it is slow and not silent.
-        let heard =
-            Kind::ALL.into_iter().filter(|of| kind.is_none_or(|kind| kind == *of)).map(|of| self.heard[of as usize]);
-        let quiet = second_of(now).saturating_sub(heard.max().unwrap_or_default()) >= seen.last - seen.first;
+        // While one after the other has output, late as it may be, it is slow and not silent.
+        let quiet = second_of(now).saturating_sub(self.moved[index]) >= seen.last - seen.first;
         let evidence = if quiet { weighed * -rate.max(constants.down_least_rate).ln() } else { 0.0 };
         let (waited, shortest) = (seconds(age(seen.first, now)), seconds(age(seen.last, now)));
         let of_many = !few && seen.users.len() >= constants.silent_users;
