@@ -35,6 +35,9 @@ pub enum Aim {
     Flood,
 }
 
+/// How long the first request without output has to have waited, in seconds.
+const LEAST_WAIT: f64 = 8.0;
+
 impl Aim {
     /// Each of them.
     #[must_use]
@@ -152,7 +155,11 @@ impl Run<'_> {
             Aim::Unanswered => {
                 let mut part = part(Arm::counted(alike.0, 0), Arm::default());
                 let all = f64::from(alike.1);
-                (part.canary.requests, part.silence) = ([all; ASPECTS], unanswered());
+                part.canary.requests = [all; ASPECTS];
+                // Before that nobody has waited for long enough.
+                if self.at >= LEAST_WAIT {
+                    part.silence = unanswered();
+                }
                 part
             }
             Aim::Flood => part(Arm::default(), fine(requests)),
