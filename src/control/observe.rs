@@ -475,8 +475,8 @@ impl Observer {
             let mut arm = |arm: Arm| arms[arm as usize].tick(self.epoch.evidence.totals_of(arm, source));
             Part { stable: arm(Arm::Stable), canary: arm(Arm::Canary), ..Part::default() }
         });
-        let sent = parts.each_ref().map(|part| part.stable.exposed() + part.canary.exposed());
-        let heard = self.sources.tick(constants, seconds, sent);
+        let sent = parts.each_ref().map(|part| part.stable.sent() + part.canary.sent());
+        let heard = self.sources.tick(constants, seconds, sent, parts.each_ref().map(|part| part.canary.sent()));
         let silence = look(&mut self.silent, &self.threshold);
         let waits = self.silent.stable_waits(constants, now);
         self.withdrawal.set_stable_waits(waits);

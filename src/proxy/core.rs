@@ -187,12 +187,13 @@ impl Core {
         in_use
     }
 
-    /// Who is at the other end of a connection.
+    /// Who is at the other end of a connection. Where clients are known by their keys its address says nothing.
     pub(crate) fn source_of(&self, stream: &TcpStream, now: Millis) -> Arc<Source> {
+        let by_key = !self.in_use().snapshot.policy.clients.is_empty();
         match stream.peer_addr() {
-            Ok(peer) => self.sources.at(peer.ip(), now),
-            // It has gone already.
-            Err(_) => self.sources.somebody(),
+            Ok(peer) if !by_key => self.sources.at(peer.ip(), now),
+            // Or it has gone already.
+            _ => self.sources.somebody(),
         }
     }
 

@@ -129,8 +129,9 @@ impl Run<'_> {
             by_group[(place + 1) % GROUPS].add(&constants, part);
         }
         self.at += 1.0;
-        let sent = by_group.each_ref().map(|part| part.stable.exposed() + part.canary.exposed());
-        let (together, apart) = self.sources.tick(&constants, 1.0, sent).of(&constants, by_group);
+        let sent = by_group.each_ref().map(|part| part.stable.sent() + part.canary.sent());
+        let canary = by_group.each_ref().map(|part| part.canary.sent());
+        let (together, apart) = self.sources.tick(&constants, 1.0, sent, canary).of(&constants, by_group);
         let Part { stable, canary, silence } = together;
         (Tick { seconds: 1.0, stable, canary, silence, ..Tick::default() }, apart)
     }

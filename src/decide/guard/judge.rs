@@ -250,8 +250,14 @@ impl Judge {
         let mut views = self.views.take().unwrap_or_else(|| Box::new(Views::of(&guard.constants, self, apart.before)));
         views.see(&guard.constants, tick, apart, see);
         match apart.voices.alone() {
-            Some(one) => *self = views.only(one),
+            Some(one) => {
+                // What was done is the rollout's, whoever was heard.
+                let (rechecks, rest) = (self.rechecks, self.confirm_rest);
+                *self = views.only(one);
+                (self.rechecks, self.confirm_rest) = (rechecks, (rest - tick.seconds).max(0.0));
+            }
             None => {
+                self.confirm_rest = (self.confirm_rest - tick.seconds).max(0.0);
                 self.decide_by(guard, &views, apart);
                 self.views = Some(views);
             }
@@ -261,7 +267,8 @@ impl Judge {
     /// Takes each part of what is known from the view that decides it.
     fn decide_by(&mut self, guard: &Guard, views: &Views, apart: &Apart) {
         let constants = &guard.constants;
-        let by = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, key);
+        let of_canary = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, apart.voices.on_canary, key);
+        let of_stable = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, apart.voices.groups, key);
         for index in 0..ASPECTS {
             let weight = |judge: &Judge| {
                 let evidence = judge.detectors[index].evidence();
@@ -269,21 +276,26 @@ impl Judge {
                 // Below the floor it is no doubt, whatever it says.
                 if open { 1.0 + evidence } else { evidence / (1.0 + evidence) }
             };
-            let judge = by(&weight);
+            let judge = of_canary(&weight);
             self.detectors[index] = judge.detectors[index];
             self.floors[index] = judge.floors[index];
             self.doubts[index] = judge.doubts[index];
         }
-        self.canary_down = by(&|judge| judge.canary_down.weight(constants)).canary_down;
-        self.stable_down = by(&|judge| judge.stable_down.weight(constants)).stable_down;
-        self.silence = by(&|judge| judge.silence.weight()).silence;
-        self.suspicion = by(&|judge| judge.suspicion.largest()).suspicion;
-        self.history = by(&|judge| judge.history.trouble()).history;
-        let step = by(&|judge| {
+        self.canary_down = of_canary(&|judge| judge.canary_down.weight(constants)).canary_down;
+        self.stable_down = of_stable(&|judge| judge.stable_down.weight(constants)).stable_down;
+        self.silence = of_canary(&|judge| judge.silence.weight()).silence;
+        self.suspicion = of_canary(&|judge| judge.suspicion.largest()).suspicion;
+        self.history = of_stable(&|judge| judge.history.trouble()).history;
+        // Time and numbers are everybody's; of few requests no rate is known.
+        let (all, least) = (views.together(&apart.voices), f64::from(guard.min_requests));
+        let knows = |judge: &Judge| judge.step.canary.min(judge.answered) >= least;
+        let step = of_canary(&|judge| {
             let Measure { rate, limit, .. } = measure::promotion(guard, judge);
-            rate / limit.max(f64::MIN_POSITIVE)
+            if knows(judge) { rate / limit.max(f64::MIN_POSITIVE) } else { 0.0 }
         });
-        (self.step, self.answered, self.confirm_rest) = (step.step, step.answered, step.confirm_rest);
+        let step = if knows(step) { step } else { all };
+        self.step = Tally { seconds: all.step.seconds, ..step.step };
+        self.answered = all.answered;
     }
 
     fn see(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick) {

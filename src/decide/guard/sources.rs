@@ -53,6 +53,8 @@ pub struct Voices {
     pub groups: u8,
     /// A bit for each that is there and has none.
     pub unheard: u8,
+    /// A bit for each that has requests on the canary.
+    pub on_canary: u8,
     /// That which has by far the most traffic.
     pub outweighs: Option<Group>,
 }
@@ -131,6 +133,8 @@ pub struct Sources {
     // Lately, and since it came.
     lately: [f64; GROUPS],
     ever: [f64; GROUPS],
+    // On the canary, lately.
+    canary: [f64; GROUPS],
     voices: Voices,
 }
 
@@ -141,14 +145,17 @@ impl Sources {
         self.voices.alone()
     }
 
-    /// So many requests were sent in so many seconds, by group: who has a say now. It matters who says what where there
+    /// So many requests were sent in so many seconds, by group, and so many of them to the canary: who has a say now. It matters who says what where there
     /// are several, or were until now, or where there was another.
-    pub fn tick(&mut self, constants: &Constants, seconds: f64, sent: [f64; GROUPS]) -> Heard {
+    pub fn tick(&mut self, constants: &Constants, seconds: f64, sent: [f64; GROUPS], canary: [f64; GROUPS]) -> Heard {
         let fade = fading(seconds, constants.share_half_life);
         let before = self.voices;
         for ((lately, ever), sent) in self.lately.iter_mut().zip(&mut self.ever).zip(sent) {
             *lately = *lately * fade + sent;
             *ever = if *lately < GONE { 0.0 } else { *ever + sent };
+        }
+        for (lately, sent) in self.canary.iter_mut().zip(canary) {
+            *lately = *lately * fade + sent;
         }
         let set = |is_one: &dyn Fn(Group) -> bool| {
             Group::ALL.into_iter().filter(|group| is_one(*group)).fold(0, |set, group| set | group.bit())
@@ -164,7 +171,8 @@ impl Sources {
                 groups & group.bit() != 0 && lately >= f64::from(FIRST) && lately > OUTWEIGHS * all
             };
             let outweighs = Group::ALL.into_iter().find(outweighs);
-            self.voices = Voices { groups, unheard: present & !groups, outweighs };
+            let on_canary = groups & set(&|group| self.canary[group.index()] >= GONE);
+            self.voices = Voices { groups, unheard: present & !groups, on_canary, outweighs };
         }
         let several = |voices: &Voices| voices.groups.count_ones() > 1;
         let another = before.alone().is_some_and(|one| self.voices.groups & one.bit() == 0);
@@ -178,7 +186,7 @@ mod tests {
     use super::*;
 
     fn heard(sources: &mut Sources, sent: [f64; GROUPS]) -> (u8, u8, Option<usize>) {
-        let Heard { voices, .. } = sources.tick(&Constants::default(), 1.0, sent);
+        let Heard { voices, .. } = sources.tick(&Constants::default(), 1.0, sent, sent);
         (voices.groups, voices.unheard, voices.outweighs.map(Group::index))
     }
 
@@ -188,7 +196,7 @@ mod tests {
         assert_eq!(heard(&mut sources, [0.0; GROUPS]), (0, 0, None), "nobody yet");
         assert_eq!(heard(&mut sources, [0.0, 1.0, 0.0, 0.0, 0.0]), (0b10, 0, None));
         assert_eq!(heard(&mut sources, [0.0; GROUPS]).0, 0b10, "it is heard on");
-        let heard = sources.tick(&Constants::default(), 1.0, [0.0, 0.0, 9.0, 0.0, 0.0]);
+        let heard = sources.tick(&Constants::default(), 1.0, [0.0, 0.0, 9.0, 0.0, 0.0], [0.0; GROUPS]);
         assert_eq!((heard.before, heard.matters), (Some(Group(1)), true));
     }
 

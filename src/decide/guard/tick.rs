@@ -66,6 +66,12 @@ impl ArmTick {
         self.answered += other.answered;
     }
 
+    /// Requests sent, those of most users who are paused among them: whoever is paused is so in some aspects alone.
+    #[must_use]
+    pub fn sent(&self) -> f64 {
+        self.requests.iter().copied().fold(0.0, f64::max)
+    }
+
     /// Failures of the provider.
     #[must_use]
     pub const fn failures(&self) -> f64 {

@@ -25,7 +25,12 @@ impl Views {
     pub(super) fn of(constants: &Constants, judge: &Judge, one: Option<Group>) -> Views {
         let mut views = Views(vec![judge.clone(); SETS]);
         let knows = |set: usize| one.is_none_or(|one| set & usize::from(one.bit()) != 0);
-        views.0.iter_mut().enumerate().filter(|(set, _)| !knows(*set)).for_each(|(_, judge)| judge.begin(constants));
+        for (_, judge) in views.0.iter_mut().enumerate().filter(|(set, _)| !knows(*set)) {
+            // The step's time has passed for everybody.
+            let seconds = judge.step.seconds;
+            judge.begin(constants);
+            judge.step.seconds = seconds;
+        }
         views
     }
 
@@ -54,21 +59,29 @@ impl Views {
         &self.0[usize::from(set)]
     }
 
-    /// The one that decides something: the more `weight` says, the worse it is.
-    pub(super) fn deciding(&self, voices: &Voices, weight: impl Fn(&Judge) -> f64) -> &Judge {
-        let all = voices.groups;
-        if let Some(group) = voices.outweighs {
+    /// What all of those who have a say say together.
+    pub(super) fn together(&self, voices: &Voices) -> &Judge {
+        self.at(voices.groups)
+    }
+
+    /// The one that decides something: the more `weight` says, the worse it is. `who`: those who can know, a bit for each;
+    /// what the others send is heard with whoever is.
+    pub(super) fn deciding(&self, voices: &Voices, who: u8, weight: impl Fn(&Judge) -> f64) -> &Judge {
+        let (all, who) = (voices.groups, voices.groups & who);
+        if let Some(group) = voices.outweighs.filter(|group| who & group.bit() != 0) {
             return self.at(group.bit());
         }
-        if all.count_ones() <= 2 {
+        // Of two nobody can tell which of them lies, and of one nobody else knows.
+        if who.count_ones() <= 2 {
             return self.at(all);
         }
         let worse = |one: &&Judge, other: &&Judge| weight(one).total_cmp(&weight(other));
+        let each = || voices.each().filter(move |group| who & group.bit() != 0);
         let without = |set: u8, but: Option<Group>| {
-            let others = voices.each().filter(move |group| Some(*group) != but);
+            let others = each().filter(move |group| Some(*group) != but);
             others.map(move |group| self.at(set & !group.bit())).min_by(worse)
         };
-        let exceptions = voices.each().filter_map(|group| without(all & !group.bit(), Some(group)));
+        let exceptions = each().filter_map(|group| without(all & !group.bit(), Some(group)));
         exceptions.chain(without(all, None)).max_by(worse).unwrap_or_else(|| self.at(all))
     }
 
@@ -107,7 +120,7 @@ mod tests {
 
     /// What each of these sets of groups says after these ticks, and what all of them say as several sources.
     fn heard(guard: &Guard, ticks: &[[Counts; 4]], sets: &[&[usize]]) -> (Reading, Vec<Reading>) {
-        let voices = Voices { groups: 0b1111, unheard: 0, outweighs: None };
+        let voices = Voices { groups: 0b1111, unheard: 0, on_canary: 0b1111, outweighs: None };
         let mut together = Judge::new(&guard.constants);
         let mut judges = vec![together.clone(); sets.len()];
         for counts in ticks {
@@ -134,6 +147,33 @@ mod tests {
     /// Everything that is done by: the canary is worse, is down, and stable is.
     fn found(reading: &Reading) -> [bool; 4] {
         [reading.of(Aspect::Failing).is_alarm(), reading.down, reading.stable_down, reading.incident]
+    }
+
+    /// Some seconds in which one source has most of the traffic and all users on the canary, and two others have none there.
+    fn uneven(counts: Counts, seconds: usize) -> Judge {
+        let guard = Guard::default();
+        let voices = Voices { groups: 0b111, unheard: 0, on_canary: 0b001, outweighs: None };
+        let mut judge = Judge::new(&guard.constants);
+        for _ in 0..seconds {
+            let mut apart = Apart { voices, ..Apart::default() };
+            for (part_of, counts) in apart.parts.iter_mut().zip([counts, [8, 0, 0, 0], [8, 0, 0, 0]]) {
+                *part_of = part(counts);
+            }
+            let mut tick = Tick { seconds: 1.0, ..Tick::default() };
+            for part in &apart.parts {
+                tick.stable.add(&part.stable);
+                tick.canary.add(&part.canary);
+            }
+            judge.tick(&guard, &TENTH, &tick, Some(&apart));
+        }
+        judge
+    }
+
+    #[test]
+    fn whoever_has_nobody_on_the_canary_has_no_say_about_it() {
+        assert!(uneven([30, 0, 0, 5], 4).reading(&Guard::default(), 0).down);
+        let healthy = uneven([30, 0, 5, 0], 100);
+        assert_eq!((healthy.step.seconds, healthy.step.canary, healthy.answered), (100.0, 500.0, 500.0));
     }
 
     fn honest() -> impl Strategy<Value = Counts> {
