@@ -152,7 +152,7 @@ fn by_token(presented: &str, tokens: &[Token]) -> Result<Caller, Denied> {
 }
 
 fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), Denied> {
-    if !bound.ip().is_loopback() {
+    if !bound.ip().to_canonical().is_loopback() {
         return Err(Denied::Unguarded(bound.ip()));
     }
     let host = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).into_owned());
@@ -207,7 +207,7 @@ fn is_loopback(authority: &str) -> bool {
         None => authority.split_once(':').map_or(authority, |(host, _)| host),
     };
     match host.parse::<IpAddr>() {
-        Ok(ip) => ip.is_loopback(),
+        Ok(ip) => ip.to_canonical().is_loopback(),
         Err(_) => {
             let host = host.to_ascii_lowercase();
             // A trailing dot is the same name; `*.localhost` never leaves the machine (RFC 6761).

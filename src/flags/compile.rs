@@ -373,7 +373,7 @@ fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<Secret> 
         // Its password is a secret like any other.
         let literal = given.split_once("://").map_or(given, |(_, rest)| rest);
         let credentials = literal.rsplit_once('@').map_or("", |(credentials, _)| credentials);
-        if !credentials.contains("${")
+        if !mask::is_reference(credentials)
             && let Some(node) = at.node()
         {
             findings.secrets.push(node.span.clone());

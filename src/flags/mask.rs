@@ -146,15 +146,29 @@ fn stars(line: &str) -> String {
     let mut line = words(line, |word, _, _| looks_secret(word));
     let mut from = 0;
     while let Some(begin) = line[from..].find("://").map(|at| from + at + 3) {
-        let end = line[begin..].find(['/', '"', '\'', ' ', ',', '}', ']']).map_or(line.len(), |at| begin + at);
+        // A password may hold what ends a host.
+        let end = line[begin..].find(|c: char| c.is_whitespace() || c == '"').map_or(line.len(), |at| begin + at);
         let credentials = line[begin..end].rfind('@').map(|at| begin..begin + at);
-        if let Some(range) = credentials.filter(|range| !line[range.clone()].contains("${")) {
+        if let Some(range) = credentials.filter(|range| !is_reference(&line[range.clone()])) {
             let hidden = "*".repeat(line[range.clone()].chars().count());
             line.replace_range(range, &hidden);
         }
         from = begin;
     }
     hide_queries(&line)
+}
+
+/// Whether credentials are references alone, with nothing but a colon between them.
+pub(super) fn is_reference(credentials: &str) -> bool {
+    let mut rest = credentials;
+    while let Some((before, behind)) = rest.split_once("${") {
+        let Some((_, behind)) = behind.split_once('}') else { return false };
+        if !before.trim_matches(':').is_empty() {
+            return false;
+        }
+        rest = behind;
+    }
+    rest.len() < credentials.len() && rest.trim_matches(':').is_empty()
 }
 
 /// Stars for the values in a query behind a path: `/v1?key=*****`.
@@ -224,6 +238,11 @@ mod tests {
         assert_eq!(line("{ token: hunter22, may: [read] }", 1), "{ token: ********, may: [read] }");
         assert_eq!(line("{ key: hunter22, name: somebody }", 1), "{ key: ********, name: somebody }");
         assert_eq!(line("x: http://me:hunter2@proxy:1", 1), "x: http://**********@proxy:1");
+        for password in ["p/w", "p,w", "p'w", "p}w", "p]w", "p@w", "${A}w", "p${A}"] {
+            assert_eq!(stars(&format!("x: http://me:{password}@proxy:1")).matches(password).count(), 0, "{password}");
+        }
+        assert_eq!(stars("x: http://${USER}:${PASSWORD}@proxy:1"), "x: http://${USER}:${PASSWORD}@proxy:1");
+        assert_eq!(stars("{ a: http://h/v1, b: me@x }"), "{ a: http://h/v1, b: me@x }");
         assert_eq!(line("x: Zm9vYmFyMTIzNDU2Nzg5MGFi", 1), "x: ************************");
     }
 

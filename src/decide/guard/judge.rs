@@ -221,7 +221,7 @@ impl Judge {
     /// A tick during which nobody was on the canary. `apart`: the same by source, where there are several.
     pub fn rest(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
         match apart {
-            Some(apart) => self.apart(guard, tick, apart, |judge, tick| judge.pass(&guard.constants, tick)),
+            Some(apart) => self.apart(guard, tick, apart, 0.0, |judge, tick| judge.pass(&guard.constants, tick)),
             None => {
                 self.views = None;
                 self.pass(&guard.constants, tick);
@@ -237,7 +237,7 @@ impl Judge {
     /// A tick during which users were on the canary. `apart`: the same by source, where there are several.
     pub fn tick(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick, apart: Option<&Apart>) {
         match apart {
-            Some(apart) => self.apart(guard, tick, apart, |judge, tick| judge.see(guard, now, tick)),
+            Some(apart) => self.apart(guard, tick, apart, tick.seconds, |judge, tick| judge.see(guard, now, tick)),
             None => {
                 self.views = None;
                 self.see(guard, now, tick);
@@ -245,8 +245,9 @@ impl Judge {
         }
     }
 
-    /// Shows a tick to the views, each what it hears of it, and goes on with what they decide.
-    fn apart(&mut self, guard: &Guard, tick: &Tick, apart: &Apart, see: impl Fn(&mut Judge, &Tick)) {
+    /// Shows a tick to the views, each what it hears of it, and goes on with what they decide. `seconds`: what it adds to
+    /// the step.
+    fn apart(&mut self, guard: &Guard, tick: &Tick, apart: &Apart, seconds: f64, see: impl Fn(&mut Judge, &Tick)) {
         let mut views = self.views.take().unwrap_or_else(|| Box::new(Views::of(&guard.constants, self, apart.before)));
         views.see(&guard.constants, tick, apart, see);
         match apart.voices.alone() {
@@ -254,18 +255,18 @@ impl Judge {
                 // What was done is the rollout's, whoever was heard.
                 let (rechecks, rest) = (self.rechecks, self.confirm_rest);
                 *self = views.only(one);
-                (self.rechecks, self.confirm_rest) = (rechecks, (rest - tick.seconds).max(0.0));
+                (self.rechecks, self.confirm_rest) = (rechecks, (rest - seconds).max(0.0));
             }
             None => {
-                self.confirm_rest = (self.confirm_rest - tick.seconds).max(0.0);
-                self.decide_by(guard, &views, apart);
+                self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
+                self.decide_by(guard, &views, apart, seconds);
                 self.views = Some(views);
             }
         }
     }
 
     /// Takes each part of what is known from the view that decides it.
-    fn decide_by(&mut self, guard: &Guard, views: &Views, apart: &Apart) {
+    fn decide_by(&mut self, guard: &Guard, views: &Views, apart: &Apart, seconds: f64) {
         let constants = &guard.constants;
         let of_canary = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, apart.voices.on_canary, key);
         let of_stable = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, apart.voices.groups, key);
@@ -286,7 +287,9 @@ impl Judge {
         self.silence = of_canary(&|judge| judge.silence.weight()).silence;
         self.suspicion = of_canary(&|judge| judge.suspicion.largest()).suspicion;
         self.history = of_stable(&|judge| judge.history.trouble()).history;
-        // Time and numbers are everybody's; of few requests no rate is known.
+        // The step's time is everybody's; of few requests no rate is known.
+        let passed = if self.history.in_incident(constants) { 0.0 } else { seconds };
+        let seconds = self.step.seconds + passed;
         let (all, least) = (views.together(&apart.voices), f64::from(guard.min_requests));
         let knows = |judge: &Judge| judge.step.canary.min(judge.answered) >= least;
         let step = of_canary(&|judge| {
@@ -294,8 +297,8 @@ impl Judge {
             if knows(judge) { rate / limit.max(f64::MIN_POSITIVE) } else { 0.0 }
         });
         let step = if knows(step) { step } else { all };
-        self.step = Tally { seconds: all.step.seconds, ..step.step };
-        self.answered = all.answered;
+        self.step = Tally { seconds, ..step.step };
+        self.answered = step.answered;
     }
 
     fn see(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick) {

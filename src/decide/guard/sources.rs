@@ -16,6 +16,8 @@ pub const GROUPS: usize = 5;
 const FIRST: u32 = 50;
 /// A source with more than this part of the traffic is heard alone: without it too little is left to judge by.
 const OUTWEIGHS: f64 = 0.75;
+/// Of a source without a request on the canary this is known after so many.
+const SURELY: u32 = 300;
 /// With less traffic than this a group has gone.
 const GONE: f64 = 1.0;
 
@@ -53,7 +55,7 @@ pub struct Voices {
     pub groups: u8,
     /// A bit for each that is there and has none.
     pub unheard: u8,
-    /// A bit for each that has requests on the canary.
+    /// A bit for each that has requests on the canary, or may have some yet.
     pub on_canary: u8,
     /// That which has by far the most traffic.
     pub outweighs: Option<Group>,
@@ -171,7 +173,9 @@ impl Sources {
                 groups & group.bit() != 0 && lately >= f64::from(FIRST) && lately > OUTWEIGHS * all
             };
             let outweighs = Group::ALL.into_iter().find(outweighs);
-            let on_canary = groups & set(&|group| self.canary[group.index()] >= GONE);
+            let may_be =
+                |group: Group| self.canary[group.index()] >= GONE || self.ever[group.index()] < f64::from(SURELY);
+            let on_canary = groups & set(&may_be);
             self.voices = Voices { groups, unheard: present & !groups, on_canary, outweighs };
         }
         let several = |voices: &Voices| voices.groups.count_ones() > 1;

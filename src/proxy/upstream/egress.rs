@@ -43,7 +43,7 @@ impl Environment {
         Environment {
             https_proxy: either("https_proxy", "HTTPS_PROXY"),
             no_proxy: no_proxy
-                .split([',', ' '])
+                .split(|c: char| c == ',' || c.is_whitespace())
                 .map(|entry| entry.trim().to_ascii_lowercase())
                 .filter(|entry| !entry.is_empty())
                 .collect(),

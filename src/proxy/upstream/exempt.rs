@@ -22,9 +22,9 @@ pub(super) fn exempts(entry: &str, host: &str, port: u16) -> bool {
         return false;
     }
     match (address(&host), name.split_once('/')) {
-        (Some(host), Some((network, length))) => {
-            length.parse().is_ok_and(|length| address(network).is_some_and(|network| covers(network, length, host)))
-        }
+        (Some(host), Some((network, length))) => length
+            .parse()
+            .is_ok_and(|length| range(network, length).is_some_and(|(of, length)| covers(of, length, host))),
         (Some(host), None) => address(name) == Some(host),
         (None, Some(_)) => false,
         (None, None) => {
@@ -49,6 +49,15 @@ fn without_port(entry: &str) -> (&str, Option<Option<u16>>) {
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     bare.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+}
+
+/// A range, by its network and length; one of IPv4 addresses that are written as those of IPv6 is a range of IPv4.
+fn range(network: &str, length: u32) -> Option<(IpAddr, u32)> {
+    let bare = network.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(network);
+    match (bare.parse().ok()?, address(bare)?) {
+        (IpAddr::V6(_), mapped @ IpAddr::V4(_)) => Some((mapped, length.checked_sub(96)?)),
+        (_, network) => Some((network, length)),
+    }
 }
 
 fn covers(network: IpAddr, length: u32, host: IpAddr) -> bool {
@@ -87,6 +96,9 @@ mod tests {
             ("2001:db8::/33", "2001:db8:7fff::1", true),
             ("[fd00::]/8", "fd00::1", true),
             ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3", false),
+            ("::ffff:10.0.0.0/90", "10.1.2.3", false),
             ("10.0.0.0/33", "10.0.0.1", false),
             ("fd00::/129", "fd00::", false),
             ("10.0.0.0/", "10.0.0.1", false),

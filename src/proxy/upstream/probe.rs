@@ -101,7 +101,7 @@ fn waits(provider: &Provider) -> Waits {
 
 /// Whether a probe has nothing by which the provider could know it.
 fn shows_nothing(provider: &Provider) -> bool {
-    provider.api_keys.is_empty() && provider.set_headers.is_empty() && provider.query.is_empty()
+    provider.api_keys.is_empty() && !provider.holds_keys
 }
 
 /// A request to a path of the provider's host, with all that the provider wants to see in one.
