@@ -2,8 +2,8 @@
 //!
 //! Stickiness is a preference, and a failure overrides it for one request without moving the user. But nobody is sent
 //! to a canary that is closed to users, embeddings of two models are never mixed, what builds on an earlier answer goes
-//! nowhere but to stable, and a provider is not asked that cannot be used or does not know the model. Invariant: the chosen provider is never among the others, and nobody is
-//! there twice.
+//! nowhere but to stable, and a provider is not asked that cannot be used or does not know the model. Invariant: the chosen
+//! provider is never among the others, and nobody is there twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
 use super::route::{InForceShare, Plan, Reason};

@@ -232,7 +232,8 @@ impl Core {
     pub(crate) fn has_withdrawn(&self, in_use: &InUse) -> bool {
         let rollouts = in_use.snapshot.rollouts.iter();
         let now: Box<[u32]> = rollouts.map(|rollout| rollout.evidence.withdrawal.second()).collect();
-        self.withdrawals.replace(now.clone()) != now
+        let mut known = self.withdrawals.borrow_mut();
+        std::mem::replace(&mut *known, now) != *known
     }
 
     /// Requests that have no answer to relay yet.

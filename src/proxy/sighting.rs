@@ -3,11 +3,10 @@
 //! A media type as it was sent, and what kind of body came; of a redirect, the host that it points to. Each is short,
 //! printable and taken from the head alone: no byte of a body is ever shown, whatever its type says.
 
-use std::fmt::Write as _;
-
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue};
 
+use crate::wire::printable::printable;
 use crate::wire::shape::Shape;
 
 /// The most characters of a media type.
@@ -25,14 +24,14 @@ pub(super) fn words(shape: Shape, detail: Option<&HeaderValue>) -> String {
     let detail = detail.map(HeaderValue::as_bytes).unwrap_or_default();
     if shape == Shape::Redirect {
         return match host(detail) {
-            Some(host) => format!("redirects to {}", printable(host, LONGEST_HOST)),
+            Some(host) => format!("redirects to {}", shown(host, LONGEST_HOST)),
             None => "redirects to another path of its own".to_owned(),
         };
     }
     let media = detail.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     match media {
         [] => format!("no content type, {}", shape.words()),
-        media => format!("{}, {}", printable(media, LONGEST_TYPE), shape.words()),
+        media => format!("{}, {}", shown(media, LONGEST_TYPE), shape.words()),
     }
 }
 
@@ -48,25 +47,13 @@ fn host(location: &[u8]) -> Option<&[u8]> {
     (absolute && !host.is_empty()).then_some(host)
 }
 
-fn printable(bytes: &[u8], most: usize) -> String {
-    let mut text = String::new();
-    for byte in bytes {
-        let before = text.len();
-        if *byte == b'`' {
-            text.push('\'');
-        } else if byte.is_ascii_graphic() {
-            text.push(char::from(*byte));
-        } else {
-            // Writing to a text does not fail.
-            let _ = write!(text, "{}", byte.escape_ascii());
-        }
-        if text.len() > most {
-            text.truncate(before);
-            text.push('…');
-            break;
-        }
+/// The beginning of what somebody sent, in so many characters at most.
+fn shown(bytes: &[u8], most: usize) -> String {
+    let text = printable(&String::from_utf8_lossy(bytes)).replace('`', "'");
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
-    text
 }
 
 #[cfg(test)]
@@ -81,7 +68,7 @@ mod tests {
             (Shape::NoMembers, value("application/json"), "application/json, `{}`"),
             (Shape::Empty, None, "no content type, no body"),
             (Shape::Text, value("  "), "no content type, text"),
-            (Shape::Text, value("a`b\tc"), "a'b\\tc, text"),
+            (Shape::Text, value("a`b\tc"), "a'b c, text"),
             (Shape::Redirect, value("https://sso.example:8443/in?next=/v1"), "redirects to sso.example:8443"),
             (Shape::Redirect, value("//cdn.example"), "redirects to cdn.example"),
             (Shape::Redirect, value("https://u:p@sso.example/x"), "redirects to sso.example"),
@@ -92,7 +79,9 @@ mod tests {
         }
         let long = HeaderValue::from_str(&"x".repeat(500)).unwrap();
         assert_eq!(words(Shape::Text, Some(&long)), format!("{}…, text", "x".repeat(40)));
-        let escaped = HeaderValue::from_bytes(&[0xff; 40]).unwrap();
-        assert_eq!(words(Shape::Text, Some(&escaped)), format!("{}…, text", "\\xff".repeat(10)));
+        let turned = HeaderValue::from_bytes("\u{202e}".repeat(40).as_bytes()).unwrap();
+        assert_eq!(words(Shape::Text, Some(&turned)), format!("{}\\u20…, text", "\\u202e".repeat(6)));
+        let unreadable = HeaderValue::from_bytes(&[0xff; 40]).unwrap();
+        assert_eq!(words(Shape::Text, Some(&unreadable)), format!("{}, text", "\u{fffd}".repeat(40)));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns the order, what the breakers make of it, and how often the same provider was asked. A provider whose breaker is
 //! open steps back, and is asked after all if nobody else is left: a breaker never refuses a request. A rollout's stable
-//! steps back only where it cannot be reached, and where that helps. Decides nothing about failures ([`retry`](crate::decide::retry) does), and counts nothing.
+//! steps back only where it cannot be reached, and where that helps. Decides nothing about failures
+//! ([`retry`](crate::decide::retry) does), and counts nothing.
 
 use std::collections::VecDeque;
 

@@ -147,8 +147,8 @@ impl Sources {
         self.voices.alone()
     }
 
-    /// So many requests were sent in so many seconds, by group, and so many of them to the canary: who has a say now. It matters who says what where there
-    /// are several, or were until now, or where there was another.
+    /// So many requests were sent in so many seconds, by group, and so many of them to the canary: who has a say now. It
+    /// matters who says what where there are several, or were until now, or where there was another.
     pub fn tick(&mut self, constants: &Constants, seconds: f64, sent: [f64; GROUPS], canary: [f64; GROUPS]) -> Heard {
         let fade = fading(seconds, constants.share_half_life);
         let before = self.voices;

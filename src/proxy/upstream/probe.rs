@@ -1,7 +1,8 @@
 //! Whether a provider lives: one request on a connection of its own; or whether it can be reached: the connection alone.
 //!
 //! Any answer but 401, 403 and 5xx counts: a 404 for the probed path still shows a server that listens and a key that
-//! was not refused. To reach it takes no answer, and no key is shown. Refuses to share a pool with traffic, so that it also tells whether a connection can be made now.
+//! was not refused. To reach it takes no answer, and no key is shown. Refuses to share a pool with traffic, so that it
+//! also tells whether a connection can be made now.
 
 mod endpoint;
 mod redirect;
