@@ -211,8 +211,8 @@ fn told(name: &str, breaker: Breaker, state: State, rule: &BreakerRule) -> (&'st
         }
         (State::Open { failures, .. } | State::HalfOpen { failures, .. }, Breaker::Reach) => {
             let reason = format!(
-                "the breaker of {name} is open: {failures} connections in a row could not be made; until one of Serin's \
-                 own can be, nothing is sent there that somebody else can answer"
+                "the breaker of {name} is open: {failures} connections in a row could not be made; until it answers, or \
+                 Serin's own connection is made, its rollouts ask somebody else first"
             );
             ("open", reason)
         }

@@ -18,7 +18,7 @@ use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::down::{HardDown, Run};
 use crate::decide::guard::silent::{Measure, Silent};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
-use crate::decide::guard::sources::{Apart, GROUPS, Group, Part, Sources};
+use crate::decide::guard::sources::{Apart, GROUPS, Part, SourceGroup, Sources};
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::guard::waiting::{Kind, Over, Waiting, second_of};
@@ -363,7 +363,7 @@ impl Observer {
     fn late(&mut self, guard: &Guard, now: Millis) {
         let rule = guard.slow.unwrap_or_default();
         let mut late = Vec::new();
-        let mut find = |silent: &mut Silent, threshold: &SlowThresholds, source: Group, counts: bool| {
+        let mut find = |silent: &mut Silent, threshold: &SlowThresholds, source: SourceGroup, counts: bool| {
             for kind in Kind::ALL {
                 if let Some(limit) = threshold.limit(&rule, kind) {
                     silent.late(kind, limit, now, |arm, slot| {
@@ -378,7 +378,7 @@ impl Observer {
         let one = self.sources.alone().unwrap_or_default();
         find(&mut self.silent, &self.threshold, one, self.measured.is_none());
         for (source, one) in
-            Group::ALL.into_iter().zip(self.measured.iter_mut().flat_map(|measured| measured.iter_mut()))
+            SourceGroup::ALL.into_iter().zip(self.measured.iter_mut().flat_map(|measured| measured.iter_mut()))
         {
             find(&mut one.silent, &one.threshold, source, true);
         }
@@ -451,7 +451,7 @@ impl Observer {
     fn forget(&mut self, now: Millis) {
         let epoch = &mut self.epoch;
         epoch.ticked = Some(now);
-        for (source, arms) in Group::ALL.into_iter().zip(&mut epoch.counted) {
+        for (source, arms) in SourceGroup::ALL.into_iter().zip(&mut epoch.counted) {
             for (arm, counted) in [Arm::Stable, Arm::Canary].into_iter().zip(arms) {
                 *counted = Counted { totals: epoch.evidence.totals_of(arm, source), ..Counted::default() };
             }
@@ -470,7 +470,7 @@ impl Observer {
             let limits = Kind::ALL.map(|kind| threshold.limit(&rule, kind));
             silent.look(constants, &Measure { limits, alone, probes }, now)
         };
-        let mut parts = Group::ALL.map(|source| {
+        let mut parts = SourceGroup::ALL.map(|source| {
             let arms = &mut self.epoch.counted[source.index()];
             let mut arm = |arm: Arm| arms[arm as usize].tick(self.epoch.evidence.totals_of(arm, source));
             Part { stable: arm(Arm::Stable), canary: arm(Arm::Canary), ..Part::default() }

@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
-use crate::decide::guard::sources::{GROUPS, Group};
+use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::guard::user_cap::{KeptPause, UserCap};
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::state::silence::{Silence, Whose};
@@ -21,7 +21,7 @@ use crate::state::silence::{Silence, Whose};
 const MOST_KEPT: usize = 256;
 
 /// A user of an arm, by whose requests.
-type User = (Arm, Group, Slot);
+type User = (Arm, SourceGroup, Slot);
 
 /// The pauses of one rollout's users.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Pauses {
         };
         for (pause, arm) in kept.iter().flat_map(|pause| arms(pause).into_iter().flatten().map(move |arm| (pause, arm)))
         {
-            let user = (arm, Group::of(pause.source), pause.user);
+            let user = (arm, SourceGroup::of(pause.source), pause.user);
             let until = pauses.cap(pause.aspect, user).get_or_insert_default().restore(pause, now);
             if until > now {
                 pauses.silence.set(user, pause.aspect, true);
@@ -65,7 +65,7 @@ impl Pauses {
     pub(super) fn kept(&self, now: Millis) -> Arc<[KeptPause]> {
         let of = |aspect: Aspect| {
             let by_arm = [Arm::Stable, Arm::Canary].into_iter().zip(&self.caps[aspect as usize]);
-            let caps = by_arm.flat_map(|(arm, caps)| Group::ALL.into_iter().zip(caps).map(move |cap| (arm, cap)));
+            let caps = by_arm.flat_map(|(arm, caps)| SourceGroup::ALL.into_iter().zip(caps).map(move |cap| (arm, cap)));
             let kept = caps.filter_map(|(arm, (source, cap))| Some(((aspect, arm, source), cap.as_ref()?)));
             let mut kept: Vec<KeptPause> = kept.flat_map(|(of, cap)| cap.kept(of, now, MOST_KEPT)).collect();
             kept.sort_by_key(|pause| (Reverse((pause.strikes, pause.left)), pause.user, pause.source));
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_user_is_paused_in_one_aspect_and_for_longer_each_time() {
         let mut pauses = Pauses::default();
-        let user = Whose { arm: Arm::Canary, source: Group::of(2), slot: Some(Slot::of(7)) };
+        let user = Whose { arm: Arm::Canary, source: SourceGroup::of(2), slot: Some(Slot::of(7)) };
         let mask = |pauses: &Pauses| pauses.silence().mask(user);
         assert!(pauses.event(Aspect::Failing, user, Millis(0)));
         assert!(!pauses.event(Aspect::Failing, user, Millis(9999)), "paused for ten seconds");
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn what_a_source_makes_of_a_user_on_an_arm_pauses_nobody_elsewhere() {
         let mut pauses = Pauses::default();
-        let user = Whose { arm: Arm::Stable, source: Group::of(1), slot: Some(Slot::of(7)) };
-        let (canary, other) = (Whose { arm: Arm::Canary, ..user }, Whose { source: Group::of(3), ..user });
+        let user = Whose { arm: Arm::Stable, source: SourceGroup::of(1), slot: Some(Slot::of(7)) };
+        let (canary, other) = (Whose { arm: Arm::Canary, ..user }, Whose { source: SourceGroup::of(3), ..user });
         assert!(
             [user, canary, other].map(|whose| pauses.event(Aspect::Failing, whose, Millis(0))).iter().all(|new| *new)
         );

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use subtle::ConstantTimeEq;
 
 use super::bucket::{Place, drawn, place, place_of_conversation};
-use super::guard::sources::Group;
+use super::guard::sources::SourceGroup;
 use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, Unmatched, UserSource};
 use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
 use super::user::user_id;
@@ -90,7 +90,7 @@ pub struct Plan {
     /// no bucket chose.
     pub slot: Option<Slot>,
     /// Where it comes from, as the guard tells it apart.
-    pub source: Group,
+    pub source: SourceGroup,
     /// Whether a rollout with a canary found no user id in it.
     pub anonymous: bool,
     /// Whether it builds on an earlier answer, which one provider alone may know.
@@ -206,7 +206,7 @@ pub fn plan(
         reason: Reason::Unmatched,
         counted: false,
         slot: None,
-        source: Group::default(),
+        source: SourceGroup::default(),
         anonymous: false,
         bound: false,
     };

@@ -19,7 +19,7 @@ use super::error::{Problem, shown};
 use super::headers;
 use super::replay::{self, Held, Whole};
 use super::target;
-use crate::decide::guard::sources::Group;
+use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
 use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::segments;
@@ -34,7 +34,7 @@ pub(crate) struct Visit {
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
     /// Where it comes from, as the guard tells it apart: a client by its key, else the connection's other end.
-    source: Group,
+    source: SourceGroup,
     /// Whether it comes from nobody of `clients`, so that nothing of Serin's own goes with it: no key, no header, no
     /// query.
     pub(crate) stranger: bool,

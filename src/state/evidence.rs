@@ -16,7 +16,7 @@ use super::silence::{Silence, Whose, bit};
 use super::withdrawal::Withdrawal;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
-use crate::decide::guard::sources::{GROUPS, Group};
+use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
@@ -191,12 +191,12 @@ impl Evidence {
     /// The sums over all cores and sources, since the epoch began.
     #[must_use]
     pub fn totals(&self, arm: Arm) -> ArmTotals {
-        Group::ALL.into_iter().fold(ArmTotals::default(), |sum, source| sum.plus(&self.totals_of(arm, source)))
+        SourceGroup::ALL.into_iter().fold(ArmTotals::default(), |sum, source| sum.plus(&self.totals_of(arm, source)))
     }
 
     /// The sums over all cores of one group of sources, since the epoch began.
     #[must_use]
-    pub fn totals_of(&self, arm: Arm, source: Group) -> ArmTotals {
+    pub fn totals_of(&self, arm: Arm, source: SourceGroup) -> ArmTotals {
         let mut totals = ArmTotals::default();
         for cell in &self.cores {
             let cell = &cell.groups[source.index()][arm as usize];
@@ -284,7 +284,7 @@ mod tests {
         let evidence = evidence();
         let begin = |slot| evidence.begin(CORE, (Arm::Canary, slot));
         begin(SLOT);
-        let paused = (Arm::Canary, Group::default(), Slot::of(5));
+        let paused = (Arm::Canary, SourceGroup::default(), Slot::of(5));
         evidence.silence.set(paused, Aspect::Slow, true);
         begin(SLOT);
         evidence.silence.set(paused, Aspect::Failing, true);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use super::counters::{Core, Count};
 use super::silence::Whose;
 use crate::decide::finished::Finished;
-use crate::decide::guard::sources::Group;
+use crate::decide::guard::sources::SourceGroup;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::units::{Arm, Millis, Slot};
 
@@ -127,7 +127,7 @@ impl Sample {
             wait,
             whose: Whose {
                 arm: if rest & packed::CANARY == 0 { Arm::Stable } else { Arm::Canary },
-                source: Group::of(((rest >> packed::SOURCE) & 0xf) as u8),
+                source: SourceGroup::of(((rest >> packed::SOURCE) & 0xf) as u8),
                 slot: (rest & packed::HAS_SLOT != 0).then(|| Slot::of(u16::from_le_bytes([low, high]))),
             },
             what: match (rest >> packed::WHAT) & 0xf {
@@ -366,7 +366,7 @@ mod tests {
             evidence in 0..1_u64 << 30, canary: bool, group: u8, slot: Option<u16>, wait in wait(), what in what()
         ) {
             let arm = if canary { Arm::Canary } else { Arm::Stable };
-            let whose = Whose { arm, source: Group::of(group % 8), slot: slot.map(Slot::of) };
+            let whose = Whose { arm, source: SourceGroup::of(group % 8), slot: slot.map(Slot::of) };
             let sample = Sample { evidence, whose, wait, what };
             prop_assert_eq!(Sample::unpack(sample.pack()), sample);
         }

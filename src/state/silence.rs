@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::sources::{GROUPS, Group};
+use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::units::{Arm, Slot};
 
 /// Whose request it is, as the guard tells requests apart.
@@ -19,7 +19,7 @@ pub struct Whose {
     /// The arm that the split chose.
     pub arm: Arm,
     /// Where it comes from.
-    pub source: Group,
+    pub source: SourceGroup,
     /// Its user's; `None`: nobody's.
     pub slot: Option<Slot>,
 }
@@ -27,7 +27,7 @@ pub struct Whose {
 /// Of whoever is not told apart.
 impl From<(Arm, Option<Slot>)> for Whose {
     fn from((arm, slot): (Arm, Option<Slot>)) -> Whose {
-        Whose { arm, source: Group::default(), slot }
+        Whose { arm, source: SourceGroup::default(), slot }
     }
 }
 
@@ -44,7 +44,7 @@ impl Silence {
     }
 
     /// Control only: from now on this slot is paused in this aspect, or is no more.
-    pub fn set(&self, (arm, source, slot): (Arm, Group, Slot), aspect: Aspect, silent: bool) {
+    pub fn set(&self, (arm, source, slot): (Arm, SourceGroup, Slot), aspect: Aspect, silent: bool) {
         let table =
             self.0[arm as usize][source.index()].get_or_init(|| (0..Slot::COUNT).map(|_| AtomicU8::new(0)).collect());
         let cell = &table[slot.index()];
@@ -66,13 +66,13 @@ mod tests {
     #[test]
     fn each_aspect_is_paused_by_itself() {
         let silence = Silence::default();
-        let of = |slot: u16| (Arm::Canary, Group::of(1), Slot::of(slot));
+        let of = |slot: u16| (Arm::Canary, SourceGroup::of(1), Slot::of(slot));
         let (one, other) = (of(7), of(8191));
         silence.set(one, Aspect::Slow, true);
         silence.set(one, Aspect::Failing, true);
         silence.set(other, Aspect::Refusing, true);
         let mask = |arm, source, slot: Option<u16>| {
-            silence.mask(Whose { arm, source: Group::of(source), slot: slot.map(Slot::of) })
+            silence.mask(Whose { arm, source: SourceGroup::of(source), slot: slot.map(Slot::of) })
         };
         assert_eq!(mask(Arm::Canary, 1, Some(7)), bit(Aspect::Slow) | bit(Aspect::Failing));
         assert_eq!(

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::decide::guard::sources::{GROUPS, Group};
+use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::units::Millis;
 
 /// How many sources are known at most.
@@ -23,7 +23,7 @@ const LASTS: Millis = Millis(86_400_000);
 #[derive(Debug, Default)]
 pub struct Source {
     /// With whom it is heard.
-    pub group: Group,
+    pub group: SourceGroup,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,7 +90,7 @@ impl SourceTable {
             return self.somebody();
         }
         // The first of all has the second group, so that who is not told apart has one alone for as long as there is one.
-        let groups = Group::ALL.into_iter().cycle().skip(1).take(GROUPS);
+        let groups = SourceGroup::ALL.into_iter().cycle().skip(1).take(GROUPS);
         let group = groups.min_by_key(|group| sizes[group.index()]).unwrap_or_default();
         let source = Arc::new(Source { group });
         known.insert(name, Known { source: Arc::clone(&source), seen: now });

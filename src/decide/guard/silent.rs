@@ -115,9 +115,7 @@ impl Silence {
             _ => self.evidence,
         }
     }
-}
 
-impl Silence {
     /// Whether that is a canary that answers nobody, where stable cannot be reached and so says nothing.
     #[must_use]
     pub fn is_of_stand_in(&self, constants: &Constants) -> bool {

@@ -23,16 +23,17 @@ const GONE: f64 = 1.0;
 
 /// A group of sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Group(u8);
+pub struct SourceGroup(u8);
 
-impl Group {
+impl SourceGroup {
     /// All of them.
-    pub const ALL: [Group; GROUPS] = [Group(0), Group(1), Group(2), Group(3), Group(4)];
+    pub const ALL: [SourceGroup; GROUPS] =
+        [SourceGroup(0), SourceGroup(1), SourceGroup(2), SourceGroup(3), SourceGroup(4)];
 
     /// Of a number below [`GROUPS`]; any other is the first's.
     #[must_use]
-    pub const fn of(number: u8) -> Group {
-        if (number as usize) < GROUPS { Group(number) } else { Group(0) }
+    pub const fn of(number: u8) -> SourceGroup {
+        if (number as usize) < GROUPS { SourceGroup(number) } else { SourceGroup(0) }
     }
 
     /// Its number, below [`GROUPS`].
@@ -58,20 +59,20 @@ pub struct Voices {
     /// A bit for each that has requests on the canary, or may have some yet.
     pub on_canary: u8,
     /// That which has by far the most traffic.
-    pub outweighs: Option<Group>,
+    pub outweighs: Option<SourceGroup>,
 }
 
 impl Voices {
     /// The only one; `None`: there are several, or none.
     #[must_use]
-    pub fn alone(&self) -> Option<Group> {
-        let mut groups = Group::ALL.into_iter().filter(|group| self.groups & group.bit() != 0);
+    pub fn alone(&self) -> Option<SourceGroup> {
+        let mut groups = SourceGroup::ALL.into_iter().filter(|group| self.groups & group.bit() != 0);
         groups.next().filter(|_| groups.next().is_none())
     }
 
     /// Each of them.
-    pub fn each(self) -> impl Iterator<Item = Group> + Clone {
-        Group::ALL.into_iter().filter(move |group| self.groups & group.bit() != 0)
+    pub fn each(self) -> impl Iterator<Item = SourceGroup> + Clone {
+        SourceGroup::ALL.into_iter().filter(move |group| self.groups & group.bit() != 0)
     }
 }
 
@@ -101,7 +102,7 @@ pub struct Apart {
     /// Who has a say.
     pub voices: Voices,
     /// Who was the only one until now.
-    pub before: Option<Group>,
+    pub before: Option<SourceGroup>,
     /// Each group's part.
     pub parts: [Part; GROUPS],
 }
@@ -112,7 +113,7 @@ pub struct Heard {
     /// Who has a say.
     pub voices: Voices,
     /// Who was the only one until now.
-    pub before: Option<Group>,
+    pub before: Option<SourceGroup>,
     /// Whether there are several, or were until now, or there was another.
     pub matters: bool,
 }
@@ -122,7 +123,7 @@ impl Heard {
     #[must_use]
     pub fn of(self, constants: &Constants, parts: [Part; GROUPS]) -> (Part, Option<Box<Apart>>) {
         let Heard { voices, before, matters } = self;
-        let heard = Group::ALL.into_iter().filter(|group| voices.unheard & group.bit() == 0);
+        let heard = SourceGroup::ALL.into_iter().filter(|group| voices.unheard & group.bit() == 0);
         let mut together = Part::default();
         heard.for_each(|group| together.add(constants, &parts[group.index()]));
         (together, matters.then(|| Box::new(Apart { voices, before, parts })))
@@ -143,7 +144,7 @@ pub struct Sources {
 impl Sources {
     /// The only one that is heard.
     #[must_use]
-    pub fn alone(&self) -> Option<Group> {
+    pub fn alone(&self) -> Option<SourceGroup> {
         self.voices.alone()
     }
 
@@ -159,8 +160,8 @@ impl Sources {
         for (lately, sent) in self.canary.iter_mut().zip(canary) {
             *lately = *lately * fade + sent;
         }
-        let set = |is_one: &dyn Fn(Group) -> bool| {
-            Group::ALL.into_iter().filter(|group| is_one(*group)).fold(0, |set, group| set | group.bit())
+        let set = |is_one: &dyn Fn(SourceGroup) -> bool| {
+            SourceGroup::ALL.into_iter().filter(|group| is_one(*group)).fold(0, |set, group| set | group.bit())
         };
         let all: f64 = self.lately.iter().sum();
         let present = set(&|group| self.lately[group.index()] >= GONE);
@@ -168,13 +169,13 @@ impl Sources {
         let groups = if present.count_ones() == 2 && many != 0 { many } else { present };
         // While nobody sends anything, those who did last are heard on.
         if groups != 0 {
-            let outweighs = |group: &Group| {
+            let outweighs = |group: &SourceGroup| {
                 let lately = self.lately[group.index()];
                 groups & group.bit() != 0 && lately >= f64::from(FIRST) && lately > OUTWEIGHS * all
             };
-            let outweighs = Group::ALL.into_iter().find(outweighs);
+            let outweighs = SourceGroup::ALL.into_iter().find(outweighs);
             let may_be =
-                |group: Group| self.canary[group.index()] >= GONE || self.ever[group.index()] < f64::from(SURELY);
+                |group: SourceGroup| self.canary[group.index()] >= GONE || self.ever[group.index()] < f64::from(SURELY);
             let on_canary = groups & set(&may_be);
             self.voices = Voices { groups, unheard: present & !groups, on_canary, outweighs };
         }
@@ -191,7 +192,7 @@ mod tests {
 
     fn heard(sources: &mut Sources, sent: [f64; GROUPS]) -> (u8, u8, Option<usize>) {
         let Heard { voices, .. } = sources.tick(&Constants::default(), 1.0, sent, sent);
-        (voices.groups, voices.unheard, voices.outweighs.map(Group::index))
+        (voices.groups, voices.unheard, voices.outweighs.map(SourceGroup::index))
     }
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
         assert_eq!(heard(&mut sources, [0.0, 1.0, 0.0, 0.0, 0.0]), (0b10, 0, None));
         assert_eq!(heard(&mut sources, [0.0; GROUPS]).0, 0b10, "it is heard on");
         let heard = sources.tick(&Constants::default(), 1.0, [0.0, 0.0, 9.0, 0.0, 0.0], [0.0; GROUPS]);
-        assert_eq!((heard.before, heard.matters), (Some(Group(1)), true));
+        assert_eq!((heard.before, heard.matters), (Some(SourceGroup(1)), true));
     }
 
     #[test]

@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::aspect::Aspect;
-use super::sources::Group;
+use super::sources::SourceGroup;
 use crate::decide::units::{Arm, Millis, Slot};
 
 /// The first pause.
@@ -96,7 +96,7 @@ impl Default for UserCap {
 impl UserCap {
     /// Those who failed again after a pause, the most often paused first, at most so many.
     #[must_use]
-    pub fn kept(&self, (aspect, arm, source): (Aspect, Arm, Group), now: Millis, most: usize) -> Vec<KeptPause> {
+    pub fn kept(&self, (aspect, arm, source): (Aspect, Arm, SourceGroup), now: Millis, most: usize) -> Vec<KeptPause> {
         let (arm, source) = (Some(arm), u8::try_from(source.index()).unwrap_or_default());
         let pages = self.pages.iter().zip((0..).step_by(PAGE));
         let pages = pages.filter_map(|(page, first)| Some((page.as_ref()?, first)));
@@ -236,7 +236,7 @@ mod tests {
         for strike in 0..3 {
             cap.event(Slot::of(8190), Millis(strike * 100_000));
         }
-        let of = (Aspect::Slow, Arm::Canary, Group::of(1));
+        let of = (Aspect::Slow, Arm::Canary, SourceGroup::of(1));
         let kept = cap.kept(of, Millis(200_001), 9);
         let (user, arm) = (Slot::of(8190), Some(Arm::Canary));
         let expected = KeptPause { aspect: Aspect::Slow, user, arm, source: 1, left: Millis(159_999), strikes: 3 };

@@ -4,13 +4,14 @@
 //! what is decided must hold without any one of them; or there is one without which it holds even when any other is
 //! left out as well. So a source that lies makes nothing happen that the others do not see, and hides nothing that they
 //! do: with the first it is left out by the condition, with the second as the exception. One or two sources are heard
-//! together as they are, and one that outweighs all others is heard alone. Invariant: whatever one source of three or more
+//! together as they are, and one that outweighs all others is heard alone. About the canary only those count who have
+//! requests there, or may have some yet. Invariant: whatever one source of three or more
 //! does, what is decided lies between what the others say together and what they say without one of themselves.
 
 use super::constants::Constants;
 use super::judge::Judge;
 use super::silent::Silence;
-use super::sources::{Apart, GROUPS, Group, Voices};
+use super::sources::{Apart, GROUPS, SourceGroup, Voices};
 use super::tick::Tick;
 
 /// How many sets of groups there are, that of none included.
@@ -22,7 +23,7 @@ pub(super) struct Views(Vec<Judge>);
 
 impl Views {
     /// Of what was gathered while there was one source, by whom: nobody else knows of it.
-    pub(super) fn of(constants: &Constants, judge: &Judge, one: Option<Group>) -> Views {
+    pub(super) fn of(constants: &Constants, judge: &Judge, one: Option<SourceGroup>) -> Views {
         let mut views = Views(vec![judge.clone(); SETS]);
         let knows = |set: usize| one.is_none_or(|one| set & usize::from(one.bit()) != 0);
         for (_, judge) in views.0.iter_mut().enumerate().filter(|(set, _)| !knows(*set)) {
@@ -44,14 +45,14 @@ impl Views {
             sum.stable.add(&part.stable);
             sum.canary.add(&part.canary);
             ticks[set] = sum;
-            let members = Group::ALL.iter().filter(|group| set & usize::from(group.bit()) != 0);
+            let members = SourceGroup::ALL.iter().filter(|group| set & usize::from(group.bit()) != 0);
             sum.silence = Silence::together(constants, members.map(|group| &apart.parts[group.index()].silence));
             see(judge, &sum);
         }
     }
 
     /// What one group's requests say.
-    pub(super) fn only(&self, group: Group) -> Judge {
+    pub(super) fn only(&self, group: SourceGroup) -> Judge {
         self.at(group.bit()).clone()
     }
 
@@ -77,7 +78,7 @@ impl Views {
         }
         let worse = |one: &&Judge, other: &&Judge| weight(one).total_cmp(&weight(other));
         let each = || voices.each().filter(move |group| who & group.bit() != 0);
-        let without = |set: u8, but: Option<Group>| {
+        let without = |set: u8, but: Option<SourceGroup>| {
             let others = each().filter(move |group| Some(*group) != but);
             others.map(move |group| self.at(set & !group.bit())).min_by(worse)
         };
@@ -218,7 +219,7 @@ mod tests {
             ..Tick::default()
         };
         judge.tick(&Guard::default(), &TENTH, &failing, None);
-        let views = Views::of(&constants, &judge, Some(Group::of(2)));
+        let views = Views::of(&constants, &judge, Some(SourceGroup::of(2)));
         let run = |set: u8| views.at(set).canary_run().failures();
         assert_eq!([0b100, 0b110, 0b11, 0b1000].map(run), [9.0, 9.0, 0.0, 0.0]);
     }

@@ -134,7 +134,7 @@ impl Group {
         self.waiting.users()
     }
 
-    /// One of this user's waits no more; `None`: none of his did. Says whether it was known by its name.
+    /// One of this user's requests waits no more; `None`: none did. Says whether it was known by its user.
     fn end(&mut self, user: u16) -> Option<bool> {
         if self.waiting.remove(user) {
             return Some(true);

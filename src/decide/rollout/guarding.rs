@@ -4,8 +4,7 @@
 //! ramp, or gives stable half of the users for a comparison. Never moves anybody to a stable that is in trouble itself,
 //! and never raises the share of a canary that it found bad. A tick in which stable's breaker kept requests from stable
 //! is left out, since its users are the canary's then, and no evidence; that the canary is dead as well moves nobody to a
-//! stable that is. Invariant: whoever is on the canary is watched,
-//! in every phase.
+//! stable that is. Invariant: whoever is on the canary is watched, in every phase.
 
 use super::in_force::{confirming, in_force};
 use super::outlook::{confirmation, may_confirm};

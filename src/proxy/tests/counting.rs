@@ -10,7 +10,7 @@ use crate::decide::breaker::Verdict;
 use crate::decide::bucket::place;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::sources::Group;
+use crate::decide::guard::sources::SourceGroup;
 use crate::decide::policy::{BreakerRule, Fallback, Secret, StreamMode};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, Slot};
 use crate::state::evidence::{ArmTotals, Evidence};
@@ -163,7 +163,7 @@ fn a_user_who_is_paused_is_sent_and_not_exposed() {
         let (provider, _seen) = Scripted::in_turn((0..3).map(|_| json(500, "", "{}")));
         let sidecar = Sidecar::start(policy(provider.address, provider.address), percent);
         let evidence = evidence(&sidecar);
-        let user = (arm, Group::of(1), slot("u"));
+        let user = (arm, SourceGroup::of(1), slot("u"));
         evidence.silence.set(user, Aspect::Failing, true);
         evidence.silence.set(user, Aspect::Refusing, true);
         sidecar.ask(&ask("{}"));
