@@ -4,26 +4,19 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMIT: Millis = Millis(6000);
+pub(super) const LIMIT: Millis = Millis(6000);
 
-struct Bench {
-    silent: Silent,
-    constants: Constants,
-    second: u32,
+pub(super) struct Bench {
+    pub(super) silent: Silent,
+    pub(super) constants: Constants,
+    pub(super) second: u32,
     limits: [Option<Millis>; 2],
     alone: bool,
     probes: (u32, u32),
 }
 
 fn bench() -> Bench {
-    let mut bench = Bench {
-        silent: Silent::default(),
-        constants: Constants::default(),
-        second: 1000,
-        limits: [Some(LIMIT); 2],
-        alone: false,
-        probes: (0, 0),
-    };
+    let mut bench = Bench::new();
     // Others were on the canary lately.
     for user in 8000..8003 {
         let wait = bench.sent(Kind::Whole, Arm::Canary, user);
@@ -34,13 +27,24 @@ fn bench() -> Bench {
 }
 
 impl Bench {
-    fn sent(&mut self, kind: Kind, arm: Arm, user: u16) -> Wait {
+    pub(super) fn new() -> Bench {
+        Bench {
+            silent: Silent::default(),
+            constants: Constants::default(),
+            second: 1000,
+            limits: [Some(LIMIT); 2],
+            alone: false,
+            probes: (0, 0),
+        }
+    }
+
+    pub(super) fn sent(&mut self, kind: Kind, arm: Arm, user: u16) -> Wait {
         let wait = Wait { second: self.second, kind };
         self.silent.sent(wait, arm, Some(Slot::of(user)), &self.constants);
         wait
     }
 
-    fn over(&mut self, wait: Wait, arm: Arm, user: u16, how: Over) {
+    pub(super) fn over(&mut self, wait: Wait, arm: Arm, user: u16, how: Over) {
         self.silent.over(wait, arm, Some(Slot::of(user)), how, self.now());
     }
 
@@ -50,11 +54,11 @@ impl Bench {
         self.over(wait, arm, user, Over::Answered);
     }
 
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         Millis(u64::from(self.second) * 1000)
     }
 
-    fn pass(&mut self, seconds: u32) -> Silence {
+    pub(super) fn pass(&mut self, seconds: u32) -> Silence {
         let mut last = Silence::default();
         for _ in 0..seconds {
             self.second += 1;
