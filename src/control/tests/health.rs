@@ -144,8 +144,8 @@ fn out_of_reach() -> (Engine, Arc<ProviderHealth>) {
 fn a_stable_out_of_reach_is_told_and_serin_itself_tries_it() {
     let (mut engine, stable) = out_of_reach();
     engine.tick(at(1200));
-    let open = "breaker open: the breaker of openai is open: 3 connections in a row could not be made; until one of \
-                Serin's own can be, nothing is sent there that somebody else can answer";
+    let open = "breaker open: the breaker of openai is open: 3 connections in a row could not be made; until it \
+                answers, or Serin's own connection is made, its rollouts ask somebody else first";
     assert_eq!(events(&mut engine), [open]);
     let told = engine.status.load().providers[0].breaker.unwrap();
     let open_until = Some(UnixMillis(1_000_000 + 2100));
