@@ -136,6 +136,7 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
         percent: share,
         closed: false,
         diverts: true,
+        several_sources: false,
         evidence: Arc::new(Evidence::alone(1, 1, Counting::default())),
         series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
     };

@@ -273,7 +273,9 @@ impl Engine {
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
             let alone = moving.state.in_force == Percent::ALL;
             let diverted = self.breakers.diverted(&tracked.stable, now.mono);
+            let several = moving.observer.has_several_sources();
             let mut seen = moving.observer.look(&canary.guard, alone, diverted, now.mono);
+            changed |= several != moving.observer.has_several_sources();
             seen.refuses = moving.findings.commonest();
             let turns = seen.canary_dead != moving.canary_dead;
             (moving.canary_dead, changed) = (seen.canary_dead, changed || turns);
@@ -465,6 +467,7 @@ impl Engine {
                 percent: ruling.as_ref().map_or(Percent::ZERO, |ruling| ruling.percent),
                 closed: ruling.is_none_or(|ruling| ruling.closed),
                 diverts: tracked.moving.as_ref().is_none_or(|moving| !moving.canary_dead),
+                several_sources: tracked.moving.as_ref().is_some_and(|moving| moving.observer.has_several_sources()),
                 evidence: Arc::clone(tracked.moving.as_ref().map_or(&self.idle, |moving| moving.observer.evidence())),
                 series: tracked.series.clone(),
             }

@@ -507,6 +507,11 @@ impl Observer {
         }
     }
 
+    /// Whether requests come from several sources that are heard.
+    pub(super) const fn has_several_sources(&self) -> bool {
+        self.measured.is_some()
+    }
+
     /// What there is to see without a tick.
     pub(super) fn seen(&mut self, now: Millis) -> Observation {
         let epoch = &mut self.epoch;

@@ -2,13 +2,15 @@
 //!
 //! Failures in a row open the breaker; nothing goes to the provider until a deadline, after which ONE request may try:
 //! its success closes the breaker, its failure opens it again, for twice as long. Only that probe decides: whatever was
-//! sent before the breaker opened, or past it because nobody else was left, may end as it likes. A rollout's stable is
-//! never left alone by this rule, since one user can make it fail: for it there is [`reach`](super::reach). Owns no memory
-//! and no clock; the state packs into one word, so that all cores can share it. Invariant: a deadline is never shortened,
-//! and no second probe begins before the first has ended or is older than `open_for`.
+//! sent before the breaker opened, or past it because nobody else was left, may end as it likes. Of a rollout's canary one
+//! caller's failures count once until another's come, so that nobody opens the breaker alone. A rollout's stable is never
+//! left alone by this rule, since one user can make it fail: for it there is [`reach`](super::reach). Owns no memory and no
+//! clock; the state packs into one word, so that all cores can share it. Invariant: a deadline is never shortened, and no
+//! second probe begins before the first has ended or is older than `open_for`.
 
+use super::guard::sources::SourceGroup;
 use super::policy::BreakerRule;
-use super::units::Millis;
+use super::units::{Millis, Slot};
 
 /// On a rollout's canary: the guard is to see this many failures before the breaker hides the rest from it.
 pub const CANARY_FAILURES: u32 = 10;
@@ -27,6 +29,28 @@ pub enum Verdict {
     Failure,
     /// Nothing: the client left, the request was at fault, Serin ended it.
     None,
+}
+
+/// Whose request an attempt was, as far as a breaker tells callers apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caller(u8);
+
+impl Caller {
+    /// Not known, or of no importance, since no request can be what made it fail: each failure counts.
+    pub const UNKNOWN: Caller = Caller(0);
+
+    /// By its user. Few of many users are taken for one another; those failures count once as well.
+    #[must_use]
+    pub fn user(slot: Slot) -> Caller {
+        let number = slot.index() % usize::from(MOST_CALLERS);
+        u8::try_from(number).map_or(Caller::UNKNOWN, |number| Caller(number + 1))
+    }
+
+    /// By where it comes from, whatever users it names.
+    #[must_use]
+    pub fn source(group: SourceGroup) -> Caller {
+        u8::try_from(group.index()).map_or(Caller::UNKNOWN, |number| Caller(number + 1))
+    }
 }
 
 /// Where a breaker stands, as the surfaces tell it.
@@ -61,6 +85,8 @@ pub enum State {
         failures: u32,
         /// When the first of them ended; 0 without one.
         first: Millis,
+        /// Of a canary: whose the last of them was.
+        last: Caller,
     },
     /// Nothing goes there until the deadline, and then one request.
     Open {
@@ -97,26 +123,30 @@ pub enum Admission {
 }
 
 const TRIES_BITS: u32 = 5;
-const COUNT_BITS: u32 = 17;
-const MILLIS_BITS: u32 = 40;
+const COUNT_BITS: u32 = 14;
+const CALLER_BITS: u32 = 6;
+const MILLIS_BITS: u32 = 37;
 pub(super) const MOST_TRIES: u32 = (1 << TRIES_BITS) - 1;
 pub(super) const MOST_COUNTED: u32 = (1 << COUNT_BITS) - 1;
-/// 34 years.
+/// Besides the unknown one.
+const MOST_CALLERS: u8 = (1 << CALLER_BITS) - 1;
+/// Four years.
 const LATEST: u64 = (1 << MILLIS_BITS) - 1;
 
 impl State {
     /// Nothing has failed.
-    pub const CLOSED: State = State::Closed { failures: 0, first: Millis(0) };
+    pub const CLOSED: State = State::Closed { failures: 0, first: Millis(0), last: Caller::UNKNOWN };
 
-    /// The state in one word; [`State::CLOSED`] is 0. Failures are counted up to a hundred thousand, tries up to 31.
+    /// The state in one word; [`State::CLOSED`] is 0. Failures are counted up to 16,383, tries up to 31.
     #[must_use]
     pub fn pack(self) -> u64 {
-        let (tag, failures, at, tries) = match self {
-            State::Closed { failures, first } => (0, failures, first, 0),
-            State::Open { failures, until, tries } => (1, failures, until, tries),
-            State::HalfOpen { failures, began, tries } => (2, failures, began, tries),
+        let (tag, failures, at, tries, last) = match self {
+            State::Closed { failures, first, last } => (0, failures, first, 0, last),
+            State::Open { failures, until, tries } => (1, failures, until, tries, Caller::UNKNOWN),
+            State::HalfOpen { failures, began, tries } => (2, failures, began, tries, Caller::UNKNOWN),
         };
         let head = (tag << TRIES_BITS) | u64::from(tries.min(MOST_TRIES));
+        let head = (head << CALLER_BITS) | u64::from(last.0);
         let head = (head << COUNT_BITS) | u64::from(failures.min(MOST_COUNTED));
         (head << MILLIS_BITS) | at.0.min(LATEST)
     }
@@ -127,11 +157,12 @@ impl State {
         let part = |shift: u32, most: u32| u32::try_from((word >> shift) & u64::from(most)).unwrap_or(most);
         let at = Millis(word & LATEST);
         let failures = part(MILLIS_BITS, MOST_COUNTED);
-        let tries = part(MILLIS_BITS + COUNT_BITS, MOST_TRIES);
-        match word >> (MILLIS_BITS + COUNT_BITS + TRIES_BITS) {
+        let last = part(MILLIS_BITS + COUNT_BITS, u32::from(MOST_CALLERS));
+        let tries = part(MILLIS_BITS + COUNT_BITS + CALLER_BITS, MOST_TRIES);
+        match word >> (MILLIS_BITS + COUNT_BITS + CALLER_BITS + TRIES_BITS) {
             1 => State::Open { failures, until: at, tries },
             2 => State::HalfOpen { failures, began: at, tries },
-            _ => State::Closed { failures, first: at },
+            _ => State::Closed { failures, first: at, last: Caller(u8::try_from(last).unwrap_or_default()) },
         }
     }
 
@@ -173,25 +204,26 @@ pub fn admits(state: State, rule: &BreakerRule, now: Millis) -> Admission {
     }
 }
 
-/// What follows from an attempt's end. `canary`: the provider is a rollout's canary. `probe`: when it began, if the
-/// attempt was a probe.
+/// What follows from an attempt's end. `canary`: the provider is a rollout's canary, and this is whose request it was.
+/// `probe`: when it began, if the attempt was a probe.
 #[must_use]
 pub fn after(
     state: State,
     verdict: Verdict,
     rule: &BreakerRule,
-    canary: bool,
+    canary: Option<Caller>,
     probe: Option<Millis>,
     now: Millis,
 ) -> State {
     match (state, verdict) {
         (State::Closed { .. }, Verdict::Success) => State::CLOSED,
-        (State::Closed { failures, first }, Verdict::Failure) => {
+        (State::Closed { failures, last, .. }, Verdict::Failure) if failures > 0 && is_same(canary, last) => state,
+        (State::Closed { failures, first, .. }, Verdict::Failure) => {
             let (failures, first) = one_more(failures, first, now);
-            if is_enough(rule, canary, failures, now.since(first)) {
+            if is_enough(rule, canary.is_some(), failures, now.since(first)) {
                 State::Open { failures, until: later(now, rule.open_for), tries: 0 }
             } else {
-                State::Closed { failures, first }
+                State::Closed { failures, first, last: canary.unwrap_or_default() }
             }
         }
         (State::HalfOpen { failures, began, tries }, verdict) if probe == Some(began) => match verdict {
@@ -205,6 +237,11 @@ pub fn after(
         },
         (State::Closed { .. } | State::Open { .. } | State::HalfOpen { .. }, _) => state,
     }
+}
+
+/// Whether the caller of this failure is known, and was that of the one before.
+fn is_same(caller: Option<Caller>, last: Caller) -> bool {
+    caller.is_some_and(|caller| caller != Caller::UNKNOWN && caller == last)
 }
 
 /// How long it stays open after so many failed probes.

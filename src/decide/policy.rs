@@ -311,6 +311,12 @@ impl Rollout {
     pub fn moves_from(&self, provider: ProviderId) -> bool {
         self.canary.is_some() && self.stable == provider
     }
+
+    /// Whether this is the provider that users are moved to.
+    #[must_use]
+    pub fn moves_to(&self, provider: ProviderId) -> bool {
+        self.canary.as_ref().is_some_and(|canary| canary.provider == provider)
+    }
 }
 
 /// Who else may answer a request.

@@ -6,7 +6,7 @@
 //! Serin's own, tried after 1, 2, 4 seconds and so on up to 15: the requests of users try nothing. The state is that of a
 //! [`breaker`](super::breaker), in one word. Invariant: while it is left out a probe is due or under way.
 
-use super::breaker::{MOST_COUNTED, MOST_TRIES, State, doubled, later, one_more};
+use super::breaker::{Caller, MOST_COUNTED, MOST_TRIES, State, doubled, later, one_more};
 use super::policy::BreakerRule;
 use super::units::Millis;
 
@@ -22,12 +22,12 @@ const LOST: Millis = Millis(30_000);
 /// A request could not be connected.
 #[must_use]
 pub fn missed(state: State, rule: &BreakerRule, now: Millis) -> State {
-    let State::Closed { failures, first } = state else { return state };
+    let State::Closed { failures, first, .. } = state else { return state };
     let (failures, first) = one_more(failures, first, now);
     if failures >= rule.failures.min(MOST_COUNTED) && now.since(first) >= ROW {
         State::Open { failures, until: later(now, FIRST_PAUSE), tries: 0 }
     } else {
-        State::Closed { failures, first }
+        State::Closed { failures, first, last: Caller::UNKNOWN }
     }
 }
 

@@ -388,8 +388,7 @@ impl Exchange {
     }
 
     fn tell_breaker(&mut self, outcome: Outcome) {
-        let (rollout, provider) = (self.plan.rollout, self.target.id);
-        let told = Told { rollout, provider, outcome, unreached: self.unreached };
+        let told = Told { plan: &self.plan, provider: self.target.id, outcome, unreached: self.unreached };
         tell(&self.in_use, &told, &mut self.probe);
     }
 

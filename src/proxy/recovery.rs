@@ -103,9 +103,10 @@ pub(crate) async fn reach(
         kept: None,
     };
     if let (Some(id), Some(rollout)) = (rollout_id, rollout)
-        && rollout.canary.is_some()
+        && let Some(canary) = &rollout.canary
     {
-        recovery.tries.between_arms(rollout.stable, in_use.snapshot.in_force(id).diverts);
+        let diverts = in_use.snapshot.in_force(id).diverts;
+        recovery.tries.between_arms(rollout.stable, canary.provider, diverts);
     }
     recovery.earn_repeats();
     let Some((target, probe)) = recovery.next_target() else { return Ok(None) };

@@ -31,6 +31,8 @@ pub(crate) struct Tries {
     others: Others,
     /// Whom no request may have left out for the others: the stable of a rollout that has a canary.
     stable: Option<ProviderId>,
+    /// The rollout's canary, where the split chose another.
+    canary_unchosen: Option<ProviderId>,
     /// Whether that steps back where it cannot be reached.
     diverts: bool,
     /// Those who stepped back.
@@ -48,6 +50,7 @@ impl Tries {
             first: Some(chosen),
             others,
             stable: None,
+            canary_unchosen: None,
             diverts: true,
             last_resort: VecDeque::new(),
             keys_used: 0,
@@ -55,10 +58,11 @@ impl Tries {
         }
     }
 
-    /// In a rollout with this stable, and a canary. `diverts`: whether somebody else is asked first while it cannot be
+    /// In a rollout with this stable and this canary. `diverts`: whether somebody else is asked first while it cannot be
     /// reached.
-    pub(crate) fn between_arms(&mut self, stable: ProviderId, diverts: bool) {
+    pub(crate) fn between_arms(&mut self, stable: ProviderId, canary: ProviderId, diverts: bool) {
         (self.stable, self.diverts) = (Some(stable), diverts);
+        self.canary_unchosen = (self.first != Some(canary)).then_some(canary);
     }
 
     /// Whether somebody is left after the present one.
@@ -113,6 +117,9 @@ impl Tries {
             let rule = outbound.provider.breaker.as_ref();
             let (breaker, admitted) = if self.stable == Some(id) {
                 (Breaker::Reach, if self.diverts { health.admits_to_stable(rule) } else { Admit::Yes })
+            } else if self.canary_unchosen == Some(id) {
+                // In stable's place it finds out nothing about the canary.
+                (Breaker::Failures, health.admits_unprobed(rule))
             } else {
                 (Breaker::Failures, health.admits(rule, clock::now()))
             };

@@ -9,7 +9,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::decide::breaker::{Admission, BreakerState, State, Verdict, admits, after};
+use crate::decide::breaker::{Admission, BreakerState, Caller, State, Verdict, admits, after};
 use crate::decide::policy::BreakerRule;
 use crate::decide::reach;
 use crate::decide::units::Millis;
@@ -125,14 +125,31 @@ impl ProviderHealth {
 
     /// The same where it is a rollout's stable.
     pub fn admits_to_stable(&self, rule: Option<&BreakerRule>) -> Admit {
-        match self.of(Breaker::Reach).look() {
+        self.admits_where_closed(Breaker::Reach, rule)
+    }
+
+    /// The same where it is no rollout's stable, for a request that is no test of it.
+    pub fn admits_unprobed(&self, rule: Option<&BreakerRule>) -> Admit {
+        self.admits_where_closed(Breaker::Failures, rule)
+    }
+
+    fn admits_where_closed(&self, breaker: Breaker, rule: Option<&BreakerRule>) -> Admit {
+        match self.of(breaker).look() {
             State::Open { .. } | State::HalfOpen { .. } if rule.is_some() => Admit::No,
             _ => Admit::Yes,
         }
     }
 
-    /// What an attempt there came to; `canary`: the provider is a rollout's canary. Without a rule nothing is counted.
-    pub fn tell(&self, rule: Option<&BreakerRule>, canary: bool, probe: Option<Ticket>, verdict: Verdict, now: Millis) {
+    /// What an attempt there came to; `canary`: the provider is a rollout's canary, and this is whose request it was.
+    /// Without a rule nothing is counted.
+    pub fn tell(
+        &self,
+        rule: Option<&BreakerRule>,
+        canary: Option<Caller>,
+        probe: Option<Ticket>,
+        verdict: Verdict,
+        now: Millis,
+    ) {
         let Some(rule) = rule else { return };
         let probe = probe.map(|Ticket(began)| began);
         self.of(Breaker::Failures).change(|state| Some(after(state, verdict, rule, canary, probe, now)));

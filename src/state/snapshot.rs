@@ -66,6 +66,8 @@ pub struct InForce {
     /// Whether stable's requests are sent to the canary unasked while stable cannot be reached: not while the canary
     /// answers nobody either.
     pub diverts: bool,
+    /// Whether requests come from several sources: who sends them is told by that, and not by the users they name.
+    pub several_sources: bool,
     /// What the guard sees.
     pub evidence: Arc<Evidence>,
     /// The metrics of everybody who may answer.

@@ -45,13 +45,13 @@ fn health(engine: &Engine) -> Arc<ProviderHealth> {
 
 fn fail(engine: &Engine, now: u64) {
     for _ in 0..RULE.failures {
-        health(engine).tell(Some(&RULE), false, None, Verdict::Failure, Millis(now));
+        health(engine).tell(Some(&RULE), None, None, Verdict::Failure, Millis(now));
     }
 }
 
 fn probe(engine: &Engine, verdict: Verdict, now: u64) {
     let Admit::Probe(ticket) = health(engine).admits(Some(&RULE), Millis(now)) else { unreachable!("it is due") };
-    health(engine).tell(Some(&RULE), false, Some(ticket), verdict, Millis(now));
+    health(engine).tell(Some(&RULE), None, Some(ticket), verdict, Millis(now));
 }
 
 fn breaker(engine: &Engine) -> Option<BreakerStatus> {

@@ -5,48 +5,64 @@ use proptest::prelude::*;
 use super::*;
 
 const RULE: BreakerRule = BreakerRule { failures: 5, open_for: Millis(60_000) };
+/// On a canary, by nobody who is known.
+const SOMEBODY: Option<Caller> = Some(Caller::UNKNOWN);
 
-fn fail(state: State, canary: bool, now: u64) -> State {
+fn fail(state: State, canary: Option<Caller>, now: u64) -> State {
     after(state, Verdict::Failure, &RULE, canary, None, Millis(now))
 }
 
 /// Failures at these moments, in a row.
-fn row(canary: bool, moments: impl IntoIterator<Item = u64>) -> State {
+fn row(canary: Option<Caller>, moments: impl IntoIterator<Item = u64>) -> State {
     moments.into_iter().fold(State::CLOSED, |state, now| fail(state, canary, now))
 }
 
 #[test]
 fn opens_after_so_many_failures_in_a_row() {
-    assert_eq!(row(false, [7; 4]), State::Closed { failures: 4, first: Millis(7) });
-    assert_eq!(row(false, [7; 5]), State::Open { failures: 5, until: Millis(60_007), tries: 0 });
-    let interrupted = after(row(false, [7; 4]), Verdict::Success, &RULE, false, None, Millis(8));
+    assert_eq!(row(None, [7; 4]), State::Closed { failures: 4, first: Millis(7), last: Caller::UNKNOWN });
+    assert_eq!(row(None, [7; 5]), State::Open { failures: 5, until: Millis(60_007), tries: 0 });
+    let interrupted = after(row(None, [7; 4]), Verdict::Success, &RULE, None, None, Millis(8));
     assert_eq!(interrupted, State::CLOSED);
-    assert_eq!(after(row(false, [7; 4]), Verdict::None, &RULE, false, None, Millis(8)), row(false, [7; 4]));
+    assert_eq!(after(row(None, [7; 4]), Verdict::None, &RULE, None, None, Millis(8)), row(None, [7; 4]));
 }
 
 #[test]
 fn on_a_canary_it_waits_until_the_guard_has_seen_enough() {
-    assert!(matches!(row(true, [100; 500]), State::Closed { failures: 500, .. }), "all in one moment");
-    assert!(matches!(row(true, (0..9).map(|step| step * 1000)), State::Closed { failures: 9, .. }), "too few");
+    assert!(matches!(row(SOMEBODY, [100; 500]), State::Closed { failures: 500, .. }), "all in one moment");
+    assert!(matches!(row(SOMEBODY, (0..9).map(|step| step * 1000)), State::Closed { failures: 9, .. }), "too few");
     let ten_in_three_seconds = [0, 0, 0, 0, 0, 0, 0, 0, 0, 2999];
-    assert!(matches!(row(true, ten_in_three_seconds), State::Closed { .. }));
+    assert!(matches!(row(SOMEBODY, ten_in_three_seconds), State::Closed { .. }));
     let opened = State::Open { failures: 11, until: Millis(63_000), tries: 0 };
-    assert_eq!(fail(row(true, ten_in_three_seconds), true, 3000), opened);
+    assert_eq!(fail(row(SOMEBODY, ten_in_three_seconds), SOMEBODY, 3000), opened);
     let patient = BreakerRule { failures: 12, ..RULE };
-    let told = |state, now| after(state, Verdict::Failure, &patient, true, None, Millis(now));
+    let told = |state, now| after(state, Verdict::Failure, &patient, SOMEBODY, None, Millis(now));
     let eleven = (0..11).fold(State::CLOSED, |state, step| told(state, step * 1000));
     assert!(matches!(eleven, State::Closed { failures: 11, .. }));
     assert!(matches!(told(eleven, 11_000), State::Open { failures: 12, .. }));
 }
 
 #[test]
+fn of_a_canary_one_callers_failures_count_once_until_anothers_come() {
+    let (one, other) = (Some(Caller::user(Slot::of(7))), Some(Caller::user(Slot::of(8))));
+    let alone = (0..1000).fold(State::CLOSED, |state, step| fail(state, one, step * 100));
+    assert!(matches!(alone, State::Closed { failures: 1, .. }), "{alone:?}");
+    let by_turns = (0..10).fold(State::CLOSED, |state, step| fail(state, [one, other][step as usize % 2], step * 400));
+    assert!(matches!(by_turns, State::Open { failures: 10, .. }), "{by_turns:?}");
+    // A source is told apart from a user only where there are several; of one source all users are one.
+    let sources = SourceGroup::ALL.map(|group| Some(Caller::source(group)));
+    assert!(sources.iter().all(|source| *source != SOMEBODY));
+    let forged = (0..1000).fold(State::CLOSED, |state, step| fail(state, sources[3], step * 100));
+    assert!(matches!(forged, State::Closed { failures: 1, .. }), "{forged:?}");
+}
+
+#[test]
 fn one_request_finds_out() {
-    let open = row(false, [0; 5]);
+    let open = row(None, [0; 5]);
     assert_eq!(admits(open, &RULE, Millis(59_999)), Admission::No { until: Millis(60_000) });
     let probing = State::HalfOpen { failures: 5, began: Millis(60_000), tries: 0 };
     assert_eq!(admits(open, &RULE, Millis(60_000)), Admission::Probe(probing));
     assert_eq!(admits(probing, &RULE, Millis(60_001)), Admission::No { until: Millis(120_000) });
-    let told = |verdict| after(probing, verdict, &RULE, true, Some(Millis(60_000)), Millis(61_000));
+    let told = |verdict| after(probing, verdict, &RULE, SOMEBODY, Some(Millis(60_000)), Millis(61_000));
     assert_eq!(told(Verdict::Success), State::CLOSED);
     let again = State::Open { failures: 6, until: Millis(181_000), tries: 1 };
     assert_eq!(told(Verdict::Failure), again, "for twice as long");
@@ -59,14 +75,14 @@ fn one_request_finds_out() {
 fn each_failed_probe_doubles_how_long_it_stays_open_up_to_two_minutes() {
     let lengths = |open_for: u64, times: usize| {
         let rule = BreakerRule { failures: 1, open_for: Millis(open_for) };
-        let mut state = after(State::CLOSED, Verdict::Failure, &rule, false, None, Millis(0));
+        let mut state = after(State::CLOSED, Verdict::Failure, &rule, None, None, Millis(0));
         let (mut now, mut lengths) = (Millis(0), Vec::new());
         for _ in 0..times {
             let State::Open { until, .. } = state else { unreachable!("{state:?}") };
             lengths.push(until.since(now).0 / 1000);
             now = until;
             let Admission::Probe(probing) = admits(state, &rule, now) else { unreachable!("it is due") };
-            state = after(probing, Verdict::Failure, &rule, false, Some(now), now);
+            state = after(probing, Verdict::Failure, &rule, None, Some(now), now);
         }
         lengths
     };
@@ -76,20 +92,20 @@ fn each_failed_probe_doubles_how_long_it_stays_open_up_to_two_minutes() {
     // Closed and opened anew, it begins again.
     let rule = BreakerRule { failures: 1, open_for: Millis(15_000) };
     let often = State::HalfOpen { failures: 9, began: Millis(7), tries: 9 };
-    let closed = after(often, Verdict::Success, &rule, false, Some(Millis(7)), Millis(8));
-    let opened = after(closed, Verdict::Failure, &rule, false, None, Millis(9));
+    let closed = after(often, Verdict::Success, &rule, None, Some(Millis(7)), Millis(8));
+    let opened = after(closed, Verdict::Failure, &rule, None, None, Millis(9));
     assert_eq!(opened, State::Open { failures: 1, until: Millis(15_009), tries: 0 });
 }
 
 #[test]
 fn only_the_probe_decides() {
-    let open = row(false, [0; 5]);
+    let open = row(None, [0; 5]);
     let probing = State::HalfOpen { failures: 5, began: Millis(60_000), tries: 0 };
     for verdict in [Verdict::Success, Verdict::Failure, Verdict::None] {
-        assert_eq!(after(open, verdict, &RULE, false, None, Millis(10)), open, "one that was on its way: {verdict:?}");
-        assert_eq!(after(probing, verdict, &RULE, false, None, Millis(60_001)), probing, "{verdict:?}");
+        assert_eq!(after(open, verdict, &RULE, None, None, Millis(10)), open, "one that was on its way: {verdict:?}");
+        assert_eq!(after(probing, verdict, &RULE, None, None, Millis(60_001)), probing, "{verdict:?}");
         let given_up = Some(Millis(59_000));
-        assert_eq!(after(probing, verdict, &RULE, false, given_up, Millis(60_001)), probing, "{verdict:?}");
+        assert_eq!(after(probing, verdict, &RULE, None, given_up, Millis(60_001)), probing, "{verdict:?}");
     }
 }
 
@@ -105,9 +121,9 @@ fn a_probe_that_is_never_heard_of_is_given_up() {
 
 #[test]
 fn surfaces_are_told_when_a_probe_is_due() {
-    let open = row(false, [0; 5]);
+    let open = row(None, [0; 5]);
     assert_eq!([59_999, 60_000].map(|now| open.seen(Millis(now))), [BreakerState::Open, BreakerState::HalfOpen]);
-    assert_eq!(row(false, [0; 4]).seen(Millis(0)), BreakerState::Closed);
+    assert_eq!(row(None, [0; 4]).seen(Millis(0)), BreakerState::Closed);
 }
 
 #[test]
@@ -118,14 +134,14 @@ fn what_a_word_cannot_hold_is_cut_and_not_mixed_up() {
     assert_eq!(State::CLOSED.pack(), 0);
     // A rule that asks for more than is counted can still be met.
     let rule = BreakerRule { failures: u32::MAX, ..RULE };
-    let full = State::Closed { failures: MOST_COUNTED - 1, first: Millis(0) };
-    assert!(matches!(after(full, Verdict::Failure, &rule, false, None, Millis(1)), State::Open { .. }));
+    let full = State::Closed { failures: MOST_COUNTED - 1, first: Millis(0), last: Caller::UNKNOWN };
+    assert!(matches!(after(full, Verdict::Failure, &rule, None, None, Millis(1)), State::Open { .. }));
 }
 
 /// The same rules over plain lists.
 #[derive(Debug, Default)]
 struct Model {
-    row: Vec<u64>,
+    row: Vec<(u64, Option<Caller>)>,
     deadline: Option<u64>,
     probe: Option<u64>,
     failed_probes: u32,
@@ -141,15 +157,21 @@ impl Model {
         "probe"
     }
 
-    fn told(&mut self, verdict: Verdict, rule: &BreakerRule, canary: bool, probe: Option<u64>, now: u64) {
+    fn told(&mut self, verdict: Verdict, rule: &BreakerRule, by: Option<Caller>, probe: Option<u64>, now: u64) {
         if self.deadline.is_none() {
+            let known = by.filter(|caller| *caller != Caller::UNKNOWN);
             match verdict {
                 Verdict::Success => self.row.clear(),
-                Verdict::Failure => self.row.push(now),
+                Verdict::Failure if known.is_some() && self.row.last().is_some_and(|(_, last)| *last == known) => {
+                    return;
+                }
+                Verdict::Failure => self.row.push((now, known)),
                 Verdict::None => {}
             }
             let enough = match self.row.first() {
-                Some(first) if canary => self.row.len() >= rule.failures.max(10) as usize && now - first >= 3000,
+                Some((first, _)) if by.is_some() => {
+                    self.row.len() >= rule.failures.max(10) as usize && now - first >= 3000
+                }
                 Some(_) => self.row.len() >= rule.failures as usize,
                 None => false,
             };
@@ -179,17 +201,16 @@ enum Step {
     Wait(u64),
     Ask,
     /// By a request that was admitted as this one of those that are open.
-    Tell(Verdict, bool, usize),
+    Tell(Verdict, Option<Caller>, usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let verdict = prop_oneof![2 => Just(Verdict::Success), 6 => Just(Verdict::Failure), 1 => Just(Verdict::None)];
+    let caller = prop_oneof![7 => Just(None), 3 => (0..4_u8).prop_map(|number| Some(Caller(number)))];
     let step = prop_oneof![
         2 => prop_oneof![0_u64..300, 0_u64..5000].prop_map(Step::Wait),
         4 => Just(Step::Ask),
-        4 => (verdict, prop::bool::weighted(0.3), any::<usize>()).prop_map(|(verdict, canary, which)| {
-            Step::Tell(verdict, canary, which)
-        }),
+        4 => (verdict, caller, any::<usize>()).prop_map(|(verdict, by, which)| Step::Tell(verdict, by, which)),
     ];
     prop::collection::vec(step, 1..300)
 }
@@ -200,11 +221,12 @@ proptest! {
         failures in 0..=MOST_COUNTED,
         at in 0..=LATEST,
         tries in 0..=MOST_TRIES,
+        last in 0..=MOST_CALLERS,
         tag in 0..3,
     ) {
         let at = Millis(at);
         let state = match tag {
-            0 => State::Closed { failures, first: at },
+            0 => State::Closed { failures, first: at, last: Caller(last) },
             1 => State::Open { failures, until: at, tries },
             _ => State::HalfOpen { failures, began: at, tries },
         };
@@ -244,11 +266,11 @@ proptest! {
                     // One that the breaker refuses is sent all the same where nobody else is left.
                     open.push(ticket);
                 }
-                Step::Tell(verdict, canary, which) if !open.is_empty() => {
+                Step::Tell(verdict, by, which) if !open.is_empty() => {
                     let probe = open.swap_remove(which % open.len());
                     let ticket = probe.map(Millis);
-                    word = after(State::unpack(word), verdict, &rule, canary, ticket, Millis(now)).pack();
-                    model.told(verdict, &rule, canary, probe, now);
+                    word = after(State::unpack(word), verdict, &rule, by, ticket, Millis(now)).pack();
+                    model.told(verdict, &rule, by, probe, now);
                 }
                 Step::Tell(..) => {}
             }

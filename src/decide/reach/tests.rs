@@ -13,7 +13,7 @@ fn missed_at(moments: impl IntoIterator<Item = u64>) -> State {
 
 #[test]
 fn it_takes_so_many_failures_to_connect_over_a_second() {
-    assert_eq!(missed_at([7; 500]), State::Closed { failures: 500, first: Millis(7) }, "a burst");
+    assert!(matches!(missed_at([7; 500]), State::Closed { failures: 500, first: Millis(7), .. }), "a burst");
     assert!(matches!(missed_at([0, 400, 800, 2000]), State::Closed { failures: 4, .. }), "too few");
     assert!(matches!(missed_at([0, 1, 2, 3, 999]), State::Closed { failures: 5, .. }), "too soon");
     assert_eq!(missed_at([0, 1, 2, 3, 1000]), State::Open { failures: 5, until: Millis(2000), tries: 0 });

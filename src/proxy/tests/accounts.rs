@@ -34,7 +34,7 @@ fn breaker(sidecar: &Sidecar, id: ProviderId) -> State {
 /// Opens the breaker, and waits until a request may try.
 fn trip(sidecar: &Sidecar, id: ProviderId) {
     let health = std::sync::Arc::clone(sidecar.shared.load().health(id));
-    health.tell(Some(&AT_ONCE), false, None, Verdict::Failure, clock::now());
+    health.tell(Some(&AT_ONCE), None, None, Verdict::Failure, clock::now());
     let is_due = || matches!(health.look(Breaker::Failures), State::Open { until, .. } if until <= clock::now());
     until("the breaker may be probed", is_due);
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod answers;
 mod bodies;
+mod canary;
 mod cancel;
 mod counting;
 mod doors;

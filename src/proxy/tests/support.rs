@@ -154,6 +154,7 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
         percent,
         closed: percent == Percent::ZERO,
         diverts: true,
+        several_sources: false,
         evidence: Arc::new(Evidence::alone(1, cores, Counting::default())),
         series: SeriesTable::new(rollout, |arm, provider| {
             series(&rollout.name, arm.as_str(), &policy.provider(provider).name)

@@ -12,7 +12,7 @@ const RULE: BreakerRule = BreakerRule { failures: 3, open_for: Millis(1000) };
 fn opened() -> ProviderHealth {
     let health = ProviderHealth::new("holysheep".to_owned());
     for _ in 0..3 {
-        health.tell(Some(&RULE), false, None, Verdict::Failure, Millis(0));
+        health.tell(Some(&RULE), None, None, Verdict::Failure, Millis(0));
     }
     health
 }
@@ -25,7 +25,7 @@ fn opens_probes_and_closes() {
     let Admit::Probe(ticket) = health.admits(Some(&RULE), Millis(1000)) else { unreachable!("the probe is due") };
     assert_eq!(health.admits(Some(&RULE), Millis(1000)), Admit::No);
     assert_eq!(health.state(Breaker::Failures, Millis(1000)), BreakerState::HalfOpen);
-    health.tell(Some(&RULE), false, Some(ticket), Verdict::Success, Millis(1001));
+    health.tell(Some(&RULE), None, Some(ticket), Verdict::Success, Millis(1001));
     assert_eq!(health.admits(Some(&RULE), Millis(1001)), Admit::Yes);
     assert_eq!(health.look(Breaker::Failures), State::CLOSED);
 }
@@ -35,7 +35,7 @@ fn without_a_rule_nothing_is_counted_and_nobody_refused() {
     let health = opened();
     assert_eq!(health.admits(None, Millis(1)), Admit::Yes);
     let before = health.look(Breaker::Failures);
-    health.tell(None, false, None, Verdict::Failure, Millis(1));
+    health.tell(None, None, None, Verdict::Failure, Millis(1));
     assert_eq!(health.look(Breaker::Failures), before);
     health.forget();
     assert_eq!(health.look(Breaker::Failures), State::CLOSED);
@@ -108,9 +108,9 @@ fn of_all_who_ask_at_once_one_probes() {
                     match admitted {
                         Admit::Probe(ticket) => {
                             probes.fetch_add(1, SeqCst);
-                            health.tell(Some(&RULE), false, Some(ticket), Verdict::Failure, now);
+                            health.tell(Some(&RULE), None, Some(ticket), Verdict::Failure, now);
                         }
-                        Admit::No => health.tell(Some(&RULE), false, None, Verdict::Success, now),
+                        Admit::No => health.tell(Some(&RULE), None, None, Verdict::Success, now),
                         Admit::Yes => unreachable!("it is open all the time"),
                     }
                 }
@@ -141,13 +141,13 @@ fn never_two_probes_at_a_time() {
                         _ => Verdict::Failure,
                     };
                     match health.admits(Some(patient), now) {
-                        Admit::Yes | Admit::No => health.tell(Some(soon), false, None, verdict, now),
+                        Admit::Yes | Admit::No => health.tell(Some(soon), None, None, verdict, now),
                         Admit::Probe(ticket) => {
                             assert_eq!(probing.fetch_add(1, SeqCst), 0, "two probes");
                             probes.fetch_add(1, SeqCst);
                             thread::yield_now();
                             probing.fetch_sub(1, SeqCst);
-                            health.tell(Some(soon), false, Some(ticket), verdict, now);
+                            health.tell(Some(soon), None, Some(ticket), verdict, now);
                         }
                     }
                 }
@@ -178,7 +178,7 @@ fn no_deadline_is_shortened() {
                         }
                         _ => None,
                     };
-                    health.tell(Some(&shorter), false, ticket, verdict, Millis(now.0 / 2));
+                    health.tell(Some(&shorter), None, ticket, verdict, Millis(now.0 / 2));
                     if let State::Open { until, .. } = health.look(Breaker::Failures) {
                         assert!(until >= latest, "{until:?} after {latest:?}");
                         latest = until;

@@ -141,7 +141,7 @@ impl Stage {
             in_force.evidence = Arc::new(Evidence::alone(2, 1, staged.counting()));
         }
         for health in &snapshot.health {
-            health.tell(Some(&RULE), false, None, Verdict::Failure, clock::now());
+            health.tell(Some(&RULE), None, None, Verdict::Failure, clock::now());
             health.missed(Some(&RULE), clock::now());
         }
         snapshot
