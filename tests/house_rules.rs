@@ -10,20 +10,24 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a layer and the layers that it may import besides itself. Upper layers first.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
-    ("cli", &["demo", "simulate", "app", "flags", "state", "telemetry", "clock", "decide", "wire"]),
-    ("demo", &["app", "state", "telemetry", "clock", "decide", "wire"]),
+    ("cli", &["demo", "simulate", "app", "flags", "state", "telemetry", "clock", "describe", "decide", "wire"]),
+    ("demo", &["app", "state", "telemetry", "clock", "describe", "decide", "wire"]),
     ("simulate", &["decide"]),
-    ("app", &["proxy", "control", "admin", "flags", "store", "state", "telemetry", "clock", "decide", "wire"]),
-    ("proxy", &["state", "telemetry", "clock", "decide", "wire"]),
-    ("control", &["store", "state", "telemetry", "clock", "decide", "wire"]),
-    ("admin", &["state", "telemetry", "clock", "decide", "wire"]),
+    (
+        "app",
+        &["proxy", "control", "admin", "flags", "store", "state", "telemetry", "clock", "describe", "decide", "wire"],
+    ),
+    ("proxy", &["state", "telemetry", "clock", "describe", "decide", "wire"]),
+    ("control", &["store", "state", "telemetry", "clock", "describe", "decide", "wire"]),
+    ("admin", &["state", "telemetry", "clock", "describe", "decide", "wire"]),
     ("store", &["state", "telemetry", "clock", "decide"]),
     ("flags", &["decide"]),
     ("telemetry", &["state", "clock", "decide"]),
     ("state", &["clock", "decide"]),
     ("clock", &["decide"]),
+    ("describe", &["decide", "wire"]),
     ("decide", &["wire"]),
 ];
 

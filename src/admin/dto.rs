@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decide::cause::CauseCount;
 use crate::decide::rollout::state::{Event, Lock};
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{self, Percent};
 use crate::state::inbox::Receipt;
-use crate::state::sightings::Sighting;
 use crate::state::status::{
     ArmWindow, FallbackStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status,
 };
@@ -171,13 +171,13 @@ pub struct SeenAs {
 }
 
 impl SeenAs {
-    fn of(seen: &[Vec<Sighting>; 2]) -> Vec<SeenAs> {
+    fn of(seen: &[Vec<CauseCount>; 2]) -> Vec<SeenAs> {
         let arms = [units::Arm::Stable, units::Arm::Canary].into_iter().zip(seen);
         let told = arms.flat_map(|(arm, seen)| seen.iter().map(move |one| (arm, one)));
         told.map(|(arm, one)| SeenAs {
             arm: arm.as_str().to_owned(),
             outcome: one.outcome.as_str().to_owned(),
-            what: one.what.clone(),
+            what: one.cause.to_string(),
             count: one.count,
             of: one.of,
         })
@@ -457,7 +457,7 @@ impl From<&RolloutStatus> for Rollout {
             answered: rollout.answered,
             guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
             findings: rollout.findings.iter().map(Refusal::from).collect(),
-            seen: SeenAs::of(&rollout.seen),
+            seen: SeenAs::of(&rollout.causes),
             fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
             stable_fault: rollout.stable_fault.as_ref().map(|fault| fault.text.clone()),
             anonymous_ratio: rollout.anonymous_ratio,

@@ -31,7 +31,6 @@ use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
 use crate::state::series_table::SeriesTable;
-use crate::state::sightings::Sighting;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
 use crate::store::locks::LocksFound;
@@ -114,8 +113,8 @@ pub(super) struct Moving {
     pub(super) stable_silent: bool,
     pub(super) told: [Option<Millis>; 2],
     pub(super) findings: Findings,
-    // What failures were seen as, of the last epoch in which there were any: stable's first.
-    pub(super) seen: [Vec<Sighting>; 2],
+    // The last epoch in which attempts failed: stable's first.
+    pub(super) failed_in: [Option<Arc<Evidence>>; 2],
     pub(super) outlasting: Outlasting,
     pub(super) lately: Lately,
 }
@@ -282,8 +281,8 @@ impl Engine {
             let silent = moving.observer.stable_waits().is_some();
             let stalls = std::mem::replace(&mut moving.stable_silent, silent) != silent;
             if seen.tick.is_some() {
-                moving.observer.note_sightings(&mut moving.seen);
-                seen.failed_as = moving.observer.failed_as().map(Arc::from);
+                moving.observer.note_failures(&mut moving.failed_in);
+                seen.failed_as = moving.observer.failed_as(now).map(Arc::from);
             }
             if let Some(tick) = &seen.tick {
                 let totals = [Arm::Stable, Arm::Canary].map(|arm| answered::totals(tracked.series.own(arm)));

@@ -119,7 +119,7 @@ impl Engine {
                             stable_silent: false,
                             told: <[_; 2]>::default(),
                             findings,
-                            seen: <[_; 2]>::default(),
+                            failed_in: <[_; 2]>::default(),
                             outlasting: Outlasting::default(),
                             lately: Lately::default(),
                         }

@@ -4,6 +4,7 @@
 //! outlook that it goes by, so that no surface says anything but what is in force.
 
 use super::engine::{Engine, Moving, Now, Proposal, Tracked};
+use crate::decide::cause::CauseCount;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
 use crate::decide::guard::waiting::{AGES, Kind};
@@ -109,9 +110,17 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         needed: u64::from(canary.guard.min_requests),
         guard: Some(judged(engine, tracked, moving, canary, seen.users)),
         findings: moving.findings.report(),
-        seen: moving.seen.clone(),
+        causes: causes(moving, now),
         stable_fault: engine.stable_fault(tracked, ruling.percent),
         ..plain(engine, tracked)
+    })
+}
+
+/// Why attempts failed, stable's first.
+fn causes(moving: &Moving, now: Now) -> [Vec<CauseCount>; 2] {
+    [Arm::Stable, Arm::Canary].map(|arm| {
+        let evidence = moving.failed_in[arm as usize].as_ref();
+        evidence.map(|evidence| evidence.causes.of(arm, now.mono, now.unix)).unwrap_or_default()
     })
 }
 
@@ -219,7 +228,7 @@ fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
         guard: None,
         answered: 0,
         findings: Vec::new(),
-        seen: [Vec::new(), Vec::new()],
+        causes: [Vec::new(), Vec::new()],
         fallbacks: fallbacks(tracked),
         stable_fault: engine.stable_fault(tracked, Percent::ZERO),
         anonymous_ratio: anonymous_ratio(tracked),

@@ -7,6 +7,7 @@
 pub mod advice;
 pub mod breaker;
 pub mod bucket;
+pub mod cause;
 pub mod exposure;
 pub mod fallback;
 pub mod finished;

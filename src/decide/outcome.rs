@@ -5,13 +5,13 @@
 //! that defines what is judged. Invariant: every attempt that began ends with exactly one outcome, charged to the arm
 //! that the split chose.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::policy::Counting;
 use crate::wire::shape::Shape;
 
 /// What became of one attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The answer arrived whole.

@@ -13,7 +13,8 @@ use http::{Request, Response};
 
 use super::body::{AnswerBody, RequestBody};
 use super::error::Problem;
-use super::upstream::{ConnectError, Lease, SendError, Upstreams, Waits};
+use super::upstream::{Lease, SendError, Upstreams, Waits};
+use crate::decide::cause::{Cause, NoConnection};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
 
@@ -43,14 +44,14 @@ pub(crate) struct Failure {
     /// In the vocabulary of outcomes.
     pub(crate) ending: Ending,
     /// What went wrong, for logs and the client: `Display` has no secrets.
-    pub(crate) cause: Cause,
+    pub(crate) fault: Fault,
 }
 
 /// What went wrong.
 #[derive(Debug)]
-pub(crate) enum Cause {
+pub(crate) enum Fault {
     /// There was no connection.
-    Connect(ConnectError),
+    Connect(NoConnection),
     /// There was no answer.
     Send(SendError),
     /// The request's body was gone.
@@ -59,30 +60,40 @@ pub(crate) enum Cause {
     Withdrawn,
 }
 
-impl Cause {
+impl Fault {
+    /// As it is counted and told; `None`: it was not the provider.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match self {
+            Fault::Connect(error) => Some(Cause::NoConnection(error.clone())),
+            Fault::Send(error) => error.cause(),
+            Fault::Withdrawn => Some(Cause::Withdrawn),
+            Fault::Spent => None,
+        }
+    }
+
     /// Whether the provider cannot be reached, whatever the request is.
     pub(crate) fn is_unreachable(&self) -> bool {
-        matches!(self, Cause::Connect(error) if error.is_unreachable())
+        matches!(self, Fault::Connect(error) if error.is_unreachable())
     }
 
     /// Whether the provider refused the connection, rather than let it be waited for.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Cause::Connect(error) if error.is_refusal())
+        matches!(self, Fault::Connect(error) if error.is_refusal())
     }
 
     /// Whether it is a file of Serin's own that cannot be used, so that nobody was asked.
     pub(crate) fn is_own_file(&self) -> bool {
-        matches!(self, Cause::Connect(ConnectError::TlsFile(_)))
+        matches!(self, Fault::Connect(NoConnection::TlsFile { .. }))
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Cause::Connect(error) => error.fmt(f),
-            Cause::Send(error) => error.fmt(f),
-            Cause::Withdrawn => f.write_str("no output came, and the guard found it down"),
-            Cause::Spent => f.write_str("the request's body was given away already"),
+            Fault::Connect(error) => error.fmt(f),
+            Fault::Send(error) => error.fmt(f),
+            Fault::Withdrawn => Cause::Withdrawn.fmt(f),
+            Fault::Spent => f.write_str("the request's body was given away already"),
         }
     }
 }
@@ -114,7 +125,7 @@ impl Aim<'_> {
     }
 
     // What is rare is boxed, so that the place of a request's future stays small.
-    async fn connection(&self, fresh: bool) -> Result<Lease, ConnectError> {
+    async fn connection(&self, fresh: bool) -> Result<Lease, NoConnection> {
         if self.upgrade {
             Box::pin(self.upstreams.for_upgrade(self.provider, self.egress, fresh)).await
         } else if fresh {
@@ -178,12 +189,12 @@ async fn repeat(
 
 // Never reached as long as nobody is tried with a body that was given away.
 fn spent() -> AttemptError {
-    AttemptError::Failed(Failure { ending: Ending::CutBySerin, cause: Cause::Spent })
+    AttemptError::Failed(Failure { ending: Ending::CutBySerin, fault: Fault::Spent })
 }
 
-fn no_connection(error: ConnectError) -> AttemptError {
+fn no_connection(error: NoConnection) -> AttemptError {
     let ending = if error.is_ours() { Ending::CutBySerin } else { Ending::NoConnection };
-    AttemptError::Failed(Failure { ending, cause: Cause::Connect(error) })
+    AttemptError::Failed(Failure { ending, fault: Fault::Connect(error) })
 }
 
 fn failed(error: SendError) -> AttemptError {
@@ -198,5 +209,5 @@ fn failed(error: SendError) -> AttemptError {
         | SendError::Protocol(_)
         | SendError::Framing(_) => Ending::NoHead,
     };
-    AttemptError::Failed(Failure { ending, cause: Cause::Send(error) })
+    AttemptError::Failed(Failure { ending, fault: Fault::Send(error) })
 }

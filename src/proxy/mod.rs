@@ -5,37 +5,41 @@
 //! `decide` can decide, and knows neither flags.yaml nor the admin API. Invariant: what it dispatches is in force at
 //! that moment.
 
+mod account;
 pub(crate) mod attempt;
 pub(crate) mod body;
 mod breaker;
+mod cause;
 mod ceiling;
 mod commit;
 mod connection;
+mod consumers;
 mod core;
 mod credentials;
 mod departure;
 mod door;
 mod error;
-mod exchange;
 mod facts;
 mod frames;
+mod guard_report;
 mod headers;
 pub(crate) mod hush;
 mod listener;
 mod observer;
+mod open_attempt;
 mod pieces;
 mod prefilter;
 mod prepared;
+mod record;
 mod recovery;
 mod refusal;
 mod relay;
 mod replay;
 mod rescue;
+mod scope;
 mod server;
 mod service;
-mod sighting;
 mod target;
-mod testimony;
 #[cfg(test)]
 mod tests;
 mod tries;

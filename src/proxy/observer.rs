@@ -9,7 +9,7 @@
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::sighting;
+use super::cause;
 use crate::decide::outcome::BodyEnd;
 use crate::wire::answer::{AnswerReading, read_answer};
 use crate::wire::coding::Decoder;
@@ -149,7 +149,7 @@ impl Observer {
     ) -> Option<Box<Observer>> {
         let mut observer = Observer::of(asked, status, headers)?;
         observer.reading = Reading::Strange(shape);
-        observer.detail = sighting::detail(shape, headers).cloned();
+        observer.detail = cause::detail(shape, headers).cloned();
         Some(observer)
     }
 

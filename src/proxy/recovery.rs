@@ -14,18 +14,18 @@ use std::time::Instant;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
+use super::account::{Account, Part};
 use super::attempt::{self, Aim, AttemptError, Failure, Gate};
 use super::body::BodyClocks;
+use super::cause;
 use super::commit::{Scales, Weighed, weigh};
 use super::core::{Core, InUse};
 use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
-use super::exchange::{Exchange, Part};
 use super::observer::{Asked, Summary};
 use super::prepared::Outbound;
 use super::refusal::Refusal;
 use super::relay::Answer;
-use super::sighting;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
 use super::withdrawn::{Withdrawable, unless_withdrawn};
@@ -47,7 +47,7 @@ struct Recovery<'a> {
     in_use: &'a Rc<InUse>,
     original: &'a Original<'a>,
     rollout: Option<&'a Arc<Rollout>>,
-    exchange: Exchange,
+    account: Account,
     tries: Tries,
     /// What the provider said that the split chose.
     kept: Option<Box<Spoilt>>,
@@ -98,7 +98,7 @@ pub(crate) async fn reach(
         in_use,
         original,
         rollout,
-        exchange: Exchange::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
+        account: Account::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
         tries: Tries::new(plan.provider, others),
         kept: None,
     };
@@ -119,17 +119,17 @@ pub(crate) async fn reach(
 
 impl<'a> Recovery<'a> {
     fn next_target(&mut self) -> Option<(Target, Option<Ticket>)> {
-        let exchange = &mut self.exchange;
-        self.tries.next(self.in_use, |id, breaker| exchange.divert(id, breaker))
+        let account = &mut self.account;
+        self.tries.next(self.in_use, |id, breaker| account.divert(id, breaker))
     }
 
     async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
         let (in_use, original) = (self.in_use, self.original);
         let (policy, to) = (&in_use.snapshot.policy, self.outbound(target));
-        let entitled = is_entitled(&in_use.prepared, self.exchange.plan(), target.id);
+        let entitled = is_entitled(&in_use.prepared, self.plan(), target.id);
         let stranger = original.visit.stranger;
         // A key that the client's own credentials stand in for is the client's.
-        self.exchange.aim(target, probe, !stranger && (to.own_key || !entitled));
+        self.account.aim(target, probe, !stranger && (to.own_key || !entitled));
         if let Some(reason) = &to.unusable {
             let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
             return Tried::Unfit(problem);
@@ -137,7 +137,7 @@ impl<'a> Recovery<'a> {
         let recoverable = self.tries.has_others() && original.can_be_sent_again();
         let blank_for = self.patience(target, recoverable);
         // Whoever waits for a stable that answers nobody waits no longer for a whole answer.
-        let patience = blank_for.filter(|_| original.streaming || self.exchange.plan().arm == Some(Arm::Stable));
+        let patience = blank_for.filter(|_| original.streaming || self.plan().arm == Some(Arm::Stable));
         let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
@@ -157,7 +157,7 @@ impl<'a> Recovery<'a> {
         let (core, buffered) =
             (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
         let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
-        let strict = self.exchange.is_strict();
+        let strict = self.account.scope().is_strict(target.id);
         let asked = Asked {
             dialect: original.dialect,
             done: to.provider.done_marker,
@@ -166,25 +166,25 @@ impl<'a> Recovery<'a> {
             thorough: strict && buffered && recoverable,
         };
         let has_output = Cell::new(false);
-        let rollout = self.exchange.plan().rollout.filter(|_| recoverable && !original.visit.upgrade);
+        let rollout = self.plan().rollout.filter(|_| recoverable && !original.visit.upgrade);
         let withdrawable = rollout.and_then(|rollout| withdrawable(in_use, rollout, target, &has_output));
-        let exchange = &mut self.exchange;
+        let account = &mut self.account;
         let make = || depart(original, &in_use.prepared, to, key, entitled);
         let tried = pin!(async {
-            let gate = || if exchange.dispatch() { Gate::Go } else { Gate::Replan };
+            let gate = || if account.dispatch() { Gate::Go } else { Gate::Replan };
             let response = match attempt::run(&aim, gate, make, |body| original.give_back(body)).await {
                 Ok(response) => response,
                 Err(AttemptError::Failed(failure))
-                    if failure.cause.is_own_file() && is_for_stable(exchange.plan(), target) =>
+                    if failure.fault.is_own_file() && is_for_stable(&account.scope().plan, target) =>
                 {
-                    let (provider, reason) = (to.provider.name.clone(), failure.cause.to_string());
+                    let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
                     return Tried::Unfit(Problem::Unusable { provider, reason });
                 }
                 Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
                 Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
                 Err(AttemptError::Replan) => return Tried::Replan,
             };
-            exchange.answered(response.status().as_u16());
+            account.answered(response.status().as_u16());
             let scales = Scales {
                 asked,
                 recoverable,
@@ -196,7 +196,7 @@ impl<'a> Recovery<'a> {
             };
             let output = || {
                 has_output.set(true);
-                exchange.output_seen();
+                account.output_seen();
             };
             let weighed = Weighed::unseen(response, &core.replay, recoverable);
             Tried::Answered(weigh(weighed, scales, output).await)
@@ -223,7 +223,7 @@ impl<'a> Recovery<'a> {
     /// How long a canary answer may take to begin while somebody else can answer: one that is streamed, to its first byte,
     /// and any, to more than white space. Of stable, only while it answers nobody.
     fn patience(&self, target: Target, recoverable: bool) -> Option<Millis> {
-        let plan = self.exchange.plan();
+        let plan = self.plan();
         if !recoverable || target.id != plan.provider {
             return None;
         }
@@ -236,35 +236,55 @@ impl<'a> Recovery<'a> {
         }
     }
 
+    fn plan(&self) -> &Plan {
+        &self.account.scope().plan
+    }
+
+    /// Who is tried.
+    fn target(&self) -> Target {
+        self.account.attempt().target
+    }
+
+    /// Why there is no answer, for the client.
+    fn problem(&self, ending: Ending, detail: String) -> Problem {
+        self.account.scope().problem(self.target().id, ending, detail)
+    }
+
     /// Whether it goes out as it is.
     fn is_good(&self, weighed: &Weighed) -> bool {
-        weighed.ending.is_none_or(|ending| match self.exchange.outcome_of(ending) {
+        weighed.ending.is_none_or(|ending| match self.account.attempt().outcome_of(ending) {
             Outcome::Ok | Outcome::Empty => true,
             // As it always was, so that nobody is moved.
-            Outcome::Malformed => !self.exchange.is_strict(),
+            Outcome::Malformed => !self.account.scope().is_strict(self.target().id),
             _ => false,
         })
     }
 
-    fn tell_strange(&self, ending: Ending, weighed: &Weighed) {
-        if let Ending::Answered { body: BodyEnd::Malformed(shape), .. } = ending {
-            self.exchange.saw(shape, sighting::detail(shape, &weighed.head.headers));
+    /// Why an answer came to such an ending, for its record.
+    fn note_cause(&mut self, ending: Ending, weighed: &Weighed) {
+        let headers = &weighed.head.headers;
+        let detail = match ending {
+            Ending::Answered { body: BodyEnd::Malformed(shape), .. } => cause::detail(shape, headers),
+            _ => None,
+        };
+        if let Some(cause) = cause::of_answer(ending, weighed.complaint.as_deref(), weighed.broke.as_ref(), detail) {
+            self.account.because(cause, cause::request_id(headers));
         }
     }
 
     /// The answer that goes out.
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
-        self.exchange.stable_said(Some(true));
-        self.exchange.says(weighed.summary);
+        self.account.stable_said(Some(true));
+        self.account.says(weighed.summary);
         match weighed.ending {
             None => {}
-            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.exchange.came(Part::Last),
+            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.account.came(Part::Last),
             Some(ending) => {
-                self.tell_strange(ending, &weighed);
-                self.exchange.end(ending);
+                self.note_cause(ending, &weighed);
+                self.account.end(ending);
             }
         }
-        Answer { weighed, exchange: self.exchange }
+        Answer { weighed, account: self.account }
     }
 
     async fn recover(mut self, mut target: Target, mut tried: Tried) -> Result<Option<Answer>, Problem> {
@@ -273,13 +293,13 @@ impl<'a> Recovery<'a> {
             let (ending, failed, said) = match tried {
                 Tried::Answered(weighed) if self.is_good(&weighed) => return Ok(Some(self.deliver(weighed))),
                 Tried::Replan => {
-                    self.exchange.forget();
+                    self.account.forget();
                     return Ok(None);
                 }
                 Tried::Unfit(problem) => {
-                    self.exchange.unfit();
+                    self.account.unfit();
                     self.keep(Outcome::SerinError, target, || Said::Problem(problem));
-                    if is_for_stable(self.exchange.plan(), target) {
+                    if is_for_stable(self.plan(), target) {
                         self.leave_canary_alone();
                     }
                     match self.next_target() {
@@ -296,11 +316,11 @@ impl<'a> Recovery<'a> {
             };
             match next(failed, self.left(target)) {
                 Next::Deliver => {
-                    if failed.outcome == Outcome::ClientError && self.exchange.tells_of_canary() {
-                        self.exchange.refused(self.refusal(ending, &said));
+                    if failed.outcome == Outcome::ClientError && self.account.tells_of_canary() {
+                        self.account.refused(self.refusal(ending, &said));
                     }
-                    self.exchange.failed(ending);
-                    self.exchange.stable_said((failed.outcome == Outcome::ClientError).then_some(false));
+                    self.account.failed(ending);
+                    self.account.stable_said((failed.outcome == Outcome::ClientError).then_some(false));
                     self.keep(failed.outcome, target, || said);
                     return self.give_up();
                 }
@@ -308,19 +328,19 @@ impl<'a> Recovery<'a> {
                     self.spend_repeat();
                 }
                 Next::Again(pause) => {
-                    self.exchange.failed(ending);
+                    self.account.failed(ending);
                     self.spend_repeat();
                     // Memory and connection are for others while nobody needs them.
                     drop(said);
                     tokio::time::sleep(pause.duration()).await;
                 }
                 Next::NextKey => {
-                    self.exchange.failed(ending);
+                    self.account.failed(ending);
                     self.keep(failed.outcome, target, || said);
                     target = self.tries.next_key(target);
                 }
                 Next::Other => {
-                    self.exchange.failed(ending);
+                    self.account.failed(ending);
                     self.keep(failed.outcome, target, || said);
                     match self.next_target() {
                         Some(next) => (target, probe) = next,
@@ -329,7 +349,7 @@ impl<'a> Recovery<'a> {
                 }
                 Next::AskStable => {
                     let refusal = self.refusal(ending, &said);
-                    self.exchange.asks_stable(refusal);
+                    self.account.asks_stable(ending, refusal);
                     self.keep(failed.outcome, target, || said);
                     if let Some(rollout) = self.rollout {
                         self.tries.ask_only(rollout.stable);
@@ -345,36 +365,39 @@ impl<'a> Recovery<'a> {
     }
 
     fn no_answer(&mut self, failure: Failure) -> (Ending, Failed, Said) {
-        let Failure { ending, cause } = failure;
+        let Failure { ending, fault } = failure;
+        if let Some(cause) = fault.cause() {
+            self.account.because(cause, None);
+        }
         // A provider may take connections that can be upgraded otherwise than all others.
-        if cause.is_unreachable() && !self.original.visit.upgrade {
-            self.exchange.unreached();
+        if fault.is_unreachable() && !self.original.visit.upgrade {
+            self.account.attempt_mut().unreached();
         }
         let failed = Failed {
-            outcome: self.exchange.outcome_of(ending),
+            outcome: self.account.attempt().outcome_of(ending),
             retry_after: None,
             refused: false,
-            at_once: cause.is_refusal(),
+            at_once: fault.is_refusal(),
         };
-        let problem = match cause {
-            attempt::Cause::Send(SendError::ClientPaused(limit)) => Problem::Paused(limit),
-            cause => self.exchange.problem(ending, cause.to_string()),
+        let problem = match fault {
+            attempt::Fault::Send(SendError::ClientPaused(limit)) => Problem::Paused(limit),
+            fault => self.problem(ending, fault.to_string()),
         };
         (ending, failed, Said::Problem(problem))
     }
 
     fn bad_answer(&mut self, weighed: Box<Weighed>) -> (Ending, Failed, Said) {
         // Nobody gets it, so what it cost is not counted.
-        self.exchange.says(weighed.summary.map(|summary| Summary { usage: None, ..summary }));
+        self.account.says(weighed.summary.map(|summary| Summary { usage: None, ..summary }));
         let status = weighed.head.status.as_u16();
         let ending = weighed.ending.unwrap_or(Ending::NoHead);
         let failed = Failed {
-            outcome: self.exchange.outcome_of(ending),
+            outcome: self.account.attempt().outcome_of(ending),
             retry_after: retry_after(&weighed),
             refused: is_about_the_request(status) && !ending.is_by_policy(),
             at_once: false,
         };
-        self.tell_strange(ending, &weighed);
+        self.note_cause(ending, &weighed);
         let speaks = match ending {
             // What nobody reads as an answer goes out only where nobody else could be asked, and a redirect never.
             Ending::Answered { body: BodyEnd::Malformed(shape), .. } => {
@@ -389,11 +412,11 @@ impl<'a> Recovery<'a> {
             let detail = match (&weighed.broke, ending) {
                 (Some(broke), _) => broke.to_string(),
                 (None, Ending::Answered { body: BodyEnd::Malformed(shape), .. }) => {
-                    sighting::words(shape, sighting::detail(shape, &weighed.head.headers))
+                    cause::strange(shape, cause::detail(shape, &weighed.head.headers)).to_string()
                 }
                 (None, _) => "its answer ended in the middle of what it said".to_owned(),
             };
-            Said::Problem(self.exchange.problem(ending, detail))
+            Said::Problem(self.problem(ending, detail))
         };
         (ending, failed, said)
     }
@@ -401,7 +424,7 @@ impl<'a> Recovery<'a> {
     /// What has not been tried.
     fn left(&self, target: Target) -> Left {
         let sendable = self.original.can_be_sent();
-        let plan = self.exchange.plan();
+        let plan = self.plan();
         let stable = self.rollout.filter(|rollout| {
             let asks = rollout.fallback_4xx
                 && plan.arm == Some(Arm::Canary)
@@ -424,7 +447,7 @@ impl<'a> Recovery<'a> {
 
     /// Keeps what the chosen provider said last, or whoever was first to say anything.
     fn keep(&mut self, outcome: Outcome, target: Target, said: impl FnOnce() -> Said) {
-        let is_own = target.id == self.exchange.plan().provider;
+        let is_own = target.id == self.plan().provider;
         if self.kept.is_none() || is_own {
             self.kept = Some(Box::new(Spoilt { outcome, target, said: said() }));
         }
@@ -434,9 +457,9 @@ impl<'a> Recovery<'a> {
     fn give_up(mut self) -> Result<Option<Answer>, Problem> {
         let Some(spoilt) = self.kept.take() else { return Ok(None) };
         let Spoilt { outcome, target, said } = *spoilt;
-        self.exchange.finish(outcome, target);
+        self.account.finish(outcome, target);
         match said {
-            Said::Answer(weighed) => Ok(Some(Answer { weighed, exchange: self.exchange })),
+            Said::Answer(weighed) => Ok(Some(Answer { weighed, account: self.account })),
             Said::Problem(problem) => Err(problem),
         }
     }
@@ -454,7 +477,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn budget(&self) -> Option<&Cell<Budget>> {
-        self.exchange.plan().rollout.map(|id| &self.in_use.prepared.budgets[usize::from(id.0)])
+        self.plan().rollout.map(|id| &self.in_use.prepared.budgets[usize::from(id.0)])
     }
 
     fn earn_repeats(&self) {
@@ -499,7 +522,7 @@ fn withdrawable<'w>(
 
 /// It was waited for in vain, for as long as the guard took to see it.
 fn withdrawn() -> Tried {
-    Tried::Failed(Failure { ending: Ending::HeadTimeout, cause: attempt::Cause::Withdrawn })
+    Tried::Failed(Failure { ending: Ending::HeadTimeout, fault: attempt::Fault::Withdrawn })
 }
 
 /// For how long the provider asks not to be asked again: milliseconds, or seconds that may have a fraction.

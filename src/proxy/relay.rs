@@ -16,19 +16,21 @@ use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 
+use super::account::{Account, Part};
 use super::body::{AnswerBody, BodyError};
+use super::cause;
 use super::commit::Weighed;
 use super::core::Ticket;
 use super::departure::is_entitled;
 use super::door::Door;
 use super::error::Problem;
-use super::exchange::{Exchange, Part};
 use super::observer::{Observer, Summary};
 use super::pieces::Pieces;
 use super::refusal::Refusal;
 use super::replay::Loan;
 use super::{headers, upgrade};
-use crate::decide::outcome::BodyEnd;
+use crate::decide::cause::Cause;
+use crate::decide::outcome::{BodyEnd, Ending};
 
 const X_SERIN_PROVIDER: HeaderName = HeaderName::from_static("x-serin-provider");
 const X_SERIN_ROLLOUT: HeaderName = HeaderName::from_static("x-serin-rollout");
@@ -45,7 +47,7 @@ pub(crate) struct Answer {
     /// As far as it was seen.
     pub(crate) weighed: Box<Weighed>,
     /// Its account.
-    pub(crate) exchange: Exchange,
+    pub(crate) account: Account,
 }
 
 /// Turns a provider's answer into the client's. `upgrade`: the client's end of the connection, where it asked to leave
@@ -55,19 +57,20 @@ pub(crate) fn answer(
     answer: Answer,
     upgrade: Option<OnUpgrade>,
 ) -> Result<Response<ReplyBody>, Problem> {
-    let Answer { weighed, exchange } = answer;
+    let Answer { weighed, account } = answer;
     let Weighed { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *weighed;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    let entitled = is_entitled(&exchange.in_use().prepared, exchange.plan(), exchange.target().id);
+    let scope = account.scope();
+    let entitled = is_entitled(&scope.in_use.prepared, &scope.plan, account.attempt().target.id);
     headers::inbound(&mut head.headers, switching, entitled);
-    introduce(&exchange, &mut head.headers);
+    introduce(&account, &mut head.headers);
     head.version = Version::HTTP_11;
     let body = match (switching, rest) {
         (true, Some(body)) => {
             let (Some(client), Some(provider)) = (upgrade, head.extensions.remove::<OnUpgrade>()) else {
-                return Err(exchange.unasked_upgrade());
+                return Err(unasked_upgrade(account));
             };
-            upgrade::carry(client, provider, body, exchange, Ticket::new(door));
+            upgrade::carry(client, provider, body, account, Ticket::new(door));
             ReplyBody::Own(Bytes::new())
         }
         (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),
@@ -85,7 +88,7 @@ pub(crate) fn answer(
                 rest,
                 broke,
                 observer,
-                exchange,
+                account,
                 pace: Pace::default(),
                 over: false,
                 loan: Some(loan),
@@ -95,14 +98,21 @@ pub(crate) fn answer(
     Ok(Response::from_parts(head, body))
 }
 
+/// The provider switched to a protocol that nobody asked for.
+fn unasked_upgrade(mut account: Account) -> Problem {
+    let problem = "it answered 101 to a request that asked for no upgrade";
+    account.because(Cause::NotHttp { error: problem.to_owned() }, None);
+    account.end(Ending::NoHead);
+    account.scope().problem(account.attempt().target.id, Ending::NoHead, problem.to_owned())
+}
+
 /// Says who served the request, and by which version of the file.
-fn introduce(exchange: &Exchange, headers: &mut HeaderMap) {
-    let (plan, in_use) = (exchange.plan(), exchange.in_use());
-    let prepared = &in_use.prepared;
+fn introduce(account: &Account, headers: &mut HeaderMap) {
+    let (plan, prepared) = (&account.scope().plan, &account.scope().in_use.prepared);
     if !prepared.policy.response_headers {
         return;
     }
-    headers.insert(X_SERIN_PROVIDER, prepared.outbound(exchange.target().id).name.clone());
+    headers.insert(X_SERIN_PROVIDER, prepared.outbound(account.attempt().target.id).name.clone());
     if let Some(rollout) = plan.rollout {
         headers.insert(X_SERIN_ROLLOUT, prepared.rollouts[usize::from(rollout.0)].clone());
     }
@@ -110,8 +120,8 @@ fn introduce(exchange: &Exchange, headers: &mut HeaderMap) {
         headers.insert(X_SERIN_ARM, HeaderValue::from_static(arm.as_str()));
     }
     headers.insert(X_SERIN_GENERATION, prepared.generation.clone());
-    if exchange.attempts() > 1 {
-        headers.insert(X_SERIN_ATTEMPTS, HeaderValue::from(exchange.attempts()));
+    if account.attempts() > 1 {
+        headers.insert(X_SERIN_ATTEMPTS, HeaderValue::from(account.attempts()));
     }
 }
 
@@ -191,7 +201,7 @@ pub(crate) struct Relay {
     /// Why nothing does.
     broke: Option<BodyError>,
     observer: Option<Box<Observer>>,
-    exchange: Exchange,
+    account: Account,
     /// What is missing to the announced length.
     remaining: Option<u64>,
     pace: Pace,
@@ -254,7 +264,7 @@ impl Relay {
         loop {
             if let Some(piece) = self.pieces.take().or_else(|| self.next.take()) {
                 let part = self.part();
-                self.exchange.came(part);
+                self.account.came(part);
                 if self.pieces.is_empty() {
                     self.loan = None;
                 }
@@ -333,12 +343,12 @@ impl Relay {
             *remaining == 0
         });
         if last {
-            let end = self.seen(BodyEnd::Complete);
+            let end = self.seen(BodyEnd::Complete, None);
             self.note_summary();
-            if end == BodyEnd::Complete { self.exchange.came(Part::Last) } else { self.exchange.body_ended(end) }
+            if end == BodyEnd::Complete { self.account.came(Part::Last) } else { self.account.body_ended(end) }
         } else {
             let part = self.part();
-            self.exchange.came(part);
+            self.account.came(part);
         }
         self.whole_events(data, whole)
     }
@@ -380,20 +390,24 @@ impl Relay {
         if let Some(observer) = &self.observer {
             let summary = observer.summary();
             let outputs = if self.pace.is_the_providers() { summary.outputs } else { 0 };
-            self.exchange.says(Some(Summary { outputs, ..summary }));
+            self.account.says(Some(Summary { outputs, ..summary }));
         }
     }
 
-    /// What an end in the eyes of the transport amounts to. Where policy cut the answer off, that is told.
-    fn seen(&mut self, end: BodyEnd) -> BodyEnd {
-        let Some(observer) = &mut self.observer else { return end };
-        let end = observer.end(end);
-        if let BodyEnd::Malformed(shape) = end {
-            self.exchange.saw(shape, observer.detail());
+    /// What an end in the eyes of the transport amounts to. Why it is no good end is told.
+    fn seen(&mut self, end: BodyEnd, broke: Option<&BodyError>) -> BodyEnd {
+        let end = self.observer.as_mut().map_or(end, |observer| observer.end(end));
+        let observer = self.observer.as_deref();
+        let (said, detail) = (observer.and_then(Observer::failure), observer.and_then(Observer::detail));
+        if end != BodyEnd::Complete
+            && let Some(ending) = self.account.attempt().ending_of(end)
+            && let Some(cause) = cause::of_answer(ending, said, broke, detail)
+        {
+            self.account.because(cause, None);
         }
         if end == BodyEnd::Filtered {
             // A filter is known by its name alone.
-            self.exchange.refused(Refusal::of(StatusCode::OK.as_u16(), observer.failure(), None, ""));
+            self.account.refused(Refusal::of(StatusCode::OK.as_u16(), said, None, ""));
         }
         end
     }
@@ -403,10 +417,10 @@ impl Relay {
     fn ended(&mut self, end: BodyEnd, error: Option<BodyError>) -> Option<BodyError> {
         self.over = true;
         self.rest = None;
-        let end = self.seen(end);
+        let end = self.seen(end, error.as_ref());
         self.note_summary();
         let Some(observer) = &self.observer else {
-            self.exchange.body_ended(end);
+            self.account.body_ended(end);
             return error;
         };
         let unfinished = self.unfinished.split().freeze();
@@ -415,16 +429,16 @@ impl Relay {
             BodyEnd::Complete | BodyEnd::Empty | BodyEnd::ErrorEvent | BodyEnd::Filtered | BodyEnd::Malformed(_)
         );
         if said {
-            self.exchange.body_ended(end);
+            self.account.body_ended(end);
             self.next = (!unfinished.is_empty()).then_some(unfinished);
             return if observer.can_be_told() || error.is_none() { None } else { error };
         }
-        let outcome = self.exchange.outcome_of_body(end);
+        let outcome = self.account.attempt().outcome_of_body(end);
         if observer.can_be_told() {
-            let words = self.exchange.words_for(end);
+            let words = self.account.scope().words_for(self.account.attempt().target.id, end);
             self.next = Some(observer.error_event(self.midway, outcome.as_str(), &words));
         }
-        self.exchange.body_ended(end);
+        self.account.body_ended(end);
         if observer.can_be_told() { None } else { error.or(Some(BodyError::Cut)) }
     }
 }
@@ -437,8 +451,8 @@ impl Drop for Relay {
         if let Some(observer) = &self.observer
             && observer.is_decided()
         {
-            let end = self.seen(BodyEnd::Early);
-            self.exchange.body_ended(end);
+            let end = self.seen(BodyEnd::Early, None);
+            self.account.body_ended(end);
         }
     }
 }

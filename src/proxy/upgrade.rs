@@ -10,22 +10,22 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use super::account::{Account, Part};
 use super::body::AnswerBody;
 use super::core::Ticket;
-use super::exchange::{Exchange, Part};
 use crate::decide::outcome::{BodyEnd, Ending};
 
 /// How much is read at a time, each way.
 const PIECE: usize = 8 * 1024;
 
 /// Carries bytes between both sides as soon as both have left HTTP. `place` keeps the provider's connection counted.
-pub(crate) fn carry(client: OnUpgrade, provider: OnUpgrade, place: AnswerBody, mut exchange: Exchange, ticket: Ticket) {
+pub(crate) fn carry(client: OnUpgrade, provider: OnUpgrade, place: AnswerBody, mut account: Account, ticket: Ticket) {
     tokio::task::spawn_local(async move {
         let _held = (place, ticket);
-        match tunnel(client, provider, &mut exchange).await {
-            Ok(()) => exchange.body_ended(BodyEnd::Complete),
-            Err(Broken::Provider) => exchange.body_ended(BodyEnd::Early),
-            Err(Broken::Client) => exchange.end(Ending::ClientLeft),
+        match tunnel(client, provider, &mut account).await {
+            Ok(()) => account.body_ended(BodyEnd::Complete),
+            Err(Broken::Provider) => account.body_ended(BodyEnd::Early),
+            Err(Broken::Client) => account.end(Ending::ClientLeft),
         }
     });
 }
@@ -36,7 +36,7 @@ enum Broken {
     Provider,
 }
 
-async fn tunnel(client: OnUpgrade, provider: OnUpgrade, exchange: &mut Exchange) -> Result<(), Broken> {
+async fn tunnel(client: OnUpgrade, provider: OnUpgrade, account: &mut Account) -> Result<(), Broken> {
     let provider = provider.await.map_err(|_| Broken::Provider)?;
     let client = client.await.map_err(|_| Broken::Client)?;
     let (from_client, to_client) = split(client);
@@ -48,7 +48,7 @@ async fn tunnel(client: OnUpgrade, provider: OnUpgrade, exchange: &mut Exchange)
         })
     };
     let down = async {
-        pump(from_provider, to_client, || exchange.came(Part::Output)).await.map_err(|end| match end {
+        pump(from_provider, to_client, || account.came(Part::Output)).await.map_err(|end| match end {
             End::Read => Broken::Provider,
             End::Write => Broken::Client,
         })

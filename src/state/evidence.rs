@@ -9,9 +9,9 @@
 
 use std::sync::Arc;
 
+use super::causes::Causes;
 use super::counters::{Core, Count};
 use super::samples::{Sample, Samples, What};
-use super::sightings::Sightings;
 use super::silence::{Silence, Whose, bit};
 use super::withdrawal::Withdrawal;
 use crate::decide::finished::Finished;
@@ -52,8 +52,8 @@ pub struct Evidence {
     pub samples: Arc<Samples>,
     /// Who waits for the canary no more.
     pub withdrawal: Arc<Withdrawal>,
-    /// What its failures were seen as.
-    pub sightings: Sightings,
+    /// Why its failures failed.
+    pub causes: Causes,
     counting: Counting,
     cores: Box<[EvidenceCell]>,
 }
@@ -90,8 +90,8 @@ impl Evidence {
     pub fn new(terms: Terms, cores: usize) -> Evidence {
         let Terms { id, epoch, counting, silence, samples, withdrawal } = terms;
         let cores = (0..cores).map(|_| EvidenceCell::default()).collect();
-        let sightings = Sightings::default();
-        Evidence { id, epoch, silence, samples, withdrawal, sightings, counting, cores }
+        let causes = Causes::default();
+        Evidence { id, epoch, silence, samples, withdrawal, causes, counting, cores }
     }
 
     /// The same with pauses and samples that nobody shares.

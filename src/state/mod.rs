@@ -5,13 +5,13 @@
 //! ([`silence`]). Anybody may put a wish in the [`inbox`], which control alone empties. A provider's [`health`] is the one
 //! cell that every core may change, in a single step. No I/O happens here.
 
+pub mod causes;
 pub mod counters;
 pub mod evidence;
 pub mod health;
 pub mod inbox;
 pub mod samples;
 pub mod series_table;
-pub mod sightings;
 pub mod silence;
 pub mod snapshot;
 pub mod source_table;

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
+use crate::decide::cause::CauseCount;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::ASPECTS;
 use crate::decide::guard::silent::Silence;
@@ -18,7 +19,6 @@ use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 
 use super::counters::Series;
-use super::sightings::Sighting;
 
 /// Everything that the surfaces show.
 #[derive(Clone, Debug)]
@@ -120,8 +120,8 @@ pub struct RolloutStatus {
     pub guard: Option<GuardStatus>,
     /// What the canary refuses although stable accepts it, what is met most often first.
     pub findings: Vec<FindingStatus>,
-    /// What the failures of stable and canary were seen as, most often first; of the last share at which there were any.
-    pub seen: [Vec<Sighting>; 2],
+    /// Why attempts at stable and at the canary failed, most often first; of the last share at which some did.
+    pub causes: [Vec<CauseCount>; 2],
     /// Who answered in the place of an arm's own provider since the start.
     pub fallbacks: Vec<FallbackStatus>,
     /// Why users on stable are not served; `None`: they are, as far as is known, or there are none.
@@ -157,7 +157,7 @@ impl RolloutStatus {
             needed: 100,
             guard: None,
             findings: Vec::new(),
-            seen: [Vec::new(), Vec::new()],
+            causes: [Vec::new(), Vec::new()],
             fallbacks: Vec::new(),
             stable_fault: None,
             anonymous_ratio: None,

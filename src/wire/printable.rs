@@ -54,6 +54,16 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// On one line, in so many characters at most.
+#[must_use]
+pub fn printable_start(text: &str, most: usize) -> String {
+    let text = printable(text);
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// With its lines, and with the colours that Serin itself writes.
 #[must_use]
 pub fn printable_lines(text: &str) -> String {

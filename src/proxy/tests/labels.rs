@@ -5,7 +5,8 @@ use std::sync::mpsc::channel;
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
-use crate::decide::units::{Arm, Millis, Percent, ProviderId};
+use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+use crate::describe::cause::in_short;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
@@ -213,8 +214,8 @@ fn what_came_instead_is_told_by_arm_and_counted() {
         sidecar.settle();
     }
     let seen = |sidecar: &Sidecar, arm| {
-        let told = sidecar.shared.load().rollouts[0].evidence.sightings.of(arm);
-        told.iter().map(|one| one.words()).collect::<Vec<_>>()
+        let told = sidecar.shared.load().rollouts[0].evidence.causes.of(arm, Millis(0), UnixMillis(0));
+        told.iter().map(|one| in_short(one)).collect::<Vec<_>>()
     };
     let expected = ["malformed, 2 of 3: text/html, `<!doctype html>`", "malformed, 1 of 3: redirects to sso.example:1"];
     assert_eq!(seen(&sidecar, Arm::Canary), expected);

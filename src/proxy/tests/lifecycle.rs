@@ -176,9 +176,9 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
 
 #[test]
 fn a_panic_ends_one_request_and_is_counted_as_ours() {
+    use crate::proxy::account::Account;
     use crate::proxy::core::{Core, Load, Ticket};
     use crate::proxy::door::Door;
-    use crate::proxy::exchange::Exchange;
     use crate::proxy::listener::{Gate, Slot};
     use crate::state::snapshot::Shared;
 
@@ -202,14 +202,14 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     let (of_core, of_door) = (Rc::clone(&core), Rc::clone(&door));
     let request = async move {
         let _ticket = Ticket::new(&of_door);
-        let mut exchange = Exchange::planned(
+        let mut account = Account::planned(
             &of_core,
             &of_core.in_use(),
             plan,
             crate::decide::guard::waiting::Kind::Whole,
             crate::clock::instant(),
         );
-        *seen.borrow_mut() = exchange.dispatch();
+        *seen.borrow_mut() = account.dispatch();
         panic!("a defect");
     };
     let reply = runtime().block_on(crate::proxy::connection::Caught::of(&door, request)).unwrap();

@@ -7,6 +7,7 @@ use http::Request;
 use hyper::client::conn::TrySendError;
 
 use super::http2;
+use crate::decide::cause::Cause;
 use crate::decide::units::Millis;
 use crate::proxy::body::{Outgoing, RequestBody};
 
@@ -37,21 +38,12 @@ pub(crate) enum SendError {
 
 impl std::fmt::Display for SendError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            SendError::Unsent(_, error) => {
-                write!(f, "the connection was closed before the request: {}", chain(error))
+        match (self, self.cause()) {
+            (_, Some(cause)) => cause.fmt(f),
+            (SendError::ClientPaused(limit), None) => {
+                write!(f, "the client sent no more of its request for {limit}")
             }
-            SendError::FirstStream(error) => {
-                write!(f, "{error}; if the provider does not speak HTTP/2, write http2: never")
-            }
-            SendError::Unprocessed(error) => write!(f, "the provider did not take the request: {}", chain(error)),
-            SendError::Lost(error) => write!(f, "the connection ended before an answer: {}", chain(error)),
-            SendError::HeadTimeout(limit) => write!(f, "no answer within {limit}"),
-            SendError::Reset(error) => write!(f, "the provider reset the request: {}", chain(error)),
-            SendError::Protocol(error) => write!(f, "the answer is not valid HTTP: {}", chain(error)),
-            SendError::Framing(problem) => write!(f, "the answer's framing cannot be trusted: {problem}"),
-            SendError::ClientBroke => f.write_str("the client broke off its request"),
-            SendError::ClientPaused(limit) => write!(f, "the client sent no more of its request for {limit}"),
+            (_, None) => f.write_str("the client broke off its request"),
         }
     }
 }
@@ -59,6 +51,21 @@ impl std::fmt::Display for SendError {
 impl std::error::Error for SendError {}
 
 impl SendError {
+    /// As it is counted and told; `None`: it was the client.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        Some(match self {
+            SendError::Unsent(_, error) => Cause::Unsent { error: chain(error) },
+            SendError::Unprocessed(error) => Cause::Unprocessed { error: chain(error) },
+            SendError::Lost(error) => Cause::Lost { error: chain(error) },
+            SendError::HeadTimeout(limit) => Cause::NoHead { limit: *limit },
+            SendError::Reset(error) => Cause::Reset { error: chain(error) },
+            SendError::FirstStream(error) => Cause::FirstStream(Box::new(error.cause()?)),
+            SendError::Protocol(error) => Cause::NotHttp { error: chain(error) },
+            SendError::Framing(problem) => Cause::Framing { problem: (*problem).to_owned() },
+            SendError::ClientBroke | SendError::ClientPaused(_) => return None,
+        })
+    }
+
     /// Whether others on the same HTTP/2 connection have to expect the same.
     pub(super) fn is_of_the_connection(&self) -> bool {
         match self {

@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Policy, Provider, Secret};
 
 mod alarm;
@@ -27,7 +28,6 @@ mod tls;
 mod wait;
 mod wire;
 
-pub(crate) use connect::ConnectError;
 pub(crate) use credentials::present_key;
 pub(crate) use failure::SendError;
 pub(crate) use line::{Lease, Waits};
@@ -67,7 +67,7 @@ impl Upstreams {
     }
 
     /// A connection to the provider, pooled or new; waits its turn at this core's share of `max_connections`.
-    pub(crate) async fn acquire(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, ConnectError> {
+    pub(crate) async fn acquire(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
         let known = self.known(provider, egress)?;
         match known.pool.acquire(provider).await {
             Err(error) if error.is_ours() && self.let_go().await => Box::pin(known.pool.connect(provider)).await,
@@ -76,7 +76,7 @@ impl Upstreams {
     }
 
     /// A connection that nobody has used before, for the one retry after a stale one.
-    pub(crate) async fn connect(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, ConnectError> {
+    pub(crate) async fn connect(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
         let known = self.known(provider, egress)?;
         match Box::pin(known.pool.connect(provider)).await {
             Err(error) if error.is_ours() && self.let_go().await => Box::pin(known.pool.connect(provider)).await,
@@ -98,13 +98,13 @@ impl Upstreams {
         provider: &Arc<Provider>,
         egress: Option<&str>,
         fresh: bool,
-    ) -> Result<Lease, ConnectError> {
+    ) -> Result<Lease, NoConnection> {
         let known = self.known(provider, egress)?;
         if fresh { Box::pin(known.upgrades.connect(provider)).await } else { known.upgrades.acquire(provider).await }
     }
 
     /// Why there was no connection by the time that somebody else was asked.
-    pub(crate) fn too_late(&self, provider: &Arc<Provider>, egress: Option<&str>) -> ConnectError {
+    pub(crate) fn too_late(&self, provider: &Arc<Provider>, egress: Option<&str>) -> NoConnection {
         match self.known(provider, egress) {
             Ok(known) => known.pool.too_late(),
             Err(error) => error,
@@ -144,13 +144,16 @@ impl Upstreams {
         usize::try_from(provider.max_connections).unwrap_or(usize::MAX) / self.cores
     }
 
-    fn known(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Rc<Known>, ConnectError> {
+    fn known(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Rc<Known>, NoConnection> {
         let found = |known: &&Rc<Known>| Arc::ptr_eq(&known.provider, provider) && known.egress.as_deref() == egress;
         if let Some(known) = self.known.borrow().iter().find(found) {
             return Ok(Rc::clone(known));
         }
         let url = &provider.base_url;
-        let proxy = self.environment.choose(egress, url.https, &url.host, url.port).map_err(ConnectError::Egress)?;
+        let proxy = self
+            .environment
+            .choose(egress, url.https, &url.host, url.port)
+            .map_err(|problem| NoConnection::Egress { problem })?;
         let pool = self.pool(provider, Target::of(provider, provider.http2, proxy.clone()));
         let upgrades = match provider.http2 {
             Http2::Never => Rc::clone(&pool),

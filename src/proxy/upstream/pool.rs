@@ -15,12 +15,13 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, Semaphore};
 
 use super::alarm::Alarm;
-use super::connect::{self, ConnectError, Target};
+use super::connect::{self, Target};
 use super::http2::Shared;
 use super::line::{Conn, Held, Lease, Line};
 use super::tls::TlsCache;
 use super::wire::Wire;
 use crate::clock;
+use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Provider};
 use crate::decide::units::Millis;
 use crate::proxy::body::PIECE;
@@ -53,7 +54,7 @@ pub(super) struct Pool {
     shared: RefCell<Vec<Rc<Shared>>>,
     /// One dials for all who could share the connection.
     dialling: Semaphore,
-    failed_dials: RefCell<(u64, Option<ConnectError>)>,
+    failed_dials: RefCell<(u64, Option<NoConnection>)>,
     only_http1: Cell<bool>,
     stream_ended: Notify,
 }
@@ -157,7 +158,7 @@ impl Pool {
     }
 
     /// A connection for one request: shared, idle or new, when it is its turn.
-    pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, ConnectError> {
+    pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, NoConnection> {
         if self.may_share() {
             if let Some(lease) = self.free_stream() {
                 return Ok(lease);
@@ -174,7 +175,7 @@ impl Pool {
     }
 
     /// A connection that cannot be stale: new, or a shared one that has not failed.
-    pub(super) async fn connect(self: &Rc<Self>, provider: &Provider) -> Result<Lease, ConnectError> {
+    pub(super) async fn connect(self: &Rc<Self>, provider: &Provider) -> Result<Lease, NoConnection> {
         if self.may_share()
             && let Some(lease) = self.acquire_shared(provider).await?
         {
@@ -193,7 +194,7 @@ impl Pool {
     }
 
     /// A stream of a shared connection; `None` when the target turns out to speak HTTP/1.1 only.
-    async fn acquire_shared(self: &Rc<Self>, provider: &Provider) -> Result<Option<Lease>, ConnectError> {
+    async fn acquire_shared(self: &Rc<Self>, provider: &Provider) -> Result<Option<Lease>, NoConnection> {
         loop {
             if let Some(lease) = self.free_stream() {
                 return Ok(Some(lease));
@@ -227,12 +228,12 @@ impl Pool {
     }
 
     /// Why nobody waits here any longer: for a turn, which is Serin's to give, or for the provider.
-    pub(super) fn too_late(&self) -> ConnectError {
+    pub(super) fn too_late(&self) -> NoConnection {
         let place = self.target.place();
         if self.turns.available_permits() == 0 {
-            ConnectError::NoTurn { place }
+            NoConnection::NoCapacity { place }
         } else {
-            ConnectError::TooLate { place }
+            NoConnection::TooLate { place }
         }
     }
 
@@ -249,10 +250,10 @@ impl Pool {
         Turn(Rc::clone(self))
     }
 
-    async fn dial(self: &Rc<Self>, limit: Millis, turn: Turn) -> Result<Lease, ConnectError> {
+    async fn dial(self: &Rc<Self>, limit: Millis, turn: Turn) -> Result<Lease, NoConnection> {
         self.trim();
         let wire = connect::open(&self.target, &self.tls, limit).await?;
-        let preface = |problem| ConnectError::Preface { place: self.target.place(), problem };
+        let preface = |problem| NoConnection::Preface { place: self.target.place(), problem };
         if self.target.http2 == Http2::PriorKnowledge || wire.settled_on_http2() {
             let shared = Shared::handshake(wire, turn).await.map_err(preface)?;
             let stream = shared.stream(self);

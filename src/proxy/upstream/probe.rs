@@ -12,8 +12,9 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 
-use super::{ConnectError, Upstreams, Waits, present_key};
+use super::{Upstreams, Waits, present_key};
 use crate::clock;
+use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
@@ -61,12 +62,12 @@ pub async fn connects(provider: Arc<Provider>, egress: Option<Secret>) -> Result
 }
 
 /// Why there is no connection, with what mends it where the words do not say it already.
-fn unreachable(error: &ConnectError) -> String {
+fn unreachable(error: &NoConnection) -> String {
     match error {
-        ConnectError::Lookup { .. } | ConnectError::Tcp { .. } | ConnectError::Timeout { .. } => {
+        NoConnection::Lookup { .. } | NoConnection::Tcp { .. } | NoConnection::Timeout { .. } => {
             format!("{error}; check its `base_url` (host, port, http or https), DNS and the network")
         }
-        ConnectError::Tls(_) => format!("{error}; check its `base_url` (is it https?) and `tls.ca_file`"),
+        NoConnection::Tls { .. } => format!("{error}; check its `base_url` (is it https?) and `tls.ca_file`"),
         _ => error.to_string(),
     }
 }

@@ -1,11 +1,10 @@
-//! TLS towards providers: whom we trust, who we are, and what went wrong, in words that say what to do.
+//! TLS towards providers: whom we trust, who we are, and what went wrong.
 //!
 //! Owns the system's roots (loaded once a process), a target's configuration (made at its first connection, and anew
-//! when its files on disk have changed and can be used) and the sentences for failures. Refuses to connect without
+//! when its files on disk have changed and can be used), and which fault a failure is. Refuses to connect without
 //! verifying: there is no switch for that.
 
 use std::cell::RefCell;
-use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -18,8 +17,15 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connect::{ConnectError, Target};
+use super::connect::Target;
+use crate::decide::cause::{NoConnection, TlsFault};
 use crate::decide::policy::Http2;
+use crate::wire::printable::printable_start;
+
+/// Of the names that a certificate is for, so many are told,
+const MOST_NAMES: usize = 4;
+/// each with so many characters at most.
+const LONGEST_NAME: usize = 64;
 
 /// A target's configuration, as long as its files stay what they were.
 #[derive(Debug, Default)]
@@ -30,7 +36,7 @@ type Stamp = (PathBuf, Option<(u64, SystemTime)>);
 
 impl TlsCache {
     /// The configuration for the target's next connection.
-    pub(super) fn config(&self, target: &Target) -> Result<Arc<ClientConfig>, ConnectError> {
+    pub(super) fn config(&self, target: &Target) -> Result<Arc<ClientConfig>, NoConnection> {
         let stamps = stamps(target);
         if let Some((known, config)) = self.0.borrow().as_ref()
             && *known == stamps
@@ -41,7 +47,7 @@ impl TlsCache {
             (Ok(config), _) => Arc::new(config),
             // Whoever reads flags.yaml is told that the files are not what they were.
             (Err(_), Some((_, known))) => Arc::clone(known),
-            (Err(problem), None) => return Err(ConnectError::TlsFile(problem)),
+            (Err(problem), None) => return Err(NoConnection::TlsFile { problem }),
         };
         *self.0.borrow_mut() = Some((stamps, Arc::clone(&config)));
         Ok(config)
@@ -136,55 +142,41 @@ pub(super) fn system_roots() -> &'static Arc<RootCertStore> {
     })
 }
 
-/// TLS over a TCP connection to the target, its certificate verified. An error is a sentence.
+/// TLS over a TCP connection to the target, its certificate verified.
 pub(super) async fn handshake(
     target: &Target,
     config: Arc<ClientConfig>,
     stream: TcpStream,
-) -> Result<TlsStream<TcpStream>, String> {
-    let name = ServerName::try_from(target.host.clone())
-        .map_err(|_| format!("`{}` is neither a DNS name nor an IP address", target.host))?;
-    TlsConnector::from(config).connect(name, stream).await.map_err(|error| sentence(target, &error))
+) -> Result<TlsStream<TcpStream>, NoConnection> {
+    let failed = |fault| NoConnection::Tls { host: target.host.clone(), place: target.place(), fault };
+    let name = ServerName::try_from(target.host.clone()).map_err(|_| failed(TlsFault::NoName))?;
+    TlsConnector::from(config).connect(name, stream).await.map_err(|error| failed(fault(&error)))
 }
 
-fn sentence(target: &Target, error: &io::Error) -> String {
-    let (host, place) = (&target.host, target.place());
+fn fault(error: &io::Error) -> TlsFault {
     let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-        return format!("{place} broke off the TLS handshake: {error}");
+        return TlsFault::BrokenOff { problem: error.to_string() };
     };
     match error {
-        Error::InvalidCertificate(problem) => untrusted(host, problem),
-        Error::InvalidMessage(_) => {
-            format!("{place} does not speak TLS; write base_url with http:// if that is meant")
-        }
-        Error::AlertReceived(AlertDescription::CertificateRequired) => {
-            format!("{place} wants a client certificate; give tls.cert_file and tls.key_file")
-        }
-        Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
-            format!("{place} speaks no HTTP version that http2: allows")
-        }
-        Error::AlertReceived(alert) => format!("{place} refused the TLS handshake: {alert:?}"),
-        other => format!("the TLS handshake with {place} failed: {other}"),
+        Error::InvalidCertificate(problem) => untrusted(problem),
+        Error::InvalidMessage(_) => TlsFault::NoTls,
+        Error::AlertReceived(AlertDescription::CertificateRequired) => TlsFault::WantsCertificate,
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol) => TlsFault::NoCommonHttp,
+        Error::AlertReceived(alert) => TlsFault::Refused { alert: format!("{alert:?}") },
+        other => TlsFault::Other { problem: other.to_string() },
     }
 }
 
-fn untrusted(host: &str, problem: &CertificateError) -> String {
-    let tail: &dyn Display = match problem {
-        CertificateError::UnknownIssuer => {
-            &"its issuer is unknown; if it is your own authority, name it in tls.ca_file"
-        }
-        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            &"it has expired (or this machine's clock is wrong)"
-        }
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            &"it is not valid yet (or this machine's clock is wrong)"
-        }
-        CertificateError::NotValidForName => &"it is for another name",
-        CertificateError::NotValidForNameContext { presented, .. } => {
-            return format!("certificate of {host} is not trusted: it is for {}", presented.join(", "));
-        }
-        CertificateError::Revoked => &"it was revoked",
-        other => other,
-    };
-    format!("certificate of {host} is not trusted: {tail}")
+fn untrusted(problem: &CertificateError) -> TlsFault {
+    match problem {
+        CertificateError::UnknownIssuer => TlsFault::UnknownIssuer,
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => TlsFault::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => TlsFault::NotValidYet,
+        CertificateError::NotValidForName => TlsFault::WrongName { names: Vec::new() },
+        CertificateError::NotValidForNameContext { presented, .. } => TlsFault::WrongName {
+            names: presented.iter().take(MOST_NAMES).map(|name| printable_start(name, LONGEST_NAME)).collect(),
+        },
+        CertificateError::Revoked => TlsFault::Revoked,
+        other => TlsFault::Untrusted { problem: other.to_string() },
+    }
 }

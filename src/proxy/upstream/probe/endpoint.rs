@@ -18,7 +18,7 @@ use super::redirect::Redirect;
 use super::{PATIENCE, request, shows_nothing, waits};
 use crate::decide::policy::{PathPart, Provider, Secret};
 use crate::proxy::body::{AnswerBody, RequestBody};
-use crate::proxy::sighting;
+use crate::proxy::cause;
 use crate::proxy::upstream::Upstreams;
 use crate::proxy::upstream::credentials::IN_QUERY;
 use crate::wire::answer::read_answer;
@@ -132,7 +132,7 @@ async fn answered(status: u16, endpoint: &str, response: Response<AnswerBody>) -
         }
     };
     let Some(shape) = shape else { return Reply::Speaks(status) };
-    let words = sighting::words(shape, sighting::detail(shape, &head.headers));
+    let words = cause::strange(shape, cause::detail(shape, &head.headers)).to_string();
     if status < 300 {
         return Reply::Other(status, words);
     }

@@ -33,7 +33,7 @@ async fn through(provider: Provider, egress: &str) -> Result<String, String> {
     let sent = try_once(&upstreams(), &Arc::new(provider), Some(egress), post(whole("x")), || Gate::Go).await;
     match sent {
         Ok(response) => Ok(text(response).await),
-        Err(AttemptError::Failed(failed)) => Err(failed.cause.to_string()),
+        Err(AttemptError::Failed(failed)) => Err(failed.fault.to_string()),
         Err(other) => panic!("{other:?}"),
     }
 }

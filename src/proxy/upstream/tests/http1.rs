@@ -143,11 +143,11 @@ fn an_answer_whose_framing_is_ambiguous_is_refused() {
         let failed = refused(both).await;
         assert_eq!(failed.ending, Ending::NoHead);
         assert_eq!(
-            failed.cause.to_string(),
+            failed.fault.to_string(),
             "the answer's framing cannot be trusted: it has both a content-length and a transfer-encoding"
         );
         let coded = "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
-        assert!(refused(coded).await.cause.to_string().ends_with("its transfer-encoding is not plain chunked"));
+        assert!(refused(coded).await.fault.to_string().ends_with("its transfer-encoding is not plain chunked"));
         let unequal = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello!";
         assert_eq!(refused(unequal).await.ending, Ending::NoHead);
     });
@@ -158,10 +158,10 @@ fn an_answer_that_is_no_http_is_a_broken_head() {
     on_a_core(async {
         let failed = refused("SSH-2.0-OpenSSH_9.2\r\n").await;
         assert_eq!(failed.ending, Ending::NoHead);
-        assert!(failed.cause.to_string().starts_with("the answer is not valid HTTP: "), "{}", failed.cause);
+        assert!(failed.fault.to_string().starts_with("the answer is not valid HTTP: "), "{}", failed.fault);
         let failed = refused("").await;
         assert_eq!(failed.ending, Ending::NoHead);
-        assert!(failed.cause.to_string().starts_with("the connection ended before an answer: "), "{}", failed.cause);
+        assert!(failed.fault.to_string().starts_with("the connection ended before an answer: "), "{}", failed.fault);
     });
 }
 

@@ -119,7 +119,7 @@ fn a_refused_stream_is_repeated_and_a_reset_one_is_not() {
         assert_eq!(text(send(&upstreams, &provider, post(whole("2"))).await.unwrap()).await, "again");
         let failed = failure(send(&upstreams, &provider, post(whole("3"))).await);
         assert_eq!(failed.ending, Ending::NoHead);
-        assert!(failed.cause.to_string().starts_with("the provider reset the request: "), "{}", failed.cause);
+        assert!(failed.fault.to_string().starts_with("the provider reset the request: "), "{}", failed.fault);
         assert_eq!(text(send(&upstreams, &provider, post(whole("4"))).await.unwrap()).await, "last");
     });
 }
@@ -247,7 +247,7 @@ fn a_server_that_speaks_http1_only_is_said() {
         });
         let failed = failure(send(&upstreams(), &Arc::new(prior_knowledge(address)), post(whole("x"))).await);
         assert_eq!(failed.ending, Ending::NoHead);
-        let said = failed.cause.to_string();
+        let said = failed.fault.to_string();
         assert!(said.ends_with("; if the provider does not speak HTTP/2, write http2: never"), "{said}");
     });
 }

@@ -96,7 +96,7 @@ fn serve(listener: TcpListener, acceptor: TlsAcceptor) {
 async fn sentence(provider: Provider) -> String {
     let failed = failure(send(&upstreams(), &Arc::new(provider), post(RequestBody::Empty)).await);
     assert_eq!(failed.ending, Ending::NoConnection);
-    failed.cause.to_string()
+    failed.fault.to_string()
 }
 
 #[test]
@@ -119,20 +119,20 @@ fn an_unknown_issuer_another_name_and_an_expired_certificate_are_said() {
         serve(known, authority.acceptor("127.0.0.1", &[]));
         assert_eq!(
             sentence(secure(address, None)).await,
-            "certificate of 127.0.0.1 is not trusted: its issuer is unknown; if it is your own authority, name it in \
-             tls.ca_file"
+            "TLS handshake with 127.0.0.1 failed: certificate is issued by nobody who is trusted; if it is of your own \
+             authority, name that in tls.ca_file"
         );
         let (elsewhere, address) = listener().await;
         serve(elsewhere, authority.acceptor("api.example", &[]));
         let said = sentence(secure(address, Some(authority.ca_file()))).await;
-        assert!(said.starts_with("certificate of 127.0.0.1 is not trusted: it is for "), "{said}");
+        assert!(said.starts_with("TLS handshake with 127.0.0.1 failed: certificate is for another name: "), "{said}");
         assert!(said.contains("api.example"), "{said}");
         let (late, address) = listener().await;
         let expire = |params: &mut CertificateParams| params.not_after = rcgen::date_time_ymd(2001, 1, 1);
         serve(late, authority.acceptor_with("127.0.0.1", &[], expire, false));
         assert_eq!(
             sentence(secure(address, Some(authority.ca_file()))).await,
-            "certificate of 127.0.0.1 is not trusted: it has expired (or this machine's clock is wrong)"
+            "TLS handshake with 127.0.0.1 failed: certificate has expired (or this machine's clock is wrong)"
         );
     });
 }
@@ -191,7 +191,7 @@ fn a_changed_ca_file_is_read_again() {
         std::fs::copy(old.ca_file(), &file).unwrap();
         let (provider, upstreams) = (Arc::new(secure(address, Some(file.clone()))), upstreams());
         let before = failure(send(&upstreams, &provider, post(RequestBody::Empty)).await);
-        assert!(before.cause.to_string().contains("is not trusted"), "{}", before.cause);
+        assert!(before.fault.to_string().contains("is not trusted"), "{}", before.fault);
         let both = std::fs::read_to_string(old.ca_file()).unwrap() + &std::fs::read_to_string(new.ca_file()).unwrap();
         std::fs::write(&file, both).unwrap();
         let response = send(&upstreams, &provider, post(RequestBody::Empty)).await.unwrap();

@@ -2,8 +2,8 @@
 //!
 //! It is told that the request was sent when it is sent; what became of it as soon as that is certain, which is when
 //! somebody else is asked and not when a slow rescue has ended; and how long its first output took, or for how long its
-//! client waited in vain. Owns the order of these and decides nothing: the [`Exchange`](super::exchange::Exchange) says
-//! what is certain, and only begins for requests that count. Output counts from when it was seen and not from when it went
+//! client waited in vain. Owns the order of these and decides nothing: the [`Account`](super::account::Account) says what
+//! is certain, and only begins for requests that count. Output counts from when it was seen and not from when it went
 //! out, so that an answer that is held is no slower than one that is not. Invariant: each of them is told once at most,
 //! and what another provider does is never told. No provider is asked again after output of its own was seen.
 
@@ -23,9 +23,9 @@ pub(crate) const NOTHING: Outcome = Outcome::SerinError;
 /// A stream of fewer outputs has no pace to speak of.
 const LEAST_OUTPUTS: u32 = 10;
 
-/// Whom it is told to, and whose request it is.
+/// Where it is told, and whose request it is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hearing<'a> {
+pub(crate) struct GuardSink<'a> {
     /// Of the epoch in which the request was sent first.
     pub(crate) evidence: &'a Evidence,
     /// Whose cells are counted in.
@@ -38,7 +38,7 @@ pub(crate) struct Hearing<'a> {
 
 /// How much of it was told.
 #[derive(Debug, Default)]
-pub(crate) struct Testimony {
+pub(crate) struct GuardReport {
     told: Told,
     /// When it was sent, as long as its first output is awaited.
     sent: Option<Instant>,
@@ -61,38 +61,33 @@ enum Told {
     All,
 }
 
-impl Testimony {
+impl GuardReport {
     /// The provider is asked; again, it is the same request.
-    pub(crate) fn asked(&mut self, to: Hearing<'_>) {
+    pub(crate) fn asked(&mut self, sink: GuardSink<'_>) {
         if self.told == Told::Nothing {
-            to.evidence.begin(to.core, to.whose);
+            sink.evidence.begin(sink.core, sink.whose);
             self.told = Told::Exposure;
         }
     }
 
     /// The request is on its way to the provider. From the first time on its output is awaited.
-    pub(crate) fn sent(&mut self, to: Hearing<'_>, now: impl FnOnce() -> Instant) {
+    pub(crate) fn sent(&mut self, sink: GuardSink<'_>, now: Instant) {
         if matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none() {
-            self.sent = Some(now());
+            self.sent = Some(now);
             if self.wait.is_none() {
-                self.wait = Some(to.evidence.sent(to.core, to.whose, to.kind));
+                self.wait = Some(sink.evidence.sent(sink.core, sink.whose, sink.kind));
             }
         }
     }
 
-    /// Whether it is evidence that has not been sent yet, or waits again.
-    pub(crate) fn is_news(&self) -> bool {
-        matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none()
-    }
-
     /// The provider left HTTP, as it was asked to: that is its answer.
-    pub(crate) fn switched(&mut self, to: Hearing<'_>) {
-        self.waits_no_more(to, Over::Answered);
+    pub(crate) fn switched(&mut self, sink: GuardSink<'_>) {
+        self.waits_no_more(sink, Over::Answered);
     }
 
-    fn waits_no_more(&mut self, to: Hearing<'_>, how: Over) {
+    fn waits_no_more(&mut self, sink: GuardSink<'_>, how: Over) {
         if let Some(wait) = self.wait.take() {
-            to.evidence.over(to.core, to.whose, wait, how);
+            sink.evidence.over(sink.core, sink.whose, wait, how);
         }
     }
 
@@ -116,25 +111,25 @@ impl Testimony {
     }
 
     /// Somebody else is asked from now on, so that what was seen is all that will be.
-    pub(crate) fn goes_elsewhere(&mut self, to: Hearing<'_>) {
+    pub(crate) fn goes_elsewhere(&mut self, sink: GuardSink<'_>) {
         (self.sent, self.first) = (None, None);
         if let Told::Before(outcome, _) = self.told {
-            self.ends(to, outcome);
+            self.ends(sink, outcome);
         }
         // A refusal says nothing of how long its answer takes.
-        self.waits_no_more(to, Over::Dropped);
+        self.waits_no_more(sink, Over::Dropped);
     }
 
     /// All is certain; `unseen`: what it comes to where no attempt ended.
-    pub(crate) fn ends(&mut self, to: Hearing<'_>, unseen: Outcome) {
+    pub(crate) fn ends(&mut self, sink: GuardSink<'_>, unseen: Outcome) {
         let (outcome, finished) = match self.told {
             Told::Nothing | Told::All => return,
             Told::Exposure => (unseen, None),
             Told::Before(outcome, finished) => (outcome, finished),
         };
         self.told = Told::All;
-        self.waits_no_more(to, over(outcome));
-        to.evidence.end_answer(to.core, to.whose, outcome, finished);
+        self.waits_no_more(sink, over(outcome));
+        sink.evidence.end_answer(sink.core, sink.whose, outcome, finished);
     }
 
     /// Whether its first output is news.
@@ -143,29 +138,29 @@ impl Testimony {
     }
 
     /// The first output of the provider's answer came.
-    pub(crate) fn output(&mut self, to: Hearing<'_>, now: Instant) {
+    pub(crate) fn output(&mut self, sink: GuardSink<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
             let after = millis(now.saturating_duration_since(sent));
-            to.evidence.output(to.core, to.whose, self.wait.take(), after);
+            sink.evidence.output(sink.core, sink.whose, self.wait.take(), after);
             self.first = Some(now);
         }
     }
 
     /// The provider's answer was streamed in so many outputs, and ended now, or the client left it.
-    pub(crate) fn paced(&mut self, to: Hearing<'_>, outputs: u32, now: Instant) {
+    pub(crate) fn paced(&mut self, sink: GuardSink<'_>, outputs: u32, now: Instant) {
         if let Some(first) = self.first.take()
             && outputs >= LEAST_OUTPUTS
         {
             let gap = now.saturating_duration_since(first) / (outputs - 1);
-            to.evidence.paced(to.core, to.whose, u64::try_from(gap.as_micros()).unwrap_or(u64::MAX));
+            sink.evidence.paced(sink.core, sink.whose, u64::try_from(gap.as_micros()).unwrap_or(u64::MAX));
         }
     }
 
     /// The client left; where it still waited for output, that is told.
-    pub(crate) fn client_left(&mut self, to: Hearing<'_>, now: Instant) {
+    pub(crate) fn client_left(&mut self, sink: GuardSink<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
             let after = millis(now.saturating_duration_since(sent));
-            to.evidence.left_waiting(to.core, to.whose, self.wait.take(), after);
+            sink.evidence.left_waiting(sink.core, sink.whose, self.wait.take(), after);
         }
     }
 }

@@ -1,0 +1,139 @@
+//! What follows from a record: the one place from which attempts and requests that ended are counted, judged and logged.
+//!
+//! Whoever wants to know of them is called here, with the record and whose request it was. What has to be told earlier (a
+//! request was sent, output came, somebody else is asked) is the [`guard report`](super::guard_report)'s. Owns no state.
+//! Invariant: each consumer is given each record once.
+
+use super::breaker;
+use super::cause::is_failure;
+use super::guard_report::{GuardReport, NOTHING};
+use super::record::{AttemptRecord, Failure, RequestRecord};
+use super::refusal::Refusal;
+use super::scope::Scope;
+use crate::clock;
+use crate::decide::outcome::{Ending, Outcome};
+use crate::decide::units::ProviderId;
+use crate::state::health::Ticket;
+use crate::state::inbox::Refused;
+
+/// An attempt ended. `speaks`: whether it says anything of its provider.
+pub(crate) fn attempt_ended(scope: &Scope, record: &AttemptRecord, guard: &mut GuardReport, speaks: bool) {
+    count_attempt(scope, record);
+    if scope.is_own(record.provider) {
+        guard.saw(if speaks { record.outcome } else { NOTHING }, record.finished);
+        if guard.is_given() {
+            note_cause(scope, record);
+        }
+    }
+    log(scope, record);
+}
+
+/// What it means for the provider's breaker, which is told at once.
+pub(crate) fn breaker(scope: &Scope, record: &AttemptRecord, probe: &mut Option<Ticket>) {
+    // A refusal says that the provider lives, whatever it means.
+    let refused = matches!(record.ending, Ending::Answered { status: 400..=499, .. });
+    // What stable always sent opens no breaker.
+    let lives = refused || (record.outcome == Outcome::Malformed && !scope.is_strict(record.provider));
+    let outcome = if lives { Outcome::ClientError } else { record.outcome };
+    tell(scope, record.provider, outcome, record.unreached, probe);
+}
+
+/// An attempt that was to find out for the breaker comes to nothing.
+pub(crate) fn give_back(scope: &Scope, provider: ProviderId, probe: &mut Option<Ticket>) {
+    tell(scope, provider, Outcome::SerinError, false, probe);
+}
+
+fn tell(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, probe: &mut Option<Ticket>) {
+    let told = breaker::Told { plan: &scope.plan, provider, outcome, unreached };
+    breaker::tell(&scope.in_use, &told, probe);
+}
+
+/// A provider refused a request: people are advised by it.
+pub(crate) fn refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted: bool) {
+    let Some(rollout) = scope.plan.rollout else { return };
+    let Refusal { status, code, finding } = refusal;
+    scope.core.report(Refused {
+        rollout: scope.in_use.snapshot.policy.rollouts[usize::from(rollout.0)].name.clone(),
+        provider: scope.name(by).to_owned(),
+        finding,
+        status,
+        code,
+        accepted,
+    });
+}
+
+/// A request ended.
+pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>) {
+    count_request(scope, record);
+    if let [one] = record.attempts
+        && one.failure.is_none()
+    {
+        return;
+    }
+    settle_causes(scope, record);
+}
+
+fn count_attempt(scope: &Scope, record: &AttemptRecord) {
+    let (series, core) = (scope.series(record.provider), scope.core.id);
+    series.end_attempt(core, record.outcome);
+    if let Some(finished) = record.finished {
+        series.count_answer(core, finished);
+    }
+    if let Some(usage) = record.usage {
+        series.count_tokens(core, usage.input, usage.output);
+    }
+}
+
+fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
+    let (series, core) = (scope.series(record.by), scope.core.id);
+    series.end(core, record.outcome);
+    series.duration.record(record.took.as_secs_f64());
+    if let Some(first) = record.attempts.last().and_then(|last| last.times.first_output.get()) {
+        series.first_output.record(first.as_secs_f64());
+    }
+    if record.is_fallback() {
+        series.count_fallback(core);
+    }
+}
+
+fn note_cause(scope: &Scope, record: &AttemptRecord) {
+    if let Some(Failure { cause, request_id }) = record.failure.as_deref()
+        && let Some(sink) = scope.guard()
+    {
+        sink.evidence.causes.note(sink.whose.arm, record.outcome, cause, request_id.as_deref(), clock::now());
+    }
+}
+
+/// What became of a request that the chosen provider failed.
+fn settle_causes(scope: &Scope, record: &RequestRecord<'_>) {
+    let Some(sink) = scope.guard() else { return };
+    let failed = record.attempts.iter().filter(|attempt| scope.is_own(attempt.provider) && is_failure(attempt.outcome));
+    // Each request once, by what failed it last.
+    let Some((attempt, Failure { cause, .. })) = failed.last().and_then(|last| Some((last, last.failure.as_deref()?)))
+    else {
+        return;
+    };
+    let causes = &sink.evidence.causes;
+    if !is_failure(record.outcome) && record.by != attempt.provider {
+        causes.answered(sink.whose.arm, attempt.outcome, cause, scope.name(record.by));
+    } else if is_failure(record.outcome) {
+        causes.failed(sink.whose.arm, attempt.outcome, cause, sink.whose.slot);
+    }
+}
+
+/// For whoever asks for all that there is.
+fn log(scope: &Scope, record: &AttemptRecord) {
+    let Some(Failure { cause, .. }) = record.failure.as_deref() else { return };
+    let plan = &scope.plan;
+    let rollout = plan.rollout.map(|id| &*scope.in_use.snapshot.policy.rollouts[usize::from(id.0)].name);
+    tracing::debug!(
+        rollout = rollout.unwrap_or("-"),
+        arm = plan.arm.map_or("-", |arm| arm.as_str()),
+        provider = scope.name(record.provider),
+        outcome = record.outcome.as_str(),
+        status = record.status,
+        key = record.key,
+        after = record.times.end.get().map(tracing::field::debug),
+        "attempt failed: {cause}"
+    );
+}

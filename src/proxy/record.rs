@@ -1,0 +1,101 @@
+//! What is known of an attempt, and of a request, once it has ended.
+//!
+//! Each is made once, where the attempt or the request ends, and read by whoever counts, judges or logs
+//! ([`consumers`](super::consumers)). Owns the shapes and nothing else: no record is changed after it was made. Holds no
+//! body, no key and no user id. Invariant: an attempt that was dispatched has one record, and so has a request that began.
+
+use std::time::{Duration, Instant};
+
+use crate::decide::cause::Cause;
+use crate::decide::finished::Finished;
+use crate::decide::outcome::{Ending, Outcome};
+use crate::decide::route::Plan;
+use crate::decide::units::ProviderId;
+use crate::wire::usage::Usage;
+
+/// An attempt that ended.
+#[derive(Debug)]
+pub(crate) struct AttemptRecord {
+    /// Who was asked.
+    pub(crate) provider: ProviderId,
+    /// With which of its keys.
+    pub(crate) key: usize,
+    /// The status of its answer.
+    pub(crate) status: Option<u16>,
+    /// How it ended.
+    pub(crate) ending: Ending,
+    /// What that amounts to.
+    pub(crate) outcome: Outcome,
+    /// Why it failed, if it did.
+    pub(crate) failure: Option<Box<Failure>>,
+    /// Whether no connection could be made, for nothing that the request is.
+    pub(crate) unreached: bool,
+    /// What kind of answer it was.
+    pub(crate) finished: Option<Finished>,
+    /// What the answer took.
+    pub(crate) usage: Option<Usage>,
+    /// When it got how far.
+    pub(crate) times: Times,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The cause.
+    pub(crate) cause: Cause,
+    /// By which id the provider knows the request.
+    pub(crate) request_id: Option<Box<str>>,
+}
+
+/// When an attempt got how far, since the request's arrival.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Times {
+    /// There was a connection, and the request went out.
+    pub(crate) connected: Moment,
+    /// The head of the answer came.
+    pub(crate) head: Moment,
+    /// The first part of its body went to the client.
+    pub(crate) first_output: Moment,
+    /// It was over.
+    pub(crate) end: Moment,
+}
+
+/// A moment of a request, in ten microseconds since its arrival and one more; 0: it never came. Twelve hours fit in.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Moment(u32);
+
+impl Moment {
+    /// This one.
+    pub(crate) fn of(arrived: Instant, now: Instant) -> Moment {
+        let passed = now.saturating_duration_since(arrived);
+        let tens = passed.as_secs() * 100_000 + u64::from(passed.subsec_nanos() / 10_000);
+        Moment(u32::try_from(tens + 1).unwrap_or(u32::MAX))
+    }
+
+    /// How long after the arrival; `None`: it never came.
+    pub(crate) fn get(self) -> Option<Duration> {
+        Some(Duration::from_micros(u64::from(self.0.checked_sub(1)?) * 10))
+    }
+}
+
+/// A request that ended.
+#[derive(Debug)]
+pub(crate) struct RequestRecord<'a> {
+    /// Where it was sent, and why.
+    pub(crate) plan: &'a Plan,
+    /// Whose answer the client got.
+    pub(crate) by: ProviderId,
+    /// What it came to.
+    pub(crate) outcome: Outcome,
+    /// All attempts, the first one first.
+    pub(crate) attempts: &'a [AttemptRecord],
+    /// From its arrival to its end.
+    pub(crate) took: Duration,
+}
+
+impl RequestRecord<'_> {
+    /// Whether another provider answered than the split chose.
+    pub(crate) fn is_fallback(&self) -> bool {
+        self.by != self.plan.provider && self.outcome == Outcome::Ok
+    }
+}

@@ -1,0 +1,96 @@
+//! Whose one request is: the core that serves it, what was in force when it was dispatched, and its plan.
+//!
+//! Owns what follows from these alone: whose counts it belongs to, where the guard is told of it, and the words for its
+//! client. Counts and tells nothing. Invariant: as long as a request lives it is charged to the arm that the split chose.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::core::{Core, InUse};
+use super::departure::is_entitled;
+use super::error::Problem;
+use super::guard_report::GuardSink;
+use crate::decide::guard::waiting::Kind;
+use crate::decide::outcome::{BodyEnd, Ending};
+use crate::decide::route::Plan;
+use crate::decide::units::{Arm, Percent, ProviderId};
+use crate::state::counters::Series;
+use crate::state::silence::Whose;
+
+/// Whose a request is.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// Who serves it.
+    pub(crate) core: Rc<Core>,
+    /// What was in force when it was dispatched.
+    pub(crate) in_use: Rc<InUse>,
+    /// Where it was sent, and why.
+    pub(crate) plan: Plan,
+    /// How it wants its answer.
+    pub(crate) kind: Kind,
+}
+
+impl Scope {
+    /// Whether this provider is the one that the split chose.
+    pub(crate) fn is_own(&self, id: ProviderId) -> bool {
+        id == self.plan.provider
+    }
+
+    /// Whether this provider has to answer in the request's API and as it was asked: all but stable.
+    pub(crate) fn is_strict(&self, id: ProviderId) -> bool {
+        !is_entitled(&self.in_use.prepared, &self.plan, id)
+    }
+
+    /// Its counts at this provider.
+    pub(crate) fn series(&self, id: ProviderId) -> &Arc<Series> {
+        let snapshot = &self.in_use.snapshot;
+        match self.plan.rollout {
+            Some(rollout) => snapshot.in_force(rollout).series(self.plan.arm.unwrap_or(Arm::Stable), id),
+            None => snapshot.unsplit(id),
+        }
+    }
+
+    /// Where the guard is told; `None`: the request is nobody's.
+    pub(crate) fn guard(&self) -> Option<GuardSink<'_>> {
+        let (rollout, arm) = (self.plan.rollout?, self.plan.arm?);
+        let whose = Whose { arm, source: self.plan.source, slot: self.plan.slot };
+        let evidence = &self.in_use.snapshot.in_force(rollout).evidence;
+        Some(GuardSink { evidence, core: self.core.id, whose, kind: self.kind })
+    }
+
+    /// Whether what is in force now changes nothing for a request that is about to be sent to this provider; `first`:
+    /// for the first time.
+    pub(crate) fn still_stands(&self, now: &InUse, id: ProviderId, first: bool) -> bool {
+        if !Rc::ptr_eq(&now.prepared, &self.in_use.prepared) {
+            return false;
+        }
+        let Some(rollout) = self.plan.rollout else { return true };
+        let on_canary = self.in_use.snapshot.policy.rollouts[usize::from(rollout.0)].moves_to(id);
+        if !first && !on_canary {
+            // Whoever is here was sent on by a failure, and not by the split.
+            return true;
+        }
+        let (old, new) = (self.in_use.snapshot.in_force(rollout), now.snapshot.in_force(rollout));
+        old.percent == new.percent && old.closed == new.closed && !(on_canary && new.percent == Percent::ZERO)
+    }
+
+    /// A provider's name.
+    pub(crate) fn name(&self, id: ProviderId) -> &str {
+        &self.in_use.snapshot.policy.provider(id).name
+    }
+
+    /// What a client is told whose answer broke off.
+    pub(crate) fn words_for(&self, id: ProviderId, body: BodyEnd) -> String {
+        let how = match body {
+            BodyEnd::Silent => "fell silent within its answer",
+            BodyEnd::NoOutput => "sent no output in time",
+            _ => "ended its answer before its end",
+        };
+        format!("provider `{}` {how}: what came is incomplete; send the request again (from Serin)", self.name(id))
+    }
+
+    /// Why there is no answer, for the client.
+    pub(crate) fn problem(&self, id: ProviderId, ending: Ending, detail: String) -> Problem {
+        Problem::NoAnswer { provider: self.name(id).to_owned(), arm: self.plan.arm, ending, detail }
+    }
+}
