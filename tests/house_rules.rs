@@ -13,12 +13,9 @@ use std::path::{Path, PathBuf};
 const LAYERS: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
     ("cli", &["demo", "simulate", "app", "flags", "state", "telemetry", "clock", "describe", "decide", "wire"]),
-    ("demo", &["app", "state", "telemetry", "clock", "describe", "decide", "wire"]),
+    ("demo", &["app", "state", "telemetry", "clock", "decide", "wire"]),
     ("simulate", &["decide"]),
-    (
-        "app",
-        &["proxy", "control", "admin", "flags", "store", "state", "telemetry", "clock", "describe", "decide", "wire"],
-    ),
+    ("app", &["proxy", "control", "admin", "flags", "store", "state", "telemetry", "clock", "decide", "wire"]),
     ("proxy", &["state", "telemetry", "clock", "describe", "decide", "wire"]),
     ("control", &["store", "state", "telemetry", "clock", "describe", "decide", "wire"]),
     ("admin", &["state", "telemetry", "clock", "describe", "decide", "wire"]),

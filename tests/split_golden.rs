@@ -303,6 +303,7 @@ fn policy(rollouts: &[RolloutCase], unmatched: &str, providers: Vec<Arc<Provider
         drain: Millis(1),
         egress: None,
         response_headers: true,
+        access_log: None,
     }
 }
 

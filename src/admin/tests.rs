@@ -127,6 +127,7 @@ fn policy(tokens: Vec<Token>) -> Policy {
         drain: Millis(0),
         egress: None,
         response_headers: true,
+        access_log: None,
     }
 }
 
@@ -220,6 +221,7 @@ fn status() -> Status {
         ],
         series: Vec::new(),
         samples_lost: 0,
+        access_log: (0, [0; 3]),
         draining: false,
     }
 }

@@ -1,20 +1,22 @@
 //! What the operating system asks of the process.
 //!
-//! SIGTERM and SIGINT drain it, a second one ends it at once. SIGHUP does nothing: flags.yaml is watched, and a
-//! terminal that closes takes nobody's traffic with it. Signals become words to the one who waits in `drain`; nothing
+//! SIGTERM and SIGINT drain it, a second one ends it at once. SIGHUP has the access log's file opened anew, and nothing
+//! else: flags.yaml is watched, and a terminal that closes takes nobody's traffic with it. Signals become words to the one who waits in `drain`; nothing
 //! is ended from here.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::drain::Stopper;
+use crate::state::access_log::AccessLog;
 
 /// Passes signals on until the process ends, from a thread of its own. Registered when this returns.
 ///
 /// # Errors
 /// Where signals cannot be watched or no thread can be had.
-pub fn watch(stopper: Stopper) -> io::Result<()> {
+pub fn watch(stopper: Stopper, access_log: Arc<AccessLog>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt, mut hangup) = {
         let _inside = runtime.enter();
@@ -27,7 +29,10 @@ pub fn watch(stopper: Stopper) -> io::Result<()> {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
                 _ = hangup.recv() => {
-                    tracing::info!("SIGHUP changes nothing: flags.yaml is taken up whenever it is written");
+                    tracing::info!(
+                        "SIGHUP: the access log's file is opened anew; flags.yaml is taken up whenever it is written"
+                    );
+                    access_log.reopen();
                     continue;
                 }
             };

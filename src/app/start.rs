@@ -23,10 +23,12 @@ use crate::decide::policy::{Fixed, Policy};
 use crate::decide::stamp::Stamp;
 use crate::flags::watch::Watcher;
 use crate::flags::{self, Environment, Reading};
+use crate::state::access_log::AccessLog;
 use crate::state::inbox::{Inbox, Input, inbox};
 use crate::state::snapshot::Shared;
 use crate::state::status::{Status, StatusCell};
 use crate::store::dir::AlreadyRunning;
+use crate::telemetry::access_log;
 use crate::telemetry::metrics::Metrics;
 use crate::{admin, clock, control, proxy, store};
 
@@ -169,6 +171,12 @@ impl Running {
         &self.inbox
     }
 
+    /// Where lines for the access log go.
+    #[must_use]
+    pub fn access_log(&self) -> Arc<AccessLog> {
+        Arc::clone(&self.shared.access_log)
+    }
+
     /// What asks it to end.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
@@ -186,9 +194,11 @@ impl Running {
     /// Where it ended without having been asked to.
     pub fn wait(self) -> Result<(), Ended> {
         let Running { shared, inbox, plane, words, word, draining, held, .. } = self;
+        let lines = Arc::clone(&shared.access_log);
         let ended = drain::wait(Parts { draining, inbox: &inbox, shared, plane, words: &words, word });
         // The last inboxes close with these, and with them the control loop.
         drop((held, inbox));
+        access_log::finish(&lines);
         if ended.is_ok() {
             drain::wait_for_control(&words);
         }
@@ -248,6 +258,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         series: Box::new(move |labels, cores| for_series.series(labels, cores)),
     })
     .map_err(system("the control loop"))?;
+    access_log::start(&started.shared.access_log).map_err(system("the access log"))?;
     let (word, words) = mpsc::channel();
     drain::watch_control(started.thread, word.clone()).map_err(system("the control loop"))?;
     let plane = proxy::start(proxy::Setup {

@@ -66,7 +66,7 @@ pub fn run(args: &RunArgs) -> Outcome {
     let options =
         Options { state: args.state.clone(), strict: args.strict, inherit: true, ..Options::new(args.flags.clone()) };
     let running = app::start(options).map_err(failure)?;
-    app::watch_signals(running.stopper())
+    app::watch_signals(running.stopper(), running.access_log())
         .map_err(|error| Failure::failed(format!("signals cannot be watched: {error}")))?;
     announce(&running, args.log_format);
     running.wait().map_err(|ended| Failure::failed(ended.to_string()))?;

@@ -15,6 +15,7 @@ use crate::decide::rollout::state::{Phase, RolloutState, Standing};
 use crate::decide::rollout::step::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
+use crate::state::access_log::Dropped;
 use crate::state::status::{
     ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage, RolloutStatus,
     Status, StoreStatus,
@@ -28,6 +29,7 @@ pub(super) fn nothing() -> Status {
         providers: Vec::new(),
         series: Vec::new(),
         samples_lost: 0,
+        access_log: (0, [0; 3]),
         draining: false,
     }
 }
@@ -52,6 +54,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         }
     }
     flags.warnings.extend(fewer_connections(engine));
+    let lines = &engine.shared.access_log;
     Status {
         rollouts: rollouts.collect(),
         flags,
@@ -63,6 +66,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         providers: engine.breakers.report(&engine.policy, now),
         series: engine.series.all(),
         samples_lost: engine.blocks.samples.lost(),
+        access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
         draining: engine.draining,
     }
 }

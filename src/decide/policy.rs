@@ -4,6 +4,7 @@
 //! changes while in force: a reload makes a new `Policy`. Invariant: every [`ProviderId`] in a policy is an
 //! index into its `providers`, every name is unique, every share and duration is in range.
 
+mod access_log;
 mod guard;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
 // Parts of a provider that the readers of the wire define.
 pub use crate::wire::body::FieldRules;
@@ -49,6 +51,8 @@ pub struct Policy {
     pub egress: Option<Secret>,
     /// Whether answers carry `x-serin-*` headers.
     pub response_headers: bool,
+    /// Which requests are written down, and where.
+    pub access_log: Option<AccessLog>,
 }
 
 impl Policy {

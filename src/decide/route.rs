@@ -89,6 +89,8 @@ pub struct Plan {
     /// Whose it is in the guard's tables: the user's, else the conversation's; `None` where there is neither, or where
     /// no bucket chose.
     pub slot: Option<Slot>,
+    /// The bucket that a hash or chance put it into.
+    pub bucket: Option<Bucket>,
     /// Where it comes from, as the guard tells it apart.
     pub source: SourceGroup,
     /// Whether a rollout with a canary found no user id in it.
@@ -206,6 +208,7 @@ pub fn plan(
         reason: Reason::Unmatched,
         counted: false,
         slot: None,
+        bucket: None,
         source: SourceGroup::default(),
         anonymous: false,
         bound: false,
@@ -231,7 +234,7 @@ pub fn plan(
     let share = in_force(RolloutId(id));
     // Looked for even where it decides nothing, so that the ratio of anonymous requests is known before a ramp begins.
     let user = user_id(&rollout.user, facts);
-    let Chosen { arm, reason, slot } = if share.percent == Percent::ZERO {
+    let Chosen { arm, reason, slot, bucket } = if share.percent == Percent::ZERO {
         Chosen::without_a_hash(Arm::Stable, Reason::Closed)
     } else if is_unmapped(policy, canary, facts) {
         Chosen::without_a_hash(Arm::Stable, Reason::Unmapped)
@@ -252,7 +255,7 @@ pub fn plan(
     let anonymous = user.is_none();
     // Where no hash chose, the guard still tells conversations apart: one client must not pass for many.
     let slot = if counted && slot.is_none() { slot_of_nobody(&rollout.salt, facts) } else { slot };
-    Ok(Plan { arm: Some(arm), provider, reason, counted, slot, anonymous, bound, ..unsplit })
+    Ok(Plan { arm: Some(arm), provider, reason, counted, slot, bucket, anonymous, bound, ..unsplit })
 }
 
 /// An arm, and why.
@@ -260,15 +263,16 @@ struct Chosen {
     arm: Arm,
     reason: Reason,
     slot: Option<Slot>,
+    bucket: Option<Bucket>,
 }
 
 impl Chosen {
     const fn without_a_hash(arm: Arm, reason: Reason) -> Chosen {
-        Chosen { arm, reason, slot: None }
+        Chosen { arm, reason, slot: None, bucket: None }
     }
 
     fn by_hash(place: Place, share: InForceShare, reason: Reason) -> Chosen {
-        Chosen { arm: arm_at(place.bucket, share), reason, slot: Some(place.slot) }
+        Chosen { arm: arm_at(place.bucket, share), reason, slot: Some(place.slot), bucket: Some(place.bucket) }
     }
 }
 
@@ -294,8 +298,8 @@ fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: InForceShare, user: 
     let place = user.map(|user| place(salt, user));
     if share.percent == Percent::ALL {
         // The hash decides nothing, but the guard tells users apart here too.
-        let slot = place.map(|place| place.slot);
-        return Some(Chosen { slot, ..Chosen::without_a_hash(Arm::Canary, Reason::Everybody) });
+        let (slot, bucket) = place.map(|place| (place.slot, place.bucket)).unzip();
+        return Some(Chosen { slot, bucket, ..Chosen::without_a_hash(Arm::Canary, Reason::Everybody) });
     }
     place.map(|place| Chosen::by_hash(place, share, Reason::Bucket))
 }
@@ -308,7 +312,10 @@ fn by_no_user(rollout: &Rollout, share: InForceShare, facts: &Facts<'_>, draw: i
             }
             None => Chosen::without_a_hash(Arm::Stable, Reason::Anonymous),
         },
-        Anonymous::Random => Chosen::without_a_hash(arm_at(drawn(draw()), share), Reason::Drawn),
+        Anonymous::Random => {
+            let bucket = drawn(draw());
+            Chosen { bucket: Some(bucket), ..Chosen::without_a_hash(arm_at(bucket, share), Reason::Drawn) }
+        }
         Anonymous::Stable => Chosen::without_a_hash(Arm::Stable, Reason::Anonymous),
     }
 }

@@ -4,6 +4,7 @@
 //! errors are told at once, and gives a policy only for a file without any. Invariant: what it gives holds everything
 //! that [`Policy`] promises, so nobody behind it checks again.
 
+mod access_log;
 mod fields;
 mod findings;
 mod guard;
@@ -158,6 +159,7 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
             true,
             switch,
         ),
+        access_log: access_log::access_log(raw.access_log.as_ref(), &root.key("access_log"), findings),
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };

@@ -42,6 +42,8 @@ pub(super) const REPLAY_BODY: u64 = 8 * MIB;
 /// A body is held until its answer has begun, so one client must not hold all that there is.
 pub(super) const MOST_REPLAY_BODY: u64 = 64 * MIB;
 pub(super) const REPLAY_MEMORY: u64 = 256 * MIB;
+pub(super) const ACCESS_LOG_PER_SECOND: u32 = 1000;
+pub(super) const ACCESS_LOG_BYTES: u64 = 100 * MIB;
 
 pub(super) const CONNECT: Millis = Millis(5 * SECOND);
 pub(super) const HEADERS: Millis = Millis(10 * MINUTE);

@@ -53,6 +53,8 @@ pub(super) struct File {
     /// Whether answers carry the `x-serin-*` headers.
     #[schemars(extend("default" = true))]
     pub(super) response_headers: Option<Switch>,
+    /// Which requests are written down, a line of JSON each; without this none is.
+    pub(super) access_log: Option<AccessLog>,
     /// The upstreams, by the name that everything else uses.
     #[schemars(required, extend("minProperties" = 1, "examples" = [{"openai": {"base_url": "https://api.openai.com/v1"}}]))]
     pub(super) providers: Option<Entries<Provider>>,
@@ -101,6 +103,27 @@ pub(super) struct Client {
     /// Presented wherever an API key may stand: a header, the query, a WebSocket subprotocol. No provider ever sees it.
     #[schemars(required, extend("examples" = ["${SHOP_KEY}"]))]
     pub(super) key: Option<Text>,
+}
+
+/// Which requests are written down, and where.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccessLog {
+    /// `stdout`, or the path of a file, which SIGHUP opens anew.
+    #[schemars(required, extend("examples" = ["stdout", "/var/log/serin/access.log"]))]
+    pub(super) to: Option<Text>,
+    /// `all` requests, or `failures`: those that did not end well or took more than one attempt.
+    #[schemars(extend("default" = "all", "enum" = ["all", "failures"]))]
+    pub(super) only: Option<Text>,
+    /// Which part of them, by chance.
+    #[schemars(extend("default" = "100%"))]
+    pub(super) sample: Option<Rate>,
+    /// More lines than this are dropped, and counted.
+    #[schemars(extend("default" = defaults::ACCESS_LOG_PER_SECOND))]
+    pub(super) max_per_second: Option<Whole>,
+    /// A file of this size becomes `FILE.1`, in place of the one before, and another is begun.
+    #[schemars(extend("default" = show_size(defaults::ACCESS_LOG_BYTES)))]
+    pub(super) max_bytes: Option<Size>,
 }
 
 /// A read-only port.

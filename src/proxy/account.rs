@@ -12,6 +12,7 @@ use std::rc::Rc;
 use std::slice;
 use std::time::Instant;
 
+use super::access::Draft;
 use super::cause;
 use super::consumers;
 use super::core::{Core, InUse};
@@ -46,6 +47,8 @@ pub(crate) struct Account {
     question: Option<Box<Question>>,
     /// Attempts that ended while the request went on.
     earlier: Vec<AttemptRecord>,
+    /// What is kept for its line in the access log.
+    draft: Option<Box<Draft>>,
 }
 
 /// A part of an answer's body, with what came before it.
@@ -79,7 +82,18 @@ impl Account {
             guard: GuardReport::default(),
             question: None,
             earlier: Vec::new(),
+            draft: None,
         }
+    }
+
+    /// It will have a line in the access log, if that asks for one.
+    pub(crate) fn will_be_logged(&mut self, draft: Option<Box<Draft>>) {
+        self.draft = draft;
+    }
+
+    /// What is kept for its line in the access log.
+    pub(crate) fn draft(&mut self) -> Option<&mut Draft> {
+        self.draft.as_deref_mut()
     }
 
     /// Whose request it is.
@@ -402,7 +416,7 @@ impl Account {
         };
         let (plan, by) = (&self.scope.plan, self.attempt.target.id);
         let took = end.saturating_duration_since(self.arrived);
-        consumers::request_ended(&self.scope, &RequestRecord { plan, by, outcome, attempts, took });
+        consumers::request_ended(&self.scope, &RequestRecord { plan, by, outcome, attempts, took }, self.draft.take());
     }
 }
 

@@ -4,6 +4,7 @@
 //! request was sent, output came, somebody else is asked) is the [`guard report`](super::guard_report)'s. Owns no state.
 //! Invariant: each consumer is given each record once.
 
+use super::access::{self, Draft};
 use super::breaker;
 use super::cause::is_failure;
 use super::guard_report::{GuardReport, NOTHING};
@@ -62,9 +63,12 @@ pub(crate) fn refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted:
     });
 }
 
-/// A request ended.
-pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>) {
+/// A request ended. `draft`: what was kept for its line in the access log.
+pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, draft: Option<Box<Draft>>) {
     count_request(scope, record);
+    if let Some(draft) = draft {
+        access::ended(scope, record, *draft);
+    }
     if let [one] = record.attempts
         && one.failure.is_none()
     {
@@ -107,9 +111,10 @@ fn note_cause(scope: &Scope, record: &AttemptRecord) {
 /// What became of a request that the chosen provider failed.
 fn settle_causes(scope: &Scope, record: &RequestRecord<'_>) {
     let Some(sink) = scope.guard() else { return };
-    let failed = record.attempts.iter().filter(|attempt| scope.is_own(attempt.provider) && is_failure(attempt.outcome));
+    let mut failed =
+        record.attempts.iter().rev().filter(|attempt| scope.is_own(attempt.provider) && is_failure(attempt.outcome));
     // Each request once, by what failed it last.
-    let Some((attempt, Failure { cause, .. })) = failed.last().and_then(|last| Some((last, last.failure.as_deref()?)))
+    let Some((attempt, Failure { cause, .. })) = failed.next().and_then(|last| Some((last, last.failure.as_deref()?)))
     else {
         return;
     };

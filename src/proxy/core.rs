@@ -20,9 +20,11 @@ use super::door::Door;
 use super::error::Problem;
 use super::prepared::Prepared;
 use super::replay::{Budget, Share};
+use super::request_id::RequestIds;
 use super::upstream::Upstreams;
 use crate::clock;
 use crate::decide::units::Millis;
+use crate::state::access_log::AccessLog;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Refused};
 use crate::state::snapshot::{Reader, Shared, Snapshot};
@@ -97,6 +99,10 @@ pub(crate) struct Core {
     pub(crate) id: counters::Core,
     /// Where requests come from.
     sources: Arc<SourceTable>,
+    /// Where their lines go.
+    pub(crate) access_log: Arc<AccessLog>,
+    /// What they are known by.
+    pub(crate) request_ids: RequestIds,
     /// Its connections to providers.
     pub(crate) upstreams: Rc<Upstreams>,
     /// How busy it is.
@@ -133,12 +139,14 @@ impl Core {
         load: Arc<Load>,
         budget: Arc<Budget>,
     ) -> Rc<Core> {
-        let mut reader = shared.reader();
+        let (mut reader, mut chance) = (shared.reader(), fastrand::Rng::new());
         let snapshot = Arc::clone(reader.load());
         let prepared = Rc::new(Prepared::new(&snapshot.policy, snapshot.generation, &shared.sources));
         Rc::new(Core {
             id: counters::Core(id),
             sources: Arc::clone(&shared.sources),
+            access_log: Arc::clone(&shared.access_log),
+            request_ids: RequestIds::new(chance.u64(..)),
             upstreams: Upstreams::new(cores),
             load,
             replay: Rc::new(Share::of(budget)),
@@ -152,7 +160,7 @@ impl Core {
             unanswered: Cell::new(0),
             reader: RefCell::new(reader),
             in_use: RefCell::new(Rc::new(InUse { snapshot, prepared })),
-            chance: RefCell::new(fastrand::Rng::new()),
+            chance: RefCell::new(chance),
         })
     }
 

@@ -18,6 +18,7 @@ use super::door::Door;
 use super::error::{Problem, shown};
 use super::headers;
 use super::replay::{self, Held, Whole};
+use super::request_id::RequestId;
 use super::target;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
@@ -27,6 +28,8 @@ use crate::wire::segments;
 /// What the head of a request says.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
+    /// What it is known by.
+    pub(crate) id: RequestId,
     /// Where the part of the path below the mount begins.
     below_at: usize,
     /// Whether the client asks to leave HTTP.
@@ -47,7 +50,7 @@ impl Visit {
         in_use: &InUse,
         parts: &mut request::Parts,
         marks: Marks,
-        bodiless: bool,
+        (id, bodiless): (RequestId, bool),
     ) -> Result<Visit, Problem> {
         let policy = &in_use.snapshot.policy;
         if parts.method == Method::CONNECT {
@@ -84,7 +87,7 @@ impl Visit {
         if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
             return Err(Problem::Unauthorized);
         }
-        Ok(Visit { below_at, upgrade, connection: marks.connection, source: source.group, stranger })
+        Ok(Visit { id, below_at, upgrade, connection: marks.connection, source: source.group, stranger })
     }
 
     /// The path below the mount.

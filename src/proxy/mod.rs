@@ -5,6 +5,7 @@
 //! `decide` can decide, and knows neither flags.yaml nor the admin API. Invariant: what it dispatches is in force at
 //! that moment.
 
+mod access;
 mod account;
 pub(crate) mod attempt;
 pub(crate) mod body;
@@ -35,6 +36,7 @@ mod recovery;
 mod refusal;
 mod relay;
 mod replay;
+mod request_id;
 mod rescue;
 mod scope;
 mod server;

@@ -14,6 +14,7 @@ use std::time::Instant;
 use http::StatusCode;
 use http::header::RETRY_AFTER;
 
+use super::access::Draft;
 use super::account::{Account, Part};
 use super::attempt::{self, Aim, AttemptError, Failure, Gate};
 use super::body::BodyClocks;
@@ -108,6 +109,7 @@ pub(crate) async fn reach(
         let diverts = in_use.snapshot.in_force(id).diverts;
         recovery.tries.between_arms(rollout.stable, canary.provider, diverts);
     }
+    recovery.account.will_be_logged(Draft::of(core, policy, original));
     recovery.earn_repeats();
     let Some((target, probe)) = recovery.next_target() else { return Ok(None) };
     match recovery.attempt(target, probe).await {
@@ -272,14 +274,25 @@ impl<'a> Recovery<'a> {
         }
     }
 
+    /// What was held goes out.
+    fn passes(&mut self, weighed: &Weighed) {
+        if let Some(draft) = self.account.draft() {
+            draft.passed(usize::try_from(weighed.pieces.length()).unwrap_or(usize::MAX));
+        }
+    }
+
     /// The answer that goes out.
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
         self.account.stable_said(Some(true));
         self.account.says(weighed.summary);
         match weighed.ending {
             None => {}
-            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => self.account.came(Part::Last),
+            Some(Ending::Answered { body: BodyEnd::Complete, .. }) => {
+                self.passes(&weighed);
+                self.account.came(Part::Last);
+            }
             Some(ending) => {
+                self.passes(&weighed);
                 self.note_cause(ending, &weighed);
                 self.account.end(ending);
             }
@@ -457,6 +470,9 @@ impl<'a> Recovery<'a> {
     fn give_up(mut self) -> Result<Option<Answer>, Problem> {
         let Some(spoilt) = self.kept.take() else { return Ok(None) };
         let Spoilt { outcome, target, said } = *spoilt;
+        if let (Said::Problem(problem), Some(draft)) = (&said, self.account.draft()) {
+            draft.answered_by_serin(problem);
+        }
         self.account.finish(outcome, target);
         match said {
             Said::Answer(weighed) => Ok(Some(Answer { weighed, account: self.account })),

@@ -262,7 +262,11 @@ impl Relay {
 
     fn poll(&mut self, context: &mut Context<'_>) -> Polled {
         loop {
-            if let Some(piece) = self.pieces.take().or_else(|| self.next.take()) {
+            let held = self.pieces.take();
+            if let Some(piece) = &held {
+                self.passes(piece);
+            }
+            if let Some(piece) = held.or_else(|| self.next.take()) {
                 let part = self.part();
                 self.account.came(part);
                 if self.pieces.is_empty() {
@@ -304,6 +308,13 @@ impl Relay {
         }
     }
 
+    /// For the access log: this goes to the client.
+    fn passes(&mut self, piece: &Bytes) {
+        if let Some(draft) = self.account.draft() {
+            draft.passed(piece.len());
+        }
+    }
+
     /// What is known of the answer by now.
     fn part(&self) -> Part {
         match &self.observer {
@@ -324,6 +335,7 @@ impl Relay {
     /// A piece came; gives what goes out of it now.
     fn passed(&mut self, data: Bytes) -> Option<Bytes> {
         let length = data.len();
+        self.passes(&data);
         self.pace.came();
         let whole = match &mut self.observer {
             Some(observer) => {

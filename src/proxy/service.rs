@@ -9,10 +9,11 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{Method, Request, Response};
+use http::{HeaderName, Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
+use super::access;
 use super::core::Ticket;
 use super::departure::Original;
 use super::door::Door;
@@ -20,9 +21,12 @@ use super::error::Problem;
 use super::facts::{self, Marks, Read, Visit};
 use super::recovery;
 use super::relay::{self, Answer, Reply, ReplyBody};
+use super::request_id::RequestId;
 use super::rescue::{self, Shape};
 use crate::clock;
 use crate::wire::dialect::Dialect;
+
+const X_SERIN_REQUEST_ID: HeaderName = HeaderName::from_static("x-serin-request-id");
 
 /// Answers one request.
 pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Response<Reply> {
@@ -30,37 +34,55 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let core = &door.core;
     let version = request.version();
     let marks = Marks::of(request.headers());
-    let shape = Shape::of(&core.in_use().snapshot.policy.mount, request.uri().path(), marks.grpc);
-    let unread = Cell::new(!request.body().is_end_stream());
-    let serving = pin!(serve(&door, request, marks, clock::instant(), &unread));
+    let in_use = core.in_use();
+    let shape = Shape::of(&in_use.snapshot.policy.mount, request.uri().path(), marks.grpc);
+    let id = core.request_ids.next();
+    // What a line needs of a request that is turned away.
+    let head = in_use.snapshot.policy.access_log.as_ref().map(|_| (request.method().clone(), request.uri().clone()));
+    let progress = Progress { unread: Cell::new(!request.body().is_end_stream()), planned: Cell::new(false) };
+    let serving = pin!(serve(&door, request, marks, id, clock::instant(), &progress));
     let answer = core.unless_cut(serving).await;
     let mut response = match answer.and_then(|(answer, upgrade)| relay::answer(&door, answer, upgrade)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
         Err(problem) => {
+            if let Some((method, uri)) = head.filter(|_| !progress.planned.get()) {
+                access::turned_away(core, id, &method, &uri, &problem);
+            }
             let mut response = rescue::answer(&problem, shape).map(ReplyBody::Own);
-            relay::say_goodbye(unread.get(), version, response.headers_mut());
+            relay::say_goodbye(progress.unread.get(), version, response.headers_mut());
             response
         }
     };
+    if in_use.snapshot.policy.response_headers {
+        response.headers_mut().insert(X_SERIN_REQUEST_ID, id.header());
+    }
     relay::say_goodbye(core.is_draining(), version, response.headers_mut());
     response.map(|body| Reply::new(body, ticket))
 }
 
-/// `unread` becomes false once all of the request's body was read.
+/// How far a request has come.
+struct Progress {
+    /// Whether some of its body was not read.
+    unread: Cell<bool>,
+    /// Whether it has an account.
+    planned: Cell<bool>,
+}
+
 async fn serve(
     door: &Door,
     request: Request<Incoming>,
     marks: Marks,
+    id: RequestId,
     arrived: Instant,
-    unread: &Cell<bool>,
+    progress: &Progress,
 ) -> Result<(Answer, Option<OnUpgrade>), Problem> {
     let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
     let in_use = core.in_use(); // 2. the snapshot
-    let visit = Visit::admit(door, &in_use, &mut parts, marks, incoming.is_end_stream())?; // 3. the facts
+    let visit = Visit::admit(door, &in_use, &mut parts, marks, (id, incoming.is_end_stream()))?; // 3. the facts
     let held = visit.hold(door, &in_use, &parts, incoming).await?;
     if held.whole.is_some() {
-        unread.set(false);
+        progress.unread.set(false);
     }
     let upgrade = visit.client_side(&mut parts);
     let generates = parts.method == Method::POST || visit.upgrade;
@@ -71,6 +93,7 @@ async fn serve(
         let peek = facts::peek(held.whole.as_ref(), &in_use)?;
         let read = Read { whole: held.whole.as_ref(), peek: peek.as_ref(), unheld: held.unheld };
         let plan = visit.plan(core, &in_use, &parts, read)?; // 4. plan
+        progress.planned.set(true);
         let original = Original {
             visit,
             parts: &parts,

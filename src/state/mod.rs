@@ -5,6 +5,7 @@
 //! ([`silence`]). Anybody may put a wish in the [`inbox`], which control alone empties. A provider's [`health`] is the one
 //! cell that every core may change, in a single step. No I/O happens here.
 
+pub mod access_log;
 pub mod causes;
 pub mod counters;
 pub mod evidence;

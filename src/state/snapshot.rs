@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use super::access_log::AccessLog;
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
 use super::health::ProviderHealth;
@@ -90,6 +91,8 @@ pub struct Shared {
     published: tokio::sync::watch::Sender<u64>,
     /// Where requests come from.
     pub sources: Arc<SourceTable>,
+    /// Where their lines go.
+    pub access_log: Arc<AccessLog>,
 }
 
 impl Shared {
@@ -102,6 +105,7 @@ impl Shared {
             seen: (0..cores).map(|_| AtomicU64::new(0)).collect(),
             published: tokio::sync::watch::Sender::new(revision),
             sources: Arc::default(),
+            access_log: Arc::default(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::access_log::Dropped;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::cause::CauseCount;
@@ -35,6 +36,8 @@ pub struct Status {
     pub series: Vec<Arc<Series>>,
     /// What happened to requests and the guard was not told, since it came too fast.
     pub samples_lost: u64,
+    /// Lines of the access log that were written, and dropped by reason.
+    pub access_log: (u64, [u64; Dropped::ALL.len()]),
     /// Whether the process is stopping.
     pub draining: bool,
 }

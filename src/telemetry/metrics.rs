@@ -18,6 +18,7 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::Standing;
+use crate::state::access_log::Dropped;
 use crate::state::counters::{Labels, Series};
 use crate::state::status::{RolloutStatus, Status};
 
@@ -92,6 +93,10 @@ metrics_list! {
         "Evidence, in nats, that the canary accepts requests and never answers while stable answers: 23 is enough, once the first has waited for long enough.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
         "Requests, failures, refusals and times of answers that the guard was not told of, since they came faster than it takes them; who waits is forgotten then.";
+    ACCESS_LINES "serin_access_log_lines_total" Counter []
+        "Lines of the access log that were written.";
+    ACCESS_DROPPED "serin_access_log_dropped_total" Counter ["reason"]
+        "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -256,6 +261,11 @@ fn counts(status: &Status) -> String {
         of_rollout(rollout, &gauge);
     }
     counter(&SAMPLES_LOST, Vec::new(), status.samples_lost);
+    let (written, dropped) = status.access_log;
+    counter(&ACCESS_LINES, Vec::new(), written);
+    for (reason, count) in Dropped::ALL.into_iter().zip(dropped) {
+        counter(&ACCESS_DROPPED, vec![Label::new("reason", reason.as_str())], count);
+    }
     let flags = &status.flags;
     gauge(&GENERATION, &[], count(flags.generation));
     counter(&RELOAD_FAILURES, Vec::new(), flags.failures);

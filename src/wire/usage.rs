@@ -17,6 +17,8 @@ pub struct Usage {
     pub output: u64,
     /// The part of `input` that came from the provider's cache.
     pub cached: u64,
+    /// The part of `output` that was reasoning.
+    pub reasoning: u64,
 }
 
 /// The members of a `usage` object.
@@ -29,6 +31,8 @@ pub(super) struct Counts {
     /// Besides `input`, as Anthropic counts.
     cached_besides: Option<u64>,
     stored_besides: Option<u64>,
+    /// Within `output`.
+    reasoning: Option<u64>,
 }
 
 impl Counts {
@@ -39,6 +43,7 @@ impl Counts {
         self.cached_within = self.cached_within.max(later.cached_within);
         self.cached_besides = self.cached_besides.max(later.cached_besides);
         self.stored_besides = self.stored_besides.max(later.stored_besides);
+        self.reasoning = self.reasoning.max(later.reasoning);
     }
 
     /// `None` when nothing was counted.
@@ -51,6 +56,7 @@ impl Counts {
             input: self.input.unwrap_or(0).saturating_add(besides),
             output: self.output.unwrap_or(0),
             cached: self.cached_within.or(self.cached_besides).unwrap_or(0),
+            reasoning: self.reasoning.unwrap_or(0),
         })
     }
 }
@@ -98,9 +104,15 @@ impl Counts {
 impl<'a> Object<'a> for Counts {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         if matches!(key, b"prompt_tokens_details" | b"input_tokens_details") {
-            let mut details = Details(None);
+            let mut details = Details::default();
             value.object(&mut details)?;
-            self.cached_within = self.cached_within.max(details.0);
+            self.cached_within = self.cached_within.max(details.cached);
+            return Ok(());
+        }
+        if matches!(key, b"completion_tokens_details" | b"output_tokens_details") {
+            let mut details = Details::default();
+            value.object(&mut details)?;
+            self.reasoning = self.reasoning.max(details.reasoning);
             return Ok(());
         }
         let Some(count) = self.named(key) else { return value.skip() };
@@ -109,12 +121,17 @@ impl<'a> Object<'a> for Counts {
     }
 }
 
-struct Details(Option<u64>);
+#[derive(Default)]
+struct Details {
+    cached: Option<u64>,
+    reasoning: Option<u64>,
+}
 
 impl<'a> Object<'a> for Details {
     fn member<M: MapAccess<'a>>(&mut self, key: &[u8], value: Member<'_, M>) -> Result<(), M::Error> {
         match key {
-            b"cached_tokens" => self.0 = value.raw()?.parse().ok(),
+            b"cached_tokens" => self.cached = value.raw()?.parse().ok(),
+            b"reasoning_tokens" => self.reasoning = value.raw()?.parse().ok(),
             _ => value.skip()?,
         }
         Ok(())
@@ -175,7 +192,7 @@ mod tests {
     fn openai_counts_what_was_cached_within_the_input() {
         let chat = r#"{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":8}}"#;
         let responses = r#"{"input_tokens":9,"output_tokens":4,"input_tokens_details":{"cached_tokens":8}}"#;
-        assert_eq!(counted(&[chat]), Some(Usage { input: 9, output: 4, cached: 8 }));
+        assert_eq!(counted(&[chat]), Some(Usage { input: 9, output: 4, cached: 8, reasoning: 0 }));
         assert_eq!(counted(&[responses]), counted(&[chat]));
     }
 
@@ -184,7 +201,7 @@ mod tests {
         let start =
             r#"{"input_tokens":5,"cache_creation_input_tokens":2,"cache_read_input_tokens":90,"output_tokens":1}"#;
         let delta = r#"{"output_tokens":30}"#;
-        assert_eq!(counted(&[start, delta]), Some(Usage { input: 97, output: 30, cached: 90 }));
+        assert_eq!(counted(&[start, delta]), Some(Usage { input: 97, output: 30, cached: 90, reasoning: 0 }));
     }
 
     #[test]

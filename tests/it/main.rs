@@ -7,6 +7,7 @@
 
 mod support;
 
+mod access_log;
 mod asking;
 mod attacks;
 mod bodies;

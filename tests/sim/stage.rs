@@ -125,6 +125,7 @@ pub(crate) fn policy(canaries: &[Canary; 2], usable: bool) -> Arc<Policy> {
         drain: Millis(1000),
         egress: None,
         response_headers: true,
+        access_log: None,
     })
 }
 

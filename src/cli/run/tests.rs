@@ -12,6 +12,7 @@ fn status() -> Status {
         providers: Vec::new(),
         series: Vec::new(),
         samples_lost: 0,
+        access_log: (0, [0; 3]),
         draining: false,
     }
 }

@@ -135,6 +135,7 @@ pub(super) fn policy(rollouts: Vec<Rollout>) -> Policy {
         drain: Millis(600_000),
         egress: None,
         response_headers: true,
+        access_log: None,
     }
 }
 

@@ -46,7 +46,8 @@ fn of_a_canary_one_callers_failures_count_once_until_anothers_come() {
     let (one, other) = (Some(Caller::user(Slot::of(7))), Some(Caller::user(Slot::of(8))));
     let alone = (0..1000).fold(State::CLOSED, |state, step| fail(state, one, step * 100));
     assert!(matches!(alone, State::Closed { failures: 1, .. }), "{alone:?}");
-    let by_turns = (0..10).fold(State::CLOSED, |state, step| fail(state, [one, other][step as usize % 2], step * 400));
+    let turns = [one, other].into_iter().cycle().zip((0..10).map(|step| step * 400));
+    let by_turns = turns.fold(State::CLOSED, |state, (by, now)| fail(state, by, now));
     assert!(matches!(by_turns, State::Open { failures: 10, .. }), "{by_turns:?}");
     // A source is told apart from a user only where there are several; of one source all users are one.
     let sources = SourceGroup::ALL.map(|group| Some(Caller::source(group)));

@@ -52,6 +52,7 @@ fn asked(case: &Case) -> Vec<&'static str> {
         reason: case.reason,
         counted: false,
         slot: None,
+        bucket: None,
         source: crate::decide::guard::sources::SourceGroup::default(),
         anonymous: false,
         bound: case.bound,

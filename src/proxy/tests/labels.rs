@@ -215,7 +215,7 @@ fn what_came_instead_is_told_by_arm_and_counted() {
     }
     let seen = |sidecar: &Sidecar, arm| {
         let told = sidecar.shared.load().rollouts[0].evidence.causes.of(arm, Millis(0), UnixMillis(0));
-        told.iter().map(|one| in_short(one)).collect::<Vec<_>>()
+        told.iter().map(in_short).collect::<Vec<_>>()
     };
     let expected = ["malformed, 2 of 3: text/html, `<!doctype html>`", "malformed, 1 of 3: redirects to sso.example:1"];
     assert_eq!(seen(&sidecar, Arm::Canary), expected);

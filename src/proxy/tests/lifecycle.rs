@@ -193,6 +193,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         reason: crate::decide::route::Reason::Bucket,
         counted: true,
         slot: None,
+        bucket: None,
         source: crate::decide::guard::sources::SourceGroup::default(),
         anonymous: false,
         bound: false,

@@ -124,6 +124,7 @@ pub(super) fn policy(old: SocketAddr, new: SocketAddr) -> Policy {
         drain: Millis(10_000),
         egress: None,
         response_headers: true,
+        access_log: None,
     }
 }
 

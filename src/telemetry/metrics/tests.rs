@@ -38,6 +38,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         ],
         series,
         samples_lost: 5,
+        access_log: (0, [0; 3]),
         draining: false,
     }
 }

@@ -64,6 +64,7 @@ fn answers_are_read_as_they_are_meant() {
             input: count(&usage, "input"),
             output: count(&usage, "output"),
             cached: count(&usage, "cached"),
+            reasoning: usage["reasoning"].as_u64().unwrap_or(0),
         });
         let (malformed, finish) = (reading.malformed, reading.finish);
         let expected = AnswerReading { output: case.output, failure, malformed, cut: case.cut, finish, usage };

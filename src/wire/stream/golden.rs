@@ -77,6 +77,7 @@ impl Case {
             input: usage["input"],
             output: usage["output"],
             cached: usage["cached"],
+            reasoning: usage.get("reasoning").copied().unwrap_or(0),
         });
         assert_eq!(reader.usage(), usage, "{}, {how}", self.name);
     }

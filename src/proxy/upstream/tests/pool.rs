@@ -28,6 +28,7 @@ fn policy(providers: Vec<Arc<Provider>>) -> Policy {
         drain: Millis(1000),
         egress: None,
         response_headers: true,
+        access_log: None,
     }
 }
 
