@@ -10,20 +10,21 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Who may use whom: a layer and the layers that it may import besides itself. Upper layers first.
-const LAYERS: [(&str, &[&str]); 14] = [
+const LAYERS: [(&str, &[&str]); 15] = [
     ("main", &["cli"]),
-    ("cli", &["demo", "simulate", "app", "flags", "state", "telemetry", "clock", "decide", "wire"]),
-    ("demo", &["app", "state", "telemetry", "clock", "decide", "wire"]),
+    ("cli", &["demo", "simulate", "app", "flags", "state", "telemetry", "clock", "describe", "decide", "wire"]),
+    ("demo", &["app", "state", "telemetry", "clock", "describe", "decide", "wire"]),
     ("simulate", &["decide"]),
     ("app", &["proxy", "control", "admin", "flags", "store", "state", "telemetry", "clock", "decide", "wire"]),
     ("proxy", &["state", "telemetry", "clock", "decide", "wire"]),
-    ("control", &["store", "state", "telemetry", "clock", "decide", "wire"]),
-    ("admin", &["state", "telemetry", "clock", "decide", "wire"]),
+    ("control", &["store", "state", "telemetry", "clock", "describe", "decide", "wire"]),
+    ("admin", &["state", "telemetry", "clock", "describe", "decide", "wire"]),
     ("store", &["state", "telemetry", "clock", "decide"]),
     ("flags", &["decide"]),
     ("telemetry", &["state", "clock", "decide"]),
     ("state", &["clock", "decide"]),
     ("clock", &["decide"]),
+    ("describe", &["decide"]),
     ("decide", &["wire"]),
 ];
 
@@ -365,7 +366,7 @@ fn clock(source: &Source) -> Vec<Finding> {
 }
 
 fn pure(source: &Source) -> Vec<Finding> {
-    if source.test || !matches!(source.layer().as_str(), "decide" | "wire") {
+    if source.test || !matches!(source.layer().as_str(), "decide" | "describe" | "wire") {
         return Vec::new();
     }
     let impure = [
@@ -384,7 +385,7 @@ fn pure(source: &Source) -> Vec<Finding> {
         "println!",
         "eprintln!",
     ];
-    words(source, &impure, "decide and wire are pure: time, chance and I/O come in as parameters")
+    words(source, &impure, "decide, describe and wire are pure: time, chance and I/O come in as parameters")
 }
 
 fn unfinished(source: &Source) -> Vec<Finding> {

@@ -62,7 +62,7 @@ pub(super) fn choose(
         return Err(refused(&why));
     }
     let Compiled { policy, warnings, shown, .. } = compiled;
-    let errors = errors.iter().map(ToString::to_string).collect();
+    let errors = errors.iter().map(FlagsError::without_source).collect();
     let read = FlagsRead {
         result: Ok(Arc::clone(&policy)),
         text: last_good.into(),
@@ -77,13 +77,13 @@ pub(super) fn choose(
 /// A reading as control takes it.
 pub(super) fn told(reading: Reading) -> FlagsRead {
     let Reading { result, text, hash, modified, .. } = reading;
-    let texts = |errors: Vec<FlagsError>| errors.iter().map(ToString::to_string).collect();
+    let placed = |errors: Vec<FlagsError>| errors.iter().map(FlagsError::without_source).collect();
     match result {
         Ok(Compiled { policy, warnings, shown, .. }) => {
             FlagsRead { result: Ok(policy), text, shown, warnings, hash, modified }
         }
         Err(errors) => {
-            FlagsRead { result: Err(texts(errors)), text, shown: "".into(), warnings: Vec::new(), hash, modified }
+            FlagsRead { result: Err(placed(errors)), text, shown: "".into(), warnings: Vec::new(), hash, modified }
         }
     }
 }

@@ -13,7 +13,9 @@ use super::lately::Lately;
 use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
+use crate::decide::event::{Action, Reason};
 use crate::decide::exposure::{Exposure, exposures};
+use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
 use crate::decide::rollout::step::Input;
@@ -27,17 +29,13 @@ impl Engine {
         let refused = match read.result {
             Ok(policy) => match self.refusal(&policy) {
                 None => return self.accept(policy, read.text, read.shown, read.warnings, now),
-                Some(refusal) => vec![refusal],
+                Some(refusal) => vec![FileError::whole(refusal)],
             },
             Err(errors) => errors,
         };
         self.flags.failures += 1;
-        let first = refused.first().map_or("it could not be read", String::as_str);
-        let reason = match refused.len() {
-            0 | 1 => format!("the file is not taken: {first}"),
-            count => format!("the file is not taken, for {count} errors; the first: {first}"),
-        };
-        self.own_event("flags", "refuse", reason, now);
+        let reason = Reason::Refused { count: refused.len(), first: refused.first().cloned() };
+        self.emit_own("flags", Action::Refuse, reason, now);
         self.flags.errors = refused;
         self.report(now);
     }
@@ -59,8 +57,8 @@ impl Engine {
         for warning in self.flags.warnings.iter().filter(|warning| !before.contains(warning)) {
             tracing::warn!("flags: {warning}");
         }
-        let reason = format!("the file is in force as generation {}", self.flags.generation);
-        self.own_event("flags", "reload", reason, now);
+        let generation = self.flags.generation;
+        self.emit_own("flags", Action::Reload, Reason::Accepted { generation }, now);
         self.reconcile(policy, false, now);
         self.publish();
         self.report(now);
@@ -203,8 +201,9 @@ impl Bound {
 }
 
 fn forgotten_pause(now: Now) -> Pause {
-    let reason = "the earlier state could not be read, so nobody knows whether this canary was rolled back";
-    Pause { at: now.unix, actor: "serin".to_owned(), reason: reason.to_owned(), regression: false, rules: Vec::new() }
+    let reason = "the earlier state could not be read, so nobody knows whether this canary was rolled back".to_owned();
+    let (rules, found) = (Vec::new(), Vec::new());
+    Pause { at: now.unix, actor: "serin".to_owned(), reason, regression: false, rules, found }
 }
 
 fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<String> {

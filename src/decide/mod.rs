@@ -7,8 +7,10 @@
 pub mod advice;
 pub mod breaker;
 pub mod bucket;
+pub mod event;
 pub mod exposure;
 pub mod fallback;
+pub mod file_error;
 pub mod finished;
 pub mod flag;
 pub mod guard;

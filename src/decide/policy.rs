@@ -12,6 +12,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
 // Parts of a provider that the readers of the wire define.
@@ -370,7 +372,8 @@ pub struct Canary {
 }
 
 /// `percent:` as the file has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// The ramp decides.
     Auto,

@@ -183,7 +183,7 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
     workspace.write(&flags(&other.base_url(), "api_keys: [\"${NOWHERE}\"]", &new, "percent: 10%"));
     eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
     let status = sidecar.status();
-    let told = status["flags"]["errors"][0].as_str().unwrap();
+    let told = status["flags"]["errors"][0]["problem"].as_str().unwrap();
     assert!(
         told.contains("`old` is the stable of `chat` and cannot be used: the variable NOWHERE is not set"),
         "{told}"

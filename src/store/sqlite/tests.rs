@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::decide::event::{Figure, Reason, Regression};
 use crate::decide::rollout::state::{Lock, Phase};
 use crate::decide::units::Percent;
 
@@ -19,7 +20,7 @@ fn identity(name: &str) -> Identity {
 
 fn state(share: u16) -> RolloutState {
     let lock = Lock { to: Percent::ZERO, at: UnixMillis(5), actor: "alice".into(), reason: "slow".into() };
-    let phase = Phase::RolledBack { at: UnixMillis(3), cause: "50% failed".into(), emptied: false };
+    let phase = Phase::RolledBack { at: UnixMillis(3), cause: Regression::Text("50% failed".into()), emptied: false };
     let new = RolloutState::new(2, UnixMillis(1));
     RolloutState { phase, percent: percent(share), lock: Some(lock), in_force: percent(share), ..new }
 }
@@ -29,11 +30,10 @@ fn event(rollout: Option<&str>, action: &str) -> Event {
         at: UnixMillis(9),
         rollout: rollout.map(str::to_owned),
         actor: "ramp".into(),
-        action: action.into(),
-        reason: "because".into(),
+        action: action.to_owned().into(),
+        reason: Reason::Earlier { text: "because".into(), numbers: vec![("n".into(), Figure::Number(100.0))] },
         from: Percent::ZERO,
         to: percent(10),
-        numbers: vec![("canary_requests".into(), "100".into())],
         generation: 4,
     }
 }
@@ -52,7 +52,7 @@ fn saved(opened: &Opened, batch: Batch) -> Result<(), String> {
 
 fn told(opened: &Opened, rollout: Option<&str>, limit: u32) -> Vec<String> {
     let events = opened.store.history(rollout.map(str::to_owned), limit).blocking_recv().unwrap().unwrap();
-    events.into_iter().map(|event| event.action).collect()
+    events.into_iter().map(|event| event.action.to_string()).collect()
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn an_unreadable_database_is_set_aside_and_said() {
 #[test]
 fn a_newer_database_is_set_aside_and_said() {
     let newer = |file: &Path| Connection::open(file).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
-    set_aside_and_said(newer, "its schema version is 7, written by a newer version of serin; this one reads 1");
+    set_aside_and_said(newer, "its schema version is 7, written by a newer version of serin; this one reads 1 to 2");
 }
 
 #[test]

@@ -27,8 +27,14 @@ fn a_ramp_that_follows_the_clock_says_so() {
 #[test]
 fn only_what_somebody_must_be_told_is_news() {
     let lock = Lock { to: Percent::ZERO, at: UnixMillis(1), actor: "ana".into(), reason: String::new() };
-    let pause =
-        Pause { at: UnixMillis(1), actor: "ana".into(), reason: String::new(), regression: false, rules: Vec::new() };
+    let pause = Pause {
+        at: UnixMillis(1),
+        actor: "ana".into(),
+        reason: String::new(),
+        regression: false,
+        rules: Vec::new(),
+        found: Vec::new(),
+    };
     let before = RolloutState::new(1, UnixMillis(0));
     let news: [fn(&mut RolloutState); 8] = [
         |state| state.percent = percent(10),
