@@ -11,6 +11,7 @@ use super::start::StartError;
 use crate::control::FirstFlags;
 use crate::decide::policy::Policy;
 use crate::decide::unserved::Unserved;
+use crate::describe::unserved::problem;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::{Environment, FlagsError, Reading, render};
 use crate::state::inbox::FlagsRead;
@@ -58,7 +59,7 @@ pub(super) fn choose(
     let compiled = compile(last_good, environment)
         .map_err(|_| refused("not started: the earlier good copy is not accepted by this version either"))?;
     if let Some(found) = unserved(&compiled.policy).first() {
-        let why = format!("not started: nor would users be served by the earlier good copy: {}", found.problem());
+        let why = format!("not started: nor would users be served by the earlier good copy: {}", problem(found));
         return Err(refused(&why));
     }
     let Compiled { policy, warnings, shown, .. } = compiled;

@@ -30,6 +30,7 @@ use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step as decide};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::describe::in_force as in_force_words;
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
 use crate::state::series_table::SeriesTable;
@@ -373,7 +374,7 @@ impl Engine {
         let unusable =
             moving.canary.unusable.as_ref().map(|why| format!("{} cannot be used: {why}", moving.canary.name));
         let why = unusable.or_else(|| self.blocked_by_locks(tracked, canary, &moving.state));
-        let blocked = blocked(canary, why.as_deref(), never_writable.as_deref());
+        let blocked = blocked(canary, why.as_deref(), never_writable.as_deref()).map(in_force_words::blocked);
         if let Some(moving) = &mut self.rollouts[index].moving {
             moving.blocked = blocked;
         }

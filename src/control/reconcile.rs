@@ -20,6 +20,7 @@ use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
 use crate::decide::rollout::step::Input;
 use crate::decide::rollout::terms::terms;
+use crate::describe::exposure::{problem, remedy};
 use crate::state::inbox::FlagsRead;
 
 impl Engine {
@@ -29,7 +30,7 @@ impl Engine {
         let refused = match read.result {
             Ok(policy) => match self.refusal(&policy) {
                 None => return self.accept(policy, read.text, read.shown, read.warnings, now),
-                Some(refusal) => vec![FileError::whole(refusal)],
+                Some(refusal) => vec![refusal],
             },
             Err(errors) => errors,
         };
@@ -143,7 +144,7 @@ impl Engine {
     }
 
     // A canary that was taken back must not come back as everybody's stable.
-    fn refusal(&self, policy: &Policy) -> Option<String> {
+    fn refusal(&self, policy: &Policy) -> Option<FileError> {
         for rollout in &policy.rollouts {
             let stable = policy.provider(rollout.stable).base_url.to_string();
             let old =
@@ -157,14 +158,14 @@ impl Engine {
                 held.then_some(tracked.rollout.name.as_str())
             });
             if let Some(other) = taken_back {
-                return Some(format!(
+                return Some(FileError::whole(format!(
                     "rollouts `{}`: its new stable {stable} is the canary of `{other}`, which was rolled back; \
                      `serin resume {other}` first if that provider is well again",
                     rollout.name
-                ));
+                )));
             }
         }
-        self.bound.exposes(policy).or_else(|| self.brings_unserved(policy))
+        self.bound.exposes(policy).map(FileError::whole).or_else(|| self.brings_unserved(policy))
     }
 }
 
@@ -191,9 +192,9 @@ impl Bound {
     #[must_use]
     pub fn exposes(&self, policy: &Policy) -> Option<String> {
         let found = exposures(policy, self.listen, self.admin);
-        let told = found
-            .iter()
-            .map(|Exposure { place, problem, remedy }| format!("{}: {problem}\n  mend: {remedy}", place.path()));
+        let told = found.iter().map(|Exposure { place, danger }| {
+            format!("{}: {}\n  mend: {}", place.path(), problem(danger), remedy(danger))
+        });
         let told: Vec<String> = told.collect();
         (!told.is_empty())
             .then(|| format!("{}\n  sockets stay what they were bound to, or were handed over as", told.join("\n")))

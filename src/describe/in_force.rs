@@ -8,6 +8,7 @@ use super::words::time;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::in_force::{Again, Why};
 use crate::decide::rollout::state::{Lock, Pause};
+use crate::decide::rollout::step::Blocked;
 use crate::decide::units::Percent;
 
 /// The sentence, of the rollout of this name.
@@ -49,6 +50,17 @@ pub fn reason(name: &str, why: &Why) -> String {
         Why::Completed => "the ramp came to its end".to_owned(),
         Why::Clock => "the ramp follows ramp.from and the clock, since state cannot be written".to_owned(),
         Why::Ramp { percent } => format!("the ramp is at {percent}"),
+    }
+}
+
+/// Why nobody may be sent to the canary.
+#[must_use]
+pub fn blocked(blocked: Blocked<'_>) -> String {
+    match blocked {
+        Blocked::Unusable(why) => why.to_owned(),
+        Blocked::Forgotten(why) => format!(
+            "state cannot be written ({why}), so the ramp could not be remembered: mend that, set ramp.from, or pin percent"
+        ),
     }
 }
 

@@ -188,7 +188,8 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
         told.contains("`old` is the stable of `chat` and cannot be used: the variable NOWHERE is not set"),
         "{told}"
     );
-    assert!(told.contains("serin rollback"), "{told}");
+    let remedy = status["flags"]["errors"][0]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("serin rollback"), "{remedy}");
     assert_eq!(ready(&sidecar).0, 200);
     eventually("users of stable are served as before", SOON, || {
         (sidecar.arm(&format!("user-{}", fastrand::u32(..))) == "stable").then_some(())

@@ -460,12 +460,16 @@ pub(super) fn millis(seconds: f64) -> u64 {
 /// Why nobody may be sent to a rollout's canary, if so. `unusable`: what is wrong with its provider; `never_writable`:
 /// why state could never be written since the start.
 #[must_use]
-pub fn blocked(canary: &Canary, unusable: Option<&str>, never_writable: Option<&str>) -> Option<String> {
-    if let Some(why) = unusable {
-        return Some(why.to_owned());
-    }
-    let why = never_writable.filter(|_| canary.percent == Intent::Auto && canary.ramp.from.is_none())?;
-    Some(format!(
-        "state cannot be written ({why}), so the ramp could not be remembered: mend that, set ramp.from, or pin percent"
-    ))
+pub fn blocked<'w>(canary: &Canary, unusable: Option<&'w str>, never_writable: Option<&'w str>) -> Option<Blocked<'w>> {
+    let forgotten = never_writable.filter(|_| canary.percent == Intent::Auto && canary.ramp.from.is_none());
+    unusable.map(Blocked::Unusable).or(forgotten.map(Blocked::Forgotten))
+}
+
+/// Why nobody may be sent to a rollout's canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked<'w> {
+    /// This is the matter with it.
+    Unusable(&'w str),
+    /// A ramp could not be remembered, since state cannot be written for this reason.
+    Forgotten(&'w str),
 }

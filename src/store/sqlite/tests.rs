@@ -5,9 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::decide::event::{Figure, Reason, Regression};
-use crate::decide::rollout::state::{Lock, Phase};
-use crate::decide::units::Percent;
+use crate::decide::event::{ArmCounts, Cause, Change, Decided, Decision, Detail, Figure, Reason, Regression};
+use crate::decide::guard::rule::Rule;
+use crate::decide::policy::Intent;
+use crate::decide::rollout::in_force::{Again, Why};
+use crate::decide::rollout::state::{Lock, Pause, Phase};
+use crate::decide::units::{Millis, Percent};
 
 fn percent(hundredths: u16) -> Percent {
     Percent::from_hundredths(hundredths).unwrap()
@@ -71,6 +74,53 @@ fn what_was_saved_is_there_after_a_restart() {
     assert_eq!(told(&opened, Some("chat"), 1), ["promote"]);
     assert_eq!(told(&opened, Some("other"), 10), Vec::<String>::new());
     assert!(!opened.state_lost);
+}
+
+#[test]
+fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), UnixMillis(1));
+    let counts = |events| ArmCounts::new(events, 67.0, Some(3));
+    let decision = Box::new(Decision {
+        decided: Decided::Alarm(Rule::Silent),
+        seconds: 14.000_000_000_000_2,
+        canary: counts(14.0),
+        stable: counts(0.0),
+        evidence: f64::MAX,
+        bound: 1.647_961_432_350_48e-9,
+        tolerated_ratio: 1.25,
+        detail: Detail::Slow { streamed: Some(Millis(1200)), whole: None },
+        failed_as: Some("text/html".into()),
+        would_change: Some(Change::Fewer { events: 3.0, tolerated_ratio: Some(1.9), ignore_below: None }),
+        causes: vec![Cause { what: "refused".into(), count: 3, last: UnixMillis(7) }],
+    });
+    let pause = Pause {
+        at: UnixMillis(1),
+        actor: "guard".into(),
+        reason: "of old".into(),
+        regression: true,
+        rules: vec![Rule::Silent],
+        found: vec![Decision::clone(&decision)],
+    };
+    let cause = Regression::Found(decision.clone());
+    let phase = Phase::RolledBack { at: UnixMillis(3), cause: cause.clone(), emptied: true };
+    let state = RolloutState { phase, paused: Some(pause.clone()), ..state(10) };
+    let by = |why: &Why| Event { reason: Reason::InForce { by: why.clone() }, ..event(Some("chat"), "percent") };
+    let asked = Intent::Pinned(percent(7));
+    let back = Why::RolledBack { percent: percent(5), asked, cause, next_attempt: 3, again: Again::After(Millis(9)) };
+    let lock = state.lock.clone().unwrap();
+    let locked = Why::Locked { percent: percent(5), asked: Intent::Auto, lock, besides: Some(Box::new(back.clone())) };
+    let paused = Why::Paused { pause, probing: false };
+    let decided = Event { reason: Reason::Decided(decision), ..event(Some("chat"), "rollback") };
+    let events = [vec![decided], [back, locked, paused, Why::Probing].iter().map(by).collect()].concat();
+    let states = vec![(identity("chat"), state)];
+    saved(&opened, Batch { states: states.clone(), events: events.clone(), last_good: None }).unwrap();
+    drop(opened);
+    let opened = open(dir.path(), UnixMillis(2));
+    assert_eq!((&opened.states, &opened.notes), (&states, &Vec::new()));
+    let mut kept = opened.store.history(None, 99).blocking_recv().unwrap().unwrap();
+    kept.reverse();
+    assert_eq!(kept, events);
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::decide::rollout::state::Pause;
-use crate::decide::rollout::step::blocked;
+use crate::decide::rollout::step::{Blocked, blocked};
 
 #[test]
 fn nothing_blocks_a_canary_that_can_be_used() {
     let auto = canary();
     assert_eq!(blocked(&auto, None, None), None);
-    assert_eq!(blocked(&auto, Some("it has no key"), Some("disk full")).unwrap(), "it has no key");
-    assert!(blocked(&auto, None, Some("disk full")).unwrap().contains("state cannot be written (disk full)"));
+    assert_eq!(blocked(&auto, Some("it has no key"), Some("disk full")), Some(Blocked::Unusable("it has no key")));
+    assert_eq!(blocked(&auto, None, Some("disk full")), Some(Blocked::Forgotten("disk full")));
     let by_clock = Canary { ramp: Ramp { from: Some(UnixMillis(7)), ..auto.ramp.clone() }, ..auto.clone() };
     let pinned = Canary { percent: Intent::Pinned(percent(10)), ..auto };
     assert_eq!([&by_clock, &pinned].map(|canary| blocked(canary, None, Some("disk full"))), [None, None]);
