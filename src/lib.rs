@@ -9,8 +9,9 @@
 //! An arrow reads "may use". There are no others, and `tests/house_rules.rs` holds the code to it.
 //!
 //! ```text
-//! main -> cli -> demo -> app -> { proxy | control | admin } -> state, telemetry, clock, describe -> decide -> wire
-//!          |              |           |
+//! main -> cli -> demo -> app -> { proxy | control | admin } -> state, telemetry, clock -> decide -> wire
+//!          |              |           |      |         |
+//!          |              |           |      +---------+-> describe -> decide    (cli, demo, app and flags too)
 //!          |              |           +-> store        (control and app only)
 //!          |              +-> flags -> decide
 //!          +-> simulate -> decide
@@ -18,7 +19,8 @@
 //!
 //! * [`decide`] and [`wire`] are pure: every decision, and every reading of bytes that leads to one. Time, chance and
 //!   counts come in as parameters, so the same trace in gives the same decisions out.
-//! * [`describe`] is pure as well: the words for what was decided and seen.
+//! * [`describe`] is pure as well: it turns what was decided into sentences, for whoever shows them. No sentence is stored
+//!   or compared.
 //! * [`flags`] turns flags.yaml into a [`decide::policy::Policy`], with every error at its place.
 //! * [`state`] is all that requests, control and the surfaces share. Each cell has one writer, or one word.
 //! * [`proxy`] is the data plane: one thread a core, each with its own connections, none of them waiting for another.

@@ -10,8 +10,8 @@
 use serin::decide::guard::slow::SlowThreshold;
 use serin::decide::policy::{Canary, Guard, SlowRule};
 use serin::decide::units::UnixMillis;
+use serin::describe::event::reason;
 use serin::simulate::answers::{Answers, Watch};
-use serin::simulate::contest::is_answer;
 use serin::simulate::course::Course;
 use serin::simulate::excess::{Excess, Marked, Rates, SPREAD, beyond};
 use serin::simulate::guarded::{Guarded, pinned, usual};
@@ -69,9 +69,9 @@ fn acts(source: &mut impl Source, canary: Canary, seconds: f64) -> Option<(f64, 
         rule.tick(&seen);
         at += seen.seconds;
         if let Some(event) = rule.events().last()
-            && is_answer(&event.action)
+            && event.action.answers_regression()
         {
-            return Some((at, format!("{}: {}", event.action, event.reason)));
+            return Some((at, format!("{}: {}", event.action, reason(event))));
         }
     }
     None

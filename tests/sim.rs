@@ -12,9 +12,11 @@ mod stage;
 use std::sync::Arc;
 
 use serin::control::engine::{Engine, Now};
+use serin::decide::event::Event;
+use serin::decide::file_error::FileError;
 use serin::decide::outcome::Outcome;
 use serin::decide::policy::*;
-use serin::decide::rollout::state::{Event, Lock, Phase, Standing, Verb};
+use serin::decide::rollout::state::{Lock, Phase, Standing, Verb};
 use serin::decide::units::{Arm, Bucket, Millis, Percent, RolloutId, Slot, UnixMillis};
 use serin::state::counters::Core;
 use serin::state::evidence::Evidence;
@@ -270,7 +272,7 @@ impl World {
             modified: None,
         };
         // Before every good version somebody saves a broken one.
-        self.engine.flags_read(read(Err(vec!["1:1 broken".to_owned()])), self.now());
+        self.engine.flags_read(read(Err(vec![FileError::whole("broken".to_owned())])), self.now());
         self.engine.flags_read(read(Ok(self.policy())), self.now());
         format!("{} is edited to {what}", NAMES[which])
     }
@@ -347,7 +349,7 @@ impl World {
                 _ => {}
             }
             if event.actor == "guard" {
-                assert!(event.numbers.iter().any(|(name, _)| name == "canary_error_rate"), "{event:?}");
+                assert!(event.decision().is_some(), "{event:?}");
             }
             self.told.push(event);
         }

@@ -5,6 +5,7 @@
 //! fewest in debug builds. The full measure:
 //! `SERIN_BARS=full cargo test --profile quick --locked --test source_bars -- --nocapture`
 
+use serin::decide::event::Action;
 use serin::decide::policy::{Canary, Guard, OnExcess};
 use serin::decide::units::UnixMillis;
 use serin::simulate::guarded::{Guarded, pinned, usual};
@@ -48,7 +49,10 @@ fn attacked(honest: Beside, aim: Aim) -> Beside {
 }
 
 fn acted(played: &Played) -> bool {
-    played.last.as_ref().is_some_and(|(_, action)| action != "promote" && action != "complete" && action != "start")
+    played
+        .last
+        .as_ref()
+        .is_some_and(|(_, action)| !matches!(action, Action::Promote | Action::Complete | Action::Start))
 }
 
 #[test]
@@ -79,7 +83,8 @@ fn one_source_keeps_no_healthy_ramp_from_its_end() {
         let count = runs(100, 10, 1);
         let ends = |beside: &Beside| {
             let played = each(count, |seed| play(beside, ramp(step), 24.0 * step, seed));
-            let completed = |played: &&Played| played.last.as_ref().is_some_and(|(_, action)| action == "complete");
+            let completed =
+                |played: &&Played| played.last.as_ref().is_some_and(|(_, action)| *action == Action::Complete);
             let ends: Vec<f64> = played.iter().filter(completed).filter_map(|one| Some(one.last.as_ref()?.0)).collect();
             (ends.len(), ends.iter().sum::<f64>() / (ends.len() as f64).max(1.0) / step, played)
         };
@@ -117,7 +122,7 @@ fn found(beside: &Beside, count: usize) -> (f64, f64) {
     let mut delays: Vec<f64> = played
         .iter()
         .map(|played| match &played.last {
-            Some((at, action)) if action == "rollback" => at - FAULT,
+            Some((at, action)) if *action == Action::Rollback => at - FAULT,
             _ => f64::INFINITY,
         })
         .collect();

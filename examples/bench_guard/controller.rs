@@ -1,5 +1,6 @@
 //! Whole rollouts of Serin's guard in which nothing is wrong: what it does that it ought not to.
 
+use serin::decide::event::Action;
 use serin::simulate::guarded::usual;
 use serin::simulate::rollout::{Rollout, Span, play};
 use serin::simulate::schedule::Schedule;
@@ -82,7 +83,7 @@ fn add(sum: &mut Sum, bench: &Bench, ramp: &Ramps, requests: f64, (stable, canar
     let one = |seed| {
         let mut rule = guarded(usual(&schedule));
         let rollout = play(&mut traffic.arrivals(seed), &mut rule, &span);
-        (rollout, rule.events().iter().filter(|event| event.action == "confirm").count())
+        (rollout, rule.events().iter().filter(|event| event.action == Action::Confirm).count())
     };
     let what = format!("steps of {} s, {requests} rps, {stable} and {canary}", ramp.step);
     let played: Vec<(Rollout, usize)> = bench.each(&what, ramp.runs, one);

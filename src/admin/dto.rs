@@ -8,11 +8,15 @@ mod guard;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::decide::cause::CauseCount;
-use crate::decide::rollout::state::{Event, Lock};
+use crate::decide::event::{Event, Figure};
+use crate::decide::file_error::FileError;
+use crate::decide::rollout::state::Lock;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{self, Percent};
+use crate::describe;
 use crate::state::inbox::Receipt;
 use crate::state::status::{
     ArmWindow, FallbackStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status,
@@ -66,7 +70,7 @@ pub struct Flags {
     /// When the file on disk was last changed.
     pub modified_at: Option<Stamp>,
     /// Why the file on disk is not in force; empty: it is.
-    pub errors: Vec<String>,
+    pub errors: Vec<FileError>,
     /// Versions refused since the start.
     pub failures: u64,
     /// Whether the version in force is the kept copy of an earlier run.
@@ -333,8 +337,8 @@ pub struct Happened {
     pub from: f64,
     /// The share in force after.
     pub to: f64,
-    /// What it was decided by.
-    pub numbers: BTreeMap<String, String>,
+    /// What it was decided by: counts and evidence as they are, rates in percent, lengths of time in seconds, and words.
+    pub numbers: BTreeMap<String, Value>,
     /// The version of flags.yaml in force.
     pub generation: u64,
 }
@@ -517,17 +521,30 @@ impl From<ArmWindow> for Arm {
 
 impl From<Event> for Happened {
     fn from(event: Event) -> Happened {
+        let reason = describe::event::reason(&event);
+        let numbers = describe::numbers::numbers(&event.reason).into_iter();
         Happened {
             at: Stamp(event.at),
             rollout: event.rollout,
             actor: event.actor,
-            action: event.action,
-            reason: event.reason,
+            action: event.action.into(),
+            reason,
             from: event.from.as_f64(),
             to: event.to.as_f64(),
-            numbers: event.numbers.into_iter().collect(),
+            numbers: numbers.map(|(name, figure)| (name, value(figure))).collect(),
             generation: event.generation,
         }
+    }
+}
+
+/// Whole numbers without a point, as a program that counts expects them.
+fn value(figure: Figure) -> Value {
+    match figure {
+        Figure::Nothing => Value::Null,
+        Figure::Text(text) => text.into(),
+        #[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
+        Figure::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => (number as i64).into(),
+        Figure::Number(number) => number.into(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::*;
 use crate::admin::dto::Process;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
+use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::tick::{Tally, Tick};
 use crate::decide::guard::trace::Line;
@@ -21,9 +22,10 @@ use crate::decide::policy::{
     OnRegression, Policy, Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped,
     Unmatched,
 };
-use crate::decide::rollout::state::{Event, Verb};
+use crate::decide::rollout::state::Verb;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::describe::advice;
 use crate::state::counters::Labels;
 use crate::state::evidence::Evidence;
 use crate::state::health::ProviderHealth;
@@ -155,8 +157,8 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
 
 fn finding() -> FindingStatus {
     let finding = Finding::Parameter("prompt_cache_key".into());
-    let (rule, advice) = (finding.rule("holysheep", "chat"), finding.advice("holysheep", "chat"));
-    let sentence = finding.sentence("holysheep", "openai");
+    let (rule, advice) = (advice::rule(&finding, "holysheep", "chat"), advice::advice(&finding, "holysheep", "chat"));
+    let sentence = advice::sentence(&finding, "holysheep", "openai");
     let (first, last) = (UnixMillis(1000), UnixMillis(2000));
     FindingStatus { finding, sentence, rule, advice, status: 400, count: 12, first, last }
 }
@@ -286,11 +288,13 @@ fn event(rollout: Option<String>, limit: u32) -> Event {
         at: UnixMillis(0),
         rollout,
         actor: "guard".into(),
-        action: "rollback".into(),
-        reason: "too many failures".into(),
+        action: Action::Rollback,
+        reason: Reason::Earlier {
+            text: "too many failures".into(),
+            numbers: vec![("limit".into(), Figure::Number(limit.into()))],
+        },
         from: percent(1000),
         to: Percent::ZERO,
-        numbers: vec![("limit".into(), limit.to_string())],
         generation: 1,
     }
 }
@@ -487,9 +491,9 @@ fn status_history_and_config_are_read() {
     );
 
     let history = ports.get("/api/v1/history?rollout=chat&limit=7").json();
-    assert_eq!(history["events"][0]["numbers"], json!({"limit": "7"}));
+    assert_eq!(history["events"][0]["numbers"], json!({"limit": 7}));
     assert_eq!(history["events"][0]["from"], json!(10.0));
-    assert_eq!(ports.get("/api/v1/history").json()["events"][0]["numbers"]["limit"], json!("50"));
+    assert_eq!(ports.get("/api/v1/history").json()["events"][0]["numbers"]["limit"], json!(50));
 
     let trace = ports.get("/api/v1/rollouts/chat/trace");
     assert_eq!((trace.status, trace.header("content-type")), (200, Some("application/x-ndjson")));

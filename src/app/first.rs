@@ -11,6 +11,7 @@ use super::start::StartError;
 use crate::control::FirstFlags;
 use crate::decide::policy::Policy;
 use crate::decide::unserved::Unserved;
+use crate::describe::unserved::problem;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::{Environment, FlagsError, Reading, render};
 use crate::state::inbox::FlagsRead;
@@ -58,11 +59,11 @@ pub(super) fn choose(
     let compiled = compile(last_good, environment)
         .map_err(|_| refused("not started: the earlier good copy is not accepted by this version either"))?;
     if let Some(found) = unserved(&compiled.policy).first() {
-        let why = format!("not started: nor would users be served by the earlier good copy: {}", found.problem());
+        let why = format!("not started: nor would users be served by the earlier good copy: {}", problem(found));
         return Err(refused(&why));
     }
     let Compiled { policy, warnings, shown, .. } = compiled;
-    let errors = errors.iter().map(ToString::to_string).collect();
+    let errors = errors.iter().map(FlagsError::without_source).collect();
     let read = FlagsRead {
         result: Ok(Arc::clone(&policy)),
         text: last_good.into(),
@@ -77,13 +78,13 @@ pub(super) fn choose(
 /// A reading as control takes it.
 pub(super) fn told(reading: Reading) -> FlagsRead {
     let Reading { result, text, hash, modified, .. } = reading;
-    let texts = |errors: Vec<FlagsError>| errors.iter().map(ToString::to_string).collect();
+    let placed = |errors: Vec<FlagsError>| errors.iter().map(FlagsError::without_source).collect();
     match result {
         Ok(Compiled { policy, warnings, shown, .. }) => {
             FlagsRead { result: Ok(policy), text, shown, warnings, hash, modified }
         }
         Err(errors) => {
-            FlagsRead { result: Err(texts(errors)), text, shown: "".into(), warnings: Vec::new(), hash, modified }
+            FlagsRead { result: Err(placed(errors)), text, shown: "".into(), warnings: Vec::new(), hash, modified }
         }
     }
 }

@@ -116,7 +116,7 @@ fn a_broken_file_starts_with_the_copy_that_was_good_last() {
     let running = home.start().unwrap();
     let status = running.status();
     assert!(status.flags.from_last_good);
-    assert!(status.flags.errors.iter().any(|error| error.contains("percnt")), "{:?}", status.flags.errors);
+    assert!(status.flags.errors.iter().any(|error| error.problem.contains("percnt")), "{:?}", status.flags.errors);
     assert_eq!(status.rollouts[0].percent, Percent::from_hundredths(2500).unwrap());
     running.stopper().end_now();
     running.wait().unwrap();

@@ -7,7 +7,7 @@
 use crate::app::api::{ArmAnswers, ByAge, Compared, Counted, Guard, InFlight, Rate, Rollout, SeenAs};
 use crate::cli::out::one_line;
 use crate::decide::guard::silent::Silence;
-use crate::decide::guard::told::{number, percent, time};
+use crate::describe::words::{number, percent, time};
 
 /// So few requests a second are none.
 const NONE: f64 = 0.001;

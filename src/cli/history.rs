@@ -120,7 +120,7 @@ mod tests {
             reason: reason.into(),
             from,
             to,
-            numbers: [("canary_failures".to_owned(), "9".to_owned())].into(),
+            numbers: [("canary_failures".to_owned(), 9.into())].into(),
             generation: 3,
         };
         let events =

@@ -160,7 +160,8 @@ fn of_rollout(rollout: &RolloutStatus) -> String {
 }
 
 fn warnings(notes: &[String], status: &Status) -> Vec<String> {
-    let mut warnings: Vec<String> = status.flags.errors.iter().chain(&status.flags.warnings).cloned().collect();
+    let errors = status.flags.errors.iter().map(ToString::to_string);
+    let mut warnings: Vec<String> = errors.chain(status.flags.warnings.iter().cloned()).collect();
     let state = status.store.error.iter().map(|why| format!("state in {} cannot be written: {why}", status.store.dir));
     for note in state.chain(notes.iter().cloned()) {
         if !warnings.contains(&note) {

@@ -17,6 +17,7 @@ use super::rollback::segment;
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{Happened, HistoryReply, Rollout, StatusReply};
 use crate::clock;
+use crate::decide::event::Action;
 
 mod numbers;
 mod view;
@@ -26,8 +27,6 @@ const PATIENCE: Duration = Duration::from_secs(12);
 const LOOKED_AT: u32 = 200;
 /// So many of those before it are told at most.
 const MOST_BEFORE: usize = 4;
-/// Events of a rollout that decide nothing about its share.
-const NO_DECISION: [&str; 2] = ["advise", "withdraw"];
 
 /// Arguments of `serin why`.
 #[derive(Args, Clone, Debug)]
@@ -107,7 +106,7 @@ fn answer(target: &Target, rollout: Rollout) -> Answer {
 
 /// From the newest event on.
 fn decided(rollout: Rollout, events: Vec<Happened>) -> Answer {
-    let mut events = events.into_iter().filter(|event| !NO_DECISION.contains(&event.action.as_str()));
+    let mut events = events.into_iter().filter(|event| !Action::from(event.action.clone()).decides_nothing());
     let decision = events.next();
     let mut before = Vec::new();
     let mut told = decision.as_ref().is_none_or(|decision| !decision.numbers.is_empty());

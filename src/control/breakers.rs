@@ -10,8 +10,11 @@ use std::sync::Arc;
 
 use super::engine::{Engine, Now};
 use crate::decide::breaker::{BreakerState, State, open_for};
+use crate::decide::event::{Action, Notice, Reason, Turn};
 use crate::decide::policy::{BreakerRule, Policy, Provider};
 use crate::decide::units::Millis;
+use crate::describe::event::breaker as told;
+use crate::describe::notice::sentence;
 use crate::state::health::{Breaker, ProviderHealth, Ticket};
 use crate::state::status::{BreakerStatus, ProviderStatus};
 
@@ -103,7 +106,8 @@ impl Engine {
                     continue;
                 }
                 seen.open = open;
-                let (action, reason) = told(&provider.name, breaker, state, rule);
+                let (action, turn) = turned(breaker, state, rule);
+                let reason = Reason::Breaker { provider: provider.name.clone(), turn };
                 if open {
                     seen.recorded = seen.recorded_at.is_none_or(|at| now.mono.since(at) >= PAUSE);
                     if seen.recorded {
@@ -111,9 +115,9 @@ impl Engine {
                     }
                 }
                 if seen.recorded {
-                    self.own_event("breaker", action, reason, now);
+                    self.emit_own("breaker", action, reason, now);
                 } else {
-                    tracing::warn!(provider = provider.name, "{action}: {reason}");
+                    tracing::warn!(provider = provider.name, "{action}: {}", told(&provider.name, turn));
                 }
             }
         }
@@ -129,11 +133,8 @@ impl Engine {
             tracing::warn!(rollout = name, "{canary} answers again, or {stable} can be reached");
             return;
         }
-        let reason = format!(
-            "{canary}, the canary of {name}, answers nobody while {stable} cannot be reached: nobody is moved, and the \
-             requests of stable are asked of {stable} first again"
-        );
-        self.notice(index, 0, reason, now);
+        let [rollout, canary, stable] = [name, canary, stable].map(Clone::clone);
+        self.notice_seldom(index, 0, Notice::NobodyAnswers { rollout, canary, stable }, now);
     }
 
     /// Stable accepts requests and answers none of them while the canary answers, or does answer again.
@@ -146,24 +147,21 @@ impl Engine {
             return;
         };
         let canary = &moving.canary.name;
-        let reason = format!(
-            "{stable}, the stable of {name}, takes requests and answers none of them while {canary} answers: nobody is \
-             moved, and each request waits {waits} for {stable} before another is asked, as `fallback` allows"
-        );
-        self.notice(index, 1, reason, now);
+        let [rollout, canary, stable] = [name, canary, stable].map(Clone::clone);
+        self.notice_seldom(index, 1, Notice::StableSilent { rollout, canary, stable, waits }, now);
     }
 
     // In the history at most once in ten minutes; `which` of two.
-    fn notice(&mut self, index: usize, which: usize, reason: String, now: Now) {
+    fn notice_seldom(&mut self, index: usize, which: usize, notice: Notice, now: Now) {
         let tracked = &mut self.rollouts[index];
         let Some(moving) = &mut tracked.moving else { return };
         let told = &mut moving.told[which];
         if told.is_some_and(|at| now.mono.since(at) < PAUSE) {
-            tracing::warn!(rollout = tracked.rollout.name, "{reason}");
+            tracing::warn!(rollout = tracked.rollout.name, "{}", sentence(&notice));
             return;
         }
         *told = Some(now.mono);
-        self.own_event("serin", "notice", reason, now);
+        self.notice(notice, now);
     }
 
     /// Whom a connection should be made to now; each counts as begun.
@@ -193,28 +191,15 @@ impl Connection {
     }
 }
 
-fn told(name: &str, breaker: Breaker, state: State, rule: &BreakerRule) -> (&'static str, String) {
+fn turned(breaker: Breaker, state: State, rule: &BreakerRule) -> (Action, Turn) {
     match (state, breaker) {
-        (State::Closed { .. }, Breaker::Failures) => {
-            ("close", format!("the breaker of {name} is closed: it answers again"))
-        }
-        (State::Closed { .. }, Breaker::Reach) => {
-            ("close", format!("the breaker of {name} is closed: it can be reached again"))
-        }
+        (State::Closed { .. }, Breaker::Failures) => (Action::Close, Turn::Closed),
+        (State::Closed { .. }, Breaker::Reach) => (Action::Close, Turn::Reached),
         (State::Open { failures, tries, .. } | State::HalfOpen { failures, tries, .. }, Breaker::Failures) => {
-            let length = open_for(rule, tries);
-            let reason = format!(
-                "the breaker of {name} is open after {failures} failures in a row: for {length} nothing is sent there \
-                 that somebody else can answer"
-            );
-            ("open", reason)
+            (Action::Open, Turn::Opened { failures, open_for: open_for(rule, tries) })
         }
         (State::Open { failures, .. } | State::HalfOpen { failures, .. }, Breaker::Reach) => {
-            let reason = format!(
-                "the breaker of {name} is open: {failures} connections in a row could not be made; until it answers, or \
-                 Serin's own connection is made, its rollouts ask somebody else first"
-            );
-            ("open", reason)
+            (Action::Open, Turn::OutOfReach { failures })
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::decide::guard::trace::Line;
 use crate::decide::rollout::state::{Lock, Verb};
 use crate::decide::rollout::step::{Input, Step, step};
 use crate::decide::units::Percent;
+use crate::describe::command as describe;
 use crate::state::inbox::{Command, Refusal};
 
 /// What a command came to.
@@ -46,9 +47,10 @@ impl Engine {
         for index in targets {
             let Some(happened) = self.happened(index, &input, now) else { continue };
             if let Some(refusal) = happened.refused {
-                return Err(Refusal::NotNow(refusal));
+                return Err(Refusal::NotNow(describe::refusal(&self.rollouts[index].rollout.name, &refusal)));
             }
-            done.notes.extend(happened.notes);
+            let name = &self.rollouts[index].rollout.name;
+            done.notes.extend(happened.notes.iter().map(|note| describe::note(name, note)));
             done.proposed |= happened.proposed;
             let tracked = &self.rollouts[index];
             let Some(moving) = &tracked.moving else { continue };
@@ -86,7 +88,7 @@ impl Engine {
         let targets = self.targets(command)?;
         for index in &targets {
             if let Some(refusal) = self.tried(command, *index, now).and_then(|tried| tried.refused) {
-                return Err(Refusal::NotNow(refusal));
+                return Err(Refusal::NotNow(describe::refusal(&self.rollouts[*index].rollout.name, &refusal)));
             }
         }
         self.check_disk(command, &targets, now)?;

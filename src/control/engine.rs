@@ -22,12 +22,15 @@ use super::report;
 use super::sampling::Sampling;
 use super::series::{Registry, SeriesFactory};
 use super::serving::Serving;
+use crate::decide::event::{Action, Event, Notice, Reason};
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
+use crate::decide::rollout::command::{Note, Refusal};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
-use crate::decide::rollout::state::{Event, Identity, Phase, RolloutState};
+use crate::decide::rollout::state::{Identity, Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, View, blocked, step as decide};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::describe::in_force as in_force_words;
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
 use crate::state::series_table::SeriesTable;
@@ -234,11 +237,12 @@ impl Engine {
         engine.outbox.last_good = begin.keep;
         let unwritable = engine.store_error.iter().map(|error| unwritable(&engine.dir, error));
         let unread = engine.locks_notice();
-        for note in unwritable.chain(unread).chain(engine.notes.iter().cloned()).collect::<Vec<_>>() {
-            engine.own_event("serin", "notice", note, now);
+        let texts = engine.notes.iter().map(|text| Notice::Text { text: text.clone() });
+        for noticed in unwritable.chain(unread).chain(texts).collect::<Vec<_>>() {
+            engine.notice(noticed, now);
         }
         engine.reconcile(policy, begin.state_lost, now);
-        engine.own_event("serin", "start", engine.beginning(), now);
+        engine.emit_own("serin", Action::Start, engine.beginning(), now);
         // What it says is what the other events led to, and it is the first that a reader looks for.
         engine.outbox.events.rotate_right(1);
         engine.publish();
@@ -246,19 +250,15 @@ impl Engine {
         engine
     }
 
-    fn beginning(&self) -> String {
+    fn beginning(&self) -> Reason {
         let told = |tracked: &Tracked| {
             let ruling = self.ruling(tracked)?;
-            Some(format!("{} at {} ({})", tracked.rollout.name, ruling.percent, ruling.standing.as_str()))
+            Some((tracked.rollout.name.clone(), ruling.percent, ruling.standing))
         };
-        let all: Vec<String> = self.rollouts.iter().filter_map(told).collect();
-        let shown = all.iter().take(MOST_TOLD).cloned().collect::<Vec<_>>().join(", ");
-        let rollouts = match all.len() {
-            0 => "no rollout has a canary".to_owned(),
-            count if count > MOST_TOLD => format!("{shown} and {} more", count - MOST_TOLD),
-            _ => shown,
-        };
-        format!("version {} began, with state in {}: {rollouts}", env!("CARGO_PKG_VERSION"), self.dir)
+        let mut rollouts: Vec<_> = self.rollouts.iter().filter_map(told).collect();
+        let more = rollouts.len().saturating_sub(MOST_TOLD);
+        rollouts.truncate(MOST_TOLD);
+        Reason::Began { version: env!("CARGO_PKG_VERSION").to_owned(), dir: self.dir.clone(), rollouts, more }
     }
 
     /// Time has passed: looks at every rollout.
@@ -349,10 +349,8 @@ impl Engine {
         let (before, error) = (self.store_error.take(), result.as_ref().err().cloned());
         // Told at the first failure and at its end, however often and differently it fails between.
         match (&before, &error) {
-            (None, Some(error)) => self.own_event("serin", "notice", unwritable(&self.dir, error), now),
-            (Some(_), None) => {
-                self.own_event("serin", "notice", format!("state in {} can be written again", self.dir), now);
-            }
+            (None, Some(error)) => self.notice(unwritable(&self.dir, error), now),
+            (Some(_), None) => self.notice(Notice::Writable { dir: self.dir.clone() }, now),
             _ => {}
         }
         let changed = before != error;
@@ -377,7 +375,7 @@ impl Engine {
         let unusable =
             moving.canary.unusable.as_ref().map(|why| format!("{} cannot be used: {why}", moving.canary.name));
         let why = unusable.or_else(|| self.blocked_by_locks(tracked, canary, &moving.state));
-        let blocked = blocked(canary, why.as_deref(), never_writable.as_deref());
+        let blocked = blocked(canary, why.as_deref(), never_writable.as_deref()).map(in_force_words::blocked);
         if let Some(moving) = &mut self.rollouts[index].moving {
             moving.blocked = blocked;
         }
@@ -408,11 +406,8 @@ impl Engine {
             let Step { refused, notes, .. } = step;
             return Some(Happened { refused, notes, changed: false, rescues: false, proposed: true });
         }
-        for event in &step.events {
-            log(event);
-        }
         let Step { next, events, refused, notes, rescue, .. } = step;
-        self.outbox.events.extend(events);
+        events.into_iter().for_each(|event| self.emit(event));
         self.put(index, next);
         let moving = self.rollouts[index].moving.as_ref()?;
         if let Some(rescue) = rescue {
@@ -438,23 +433,6 @@ impl Engine {
     pub(super) fn ruling(&self, tracked: &Tracked) -> Option<Ruling> {
         let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
         Some(in_force(&self.view(tracked, moving, canary), &moving.state))
-    }
-
-    /// An event of the file or the process.
-    pub(super) fn own_event(&mut self, actor: &str, action: &str, reason: String, now: Now) {
-        let event = Event {
-            at: now.unix,
-            rollout: None,
-            actor: actor.to_owned(),
-            action: action.to_owned(),
-            reason,
-            from: Percent::ZERO,
-            to: Percent::ZERO,
-            numbers: Vec::new(),
-            generation: self.flags.generation,
-        };
-        log(&event);
-        self.outbox.events.push(event);
     }
 
     /// Puts in force what the states say.
@@ -508,8 +486,8 @@ impl Engine {
     }
 }
 
-fn unwritable(dir: &str, error: &str) -> String {
-    format!("state in {dir} cannot be written ({error}): nothing that changes now outlives this process")
+fn unwritable(dir: &str, error: &str) -> Notice {
+    Notice::Unwritable { dir: dir.to_owned(), error: error.to_owned() }
 }
 
 // At the start there is no older file to stay with, so what a reload would refuse is said.
@@ -530,28 +508,10 @@ fn stable_taken_back(begin: &Begin) -> Vec<String> {
 
 /// A step that was taken, or is proposed.
 pub(super) struct Happened {
-    pub(super) refused: Option<String>,
-    pub(super) notes: Vec<String>,
+    pub(super) refused: Option<Refusal>,
+    pub(super) notes: Vec<Note>,
     pub(super) changed: bool,
     // Whether somebody who waits has to look.
     pub(super) rescues: bool,
     pub(super) proposed: bool,
-}
-
-// What somebody is woken for: users were taken back or are held where they are, or something is not as it should be.
-pub(super) fn is_warning(action: &str) -> bool {
-    const WARNINGS: [&str; 9] =
-        ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"];
-    WARNINGS.contains(&action)
-}
-
-pub(super) fn log(event: &Event) {
-    let Event { rollout, actor, action, reason, from, to, generation, .. } = event;
-    let rollout = rollout.as_deref().unwrap_or("-");
-    let reason = if reason.is_empty() { "no reason given" } else { reason };
-    if is_warning(action) {
-        tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {reason}");
-    } else {
-        tracing::info!(rollout, actor, %from, %to, generation, "{action}: {reason}");
-    }
 }

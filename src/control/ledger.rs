@@ -13,7 +13,9 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use super::engine::{Outbox, Proposal};
-use crate::decide::rollout::state::{Event, Identity, RolloutState};
+use super::events::announce;
+use crate::decide::event::{Action, Event, Reason};
+use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::Millis;
 use crate::store::{Batch, Store};
 
@@ -152,7 +154,9 @@ impl Ledger {
                 self.last_good.take_if(|(number, _)| *number <= upto);
                 let never = withdrawn.iter().rev().filter_map(|proposed| proposed.proposal.events.last());
                 for event in never {
-                    self.events.push_front((self.newest, withdrawal(event)));
+                    let withdrawal = withdrawal(event);
+                    announce(&withdrawal);
+                    self.events.push_front((self.newest, withdrawal));
                 }
                 self.written.send_modify(|written| written.upto = upto);
                 Finished { landed: valid, lost: Vec::new() }
@@ -189,12 +193,12 @@ impl Ledger {
 fn withdrawal(event: &Event) -> Event {
     Event {
         actor: "serin".to_owned(),
-        action: "withdraw".to_owned(),
-        reason: format!("the {} was never in force: something else came while it was being written", event.action),
+        action: Action::Withdraw,
+        reason: Reason::NeverInForce { action: event.action.clone() },
         from: event.to,
         to: event.from,
-        numbers: Vec::new(),
-        ..event.clone()
+        rollout: event.rollout.clone(),
+        ..*event
     }
 }
 
@@ -237,11 +241,10 @@ mod tests {
             at: UnixMillis(0),
             rollout: None,
             actor: "serin".into(),
-            action: action.into(),
-            reason: String::new(),
+            action: Action::from(action.to_owned()),
+            reason: Reason::said(""),
             from: Percent::ZERO,
             to: Percent::ZERO,
-            numbers: Vec::new(),
             generation: 1,
         }
     }

@@ -5,6 +5,7 @@
 //! that was known before, and lifts nothing. A rollout that came to its end and has no stable to go back to stays there.
 
 use super::engine::{Engine, Now, Tracked};
+use crate::decide::event::Notice;
 use crate::decide::policy::Canary;
 use crate::decide::rollout::state::{Lock, RolloutState};
 use crate::decide::rollout::step::Input;
@@ -58,11 +59,12 @@ impl Engine {
         }
         let before = std::mem::replace(&mut self.locks_unread, unread);
         match (&before, &self.locks_unread) {
-            (None, Some(_)) => self.own_event("serin", "notice", self.locks_notice().unwrap_or_default(), now),
-            (Some(_), None) => {
-                let text = format!("the locks in {}/locks can be read again", self.dir);
-                self.own_event("serin", "notice", text, now);
+            (None, Some(_)) => {
+                if let Some(notice) = self.locks_notice() {
+                    self.notice(notice, now);
+                }
             }
+            (Some(_), None) => self.notice(Notice::LocksRead { dir: self.dir.clone() }, now),
             _ => {}
         }
         // It is acted upon now, and not when the next look is due.
@@ -70,10 +72,9 @@ impl Engine {
     }
 
     /// What is told of it.
-    pub(super) fn locks_notice(&self) -> Option<String> {
-        let unread = self.locks_unread.as_ref()?;
-        let then = if unread.lasting { "every canary is at 0% until they can" } else { "what is locked stays so" };
-        Some(format!("the locks in {}/locks cannot be read ({}): {then}", self.dir, unread.why))
+    pub(super) fn locks_notice(&self) -> Option<Notice> {
+        let Unread { why, lasting } = self.locks_unread.clone()?;
+        Some(Notice::LocksUnread { dir: self.dir.clone(), error: why, lasting })
     }
 
     /// Why a rollout is blocked by it.

@@ -12,6 +12,7 @@ mod answered;
 mod breakers;
 pub mod commands;
 pub mod engine;
+mod events;
 mod lately;
 mod ledger;
 pub mod lock_files;
@@ -38,6 +39,7 @@ use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
 use crate::clock;
+use crate::decide::file_error::FileError;
 use crate::state::inbox::{FlagsRead, Input};
 use crate::state::snapshot::Shared;
 use crate::state::status::{FlagsStatus, StatusCell};
@@ -58,7 +60,7 @@ pub struct FirstFlags {
     /// Whether it is the kept copy of an earlier run.
     pub from_last_good: bool,
     /// Why the file itself is not in force; empty: it is.
-    pub errors: Vec<String>,
+    pub errors: Vec<FileError>,
 }
 
 /// What control is started with.
@@ -104,7 +106,8 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     let Opened { store, notes, states, error, state_lost, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
-    let policy = read.result.map_err(|errors| io::Error::new(io::ErrorKind::InvalidInput, errors.join("\n")))?;
+    let told = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let policy = read.result.map_err(|errors| io::Error::new(io::ErrorKind::InvalidInput, told(errors)))?;
     let flags = FlagsStatus {
         path,
         shown: read.shown,

@@ -7,7 +7,8 @@
 //!
 //! Where state could never be written since the start nothing can be remembered, and nothing waits for that.
 
-use super::engine::{Engine, Now, Proposal, log};
+use super::engine::{Engine, Now, Proposal};
+use super::events::announce;
 use crate::decide::rollout::state::{Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Step, carried_over};
 use crate::decide::units::Percent;
@@ -31,7 +32,7 @@ impl Engine {
                 next.since = now.unix;
             }
             moving.proposed = None;
-            events.iter().for_each(log);
+            events.iter().for_each(announce);
             self.put(index, next);
             moved.push(self.rollouts[index].rollout.name.clone());
         }

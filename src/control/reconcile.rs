@@ -13,11 +13,14 @@ use super::lately::Lately;
 use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
+use crate::decide::event::{Action, Reason};
 use crate::decide::exposure::{Exposure, exposures};
+use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
 use crate::decide::rollout::step::Input;
 use crate::decide::rollout::terms::terms;
+use crate::describe::exposure::{problem, remedy};
 use crate::state::inbox::FlagsRead;
 
 impl Engine {
@@ -32,12 +35,8 @@ impl Engine {
             Err(errors) => errors,
         };
         self.flags.failures += 1;
-        let first = refused.first().map_or("it could not be read", String::as_str);
-        let reason = match refused.len() {
-            0 | 1 => format!("the file is not taken: {first}"),
-            count => format!("the file is not taken, for {count} errors; the first: {first}"),
-        };
-        self.own_event("flags", "refuse", reason, now);
+        let reason = Reason::Refused { count: refused.len(), first: refused.first().cloned() };
+        self.emit_own("flags", Action::Refuse, reason, now);
         self.flags.errors = refused;
         self.report(now);
     }
@@ -59,8 +58,8 @@ impl Engine {
         for warning in self.flags.warnings.iter().filter(|warning| !before.contains(warning)) {
             tracing::warn!("flags: {warning}");
         }
-        let reason = format!("the file is in force as generation {}", self.flags.generation);
-        self.own_event("flags", "reload", reason, now);
+        let generation = self.flags.generation;
+        self.emit_own("flags", Action::Reload, Reason::Accepted { generation }, now);
         self.reconcile(policy, false, now);
         self.publish();
         self.report(now);
@@ -145,7 +144,7 @@ impl Engine {
     }
 
     // A canary that was taken back must not come back as everybody's stable.
-    fn refusal(&self, policy: &Policy) -> Option<String> {
+    fn refusal(&self, policy: &Policy) -> Option<FileError> {
         for rollout in &policy.rollouts {
             let stable = policy.provider(rollout.stable).base_url.to_string();
             let old =
@@ -159,14 +158,14 @@ impl Engine {
                 held.then_some(tracked.rollout.name.as_str())
             });
             if let Some(other) = taken_back {
-                return Some(format!(
+                return Some(FileError::whole(format!(
                     "rollouts `{}`: its new stable {stable} is the canary of `{other}`, which was rolled back; \
                      `serin resume {other}` first if that provider is well again",
                     rollout.name
-                ));
+                )));
             }
         }
-        self.bound.exposes(policy).or_else(|| self.brings_unserved(policy))
+        self.bound.exposes(policy).map(FileError::whole).or_else(|| self.brings_unserved(policy))
     }
 }
 
@@ -193,9 +192,9 @@ impl Bound {
     #[must_use]
     pub fn exposes(&self, policy: &Policy) -> Option<String> {
         let found = exposures(policy, self.listen, self.admin);
-        let told = found
-            .iter()
-            .map(|Exposure { place, problem, remedy }| format!("{}: {problem}\n  mend: {remedy}", place.path()));
+        let told = found.iter().map(|Exposure { place, danger }| {
+            format!("{}: {}\n  mend: {}", place.path(), problem(danger), remedy(danger))
+        });
         let told: Vec<String> = told.collect();
         (!told.is_empty())
             .then(|| format!("{}\n  sockets stay what they were bound to, or were handed over as", told.join("\n")))
@@ -203,8 +202,9 @@ impl Bound {
 }
 
 fn forgotten_pause(now: Now) -> Pause {
-    let reason = "the earlier state could not be read, so nobody knows whether this canary was rolled back";
-    Pause { at: now.unix, actor: "serin".to_owned(), reason: reason.to_owned(), regression: false, rules: Vec::new() }
+    let reason = "the earlier state could not be read, so nobody knows whether this canary was rolled back".to_owned();
+    let (rules, found) = (Vec::new(), Vec::new());
+    Pause { at: now.unix, actor: "serin".to_owned(), reason, regression: false, rules, found }
 }
 
 fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<String> {

@@ -10,10 +10,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::engine::{Engine, Now, log};
+use super::engine::{Engine, Now};
 use crate::decide::advice::Finding;
+use crate::decide::event::{Action, Event, Reason};
 use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
-use crate::decide::rollout::state::Event;
+use crate::describe::advice;
 use crate::state::inbox::Refused;
 use crate::state::status::FindingStatus;
 use crate::wire::body::FieldRules;
@@ -131,8 +132,9 @@ impl Findings {
             return None;
         }
         let (first, last) = (now.unix, now.unix);
-        let sentence = finding.sentence(&provider, stable);
-        let (rule, advice) = (finding.rule(&provider, &rollout), finding.advice(&provider, &rollout));
+        let sentence = advice::sentence(&finding, &provider, stable);
+        let rule = advice::rule(&finding, &provider, &rollout);
+        let advice = advice::advice(&finding, &provider, &rollout);
         self.known.push(FindingStatus { finding, sentence, rule, advice, status, count: 1, first, last });
         self.known.last()
     }
@@ -149,19 +151,23 @@ impl Engine {
         };
         let share = moving.state.in_force;
         let known = moving.findings.add(refused, &tracked.stable.name, now);
-        let Some(FindingStatus { sentence, advice, status, .. }) = known else { return };
+        let Some(FindingStatus { finding, status, .. }) = known else { return };
+        let reason = Reason::Refuses {
+            finding: finding.clone(),
+            canary: moving.canary.name.clone(),
+            stable: tracked.stable.name.clone(),
+            status: *status,
+        };
         let event = Event {
             at: now.unix,
             rollout: Some(tracked.rollout.name.clone()),
             actor: "serin".to_owned(),
-            action: "advise".to_owned(),
-            reason: format!("{sentence}; {advice}"),
+            action: Action::Advise,
+            reason,
             from: share,
             to: share,
-            numbers: vec![("status".to_owned(), status.to_string())],
             generation: self.flags.generation,
         };
-        log(&event);
-        self.outbox.events.push(event);
+        self.emit(event);
     }
 }

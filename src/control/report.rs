@@ -9,12 +9,15 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
 use crate::decide::guard::waiting::{AGES, Kind};
 use crate::decide::policy::{Canary, Intent, OnExcess, SlowRule};
-use crate::decide::rollout::in_force::reason;
+use crate::decide::rollout::in_force::why;
 use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::{Phase, RolloutState, Standing};
 use crate::decide::rollout::step::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
+use crate::describe::in_force::reason;
+use crate::describe::notice::sentence;
+use crate::describe::outlook::waiting_for;
 use crate::state::access_log::Dropped;
 use crate::state::status::{
     ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage, RolloutStatus,
@@ -46,7 +49,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
         Some(seen) => moving(engine, tracked, &seen, now).unwrap_or_else(|| plain(engine, tracked)),
     });
     let mut flags = engine.flags.clone();
-    flags.warnings.extend(engine.locks_notice());
+    flags.warnings.extend(engine.locks_notice().as_ref().map(sentence));
     flags.warnings.extend(engine.notes.iter().cloned());
     for (name, _) in &engine.locks.rollouts {
         if engine.policy.rollout(name).is_none() {
@@ -85,9 +88,9 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
     let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
     let ruling = engine.ruling(tracked)?;
     let ahead = outlook(&engine.view(tracked, moving, canary), &moving.state, seen, now.unix);
-    let waiting_for = match &moving.proposed {
+    let waits_for = match &moving.proposed {
         Some(proposal) => format!("its {} to be written to {}", to_be(proposal), engine.dir),
-        None => ahead.waiting_for,
+        None => waiting_for(&tracked.rollout.name, &ahead.waiting_for),
     };
     let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
     Some(RolloutStatus {
@@ -98,10 +101,10 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
             Intent::Auto => None,
             Intent::Pinned(percent) => Some(percent),
         },
-        reason: reason(&engine.view(tracked, moving, canary), &moving.state),
+        reason: reason(&tracked.rollout.name, &why(&engine.view(tracked, moving, canary), &moving.state)),
         since: moving.state.since,
         next: ahead.next.map(|(percent, not_before)| NextStage { percent, not_before }),
-        waiting_for,
+        waiting_for: waits_for,
         attempt: moving.state.attempt,
         lock: moving.state.lock.clone(),
         paused: moving.state.paused.is_some(),

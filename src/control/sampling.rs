@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::engine::{Engine, Now, Tracked};
+use crate::decide::event::Notice;
 use crate::decide::guard::waiting::second_of;
 use crate::decide::units::Millis;
 use crate::state::samples::CAPACITY;
@@ -66,12 +67,7 @@ impl Engine {
             moving.observer.lost(lost, now.mono);
         }
         if let Some(lost) = self.sampling.untold(samples.lost(), now.mono) {
-            let reason = format!(
-                "the guard was not told of {lost} requests, failures, refusals and times of answers: they came faster \
-                 than it takes them, {CAPACITY} of a core between two looks, so it judges by fewer than there were, and \
-                 has forgotten who waits"
-            );
-            self.own_event("serin", "notice", reason, now);
+            self.notice(Notice::SamplesLost { lost, most: CAPACITY }, now);
         }
     }
 }

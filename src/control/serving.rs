@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 
 use super::engine::{Engine, Tracked};
 use super::reconcile::identity;
+use crate::decide::file_error::FileError;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Canary, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::{Arm, Percent};
 use crate::decide::unserved::{Unserved, is_at_its_end, is_moved, unserved};
+use crate::describe::unserved::{problem, remedy};
 use crate::state::counters::Series;
 use crate::state::status::StableFault;
 
@@ -124,15 +126,13 @@ fn provider_of(tracked: &Tracked) -> (String, String) {
 
 impl Engine {
     /// Why a reload is refused: it takes users of stable, who are served now, to one that cannot be asked.
-    pub(super) fn brings_unserved(&self, policy: &Policy) -> Option<String> {
+    pub(super) fn brings_unserved(&self, policy: &Policy) -> Option<FileError> {
         let now: Vec<Option<String>> =
             self.unserved(&self.policy).into_iter().map(|unserved| unserved.rollout).collect();
         let new = self.unserved(policy).into_iter().find(|unserved| !now.contains(&unserved.rollout))?;
-        Some(format!(
-            "{}\n  mend: {}; until then `serin rollback` takes users back whatever the file says",
-            new.problem(),
-            new.remedy()
-        ))
+        let remedy = format!("{}; until then `serin rollback` takes users back whatever the file says", remedy(&new));
+        let path = format!("providers.{}", new.provider);
+        Some(FileError { path, problem: problem(&new), remedy, ..FileError::default() })
     }
 
     fn unserved(&self, policy: &Policy) -> Vec<Unserved> {

@@ -42,10 +42,30 @@ impl Place {
 pub struct Exposure {
     /// Where in the file.
     pub place: Place,
-    /// What is wrong, as a lowercase fragment.
-    pub problem: String,
-    /// How to mend it, as a lowercase fragment.
-    pub remedy: &'static str,
+    /// What.
+    pub danger: Danger,
+}
+
+/// What strangers could do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Danger {
+    /// Spend keys.
+    Spend {
+        /// Where they reach Serin.
+        reached: SocketAddr,
+        /// Whose keys: names of providers.
+        keys: Vec<String>,
+    },
+    /// Move the traffic.
+    Move {
+        /// Where they reach Serin.
+        reached: SocketAddr,
+    },
+    /// Guess a token.
+    Guess {
+        /// Where they reach Serin.
+        reached: SocketAddr,
+    },
 }
 
 /// What strangers could do where the proxy port and the operators' port are bound to these.
@@ -53,30 +73,17 @@ pub struct Exposure {
 pub fn exposures(policy: &Policy, listen: SocketAddr, admin: SocketAddr) -> Vec<Exposure> {
     let mut found = Vec::new();
     let holders = policy.providers.iter().filter(|provider| provider.holds_keys);
-    let holders: Vec<String> = holders.map(|provider| format!("`{}`", provider.name)).collect();
+    let keys: Vec<String> = holders.map(|provider| provider.name.clone()).collect();
     if !is_loopback(listen.ip()) {
-        if !holders.is_empty() && policy.clients.is_empty() && !policy.open {
-            found.push(Exposure {
-                place: Place::Listen,
-                problem: format!(
-                    "everybody who reaches {listen} could spend the keys that Serin has for {}",
-                    holders.join(", ")
-                ),
-                remedy: "listen on 127.0.0.1, name the `clients`, or write `open: true` if something else keeps \
-                         strangers out",
-            });
+        if !keys.is_empty() && policy.clients.is_empty() && !policy.open {
+            found.push(Exposure { place: Place::Listen, danger: Danger::Spend { reached: listen, keys } });
         }
         let short = |(index, token): (usize, &Secret)| is_short(token).then(|| too_short(Place::Force(index), listen));
         found.extend(forces(policy).filter_map(short));
     }
     if !is_loopback(admin.ip()) {
         if policy.tokens.is_empty() {
-            found.push(Exposure {
-                place: Place::Admin,
-                problem: format!("everybody who reaches {admin} could move the traffic"),
-                remedy: "listen on 127.0.0.1, or name `admin.tokens`; for health checks and metrics alone there is \
-                         `probe`",
-            });
+            found.push(Exposure { place: Place::Admin, danger: Danger::Move { reached: admin } });
         }
         let tokens = policy.tokens.iter().enumerate();
         found.extend(
@@ -103,13 +110,7 @@ fn is_short(token: &Secret) -> bool {
 }
 
 fn too_short(place: Place, reached: SocketAddr) -> Exposure {
-    Exposure {
-        place,
-        problem: format!(
-            "a token of fewer than {SHORTEST_TOKEN} characters can be guessed by everybody who reaches {reached}"
-        ),
-        remedy: "write one from chance, such as `openssl rand -hex 16` gives",
-    }
+    Exposure { place, danger: Danger::Guess { reached } }
 }
 
 /// An IPv4 address within IPv6 is the one that it holds.

@@ -13,6 +13,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
@@ -380,7 +382,8 @@ pub struct Canary {
 }
 
 /// `percent:` as the file has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// The ramp decides.
     Auto,

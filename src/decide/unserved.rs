@@ -18,29 +18,6 @@ pub struct Unserved {
     pub reason: String,
 }
 
-impl Unserved {
-    /// What is wrong, as a lowercase fragment.
-    #[must_use]
-    pub fn problem(&self) -> String {
-        let Unserved { rollout, provider, reason } = self;
-        let whom = match rollout {
-            Some(rollout) => format!("the stable of `{rollout}`"),
-            None => "who takes what no rollout does".to_owned(),
-        };
-        format!("`{provider}` is {whom} and cannot be used: {reason}")
-    }
-
-    /// How to mend it, as a lowercase fragment.
-    #[must_use]
-    pub fn remedy(&self) -> String {
-        let over = match self.rollout {
-            Some(_) => "; if the move is over, write `percent: 100%`, or make the canary the stable",
-            None => "; or write `unmatched: reject`",
-        };
-        format!("set the variable, or mend the file, that it needs{over}")
-    }
-}
-
 /// Whom this policy leaves without a provider. `ended`: whether a rollout came to its end.
 #[must_use]
 pub fn unserved(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Vec<Unserved> {

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::app;
-use crate::decide::rollout::state::{Event, Verb};
+use crate::decide::event::Event;
+use crate::decide::rollout::state::Verb;
 use crate::state::inbox::{Command, Refusal};
 use crate::state::status::Status;
 

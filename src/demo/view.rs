@@ -6,9 +6,11 @@
 use std::fmt::Write as _;
 
 use super::traffic::Seen;
+use crate::decide::event::Event;
 use crate::decide::printable::printable;
-use crate::decide::rollout::state::{Event, Standing};
+use crate::decide::rollout::state::Standing;
 use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::describe::event::reason;
 
 /// Everything that is shown.
 #[derive(Clone, Debug)]
@@ -118,8 +120,9 @@ fn told(event: &Event, began: UnixMillis) -> String {
         // Writing to a String does not fail.
         let _ = write!(text, " {} -> {}", event.from, event.to);
     }
-    if !event.reason.is_empty() {
-        let _ = write!(text, ": {}", event.reason);
+    let reason = reason(event);
+    if !reason.is_empty() {
+        let _ = write!(text, ": {reason}");
     }
     text
 }
@@ -161,17 +164,17 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::event::{Action, Reason};
 
     fn event(at: u64, action: &str, from: u16, to: u16) -> Event {
         Event {
             at: UnixMillis(at),
             rollout: Some("chat".to_owned()),
             actor: "ramp".to_owned(),
-            action: action.to_owned(),
-            reason: "3s passed, 20 answers".to_owned(),
+            action: Action::from(action.to_owned()),
+            reason: Reason::said("3s passed, 20 answers"),
             from: Percent::from_hundredths(from).unwrap(),
             to: Percent::from_hundredths(to).unwrap(),
-            numbers: Vec::new(),
             generation: 1,
         }
     }
@@ -215,7 +218,7 @@ mod tests {
     fn a_frame_keeps_its_height_whatever_happens() {
         let mut many = facts();
         many.events = (0..50).map(|n| event(1_000_000 + n, "promote", 0, 10)).collect();
-        many.events[0].reason = "long\n".repeat(200);
+        many.events[0].reason = Reason::said(&"long\n".repeat(200));
         let mut none = facts();
         none.events.clear();
         let height = frame(&facts(), true).lines().count();

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Secret, Token, Unmatched};
 use crate::decide::units::ProviderId;
 use crate::decide::unserved::Unserved;
+use crate::describe::unserved::{problem, remedy};
 
 use super::environment::{Environment, FileRead};
 use super::error::FlagsError;
@@ -55,7 +56,7 @@ impl Compiled {
         let (line, column) = spot.map_or((0, 0), |spot| (spot.line, spot.column));
         let source = if line > 0 { mask::line(&self.shown, line) } else { String::new() };
         let path = format!("providers.{}", unserved.provider);
-        FlagsError { path, source, ..FlagsError::at(line, column, unserved.problem(), unserved.remedy()) }
+        FlagsError { path, source, ..FlagsError::at(line, column, problem(unserved), remedy(unserved)) }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::decide::file_error::FileError;
 use crate::decide::printable::is_printable;
 
 /// One thing that is wrong with flags.yaml.
@@ -41,18 +42,19 @@ impl FlagsError {
             source: String::new(),
         }
     }
+
+    /// The same for those who show no line of the file.
+    #[must_use]
+    pub fn without_source(&self) -> FileError {
+        let placed = |number: usize| (number > 0).then_some(number);
+        let FlagsError { line, column, path, problem, remedy, .. } = self.clone();
+        FileError { line: placed(line), column: placed(column), path, problem, remedy }
+    }
 }
 
-/// `line 12, column 9: rollouts[0].ramp.every: ...`, and the remedy on a line of its own.
 impl fmt::Display for FlagsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.line > 0 {
-            write!(f, "line {}, column {}: ", self.line, self.column)?;
-        }
-        if !self.path.is_empty() {
-            write!(f, "{}: ", self.path)?;
-        }
-        write!(f, "{}\n  mend: {}", self.problem, self.remedy)
+        self.without_source().fmt(f)
     }
 }
 

@@ -12,6 +12,7 @@ use super::rollout::{End, Rollout, Span, play};
 use super::rule::{Judge, Rule, Seen, Verdict};
 use super::scenario::{Counted, Stage};
 use super::schedule::{Fixed, Schedule, Scheduled};
+use crate::decide::event::Action;
 use crate::decide::guard::judge::fraction;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::units::{Millis, UnixMillis};
@@ -167,8 +168,8 @@ impl Rule for Acting {
         let verdict = self.guarded.tick(seen);
         let mut acted = false;
         for event in &self.guarded.events()[self.told..] {
-            acted |= is_answer(&event.action);
-            self.confirmations += u32::from(event.action == "confirm");
+            acted |= event.action.answers_regression();
+            self.confirmations += u32::from(event.action == Action::Confirm);
         }
         self.told = self.guarded.events().len();
         self.at += seen.seconds;
@@ -186,12 +187,6 @@ impl Rule for Acting {
     fn share(&self) -> f64 {
         self.guarded.share()
     }
-}
-
-/// Whether this event of the history is what follows from a regression.
-#[must_use]
-pub fn is_answer(action: &str) -> bool {
-    matches!(action, "rollback" | "hold" | "step_back")
 }
 
 const fn seconds(time: Millis) -> f64 {

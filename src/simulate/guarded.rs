@@ -7,6 +7,7 @@
 
 use super::rule::{Judge, Rule, Seen, Verdict, Waited};
 use super::schedule::Schedule;
+use crate::decide::event::{Action, Event};
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::fraction;
@@ -14,7 +15,7 @@ use crate::decide::guard::sources::Apart;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
 use crate::decide::rollout::outlook::asks_stable;
-use crate::decide::rollout::state::{Event, Phase, RolloutState};
+use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Observation, View, step};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::decide::window::{Counts, Window};
@@ -108,11 +109,11 @@ impl Guarded {
         {
             *windows = [(); 2].map(|()| Window::new(self.canary.guard.window));
         }
-        let did = |action: &str| step.events.iter().any(|event| event.action == action);
+        let did = |action: Action| step.events.iter().any(|event| event.action == action);
         let verdict = match () {
             () if step.events.is_empty() => Verdict::Stay,
-            () if did("rollback") => Verdict::Rollback,
-            () if did("complete") => Verdict::Complete,
+            () if did(Action::Rollback) => Verdict::Rollback,
+            () if did(Action::Complete) => Verdict::Complete,
             () if self.state.in_force > before => Verdict::Promote,
             () => Verdict::Stay,
         };
@@ -220,6 +221,7 @@ fn whole(count: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::guard;
     use crate::simulate::rollout::{End, Span, play};
     use crate::simulate::rule::{Arm, Source};
     use crate::simulate::traffic::Traffic;
@@ -269,8 +271,12 @@ mod tests {
         assert!((rollout.share() - 0.1).abs() < 1e-12, "a pinned share is in force from the start");
         run(&mut rollout, &Traffic::steady(50.0, 0.004).fault(100.0, 1.0), 110);
         let last = rollout.events().last().unwrap();
-        assert_eq!((last.action.as_str(), rollout.share()), ("rollback", 0.0));
-        assert!(last.numbers.contains(&("rule".to_owned(), "down".to_owned())), "{last:?}");
+        assert_eq!((&last.action, rollout.share()), (&Action::Rollback, 0.0));
+        assert_eq!(
+            last.decision().and_then(|decision| decision.decided.rule()),
+            Some(guard::rule::Rule::Down),
+            "{last:?}"
+        );
         assert_eq!(rollout.now(), UnixMillis(1_000_000_110_000));
     }
 

@@ -4,14 +4,14 @@
 //! before it is left out: an hour of health beside seconds of evidence would leave no room for these. Owns which part
 //! of a rollout is worth a look, and nothing of how it is shown.
 
-use super::contest::{Contest, is_answer};
+use super::contest::Contest;
 use super::guarded::Guarded;
 use super::rollout::End;
 use super::rule::{Rule, Seen, Source, Verdict};
 use super::scenario::Counted;
 use super::strip::{Moment, Strip};
+use crate::decide::event::Event;
 use crate::decide::guard::tick::{ArmTick, Tick};
-use crate::decide::rollout::state::Event;
 
 /// A rollout to look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,13 +70,14 @@ impl Picture {
     /// What was done about a regression, if anything was.
     #[must_use]
     pub fn answer(&self) -> Option<&(f64, Event)> {
-        self.events.iter().find(|(_, event)| is_answer(&event.action))
+        self.events.iter().find(|(_, event)| event.action.answers_regression())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::event::Action;
     use crate::simulate::contest::tests::{contest, scenario};
     use crate::simulate::guarded::pinned;
     use crate::simulate::schedule::Schedule;
@@ -87,7 +88,7 @@ mod tests {
         let contest = Contest { canary, ..contest(&scenario((0.5, 600.0)), 900.0, Some(600.0)) };
         let picture = picture(&contest, 5);
         let (at, event) = picture.answer().unwrap();
-        assert_eq!((*at, event.action.as_str()), (picture.until, "rollback"));
+        assert_eq!((*at, &event.action), (picture.until, &Action::Rollback));
         assert!(picture.from > 500.0 && picture.until < 640.0);
         let last = picture.strip.moments().last().unwrap();
         assert!((last.worse.max(last.down) - 1.0).abs() < 1e-9 && (last.at - picture.until).abs() < 1e-9);

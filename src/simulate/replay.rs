@@ -6,17 +6,17 @@
 //! would not have come. Beside it the rules that others use see the same lines. Refuses lines that go back in time, and
 //! reads no file.
 
-use super::contest::is_answer;
 use super::rivals::{Argo, Flagger, Naive};
 use super::rule::{Arm, Judge, Seen};
 use super::strip::{Moment, Strip};
+use crate::decide::event::{Action, Event};
 use crate::decide::guard::Arms;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::tick::ArmTick;
 use crate::decide::guard::trace::Line;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::in_force::in_force;
-use crate::decide::rollout::state::{Event, Phase, RolloutState};
+use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Observation, View, step};
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{Millis, Percent, UnixMillis};
@@ -35,7 +35,7 @@ pub struct Replay {
     last: UnixMillis,
     window: Window,
     // Told at this share already.
-    told: Vec<String>,
+    told: Vec<Action>,
     rivals: Vec<Rival>,
     recording: Recording,
 }
@@ -195,7 +195,7 @@ impl Replay {
             return;
         }
         for event in step.events {
-            self.recording.ended |= is_answer(&event.action);
+            self.recording.ended |= event.action.answers_regression();
             if !self.told.contains(&event.action) {
                 self.told.push(event.action.clone());
                 self.recording.decisions.push(event);
@@ -276,7 +276,9 @@ mod tests {
         let [(at, "rollback")] = actions(&replay)[..] else { panic!("{:?}", actions(&replay)) };
         assert!((102..110).contains(&at), "{at}");
         let recording = replay.recording();
-        assert!(recording.ended && recording.decisions[0].reason.contains("of the canary's requests failed"));
+        assert!(
+            recording.ended && recording.decisions[0].decision().is_some_and(|decision| decision.canary.events > 0.0)
+        );
         assert_eq!((recording.lines, recording.canary), (2000, (10_000.0, 9500.0)));
         let seconds: Vec<Option<u64>> =
             replay.rivals().iter().map(|(_, at)| at.map(|at| at.since(replay.begin).0 / 1000)).collect();

@@ -12,6 +12,7 @@ use super::rule::{Arm, Rule as _, Seen, Source as _};
 use super::scenario::MEDIAN;
 use super::traffic::{Arrivals, Traffic, seeded};
 use super::waits::{self, Waits};
+use crate::decide::event::Action;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::silent::Silence;
@@ -227,7 +228,7 @@ fn unanswered() -> Silence {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Played {
     /// The last thing that happened: `rollback`, `hold`, `promote`, `complete`, ..., and when, in seconds.
-    pub last: Option<(f64, String)>,
+    pub last: Option<(f64, Action)>,
     /// The canary's share at its end.
     pub share: f64,
     /// How often more users followed.
@@ -247,12 +248,15 @@ pub fn play(beside: &Beside, mut rollout: Guarded, seconds: f64, seed: u64) -> P
         if events.len() > told {
             told = events.len();
             last = events.last().map(|event| (run.at, event.action.clone()));
-            if last.as_ref().is_some_and(|(_, action)| ["rollback", "hold", "confirm"].contains(&action.as_str())) {
+            if last
+                .as_ref()
+                .is_some_and(|(_, action)| matches!(action, Action::Rollback | Action::Hold | Action::Confirm))
+            {
                 break;
             }
         }
     }
-    let promotions = rollout.events().iter().filter(|event| event.action == "promote").count();
+    let promotions = rollout.events().iter().filter(|event| event.action == Action::Promote).count();
     Played { last, share: rollout.share(), promotions }
 }
 

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::decide::advice::Finding;
+use crate::decide::event::Event;
+use crate::decide::file_error::FileError;
 use crate::decide::guard::trace::Line;
 use crate::decide::policy::Policy;
-use crate::decide::rollout::state::{Event, Verb};
+use crate::decide::rollout::state::Verb;
 use crate::decide::units::UnixMillis;
 
 /// Something that control should look at.
@@ -80,8 +82,8 @@ pub struct Refused {
 /// What one reading of flags.yaml gave.
 #[derive(Clone, Debug)]
 pub struct FlagsRead {
-    /// The policy, or every error as text ready to be shown, one entry an error.
-    pub result: Result<Arc<Policy>, Vec<String>>,
+    /// The policy, or every error.
+    pub result: Result<Arc<Policy>, Vec<FileError>>,
     /// The text as it was read, unexpanded: kept as the last good copy when accepted. Empty when unreadable.
     pub text: Arc<str>,
     /// The same with every literal secret masked, for the surfaces.

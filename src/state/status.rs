@@ -11,6 +11,7 @@ use super::access_log::Dropped;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::cause::CauseCount;
+use crate::decide::file_error::FileError;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::ASPECTS;
 use crate::decide::guard::silent::Silence;
@@ -56,7 +57,7 @@ pub struct FlagsStatus {
     /// When the file on disk was last changed, as far as it is readable.
     pub modified: Option<UnixMillis>,
     /// Why the file on disk is not in force; empty: it is.
-    pub errors: Vec<String>,
+    pub errors: Vec<FileError>,
     /// Versions refused since the start.
     pub failures: u64,
     /// Whether the version in force is the kept copy of an earlier run.

@@ -10,7 +10,8 @@ use rusqlite::Connection;
 
 use super::dir::{self, Claim};
 use super::sqlite::{self, Problem};
-use crate::decide::rollout::state::{Event, Identity, RolloutState};
+use crate::decide::event::Event;
+use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
 
 pub(super) struct Late {
@@ -50,6 +51,9 @@ impl Late {
         }
         let (connection, found, error) = sqlite::open_for_writing(&self.dir, now)
             .map_err(|(Problem::Unreadable(why) | Problem::Refused(why))| why)?;
+        for note in &found.notes {
+            tracing::warn!("{note}");
+        }
         if found.states != self.states {
             return Err("it holds states that were not there at the start: restart serin to take them over".to_owned());
         }

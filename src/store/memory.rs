@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use super::{Batch, Store};
-use crate::decide::rollout::state::Event;
+use crate::decide::event::Event;
 
 /// How many events are kept.
 const KEPT: usize = 1000;

@@ -12,13 +12,15 @@ mod late;
 pub mod locks;
 pub mod memory;
 pub mod sqlite;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use crate::decide::rollout::state::{Event, Identity, RolloutState};
+use crate::decide::event::Event;
+use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
 use dir::{AlreadyRunning, BroughtOver, Claim};
 

@@ -2,8 +2,9 @@
 //!
 //! A write is one transaction with full synchronisation and a rollback journal: one file holds everything, a kill at
 //! any moment leaves the last whole batch, and a disk that has become read-only can still be read. Callers hand over
-//! and await the answer; a full channel is an answer too. A database that cannot be read, or was written by a newer
-//! version, is renamed to `serin.db.unreadable-STAMP` and never touched again. The history is append-only by a trigger.
+//! and await the answer; a full channel is an answer too. A database of an earlier version is [upgraded](super::upgrade);
+//! one that cannot be read, or was written by a newer version, is renamed to `serin.db.unreadable-STAMP` and never touched
+//! again. The history is append-only by a trigger.
 //! Where the directory cannot be written at the start, every write tries to open it anew.
 
 use std::io;
@@ -19,14 +20,18 @@ use tokio::sync::oneshot;
 use super::folder::Folder;
 use super::late::Late;
 use super::memory::answered;
+use super::upgrade::{self, EARLIEST, dropped, upgrade};
 use super::{Batch, Opened, Store};
-use crate::decide::rollout::state::{Event, Identity, RolloutState};
+use crate::decide::event::Event;
+use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
 
 /// The database's file name.
 pub const FILE: &str = "serin.db";
 /// What this version writes and reads.
-const SCHEMA_VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
+/// So many fields that are not read are named.
+const MOST_FIELDS: usize = 8;
 /// How many batches may wait.
 const QUEUE: usize = 64;
 
@@ -37,10 +42,14 @@ const SCHEMA: &str = "
     ) WITHOUT ROWID;
     CREATE TABLE history (id INTEGER PRIMARY KEY AUTOINCREMENT, rollout TEXT, event TEXT NOT NULL);
     CREATE INDEX history_by_rollout ON history (rollout, id);
-    CREATE TRIGGER history_keeps BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
     CREATE TRIGGER history_stays BEFORE DELETE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
     CREATE TABLE kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    PRAGMA user_version = 1;
+    PRAGMA user_version = 2;
+";
+
+/// No line of the history is ever changed, but by an upgrade.
+pub(super) const KEEPS_HISTORY: &str = "
+    CREATE TRIGGER history_keeps BEFORE UPDATE ON history BEGIN SELECT RAISE(ABORT, 'history is append-only'); END;
 ";
 
 /// Why a database could not be used.
@@ -72,8 +81,11 @@ impl From<io::Error> for Problem {
 }
 
 pub(super) struct Contents {
+    pub(super) version: i64,
     pub(super) states: Vec<(Identity, RolloutState)>,
     last_good: Option<String>,
+    // What could not be read of it, one sentence each.
+    pub(super) notes: Vec<String>,
 }
 
 /// Opens the database of a directory that can be written, making it where it is missing.
@@ -96,7 +108,8 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
     let refused = match tried {
         Ok((connection, contents, error)) => match start(Place::Open(connection)) {
             Ok(store) => {
-                let Contents { states, last_good } = contents;
+                let Contents { states, last_good, notes: unread, .. } = contents;
+                notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
                 return Opened { dir, store, notes, states, last_good, error, state_lost, claim: None };
             }
@@ -121,7 +134,9 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
         let path = checked(&Folder::open(dir)?, dir)?;
         let connection =
             Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
-        Ok((contents(&connection)?, history(&connection, None, 1000)?))
+        let contents = contents(&connection)?;
+        let events = history(&connection, contents.version, None, 1000)?;
+        Ok((contents, events))
     };
     match if holds_something(dir) { read().map(Some) } else { Ok(None) } {
         Ok(None) => {}
@@ -129,6 +144,7 @@ pub fn open_unwritable(dir: &Path, error: String, claimed: bool) -> Opened {
             events = kept;
             opened.states = contents.states;
             opened.last_good = contents.last_good;
+            opened.notes.extend(contents.notes);
         }
         Err(Problem::Unreadable(why) | Problem::Refused(why)) => {
             opened.notes.push(format!("the state in {} could not be read: {why}", path.display()));
@@ -195,42 +211,66 @@ pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connectio
     if tables == 0 {
         let making = connection.transaction()?;
         making.execute_batch(SCHEMA)?;
+        making.execute_batch(KEEPS_HISTORY)?;
         making.commit()?;
     }
-    let contents = contents(&connection)?;
+    let unread = if (EARLIEST..VERSION).contains(&version(&connection)?) {
+        upgrade(&mut connection, &folder, now)?
+    } else {
+        Vec::new()
+    };
+    let mut contents = contents(&connection)?;
+    contents.notes.extend(unread);
     // Whether it can be written is known now, and not at the first rollback.
     let opened = connection.execute("INSERT OR REPLACE INTO kept VALUES ('opened', ?1)", params![now.0.to_string()]);
     Ok((connection, contents, opened.err().map(|error| error.to_string())))
 }
 
-fn contents(connection: &Connection) -> Result<Contents, Problem> {
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version != SCHEMA_VERSION {
-        let why = if version > SCHEMA_VERSION { "written by a newer version of serin" } else { "not serin's" };
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+pub(super) fn contents(connection: &Connection) -> Result<Contents, Problem> {
+    let version = version(connection)?;
+    if !(EARLIEST..=VERSION).contains(&version) {
+        let why = if version > VERSION { "written by a newer version of serin" } else { "not serin's" };
         return Err(Problem::Unreadable(format!(
-            "its schema version is {version}, {why}; this one reads {SCHEMA_VERSION}"
+            "its schema version is {version}, {why}; this one reads {EARLIEST} to {VERSION}"
         )));
     }
     let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if sound != "ok" {
         return Err(Problem::Unreadable(sound));
     }
-    let mut states = Vec::new();
+    let (mut states, mut notes) = (Vec::new(), Vec::new());
     let mut rows = connection.prepare("SELECT name, stable, canary, salt, state FROM rollout")?;
     let mut rows = rows.query([])?;
     while let Some(row) = rows.next()? {
         let identity = Identity { rollout: row.get(0)?, stable: row.get(1)?, canary: row.get(2)?, salt: row.get(3)? };
         let text: String = row.get(4)?;
-        let state = serde_json::from_str(&text)
-            .map_err(|error| Problem::Unreadable(format!("the state of `{}`: {error}", identity.rollout)))?;
+        let name = &identity.rollout;
+        let unreadable = |error: serde_json::Error| Problem::Unreadable(format!("the state of `{name}`: {error}"));
+        let state = serde_json::from_str(&text).map_err(unreadable)?;
+        notes.extend(unknown(name, &dropped(&serde_json::from_str(&text).map_err(unreadable)?, &state)));
         states.push((identity, state));
     }
     let last_good =
         connection.query_row("SELECT value FROM kept WHERE name = 'last_good'", [], |row| row.get(0)).optional()?;
-    Ok(Contents { states, last_good })
+    Ok(Contents { version, states, last_good, notes })
 }
 
-fn history(connection: &Connection, rollout: Option<&str>, limit: u32) -> rusqlite::Result<Vec<Event>> {
+fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
+    let fields = dropped.iter().take(MOST_FIELDS).cloned().collect::<Vec<_>>().join(", ");
+    let more = dropped.len().saturating_sub(MOST_FIELDS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (!dropped.is_empty()).then(|| {
+        format!(
+            "the kept state of `{rollout}` has fields that this version does not read and will not keep: {fields}{more}"
+        )
+    })
+}
+
+fn history(connection: &Connection, version: i64, rollout: Option<&str>, limit: u32) -> rusqlite::Result<Vec<Event>> {
     let mut events = Vec::new();
     let by_name = "SELECT event FROM history WHERE rollout = ?1 ORDER BY id DESC LIMIT ?2";
     let all = "SELECT event FROM history WHERE ?1 IS NULL ORDER BY id DESC LIMIT ?2";
@@ -238,8 +278,8 @@ fn history(connection: &Connection, rollout: Option<&str>, limit: u32) -> rusqli
     let mut rows = rows.query(params![rollout, limit])?;
     while let Some(row) = rows.next()? {
         let text: String = row.get(0)?;
-        // A line that this version does not understand is of another version; the others are still told.
-        events.extend(serde_json::from_str::<Event>(&text));
+        // A line that makes no sense is left out; the others are still told.
+        events.extend(if version < VERSION { upgrade::event(&text) } else { serde_json::from_str(&text).ok() });
     }
     Ok(events)
 }
@@ -248,13 +288,7 @@ fn save(connection: &mut Connection, batch: &Batch) -> Result<(), String> {
     let write = |connection: &mut Connection| -> rusqlite::Result<()> {
         let writing = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         for (identity, state) in &batch.states {
-            writing.prepare("INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
-                identity.rollout,
-                identity.stable,
-                identity.canary,
-                identity.salt,
-                as_json(state)?
-            ])?;
+            put_state(&writing, identity, state)?;
         }
         for event in &batch.events {
             writing
@@ -269,7 +303,14 @@ fn save(connection: &mut Connection, batch: &Batch) -> Result<(), String> {
     write(connection).map_err(|error| error.to_string())
 }
 
-fn as_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn put_state(writing: &Connection, identity: &Identity, state: &RolloutState) -> rusqlite::Result<()> {
+    let Identity { rollout, stable, canary, salt } = identity;
+    let mut row = writing.prepare("INSERT OR REPLACE INTO rollout VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    row.execute(params![rollout, stable, canary, salt, as_json(state)?])?;
+    Ok(())
+}
+
+pub(super) fn as_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
@@ -309,7 +350,7 @@ impl Place {
                 None => return Ok(late.history(rollout, limit)),
             },
         };
-        history(connection, rollout, limit).map_err(|error| error.to_string())
+        history(connection, VERSION, rollout, limit).map_err(|error| error.to_string())
     }
 }
 

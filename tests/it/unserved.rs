@@ -183,12 +183,13 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
     workspace.write(&flags(&other.base_url(), "api_keys: [\"${NOWHERE}\"]", &new, "percent: 10%"));
     eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
     let status = sidecar.status();
-    let told = status["flags"]["errors"][0].as_str().unwrap();
+    let told = status["flags"]["errors"][0]["problem"].as_str().unwrap();
     assert!(
         told.contains("`old` is the stable of `chat` and cannot be used: the variable NOWHERE is not set"),
         "{told}"
     );
-    assert!(told.contains("serin rollback"), "{told}");
+    let remedy = status["flags"]["errors"][0]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("serin rollback"), "{remedy}");
     assert_eq!(ready(&sidecar).0, 200);
     eventually("users of stable are served as before", SOON, || {
         (sidecar.arm(&format!("user-{}", fastrand::u32(..))) == "stable").then_some(())

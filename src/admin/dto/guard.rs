@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decide::event::SHOWN_Z;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
-use crate::decide::guard::told::SHOWN_Z;
 use crate::decide::units::Millis;
 use crate::state::status::{AnswersStatus, AspectStatus, ForecastStatus, GuardStatus};
 

@@ -1,6 +1,7 @@
 //! What `serin run` says at its start.
 
 use super::*;
+use crate::decide::file_error::FileError;
 use crate::state::status::{FlagsStatus, StoreStatus};
 
 fn status() -> Status {
@@ -47,7 +48,13 @@ fn the_start_says_where_and_what() {
 fn what_is_wrong_at_the_start_is_said_once() {
     let mut status = status();
     status.flags.from_last_good = true;
-    status.flags.errors = vec!["line 3, column 1: unknown key\n  mend: remove it".into()];
+    status.flags.errors = vec![FileError {
+        line: Some(3),
+        column: Some(1),
+        problem: "unknown key".into(),
+        remedy: "remove it".into(),
+        ..FileError::default()
+    }];
     status.store.error = Some("read-only file system".into());
     let note = "state in /var/lib/serin cannot be written: read-only file system".to_owned();
     let text = told(&place(), &[note, "admin.sock cannot be made".into()], &status);

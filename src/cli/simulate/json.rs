@@ -9,6 +9,7 @@ use super::inputs::{Question, Spell, seconds};
 use super::recorded::Replayed;
 use super::report::Report;
 use super::told;
+use crate::app::api::Happened;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::stamp::Stamp;
 use crate::simulate::quantiles::Spread;
@@ -168,13 +169,13 @@ pub(super) fn of_recording(replayed: &Replayed) -> Value {
         "until": Stamp(replayed.span.1),
         "stable": counts(recording.stable),
         "canary": counts(recording.canary),
-        "decisions": recording.decisions.iter().map(|event| json!({
-            "at": Stamp(event.at),
-            "action": event.action,
-            "from": event.from.as_f64(),
-            "to": event.to.as_f64(),
-            "reason": event.reason,
-            "numbers": event.numbers.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "decisions": recording.decisions.iter().cloned().map(Happened::from).map(|happened| json!({
+            "at": happened.at,
+            "action": happened.action,
+            "from": happened.from,
+            "to": happened.to,
+            "reason": happened.reason,
+            "numbers": happened.numbers,
         })).collect::<Vec<_>>(),
         "others": replayed.rivals.iter().map(|(name, at)| json!({
             "rule": name,

@@ -13,8 +13,10 @@ use super::recorded::{self, Replayed};
 use super::report::{self, Report};
 use super::words;
 use super::{bars, curves, json, told};
+use crate::decide::event::Action;
 use crate::decide::guard::judge::fraction;
 use crate::decide::policy::{Canary, Intent};
+use crate::describe::event::reason;
 use crate::simulate::picture::Picture;
 
 const STYLE: &str = include_str!("page.css");
@@ -188,15 +190,15 @@ fn one_rollout(report: &Report, picture: &Picture) -> String {
         _ => format!("Rollout {number}."),
     };
     let reason = answer.map_or_else(String::new, |(_, event)| {
-        format!("<p class=\"sub\" style=\"margin:12px 0 0\">In its history: “{}”</p>\n", escape(&event.reason))
+        format!("<p class=\"sub\" style=\"margin:12px 0 0\">In its history: “{}”</p>\n", escape(&reason(event)))
     });
     section("One rollout, as the guard saw it", &sub, &(course.html() + &reason))
 }
 
-fn answered(action: &str) -> &'static str {
+fn answered(action: &Action) -> &'static str {
     match action {
-        "hold" => "ramp paused",
-        "step_back" => "one stage back",
+        Action::Hold => "ramp paused",
+        Action::StepBack => "one stage back",
         _ => "taken back",
     }
 }

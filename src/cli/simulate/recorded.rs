@@ -13,11 +13,12 @@ use super::super::out::{Style, moment};
 use super::inputs::Subject;
 use super::report::wrap;
 use super::words;
-use crate::decide::guard::told::percent;
+use crate::decide::event::{Action, Event};
 use crate::decide::guard::trace::Line;
-use crate::decide::rollout::state::Event;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::UnixMillis;
+use crate::describe::event::reason;
+use crate::describe::words::percent;
 use crate::simulate::replay::{Recording, Replay};
 
 /// A recording, and what would have been decided on it.
@@ -115,9 +116,9 @@ pub(super) fn headline(replayed: &Replayed) -> String {
 }
 
 fn acted(event: &Event) -> &'static str {
-    match event.action.as_str() {
-        "hold" => "paused the ramp",
-        "step_back" => "taken the canary one stage back",
+    match event.action {
+        Action::Hold => "paused the ramp",
+        Action::StepBack => "taken the canary one stage back",
         _ => "taken the canary back",
     }
 }
@@ -127,7 +128,7 @@ pub(super) fn rows(replayed: &Replayed) -> Vec<[String; 4]> {
     let row = |event: &Event| {
         let share =
             if event.from == event.to { event.from.to_string() } else { format!("{} -> {}", event.from, event.to) };
-        [moment(Stamp(event.at)), event.action.clone(), share, event.reason.clone()]
+        [moment(Stamp(event.at)), event.action.to_string(), share, reason(event)]
     };
     replayed.recording.decisions.iter().map(row).collect()
 }

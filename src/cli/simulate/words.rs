@@ -3,7 +3,7 @@
 //! One way for the table, the sentences and the page. Parts never claim more than was seen: what is not nothing is never
 //! said as 0%, and what is not everything never as 100%. What is missing is a dash.
 
-use crate::decide::guard::told;
+use crate::describe::words;
 use crate::simulate::quantiles::Spread;
 
 /// What there is no number for.
@@ -11,7 +11,7 @@ pub(super) const NONE: &str = "-";
 
 /// A length of time in its two largest units.
 pub(super) fn time(seconds: Option<f64>) -> String {
-    seconds.map_or_else(|| NONE.to_owned(), told::time)
+    seconds.map_or_else(|| NONE.to_owned(), words::time)
 }
 
 /// A count with its thousands apart: `12,319`.
@@ -73,7 +73,7 @@ pub(super) fn of(some: usize, all: usize) -> String {
 
 /// A share of 0 to 1 as percent.
 pub(super) fn share(part: f64) -> String {
-    told::percent(part)
+    words::percent(part)
 }
 
 #[cfg(test)]

@@ -47,8 +47,8 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
     }
     if !flags.errors.is_empty() {
         row(text, "", &style.red("the file on disk is not in force:"));
-        for line in flags.errors.iter().flat_map(|error| error.lines()) {
-            row(text, "", &format!("  {}", one_line(line)));
+        for error in flags.errors.iter().map(ToString::to_string) {
+            error.lines().for_each(|line| row(text, "", &format!("  {}", one_line(line))));
         }
     }
     for warning in &flags.warnings {

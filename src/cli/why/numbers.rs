@@ -5,33 +5,61 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::out::one_line;
+use serde_json::Value;
 
-/// Names and values, and which of them were said.
+use crate::cli::out::one_line;
+use crate::decide::units::Millis;
+use crate::describe::words::{count, number, percent, time};
+
+/// Names and values that were not said yet.
 struct Numbers<'e> {
-    left: BTreeMap<&'e str, &'e str>,
+    left: BTreeMap<&'e str, &'e Value>,
 }
 
-impl<'e> Numbers<'e> {
-    /// A number, which counts as said then.
-    fn take(&mut self, name: &str) -> Option<&'e str> {
-        self.left.remove(name)
+impl Numbers<'_> {
+    /// A value in words, which counts as said then.
+    fn take(&mut self, name: &str, words: impl Fn(f64) -> String) -> Option<String> {
+        self.left.remove(name).map(|value| match value {
+            Value::Number(number) => number.as_f64().map_or_else(|| number.to_string(), words),
+            // Words; and numbers of an event that an earlier version wrote, where they could not be read.
+            Value::String(text) => text.clone(),
+            Value::Null => "-".to_owned(),
+            other => other.to_string(),
+        })
     }
 
-    fn or_none(&mut self, name: &str) -> &'e str {
-        self.take(name).unwrap_or("?")
+    fn or_none(&mut self, name: &str, words: impl Fn(f64) -> String) -> String {
+        self.take(name, words).unwrap_or_else(|| "?".to_owned())
     }
+}
+
+fn plain(number: f64) -> String {
+    number.to_string()
+}
+
+fn tenths(number: f64) -> String {
+    format!("{number:.1}")
+}
+
+fn rate(in_percent: f64) -> String {
+    percent(in_percent / 100.0)
+}
+
+/// As a limit of the file is written: `1499ms`, `30m`.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+fn limit(seconds: f64) -> String {
+    Millis((seconds * 1000.0).round() as u64).to_string()
 }
 
 /// What is said, by what it is of.
-pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, String)> {
-    let left = numbers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+pub(super) fn told(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, String)> {
+    let left = numbers.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let mut numbers = Numbers { left };
     let mut lines = Vec::new();
-    if let Some(rule) = numbers.take("rule") {
-        lines.push(("rule", format!("{rule}: {}", meaning(rule))));
+    if let Some(rule) = numbers.take("rule", plain) {
+        lines.push(("rule", format!("{rule}: {}", meaning(&rule))));
     }
-    let counted = match numbers.take("counted") {
+    let counted = match numbers.take("counted", plain).as_deref() {
         Some("slow answers") => "were slow",
         Some("refused requests") => "were refused",
         Some("empty answers") => "had an empty answer",
@@ -40,55 +68,63 @@ pub(super) fn told(numbers: &BTreeMap<String, String>) -> Vec<(&'static str, Str
         Some("slow streams") => "were streamed slowly",
         _ => "failed",
     };
-    let within = numbers.take("seconds").map_or_else(String::new, |seconds| format!(" within {}", time(seconds)));
+    let within = numbers.take("seconds", time).map_or_else(String::new, |time| format!(" within {time}"));
     for arm in ["canary", "stable"] {
         lines.extend(of_arm(&mut numbers, arm, counted, &within).map(|told| (arm, told)));
     }
     lines.extend(evidence(&mut numbers).map(|told| ("evidence", told)));
     lines.extend(run(&mut numbers).map(|told| ("run", told)));
     lines.extend(wait(&mut numbers).map(|told| ("waits", told)));
-    if let Some(suspicion) = numbers.take("suspicion") {
-        let bound = numbers.or_none("suspicion_bound");
+    if let Some(suspicion) = numbers.take("suspicion", tenths) {
+        let bound = numbers.or_none("suspicion_bound", plain);
         let limit = numbers
-            .take("limit")
+            .take("limit", rate)
             .map_or_else(String::new, |limit| format!(" that its failure rate lies above {limit}"));
         lines.push(("suspicion", format!("{suspicion}{limit}; it takes {bound}")));
     }
-    if let Some(limit) = numbers.take("limit") {
+    if let Some(limit) = numbers.take("limit", rate) {
         lines.push(("limit", format!("{limit} is the highest failure rate that lets it go on")));
     }
-    if let Some(answered) = numbers.take("answered") {
+    if let Some(answered) = numbers.take("answered", count) {
         lines.push(("answered", format!("{answered} requests of the canary at that share")));
     }
-    if let Some(slow) = numbers.take("slow_above") {
+    let slow = numbers.take("slow_above", limit);
+    let each = ["streamed", "whole"].map(|kind| numbers.take(&format!("slow_above_{kind}"), limit));
+    let slow = match each {
+        [Some(streamed), Some(whole)] => Some(format!("{streamed} (streamed) or {whole} (whole)")),
+        _ => slow,
+    };
+    if let Some(slow) = slow {
         lines.push(("slow", format!("is an answer whose first output took more than {slow}")));
     }
-    if let Some(seen) = numbers.take("failed_as") {
-        lines.push(("seen", seen.to_owned()));
+    if let Some(seen) = numbers.take("failed_as", plain) {
+        lines.push(("seen", seen));
     }
-    if let Some(above) = numbers.take("pace_above") {
+    if let Some(above) = numbers.take("pace_above", limit) {
         lines.push(("slow", format!("is a stream with more than {above} between two outputs")));
     }
-    if let Some(remedy) = numbers.take("remedy") {
-        lines.push(("remedy", remedy.to_owned()));
+    if let Some(remedy) = numbers.take("remedy", plain) {
+        lines.push(("remedy", remedy));
     }
-    if let Some(most) = numbers.take("refuses_most") {
+    if let Some(most) = numbers.take("refuses_most", plain) {
         lines.push(("refuses", format!("most: {most}")));
     }
-    if let Some(ceiling) = numbers.take("ceiling") {
-        let [failures, requests, window] =
-            ["window_failures", "window_requests", "window"].map(|name| numbers.or_none(name));
+    if let Some(ceiling) = numbers.take("ceiling", rate) {
+        let [failures, requests] = ["window_failures", "window_requests"].map(|name| numbers.or_none(name, count));
+        let window = numbers.or_none("window", limit);
         lines.push((
             "ceiling",
             format!("{ceiling}; {failures} of {requests} requests of the canary failed within {window}"),
         ));
     }
-    let change = numbers.take("would_change");
+    let change = numbers.take("would_change", plain);
     if !numbers.left.is_empty() {
-        let rest: Vec<String> = numbers.left.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let names: Vec<&str> = numbers.left.keys().copied().collect();
+        let rest: Vec<String> =
+            names.into_iter().map(|name| format!("{name} {}", numbers.or_none(name, plain))).collect();
         lines.push(("besides", rest.join(", ")));
     }
-    lines.extend(change.map(|change| ("otherwise", change.to_owned())));
+    lines.extend(change.map(|change| ("otherwise", change)));
     lines.into_iter().map(|(key, told)| (key, one_line(&told))).collect()
 }
 
@@ -110,59 +146,55 @@ fn meaning(rule: &str) -> &'static str {
 }
 
 fn of_arm(numbers: &mut Numbers<'_>, arm: &str, counted: &str, within: &str) -> Option<String> {
-    let requests = numbers.take(&format!("{arm}_requests"))?;
-    let [failures, rate, low, high] = ["failures", "error_rate", "error_rate_low", "error_rate_high"]
-        .map(|name| numbers.or_none(&format!("{arm}_{name}")));
-    let users = numbers.take(&format!("{arm}_users_failing"));
+    let name = |of: &str| format!("{arm}_{of}");
+    let requests = numbers.take(&name("requests"), count)?;
+    let failures = numbers.or_none(&name("failures"), count);
+    let [part, low, high] =
+        ["error_rate", "error_rate_low", "error_rate_high"].map(|of| numbers.or_none(&name(of), rate));
+    let users = numbers.take(&name("users_failing"), count);
     if requests == "0" {
         return Some(format!("no request{within}"));
     }
-    let users = match users {
+    let users = match users.as_deref() {
         Some("1") => " (1 user)".to_owned(),
         Some(users) if users != "0" => format!(" ({users} users)"),
         _ => String::new(),
     };
-    Some(format!("{failures} of {requests} requests {counted}{within}{users}: {rate}, between {low} and {high}"))
+    Some(format!("{failures} of {requests} requests {counted}{within}{users}: {part}, between {low} and {high}"))
 }
 
 fn evidence(numbers: &mut Numbers<'_>) -> Option<String> {
-    let evidence = numbers.take("evidence")?;
-    let (bound, ratio) = (numbers.or_none("bound"), numbers.or_none("tolerated_ratio"));
+    let evidence = numbers.take("evidence", number)?;
+    let (bound, ratio) = (numbers.or_none("bound", number), numbers.or_none("tolerated_ratio", plain));
     Some(format!("{evidence} that it is more than {ratio} times stable's rate; the bound is {bound}"))
 }
 
 fn run(numbers: &mut Numbers<'_>) -> Option<String> {
-    let failures = numbers.take("failures_in_a_row")?;
-    let [seconds, evidence, bound] = ["run_seconds", "run_evidence", "run_bound"].map(|name| numbers.or_none(name));
+    let failures = numbers.take("failures_in_a_row", count)?;
+    let seconds = numbers.or_none("run_seconds", time);
+    let (evidence, bound) = (numbers.or_none("run_evidence", tenths), numbers.or_none("run_bound", plain));
     Some(format!(
-        "the canary's last {failures} requests failed within {}: evidence {evidence} of {bound} that it is down",
-        time(seconds)
+        "the canary's last {failures} requests failed within {seconds}: evidence {evidence} of {bound} that it is down"
     ))
 }
 
 fn wait(numbers: &mut Numbers<'_>) -> Option<String> {
-    let unanswered = numbers.take("unanswered")?;
-    let kind = numbers.take("kind").filter(|kind| *kind != "all").map_or_else(String::new, |kind| format!("{kind} "));
-    let [least, most, evidence, bound] =
-        ["waited_seconds_at_least", "waited_seconds", "silent_evidence", "silent_bound"]
-            .map(|name| numbers.or_none(name));
-    let probed = numbers.take("stable_probes_answered");
-    let stable = match probed {
+    let unanswered = numbers.take("unanswered", count)?;
+    let kind = numbers.take("kind", plain).filter(|kind| *kind != "all");
+    let kind = kind.map_or_else(String::new, |kind| format!("{kind} "));
+    let [least, most] = ["waited_seconds_at_least", "waited_seconds"].map(|name| numbers.or_none(name, time));
+    let (evidence, bound) = (numbers.or_none("silent_evidence", tenths), numbers.or_none("silent_bound", plain));
+    let stable = match numbers.take("stable_probes_answered", count) {
         Some(answered) => {
-            format!("stable answered {answered} probes and {} not", numbers.or_none("stable_probes_unanswered"))
+            format!("stable answered {answered} probes and {} not", numbers.or_none("stable_probes_unanswered", count))
         }
         None => {
-            let [answered, not] = ["stable_answered", "stable_unanswered"].map(|name| numbers.or_none(name));
+            let [answered, not] = ["stable_answered", "stable_unanswered"].map(|name| numbers.or_none(name, count));
             format!("of stable's in the same seconds {answered} had some and {not} had none")
         }
     };
     Some(format!(
-        "{unanswered} {kind}requests of the canary have had no output for {} to {}; {stable}: evidence {evidence} of {bound}",
-        time(least),
-        time(most)
+        "{unanswered} {kind}requests of the canary have had no output for {least} to {most}; {stable}: evidence {evidence} \
+         of {bound}"
     ))
-}
-
-fn time(seconds: &str) -> String {
-    seconds.parse().map_or_else(|_| format!("{seconds} s"), crate::decide::guard::told::time)
 }

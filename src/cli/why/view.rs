@@ -12,8 +12,8 @@ use crate::cli::guard_words::{
     INCIDENT, answers, counted, evidence, failed_as, in_flight, of_answers, seen_in, silence, waits_for,
 };
 use crate::cli::out::{Style, distance, moment, one_line, row as line};
-use crate::decide::guard::told::{percent, time};
 use crate::decide::units::UnixMillis;
+use crate::describe::words::{percent, time};
 
 /// How wide what is said may be, beside what it is of.
 const WIDTH: usize = 100;

@@ -12,9 +12,10 @@ use tokio::task::{LocalSet, spawn_local};
 
 use crate::control::engine::{Begin, Engine, Now};
 use crate::control::{Bound, shell};
+use crate::decide::event::Event;
 use crate::decide::guard::constants::Constants;
 use crate::decide::policy::*;
-use crate::decide::rollout::state::{Event, Identity, RolloutState, Verb};
+use crate::decide::rollout::state::{Identity, RolloutState, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::state::counters::{Labels, Series};
 use crate::state::inbox::{Command, FlagsRead, Inbox, Receipt, Refusal, inbox};

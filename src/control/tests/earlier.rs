@@ -133,7 +133,9 @@ fn lost(path: &str, stored: &Value, now: &Value) -> Vec<String> {
     let member = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     match (stored, now) {
         // There was one threshold for all requests, with which each kind goes on.
-        (_, Value::Object(kinds)) if path == "judge.slow_threshold" && kinds.contains_key("whole") => {
+        (Value::Object(one), Value::Object(kinds))
+            if path == "judge.slow_threshold" && kinds.contains_key("whole") && !one.contains_key("whole") =>
+        {
             ["streamed", "whole"].into_iter().flat_map(|kind| lost(path, stored, &now[kind])).collect()
         }
         (Value::Object(members), _) => members

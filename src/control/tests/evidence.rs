@@ -2,12 +2,14 @@
 
 use super::bench::*;
 use crate::control::engine::{Engine, Now};
+use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Ramp};
 use crate::decide::rollout::state::{Identity, RolloutState, Standing};
 use crate::decide::units::{Arm, Millis, RolloutId, Slot, UnixMillis};
+use crate::describe::event::reason;
 use crate::state::counters::Core;
 use crate::state::samples::CAPACITY;
 
@@ -164,8 +166,8 @@ fn lost_samples_are_counted_and_told_of_once_an_hour() {
         (0..sent).for_each(|_| evidence.output(Core(0), (Arm::Stable, None), None, Millis(1)));
         life.engine.outbox.events.clear();
         life.pass(1);
-        let told = life.engine.outbox.events.iter().filter(|event| event.action == "notice");
-        let words = told.map(|event| event.reason.split(" requests,").next().unwrap().to_owned());
+        let told = life.engine.outbox.events.iter().filter(|event| event.action == Action::Notice);
+        let words = told.map(|event| reason(event).split(" requests,").next().unwrap().to_owned());
         notices.extend(words.map(|words| (look, words)));
     }
     let told = |lost: u64| format!("the guard was not told of {lost}");

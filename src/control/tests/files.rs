@@ -2,6 +2,7 @@
 
 use super::bench::*;
 use crate::control::{Bound, FirstFlags, Prober, Setup, start};
+use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::state::{Standing, Verb};
 use crate::decide::units::{Percent, UnixMillis};
@@ -49,7 +50,8 @@ async fn a_lock_outlives_the_process_with_the_real_store() {
     assert_eq!(second.store.last_good.as_deref(), Some("the text"));
     let started = start(second).unwrap();
     assert_eq!(started.status.load().rollouts[0].standing, Standing::Locked);
-    let actions: Vec<_> = inbox.history(None, 9).await.unwrap().into_iter().map(|event| event.action).collect();
+    let actions: Vec<_> =
+        inbox.history(None, 9).await.unwrap().into_iter().map(|event| event.action.to_string()).collect();
     assert_eq!(actions, ["start", "rollback", "percent", "start"]);
     drop(inbox);
     started.thread.join().unwrap();
@@ -59,6 +61,6 @@ async fn a_lock_outlives_the_process_with_the_real_store() {
 fn without_an_accepted_file_there_is_no_control() {
     let dir = tempfile::tempdir().unwrap();
     let (mut setup, _inbox) = setup(one(canary()), dir.path());
-    setup.first.read = FlagsRead { result: Err(vec!["1:1 empty".to_owned()]), ..setup.first.read };
-    assert_eq!(start(setup).unwrap_err().to_string(), "1:1 empty");
+    setup.first.read = FlagsRead { result: Err(vec![FileError::whole("empty".to_owned())]), ..setup.first.read };
+    assert_eq!(start(setup).unwrap_err().to_string(), "empty");
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use super::bench::*;
-use crate::control::engine::{Engine, Now, is_warning};
+use crate::control::engine::{Engine, Now};
 use crate::control::refusals::MOST;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::{BreakerState, Verdict};
+use crate::decide::event::{Action, Event};
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Canary, Intent, Policy, Provider};
-use crate::decide::rollout::state::{Event, Verb};
+use crate::decide::rollout::state::Verb;
 use crate::decide::units::{Arm, Millis, ProviderId, RolloutId, Slot, UnixMillis};
+use crate::describe::event::reason;
 use crate::state::counters::Core;
 use crate::state::health::{Admit, ProviderHealth};
 use crate::state::inbox::{Command, Refused};
@@ -63,7 +65,7 @@ fn stands(state: BreakerState, failures: u32, open_until: Option<UnixMillis>) ->
 }
 
 fn events(engine: &mut Engine) -> Vec<String> {
-    let told = |Event { actor, action, reason, .. }: Event| format!("{actor} {action}: {reason}");
+    let told = |event: Event| format!("{} {}: {}", event.actor, event.action, reason(&event));
     engine.outbox.events.drain(..).map(told).collect()
 }
 
@@ -360,10 +362,9 @@ fn the_commonest_refusal_is_told_in_plain_words() {
 
 #[test]
 fn what_one_is_woken_for_is_a_warning() {
-    for action in ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"] {
-        assert!(is_warning(action), "{action}");
-    }
-    for action in ["promote", "complete", "confirmed", "resume", "retry", "start", "reload", "close", "unblock"] {
-        assert!(!is_warning(action), "{action}");
-    }
+    let warns = |action: &&str| Action::from((**action).to_owned()).is_warning();
+    let warnings = ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"];
+    assert!(warnings.iter().all(warns));
+    let others = ["promote", "complete", "confirmed", "resume", "retry", "start", "reload", "close", "unblock"];
+    assert!(!others.iter().any(warns));
 }

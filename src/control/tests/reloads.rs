@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::bench::*;
 use crate::control::engine::{Begin, Engine, Now};
+use crate::decide::event::Action;
+use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy, Provider};
 use crate::decide::rollout::state::{Phase, Standing, Verb};
 use crate::decide::units::{Millis, Percent, ProviderId, RolloutId, UnixMillis};
+use crate::describe::event::reason;
 use crate::state::inbox::{Command, FlagsRead};
 use crate::state::status::RolloutStatus;
 use crate::store::locks::LocksFound;
@@ -74,13 +77,18 @@ fn percent_0_is_everybody_back_at_once_and_closes_the_canary() {
 fn a_broken_file_changes_nothing_and_is_told() {
     let mut engine = engine(one(pinned(30)));
     let before = engine.shared.load();
-    let errors = vec!["3:5 rollouts[0].percent: ...".to_owned(), "9:1 ...".to_owned()];
+    let (path, problem, remedy) = ("rollouts[0].percent".to_owned(), "what".to_owned(), "how".to_owned());
+    let first = FileError { line: Some(3), column: Some(5), path, problem, remedy };
+    let errors = vec![first, FileError::whole("another".to_owned())];
     engine.flags_read(FlagsRead { result: Err(errors.clone()), ..read(one(pinned(1))) }, at(20));
     let status = engine.status.load();
     assert_eq!((&status.flags.errors, status.flags.failures, status.flags.generation), (&errors, 1, 1));
     assert_eq!(engine.shared.load().revision, before.revision);
     let refused = engine.outbox.events.last().unwrap();
-    assert_eq!(refused.reason, "the file is not taken, for 2 errors; the first: 3:5 rollouts[0].percent: ...");
+    assert_eq!(
+        reason(refused),
+        "the file is not taken, for 2 errors; the first: line 3, column 5: rollouts[0].percent: what\n  mend: how"
+    );
     engine.flags_read(read(one(pinned(30))), at(30));
     assert!(engine.status.load().flags.errors.is_empty());
 }
@@ -94,7 +102,7 @@ fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
     ask(&mut engine, Verb::Rollback { to: Percent::ZERO });
     engine.flags_read(read(swapped.clone()), at(20));
     assert_eq!(
-        engine.status.load().flags.errors,
+        engine.status.load().flags.errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["rollouts `chat`: its new stable https://b.test/v1 is the canary of `chat`, which was rolled back; \
           `serin resume chat` first if that provider is well again"]
     );
@@ -255,7 +263,7 @@ fn the_first_line_of_the_history_says_what_was_found() {
     let first = std::mem::take(&mut engine.outbox.events).remove(0);
     let version = env!("CARGO_PKG_VERSION");
     let told = format!("version {version} began, with state in state: chat at 30% (pinned), code at 0% (probing)");
-    assert_eq!((first.action.as_str(), first.reason), ("start", told));
+    assert_eq!((&first.action, reason(&first)), (&Action::Start, told));
 }
 
 #[test]

@@ -1,68 +1,6 @@
-//! The advice, letter for letter.
+//! What is kept of names that came over the wire.
 
 use super::*;
-
-fn rule(finding: Finding) -> String {
-    finding.bounded().rule("holysheep", "chat").unwrap()
-}
-
-fn parameter(name: &str) -> String {
-    rule(Finding::Parameter(name.to_owned()))
-}
-
-#[test]
-fn a_parameter_is_dropped_renamed_or_bounded() {
-    assert_eq!(parameter("prompt_cache_key"), "providers.holysheep.drop_fields: [prompt_cache_key]");
-    assert_eq!(
-        parameter("stream_options.include_usage"),
-        "providers.holysheep.drop_fields: [stream_options.include_usage]"
-    );
-    assert_eq!(
-        parameter("max_tokens"),
-        "providers.holysheep.rename_fields: { max_tokens: max_completion_tokens }; or, where the number is too large, \
-         providers.holysheep.max_fields: { max_tokens: N }"
-    );
-    assert_eq!(
-        parameter("max_completion_tokens"),
-        "providers.holysheep.rename_fields: { max_completion_tokens: max_tokens }; or, where the number is too large, \
-         providers.holysheep.max_fields: { max_completion_tokens: N }"
-    );
-    assert_eq!(parameter("max_output_tokens"), "providers.holysheep.max_fields: { max_output_tokens: N }");
-    assert_eq!(parameter("model"), "providers.holysheep.models: { THE_MODEL: ITS_NAME_THERE }");
-}
-
-#[test]
-fn what_no_rule_takes_out_stays_on_stable() {
-    let names = ["messages", "messages[0].content", "tools.0.function.strict", ""];
-    let refused = names.map(|name| Finding::Parameter(name.to_owned()));
-    for finding in refused.into_iter().chain([Finding::Other { status: 422, code: "odd".to_owned() }]) {
-        assert_eq!(finding.rule("holysheep", "chat"), None, "{finding:?}");
-        let advice = "no rule mends this; keep such requests on stable with rollouts[chat].match";
-        assert_eq!(finding.advice("holysheep", "chat"), advice);
-    }
-    let finding = Finding::Parameter("top_k".to_owned());
-    assert_eq!(finding.advice("holysheep", "chat"), "write providers.holysheep.drop_fields: [top_k]");
-}
-
-#[test]
-fn models_endpoints_and_lengths_have_their_rules() {
-    assert_eq!(rule(Finding::Model("gpt-4".into())), "providers.holysheep.models: { gpt-4: ITS_NAME_THERE }");
-    assert_eq!(
-        rule(Finding::Endpoint("/embeddings".into())),
-        "rollouts[chat].match.endpoints: all but embeddings, which then stays on stable"
-    );
-    assert!(rule(Finding::ContextLength).starts_with("rollouts[chat].match.model: only models whose context"));
-}
-
-#[test]
-fn names_that_yaml_reads_in_its_own_way_are_quoted() {
-    let names = ["llama3:8b", "on", "9b", "a\"b\\c", "", "a, b", "deepseek/chat", "#x"];
-    let keys = names.map(scalar);
-    assert_eq!(
-        keys,
-        ["\"llama3:8b\"", "\"on\"", "\"9b\"", "\"a\\\"b\\\\c\"", "\"\"", "\"a, b\"", "deepseek/chat", "\"#x\""]
-    );
-}
 
 #[test]
 fn names_from_the_wire_are_bounded() {
@@ -71,19 +9,4 @@ fn names_from_the_wire_are_bounded() {
     assert_eq!(Finding::Model("a\n\u{1b}[31mb".into()).bounded(), Finding::Model("a \\u001b[31mb".into()));
     let exact = Finding::Model("m".repeat(LONGEST_NAME));
     assert_eq!(exact.clone().bounded(), exact);
-}
-
-#[test]
-fn a_sentence_says_who_refused_what() {
-    let told = |finding: Finding| finding.sentence("holysheep", "openai");
-    assert_eq!(
-        told(Finding::Parameter("prompt_cache_key".into())),
-        "holysheep refused `prompt_cache_key`, which openai accepts"
-    );
-    assert_eq!(told(Finding::Model("gpt-4".into())), "holysheep does not know the model `gpt-4`, which openai serves");
-    assert_eq!(told(Finding::ContextLength), "holysheep refused as too long what openai accepts");
-    assert_eq!(told(Finding::Endpoint("embeddings".into())), "holysheep has no `embeddings`, which openai serves");
-    let other = |code: &str| told(Finding::Other { status: 422, code: code.into() });
-    assert_eq!(other("odd"), "holysheep answered 422 `odd` to what openai accepts");
-    assert_eq!(other(""), "holysheep answered 422 to what openai accepts");
 }

@@ -156,13 +156,13 @@ fn observation(row: &Value) -> (Observation, u64) {
 /// What happened, in the words of the golden file.
 fn told(step: &Step) -> (String, String) {
     let Some(event) = step.events.last() else { return ("none".to_owned(), String::new()) };
-    let rule = event.numbers.iter().find(|(name, _)| name == "rule").map(|(_, rule)| rule.clone());
+    let rule = event.decision().and_then(|decision| decision.decided.rule());
     let action = match event.action.as_str() {
         "confirmed" => "resume",
         action => action,
     };
     let reason = match (action, &step.next.phase) {
-        ("rollback", _) => rule.unwrap_or_default(),
+        ("rollback", _) => rule.map_or_else(String::new, |rule| rule.as_str().to_owned()),
         ("confirm", _) if step.next.judge.rechecks > 0 => "recheck".to_owned(),
         ("confirm", _) => "above_reference".to_owned(),
         ("resume", _) => "not_worse".to_owned(),

@@ -155,15 +155,4 @@ impl SlowThresholds {
             None => *threshold = Some(SlowThreshold::from_first(millis)),
         }
     }
-
-    /// The limits in words: `6.3s`, or `1.2s (streamed) or 20s (whole)`.
-    #[must_use]
-    pub fn told(&self, rule: &SlowRule) -> String {
-        match [Kind::Streamed, Kind::Whole].map(|kind| self.limit(rule, kind)) {
-            [Some(streamed), Some(whole)] if streamed != whole => format!("{streamed} (streamed) or {whole} (whole)"),
-            [Some(limit), _] | [None, Some(limit)] => limit.to_string(),
-            // Nothing was learnt: where a threshold begins.
-            [None, None] => SlowThreshold::default().limit(rule).to_string(),
-        }
-    }
 }

@@ -10,7 +10,6 @@ use super::judge::{Circumstances, Judge, Schedule, bound};
 use super::relative::{Comparison, Labels, Passed, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{ArmTick, Tick};
-use super::told;
 use crate::decide::policy::{Answers, Counting, Guard, OnExcess};
 use crate::decide::units::Percent;
 
@@ -263,13 +262,6 @@ fn a_threshold_of_unknown_size_begins_with_what_stable_shows() {
         threshold.learn(&rule, 16.0 + f64::from(number * 7919 % 1000) * 0.008);
     }
     assert!((threshold.log_quantile().exp() - 23.6).abs() < 1.0, "{}", threshold.log_quantile().exp());
-}
-
-#[test]
-fn rates_and_times_are_said_with_what_tells_something() {
-    assert_eq!([0.206, 0.00433, 0.00012, 1.0, 0.0].map(told::percent), ["20.6%", "0.43%", "0.012%", "100%", "0%"]);
-    assert_eq!([14.2, 75.0, 3600.0, 90_000.0].map(told::time), ["14s", "1m 15s", "1h", "1d 1h"]);
-    assert_eq!([0.0312, 9.994, 2115.4].map(told::number), ["0.03", "9.99", "2115"]);
 }
 
 fn counts() -> impl Strategy<Value = (f64, f64)> {

@@ -1,16 +1,65 @@
-//! What humans can ask of a rollout, and what they are told when it cannot be done.
+//! What humans can ask of a rollout, and what they are to be told when it cannot be done.
 //!
 //! Safer is always granted: a rollback and a pause are never refused. Going on is granted where it has a meaning, and
-//! refused with the remedy otherwise. After a rollback, a human's or the guard's, `resume` begins the ramp again at its
+//! refused otherwise. After a rollback, a human's or the guard's, `resume` begins the ramp again at its
 //! start and through a probe, since the canary was taken away for a reason and the fewest users should meet it first;
 //! a share that a human names (`--at`, `--to`) is a human's word and is in force at once.
 
-use super::in_force::{in_force, reason as why_in_force};
+use super::in_force::{Why, in_force, why};
 use super::ramp;
 use super::state::{Lock, Pause, Phase, Verb};
 use super::step::Draft;
+use crate::decide::event::{Action, Reason};
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};
+
+/// What a command's sender should know besides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// The share stays, since a rollback never raises it.
+    Stays(Percent),
+    /// The file pins this share, so that a pause holds nothing yet.
+    Pinned(Percent),
+    /// It was paused already, by somebody.
+    PausedBy(String),
+    /// Nothing held it, as it is what it is by this.
+    NothingHeld(Why),
+    /// The ramp begins again at this stage when the canary has answered a probe.
+    BeginsAgain(Percent),
+    /// It stays at 0%.
+    Blocked(String),
+}
+
+/// Why a command is not carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// It was rolled back, so that only `resume` takes it to a share.
+    RolledBack,
+    /// The canary cannot be used.
+    Blocked(String),
+    /// It is being confirmed, and goes on at this share by itself.
+    Confirming(Percent),
+    /// It is at the end of its ramp.
+    AtEnd(Percent),
+    /// It is at this share or above it already.
+    Above {
+        /// The share in force.
+        percent: Percent,
+        /// The one that was asked for.
+        asked: Percent,
+    },
+    /// The file pins this share.
+    Pinned {
+        /// It.
+        percent: Percent,
+        /// Whether it was a `resume` that named another.
+        resumes: bool,
+    },
+    /// It follows `ramp.from` and the clock.
+    Clock,
+    /// That lies above `ramp.max`.
+    AboveMax(Percent),
+}
 
 /// The API and the lock file of one `serin rollback` arrive as two: within this time they are one.
 const SAME_COMMAND: Millis = Millis(5000);
@@ -34,7 +83,7 @@ fn roll_back(draft: &mut Draft<'_>, to: Percent, actor: &str, reason: &str) {
     }
     let under = in_force(draft.view, draft.next).percent;
     if to > under {
-        draft.notes.push(format!("`{}` stays at {under}: a rollback never raises the share", draft.view.name));
+        draft.notes.push(Note::Stays(under));
     }
     draft.next.lock = None;
     draft.lock(&Lock { to: to.min(under), ..lock });
@@ -42,13 +91,10 @@ fn roll_back(draft: &mut Draft<'_>, to: Percent, actor: &str, reason: &str) {
 
 fn pause(draft: &mut Draft<'_>, actor: &str, reason: &str) {
     if let Intent::Pinned(percent) = draft.view.canary.percent {
-        let name = draft.view.name;
-        draft
-            .notes
-            .push(format!("the file pins `{name}` at {percent}; the pause will hold its ramp under percent: auto"));
+        draft.notes.push(Note::Pinned(percent));
     }
     if let Some(held) = draft.next.paused.as_ref() {
-        draft.notes.push(format!("`{}` was already paused by {}", draft.view.name, held.actor));
+        draft.notes.push(Note::PausedBy(held.actor.clone()));
         return;
     }
     draft.next.paused = Some(Pause {
@@ -57,21 +103,20 @@ fn pause(draft: &mut Draft<'_>, actor: &str, reason: &str) {
         reason: reason.to_owned(),
         regression: false,
         rules: Vec::new(),
+        found: Vec::new(),
     });
-    draft.record(actor, "pause", reason.to_owned(), Vec::new());
+    draft.record(actor, Action::Pause, Reason::said(reason));
 }
 
 fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str) {
-    let name = draft.view.name;
-    if let Some(refusal) = at.and_then(|at| cannot_choose(draft, "resume", at)) {
+    if let Some(refusal) = at.and_then(|at| cannot_choose(draft, true, at)) {
         draft.refused = Some(refusal);
         return;
     }
     let taken_back = draft.next.lock.is_some() || matches!(draft.next.phase, Phase::RolledBack { .. });
     let paused = draft.next.paused.is_some();
     if !taken_back && !paused && at.is_none() {
-        let why = why_in_force(draft.view, draft.next);
-        draft.notes.push(format!("nothing held `{name}`: {why}"));
+        draft.notes.push(Note::NothingHeld(why(draft.view, draft.next)));
         return;
     }
     draft.next.lock = None;
@@ -89,69 +134,49 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
             draft.begin_try();
             if draft.view.canary.percent == Intent::Auto {
                 let first = ramp::next_stage(&draft.view.canary.ramp, Percent::ZERO).unwrap_or_default();
-                draft.notes.push(format!(
-                    "the ramp of `{name}` begins again at {first} when the canary has answered a probe (--at chooses a \
-                     share at once)"
-                ));
+                draft.notes.push(Note::BeginsAgain(first));
             }
         }
         None => {}
     }
     if let Some(why) = draft.view.blocked {
-        draft.notes.push(format!("`{name}` stays at 0%: {why}"));
+        draft.notes.push(Note::Blocked(why.to_owned()));
     }
-    draft.record(actor, "resume", reason.to_owned(), Vec::new());
+    draft.record(actor, Action::Resume, Reason::said(reason));
 }
 
 fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str) {
-    let (name, ramp) = (draft.view.name, &draft.view.canary.ramp);
+    let ramp = &draft.view.canary.ramp;
     let ruling = in_force(draft.view, draft.next);
     let stage = to.or_else(|| ramp::next_stage(ramp, ruling.percent));
+    let percent = ruling.percent;
     draft.refused = if draft.next.lock.is_some() || matches!(draft.next.phase, Phase::RolledBack { .. }) {
-        Some(format!("`{name}` was rolled back; `serin resume {name} --at P` takes it to a share"))
+        Some(Refusal::RolledBack)
     } else if let Some(why) = draft.view.blocked {
-        Some(format!("`{name}` is blocked at 0%: {why}"))
+        Some(Refusal::Blocked(why.to_owned()))
     } else if to.is_none() && matches!(draft.next.phase, Phase::Confirming { .. }) {
-        Some(format!(
-            "`{name}` is being confirmed, and goes on at {} by itself if it does well; `serin promote {name} --to P` \
-             ends that and takes it to a share",
-            draft.next.percent
-        ))
+        Some(Refusal::Confirming(draft.next.percent))
     } else {
         match stage {
-            None => cannot_choose(draft, "promote", ruling.percent)
-                .or_else(|| Some(format!("`{name}` is at {}, the end of its ramp", ruling.percent))),
-            Some(share) => cannot_choose(draft, "promote", share).or_else(|| {
-                (share <= ruling.percent).then(|| {
-                    format!(
-                        "`{name}` is at {} already; `serin resume {name} --at {share}` takes the ramp back to {share}, \
-                         `serin rollback {name} --to {share}` locks it there",
-                        ruling.percent
-                    )
-                })
-            }),
+            None => cannot_choose(draft, false, percent).or(Some(Refusal::AtEnd(percent))),
+            Some(asked) => cannot_choose(draft, false, asked)
+                .or_else(|| (asked <= percent).then_some(Refusal::Above { percent, asked })),
         }
     };
     if let (None, Some(share)) = (&draft.refused, stage) {
         draft.go_to(share);
-        draft.record(actor, "promote", reason.to_owned(), Vec::new());
+        draft.record(actor, Action::Promote, Reason::said(reason));
     }
 }
 
 // Where the ramp's share is not a human's to choose.
-fn cannot_choose(draft: &Draft<'_>, verb: &str, share: Percent) -> Option<String> {
-    let (name, canary) = (draft.view.name, draft.view.canary);
-    if let Intent::Pinned(pinned) = canary.percent {
-        let remedy = if verb == "resume" { ", and resume without --at" } else { "" };
-        return Some(format!(
-            "flags.yaml pins `{name}` at {pinned}: edit `percent` there{remedy} ({verb} to a share works with percent: auto)"
-        ));
+fn cannot_choose(draft: &Draft<'_>, resumes: bool, share: Percent) -> Option<Refusal> {
+    let canary = draft.view.canary;
+    if let Intent::Pinned(percent) = canary.percent {
+        return Some(Refusal::Pinned { percent, resumes });
     }
     if draft.view.by_clock {
-        return Some(format!(
-            "`{name}` follows ramp.from and the clock, since state cannot be written: edit ramp.from"
-        ));
+        return Some(Refusal::Clock);
     }
-    let max = canary.ramp.max;
-    (share > max).then(|| format!("`{name}` may not go above ramp.max {max}: raise that in flags.yaml first"))
+    (share > canary.ramp.max).then_some(Refusal::AboveMax(canary.ramp.max))
 }

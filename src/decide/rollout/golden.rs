@@ -19,6 +19,9 @@ use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Intent, OnExcess, OnRegression};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
+use crate::describe::command::{note, refusal};
+use crate::describe::event::reason;
+use crate::describe::outlook::waiting_for;
 
 fn share(text: &str) -> Percent {
     let hundredths = text.trim_end_matches('%').parse::<u16>().unwrap() * 100;
@@ -222,15 +225,17 @@ fn replay(trace: &str) -> String {
             let step = step(&world.view(), &state, &input, now);
             state = step.next;
             told_of.extend(
-                step.events.iter().map(|event| format!("[{} {}: {}]", event.actor, event.action, event.reason)),
+                step.events.iter().map(|event| format!("[{} {}: {}]", event.actor, event.action, reason(event))),
             );
-            told_of.extend(step.refused.iter().chain(&step.notes).map(|note| format!("({note})")));
+            let refused = step.refused.iter().map(|told| refusal(world.view().name, told));
+            let notes = step.notes.iter().map(|told| note(world.view().name, told));
+            told_of.extend(refused.chain(notes).map(|told| format!("({told})")));
         }
         let view = world.view();
         let ruling = in_force(&view, &state);
         write!(out, "{told:<58} => {} {}", ruling.percent, ruling.standing.as_str()).unwrap();
         told_of.iter().for_each(|told| write!(out, " {told}").unwrap());
-        let waiting = outlook(&view, &state, &world.seen, now).waiting_for;
+        let waiting = waiting_for(view.name, &outlook(&view, &state, &world.seen, now).waiting_for);
         writeln!(out, "{}{waiting}", if waiting.is_empty() { "" } else { " | " }).unwrap();
     }
     out

@@ -11,11 +11,13 @@ use super::outlook::{confirmation, may_confirm};
 use super::ramp;
 use super::state::{Pause, Phase};
 use super::step::{Draft, GUARD, Observation, Rescue, millis, real};
+use crate::decide::event::{Action, Decided, Decision, Reason, Regression};
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::grounds::Grounds;
 use crate::decide::guard::judge::{Circumstances, Reading, fraction};
 use crate::decide::guard::numbers::wilson;
+use crate::decide::guard::rule::Rule;
 use crate::decide::guard::tick::Tick;
-use crate::decide::guard::told::{self, Decision, Grounds, Rule};
 use crate::decide::policy::{Intent, OnExcess, OnRegression};
 use crate::decide::units::{Millis, Percent};
 
@@ -54,7 +56,7 @@ impl Draft<'_> {
             return true;
         }
         if reading.suspicious && may_confirm(self.view, self.next) && self.stable_is_well(&reading, seen) {
-            self.confirm(Decision::Confirm, &reading, seen, "it fails more often than is usual for stable");
+            self.confirm(Decided::Confirm, &reading, seen);
             return true;
         }
         false
@@ -118,11 +120,10 @@ impl Draft<'_> {
         if holds && self.next.paused.as_ref().is_some_and(told) {
             return false;
         }
-        let grounds = self.grounds(reading, seen);
-        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Decision::Alarm(rule), &grounds));
+        let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
         if holds {
-            self.hold(rule, &cause);
-            self.record(GUARD, "hold", cause, numbers);
+            self.hold(rule, &decision);
+            self.record(GUARD, Action::Hold, Reason::Decided(decision));
             return true;
         }
         let stage = self.stage_back(rule);
@@ -130,10 +131,11 @@ impl Draft<'_> {
             self.next.step_backs += 1;
             self.begin_judgement();
             self.go_to(stage);
-            self.record(GUARD, "step_back", cause, numbers);
+            self.record(GUARD, Action::StepBack, Reason::Decided(decision));
             return true;
         }
-        self.next.phase = Phase::RolledBack { at: self.now, cause: cause.clone(), emptied: false };
+        let cause = Regression::Found(decision.clone());
+        self.next.phase = Phase::RolledBack { at: self.now, cause, emptied: false };
         // While it is confirmed fewer are on the canary than the ramp says.
         self.next.percent = self.next.percent.min(self.before.in_force);
         self.next.since = self.now;
@@ -143,23 +145,23 @@ impl Draft<'_> {
             // Whoever stays there is watched on, and judged by what happens to them.
             self.begin_judgement();
         }
-        self.record(GUARD, "rollback", cause, numbers);
+        self.record(GUARD, Action::Rollback, Reason::Decided(decision));
         true
     }
 
     /// Pauses the ramp for this; a pause that lies there stays, and is told what came besides.
-    fn hold(&mut self, rule: Rule, cause: &str) {
+    fn hold(&mut self, rule: Rule, decision: &Decision) {
         let begin = || Pause {
             at: self.now,
             actor: GUARD.to_owned(),
             reason: String::new(),
             regression: true,
             rules: Vec::new(),
+            found: Vec::new(),
         };
         let pause = self.next.paused.get_or_insert_with(begin);
         if pause.regression {
-            let and = if pause.reason.is_empty() { "" } else { "; " };
-            pause.reason = format!("{}{and}{cause}", pause.reason);
+            pause.found.push(decision.clone());
         }
         pause.rules.push(rule);
     }
@@ -175,10 +177,10 @@ impl Draft<'_> {
 
     /// Those whom `rollback_to` left on the canary do not fare well either: nobody stays.
     fn empty(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
-        let grounds = self.grounds(reading, seen);
-        let (cause, numbers) = (told::cause(rule, &grounds), told::numbers(Decision::Alarm(rule), &grounds));
-        self.next.phase = Phase::RolledBack { at: self.now, cause: cause.clone(), emptied: true };
-        self.record(GUARD, "rollback", cause, numbers);
+        let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
+        let cause = Regression::Found(decision.clone());
+        self.next.phase = Phase::RolledBack { at: self.now, cause, emptied: true };
+        self.record(GUARD, Action::Rollback, Reason::Decided(decision));
         true
     }
 
@@ -198,15 +200,13 @@ impl Draft<'_> {
         apt.then(|| ramp::previous_stage(&canary.ramp, share)).flatten()
     }
 
-    pub(super) fn confirm(&mut self, decision: Decision, reading: &Reading, seen: &Observation, why: &str) {
+    pub(super) fn confirm(&mut self, decided: Decided, reading: &Reading, seen: &Observation) {
         let completed = self.next.phase == Phase::Completed;
         self.next.judge.expect_confirmation();
-        let numbers = told::numbers(decision, &self.grounds(reading, seen));
+        let decision = self.grounds(reading, seen).decide(decided);
         self.next.phase = Phase::Confirming { completed };
         self.next.since = self.now;
-        let share = confirming(self.view, self.next);
-        let reason = format!("{why}, and stable has too little traffic to compare with: {share} for a while");
-        self.record(GUARD, "confirm", reason, numbers);
+        self.record(GUARD, Action::Confirm, Reason::Decided(decision));
     }
 
     /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
@@ -214,25 +214,24 @@ impl Draft<'_> {
         let (guard, tries) = (&self.view.canary.guard, self.next.tries());
         let judge = &mut self.next.judge;
         let reading = judge.reading(guard, tries);
-        let (decision, action, reason) = if reading.stable_down || seen.stable_shut {
+        let (decided, action) = if reading.stable_down || seen.stable_shut {
             judge.confirm_rest = guard.constants.confirm_seconds;
             // Half of the users are with a stable that is down: that waits for no disk. A restart begins it again.
             self.forgettable = true;
-            (Decision::GivenUp, "give_up", "stable is down: it is no measure for the canary".to_owned())
+            (Decided::GivenUp, Action::GiveUp)
         } else if judge.step.seconds >= guard.constants.confirm_seconds
             && confirmation(guard, judge, tries).is_none()
             && self.view.unwritable.is_none()
         {
-            let reason = told::both(&judge.step, "failed");
             judge.confirmed();
-            (Decision::Confirmed, "confirmed", format!("the canary is not worse than stable: {reason}"))
+            (Decided::Confirmed, Action::Confirmed)
         } else {
             return;
         };
-        let numbers = told::numbers(decision, &self.grounds(&reading, seen));
+        let decision = self.grounds(&reading, seen).decide(decided);
         self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
         self.next.since = self.now;
-        self.record(GUARD, action, reason, numbers);
+        self.record(GUARD, action, Reason::Decided(decision));
     }
 
     pub(super) fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {
@@ -245,6 +244,8 @@ impl Draft<'_> {
             refuses: seen.refuses.as_deref(),
             failed_as: seen.failed_as.as_deref(),
             users: seen.users,
+            held: (self.before.in_force, ramp::hold(&self.view.canary.ramp, self.next.percent)),
+            confirming: confirming(self.view, self.next),
         }
     }
 }

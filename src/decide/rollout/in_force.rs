@@ -4,13 +4,15 @@
 //! rolled this attempt back; else the pinned share; else half while the canary is confirmed; else the ramp's; never above
 //! `ramp.max`. What takes users back never sends more of them there: a lock's `--to` and `rollback_to` only ever lower
 //! what lies under them, so that `percent: 0` is 0 whatever happened before. [`in_force`] is asked with every tick and
-//! allocates nothing; [`reason`] is for those who read.
+//! allocates nothing; [`why`] is for those who tell it.
+
+use serde::{Deserialize, Serialize};
 
 use super::state::{Lock, Pause, Phase, RolloutState, Standing};
 use super::step::{View, pause_before_retry};
-use crate::decide::guard::told;
+use crate::decide::event::Regression;
 use crate::decide::policy::Intent;
-use crate::decide::units::Percent;
+use crate::decide::units::{Millis, Percent};
 
 /// What is in force.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,88 +80,124 @@ pub fn confirming(view: &View<'_>, state: &RolloutState) -> Percent {
     Percent::from_hundredths(hundredths).unwrap_or(Percent::ALL).min(state.percent)
 }
 
-/// Why it is what it is, in a sentence, with what mends it where it differs from the file.
+/// By what it is what it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum Why {
+    /// A human rolled it back.
+    Locked {
+        /// The share in force.
+        percent: Percent,
+        /// What the file asks for.
+        asked: Intent,
+        /// The rollback.
+        lock: Lock,
+        /// What would be in force without it, where that is worth a word.
+        besides: Option<Box<Why>>,
+    },
+    /// The canary cannot be used.
+    Blocked {
+        /// What the file asks for.
+        asked: Intent,
+        /// What is the matter.
+        fault: String,
+    },
+    /// The guard rolled it back.
+    RolledBack {
+        /// The share in force.
+        percent: Percent,
+        /// What the file asks for.
+        asked: Intent,
+        /// For what.
+        cause: Regression,
+        /// The `attempt:` that begins a new try.
+        next_attempt: u32,
+        /// Whether it is tried again by itself.
+        again: Again,
+    },
+    /// The file pins its share.
+    Pinned {
+        /// The share in force.
+        percent: Percent,
+        /// The one that the file pins.
+        asked: Percent,
+        /// What the guard found, although it moves nobody.
+        found: Option<Pause>,
+    },
+    /// Half of the users with each.
+    Confirming {
+        /// The ramp's share.
+        ramp: Percent,
+    },
+    /// The canary has not answered a probe yet.
+    Probing,
+    /// The ramp is held.
+    Paused {
+        /// By whom, and for what.
+        pause: Pause,
+        /// Whether it has not begun yet.
+        probing: bool,
+    },
+    /// The ramp came to its end.
+    Completed,
+    /// State cannot be written.
+    Clock,
+    /// The ramp.
+    Ramp {
+        /// The share in force.
+        percent: Percent,
+    },
+}
+
+/// Whether a rollback of the guard ends by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// The file does not ask for it.
+    Never,
+    /// It was tried again so many times.
+    Spent(u32),
+    /// After so long.
+    After(Millis),
+}
+
+/// By what it is what it is, for those who tell it.
 #[must_use]
-pub fn reason(view: &View<'_>, state: &RolloutState) -> String {
-    let ruling = in_force(view, state);
-    let under = match (&state.lock, view.blocked) {
-        (Some(lock), None) => return locked(view, lock, ruling.percent),
-        (Some(lock), Some(_)) => format!("{}; besides, ", locked(view, lock, Percent::ZERO)),
-        (None, _) => String::new(),
-    };
-    under + &reason_under_locks(view, state)
+pub fn why(view: &View<'_>, state: &RolloutState) -> Why {
+    let asked = view.canary.percent;
+    match &state.lock {
+        None => why_under_locks(view, state),
+        Some(lock) => {
+            let besides = view.blocked.map(|_| Box::new(why_under_locks(view, state)));
+            Why::Locked { percent: in_force(view, state).percent, asked, lock: lock.clone(), besides }
+        }
+    }
 }
 
-fn locked(view: &View<'_>, lock: &Lock, percent: Percent) -> String {
-    let why = if lock.reason.is_empty() { String::new() } else { format!(" ({})", lock.reason) };
-    let name = view.name;
-    let asked = asked(view, percent);
-    format!("rolled back to {percent} by {}{why}{asked}; only `serin resume {name}` lifts it", lock.actor)
-}
-
-fn reason_under_locks(view: &View<'_>, state: &RolloutState) -> String {
+fn why_under_locks(view: &View<'_>, state: &RolloutState) -> Why {
     let Ruling { percent, .. } = under_locks(view, state);
-    let (canary, name) = (view.canary, view.name);
-    if let Some(why) = view.blocked {
-        return format!("blocked at 0%{}: {why}", asked(view, Percent::ZERO));
+    let asked = view.canary.percent;
+    if let Some(fault) = view.blocked {
+        return Why::Blocked { asked, fault: fault.to_owned() };
     }
     if let Phase::RolledBack { cause, .. } = &state.phase {
-        let asked = asked(view, percent);
-        let next = state.attempt.saturating_add(1);
-        let later = match canary.try_again_after {
-            Some(_) if state.retries >= canary.guard.constants.most_retries => {
-                format!(" (it was tried again {} times)", state.retries)
-            }
-            Some(_) => pause_before_retry(canary, state).map_or_else(String::new, |pause| {
-                let left = pause.since(state.waited).duration().as_secs_f64();
-                format!(", or by itself in {}", told::time(left))
-            }),
-            None => String::new(),
+        let again = match pause_before_retry(view.canary, state) {
+            Some(_) if state.retries >= view.canary.guard.constants.most_retries => Again::Spent(state.retries),
+            Some(pause) => Again::After(pause.since(state.waited)),
+            None => Again::Never,
         };
-        return format!(
-            "the guard rolled it back to {percent}{asked}: {cause}; it goes on by `serin resume {name}` or \
-             `attempt: {next}`{later}"
-        );
+        let next_attempt = state.attempt.saturating_add(1);
+        return Why::RolledBack { percent, asked, cause: cause.clone(), next_attempt, again };
     }
-    match canary.percent {
-        Intent::Pinned(asked) => {
-            let capped = if asked > percent { format!(", and ramp.max allows {percent}") } else { String::new() };
-            let found = state.paused.as_ref().filter(|pause| pause.regression);
-            let found =
-                found.map_or_else(String::new, |pause| format!("; the guard moves nobody, but: {}", pause.reason));
-            format!("the file pins {asked}{capped}{found}")
+    match (asked, &state.phase, &state.paused) {
+        (Intent::Pinned(asked), _, paused) => {
+            Why::Pinned { percent, asked, found: paused.clone().filter(|pause| pause.regression) }
         }
-        Intent::Auto => on_ramp(view, state, percent),
-    }
-}
-
-fn on_ramp(view: &View<'_>, state: &RolloutState, percent: Percent) -> String {
-    match (&state.phase, &state.paused) {
-        (Phase::Confirming { .. }, _) => format!(
-            "the canary looks bad at {}, where stable has too little traffic to be compared with: half of the users are \
-             with each for a while",
-            state.percent
-        ),
-        (Phase::Probing, Some(pause)) => format!("{}, before the ramp's start", paused(view, pause)),
-        (_, Some(pause)) => paused(view, pause),
-        (Phase::Probing, None) => "the ramp begins when the canary has answered a probe".to_owned(),
-        (Phase::Completed, None) => "the ramp came to its end".to_owned(),
-        _ if view.by_clock => "the ramp follows ramp.from and the clock, since state cannot be written".to_owned(),
-        _ => format!("the ramp is at {percent}"),
-    }
-}
-
-fn paused(view: &View<'_>, pause: &Pause) -> String {
-    let Pause { actor, reason, .. } = pause;
-    let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-    format!("{actor} paused the ramp{why}; `serin resume {}` lets it go on", view.name)
-}
-
-// What the file asks for, where that is something else.
-fn asked(view: &View<'_>, percent: Percent) -> String {
-    match view.canary.percent {
-        Intent::Pinned(asked) if asked != percent => format!(", although the file asks for {asked}"),
-        Intent::Pinned(_) => String::new(),
-        Intent::Auto => ", although the file says auto".to_owned(),
+        (Intent::Auto, Phase::Confirming { .. }, _) => Why::Confirming { ramp: state.percent },
+        (Intent::Auto, phase, Some(pause)) => Why::Paused { pause: pause.clone(), probing: *phase == Phase::Probing },
+        (Intent::Auto, Phase::Probing, None) => Why::Probing,
+        (Intent::Auto, Phase::Completed, None) => Why::Completed,
+        _ if view.by_clock => Why::Clock,
+        _ => Why::Ramp { percent },
     }
 }

@@ -8,7 +8,7 @@
 //! reopens a canary that was rolled back, and nothing but `resume` lifts a human's lock; a rollback wins over a
 //! promotion that is due at the same moment; the same trace gives the same steps.
 
-mod command;
+pub mod command;
 mod guarding;
 pub mod in_force;
 pub mod outlook;

@@ -11,44 +11,124 @@ use super::step::{Observation, View, pause_before_retry, waits_before_retry};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Judge, fraction};
 use crate::decide::guard::measure::{self, Measure};
-use crate::decide::guard::told;
+use crate::decide::guard::silent::Silence;
 use crate::decide::policy::{Guard, Intent, OnExcess};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 /// What is ahead.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outlook {
     /// The next stage and its earliest moment; `None`: none is ahead.
     pub next: Option<(Percent, UnixMillis)>,
     /// What holds a promotion or completion that is due otherwise; empty: nothing.
-    pub waiting_for: String,
+    pub waiting_for: Vec<Hold>,
     /// Whether the next stage (or, at the last one, completion) is due now.
     pub due: bool,
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Hold {
+    /// A human's `resume`.
+    Resume,
+    /// The same, or this `attempt:`.
+    ResumeOrAttempt(u32),
+    /// The canary can be used.
+    Blocked(String),
+    /// State can be written.
+    Writable(String),
+    /// Stable recovers from its incident.
+    Incident,
+    /// Stable's breaker lets requests through.
+    Shut,
+    /// The canary answers anybody, while it does not either.
+    Dead,
+    /// Stable answers again, since neither does.
+    SharedSilence(Silence),
+    /// The canary answers those who wait.
+    Unanswered(f64),
+    /// The canary answers a probe, as it did not for this reason.
+    Probe(Option<String>),
+    /// Stable answers a probe.
+    StableProbe,
+    /// A confirmation has had its time.
+    ConfirmationEnds {
+        /// What is left of it.
+        seconds: f64,
+    },
+    /// `ramp.max` lies above a stage.
+    Stage,
+    /// A day on which `ramp.hours` allows promotions.
+    Day,
+    /// The hours of `ramp.hours`.
+    Hours,
+    /// More requests of stable.
+    StableRequests {
+        /// So many there were.
+        got: f64,
+        /// Of so many.
+        needed: u32,
+    },
+    /// More answered requests of the canary.
+    Answers {
+        /// So many there were.
+        got: f64,
+        /// Of so many.
+        needed: u32,
+    },
+    /// Evidence fades.
+    Evidence {
+        /// Of what.
+        aspect: Aspect,
+        /// How much there is, and at how much something is done; `None`: it is beyond that.
+        now: Option<(f64, f64)>,
+        /// Whether the ramp is paused then, and not the canary taken back.
+        pauses: bool,
+    },
+    /// The canary's failure rate comes down.
+    Rate {
+        /// What for.
+        until: Until,
+        /// Below this.
+        limit: f64,
+        /// It is this, or may be.
+        rate: f64,
+    },
+}
+
+/// For what a failure rate has to come down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It is surely low enough for a promotion.
+    Sure,
+    /// It is low enough for the end of a confirmation.
+    Confirmed,
+    /// It is low enough for the ramp's end, which a human may call as well.
+    Done,
 }
 
 /// Looks ahead.
 #[must_use]
 pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: UnixMillis) -> Outlook {
-    let name = view.name;
-    let waits = |waiting_for: String| Outlook { waiting_for, ..Outlook::default() };
+    let waits = |waiting_for: Vec<Hold>| Outlook { waiting_for, ..Outlook::default() };
     if state.lock.is_some() {
-        return waits(format!("`serin resume {name}`"));
+        return waits(vec![Hold::Resume]);
     }
     if let Some(why) = view.blocked {
-        return waits(why.to_owned());
+        return waits(vec![Hold::Blocked(why.to_owned())]);
     }
     match (&state.phase, view.canary.percent) {
         (Phase::RolledBack { .. }, _) => match pause_before_retry(view.canary, state) {
             Some(pause) if waits_before_retry(view.canary, state) => {
                 let first = ramp::next_stage(&view.canary.ramp, Percent::ZERO);
-                let mut holds: Vec<String> = view.unwritable.map(writable).into_iter().collect();
+                let mut holds: Vec<Hold> = view.unwritable.map(writable).into_iter().collect();
                 if state.judge.history.in_incident(&view.canary.guard.constants) {
-                    holds.push(INCIDENT.to_owned());
+                    holds.push(Hold::Incident);
                 }
                 let left = pause.since(state.waited);
-                Outlook { next: first.zip(Some(now.plus(left))), waiting_for: holds.join("; "), due: false }
+                Outlook { next: first.zip(Some(now.plus(left))), waiting_for: holds, due: false }
             }
-            _ => waits(format!("`serin resume {name}` or `attempt: {}`", state.attempt.saturating_add(1))),
+            _ => waits(vec![Hold::ResumeOrAttempt(state.attempt.saturating_add(1))]),
         },
         (_, Intent::Pinned(_)) | (Phase::Completed, _) => Outlook::default(),
         (Phase::Probing, Intent::Auto) => ahead(view, state, seen, Millis(0), now, probe(seen)),
@@ -57,19 +137,18 @@ pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: U
             let left = judge.constants.confirm_seconds - state.judge.step.seconds;
             let mut holds = Vec::new();
             if left > 0.0 {
-                holds.push(format!("the confirmation to end ({} left)", told::time(left)));
+                holds.push(Hold::ConfirmationEnds { seconds: left });
             }
             holds.extend(confirmation(judge, &state.judge, state.tries()));
-            waits(holds.join("; "))
+            waits(holds)
         }
         (Phase::Ramping, Intent::Auto) if view.by_clock => Outlook::default(),
         (Phase::Ramping, Intent::Auto) => {
             let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
             let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
             let mut ahead = ahead(view, state, seen, step_left(view, state), now, holds);
-            if last && let Some(undecided) = undecided(view, state) {
-                let and = if ahead.waiting_for.is_empty() { "" } else { "; " };
-                ahead.waiting_for = format!("{}{and}{undecided}", ahead.waiting_for);
+            if last {
+                ahead.waiting_for.extend(undecided(view, state));
             }
             ahead
         }
@@ -91,7 +170,7 @@ fn ahead(
     seen: &Observation,
     left: Millis,
     now: UnixMillis,
-    evidence: Option<String>,
+    evidence: Option<Hold>,
 ) -> Outlook {
     let schedule = &view.canary.ramp;
     let earliest = now.plus(left);
@@ -100,53 +179,47 @@ fn ahead(
     let opens = if stage.is_some() { ramp::opening(schedule.hours.as_ref(), earliest) } else { Some(earliest) };
     let mut holds = Vec::new();
     if state.paused.is_some() {
-        holds.push(format!("`serin resume {}`", view.name));
+        holds.push(Hold::Resume);
     }
     if stage.is_none() && state.phase == Phase::Probing {
-        holds.push("a stage: ramp.max lies below all of them".to_owned());
+        holds.push(Hold::Stage);
     }
     match opens {
-        None => holds.push("a day on which ramp.hours allows promotions".to_owned()),
-        Some(moment) if moment > now && left == Millis(0) => holds.push("the hours of ramp.hours".to_owned()),
+        None => holds.push(Hold::Day),
+        Some(moment) if moment > now && left == Millis(0) => holds.push(Hold::Hours),
         Some(_) => {}
     }
     if state.phase == Phase::Ramping && state.judge.history.in_incident(&view.canary.guard.constants) {
-        holds.push(INCIDENT.to_owned());
+        holds.push(Hold::Incident);
     }
     if state.phase == Phase::Ramping && seen.stable_shut {
-        holds.push(SHUT.to_owned());
+        holds.push(Hold::Shut);
         if seen.canary_dead {
-            holds.push(DEAD.to_owned());
+            holds.push(Hold::Dead);
         }
     }
     let silence = state.judge.silence();
     if state.phase == Phase::Ramping && silence.shared {
-        holds.push(told::shared_silence(silence));
+        holds.push(Hold::SharedSilence(*silence));
     } else if state.phase == Phase::Ramping && silence.evidence >= view.canary.guard.constants.down_evidence / 2.0 {
-        holds.push(format!("an answer of the canary: {} requests have had none", told::count(silence.unanswered)));
+        holds.push(Hold::Unanswered(silence.unanswered));
     }
     holds.extend(evidence);
     if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
         holds.push(writable(why));
     }
     let due = holds.is_empty() && opens.is_some_and(|moment| moment <= now);
-    Outlook { next: stage.zip(opens), waiting_for: holds.join("; "), due }
+    Outlook { next: stage.zip(opens), waiting_for: holds, due }
 }
 
-const INCIDENT: &str = "stable to recover from its incident: the step's time stands still";
-const SHUT: &str = "stable's breaker to let requests through: there is nothing to compare with, and the step's time \
-                    stands still";
-
-const DEAD: &str = "an answer of the canary, which answers nobody either";
-
-fn writable(why: &str) -> String {
-    format!("state that can be written ({why})")
+fn writable(why: &str) -> Hold {
+    Hold::Writable(why.to_owned())
 }
 
-fn probe(seen: &Observation) -> Option<String> {
+fn probe(seen: &Observation) -> Option<Hold> {
     match &seen.canary_answers {
-        None => Some("the canary's answer to a probe".to_owned()),
-        Some(Err(why)) => Some(format!("the canary's answer to a probe ({why})")),
+        None => Some(Hold::Probe(None)),
+        Some(Err(why)) => Some(Hold::Probe(Some(why.clone()))),
         Some(Ok(())) => None,
     }
 }
@@ -172,46 +245,34 @@ pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
 }
 
 // What is missing before more users may follow.
-fn evidence(guard: &Guard, state: &RolloutState) -> Option<String> {
+fn evidence(guard: &Guard, state: &RolloutState) -> Option<Hold> {
     let judge = &state.judge;
     if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
         return Some(missing);
     }
     let Measure { rate, limit, .. } = measure::promotion(guard, judge);
-    (rate > limit).then(|| {
-        format!(
-            "the canary's failure rate to be surely below {} (it may be {})",
-            told::percent(limit),
-            told::percent(rate)
-        )
-    })
+    (rate > limit).then_some(Hold::Rate { until: Until::Sure, limit, rate })
 }
 
 // What is missing before the ramp's last step is over, one way or the other.
-fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Option<String> {
+fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Option<Hold> {
     let (guard, judge) = (&view.canary.guard, &state.judge);
     if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
         return Some(missing);
     }
     let Measure { rate, limit, .. } = measure::completion(guard, judge);
     let asks = rate >= limit && judge.rechecks < guard.constants.most_rechecks && may_confirm(view, state);
-    (asks && seen.stable_answers != Some(true)).then(|| "stable's answer to a probe".to_owned())
+    (asks && seen.stable_answers != Some(true)).then_some(Hold::StableProbe)
 }
 
 // After its rechecks a canary that misses the measure is watched on, and a human may decide.
-fn undecided(view: &View<'_>, state: &RolloutState) -> Option<String> {
+fn undecided(view: &View<'_>, state: &RolloutState) -> Option<Hold> {
     let (guard, judge) = (&view.canary.guard, &state.judge);
     let Measure { rate, limit, .. } = measure::completion(guard, judge);
     // With as much traffic on stable there is nothing to confirm.
     let few = fraction(in_force(view, state).percent) <= guard.constants.confirm_share;
     let spent = few || judge.rechecks >= guard.constants.most_rechecks;
-    (spent && judge.step.canary > 0.0 && rate >= limit).then(|| {
-        format!(
-            "the canary's failure rate to fall below {} ({}), or for a human to call it done by pinning the percent",
-            told::percent(limit),
-            told::percent(rate)
-        )
-    })
+    (spent && judge.step.canary > 0.0 && rate >= limit).then_some(Hold::Rate { until: Until::Done, limit, rate })
 }
 
 /// Whether users may be given back to stable for a comparison: the share is the machine's to choose.
@@ -234,50 +295,30 @@ pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
 
 /// What keeps a confirmation that has had its time from ending well.
 #[must_use]
-pub fn confirmation(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
+pub fn confirmation(guard: &Guard, judge: &Judge, tries: u32) -> Option<Hold> {
     let needed = f64::from(guard.min_requests);
     if judge.step.stable < needed {
-        return Some(format!("more requests of stable ({} of {})", told::count(judge.step.stable), guard.min_requests));
+        return Some(Hold::StableRequests { got: judge.step.stable, needed: guard.min_requests });
     }
     too_few(guard, judge).or_else(|| doubt(guard, judge, tries)).or_else(|| {
         let Measure { rate, limit, .. } = measure::confirmation(guard, judge);
-        (rate > limit).then(|| {
-            format!("the canary's failure rate to fall below {} ({})", told::percent(limit), told::percent(rate))
-        })
+        (rate > limit).then_some(Hold::Rate { until: Until::Confirmed, limit, rate })
     })
 }
 
-fn too_few(guard: &Guard, judge: &Judge) -> Option<String> {
-    let (needed, got) = (f64::from(guard.min_requests), judge.step.canary.min(judge.answered));
-    (got < needed).then(|| {
-        let (more, got) = (told::count(needed - got.floor()), told::count(got.floor()));
-        format!("{more} more answered canary requests ({got} of {})", guard.min_requests)
-    })
+fn too_few(guard: &Guard, judge: &Judge) -> Option<Hold> {
+    let (needed, got) = (guard.min_requests, judge.step.canary.min(judge.answered));
+    (got < f64::from(needed)).then_some(Hold::Answers { got, needed })
 }
 
-fn doubt(guard: &Guard, judge: &Judge, tries: u32) -> Option<String> {
+fn doubt(guard: &Guard, judge: &Judge, tries: u32) -> Option<Hold> {
     let reading = judge.reading(guard, tries);
-    for (aspect, what) in [
-        (Aspect::Failing, "failures"),
-        (Aspect::Slow, "slow answers"),
-        (Aspect::Empty, "empty answers"),
-        (Aspect::Length, "answers cut at a length limit"),
-        (Aspect::Filtered, "filtered answers"),
-        (Aspect::Pace, "slow streams"),
-    ] {
-        let finding = reading.of(aspect);
-        if guard.follows(aspect) == OnExcess::Ignore || (aspect == Aspect::Slow && guard.slow.is_none()) {
-            continue;
-        }
-        if finding.is_alarm() {
-            return Some(format!("the evidence of its {what} to fade (beyond its bound, and nobody is moved now)"));
-        }
-        if finding.is_doubt() {
-            let (evidence, bound) = (told::number(finding.evidence), told::number(finding.bound));
-            let holds = guard.follows(aspect) == OnExcess::Hold;
-            let then = if holds { "pauses the ramp" } else { "takes it back" };
-            return Some(format!("the evidence of its {what} to fade ({evidence}; 1 holds it, {bound} {then})"));
-        }
-    }
-    None
+    let looked_at = [Aspect::Failing, Aspect::Slow].into_iter().chain(Aspect::OF_ANSWERS);
+    looked_at.filter(|aspect| *aspect != Aspect::Slow || guard.slow.is_some()).find_map(|aspect| {
+        let (finding, follows) = (reading.of(aspect), guard.follows(aspect));
+        let pauses = follows == OnExcess::Hold;
+        let now = (!finding.is_alarm()).then_some((finding.evidence, finding.bound));
+        let doubts = follows != OnExcess::Ignore && (finding.is_alarm() || finding.is_doubt());
+        doubts.then_some(Hold::Evidence { aspect, now, pauses })
+    })
 }

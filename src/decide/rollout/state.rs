@@ -1,15 +1,17 @@
-//! What is known of a rollout beyond the file: the machine's own state, the locks of humans, and what is told of both.
+//! What is known of a rollout beyond the file: the machine's own state and the locks of humans.
 //!
-//! Owns the shapes that the store keeps, the control loop hands on and the surfaces show. Invariant: a state belongs
-//! to one [`Identity`]; another pair of providers or another salt is another rollout and begins anew.
+//! Owns the shapes that the store keeps, the control loop hands on and the surfaces show; what happened to a rollout is an
+//! [`Event`](crate::decide::event::Event). Invariant: a state belongs to one [`Identity`]; another pair of providers or
+//! another salt is another rollout and begins anew.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::decide::event::{Decision, Regression};
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::judge::Judge;
-use crate::decide::guard::told::Rule;
+use crate::decide::guard::rule::Rule;
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -169,7 +171,7 @@ impl From<Stored> for RolloutState {
 }
 
 /// Where a ramp stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "phase", rename_all = "snake_case")]
 pub enum Phase {
     /// At 0 until the canary has answered a probe.
@@ -185,8 +187,8 @@ pub enum Phase {
     RolledBack {
         /// When.
         at: UnixMillis,
-        /// Why, in a sentence with its numbers.
-        cause: String,
+        /// Why.
+        cause: Regression,
         /// Whether nobody is left on the canary, whatever `rollback_to` says: those who were did not fare well either.
         #[serde(default)]
         emptied: bool,
@@ -196,13 +198,13 @@ pub enum Phase {
 }
 
 /// A hold on promotions, a human's or the guard's; only `resume` lifts it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pause {
     /// When.
     pub at: UnixMillis,
     /// Who.
     pub actor: String,
-    /// Why; empty: not said.
+    /// Why, in a human's words or in a sentence of an earlier version; empty: not said.
     pub reason: String,
     /// Whether it is the guard's, for something that it found.
     #[serde(default)]
@@ -210,6 +212,9 @@ pub struct Pause {
     /// What the guard has found and held the rollout for since then, each told once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// Of its own pause: what it found, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub found: Vec<Decision>,
 }
 
 /// A human's rollback; only `resume` lifts it.
@@ -223,29 +228,6 @@ pub struct Lock {
     pub actor: String,
     /// Why; empty: not said.
     pub reason: String,
-}
-
-/// One line of the history: something that changed what is in force, or tried to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// When.
-    pub at: UnixMillis,
-    /// Which rollout; `None`: the file or the process.
-    pub rollout: Option<String>,
-    /// Who: a human's name, `guard`, `ramp`, `flags` or `serin`.
-    pub actor: String,
-    /// What was done: `promote`, `rollback`, `resume`, `pause`, `complete`, `attempt`, `reload`, `refuse`, ...
-    pub action: String,
-    /// Why, in a sentence.
-    pub reason: String,
-    /// The share in force before.
-    pub from: Percent,
-    /// The share in force after.
-    pub to: Percent,
-    /// What it was decided by, as name and value: counts and rates of both arms.
-    pub numbers: Vec<(String, String)>,
-    /// The version of flags.yaml in force.
-    pub generation: u64,
 }
 
 /// What an operator can ask of a rollout.

@@ -8,19 +8,19 @@
 
 use std::sync::Arc;
 
-use super::command;
-use super::in_force::{in_force, reason};
+use super::command::{self, Note, Refusal};
+use super::in_force::{in_force, why};
 use super::outlook::{may_confirm, outlook, step_left};
 use super::ramp;
-use super::state::{Event, Lock, Phase, RolloutState, Verb};
+use super::state::{Lock, Phase, RolloutState, Verb};
 use super::terms::terms;
+use crate::decide::event::{Action, Decided, Event, Reason};
 use crate::decide::guard::Arms;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::measure::{self, Measure};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::sources::Apart;
 use crate::decide::guard::tick::Tick;
-use crate::decide::guard::told::{self, Decision};
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
@@ -103,10 +103,10 @@ pub struct Step {
     pub next: RolloutState,
     /// What changed, for the history; empty: nothing that anybody must know.
     pub events: Vec<Event>,
-    /// Why a command is not carried out, with the remedy; then nothing changed.
-    pub refused: Option<String>,
-    /// What a command's sender should know besides. One sentence each.
-    pub notes: Vec<String>,
+    /// Why a command is not carried out; then nothing changed.
+    pub refused: Option<Refusal>,
+    /// What a command's sender should know besides.
+    pub notes: Vec<Note>,
     /// Whether by time or by a human's word more users follow, or what holds them is lifted. That has to be on the disk
     /// before it is in force, so that no restart takes it back. What the file itself asks for is asked for again by the
     /// next start, and whatever takes users back never waits.
@@ -164,8 +164,8 @@ pub(super) struct Draft<'a> {
     pub(super) view: &'a View<'a>,
     pub(super) now: UnixMillis,
     pub(super) next: &'a mut RolloutState,
-    pub(super) refused: Option<String>,
-    pub(super) notes: Vec<String>,
+    pub(super) refused: Option<Refusal>,
+    pub(super) notes: Vec<Note>,
     pub(super) before: &'a RolloutState,
     fresh: bool,
     // Whether a restart may forget it: it would come to the same.
@@ -245,9 +245,7 @@ impl<'a> Draft<'a> {
             self.next.retries += 1;
             self.begin_try();
             let (retry, most) = (self.next.retries, canary.guard.constants.most_retries);
-            let reason =
-                format!("{pause} have passed since the rollback (try_again_after {after}, retry {retry} of {most})");
-            self.record("ramp", "retry", reason, Vec::new());
+            self.record("ramp", Action::Retry, Reason::Waited { pause, after, retry, most });
         }
     }
 
@@ -258,39 +256,30 @@ impl<'a> Draft<'a> {
         if probing {
             self.next.phase = Phase::Ramping;
             if self.view.by_clock {
-                self.record("ramp", "start", ANSWERED.to_owned(), Vec::new());
+                self.record("ramp", Action::Start, Reason::Answered);
                 return self.follow_clock();
             }
             if let Some(stage) = ramp::next_stage(ramp, Percent::ZERO) {
                 self.go_to(stage);
-                self.record("ramp", "start", ANSWERED.to_owned(), Vec::new());
+                self.record("ramp", Action::Start, Reason::Answered);
             }
             return;
         }
         let reading = self.next.judge.reading(guard, self.next.tries());
-        let numbers = |decision: Decision| told::numbers(decision, &self.grounds(&reading, seen));
-        let held = self.before.in_force;
-        let good = format!(
-            "was held for {}: {}",
-            ramp::hold(ramp, self.next.percent),
-            told::both(&self.next.judge.step, "failed")
-        );
         if let Some(stage) = ramp::next_stage(ramp, self.next.percent) {
-            let numbers = numbers(Decision::Promote);
+            let decision = self.grounds(&reading, seen).decide(Decided::Promote);
             self.go_to(stage);
-            return self.record("ramp", "promote", format!("{held} {good}"), numbers);
+            return self.record("ramp", Action::Promote, Reason::Decided(decision));
         }
         let Measure { rate, limit, .. } = measure::completion(guard, &self.next.judge);
         if rate < limit {
-            let numbers = numbers(Decision::Complete);
+            let decision = self.grounds(&reading, seen).decide(Decided::Complete);
             self.next.phase = Phase::Completed;
             self.next.since = self.now;
-            self.record("ramp", "complete", format!("{held}, the ramp's end, {good}"), numbers);
+            self.record("ramp", Action::Complete, Reason::Decided(decision));
         } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, self.next) {
             self.next.judge.rechecks += 1;
-            let (rate, limit) = (told::percent(rate), told::percent(limit));
-            let why = format!("{rate} of its requests failed at the ramp's end, not less than {limit}");
-            self.confirm(Decision::Recheck, &reading, seen, &why);
+            self.confirm(Decided::Recheck, &reading, seen);
         } else {
             self.next.judge.repeat_step();
         }
@@ -302,7 +291,7 @@ impl<'a> Draft<'a> {
         let phase = if stage.completed { Phase::Completed } else { Phase::Ramping };
         if stage.percent != self.next.percent {
             self.go_to(stage.percent);
-            self.record("ramp", "promote", "by ramp.from and the clock".to_owned(), Vec::new());
+            self.record("ramp", Action::Promote, Reason::Clock);
         }
         self.next.phase = phase;
     }
@@ -317,8 +306,7 @@ impl<'a> Draft<'a> {
             self.next.attempt = canary.attempt;
             (self.next.retries, self.next.step_backs) = (0, 0);
             self.begin_try();
-            let reason = format!("`attempt: {}` begins a new try", canary.attempt);
-            self.record("flags", "attempt", reason, Vec::new());
+            self.record("flags", Action::Attempt, Reason::Attempt { attempt: canary.attempt });
         } else if self.next.phase == (Phase::Confirming { completed: true })
             && ramp::next_stage(&canary.ramp, self.next.percent).is_some()
         {
@@ -326,8 +314,7 @@ impl<'a> Draft<'a> {
         } else if self.next.phase == Phase::Completed && ramp::next_stage(&canary.ramp, self.next.percent).is_some() {
             self.next.phase = Phase::Ramping;
             self.next.since = self.now;
-            let reason = format!("the edited ramp has a stage above {}", self.next.percent);
-            self.record("flags", "ramp", reason, Vec::new());
+            self.record("flags", Action::Ramp, Reason::StageAbove { percent: self.next.percent });
         }
     }
 
@@ -339,7 +326,7 @@ impl<'a> Draft<'a> {
             return;
         }
         self.next.lock = Some(Lock { to, ..lock.clone() });
-        self.record(&lock.actor, "rollback", lock.reason.clone(), Vec::new());
+        self.record(&lock.actor, Action::Rollback, Reason::said(&lock.reason));
     }
 
     /// From the ramp's start, through a probe.
@@ -367,16 +354,15 @@ impl<'a> Draft<'a> {
         self.fresh = true;
     }
 
-    pub(super) fn record(&mut self, actor: &str, action: &str, reason: String, numbers: Vec<(String, String)>) {
+    pub(super) fn record(&mut self, actor: &str, action: Action, reason: Reason) {
         self.events.push(Event {
             at: self.now,
             rollout: Some(self.view.name.to_owned()),
             actor: actor.to_owned(),
-            action: action.to_owned(),
+            action,
             reason,
             from: self.before.in_force,
             to: self.before.in_force,
-            numbers,
             generation: self.view.generation,
         });
     }
@@ -407,14 +393,13 @@ impl<'a> Draft<'a> {
                 self.next.since = self.now;
             }
             if self.events.is_empty() {
+                let by = why(self.view, self.next);
                 let (actor, action, reason) = match (of_itself, self.view.blocked) {
-                    (false, _) => ("flags", "percent", reason(self.view, self.next)),
-                    (true, Some(_)) => ("serin", "block", reason(self.view, self.next)),
-                    (true, None) => {
-                        ("serin", "unblock", format!("nothing blocks it any more: {}", reason(self.view, self.next)))
-                    }
+                    (false, _) => ("flags", Action::Percent, Reason::InForce { by }),
+                    (true, Some(_)) => ("serin", Action::Block, Reason::InForce { by }),
+                    (true, None) => ("serin", Action::Unblock, Reason::Unblocked { by }),
                 };
-                self.record(actor, action, reason, Vec::new());
+                self.record(actor, action, reason);
             }
         }
         self.next.in_force = ruling.percent;
@@ -429,7 +414,6 @@ impl<'a> Draft<'a> {
 
 /// The one who acts on evidence, in the history.
 pub(super) const GUARD: &str = "guard";
-const ANSWERED: &str = "the canary answered a probe";
 
 /// A step that was proposed, in place of what is in force until then: with what the guard has gathered meanwhile, where
 /// both are of the same try.
@@ -476,12 +460,16 @@ pub(super) fn millis(seconds: f64) -> u64 {
 /// Why nobody may be sent to a rollout's canary, if so. `unusable`: what is wrong with its provider; `never_writable`:
 /// why state could never be written since the start.
 #[must_use]
-pub fn blocked(canary: &Canary, unusable: Option<&str>, never_writable: Option<&str>) -> Option<String> {
-    if let Some(why) = unusable {
-        return Some(why.to_owned());
-    }
-    let why = never_writable.filter(|_| canary.percent == Intent::Auto && canary.ramp.from.is_none())?;
-    Some(format!(
-        "state cannot be written ({why}), so the ramp could not be remembered: mend that, set ramp.from, or pin percent"
-    ))
+pub fn blocked<'w>(canary: &Canary, unusable: Option<&'w str>, never_writable: Option<&'w str>) -> Option<Blocked<'w>> {
+    let forgotten = never_writable.filter(|_| canary.percent == Intent::Auto && canary.ramp.from.is_none());
+    unusable.map(Blocked::Unusable).or(forgotten.map(Blocked::Forgotten))
+}
+
+/// Why nobody may be sent to a rollout's canary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked<'w> {
+    /// This is the matter with it.
+    Unusable(&'w str),
+    /// A ramp could not be remembered, since state cannot be written for this reason.
+    Forgotten(&'w str),
 }

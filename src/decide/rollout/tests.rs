@@ -5,15 +5,19 @@ mod numbers;
 
 use proptest::prelude::*;
 
-use super::in_force::{in_force, reason};
+use super::in_force::{in_force, why};
 use super::outlook::outlook;
 use super::state::{Lock, Phase, RolloutState, Standing, Verb};
 use super::step::{Input, Observation, Step, View, step};
+use crate::decide::event::{Action, Decided, Regression};
 use crate::decide::guard::Arms;
+use crate::decide::guard::rule::Rule;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::decide::window::Counts;
+use crate::describe::command::{note, refusal};
+use crate::describe::outlook::waiting_for;
 
 pub(in crate::decide) fn percent(whole: u16) -> Percent {
     Percent::from_hundredths(whole * 100).unwrap()
@@ -75,6 +79,11 @@ fn healthy() -> Observation {
     seen((0, 100), (0, 900))
 }
 
+/// Why the share in force is what it is, in words.
+fn reason(view: &View<'_>, state: &RolloutState) -> String {
+    crate::describe::in_force::reason(view.name, &why(view, state))
+}
+
 fn command(verb: Verb) -> Input {
     Input::Command { verb, actor: "alice".to_owned(), reason: "test".to_owned() }
 }
@@ -109,9 +118,9 @@ fn a_rollback_wins_over_a_promotion_that_is_due() {
     // The step is over when the evidence is complete: it is held up by the doubt before that.
     let step = until_acted(&view(&canary), &state, &bad);
     assert_eq!((step.next.in_force, step.events.len()), (Percent::ZERO, 1));
-    assert_eq!((step.events[0].actor.as_str(), step.events[0].action.as_str()), ("guard", "rollback"));
-    assert!(step.events[0].numbers.contains(&("canary_error_rate".to_owned(), "50%".to_owned())));
-    assert!(step.events[0].numbers.contains(&("rule".to_owned(), "worse".to_owned())));
+    assert_eq!((step.events[0].actor.as_str(), &step.events[0].action), ("guard", &Action::Rollback));
+    let decision = step.events[0].decision().unwrap();
+    assert_eq!((decision.decided, decision.canary.rate), (Decided::Alarm(Rule::Worse), Some(0.5)));
     state.lock = Some(Lock { to: percent(5), at: NOW, actor: "bob".into(), reason: String::new() });
     state.in_force = percent(5);
     let locked = until_acted(&view(&canary), &state, &bad).next;
@@ -130,7 +139,7 @@ fn the_guard_takes_back_pinned_and_completed_rollouts_as_well() {
     let completed = RolloutState { phase: Phase::Completed, ..at_share(100) };
     let alone = seen((50, 100), (0, 0));
     let confirming = until_acted(&view(&canary()), &completed, &alone);
-    assert_eq!(confirming.events[0].action, "confirm", "at 100% stable is given half to compare with");
+    assert_eq!(confirming.events[0].action, Action::Confirm, "at 100% stable is given half to compare with");
     assert_eq!(confirming.next.in_force, percent(50));
     assert_eq!(until_acted(&view(&canary()), &confirming.next, &bad).next.in_force, Percent::ZERO);
 }
@@ -138,14 +147,17 @@ fn the_guard_takes_back_pinned_and_completed_rollouts_as_well() {
 #[test]
 fn locks_blocks_and_rollbacks_only_ever_lower_the_share() {
     let canary = Canary { percent: Intent::Pinned(Percent::ZERO), rollback_to: percent(5), ..canary() };
-    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
+    let phase = Phase::RolledBack { at: NOW, cause: Regression::Text(String::new()), emptied: false };
     let lock = Some(Lock { to: percent(20), at: NOW, actor: "alice".into(), reason: String::new() });
     let state = RolloutState { phase, lock, ..at_share(50) };
     // `percent: 0` is everybody back on stable, whatever happened before.
     assert_eq!(in_force(&view(&canary), &state).percent, Percent::ZERO);
     let higher = step(&view(&canary), &at_share(0), &command(Verb::Rollback { to: percent(50) }), NOW);
     assert_eq!(higher.next.in_force, Percent::ZERO);
-    assert_eq!(higher.notes, ["`chat` stays at 0%: a rollback never raises the share"]);
+    assert_eq!(
+        higher.notes.iter().map(|told| note("chat", told)).collect::<Vec<_>>(),
+        ["`chat` stays at 0%: a rollback never raises the share"]
+    );
 }
 
 #[test]
@@ -174,7 +186,7 @@ fn the_api_and_the_file_of_one_rollback_are_one_event() {
 #[test]
 fn resume_begins_again_at_the_start_or_where_it_is_told() {
     let canary = canary();
-    let phase = Phase::RolledBack { at: NOW, cause: "50% failed".into(), emptied: false };
+    let phase = Phase::RolledBack { at: NOW, cause: Regression::Text("50% failed".into()), emptied: false };
     let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
     let resumed = step(&view(&canary), &back, &command(Verb::Resume { at: None }), NOW);
     assert_eq!((&resumed.next.phase, resumed.next.in_force), (&Phase::Probing, Percent::ZERO));
@@ -197,7 +209,7 @@ fn resume_of_a_pause_keeps_the_share() {
 #[test]
 fn a_higher_attempt_begins_a_new_try_and_lifts_no_human_lock() {
     let next = Canary { attempt: 2, ..canary() };
-    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
+    let phase = Phase::RolledBack { at: NOW, cause: Regression::Text(String::new()), emptied: false };
     let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
     let begun = step(&view(&next), &back, &Input::PolicyChanged { fresh: false }, NOW);
     assert_eq!((&begun.next.phase, begun.next.attempt), (&Phase::Probing, 2));
@@ -217,7 +229,7 @@ fn only_time_and_humans_go_on_and_only_towards_the_canary() {
         assert!(goes_on(&state, input), "{input:?}");
     }
     assert!(goes_on(&at_share(100), &Input::Tick(healthy())), "completion");
-    let back = Phase::RolledBack { at: NOW, cause: "x".into(), emptied: false };
+    let back = Phase::RolledBack { at: NOW, cause: Regression::Text("x".into()), emptied: false };
     let back = RolloutState { phase: back, in_force: Percent::ZERO, ..at_share(40) };
     assert!(goes_on(&back, &resume));
     let bad = Input::Tick(seen((50, 100), (0, 900)));
@@ -242,7 +254,7 @@ fn a_wall_clock_that_jumps_neither_promotes_nor_holds_up() {
     // Back by a year: a second that was watched is one.
     let near = step(&view(&canary), &far, &Input::Tick(healthy()), NOW).next;
     assert_eq!(near.in_force, percent(25));
-    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
+    let phase = Phase::RolledBack { at: NOW, cause: Regression::Text(String::new()), emptied: false };
     let back = RolloutState { phase, in_force: Percent::ZERO, ..at_share(70) };
     let waits = step(&view(&canary), &back, &Input::Tick(quiet), NOW.plus(year)).next;
     assert!(matches!(waits.phase, Phase::RolledBack { .. }), "no retry by a clock that jumps");
@@ -258,7 +270,7 @@ fn a_wall_clock_that_jumps_neither_promotes_nor_holds_up() {
 #[test]
 fn each_wait_is_four_times_as_long_and_the_fourth_never_ends() {
     let canary = Canary { try_again_after: Some(Millis(2000)), ..canary() };
-    let phase = Phase::RolledBack { at: NOW, cause: String::new(), emptied: false };
+    let phase = Phase::RolledBack { at: NOW, cause: Regression::Text(String::new()), emptied: false };
     let mut state = RolloutState { phase: phase.clone(), in_force: Percent::ZERO, ..at_share(70) };
     let mut waits = Vec::new();
     for _ in 0..4 {
@@ -279,7 +291,7 @@ fn a_regression_pauses_or_goes_one_stage_back_where_the_file_says_so() {
     let bad = seen((30, 100), (0, 150));
     let holding = Canary { on_regression: OnRegression::Hold, ..canary() };
     let held = until_acted(&view(&holding), &at_share(40), &bad);
-    assert_eq!((held.next.in_force, held.events[0].action.as_str()), (percent(40), "hold"));
+    assert_eq!((held.next.in_force, &held.events[0].action), (percent(40), &Action::Hold));
     assert!(held.next.paused.as_ref().is_some_and(|pause| pause.regression && pause.actor == "guard"));
     let on = step(&view(&holding), &held.next, &Input::Tick(bad.clone()), NOW);
     assert!(on.events.is_empty() && on.next.in_force == percent(40), "told once, and nothing moves");
@@ -293,13 +305,13 @@ fn a_regression_pauses_or_goes_one_stage_back_where_the_file_says_so() {
     let mut shares = Vec::new();
     for _ in 0..4 {
         let step = until_acted(&view(&stepping), &state, &bad);
-        shares.push((step.events[0].action.clone(), step.next.in_force));
+        shares.push((step.events[0].action.to_string(), step.next.in_force));
         state = step.next;
     }
     let back = |share| ("step_back".to_owned(), percent(share));
     assert_eq!(shares, [back(30), back(20), back(10), ("rollback".to_owned(), Percent::ZERO)]);
     let down = until_acted(&view(&stepping), &at_share(40), &seen((100, 100), (0, 150)));
-    assert_eq!(down.events[0].action, "rollback", "a canary that is down is taken back all the same");
+    assert_eq!(down.events[0].action, Action::Rollback, "a canary that is down is taken back all the same");
 }
 
 #[test]
@@ -311,7 +323,7 @@ fn what_both_fail_at_moves_nobody() {
         assert!(step.events.is_empty(), "{:?}", step.events);
         state = step.next;
     }
-    let ahead = outlook(&view(&canary), &state, &Observation::default(), NOW).waiting_for;
+    let ahead = waiting_for("chat", &outlook(&view(&canary), &state, &Observation::default(), NOW).waiting_for);
     assert!(ahead.contains("stable to recover from its incident"), "{ahead}");
 }
 
@@ -340,7 +352,7 @@ fn commands_that_make_no_sense_say_what_does() {
     let refused = |canary: &Canary, state: &RolloutState, verb: Verb| {
         let Step { refused, next, .. } = step(&view(canary), state, &command(verb), NOW);
         assert_eq!(&next, state);
-        refused.unwrap()
+        refusal("chat", &refused.unwrap())
     };
     let to = |share| Verb::Promote { to: Some(percent(share)) };
     let pinned = Canary { percent: Intent::Pinned(percent(25)), ..canary() };
@@ -420,7 +432,7 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
     assert!(next.epoch > before.epoch || next.in_force == before.in_force, "evidence outlives its share");
     assert_eq!(next.in_force, in_force(&View { blocked: blocked.then_some("x"), ..view(canary) }, next).percent);
     for event in after.events.iter().filter(|event| event.actor == "guard") {
-        let back = matches!(event.action.as_str(), "rollback" | "step_back" | "hold" | "confirm");
+        let back = event.action.answers_regression() || event.action == Action::Confirm;
         assert!(!back || event.to <= event.from, "a canary that was found bad has more users: {event:?}");
         assert!(!back || !after.goes_on, "and that waits for no disk: {event:?}");
     }

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use crate::decide::exposure::{Exposure, Place, SHORTEST_TOKEN, exposures, short_tokens};
 use crate::decide::policy::{Fallback, Intent, Match, PathPart, Policy, Rollout, Unmatched, UserSource};
 use crate::decide::units::{Percent, ProviderId};
+use crate::describe::exposure::{problem, remedy};
 
 use super::super::place::At;
 use super::super::{defaults, raw};
@@ -61,9 +62,9 @@ fn exposure(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings
         // Not known here.
         Place::Token(_) | Place::Force(_) => !findings.resolves(),
     };
-    for Exposure { place, problem, remedy } in exposures(policy, policy.fixed.listen, policy.fixed.admin) {
+    for Exposure { place, danger } in exposures(policy, policy.fixed.listen, policy.fixed.admin) {
         if !may_be_good(place, findings) {
-            findings.error(&at(place), problem, remedy);
+            findings.error(&at(place), problem(&danger), remedy(&danger));
         }
     }
     if findings.resolves() && findings.errors.is_empty() {

@@ -5,8 +5,12 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::decide::rollout::state::{Lock, Phase};
-use crate::decide::units::Percent;
+use crate::decide::event::{ArmCounts, Cause, Change, Decided, Decision, Detail, Figure, Reason, Regression};
+use crate::decide::guard::rule::Rule;
+use crate::decide::policy::Intent;
+use crate::decide::rollout::in_force::{Again, Why};
+use crate::decide::rollout::state::{Lock, Pause, Phase};
+use crate::decide::units::{Millis, Percent};
 
 fn percent(hundredths: u16) -> Percent {
     Percent::from_hundredths(hundredths).unwrap()
@@ -19,7 +23,7 @@ fn identity(name: &str) -> Identity {
 
 fn state(share: u16) -> RolloutState {
     let lock = Lock { to: Percent::ZERO, at: UnixMillis(5), actor: "alice".into(), reason: "slow".into() };
-    let phase = Phase::RolledBack { at: UnixMillis(3), cause: "50% failed".into(), emptied: false };
+    let phase = Phase::RolledBack { at: UnixMillis(3), cause: Regression::Text("50% failed".into()), emptied: false };
     let new = RolloutState::new(2, UnixMillis(1));
     RolloutState { phase, percent: percent(share), lock: Some(lock), in_force: percent(share), ..new }
 }
@@ -29,11 +33,10 @@ fn event(rollout: Option<&str>, action: &str) -> Event {
         at: UnixMillis(9),
         rollout: rollout.map(str::to_owned),
         actor: "ramp".into(),
-        action: action.into(),
-        reason: "because".into(),
+        action: action.to_owned().into(),
+        reason: Reason::Earlier { text: "because".into(), numbers: vec![("n".into(), Figure::Number(100.0))] },
         from: Percent::ZERO,
         to: percent(10),
-        numbers: vec![("canary_requests".into(), "100".into())],
         generation: 4,
     }
 }
@@ -52,7 +55,7 @@ fn saved(opened: &Opened, batch: Batch) -> Result<(), String> {
 
 fn told(opened: &Opened, rollout: Option<&str>, limit: u32) -> Vec<String> {
     let events = opened.store.history(rollout.map(str::to_owned), limit).blocking_recv().unwrap().unwrap();
-    events.into_iter().map(|event| event.action).collect()
+    events.into_iter().map(|event| event.action.to_string()).collect()
 }
 
 #[test]
@@ -71,6 +74,53 @@ fn what_was_saved_is_there_after_a_restart() {
     assert_eq!(told(&opened, Some("chat"), 1), ["promote"]);
     assert_eq!(told(&opened, Some("other"), 10), Vec::<String>::new());
     assert!(!opened.state_lost);
+}
+
+#[test]
+fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), UnixMillis(1));
+    let counts = |events| ArmCounts::new(events, 67.0, Some(3));
+    let decision = Box::new(Decision {
+        decided: Decided::Alarm(Rule::Silent),
+        seconds: 14.000_000_000_000_2,
+        canary: counts(14.0),
+        stable: counts(0.0),
+        evidence: f64::MAX,
+        bound: 1.647_961_432_350_48e-9,
+        tolerated_ratio: 1.25,
+        detail: Detail::Slow { streamed: Some(Millis(1200)), whole: None },
+        failed_as: Some("text/html".into()),
+        would_change: Some(Change::Fewer { events: 3.0, tolerated_ratio: Some(1.9), ignore_below: None }),
+        causes: vec![Cause { what: "refused".into(), count: 3, last: UnixMillis(7) }],
+    });
+    let pause = Pause {
+        at: UnixMillis(1),
+        actor: "guard".into(),
+        reason: "of old".into(),
+        regression: true,
+        rules: vec![Rule::Silent],
+        found: vec![Decision::clone(&decision)],
+    };
+    let cause = Regression::Found(decision.clone());
+    let phase = Phase::RolledBack { at: UnixMillis(3), cause: cause.clone(), emptied: true };
+    let state = RolloutState { phase, paused: Some(pause.clone()), ..state(10) };
+    let by = |why: &Why| Event { reason: Reason::InForce { by: why.clone() }, ..event(Some("chat"), "percent") };
+    let asked = Intent::Pinned(percent(7));
+    let back = Why::RolledBack { percent: percent(5), asked, cause, next_attempt: 3, again: Again::After(Millis(9)) };
+    let lock = state.lock.clone().unwrap();
+    let locked = Why::Locked { percent: percent(5), asked: Intent::Auto, lock, besides: Some(Box::new(back.clone())) };
+    let paused = Why::Paused { pause, probing: false };
+    let decided = Event { reason: Reason::Decided(decision), ..event(Some("chat"), "rollback") };
+    let events = [vec![decided], [back, locked, paused, Why::Probing].iter().map(by).collect()].concat();
+    let states = vec![(identity("chat"), state)];
+    saved(&opened, Batch { states: states.clone(), events: events.clone(), last_good: None }).unwrap();
+    drop(opened);
+    let opened = open(dir.path(), UnixMillis(2));
+    assert_eq!((&opened.states, &opened.notes), (&states, &Vec::new()));
+    let mut kept = opened.store.history(None, 99).blocking_recv().unwrap().unwrap();
+    kept.reverse();
+    assert_eq!(kept, events);
 }
 
 #[test]
@@ -121,7 +171,7 @@ fn an_unreadable_database_is_set_aside_and_said() {
 #[test]
 fn a_newer_database_is_set_aside_and_said() {
     let newer = |file: &Path| Connection::open(file).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
-    set_aside_and_said(newer, "its schema version is 7, written by a newer version of serin; this one reads 1");
+    set_aside_and_said(newer, "its schema version is 7, written by a newer version of serin; this one reads 1 to 2");
 }
 
 #[test]

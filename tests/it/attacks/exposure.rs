@@ -120,7 +120,7 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     // The file is right by itself, and the socket stays where it is.
     write(&workspace, &text("127.0.0.1:0", ""));
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 1));
-    let told = status["errors"][0].as_str().unwrap();
+    let told = status["errors"][0]["problem"].as_str().unwrap();
     assert!(told.contains("listen: everybody who reaches 0.0.0.0:") && told.contains("sockets stay"), "{told}");
     assert_eq!(ask(), 401);
     let short = "rollouts: [{ name: all, stable: old, canary: new, percent: 0, force: { header: x-f, token: short } }]";
@@ -128,7 +128,7 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     let with_force = with_force.replace("providers: {", "providers: { new: { base_url: \"http://127.0.0.1:9/v1\" },");
     write(&workspace, &with_force);
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 2));
-    let told = status["errors"][0].as_str().unwrap();
+    let told = status["errors"][0]["problem"].as_str().unwrap();
     assert!(told.contains("rollouts[0].force.token: a token of fewer than 16 characters can be guessed"), "{told}");
     assert!(old.asked().is_empty());
 }

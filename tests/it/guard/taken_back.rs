@@ -37,7 +37,7 @@ fn dead(case: &'static str) {
     let providers = status["providers"].as_array().unwrap();
     let canary = providers.iter().find(|provider| provider["name"] == "newcorp").unwrap();
     let diverted = canary["diverted"].as_u64().unwrap();
-    let failures: u64 = event["numbers"]["canary_failures"].as_str().unwrap().parse().unwrap();
+    let failures: u64 = event["numbers"]["canary_failures"].as_u64().unwrap();
     stage.say(&format!("{asked} attempts at the canary, {diverted} diverted by its breaker ({})", canary["breaker"]));
     assert!(failures >= 8, "too few failures to judge by: {event}");
     assert!(diverted < failures, "the breaker hid more than it showed: {canary} {event}");

@@ -3,6 +3,7 @@
 use super::*;
 use crate::app::api::{ByAge, Compared, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
 use crate::cli::sample::{NOW, at, rollout};
+use crate::decide::file_error::FileError;
 use crate::decide::guard::silent::Silence;
 
 fn reply(rollouts: Vec<Rollout>) -> StatusReply {
@@ -130,7 +131,13 @@ fn what_differs_from_the_file_is_said_with_who_and_why() {
 #[test]
 fn a_broken_file_and_a_full_disk_are_at_the_top() {
     let mut reply = reply(Vec::new());
-    reply.flags.errors = vec!["line 3, column 1: unknown key `percnt`\n  mend: write `percent`".into()];
+    reply.flags.errors = vec![FileError {
+        line: Some(3),
+        column: Some(1),
+        problem: "unknown key `percnt`".into(),
+        remedy: "write `percent`".into(),
+        ..FileError::default()
+    }];
     reply.flags.from_last_good = true;
     reply.flags.warnings = vec!["`listen` takes a restart".into()];
     reply.state.error = Some("no space left on device".into());

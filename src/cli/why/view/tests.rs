@@ -1,14 +1,13 @@
 //! The answers, letter for letter.
 
-use std::collections::BTreeMap;
+use serde_json::Value;
 
 use super::*;
 use crate::cli::sample::{NOW, at, rollout};
 use crate::cli::why::{asked_for, decided};
 
 fn event(actor: &str, action: &str, shares: (f64, f64), reason: &str, numbers: &[(&str, &str)]) -> Happened {
-    let numbers: BTreeMap<String, String> =
-        numbers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let numbers = numbers.iter().map(|(name, value)| ((*name).to_owned(), value_of(value))).collect();
     Happened {
         at: at(7200),
         rollout: Some("chat".into()),
@@ -20,6 +19,13 @@ fn event(actor: &str, action: &str, shares: (f64, f64), reason: &str, numbers: &
         numbers,
         generation: 3,
     }
+}
+
+/// A number as the API has it: rates in percent, times in seconds.
+fn value_of(text: &str) -> Value {
+    let units = [("%", 1.0), ("ms", 0.001), ("m", 60.0), ("", 1.0)];
+    let parsed = |(unit, times): (&str, f64)| Some(text.strip_suffix(unit)?.parse::<f64>().ok()? * times);
+    units.into_iter().find_map(parsed).map_or_else(|| text.into(), Value::from)
 }
 
 const COUNTS: [(&str, &str); 14] = [
@@ -225,6 +231,6 @@ fn what_cannot_be_known_is_said_and_the_rest_all_the_same() {
 fn programs_get_the_rollout_as_status_tells_it_with_its_decision() {
     let up = event("ramp", "promote", (5.0, 10.0), "5% was held for 1d", &[("evidence", "0.1")]);
     let value = serde_json::to_value(decided(rollout(), vec![up])).unwrap();
-    assert_eq!((&value["name"], &value["decision"]["numbers"]["evidence"]), (&"chat".into(), &"0.1".into()));
+    assert_eq!((&value["name"], &value["decision"]["numbers"]["evidence"]), (&"chat".into(), &0.1.into()));
     assert_eq!(value["guard"]["forecast"][1]["seen_after_seconds"], 14.0);
 }

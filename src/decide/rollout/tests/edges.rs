@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::decide::rollout::state::Pause;
-use crate::decide::rollout::step::blocked;
+use crate::decide::rollout::step::{Blocked, blocked};
 
 #[test]
 fn nothing_blocks_a_canary_that_can_be_used() {
     let auto = canary();
     assert_eq!(blocked(&auto, None, None), None);
-    assert_eq!(blocked(&auto, Some("it has no key"), Some("disk full")).unwrap(), "it has no key");
-    assert!(blocked(&auto, None, Some("disk full")).unwrap().contains("state cannot be written (disk full)"));
+    assert_eq!(blocked(&auto, Some("it has no key"), Some("disk full")), Some(Blocked::Unusable("it has no key")));
+    assert_eq!(blocked(&auto, None, Some("disk full")), Some(Blocked::Forgotten("disk full")));
     let by_clock = Canary { ramp: Ramp { from: Some(UnixMillis(7)), ..auto.ramp.clone() }, ..auto.clone() };
     let pinned = Canary { percent: Intent::Pinned(percent(10)), ..auto };
     assert_eq!([&by_clock, &pinned].map(|canary| blocked(canary, None, Some("disk full"))), [None, None]);
@@ -27,8 +27,14 @@ fn a_ramp_that_follows_the_clock_says_so() {
 #[test]
 fn only_what_somebody_must_be_told_is_news() {
     let lock = Lock { to: Percent::ZERO, at: UnixMillis(1), actor: "ana".into(), reason: String::new() };
-    let pause =
-        Pause { at: UnixMillis(1), actor: "ana".into(), reason: String::new(), regression: false, rules: Vec::new() };
+    let pause = Pause {
+        at: UnixMillis(1),
+        actor: "ana".into(),
+        reason: String::new(),
+        regression: false,
+        rules: Vec::new(),
+        found: Vec::new(),
+    };
     let before = RolloutState::new(1, UnixMillis(0));
     let news: [fn(&mut RolloutState); 8] = [
         |state| state.percent = percent(10),

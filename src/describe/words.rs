@@ -47,3 +47,15 @@ pub fn time(seconds: f64) -> String {
         (days, hours, _) => two(days, "d", hours, "h"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_times_are_said_with_what_tells_something() {
+        assert_eq!([0.206, 0.00433, 0.00012, 1.0, 0.0].map(percent), ["20.6%", "0.43%", "0.012%", "100%", "0%"]);
+        assert_eq!([14.2, 75.0, 3600.0, 90_000.0].map(time), ["14s", "1m 15s", "1h", "1d 1h"]);
+        assert_eq!([0.0312, 9.994, 2115.4].map(number), ["0.03", "9.99", "2115"]);
+    }
+}

@@ -1,0 +1,439 @@
+//! One line of the history: what was done, by whom and why, as values.
+//!
+//! Owns the shapes; the sentences are made of them elsewhere, by [`describe`](crate::describe). An action that this
+//! version does not know keeps its word, and what an earlier version said in a sentence is kept as that sentence.
+//! Invariant: an event means the same when it comes back from the disk, and equals what was written.
+
+mod decision;
+
+use serde::{Deserialize, Serialize};
+
+use super::advice::Finding;
+use super::file_error::FileError;
+use super::rollout::in_force::Why;
+use super::rollout::state::Standing;
+use super::units::{Millis, Percent, UnixMillis};
+pub use decision::{ArmCounts, Cause, Change, Decided, Decision, Detail, Regression, SHOWN_Z, finite};
+
+/// Something that changed what is in force, or tried to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: UnixMillis,
+    /// Which rollout; `None`: the file or the process.
+    pub rollout: Option<String>,
+    /// Who: a human's name, `guard`, `ramp`, `flags`, `breaker` or `serin`.
+    pub actor: String,
+    /// What was done.
+    pub action: Action,
+    /// Why.
+    pub reason: Reason,
+    /// The share in force before.
+    pub from: Percent,
+    /// The share in force after.
+    pub to: Percent,
+    /// The version of flags.yaml in force.
+    pub generation: u64,
+}
+
+impl Event {
+    /// What the guard decided, where it is that.
+    #[must_use]
+    pub fn decision(&self) -> Option<&Decision> {
+        match &self.reason {
+            Reason::Decided(decision) => Some(decision),
+            _ => None,
+        }
+    }
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Action {
+    /// The process began, or a ramp did.
+    Start,
+    /// More users follow.
+    Promote,
+    /// The ramp came to its end.
+    Complete,
+    /// The canary was taken back.
+    Rollback,
+    /// One stage back.
+    StepBack,
+    /// The ramp is held for something that the guard found.
+    Hold,
+    /// Half of the users with each.
+    Confirm,
+    /// That ended well.
+    Confirmed,
+    /// That ended without a finding.
+    GiveUp,
+    /// A human held the ramp.
+    Pause,
+    /// A human let it go on.
+    Resume,
+    /// A new try by itself.
+    Retry,
+    /// A new try by the file.
+    Attempt,
+    /// The edited file changed the share.
+    Percent,
+    /// The edited ramp goes on.
+    Ramp,
+    /// The canary cannot be used.
+    Block,
+    /// It can again.
+    Unblock,
+    /// A file is in force.
+    Reload,
+    /// A file is not taken.
+    Refuse,
+    /// A breaker opened.
+    Open,
+    /// It closed.
+    Close,
+    /// The canary refuses what stable accepts.
+    Advise,
+    /// Something is not as it should be, or is so again.
+    Notice,
+    /// What was written never came into force.
+    Withdraw,
+    /// What another version called by this word.
+    Other(String),
+}
+
+impl Action {
+    /// All that this version does.
+    pub const ALL: [Action; 24] = [
+        Action::Start,
+        Action::Promote,
+        Action::Complete,
+        Action::Rollback,
+        Action::StepBack,
+        Action::Hold,
+        Action::Confirm,
+        Action::Confirmed,
+        Action::GiveUp,
+        Action::Pause,
+        Action::Resume,
+        Action::Retry,
+        Action::Attempt,
+        Action::Percent,
+        Action::Ramp,
+        Action::Block,
+        Action::Unblock,
+        Action::Reload,
+        Action::Refuse,
+        Action::Open,
+        Action::Close,
+        Action::Advise,
+        Action::Notice,
+        Action::Withdraw,
+    ];
+
+    /// The word in history and JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Action::Start => "start",
+            Action::Promote => "promote",
+            Action::Complete => "complete",
+            Action::Rollback => "rollback",
+            Action::StepBack => "step_back",
+            Action::Hold => "hold",
+            Action::Confirm => "confirm",
+            Action::Confirmed => "confirmed",
+            Action::GiveUp => "give_up",
+            Action::Pause => "pause",
+            Action::Resume => "resume",
+            Action::Retry => "retry",
+            Action::Attempt => "attempt",
+            Action::Percent => "percent",
+            Action::Ramp => "ramp",
+            Action::Block => "block",
+            Action::Unblock => "unblock",
+            Action::Reload => "reload",
+            Action::Refuse => "refuse",
+            Action::Open => "open",
+            Action::Close => "close",
+            Action::Advise => "advise",
+            Action::Notice => "notice",
+            Action::Withdraw => "withdraw",
+            Action::Other(word) => word,
+        }
+    }
+
+    /// Whether somebody is woken for it: users were taken back or are held where they are, or something is not as it
+    /// should be.
+    #[must_use]
+    pub const fn is_warning(&self) -> bool {
+        matches!(
+            self,
+            Action::Rollback
+                | Action::StepBack
+                | Action::Hold
+                | Action::Confirm
+                | Action::Block
+                | Action::Refuse
+                | Action::Open
+                | Action::Advise
+                | Action::Notice
+        )
+    }
+
+    /// Whether it is what follows from a regression.
+    #[must_use]
+    pub const fn answers_regression(&self) -> bool {
+        matches!(self, Action::Rollback | Action::Hold | Action::StepBack)
+    }
+
+    /// Whether it says nothing about why a rollout is at its share.
+    #[must_use]
+    pub const fn decides_nothing(&self) -> bool {
+        matches!(self, Action::Advise | Action::Withdraw)
+    }
+}
+
+impl From<String> for Action {
+    fn from(word: String) -> Action {
+        let known = Action::ALL.into_iter().find(|action| action.as_str() == word);
+        known.unwrap_or(Action::Other(word))
+    }
+}
+
+impl From<Action> for String {
+    fn from(action: Action) -> String {
+        action.as_str().to_owned()
+    }
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Reason {
+    /// In a human's words; empty: not said.
+    Said {
+        /// Them.
+        text: String,
+    },
+    /// In a sentence of an earlier version.
+    Earlier {
+        /// The sentence.
+        text: String,
+        /// What it was decided by, as name and value.
+        numbers: Vec<(String, Figure)>,
+    },
+    /// By what was counted.
+    Decided(Box<Decision>),
+    /// The canary answered a probe.
+    Answered,
+    /// `ramp.from` and the clock say so.
+    Clock,
+    /// Enough time has passed since the guard's rollback.
+    Waited {
+        /// So much.
+        pause: Millis,
+        /// `try_again_after`.
+        after: Millis,
+        /// Which retry it is.
+        retry: u32,
+        /// Of how many.
+        most: u32,
+    },
+    /// The file has a higher `attempt:`.
+    Attempt {
+        /// It.
+        attempt: u32,
+    },
+    /// The edited ramp has a stage above the last one.
+    StageAbove {
+        /// The last one.
+        percent: Percent,
+    },
+    /// What is in force is another share by now.
+    InForce {
+        /// By what.
+        by: Why,
+    },
+    /// Nothing blocks it any more.
+    Unblocked {
+        /// What is in force then.
+        by: Why,
+    },
+    /// The canary refuses what stable accepts.
+    Refuses {
+        /// What.
+        finding: Finding,
+        /// The canary's name.
+        canary: String,
+        /// Stable's.
+        stable: String,
+        /// The status that the canary answered.
+        status: u16,
+    },
+    /// A breaker opened or closed.
+    Breaker {
+        /// The provider's name.
+        provider: String,
+        /// What became of it.
+        turn: Turn,
+    },
+    /// Something else came while it was being written.
+    NeverInForce {
+        /// What was.
+        action: Action,
+    },
+    /// The process began.
+    Began {
+        /// Its version.
+        version: String,
+        /// Where its state is.
+        dir: String,
+        /// Some of its rollouts.
+        rollouts: Vec<(String, Percent, Standing)>,
+        /// How many others there are.
+        more: usize,
+    },
+    /// A file is in force.
+    Accepted {
+        /// As which version.
+        generation: u64,
+    },
+    /// A file is not taken.
+    Refused {
+        /// How many errors it has.
+        count: usize,
+        /// The first.
+        first: Option<FileError>,
+    },
+    /// Something is not as it should be, or is so again.
+    Noticed(Notice),
+}
+
+impl Reason {
+    /// In a human's words.
+    #[must_use]
+    pub fn said(text: &str) -> Reason {
+        Reason::Said { text: text.to_owned() }
+    }
+}
+
+/// A value of an earlier version's list.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Figure {
+    /// A count, a rate in percent, a length of time in seconds, or evidence.
+    Number(f64),
+    /// Words, and what could not be read as a number.
+    Text(String),
+    /// There is none: no rate without a request.
+    Nothing,
+}
+
+/// What became of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "turn", rename_all = "snake_case")]
+pub enum Turn {
+    /// Too many failures in a row.
+    Opened {
+        /// So many.
+        failures: u32,
+        /// For how long nothing is sent.
+        open_for: Millis,
+    },
+    /// Too many connections in a row that could not be made.
+    OutOfReach {
+        /// So many.
+        failures: u32,
+    },
+    /// It answers again.
+    Closed,
+    /// It can be reached again.
+    Reached,
+}
+
+/// Something that is not as it should be, or is so again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+pub enum Notice {
+    /// In a sentence, found at the start.
+    Text {
+        /// It.
+        text: String,
+    },
+    /// State cannot be written.
+    Unwritable {
+        /// Where.
+        dir: String,
+        /// What the system said.
+        error: String,
+    },
+    /// It can be again.
+    Writable {
+        /// Where.
+        dir: String,
+    },
+    /// Locks cannot be read.
+    LocksUnread {
+        /// Of which state directory.
+        dir: String,
+        /// What the system said.
+        error: String,
+        /// Whether it stays so until somebody mends it.
+        lasting: bool,
+    },
+    /// They can be again.
+    LocksRead {
+        /// Of which state directory.
+        dir: String,
+    },
+    /// The guard was not told of something.
+    SamplesLost {
+        /// Of so many.
+        lost: u64,
+        /// How many a core may tell between two looks.
+        most: usize,
+    },
+    /// The canary answers nobody while stable cannot be reached.
+    NobodyAnswers {
+        /// The rollout.
+        rollout: String,
+        /// Its canary.
+        canary: String,
+        /// Its stable.
+        stable: String,
+    },
+    /// Stable takes requests and answers none of them while the canary answers.
+    StableSilent {
+        /// The rollout.
+        rollout: String,
+        /// Its canary.
+        canary: String,
+        /// Its stable.
+        stable: String,
+        /// How long each request waits for it.
+        waits: Millis,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_action_comes_back_as_it_was_written_known_or_not() {
+        let unknown = Action::Other("of_tomorrow".to_owned());
+        for action in Action::ALL.into_iter().chain([unknown]) {
+            let text = serde_json::to_string(&action).unwrap();
+            assert_eq!(text, format!("\"{action}\""));
+            assert_eq!(serde_json::from_str::<Action>(&text).unwrap(), action);
+        }
+    }
+}

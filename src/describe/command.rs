@@ -1,0 +1,54 @@
+//! What a human is told of a command: why it is not carried out, with the remedy, and what else to know.
+//!
+//! One sentence each, for the answer of the API and the command line. Whether something is granted is decided by
+//! [`command`](crate::decide::rollout::command).
+
+use super::in_force;
+use crate::decide::rollout::command::{Note, Refusal};
+
+/// What a command's sender should know besides.
+#[must_use]
+pub fn note(name: &str, note: &Note) -> String {
+    match note {
+        Note::Stays(percent) => format!("`{name}` stays at {percent}: a rollback never raises the share"),
+        Note::Pinned(percent) => {
+            format!("the file pins `{name}` at {percent}; the pause will hold its ramp under percent: auto")
+        }
+        Note::PausedBy(actor) => format!("`{name}` was already paused by {actor}"),
+        Note::NothingHeld(why) => format!("nothing held `{name}`: {}", in_force::reason(name, why)),
+        Note::BeginsAgain(first) => format!(
+            "the ramp of `{name}` begins again at {first} when the canary has answered a probe (--at chooses a share at \
+             once)"
+        ),
+        Note::Blocked(why) => format!("`{name}` stays at 0%: {why}"),
+    }
+}
+
+/// Why a command is not carried out, with the remedy.
+#[must_use]
+pub fn refusal(name: &str, refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::RolledBack => format!("`{name}` was rolled back; `serin resume {name} --at P` takes it to a share"),
+        Refusal::Blocked(why) => format!("`{name}` is blocked at 0%: {why}"),
+        Refusal::Confirming(percent) => format!(
+            "`{name}` is being confirmed, and goes on at {percent} by itself if it does well; `serin promote {name} --to P` \
+             ends that and takes it to a share"
+        ),
+        Refusal::AtEnd(percent) => format!("`{name}` is at {percent}, the end of its ramp"),
+        Refusal::Above { percent, asked } => format!(
+            "`{name}` is at {percent} already; `serin resume {name} --at {asked}` takes the ramp back to {asked}, `serin \
+             rollback {name} --to {asked}` locks it there"
+        ),
+        Refusal::Pinned { percent, resumes } => {
+            let (remedy, verb) = if *resumes { (", and resume without --at", "resume") } else { ("", "promote") };
+            format!(
+                "flags.yaml pins `{name}` at {percent}: edit `percent` there{remedy} ({verb} to a share works with percent: \
+                 auto)"
+            )
+        }
+        Refusal::Clock => {
+            format!("`{name}` follows ramp.from and the clock, since state cannot be written: edit ramp.from")
+        }
+        Refusal::AboveMax(max) => format!("`{name}` may not go above ramp.max {max}: raise that in flags.yaml first"),
+    }
+}

@@ -1,0 +1,245 @@
+//! What the guard decided, in a sentence with its numbers, and what would have changed it.
+//!
+//! What a finding of answers says may be rightly so, so it ends with what an operator can do about it. Never quotes an
+//! answer.
+
+use std::fmt::Write as _;
+
+use super::silence;
+use super::words::{count, number, percent, time};
+use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, Regression};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::rule::Rule;
+use crate::decide::rollout::state::Pause;
+use crate::decide::units::Millis;
+
+/// What was decided, and by what.
+#[must_use]
+pub fn sentence(decision: &Decision) -> String {
+    let told = match (decision.decided, &decision.detail) {
+        (Decided::Alarm(rule), detail) => alarm(rule, decision, detail),
+        (_, Detail::Held { share, hold, .. }) => {
+            let end = if decision.decided == Decided::Complete { ", the ramp's end," } else { "" };
+            format!("{share}{end} was held for {hold}: {}", both(decision, "failed"))
+        }
+        (_, Detail::Suspected { share, .. }) => {
+            format!("it fails more often than is usual for stable, {TOO_LITTLE}: {share} for a while")
+        }
+        (_, Detail::Rechecked { rate, limit, share, .. }) => {
+            let (rate, limit) = (percent(*rate), percent(*limit));
+            format!(
+                "{rate} of its requests failed at the ramp's end, not less than {limit}, {TOO_LITTLE}: {share} for a while"
+            )
+        }
+        (Decided::GivenUp, _) => "stable is down: it is no measure for the canary".to_owned(),
+        _ => format!("the canary is not worse than stable: {}", both(decision, "failed")),
+    };
+    match &decision.failed_as {
+        Some(seen) => format!("{told}; seen: {seen}"),
+        None => told,
+    }
+}
+
+const TOO_LITTLE: &str = "and stable has too little traffic to compare with";
+
+fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
+    let ratio = decision.tolerated_ratio;
+    let against = || format!("evidence {}, bound {}", number(decision.evidence), number(decision.bound));
+    let worse = |happened: &str, what: &str| {
+        format!("{}; more than {ratio} times stable's {what} ({})", both(decision, happened), against())
+    };
+    let told = match (rule, detail) {
+        (_, Detail::Run { failures, seconds, evidence, bound }) => format!(
+            "the last {} of the canary's requests failed, in {}, while stable answered (evidence {evidence:.1}, bound \
+             {bound})",
+            count(*failures),
+            time(*seconds),
+        ),
+        (_, Detail::Silence { requests, unanswered, longest, shortest, since, evidence, bound, .. }) => format!(
+            "{} sent since {} have had no output for {}; {} (evidence {evidence:.1}, bound {bound})",
+            silence::requests(*requests, *unanswered),
+            silence::time_of_day(*since),
+            silence::waited(*shortest, *longest),
+            stable_answers(detail),
+        ),
+        (_, Detail::Ceiling { ceiling, window, requests, failures }) => format!(
+            "{failures} of {requests} of the canary's requests failed within {window}, surely more than the ceiling of \
+             {ceiling}"
+        ),
+        (_, Detail::Slow { streamed, whole }) => {
+            let limit = slow_limit(*streamed, *whole);
+            format!(
+                "{} to their first output; more than {ratio} times stable's share ({})",
+                both(decision, &format!("took more than {limit}")),
+                against()
+            )
+        }
+        (_, Detail::Refused { most }) => {
+            let most = most.as_ref().map_or_else(String::new, |most| format!(" (most: {most})"));
+            worse(&format!("were refused as the client's error{most}"), "rate")
+        }
+        (Rule::Empty, _) => worse("were answered without any output", "share"),
+        (Rule::Length, _) => worse("stopped at a length limit", "share"),
+        (Rule::Filtered, _) => worse("were stopped by a content filter or refused in the answer", "share"),
+        (_, Detail::Pace { above }) => {
+            let above = above.map_or_else(|| "stable's usual time".to_owned(), |limit| limit.to_string());
+            worse(&format!("were streamed with more than {above} between two outputs"), "share")
+        }
+        _ => worse("failed", "rate"),
+    };
+    match remedy(rule) {
+        Some(remedy) => format!("{told}: {remedy}"),
+        None => told,
+    }
+}
+
+fn stable_answers(detail: &Detail) -> String {
+    match detail {
+        Detail::Silence { probed, stable_answered, stable_unanswered, .. } => {
+            silence::stable(*probed, *stable_answered, *stable_unanswered)
+        }
+        _ => String::new(),
+    }
+}
+
+/// The limits of both kinds: `6.3s`, or `1.2s (streamed) or 20s (whole)`.
+#[must_use]
+pub fn slow_limit(streamed: Option<Millis>, whole: Option<Millis>) -> String {
+    match (streamed, whole) {
+        (Some(streamed), Some(whole)) if streamed != whole => format!("{streamed} (streamed) or {whole} (whole)"),
+        (Some(limit), _) | (None, Some(limit)) => limit.to_string(),
+        (None, None) => "stable's usual time".to_owned(),
+    }
+}
+
+/// Both arms' rates with their intervals: `14 of 68 of the canary's requests failed (20.6%, 12.6% to 31.6%), and ...`.
+fn both(decision: &Decision, happened: &str) -> String {
+    let Decision { canary, stable, seconds, .. } = decision;
+    let canary = match share(canary) {
+        None => format!("no request of the canary {happened}"),
+        Some(share) => format!("{share} of the canary's requests {happened} within {}", time(*seconds)),
+    };
+    match share(stable) {
+        None => format!("{canary}, and stable had no traffic to compare with"),
+        Some(share) => format!("{canary}, and {share} of stable's"),
+    }
+}
+
+fn share(counts: &ArmCounts) -> Option<String> {
+    let ArmCounts { events, requests, rate, low, high, .. } = *counts;
+    let rate = rate.filter(|_| requests > 0.0)?;
+    let (all, rate, low, high) = (count(requests.max(events)), percent(rate), percent(low), percent(high));
+    Some(format!("{} of {all} ({rate}, between {low} and {high})", count(events)))
+}
+
+/// What helps most often against answers that are worse.
+#[must_use]
+pub const fn remedy(rule: Rule) -> Option<&'static str> {
+    match rule {
+        Rule::Empty => Some(
+            "its model may take a field otherwise than stable's: ask both providers the same, and set `models`, \
+             `drop_fields` or `set_fields` of the provider",
+        ),
+        Rule::Length => Some(
+            "its limit is lower than stable's, its answers are longer, or its model reasons within the limit: set \
+             `max_fields` of the provider, or `set_fields: { max_tokens: ... }`",
+        ),
+        Rule::Filtered => Some(
+            "its filter is stricter than stable's: ease it in the provider's account, or name another model in `models`",
+        ),
+        Rule::Pace => Some(
+            "its model or its capacity is slower than stable's (name a faster one in `models`, or ask the provider for more), \
+             or it sends more at a time (then `answers: { pace: ignore }`)",
+        ),
+        _ => None,
+    }
+}
+
+/// What was counted: one, and many.
+#[must_use]
+pub const fn counted(aspect: Aspect) -> (&'static str, &'static str) {
+    match aspect {
+        Aspect::Failing => ("failure", "failures"),
+        Aspect::Slow => ("slow answer", "slow answers"),
+        Aspect::Refusing => ("refused request", "refused requests"),
+        Aspect::Empty => ("empty answer", "empty answers"),
+        Aspect::Length => ("answer cut at a length limit", "answers cut at a length limit"),
+        Aspect::Filtered => ("filtered answer", "filtered answers"),
+        Aspect::Pace => ("slow stream", "slow streams"),
+    }
+}
+
+/// What would have led to something else; `None`: nothing that is in anybody's hands.
+#[must_use]
+pub fn would_change(decision: &Decision) -> Option<String> {
+    let decided = decision.decided;
+    Some(match decision.would_change? {
+        Change::Answered => "one answered request of the canary would have ended the run".to_owned(),
+        Change::Output { since } => {
+            let since = silence::time_of_day(since);
+            format!("output of the canary for one request sent since {since} would have ended the run")
+        }
+        Change::Ceiling => "a higher `ceiling`, or `ceiling: off`".to_owned(),
+        Change::Fewer { events, tolerated_ratio, ignore_below } => {
+            fewer(decided.rule()?, events, tolerated_ratio, ignore_below)
+        }
+        Change::More { failures } => {
+            let more = match failures {
+                failures if failures < 1.5 => "one more failure".to_owned(),
+                failures => format!("{} more failures", count(failures)),
+            };
+            let instead = match decided {
+                Decided::Promote => "held the share for their rate alone; evidence above 1 would have, too",
+                Decided::Complete => "kept the rollout from being done",
+                _ => "kept half of the users with each",
+            };
+            format!("{more} of the canary would have {instead}")
+        }
+        Change::LowerRate { limit } => {
+            let then = match decided {
+                Decided::Recheck => " would have ended the ramp",
+                _ => ": one and a half times stable's, or `done_below`",
+            };
+            format!("a failure rate of the canary below {}{then}", percent(limit))
+        }
+    })
+}
+
+fn fewer(rule: Rule, events: f64, tolerated_ratio: Option<f64>, ignore_below: Option<f64>) -> String {
+    let (one, many) = counted(rule.aspect());
+    let mut told = match events {
+        events if events < 1.5 => format!("one {one} fewer"),
+        events => format!("about {} {many} fewer", count(events)),
+    };
+    told.push_str(" on the canary would have kept the evidence below its bound");
+    if rule.aspect().is_of_answers() {
+        let _ = write!(told, "; so would `answers: {{ {}: ignore }}`", rule.as_str());
+    }
+    let key = if rule == Rule::Slower { "slow.tolerated_ratio" } else { "tolerated_ratio" };
+    if let Some(ratio) = tolerated_ratio {
+        let _ = write!(told, "; so would a `{key}` above {ratio:.1}");
+    }
+    if let Some(rate) = ignore_below {
+        let _ = write!(told, "; so would an `ignore_below` above {}", percent(rate));
+    }
+    told
+}
+
+/// What the guard took a canary back for.
+#[must_use]
+pub fn regression(regression: &Regression) -> String {
+    match regression {
+        Regression::Found(decision) => sentence(decision),
+        Regression::Text(text) => text.clone(),
+    }
+}
+
+/// What a ramp is held for; empty: it was not said.
+#[must_use]
+pub fn pause(pause: &Pause) -> String {
+    let said = Some(pause.reason.clone()).filter(|reason| !reason.is_empty());
+    said.into_iter().chain(pause.found.iter().map(sentence)).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! Why something was done, in a sentence: a line of the history, and of the log.
+//!
+//! What a human said, and what an earlier version said, is told as it was said. Knows of no surface: a sentence may hold
+//! line breaks where a text from outside does.
+
+use super::decision::sentence;
+use super::{advice, in_force, notice};
+use crate::decide::event::{Event, Reason, Turn};
+
+/// Why; empty: it was not said.
+#[must_use]
+pub fn reason(event: &Event) -> String {
+    let name = event.rollout.as_deref().unwrap_or_default();
+    match &event.reason {
+        Reason::Said { text } | Reason::Earlier { text, .. } => text.clone(),
+        Reason::Decided(decision) => sentence(decision),
+        Reason::Answered => "the canary answered a probe".to_owned(),
+        Reason::Clock => "by ramp.from and the clock".to_owned(),
+        Reason::Waited { pause, after, retry, most } => {
+            format!("{pause} have passed since the rollback (try_again_after {after}, retry {retry} of {most})")
+        }
+        Reason::Attempt { attempt } => format!("`attempt: {attempt}` begins a new try"),
+        Reason::StageAbove { percent } => format!("the edited ramp has a stage above {percent}"),
+        Reason::InForce { by } => in_force::reason(name, by),
+        Reason::Unblocked { by } => format!("nothing blocks it any more: {}", in_force::reason(name, by)),
+        Reason::Refuses { finding, canary, stable, .. } => {
+            format!("{}; {}", advice::sentence(finding, canary, stable), advice::advice(finding, canary, name))
+        }
+        Reason::Breaker { provider, turn } => breaker(provider, *turn),
+        Reason::NeverInForce { action } => {
+            format!("the {action} was never in force: something else came while it was being written")
+        }
+        Reason::Began { version, dir, rollouts, more } => {
+            let told =
+                rollouts.iter().map(|(name, share, standing)| format!("{name} at {share} ({})", standing.as_str()));
+            let told = told.collect::<Vec<_>>().join(", ");
+            let rollouts = match (rollouts.len(), more) {
+                (0, _) => "no rollout has a canary".to_owned(),
+                (_, 0) => told,
+                (_, more) => format!("{told} and {more} more"),
+            };
+            format!("version {version} began, with state in {dir}: {rollouts}")
+        }
+        Reason::Accepted { generation } => format!("the file is in force as generation {generation}"),
+        Reason::Refused { count, first } => {
+            let first = first.as_ref().map_or_else(|| "it could not be read".to_owned(), ToString::to_string);
+            match count {
+                0 | 1 => format!("the file is not taken: {first}"),
+                count => format!("the file is not taken, for {count} errors; the first: {first}"),
+            }
+        }
+        Reason::Noticed(noticed) => notice::sentence(noticed),
+    }
+}
+
+/// What became of a provider's breaker.
+#[must_use]
+pub fn breaker(provider: &str, turn: Turn) -> String {
+    match turn {
+        Turn::Closed => format!("the breaker of {provider} is closed: it answers again"),
+        Turn::Reached => format!("the breaker of {provider} is closed: it can be reached again"),
+        Turn::Opened { failures, open_for } => format!(
+            "the breaker of {provider} is open after {failures} failures in a row: for {open_for} nothing is sent there \
+             that somebody else can answer"
+        ),
+        Turn::OutOfReach { failures } => format!(
+            "the breaker of {provider} is open: {failures} connections in a row could not be made; until it answers, or \
+             Serin's own connection is made, its rollouts ask somebody else first"
+        ),
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a rollout is at its share, in a sentence, with what mends it where that differs from the file.
+//!
+//! Every surface says it by these words: status, the history, and the answer to a command that found nothing to do. Which
+//! of the things that lie over a ramp counts is not decided here.
+
+use super::decision::{pause as held_for, regression};
+use super::words::time;
+use crate::decide::policy::Intent;
+use crate::decide::rollout::in_force::{Again, Why};
+use crate::decide::rollout::state::{Lock, Pause};
+use crate::decide::rollout::step::Blocked;
+use crate::decide::units::Percent;
+
+/// The sentence, of the rollout of this name.
+#[must_use]
+pub fn reason(name: &str, why: &Why) -> String {
+    match why {
+        Why::Locked { percent, asked, lock, besides } => {
+            let besides = besides.as_ref().map_or_else(String::new, |why| format!("; besides, {}", reason(name, why)));
+            locked(name, lock, *percent, *asked) + &besides
+        }
+        Why::Blocked { asked, fault } => format!("blocked at 0%{}: {fault}", instead_of(*asked, Percent::ZERO)),
+        Why::RolledBack { percent, asked, cause, next_attempt, again } => {
+            let later = match again {
+                Again::Never => String::new(),
+                Again::Spent(retries) => format!(" (it was tried again {retries} times)"),
+                Again::After(left) => format!(", or by itself in {}", time(left.duration().as_secs_f64())),
+            };
+            format!(
+                "the guard rolled it back to {percent}{}: {}; it goes on by `serin resume {name}` or `attempt: \
+                 {next_attempt}`{later}",
+                instead_of(*asked, *percent),
+                regression(cause)
+            )
+        }
+        Why::Pinned { percent, asked, found } => {
+            let capped = if asked > percent { format!(", and ramp.max allows {percent}") } else { String::new() };
+            let found = found
+                .as_ref()
+                .map_or_else(String::new, |pause| format!("; the guard moves nobody, but: {}", held_for(pause)));
+            format!("the file pins {asked}{capped}{found}")
+        }
+        Why::Confirming { ramp } => format!(
+            "the canary looks bad at {ramp}, where stable has too little traffic to be compared with: half of the users are \
+             with each for a while"
+        ),
+        Why::Paused { pause, probing: true } => format!("{}, before the ramp's start", paused(name, pause)),
+        Why::Paused { pause, probing: false } => paused(name, pause),
+        Why::Probing => "the ramp begins when the canary has answered a probe".to_owned(),
+        Why::Completed => "the ramp came to its end".to_owned(),
+        Why::Clock => "the ramp follows ramp.from and the clock, since state cannot be written".to_owned(),
+        Why::Ramp { percent } => format!("the ramp is at {percent}"),
+    }
+}
+
+/// Why nobody may be sent to the canary.
+#[must_use]
+pub fn blocked(blocked: Blocked<'_>) -> String {
+    match blocked {
+        Blocked::Unusable(why) => why.to_owned(),
+        Blocked::Forgotten(why) => format!(
+            "state cannot be written ({why}), so the ramp could not be remembered: mend that, set ramp.from, or pin percent"
+        ),
+    }
+}
+
+fn locked(name: &str, lock: &Lock, percent: Percent, asked: Intent) -> String {
+    let why = in_brackets(&lock.reason);
+    let asked = instead_of(asked, percent);
+    format!("rolled back to {percent} by {}{why}{asked}; only `serin resume {name}` lifts it", lock.actor)
+}
+
+fn paused(name: &str, pause: &Pause) -> String {
+    let why = in_brackets(&held_for(pause));
+    format!("{} paused the ramp{why}; `serin resume {name}` lets it go on", pause.actor)
+}
+
+fn in_brackets(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
+}
+
+// What the file asks for, where that is something else.
+fn instead_of(asked: Intent, percent: Percent) -> String {
+    match asked {
+        Intent::Pinned(asked) if asked != percent => format!(", although the file asks for {asked}"),
+        Intent::Pinned(_) => String::new(),
+        Intent::Auto => ", although the file says auto".to_owned(),
+    }
+}

@@ -1,0 +1,70 @@
+//! What a ramp waits for, in words that fit behind "it waits for".
+//!
+//! A promotion is due when there is nothing of it, so these are all the words there are for why it is not. Rates and counts
+//! are told as the guard tells them.
+
+use super::silence;
+use super::words::{count, number, percent, time};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::rollout::outlook::{Hold, Until};
+
+/// All of it; empty: nothing.
+#[must_use]
+pub fn waiting_for(name: &str, holds: &[Hold]) -> String {
+    holds.iter().map(|hold| one(name, hold)).collect::<Vec<_>>().join("; ")
+}
+
+fn one(name: &str, hold: &Hold) -> String {
+    match hold {
+        Hold::Resume => format!("`serin resume {name}`"),
+        Hold::ResumeOrAttempt(attempt) => format!("`serin resume {name}` or `attempt: {attempt}`"),
+        Hold::Blocked(why) => why.clone(),
+        Hold::Writable(why) => format!("state that can be written ({why})"),
+        Hold::Incident => "stable to recover from its incident: the step's time stands still".to_owned(),
+        Hold::Shut => {
+            "stable's breaker to let requests through: there is nothing to compare with, and the step's time \
+                       stands still"
+                .to_owned()
+        }
+        Hold::Dead => "an answer of the canary, which answers nobody either".to_owned(),
+        Hold::SharedSilence(silence) => silence::shared(silence),
+        Hold::Unanswered(requests) => {
+            format!("an answer of the canary: {} requests have had none", count(*requests))
+        }
+        Hold::Probe(None) => "the canary's answer to a probe".to_owned(),
+        Hold::Probe(Some(why)) => format!("the canary's answer to a probe ({why})"),
+        Hold::StableProbe => "stable's answer to a probe".to_owned(),
+        Hold::ConfirmationEnds { seconds } => format!("the confirmation to end ({} left)", time(*seconds)),
+        Hold::Stage => "a stage: ramp.max lies below all of them".to_owned(),
+        Hold::Day => "a day on which ramp.hours allows promotions".to_owned(),
+        Hold::Hours => "the hours of ramp.hours".to_owned(),
+        Hold::StableRequests { got, needed } => format!("more requests of stable ({} of {needed})", count(*got)),
+        Hold::Answers { got, needed } => {
+            let (more, got) = (count(f64::from(*needed) - got.floor()), count(got.floor()));
+            format!("{more} more answered canary requests ({got} of {needed})")
+        }
+        Hold::Evidence { aspect, now: None, .. } => {
+            format!("the evidence of its {} to fade (beyond its bound, and nobody is moved now)", of(*aspect))
+        }
+        Hold::Evidence { aspect, now: Some((evidence, bound)), pauses } => {
+            let (evidence, bound) = (number(*evidence), number(*bound));
+            let then = if *pauses { "pauses the ramp" } else { "takes it back" };
+            format!("the evidence of its {} to fade ({evidence}; 1 holds it, {bound} {then})", of(*aspect))
+        }
+        Hold::Rate { until, limit, rate } => {
+            let (limit, rate) = (percent(*limit), percent(*rate));
+            match until {
+                Until::Sure => format!("the canary's failure rate to be surely below {limit} (it may be {rate})"),
+                Until::Confirmed => format!("the canary's failure rate to fall below {limit} ({rate})"),
+                Until::Done => format!(
+                    "the canary's failure rate to fall below {limit} ({rate}), or for a human to call it done by pinning \
+                     the percent"
+                ),
+            }
+        }
+    }
+}
+
+const fn of(aspect: Aspect) -> &'static str {
+    super::decision::counted(aspect).1
+}
