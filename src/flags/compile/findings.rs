@@ -93,7 +93,7 @@ impl<'e> Findings<'e> {
         given: &str,
         parse: impl FnOnce(&str) -> Result<String, Wrong>,
     ) -> Option<String> {
-        if self.has_literal_part(given) || !given.contains("${") {
+        if !is_all_reference(given) {
             self.hide(at);
         }
         let text = match self.expand(at, given)? {
@@ -194,8 +194,8 @@ impl<'e> Findings<'e> {
 
     /// The text in the place of a secret. A literal one is masked wherever the file is shown, and warned about.
     pub(super) fn secret(&mut self, at: &At, given: &str) -> Resolved {
-        let literal = !given.contains("${");
-        if literal || self.has_literal_part(given) {
+        if !is_all_reference(given) {
+            let literal = !given.contains("${");
             self.hide(at);
             if given.trim().is_empty() {
                 self.error(at, "this is empty", "write a reference such as `${NAME}`");
@@ -237,17 +237,25 @@ impl<'e> Findings<'e> {
             Resolved::Unresolved => Some(Secret::new(mask::MASK.to_owned())),
         }
     }
+}
 
-    /// Whether more than references and the words around them stands there.
-    fn has_literal_part(&self, given: &str) -> bool {
-        let mut rest = given;
-        let mut literal = 0;
-        while let Some(begin) = rest.find("${") {
-            literal += rest[..begin].len();
-            let end = rest[begin..].find('}').map_or(rest.len(), |length| begin + length + 1);
-            rest = &rest[end..];
-        }
-        // A scheme such as "Bearer " is no secret.
-        literal + rest.len() > 12
+/// How a header may begin before the secret itself.
+const SCHEMES: [&str; 8] = ["basic", "bearer", "token", "key", "apikey", "api-key", "digest", "negotiate"];
+
+/// Whether nothing but references stands there, behind the name of a scheme perhaps. Whatever else is beside one may be
+/// a part of the secret, however short it is.
+fn is_all_reference(given: &str) -> bool {
+    let Some((scheme, mut rest)) = given.split_once("${") else { return false };
+    let name = scheme.trim();
+    if !name.is_empty() && !(scheme.ends_with(' ') && SCHEMES.iter().any(|known| name.eq_ignore_ascii_case(known))) {
+        return false;
     }
+    while let Some((_, behind)) = rest.split_once('}') {
+        match behind.split_once("${") {
+            Some((between, next)) if between.trim().is_empty() => rest = next,
+            Some(_) => return false,
+            None => return behind.trim().is_empty(),
+        }
+    }
+    false
 }

@@ -225,6 +225,38 @@ fn a_literal_secret_is_a_warning_and_is_never_shown() {
 }
 
 #[test]
+fn a_text_beside_a_reference_is_never_shown_unless_it_names_a_scheme() {
+    for value in ["zq7${ONE}", "${ONE}zq7", "${ONE}zq7${TWO}", "zq7 ${ONE}", "Bearer zq7 ${ONE}", "Bearerzq7${ONE}"] {
+        let places = [
+            format!("api_keys: ['{value}']"),
+            format!("query: {{ sig: '{value}' }}"),
+            format!("query: {{ key: '{value}' }}"),
+            format!("set_headers: {{ x-team: '{value}' }}"),
+            format!("set_headers: {{ authorization: '{value}' }}"),
+        ];
+        for place in places {
+            let compiled = compiled(&format!("providers: {{ a: {{ base_url: http://localhost, {place} }} }}\n"));
+            let told = format!("{} {:?}", compiled.shown, compiled.warnings);
+            assert!(!told.contains("zq7") && told.contains("(secret)"), "{value}: {told}");
+            // The same line beside an error.
+            let text = format!("providers: {{ a: {{ base_url: nowhere, {place} }} }}\n");
+            let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+            assert!(!told.contains("zq7") && told.contains("base_url: nowhere"), "{value}: {told}");
+        }
+        let text =
+            format!("clients: [{{ name: c, key: '{value}' }}]\nproviders: {{ a: {{ base_url: http://localhost }} }}");
+        assert!(!compiled(&text).shown.contains("zq7"), "{value}");
+    }
+    for plain in ["${ONE}", "Bearer ${ONE}", "basic ${ONE}", "Token ${ONE}", " ${ONE} ", "${ONE} ${TWO}"] {
+        let text = format!(
+            "providers: {{ a: {{ base_url: http://localhost, set_headers: {{ authorization: '{plain}' }} }} }}"
+        );
+        let compiled = compiled(&text);
+        assert!(compiled.shown.contains(plain) && compiled.warnings.is_empty(), "{plain}: {compiled:?}");
+    }
+}
+
+#[test]
 fn well_known_hosts_bring_their_own_way_of_presenting_a_key() {
     for (host, auth) in [
         ("api.openai.com", Auth::Bearer),
