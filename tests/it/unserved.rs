@@ -166,6 +166,12 @@ fn the_secrets_of_clients_and_operators_block_no_edit_either() {
     };
     let workspace = Workspace::new(&text("10%"));
     let sidecar = workspace.start();
+    for (share, rubbish) in [(20.0, "a-long-enough-secret\nand-another"), (30.0, "a-long-enough-secret\u{7}")] {
+        places.iter().for_each(|place| fs::write(place, rubbish).unwrap());
+        workspace.write(&text(&format!("{share}%")));
+        eventually("the edit is in force", SOON, || (sidecar.percent() == share).then_some(()));
+        assert!(has_warning(&sidecar, "its last value is kept"), "{rubbish:?}");
+    }
     places.iter().for_each(|place| fs::remove_file(place).unwrap());
     workspace.write(&text("0"));
     eventually("the edit is in force", SOON, || (sidecar.percent() == 0.0).then_some(()));

@@ -17,7 +17,7 @@ use super::super::memory::Place;
 use super::super::place::At;
 use super::super::scalar::{Wrong, length, name, whole, wrong};
 use super::super::{defaults, mask, raw, url};
-use super::findings::{Findings, Resolved};
+use super::findings::{Findings, Resolved, lines, one_line};
 use super::{fields, recovery};
 
 /// A length of time that is not zero.
@@ -76,6 +76,7 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
     let set_headers = set_headers(raw, at, &place, &mut unusable, findings);
     let query = query(raw, &at.key("query"), &place, &mut unusable, findings);
     let tls = tls(raw, at, &mut unusable, findings);
+    let probe_path = findings.kept(&at.key("probe_path"), text(&raw.probe_path), url::path);
     Provider {
         name: provider.to_owned(),
         auth,
@@ -113,12 +114,7 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             defaults::MAX_CONNECTIONS,
             |text| whole(text, 1, 1_000_000),
         ),
-        probe_path: Secret::new(findings.value(
-            &at.key("probe_path"),
-            text(&raw.probe_path),
-            defaults::PROBE_PATH.to_owned(),
-            url::path,
-        )),
+        probe_path: Secret::new(probe_path.unwrap_or_else(|| defaults::PROBE_PATH.to_owned())),
         base_url,
         holds_keys: holds_keys(raw),
         unusable,
@@ -168,9 +164,9 @@ fn api_keys(
     let mut missing = Vec::new();
     let mut unresolved = false;
     for (index, text) in given.0.iter().enumerate() {
-        match findings.secret(&at.item(index), text) {
-            Resolved::Texts(texts) => keys.extend(texts),
-            Resolved::Unset(reason) => missing.push((index, reason)),
+        match findings.secret(&at.item(index), text, lines) {
+            Resolved::To(texts) => keys.extend(texts),
+            Resolved::Unset(wrong) => missing.push((index, wrong.problem)),
             Resolved::Unresolved => unresolved = true,
         }
     }
@@ -244,18 +240,17 @@ fn credential(
     unusable: &mut Option<String>,
     findings: &mut Findings<'_>,
 ) -> Option<String> {
-    let (found, reason) = match findings.secret(at, given) {
-        Resolved::Texts(texts) => (texts, None),
+    let (found, reason) = match findings.secret(at, given, one_line) {
+        Resolved::To(text) => (vec![text], None),
         Resolved::Unresolved => return Some(mask::MASK.to_owned()),
-        Resolved::Unset(reason) => (Vec::new(), Some(reason)),
+        Resolved::Unset(wrong) => (Vec::new(), Some(wrong.problem)),
     };
-    let values = findings.or_last_in(at, place, found, reason.as_deref());
-    if let (true, Some(reason)) = (values.is_empty(), reason) {
+    let value = findings.or_last_in(at, place, found, reason.as_deref()).pop();
+    if let (None, Some(reason)) = (&value, reason) {
         findings.warn(at, format!("{reason}: the provider cannot be used"));
         unusable.get_or_insert(reason);
-        return None;
     }
-    Some(values.join(" "))
+    value
 }
 
 fn timeouts(raw: Option<&raw::Timeouts>, at: &At, findings: &mut Findings<'_>) -> Timeouts {

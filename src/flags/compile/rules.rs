@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use crate::decide::exposure::{Exposure, Place, SHORTEST_TOKEN, exposures, short_tokens};
+use crate::decide::exposure::{Exposure, Place, Reached, exposures};
 use crate::decide::policy::{Fallback, Intent, Match, PathPart, Policy, Rollout, Unmatched, UserSource};
 use crate::decide::units::{Percent, ProviderId};
 
@@ -16,9 +16,9 @@ use super::findings::Findings;
 use super::rollout;
 
 /// Looks at the whole.
-pub(super) fn check(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+pub(super) fn check(policy: &Policy, reached: Reached, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
     ports(policy, root, findings);
-    exposure(policy, raw, root, findings);
+    exposure(policy, reached, raw, root, findings);
     embeddings(policy, root, findings);
     unreachable(policy, root, findings);
     keyless_canaries(policy, raw, root, findings);
@@ -46,36 +46,30 @@ fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
 }
 
 /// Whoever reaches the proxy port spends the keys, and whoever reaches the operators' port moves the traffic.
-fn exposure(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+fn exposure(policy: &Policy, reached: Reached, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+    if root.has("clients") && raw.clients.as_ref().is_some_and(Vec::is_empty) {
+        findings.error(&root.key("clients"), "the list of clients is empty", "name one, or remove `clients`");
+    }
     let at = |place: Place| match place {
         Place::Listen => root.key("listen"),
         Place::Admin => root.key("admin").key("listen"),
-        Place::Token(index) => root.key("admin").key("tokens").item(index).key("token"),
-        Place::Force(index) => root.key("rollouts").item(index).key("force").key("token"),
     };
-    let tokens = root.key("admin").key("tokens");
-    let may_be_good = |place: Place, findings: &Findings<'_>| match place {
+    let now = exposures(policy, reached);
+    for Exposure { place, problem, remedy } in &now {
+        let asked = match place {
+            Place::Listen => root.has("clients"),
+            Place::Admin => root.key("admin").has("tokens"),
+        };
         // What is wrong with them is told of them.
-        Place::Listen => root.has("clients"),
-        Place::Admin => tokens.node().is_some() && !findings.errors.is_empty(),
-        // Not known here.
-        Place::Token(_) | Place::Force(_) => !findings.resolves(),
-    };
-    for Exposure { place, problem, remedy } in exposures(policy, policy.fixed.listen, policy.fixed.admin) {
-        if !may_be_good(place, findings) {
-            findings.error(&at(place), problem, remedy);
+        if !(asked && !findings.errors.is_empty()) {
+            findings.error(&at(*place), problem.as_str(), *remedy);
         }
     }
-    if findings.resolves() && findings.errors.is_empty() {
-        for place in short_tokens(policy) {
-            let told = format!(
-                "a token of fewer than {SHORTEST_TOKEN} characters can be guessed; off loopback it is an error"
-            );
-            findings.warn(&at(place), told);
+    let in_file = Reached { listen: policy.fixed.listen, admin: policy.fixed.admin };
+    for Exposure { place, problem, .. } in exposures(policy, in_file) {
+        if now.iter().all(|now| now.place != place) {
+            findings.warn(&at(place), format!("if a start bound its socket there, {problem}: it would be refused"));
         }
-    }
-    if root.has("clients") && raw.clients.as_ref().is_some_and(Vec::is_empty) {
-        findings.error(&root.key("clients"), "the list of clients is empty", "name one, or remove `clients`");
     }
 }
 

@@ -88,7 +88,7 @@ fn what_nobody_writes_by_hand_is_told_with_its_bound() {
     );
     assert_eq!(told(&"- a\n".repeat(250_001)).1, "the file has more than 250000 values");
     let variables = BTreeMap::from([("LONG".to_owned(), "x".repeat(60_000))]);
-    let errors = compile(&provider("api_keys: [\"${LONG}${LONG}\"]"), &Environment::of(variables)).unwrap_err();
+    let errors = compile(&provider("auth: \"${LONG}${LONG}\""), &Environment::of(variables)).unwrap_err();
     assert_eq!(errors[0].problem, "references that make a text longer than 64 KiB");
 }
 
