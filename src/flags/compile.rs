@@ -207,8 +207,8 @@ fn unmatched(
         return unmatched;
     }
     match first_stable {
-        Some(stable) => Unmatched::Provider(stable),
-        None if names.len() == 1 => Unmatched::Provider(ProviderId(0)),
+        Some(stable) => Unmatched::Usual(stable),
+        None if names.len() == 1 => Unmatched::Usual(ProviderId(0)),
         None => {
             if !root.has("unmatched") && !root.has("rollouts") && names.len() > 1 {
                 findings.error(

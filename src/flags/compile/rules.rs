@@ -24,6 +24,20 @@ pub(super) fn check(policy: &Policy, reached: Reached, raw: &raw::File, root: &A
     keyless_canaries(policy, raw, root, findings);
     one_path_for_all(policy, root, findings);
     fallbacks_of_an_index(policy, root, findings);
+    unmatched(policy, root, findings);
+}
+
+/// Nobody said that the stable of a rollout takes the rest, so it is no error where it cannot and the move is over.
+fn unmatched(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    let Unmatched::Usual(id) = policy.unmatched else { return };
+    let Some(provider) = policy.providers.get(usize::from(id.0)) else { return };
+    if let Some(reason) = &provider.unusable {
+        let told = format!(
+            "what no rollout takes goes to `{}`, which cannot be used: {reason}; name another provider, or `reject`",
+            provider.name
+        );
+        findings.warn(&root.key("unmatched"), told);
+    }
 }
 
 fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
@@ -190,7 +204,7 @@ fn one_path_for_all(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
         let Some(template) = &provider.path else { continue };
         let is = |id: ProviderId| usize::from(id.0) == index;
         let narrow = |rollout: &Rollout| rollout.matches.path.is_none() && rollout.matches.endpoints.len() == 1;
-        let takes_many = policy.unmatched == Unmatched::Provider(ProviderId(u16::try_from(index).unwrap_or(u16::MAX)))
+        let takes_many = policy.unmatched.provider().is_some_and(is)
             || policy
                 .rollouts
                 .iter()

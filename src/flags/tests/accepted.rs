@@ -412,7 +412,7 @@ fn plain_numbers_are_decimals_within_bounds() {
 fn defaults_are_the_design_s() {
     let policy = policy(&format!("{TWO}rollouts: [{{ name: r, stable: b, canary: a, percent: auto }}]\n"));
     let provider = &policy.providers[0];
-    assert_eq!(policy.unmatched, Unmatched::Provider(ProviderId(1)));
+    assert_eq!(policy.unmatched, Unmatched::Usual(ProviderId(1)));
     assert_eq!(
         (policy.fixed.listen.to_string(), policy.fixed.admin.to_string()),
         ("127.0.0.1:7171".into(), "127.0.0.1:7172".into())
@@ -478,7 +478,7 @@ fn a_byte_order_mark_aliases_and_a_lone_provider_are_fine() {
     );
     assert_eq!(policy.providers[1].timeouts.connect, Millis(1000));
     let lone = compiled("---\nproviders: { a: { base_url: http://localhost } }\n...\n");
-    assert_eq!(lone.policy.unmatched, Unmatched::Provider(ProviderId(0)));
+    assert_eq!(lone.policy.unmatched, Unmatched::Usual(ProviderId(0)));
 }
 
 #[test]
