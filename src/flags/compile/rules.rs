@@ -30,6 +30,9 @@ pub(super) fn check(policy: &Policy, reached: Reached, raw: &raw::File, root: &A
 /// Nobody said that the stable of a rollout takes the rest, so it is no error where it cannot and the move is over.
 fn unmatched(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     let Unmatched::Usual(id) = policy.unmatched else { return };
+    if policy.rollouts.is_empty() {
+        return;
+    }
     let Some(provider) = policy.providers.get(usize::from(id.0)) else { return };
     if let Some(reason) = &provider.unusable {
         let told = format!(
