@@ -14,7 +14,7 @@ use http::{Method, Request, Response, Uri};
 
 use super::{ConnectError, Upstreams, Waits, present_key};
 use crate::clock;
-use crate::decide::policy::{Provider, Secret};
+use crate::decide::policy::{Auth, Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 
@@ -102,7 +102,7 @@ fn waits(provider: &Provider) -> Waits {
 
 /// Whether a probe has nothing by which the provider could know it.
 fn shows_nothing(provider: &Provider) -> bool {
-    provider.api_keys.is_empty() && !provider.holds_keys
+    (provider.api_keys.is_empty() || provider.auth == Auth::None) && !provider.holds_keys
 }
 
 /// A request to a path of the provider's host, with all that the provider wants to see in one.

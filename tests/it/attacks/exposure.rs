@@ -28,12 +28,16 @@ fn write(workspace: &Workspace, text: &str) {
 }
 
 /// What is a key besides `api_keys`.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 9] = [
     ", api_keys: [sk-of-serin]",
     ", set_headers: { x-api-key: sk-of-serin }",
     ", set_headers: { x-team: \"${PATH}\" }",
     ", query: { key: sk-of-serin }",
     ", query: { account: \"${PATH}\" }",
+    ", auth: none, set_headers: { x-api-key: \"Bearer ${PATH}\" }",
+    ", set_headers: { x-auth: hunter }",
+    ", set_headers: { x-token: \"123456\" }",
+    ", query: { v: sk-0123456789abc }",
 ];
 
 /// `serin run` with this socket handed over, as a service manager does.
@@ -157,7 +161,16 @@ fn a_socket_that_is_handed_over_and_would_be_opened_is_served_by_the_last_good_c
 #[test]
 fn what_is_not_a_key_needs_no_clients() {
     let old = Recorder::start(Manner::Answers);
-    for plain in ["", ", set_headers: { x-team: red }", ", query: { api-version: \"2024-06-01\" }"] {
+    for plain in [
+        "",
+        ", set_headers: { x-team: red }",
+        ", query: { api-version: \"2024-06-01\" }",
+        ", auth: none, api_keys: [\"${NOWHERE}\"]",
+        ", auth: none, api_keys: [sk-of-serin]",
+        ", set_headers: { x-auth-token: \"\" }",
+        ", set_headers: { x-auth-mode: auto, x-token-limit: \"4096\", x-key-cache: \"true\" }",
+        ", query: { key: \"\", tokens: \"1\", auth: \"off\" }",
+    ] {
         let workspace = Workspace::new("");
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(plain, &old)));
         let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
@@ -168,6 +181,10 @@ fn what_is_not_a_key_needs_no_clients() {
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(keys, &old)));
         let output = workspace.run(&["check", "--no-secrets", &workspace.flags().display().to_string()]);
         assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
+        let told = text(&output);
+        assert!(told.contains(": 1 error\n"), "{keys}: {told}");
+        assert!(told.contains(":1:9: listen: everybody who reaches 0.0.0.0:0 could spend the keys"), "{keys}: {told}");
+        assert!(told.contains("that Serin has for `old`") && told.contains("name the `clients`"), "{keys}: {told}");
     }
 }
 
