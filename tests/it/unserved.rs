@@ -290,6 +290,26 @@ fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
     assert!(on_stable > 30, "{on_stable}");
 }
 
+#[test]
+fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone() {
+    let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
+    let check = |base_url: &str| {
+        let workspace = Workspace::new(&flags(base_url, "auth: bearer", &new, "percent: 10%"));
+        let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
+        (output.status.code(), text(&output))
+    };
+    let (code, told) = check(&old.base_url());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("probe: old answers: 401 in ") && told.contains("not probed with a key: "), "{told}");
+    let (code, told) = check(&nobody());
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("probe: old FAILS: "), "{told}");
+    // Nobody's key reaches a canary.
+    let workspace = Workspace::new(&flags(&new.base_url(), "auth: none", &old, "percent: 10%"));
+    let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+}
+
 /// A port where nobody listens.
 fn nobody() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

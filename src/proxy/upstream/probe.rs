@@ -26,6 +26,15 @@ const PATIENCE: Millis = Millis(10_000);
 
 /// `200 in 12 ms` when the provider lives, else a sentence why not. Runs on any current-thread `LocalSet`.
 pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
+    ask(provider, egress, false).await
+}
+
+/// The same for a provider to which the application's own key passes: that it wants one shows that it lives.
+pub async fn probe_without_key(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
+    ask(provider, egress, true).await
+}
+
+async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -> Result<String, String> {
     if let Some(reason) = &provider.unusable {
         return Err(reason.clone());
     }
@@ -42,6 +51,9 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     // What stands behind a `?` may be a key.
     let asked = below.split('?').next().unwrap_or_default();
     match response.status().as_u16() {
+        status @ (401 | 403) if key_comes && shows_nothing(&provider) => {
+            Ok(format!("{status} in {took} ms; not probed with a key: the application's own passes through"))
+        }
         status @ (401 | 403) if shows_nothing(&provider) => {
             Err(format!("{status} for {asked}: it wants a key, and without `api_keys` a probe has none"))
         }
