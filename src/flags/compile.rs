@@ -42,8 +42,8 @@ pub struct Compiled {
     pub shown: Arc<str>,
     /// The files that its references name, and the certificates: a change of these is a change of the policy.
     pub secret_files: Vec<PathBuf>,
-    /// Where each provider's name stands, in the policy's order.
-    providers: Vec<Spot>,
+    /// Where each provider's name stands, and that line with every secret masked, in the policy's order.
+    providers: Vec<(Spot, String)>,
 }
 
 impl Compiled {
@@ -51,9 +51,9 @@ impl Compiled {
     #[must_use]
     pub fn error_of(&self, unserved: &Unserved) -> FlagsError {
         let names = self.policy.providers.iter().zip(&self.providers);
-        let spot = names.filter(|(provider, _)| provider.name == unserved.provider).map(|(_, spot)| *spot).next();
-        let (line, column) = spot.map_or((0, 0), |spot| (spot.line, spot.column));
-        let source = if line > 0 { mask::line(&self.shown, line) } else { String::new() };
+        let found = names.filter(|(provider, _)| provider.name == unserved.provider).map(|(_, found)| found).next();
+        let (line, column) = found.map_or((0, 0), |(spot, _)| (spot.line, spot.column));
+        let source = found.map_or_else(String::new, |(_, source)| source.clone());
         let path = format!("providers.{}", unserved.provider);
         FlagsError { path, source, ..FlagsError::at(line, column, unserved.problem(), unserved.remedy()) }
     }
@@ -99,12 +99,13 @@ fn conclude(
     {
         environment.keep(read);
         warnings.sort();
+        let sources = mask::lines(&mask::starred(text, &secrets), providers.iter().map(|spot| spot.line));
         return Ok(Compiled {
             policy: Arc::new(policy),
             warnings: warnings.into_iter().map(|(_, warning)| warning).collect(),
             shown: mask::shown(text, &secrets).into(),
             secret_files: files.iter().map(|file| file.path.clone()).collect(),
-            providers,
+            providers: providers.into_iter().zip(sources).collect(),
         });
     }
     if errors.is_empty() {

@@ -8,6 +8,7 @@ use crate::decide::policy::{
     UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+use crate::decide::unserved::unserved;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::scalar;
 use crate::flags::{Environment, render};
@@ -253,6 +254,47 @@ fn a_text_beside_a_reference_is_never_shown_unless_it_names_a_scheme() {
         );
         let compiled = compiled(&text);
         assert!(compiled.shown.contains(plain) && compiled.warnings.is_empty(), "{plain}: {compiled:?}");
+    }
+}
+
+#[test]
+fn a_secret_of_several_lines_is_in_no_excerpt() {
+    let values = [
+        "|\n        zq7: x\n        zq7\n",
+        "|-\n        zq7\n",
+        ">\n        zq7: x\n\n        zq7\n",
+        "\"zq7\n        zq7: x\n        zq7\"\n",
+        "'zq7\n   zq7: x\n   zq7'\n",
+        "zq7\n        zq7\n",
+    ];
+    for value in values {
+        for place in
+            ["api_keys: ", "set_headers:\n      x-team: ", "set_headers:\n      x-key: ", "query:\n      sig: "]
+        {
+            let first = format!("providers:\n  old:\n    base_url: http://localhost\n    {place}{value}");
+            // The secret stands above the line in question, in it, and below it.
+            let unusable = format!(
+                "{first}  new: {{ base_url: http://localhost, api_keys: '${{NOWHERE}}', query: {{ a: zq7 }} }}\n"
+            );
+            let unusable = format!("{unusable}unmatched: new\n");
+            if let Ok(compiled) = compile(&unusable, &environment()) {
+                assert!(!compiled.shown.contains("zq7"), "{}", compiled.shown);
+                let unserved = unserved(&compiled.policy, |_| false);
+                let told = unserved.iter().find(|found| found.provider == "new").map(|found| compiled.error_of(found));
+                let told = render(&[told.unwrap()], "flags.yaml");
+                assert!(!told.contains("zq7") && told.contains("| ") && told.contains("new: { base_url"), "{told}");
+            }
+            for wrong in ["  new: { base_url: nowhere }\n", "  : x: [\n", "  new: { qery: { a: b } }\n", "\tx\n"] {
+                let text = format!("{first}{wrong}");
+                let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+                assert!(!told.contains("zq7"), "{text}\n{told}");
+            }
+            for end in 0..first.len() {
+                let Err(errors) = compile(&first[..end], &environment()) else { continue };
+                let told = render(&errors, "flags.yaml");
+                assert!(!told.contains("zq7"), "{}\n{told}", &first[..end]);
+            }
+        }
     }
 }
 
