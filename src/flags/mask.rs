@@ -189,6 +189,11 @@ fn indented(line: &str) -> usize {
     line.len() - line.trim_start().len()
 }
 
+/// Whether what stands below this key may be a secret.
+pub(super) fn may_hold_secret(key: &str) -> bool {
+    tells_secret(key) || MAPS_OF_VALUES.contains(&key)
+}
+
 /// Whether a key's name, the last word of this, says that a secret is behind it.
 fn tells_secret(key: &str) -> bool {
     let word = key.rsplit(|c: char| !(c.is_alphanumeric() || "_-".contains(c))).next().unwrap_or("");

@@ -93,6 +93,24 @@ fn what_nobody_writes_by_hand_is_told_with_its_bound() {
 }
 
 #[test]
+fn a_secret_that_is_a_number_is_in_no_message() {
+    for value in ["7391048265", "0739104826", "-7391048265", "7391.048265", "[7391048265]", "[[7391048265]]"] {
+        for place in [
+            "providers: { a: { base_url: http://localhost, api_keys: KEY } }",
+            "providers: { a: { base_url: http://localhost, set_headers: { x-team: KEY } } }",
+            "providers: { a: { base_url: http://localhost, query: { sig: KEY } } }",
+            "clients: [{ name: a, key: KEY }]",
+            "admin: { tokens: [{ name: a, token: KEY, may: read }] }",
+            "rollouts: [{ name: a, stable: a, force: { header: x, token: KEY } }]",
+        ] {
+            let text = format!("{}\nworkers: many\n", place.replace("KEY", value));
+            let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+            assert!(!told.contains("7391") && !told.contains("48265"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn a_secret_in_a_device_or_a_fifo_is_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo");
