@@ -2,8 +2,9 @@
 //!
 //! With tokens in flags.yaml a TCP caller shows one, and its roles decide. Without tokens only loopback is served, and
 //! there `Host` and `Origin` must be loopback too: a page on the internet can make a browser send requests to
-//! 127.0.0.1 under its own name (DNS rebinding), and this is where that ends. The Unix socket asks for no token: the
-//! file's permissions decided already. Tokens are compared in constant time and never shown.
+//! 127.0.0.1 under its own name (DNS rebinding), and this is where that ends. For a change the same holds with tokens:
+//! the port's own pages have an address or a loopback name, and no other that anybody's resolver could give it. The Unix
+//! socket asks for no token: the file's permissions decided already. Tokens are compared in constant time and never shown.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -69,7 +70,10 @@ pub enum Denied {
     #[error("the Origin `{0}` is not on loopback: without admin.tokens no web page from elsewhere is answered")]
     ForeignOrigin(String),
     /// A page that is not of this port.
-    #[error("the Origin `{0}` is not this port's own: no web page from elsewhere makes a change here")]
+    #[error(
+        "the Origin `{0}` is not this port's own, which is an IP address or localhost, as in Host: no web page from \
+         elsewhere makes a change here; what is no browser sends no Origin"
+    )]
     ForeignChange(String),
     /// Off loopback, and nobody could be known.
     #[error(
@@ -172,14 +176,15 @@ fn on_loopback(bound: SocketAddr, head: &Parts) -> Result<(), Denied> {
 }
 
 /// Whether a change may come from where it says. No page but one of this port's own may make a browser send one, whatever
-/// token it knows; a caller that is no page names none.
+/// token it knows; a caller that is no page names none. That `Origin` and `Host` are the same shows nothing for a name:
+/// whoever owns it may have pointed it here. An address is nobody's to point elsewhere.
 pub fn may_change_from(head: &Parts) -> Result<(), Denied> {
     let host = head.headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()));
     let foreign = head.headers.get_all(ORIGIN).iter().find(|origin| {
         let own = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
         let own = own.as_ref().filter(|origin| matches!(origin.scheme_str(), Some("http" | "https")));
         let own = own.and_then(Uri::authority).map(http::uri::Authority::as_str);
-        !own.zip(host.as_deref()).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host))
+        !own.zip(host.as_deref()).is_some_and(|(own, host)| own.eq_ignore_ascii_case(host) && is_unmovable(own))
     });
     match foreign {
         Some(origin) => Err(Denied::ForeignChange(String::from_utf8_lossy(origin.as_bytes()).into_owned())),
@@ -194,18 +199,27 @@ pub(super) fn is_loopback_origin(origin: &str) -> bool {
         && origin.authority().is_some_and(|authority| is_loopback(authority.as_str()))
 }
 
+/// The host of `host` or `host:port`.
+fn host_of(authority: &str) -> Option<&str> {
+    if authority.contains(['@', '/', ' ']) {
+        return None;
+    }
+    match authority.strip_prefix('[') {
+        Some(v6) => {
+            v6.split_once(']').filter(|(_, port)| port.is_empty() || port.starts_with(':')).map(|(host, _)| host)
+        }
+        None => Some(authority.split_once(':').map_or(authority, |(host, _)| host)),
+    }
+}
+
+/// `host` or `host:port`, the host an address or one of loopback's names: no resolver decides where it leads.
+fn is_unmovable(authority: &str) -> bool {
+    is_loopback(authority) || host_of(authority).is_some_and(|host| host.parse::<IpAddr>().is_ok())
+}
+
 /// `host` or `host:port`, the host a loopback address or one of its names.
 fn is_loopback(authority: &str) -> bool {
-    if authority.contains(['@', '/', ' ']) {
-        return false;
-    }
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => match v6.split_once(']') {
-            Some((v6, port)) if port.is_empty() || port.starts_with(':') => v6,
-            _ => return false,
-        },
-        None => authority.split_once(':').map_or(authority, |(host, _)| host),
-    };
+    let Some(host) = host_of(authority) else { return false };
     match host.parse::<IpAddr>() {
         Ok(ip) => ip.to_canonical().is_loopback(),
         Err(_) => {

@@ -1,7 +1,7 @@
 //! Sockets for the ports: inherited from whoever started the process, or bound here.
 //!
-//! An inherited socket (systemd, LISTEN_FDS) goes to the port whose address it is bound to; the first one that fits
-//! none is the proxy's. A restart then loses no connection, since the socket outlives the process.
+//! An inherited socket (systemd, LISTEN_FDS) goes to the port whose address it is bound to; that one which fits none may
+//! be the proxy's is decided before. A restart then loses no connection, since the socket outlives the process.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -26,11 +26,12 @@ impl Inherited {
 
     fn bound_to(&mut self, address: SocketAddr) -> Option<TcpListener> {
         let at = self.0.iter().position(|socket| socket.local_addr().is_ok_and(|bound| bound == address))?;
-        Some(self.0.swap_remove(at))
+        Some(self.0.remove(at))
     }
 
-    fn any(&mut self) -> Option<TcpListener> {
-        if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
+    /// Where they are bound to, in their order.
+    pub(super) fn addresses(&self) -> Vec<SocketAddr> {
+        self.0.iter().filter_map(|socket| socket.local_addr().ok()).collect()
     }
 }
 
@@ -57,7 +58,7 @@ pub(super) struct Bound {
 pub(super) fn bind(wanted: Wanted, mut inherited: Inherited, registry: &Registry) -> Result<Bound, StartError> {
     let admin = inherited.bound_to(wanted.admin);
     let probe = wanted.probe.and_then(|address| inherited.bound_to(address));
-    let listen = inherited.bound_to(wanted.listen).or_else(|| inherited.any());
+    let listen = inherited.bound_to(wanted.listen);
     let or_bind = |socket: Option<TcpListener>, address, key| match socket {
         Some(socket) => Ok(socket),
         None => open(address).map_err(|error| refused(key, address, error, registry)),
@@ -145,7 +146,7 @@ mod tests {
         let registry = Registry::at(dir.path().to_owned());
         let (one, two) = (TcpListener::bind(free()).unwrap(), TcpListener::bind(free()).unwrap());
         let (first, second) = (one.local_addr().unwrap(), two.local_addr().unwrap());
-        let wanted = Wanted { listen: free(), admin: second, probe: None };
+        let wanted = Wanted { listen: first, admin: second, probe: None };
         let bound = bind(wanted, Inherited(vec![two, one]), &registry).unwrap();
         assert_eq!(bound.admin.local_addr().unwrap(), second);
         assert_eq!(bound.listen.local_addr().unwrap(), first);

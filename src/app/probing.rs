@@ -56,12 +56,25 @@ pub fn probe_all(policy: &Policy) -> Probed {
             return Probed { providers, endpoints: Vec::new() };
         }
     };
-    let ask = |provider: &Arc<Provider>| {
-        let probe = proxy::probe(Arc::clone(provider), policy.egress.clone());
-        (provider.name.clone(), LocalSet::new().block_on(&runtime, probe))
+    let ask = |(index, provider): (usize, &Arc<Provider>)| {
+        let (asked, egress) = (Arc::clone(provider), policy.egress.clone());
+        let answer = if key_passes(policy, index) {
+            LocalSet::new().block_on(&runtime, proxy::probe_without_key(asked, egress))
+        } else {
+            LocalSet::new().block_on(&runtime, proxy::probe(asked, egress))
+        };
+        (provider.name.clone(), answer)
     };
-    let providers = policy.providers.iter().map(ask).collect();
+    let providers = policy.providers.iter().enumerate().map(ask).collect();
     Probed { providers, endpoints: endpoints(policy, &runtime) }
+}
+
+/// Whether the application's own key reaches this provider: as a stable, and as nobody's canary.
+fn key_passes(policy: &Policy, index: usize) -> bool {
+    let is = |id: ProviderId| usize::from(id.0) == index;
+    let stable =
+        policy.rollouts.iter().any(|rollout| is(rollout.stable)) || policy.unmatched.provider().is_some_and(is);
+    stable && !policy.rollouts.iter().filter_map(|rollout| rollout.canary.as_ref()).any(|canary| is(canary.provider))
 }
 
 fn endpoints(policy: &Policy, runtime: &Runtime) -> Vec<Asked> {

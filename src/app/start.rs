@@ -19,6 +19,7 @@ use super::registry::{Entry, Registered, Registry, own_birth};
 use super::{first, in_force, socket};
 use crate::admin::api::View;
 use crate::admin::dto::Process;
+use crate::decide::exposure::{Reached, Sockets};
 use crate::decide::policy::{Fixed, Policy};
 use crate::decide::stamp::Stamp;
 use crate::flags::watch::Watcher;
@@ -211,7 +212,9 @@ impl Running {
 /// # Errors
 /// What is wrong and how to mend it; nothing is left behind.
 pub fn start(options: Options) -> Result<Running, StartError> {
-    let environment = Environment::process();
+    let inherited = if options.inherit { Inherited::take() } else { Inherited::default() };
+    let sockets = Sockets { listen: options.listen, admin: options.admin, handed_over: inherited.addresses() };
+    let environment = Environment::process().with_sockets(sockets.clone());
     let system = |what| move |error| StartError::System { what, error };
     let path = std::path::absolute(&options.flags).unwrap_or_else(|_| options.flags.clone());
     let reading = flags::read(&path, &environment);
@@ -225,20 +228,15 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let first = first::choose(&path, reading, last_good, &environment, options.strict, unserved)?;
     let fixed = first.policy.fixed.clone();
 
-    let wanted = Wanted {
-        listen: options.listen.unwrap_or(fixed.listen),
-        admin: options.admin.unwrap_or(fixed.admin),
-        probe: fixed.probe,
-    };
-    let inherited = if options.inherit { Inherited::take() } else { Inherited::default() };
+    let Reached { listen, admin } = sockets.reached(&fixed);
+    let wanted = Wanted { listen, admin, probe: fixed.probe };
     let Bound { listen, admin, probe } = bind(wanted, inherited, &options.registry)?;
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
     let probe_at = probe.as_ref().map(local).transpose()?;
-    let bound = control::Bound { listen: listen_at, admin: admin_at };
-    if let Some(text) = bound.exposes(&first.policy) {
-        return Err(StartError::Flags { text: format!("not started: {text}") });
-    }
+    // Sockets stay where they are, whatever a later version of the file says.
+    let stay = Sockets { listen: Some(listen_at), admin: Some(admin_at), handed_over: Vec::new() };
+    let environment = environment.with_sockets(stay);
 
     let metrics = Arc::new(Metrics::new());
     let for_series = Arc::clone(&metrics);
@@ -247,7 +245,6 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let (inbox, inbox_end) = inbox();
     let started = control::start(control::Setup {
         first: first.flags,
-        bound,
         path: path.display().to_string(),
         store: opened,
         state_dir: state.clone(),

@@ -101,7 +101,20 @@ fn refused(file: &str, errors: &[FlagsError], json: bool) -> (String, Outcome) {
 /// Users of stable whom nobody would serve. What is known of rollouts that `auto` has moved is in no file.
 fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
     let found = unserved::unserved(&compiled.policy, unserved::is_moved);
-    found.iter().map(|found| compiled.error_of(found)).collect()
+    let told = found.iter().map(|found| {
+        let mut error = compiled.error_of(found);
+        let rollout = found.rollout.as_ref().and_then(|name| compiled.policy.rollout(name));
+        let canary = rollout.and_then(|rollout| rollout.canary.as_ref());
+        if let Some(canary) = canary.filter(|canary| canary.percent == Intent::Auto) {
+            let canary = &compiled.policy.provider(canary.provider).name;
+            error.remedy.push_str(&format!(
+                "; this command reads no state: where `auto` has already moved everybody to `{canary}`, a start takes \
+                 the file as it is, and `percent: 100%` says so to everybody"
+            ));
+        }
+        error
+    });
+    told.collect()
 }
 
 /// What is right and still should be known.

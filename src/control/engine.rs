@@ -16,7 +16,6 @@ use super::lock_files::Unread;
 use super::observe::{Blocks, Observer};
 use super::outlasting::Outlasting;
 use super::pauses::Pauses;
-use super::reconcile::Bound;
 use super::refusals::Findings;
 use super::report;
 use super::sampling::Sampling;
@@ -127,8 +126,6 @@ pub(super) struct Moving {
 pub struct Begin {
     /// The first file in force.
     pub policy: Arc<Policy>,
-    /// Where the process is reached.
-    pub bound: Bound,
     /// What is told of it; the generation is set here.
     pub flags: FlagsStatus,
     /// The file's text, to be kept as the last good one; `None`: it is that already.
@@ -173,7 +170,6 @@ pub struct Engine {
     pub(super) series: Registry,
     pub(super) breakers: Breakers,
     pub(super) serving: Serving,
-    pub(super) bound: Bound,
     pub(super) dir: String,
     pub(super) store_error: Option<String>,
     pub(super) draining: bool,
@@ -196,7 +192,7 @@ impl Engine {
             Ok(locks) => (locks, None),
             Err(why) => (LocksFound::default(), Some(Unread { why, lasting: true })),
         };
-        let Begin { policy, bound, flags, states, dir, store_error, cores, most_connections, notes, .. } = begin;
+        let Begin { policy, flags, states, dir, store_error, cores, most_connections, notes, .. } = begin;
         let mut blocks = Blocks::new(cores);
         let idle = blocks.make(0, &Guard::default(), &Pauses::default(), &Arc::default());
         let nothing = Snapshot {
@@ -222,7 +218,6 @@ impl Engine {
             series: Registry::new(begin.series, cores),
             breakers: Breakers::default(),
             serving: Serving::default(),
-            bound,
             dir,
             ever_written: store_error.is_none(),
             store_error,

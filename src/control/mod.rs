@@ -47,7 +47,6 @@ use crate::store::Opened;
 use crate::store::locks::read_locks;
 use engine::{Begin, Engine, Now};
 
-pub use reconcile::Bound;
 pub use series::SeriesFactory;
 pub use serving::unserved_at_start;
 pub use shell::{Ask, Prober};
@@ -68,8 +67,6 @@ pub struct FirstFlags {
 pub struct Setup {
     /// The first file.
     pub first: FirstFlags,
-    /// Where the process is reached, whatever the file says.
-    pub bound: Bound,
     /// flags.yaml's path, for the surfaces.
     pub path: String,
     /// The open store.
@@ -102,7 +99,7 @@ pub struct Started {
 /// Restores what lasts, publishes the first snapshot, and starts the loop. An error: the first reading is no accepted
 /// one, or the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
-    let Setup { first, bound, path, store, state_dir, inbox, cores, most_connections, prober, series } = setup;
+    let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, series } = setup;
     let Opened { store, notes, states, error, state_lost, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
@@ -120,7 +117,6 @@ pub fn start(setup: Setup) -> io::Result<Started> {
     };
     let begin = Begin {
         policy,
-        bound,
         flags,
         keep: (!from_last_good).then_some(read.text),
         states,

@@ -5,7 +5,6 @@
 //! name stays locked.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::engine::{Engine, Moving, Now, Tracked};
@@ -14,13 +13,11 @@ use super::observe::Observer;
 use super::outlasting::Outlasting;
 use super::refusals::Findings;
 use crate::decide::event::{Action, Reason};
-use crate::decide::exposure::{Exposure, exposures};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Fixed, Intent, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Pause, Phase, RolloutState};
 use crate::decide::rollout::step::Input;
 use crate::decide::rollout::terms::terms;
-use crate::describe::exposure::{problem, remedy};
 use crate::state::inbox::FlagsRead;
 
 impl Engine {
@@ -165,7 +162,7 @@ impl Engine {
                 )));
             }
         }
-        self.bound.exposes(policy).map(FileError::whole).or_else(|| self.brings_unserved(policy))
+        self.brings_unserved(policy)
     }
 }
 
@@ -175,29 +172,6 @@ pub(super) fn identity(policy: &Policy, rollout: &Rollout, canary: &Canary) -> I
         stable: policy.provider(rollout.stable).base_url.to_string(),
         canary: policy.provider(canary.provider).base_url.to_string(),
         salt: rollout.salt.clone(),
-    }
-}
-
-/// Where the process is reached: what its sockets are bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bound {
-    /// The proxy port.
-    pub listen: SocketAddr,
-    /// The operators' port.
-    pub admin: SocketAddr,
-}
-
-impl Bound {
-    /// What strangers could do there by this policy, in words; `None`: nothing.
-    #[must_use]
-    pub fn exposes(&self, policy: &Policy) -> Option<String> {
-        let found = exposures(policy, self.listen, self.admin);
-        let told = found.iter().map(|Exposure { place, danger }| {
-            format!("{}: {}\n  mend: {}", place.path(), problem(danger), remedy(danger))
-        });
-        let told: Vec<String> = told.collect();
-        (!told.is_empty())
-            .then(|| format!("{}\n  sockets stay what they were bound to, or were handed over as", told.join("\n")))
     }
 }
 

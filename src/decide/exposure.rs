@@ -1,47 +1,78 @@
 //! What strangers could do through the sockets that are served: spend keys, move the traffic, guess a short secret.
 //!
-//! Judged by the address that a socket is bound to, which need not be the one in the file: it may be inherited, and it
-//! stays over a reload. Whatever is not loopback can be reached by strangers. Keys are `api_keys`, and as well what a
-//! provider is known by otherwise: `set_headers`, `query`, a client certificate.
+//! Judged by the address that a socket is bound to, which need not be the one in the file: it may be handed over, or
+//! named by whoever starts the process, and it stays over a reload. Whatever is not loopback can be reached by strangers.
+//! Keys are `api_keys`, and as well what a provider is known by otherwise: `set_headers`, `query`, a client certificate.
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::policy::{Policy, Secret};
+use super::policy::{Fixed, Policy};
 
 /// A token with fewer characters can be guessed.
 pub const SHORTEST_TOKEN: usize = 16;
 
-/// Which key of the file it is about.
+/// Whether strangers could guess a token.
+#[must_use]
+pub fn is_short(token: &str) -> bool {
+    token.chars().count() < SHORTEST_TOKEN
+}
+
+/// Sockets whose addresses are known without the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sockets {
+    /// Where the proxy port is, whatever the file says.
+    pub listen: Option<SocketAddr>,
+    /// Where the operators' port is, whatever the file says.
+    pub admin: Option<SocketAddr>,
+    /// Those that were handed over, in their order. Each belongs to the port of its address; the first that belongs to
+    /// none is the proxy port.
+    pub handed_over: Vec<SocketAddr>,
+}
+
+/// Where the process is reached, or would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The proxy port.
+    pub listen: SocketAddr,
+    /// The operators' port.
+    pub admin: SocketAddr,
+}
+
+impl Sockets {
+    /// Where a file with these addresses is reached.
+    #[must_use]
+    pub fn reached(&self, fixed: &Fixed) -> Reached {
+        let mut left = self.handed_over.clone();
+        let mut takes = |address: SocketAddr| {
+            let found = left.iter().position(|socket| *socket == address);
+            found.map(|index| left.remove(index)).is_some()
+        };
+        let (listen, admin) = (self.listen.unwrap_or(fixed.listen), self.admin.unwrap_or(fixed.admin));
+        takes(admin);
+        fixed.probe.map(&mut takes);
+        let listen = if takes(listen) { listen } else { left.first().copied().unwrap_or(listen) };
+        Reached { listen, admin }
+    }
+}
+
+/// Which port it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// `listen`.
     Listen,
     /// `admin.listen`.
     Admin,
-    /// `admin.tokens[N].token`.
-    Token(usize),
-    /// `rollouts[N].force.token`.
-    Force(usize),
-}
-
-impl Place {
-    /// As the file has it.
-    #[must_use]
-    pub fn path(self) -> String {
-        match self {
-            Place::Listen => "listen".to_owned(),
-            Place::Admin => "admin.listen".to_owned(),
-            Place::Token(index) => format!("admin.tokens[{index}].token"),
-            Place::Force(index) => format!("rollouts[{index}].force.token"),
-        }
-    }
 }
 
 /// Something that strangers could do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exposure {
-    /// Where in the file.
+    /// Through which port.
     pub place: Place,
+    /// Where they reach it.
+    pub reached: SocketAddr,
+    /// Whether the file says another address.
+    pub elsewhere: bool,
     /// What.
     pub danger: Danger,
 }
@@ -51,70 +82,36 @@ pub struct Exposure {
 pub enum Danger {
     /// Spend keys.
     Spend {
-        /// Where they reach Serin.
-        reached: SocketAddr,
         /// Whose keys: names of providers.
         keys: Vec<String>,
     },
     /// Move the traffic.
-    Move {
-        /// Where they reach Serin.
-        reached: SocketAddr,
-    },
-    /// Guess a token.
-    Guess {
-        /// Where they reach Serin.
-        reached: SocketAddr,
-    },
+    Move,
 }
 
-/// What strangers could do where the proxy port and the operators' port are bound to these.
+/// What strangers could do where the ports are reached there.
 #[must_use]
-pub fn exposures(policy: &Policy, listen: SocketAddr, admin: SocketAddr) -> Vec<Exposure> {
+pub fn exposures(policy: &Policy, reached: Reached) -> Vec<Exposure> {
     let mut found = Vec::new();
+    // The port may be anybody's choice, the address is what opens it.
+    let mut add = |place, reached: SocketAddr, in_file: SocketAddr, danger| {
+        found.push(Exposure { place, reached, elsewhere: reached.ip() != in_file.ip(), danger });
+    };
+    let Reached { listen, admin } = reached;
     let holders = policy.providers.iter().filter(|provider| provider.holds_keys);
     let keys: Vec<String> = holders.map(|provider| provider.name.clone()).collect();
-    if !is_loopback(listen.ip()) {
-        if !keys.is_empty() && policy.clients.is_empty() && !policy.open {
-            found.push(Exposure { place: Place::Listen, danger: Danger::Spend { reached: listen, keys } });
-        }
-        let short = |(index, token): (usize, &Secret)| is_short(token).then(|| too_short(Place::Force(index), listen));
-        found.extend(forces(policy).filter_map(short));
+    if !is_loopback(listen.ip()) && !keys.is_empty() && policy.clients.is_empty() && !policy.open {
+        add(Place::Listen, listen, policy.fixed.listen, Danger::Spend { keys });
     }
-    if !is_loopback(admin.ip()) {
-        if policy.tokens.is_empty() {
-            found.push(Exposure { place: Place::Admin, danger: Danger::Move { reached: admin } });
-        }
-        let tokens = policy.tokens.iter().enumerate();
-        found.extend(
-            tokens.filter(|(_, token)| is_short(&token.token)).map(|(at, _)| too_short(Place::Token(at), admin)),
-        );
+    if !is_loopback(admin.ip()) && policy.tokens.is_empty() {
+        add(Place::Admin, admin, policy.fixed.admin, Danger::Move);
     }
     found
 }
 
-/// Tokens that are too short for anybody but this machine.
-pub fn short_tokens(policy: &Policy) -> impl Iterator<Item = Place> {
-    let tokens = policy.tokens.iter().enumerate().filter(|(_, token)| is_short(&token.token));
-    let forces = forces(policy).filter(|(_, token)| is_short(token));
-    tokens.map(|(index, _)| Place::Token(index)).chain(forces.map(|(index, _)| Place::Force(index)))
-}
-
-fn forces(policy: &Policy) -> impl Iterator<Item = (usize, &Secret)> {
-    let rollouts = policy.rollouts.iter().enumerate();
-    rollouts.filter_map(|(index, rollout)| Some((index, &rollout.force.as_ref()?.token)))
-}
-
-fn is_short(token: &Secret) -> bool {
-    token.reveal().chars().count() < SHORTEST_TOKEN
-}
-
-fn too_short(place: Place, reached: SocketAddr) -> Exposure {
-    Exposure { place, danger: Danger::Guess { reached } }
-}
-
-/// An IPv4 address within IPv6 is the one that it holds.
-fn is_loopback(ip: IpAddr) -> bool {
+/// Whether only this machine reaches it. An IPv4 address within IPv6 is the one that it holds.
+#[must_use]
+pub fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
@@ -138,5 +135,24 @@ mod tests {
         ] {
             assert_eq!(is_loopback(address.parse().unwrap()), local, "{address}");
         }
+    }
+
+    #[test]
+    fn a_socket_that_was_handed_over_belongs_to_the_port_of_its_address_or_to_the_proxy() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (listen, admin, probe) = (at("127.0.0.1:1"), at("127.0.0.1:2"), at("127.0.0.1:3"));
+        let fixed = Fixed { listen, admin, probe: Some(probe), state: None, workers: None };
+        let reached = |sockets: &Sockets| {
+            let Reached { listen, admin } = sockets.reached(&fixed);
+            (listen, admin)
+        };
+        let open = at("0.0.0.0:9");
+        assert_eq!(reached(&Sockets::default()), (listen, admin));
+        let handed = |handed_over: &[SocketAddr]| Sockets { handed_over: handed_over.into(), ..Sockets::default() };
+        assert_eq!(reached(&handed(&[open])), (open, admin));
+        assert_eq!(reached(&handed(&[admin, probe])), (listen, admin));
+        assert_eq!(reached(&handed(&[probe, open, listen])), (listen, admin));
+        let named = Sockets { listen: Some(open), admin: Some(open), ..Sockets::default() };
+        assert_eq!(reached(&named), (open, open));
     }
 }

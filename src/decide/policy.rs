@@ -89,10 +89,23 @@ pub struct Fixed {
 /// Where a request goes that no rollout matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmatched {
-    /// To this provider, unsplit.
+    /// To this provider, unsplit, as the file says.
     Provider(ProviderId),
+    /// The same where the file says nothing: the first rollout's stable, or the only provider.
+    Usual(ProviderId),
     /// Answered 404.
     Reject,
+}
+
+impl Unmatched {
+    /// Who takes it; `None`: nobody.
+    #[must_use]
+    pub fn provider(self) -> Option<ProviderId> {
+        match self {
+            Unmatched::Provider(id) | Unmatched::Usual(id) => Some(id),
+            Unmatched::Reject => None,
+        }
+    }
 }
 
 /// Text that must never be shown: it has no `Display`, no `Serialize`, and a `Debug` that tells nothing.

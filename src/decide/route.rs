@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::bucket::{Place, drawn, place, place_of_conversation};
 use super::guard::sources::SourceGroup;
-use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, Unmatched, UserSource};
+use super::policy::{Anonymous, Canary, Match, Policy, Rollout, Unmapped, UserSource};
 use super::units::{Arm, Bucket, Percent, ProviderId, RolloutId, Slot};
 use super::user::user_id;
 use crate::wire::body::{Peek, Wanted};
@@ -220,10 +220,8 @@ pub fn plan(
         taken = rollouts().find(|(_, rollout)| takes_path(&rollout.matches, facts.path));
     }
     let Some((id, rollout)) = taken else {
-        return match policy.unmatched {
-            Unmatched::Provider(provider) => Ok(Plan { provider, ..unsplit }),
-            Unmatched::Reject => Err(Rejected),
-        };
+        let provider = policy.unmatched.provider().ok_or(Rejected)?;
+        return Ok(Plan { provider, ..unsplit });
     };
     let nobodys = Plan { provider: rollout.stable, reason: Reason::Method, ..unsplit };
     let unsplit = Plan { rollout: Some(RolloutId(id)), reason: Reason::PlainRoute, ..nobodys };

@@ -28,10 +28,12 @@ pub fn unserved(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Vec<Unserv
     };
     let rollouts = policy.rollouts.iter().filter(|rollout| !ended(rollout));
     let stables = rollouts.filter_map(|rollout| found(Some(rollout), rollout.stable));
-    let is_stable = |id: ProviderId| policy.rollouts.iter().any(|rollout| rollout.stable == id);
+    // Of the stable of a rollout it is said there.
+    let is_told = |id: ProviderId| policy.rollouts.iter().any(|rollout| rollout.stable == id && !ended(rollout));
     let others = match policy.unmatched {
-        // The default: whatever is said of it is said of its rollout.
-        Unmatched::Provider(id) if !is_stable(id) => found(None, id),
+        Unmatched::Provider(id) if !is_told(id) => found(None, id),
+        // Nobody relies on what the file does not say where its rollout is over.
+        Unmatched::Usual(id) if policy.rollouts.is_empty() => found(None, id),
         _ => None,
     };
     stables.chain(others).collect()

@@ -15,6 +15,7 @@ mod rollout;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -43,8 +44,8 @@ pub struct Compiled {
     pub shown: Arc<str>,
     /// The files that its references name, and the certificates: a change of these is a change of the policy.
     pub secret_files: Vec<PathBuf>,
-    /// Where each provider's name stands, in the policy's order.
-    providers: Vec<Spot>,
+    /// Where each provider's name stands, and that line with every secret masked, in the policy's order.
+    providers: Vec<(Spot, String)>,
 }
 
 impl Compiled {
@@ -52,9 +53,9 @@ impl Compiled {
     #[must_use]
     pub fn error_of(&self, unserved: &Unserved) -> FlagsError {
         let names = self.policy.providers.iter().zip(&self.providers);
-        let spot = names.filter(|(provider, _)| provider.name == unserved.provider).map(|(_, spot)| *spot).next();
-        let (line, column) = spot.map_or((0, 0), |spot| (spot.line, spot.column));
-        let source = if line > 0 { mask::line(&self.shown, line) } else { String::new() };
+        let found = names.filter(|(provider, _)| provider.name == unserved.provider).map(|(_, found)| found).next();
+        let (line, column) = found.map_or((0, 0), |(spot, _)| (spot.line, spot.column));
+        let source = found.map_or_else(String::new, |(_, source)| source.clone());
         let path = format!("providers.{}", unserved.provider);
         FlagsError { path, source, ..FlagsError::at(line, column, problem(unserved), remedy(unserved)) }
     }
@@ -100,12 +101,13 @@ fn conclude(
     {
         environment.keep(read);
         warnings.sort();
+        let sources = mask::lines(&mask::starred(text, &secrets), providers.iter().map(|spot| spot.line));
         return Ok(Compiled {
             policy: Arc::new(policy),
             warnings: warnings.into_iter().map(|(_, warning)| warning).collect(),
             shown: mask::shown(text, &secrets).into(),
             secret_files: files.iter().map(|file| file.path.clone()).collect(),
-            providers,
+            providers: providers.into_iter().zip(sources).collect(),
         });
     }
     if errors.is_empty() {
@@ -128,6 +130,8 @@ fn conclude(
 
 fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
     let root = At::root(tree);
+    let fixed = fixed(raw, &root, findings);
+    let reached = findings.environment.reached(&fixed);
     let providers = provider::all(raw.providers.as_ref(), &root.key("providers"), findings);
     let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
     let mount = findings.value(
@@ -136,16 +140,17 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         defaults::MOUNT.to_owned(),
         url::mount,
     );
-    let rollouts = rollout::all(raw.rollouts.as_deref().unwrap_or_default(), &root, &names, &mount, findings);
+    let rollouts =
+        rollout::all(raw.rollouts.as_deref().unwrap_or_default(), &root, &names, &mount, reached.listen, findings);
     let unmatched = unmatched(raw, &root, &names, rollouts.first().map(|rollout| rollout.stable), findings);
     let policy = Policy {
-        fixed: fixed(raw, &root, findings),
+        fixed,
         mount,
         unmatched,
         flags: flags(raw, &root, &rollouts, findings),
         clients: clients(raw, &root, findings),
         open: findings.value(&root.key("open"), raw.open.as_ref().map(|text| text.0.as_str()), false, switch),
-        tokens: tokens(raw, &root, findings),
+        tokens: tokens(raw, &root, reached.admin, findings),
         limits: limits(raw, &root, findings),
         drain: findings.value(
             &root.key("drain"),
@@ -164,7 +169,7 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
-    rules::check(&policy, raw, &root, findings);
+    rules::check(&policy, reached, raw, &root, findings);
     (!policy.providers.is_empty()).then_some(policy)
 }
 
@@ -206,8 +211,8 @@ fn unmatched(
         return unmatched;
     }
     match first_stable {
-        Some(stable) => Unmatched::Provider(stable),
-        None if names.len() == 1 => Unmatched::Provider(ProviderId(0)),
+        Some(stable) => Unmatched::Usual(stable),
+        None if names.len() == 1 => Unmatched::Usual(ProviderId(0)),
         None => {
             if !root.has("unmatched") && !root.has("rollouts") && names.len() > 1 {
                 findings.error(
@@ -254,16 +259,23 @@ fn flags(
 }
 
 fn clients(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
-    let mut clients: Vec<Client> = Vec::new();
+    let (mut names, mut keys) = (Vec::new(), Vec::new());
     for (index, client) in raw.clients.iter().flatten().enumerate() {
         let at = root.key("clients").item(index);
         let given = findings.given(&at.key("name"), client.name.as_ref().map(|text| text.0.as_str()), name);
-        let key = findings.own_secret(&at.key("key"), client.key.as_ref().map(|text| text.0.as_str()));
+        let Some(text) = client.key.as_ref().map(|text| text.0.as_str()) else { continue };
+        let key = findings.own_secret(&at.key("key"), text, |_| Ok(()));
         let (Some(name), Some(key)) = (given, key) else { continue };
+        names.push((name, at.key("name")));
+        keys.push((at.key("key"), text, key));
+    }
+    findings.tell_apart(&mut keys, "two clients have the same key");
+    let mut clients: Vec<Client> = Vec::new();
+    for ((name, name_at), (key_at, _, key)) in names.into_iter().zip(keys) {
         if clients.iter().any(|other| other.name == name) {
-            findings.error(&at.key("name"), format!("a second client named `{name}`"), "give each its own name");
+            findings.error(&name_at, format!("a second client named `{name}`"), "give each its own name");
         } else if findings.resolves() && clients.iter().any(|other| other.key == key) {
-            findings.error(&at.key("key"), "two clients have the same key", "give each its own key");
+            findings.error(&key_at, "two clients have the same key", "give each its own key");
         } else {
             clients.push(Client { name, key });
         }
@@ -271,12 +283,13 @@ fn clients(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
     clients
 }
 
-fn tokens(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Token> {
-    let mut tokens: Vec<Token> = Vec::new();
+fn tokens(raw: &File, root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<Token> {
+    let (mut holders, mut secrets) = (Vec::new(), Vec::new());
     for (index, token) in raw.admin.iter().flat_map(|admin| admin.tokens.iter().flatten()).enumerate() {
         let at = root.key("admin").key("tokens").item(index);
         let given = findings.given(&at.key("name"), token.name.as_ref().map(|text| text.0.as_str()), name);
-        let secret = findings.own_secret(&at.key("token"), token.token.as_ref().map(|text| text.0.as_str()));
+        let text = token.token.as_ref().map(|text| text.0.as_str());
+        let secret = text.and_then(|text| Some((text, findings.token(&at.key("token"), text, reached)?)));
         let mut may = BTreeSet::new();
         let words = token.may.as_ref().map_or(&[][..], |texts| &texts.0);
         for (index, word) in words.iter().enumerate() {
@@ -296,11 +309,17 @@ fn tokens(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Token> {
                 "name at least one of read, flags, rollback, change",
             );
         }
-        let (Some(name), Some(token)) = (given, secret) else { continue };
+        let (Some(name), Some((text, secret))) = (given, secret) else { continue };
+        holders.push((name, at.key("name"), may));
+        secrets.push((at.key("token"), text, secret));
+    }
+    findings.tell_apart(&mut secrets, "two tokens are the same");
+    let mut tokens: Vec<Token> = Vec::new();
+    for ((name, name_at, may), (token_at, _, token)) in holders.into_iter().zip(secrets) {
         if tokens.iter().any(|other| other.name == name) {
-            findings.error(&at.key("name"), format!("a second token named `{name}`"), "give each its own name");
+            findings.error(&name_at, format!("a second token named `{name}`"), "give each its own name");
         } else if findings.resolves() && tokens.iter().any(|other| other.token == token) {
-            findings.error(&at.key("token"), "two tokens are the same", "give each name its own token");
+            findings.error(&token_at, "two tokens are the same", "give each name its own token");
         } else {
             tokens.push(Token { name, token, may });
         }
@@ -383,5 +402,5 @@ fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<Secret> 
             findings.warn(&at, "a password stands in the file; keep the address in a variable (`${NAME}`)");
         }
     }
-    findings.given(&at, Some(given), url::proxy).map(Secret::new)
+    findings.kept(&at, Some(given), url::proxy).map(Secret::new)
 }

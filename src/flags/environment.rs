@@ -1,4 +1,5 @@
-//! Where the references of a file lead: `${NAME}` to the environment, `${file:/path}` to a mounted secret.
+//! Where the references of a file lead: `${NAME}` to the environment, `${file:/path}` to a mounted secret; and the
+//! sockets that are there whatever the file says.
 //!
 //! The one place of `flags` that reads variables, and the only one besides [`read`](super::read) that opens files.
 //! Tells why a reference leads nowhere by its name, never by its value, and notes every file that it read, so that a
@@ -14,6 +15,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::memory::{Memory, Recent};
+use crate::decide::exposure::{Reached, Sockets};
+use crate::decide::policy::Fixed;
 
 /// The largest secret that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -24,11 +27,12 @@ const LONGEST: usize = 64 * 1024;
 /// The largest file of certificates that is read, in bytes: several times all roots that there are.
 const LARGEST_PEM: u64 = 4 * 1024 * 1024;
 
-/// What references are resolved with. Clones share what they keep.
+/// What a file is read with. Clones share what they keep.
 #[derive(Clone, Debug)]
 pub struct Environment {
     source: Source,
     memory: Memory,
+    sockets: Sockets,
 }
 
 #[derive(Clone)]
@@ -69,7 +73,18 @@ impl Environment {
     }
 
     fn from(source: Source) -> Environment {
-        Environment { source, memory: Memory::default() }
+        Environment { source, memory: Memory::default(), sockets: Sockets::default() }
+    }
+
+    /// The same, where these sockets are served whatever the file says.
+    #[must_use]
+    pub fn with_sockets(self, sockets: Sockets) -> Environment {
+        Environment { sockets, ..self }
+    }
+
+    /// Where a file with these addresses is reached.
+    pub(super) fn reached(&self, fixed: &Fixed) -> Reached {
+        self.sockets.reached(fixed)
     }
 
     /// For one reading of a file.
@@ -108,16 +123,17 @@ impl Environment {
     pub(super) fn expand(&self, text: &str, secrets: &mut Secrets) -> Expanded {
         let mut files = Vec::new();
         let mut out = String::new();
-        let mut rest = text;
         let mut unset = None;
         let mut referred = false;
-        while let Some(begin) = rest.find("${") {
-            out.push_str(&rest[..begin]);
-            let Some(length) = rest[begin..].find('}') else {
-                return Expanded::Malformed("a `${` that is not closed".to_owned());
+        for part in parts(text) {
+            let name = match part {
+                Part::Literal(literal) => {
+                    out.push_str(literal);
+                    continue;
+                }
+                Part::Open => return Expanded::Malformed("a `${` that is not closed".to_owned()),
+                Part::Reference(name) => name,
             };
-            let name = &rest[begin + 2..begin + length];
-            rest = &rest[begin + length + 1..];
             referred = true;
             let value = match Reference::of(name) {
                 Err(problem) => return Expanded::Malformed(problem),
@@ -131,19 +147,46 @@ impl Environment {
             };
             match value {
                 Ok(value) if out.len() + value.len() > LONGEST => {
-                    return Expanded::Malformed("references that make a text longer than 64 KiB".to_owned());
+                    unset = unset.or(Some("references that make a text longer than 64 KiB".to_owned()));
                 }
                 Ok(value) => out.push_str(&value),
                 Err(reason) => unset = unset.or(Some(reason)),
             }
         }
-        out.push_str(rest);
         match unset {
             Some(reason) => Expanded::Unset { reason, files },
             None if referred && !self.resolves() => Expanded::Unresolved,
             None => Expanded::Text { text: out, files },
         }
     }
+}
+
+/// A piece of a text with references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part<'t> {
+    Literal(&'t str),
+    /// What stands between the braces.
+    Reference(&'t str),
+    /// A `${` without its end, up to the end of the text.
+    Open,
+}
+
+/// A text, taken apart into what stands in it and what it refers to.
+pub(super) fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let Some(inside) = rest.strip_prefix("${") else {
+            let (literal, behind) = rest.split_at(rest.find("${").unwrap_or(rest.len()));
+            rest = behind;
+            return (!literal.is_empty()).then_some(Part::Literal(literal));
+        };
+        let Some((name, behind)) = inside.split_once('}') else {
+            rest = "";
+            return Some(Part::Open);
+        };
+        rest = behind;
+        Some(Part::Reference(name))
+    })
 }
 
 /// The secrets of one reading: each file is read once, so that all that refer to it see the same.

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::environment::{Part, parts};
 use crate::decide::printable::is_printable;
 
 /// What stands in the place of a secret in the file as it is shown.
@@ -70,39 +71,127 @@ pub(super) fn line(text: &str, number: usize) -> String {
 
 /// The same for many lines, in one pass; their numbers must ascend.
 pub(super) fn lines(text: &str, numbers: impl IntoIterator<Item = usize>) -> Vec<String> {
-    // An item of a list belongs to the key above it.
-    let item = |line: &str| {
-        let line = line.trim_start();
-        line.is_empty() || line.starts_with(['-', '#', '"', '\'', ']']) || !line.contains(':')
-    };
     let mut rest = text.lines();
     let mut read = 0;
-    let (mut line, mut above): (Option<&str>, Option<&str>) = (None, None);
-    // How far the key is indented below which every value is hidden.
-    let mut values: Option<usize> = None;
+    let mut line: Option<&str> = None;
+    let mut above = Above::default();
     let mut shown = Vec::new();
     for number in numbers {
         while read < number && (read == 0 || line.is_some()) {
-            above = line.filter(|line| !item(line)).or(above);
-            if let Some(line) = line.filter(|line| !line.trim().is_empty()) {
-                let opens = MAPS_OF_VALUES.iter().any(|key| line.trim().strip_suffix(':') == Some(key));
-                values = if opens { Some(indented(line)) } else { values.filter(|indent| *indent < indented(line)) };
+            if let Some(line) = line {
+                above.pass(line);
             }
             line = rest.next();
             read += 1;
         }
         let here = line.filter(|line| number > 0 && line.len() <= LONGEST_LINE);
-        shown.push(here.map_or_else(String::new, |line| {
-            let key = above.filter(|_| item(line)).and_then(|line| line.rsplit_once(':')).map(|(key, _)| key);
-            let inside = key.is_some_and(|key| tells_secret(key.trim_end_matches(['"', '\'', ' '])));
-            hide_values(&stars(line), inside, values.is_some_and(|indent| indent < indented(line)))
-        }));
+        shown.push(here.map_or_else(String::new, |line| above.show(line)));
     }
     shown
 }
 
+/// What the lines above say of a line.
+#[derive(Default)]
+struct Above<'t> {
+    /// The last line with a key.
+    key: Option<&'t str>,
+    /// How far the key is indented below which every value is hidden.
+    values: Option<usize>,
+    /// The same of a key whose value is hidden, over however many lines it goes.
+    secret: Option<usize>,
+    /// The quote that such a value began with, and that is not closed yet.
+    quote: Option<char>,
+}
+
+impl<'t> Above<'t> {
+    fn pass(&mut self, line: &'t str) {
+        if self.quote.is_some() {
+            self.quote = open_quote(line, self.quote);
+            return;
+        }
+        if line.trim().is_empty() || line.trim_start().starts_with('#') || self.is_in_secret(line) {
+            return;
+        }
+        if !is_item(line) {
+            self.key = Some(line);
+        }
+        let indent = indented(line);
+        let opens = MAPS_OF_VALUES.iter().any(|key| line.trim().strip_suffix(':') == Some(key));
+        self.values = if opens { Some(indent) } else { self.values.filter(|from| *from < indent) };
+        let among_values = !opens && self.values.is_some();
+        let key = line.trim_start_matches([' ', '-']);
+        let name = key.split_once(':').map(|(name, _)| name.trim_end_matches(['"', '\'', ' ']));
+        let hides = name.is_some_and(|name| among_values || tells_secret(name));
+        self.secret = hides.then_some(line.len() - key.len());
+        let tells = |name: &str| {
+            tells_secret(name.trim_end_matches(['"', '\'', ' ']))
+                || MAPS_OF_VALUES.iter().any(|map| name.ends_with(map))
+        };
+        self.quote = if among_values || line.split(':').any(tells) { open_quote(line, None) } else { None };
+    }
+
+    /// A list may begin right below its key.
+    fn is_in_secret(&self, line: &str) -> bool {
+        let indent = indented(line);
+        self.secret.is_some_and(|from| from < indent || (from == indent && line.trim_start().starts_with('-')))
+    }
+
+    fn show(&self, line: &str) -> String {
+        if self.quote.is_some() || self.is_in_secret(line) {
+            return hide_all(line);
+        }
+        // An item of a list belongs to the key above it.
+        let key = self.key.filter(|_| is_item(line)).and_then(|line| line.rsplit_once(':')).map(|(key, _)| key);
+        let inside = key.is_some_and(|key| tells_secret(key.trim_end_matches(['"', '\'', ' '])));
+        hide_values(&stars(line), inside, self.values.is_some_and(|from| from < indented(line)))
+    }
+}
+
+fn is_item(line: &str) -> bool {
+    let line = line.trim_start();
+    line.is_empty() || line.starts_with(['-', '#', '"', '\'', ']']) || !line.contains(':')
+}
+
+/// The quote that is open at the end of a line, given the one that is at its beginning.
+fn open_quote(line: &str, mut open: Option<char>) -> Option<char> {
+    let mut begins = true;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match open {
+            Some('"') if c == '\\' => drop(chars.next()),
+            // A doubled single quote closes and opens again.
+            Some(quote) if c == quote => open = None,
+            None if (c == '"' || c == '\'') && begins => open = Some(c),
+            _ => {}
+        }
+        begins = c.is_whitespace() || ":,[{-'".contains(c);
+    }
+    open
+}
+
+/// Stars for all but references and what lists are written with.
+fn hide_all(line: &str) -> String {
+    let mark = |c: char| c.is_whitespace() || "-[],\"'".contains(c);
+    let begin = line.len() - line.trim_start_matches(mark).len();
+    let mut out = line[..begin].to_owned();
+    for part in parts(&line[begin..]) {
+        match part {
+            Part::Reference(name) if !looks_secret(name) => out.extend(["${", name, "}"]),
+            Part::Reference(name) => out.extend(std::iter::repeat_n('*', name.chars().count() + 3)),
+            Part::Literal(text) => out.extend(text.chars().map(|c| if mark(c) && c != '-' { c } else { '*' })),
+            Part::Open => out.push('*'),
+        }
+    }
+    out
+}
+
 fn indented(line: &str) -> usize {
     line.len() - line.trim_start().len()
+}
+
+/// Whether what stands below this key may be a secret.
+pub(super) fn may_hold_secret(key: &str) -> bool {
+    tells_secret(key) || MAPS_OF_VALUES.contains(&key)
 }
 
 /// Whether a key's name, the last word of this, says that a secret is behind it.
@@ -133,8 +222,7 @@ fn hide_values(line: &str, mut inside: bool, below_values: bool) -> String {
             }
             return false;
         }
-        let long = map.is_some() || word.chars().count() >= 6;
-        inside && long && !before.ends_with("${") && !before.ends_with("${file:")
+        inside && !before.ends_with("${") && !before.ends_with("${file:")
     })
 }
 
@@ -267,6 +355,37 @@ mod tests {
         assert_eq!(line("query: { sig: abc: def }", 1), "query: { sig: ***: *** }");
         assert_eq!(line("# the key: hunter22", 1), "# the key: ********");
         assert_eq!(line("key: hunter22: hunter22", 1), "key: ********: ********");
+    }
+
+    #[test]
+    fn a_value_is_hidden_over_all_its_lines() {
+        let values = [
+            "|\n      zq: 7x\n      zq7x\n",
+            "|-\n      zq: 7x\n\n      zq7x\n",
+            ">2\n      zq: 7x\n      zq7x\n",
+            "zq7x\n      zq7x\n      zq7x\n",
+            "\n      zq7x\n      zq7x\n",
+            "\"zq7x\n      zq: 7x \\\"\n      zq7x\"\n",
+            "\"zq7x\n  zq: 7x \\\"\nzq7x\"\n",
+            "'zq7x ''\n      zq: 7x\n zq7x'\n",
+        ];
+        for value in values {
+            for key in ["key", "token", "api_keys", "authorization", "\"x-api-key\""] {
+                for above in ["", "clients:\n  - "] {
+                    let text =
+                        format!("{above}{}{key}: {value}name: public\n", if above.is_empty() { "    " } else { "" });
+                    let count = text.lines().count();
+                    let shown = lines(&text, 1..=count).join("\n");
+                    assert!(!shown.contains("zq") && !shown.contains("7x"), "{text}{shown}");
+                    assert!(shown.ends_with("name: public"), "{text}{shown}");
+                }
+            }
+            let text = format!("a:\n  query:\n    sig: {value}  models:\n    a: b\n");
+            let shown = lines(&text, 1..=text.lines().count()).join("\n");
+            assert!(!shown.contains("zq") && !shown.contains("7x") && shown.ends_with("    a: b"), "{text}{shown}");
+        }
+        let list = "api_keys:\n- |\n  zq: 7x\n- ${A}\nname: public\n";
+        assert_eq!(lines(list, 3..=5), ["  *** **", "- ${A}", "name: public"]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the version of the file before this one was made of: the values behind its references, and its providers' keys.
 //!
-//! A secret that can no longer be read (a mount that went away, a file that is half replaced, a variable that nobody set
-//! for this process) keeps its last value, and whoever reads the file is told so: an edit in an emergency must not wait
-//! for a secret. A value is kept for the text of its reference, and for its place at a provider of the same name and
+//! A secret that can no longer be read (a mount that went away, a variable that nobody set for this process), or is not
+//! what it must be (a file that is half replaced, a token that anybody could guess), keeps its last value, and whoever
+//! reads the file is told so: an edit in an emergency must not wait for a secret. A value is kept for the text of its reference, and for its place at a provider of the same name and
 //! address, so that a key never goes where it did not go before. Only the latest good version is kept, and only in
 //! memory: a restart begins with nothing.
 
@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::environment::{Part, parts};
 
 /// What is kept from one reading to the next.
 #[derive(Clone, Default)]
@@ -73,6 +75,29 @@ impl Recent {
         };
         self.next.references.insert(reference.to_owned(), value.clone());
         Ok(value)
+    }
+
+    /// The text with what its references led to last; `None`: not all of them led anywhere.
+    pub(super) fn last(&self, text: &str) -> Option<String> {
+        parts(text)
+            .map(|part| match part {
+                Part::Literal(literal) => Some(literal),
+                Part::Reference(name) => self.last.references.get(name).map(String::as_str),
+                Part::Open => None,
+            })
+            .collect()
+    }
+
+    /// Goes on with what the references of a text led to last, although they lead elsewhere now.
+    pub(super) fn stay(&mut self, text: &str, reason: String) {
+        for part in parts(text) {
+            if let Part::Reference(name) = part
+                && let Some(last) = self.last.references.get(name)
+            {
+                self.next.references.insert(name.to_owned(), last.clone());
+            }
+        }
+        self.kept.push(reason);
     }
 
     /// The secrets in a place of a provider: those that were found, else the last ones that were there. `reason`: why

@@ -39,6 +39,16 @@ enum Step<'t> {
 impl Trail<'_> {
     const ROOT: Trail<'static> = Trail { up: None, step: Step::Root };
 
+    fn may_hold_secret(&self) -> bool {
+        matches!(self.step, Step::Key { name, .. } if mask::may_hold_secret(name))
+            || self.up.is_some_and(Trail::may_hold_secret)
+    }
+
+    /// A value that stands here, as an error may quote it.
+    fn quoted(&self, text: &str) -> String {
+        if self.may_hold_secret() { "this".to_owned() } else { format!("`{}`", mask::short(text)) }
+    }
+
     fn path(&self) -> String {
         let mut path = self.up.map(Trail::path).unwrap_or_default();
         match self.step {
@@ -182,10 +192,13 @@ impl Check<'_> {
                     let words: Vec<&str> = choices.iter().filter_map(Value::as_str).collect();
                     format!("write one of: {}", words.join(", "))
                 }
+                (None, "a text") if trail.may_hold_secret() => {
+                    "if this is the text that was meant, write it in quotes".to_owned()
+                }
                 (None, "a text") => format!("if this is the text that was meant, write it in quotes: \"{text}\""),
                 (None, _) => write(schema),
             };
-            self.error(node.spot, trail, format!("`{}` is not a text", mask::short(text)), remedy);
+            self.error(node.spot, trail, format!("{} is not a text", trail.quoted(text)), remedy);
             return None;
         }
         Some(serde_yaml::Value::String(text.to_owned()))
@@ -204,8 +217,9 @@ impl Check<'_> {
         if !plain || !has_leading_zeros(text) {
             return Some(());
         }
-        let remedy = format!("write it without them; if it is a name or an id, write it in quotes: \"{text}\"");
-        self.error(node.spot, trail, format!("`{}` has leading zeros", mask::short(text)), remedy);
+        let written = if trail.may_hold_secret() { String::new() } else { format!(": \"{text}\"") };
+        let remedy = format!("write it without them; if it is a name or an id, write it in quotes{written}");
+        self.error(node.spot, trail, format!("{} has leading zeros", trail.quoted(text)), remedy);
         None
     }
 

@@ -3,4 +3,5 @@
 mod accepted;
 mod arbitrary;
 mod golden;
+mod kept;
 mod shipped;

@@ -52,4 +52,4 @@ mod worker;
 
 pub use ceiling::most_connections;
 pub use server::{Running, Setup, start};
-pub use upstream::{Redirect, Reply, connects, probe, probe_endpoint};
+pub use upstream::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};

@@ -13,7 +13,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use super::credentials::{KeyPlaces, Names, OfFile};
 use super::target::Target;
 use crate::clock;
-use crate::decide::policy::{Auth, Fallback, Policy, Provider, Unmatched, UserSource};
+use crate::decide::policy::{Auth, Fallback, Policy, Provider, UserSource};
 use crate::decide::retry::Budget;
 use crate::decide::route::{takes_path, wanted};
 use crate::decide::units::ProviderId;
@@ -142,10 +142,7 @@ impl Prepared {
                         || translates(rollout.stable)
                 })
                 .collect(),
-            unmatched_translates: match policy.unmatched {
-                Unmatched::Provider(id) => translates(id),
-                Unmatched::Reject => false,
-            },
+            unmatched_translates: policy.unmatched.provider().is_some_and(translates),
         }
     }
 

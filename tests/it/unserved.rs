@@ -86,6 +86,42 @@ fn a_plain_route_and_what_no_rollout_takes_need_theirs_too() {
     }
 }
 
+#[test]
+fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
+    let new = Recorder::start(Manner::Answers);
+    let text_of = |unmatched: &str| {
+        let file = flags("http://127.0.0.1:9/v1", "api_keys: [\"${NOWHERE}\"]", &new, "percent: 100%");
+        format!("{unmatched}{file}")
+    };
+    let workspace = Workspace::new(&text_of("unmatched: old\n"));
+    let file = workspace.flags().display().to_string();
+    for command in [&["check", &file][..], &["run", "--flags", &file]] {
+        let output = workspace.run(command);
+        assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+        assert!(text(&output).contains("`old` is who takes what no rollout does and cannot be used"), "{output:?}");
+        assert!(text(&output).contains("unmatched: reject"), "{}", text(&output));
+    }
+    // By default it does so too, and nobody asked for it.
+    workspace.write(&text_of(""));
+    let output = workspace.run(&["check", &file]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert!(text(&output).contains("unmatched: what no rollout takes goes to `old`, which cannot"), "{output:?}");
+    let sidecar = workspace.start();
+    assert!(has_warning(&sidecar, "what no rollout takes goes to `old`"));
+    // A reload that asks for it would take the rest from nobody to nobody: it is refused with what mends it.
+    let before = sidecar.versions();
+    workspace.write(&text_of("unmatched: old\n"));
+    eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
+    let status = sidecar.status();
+    assert!(status["flags"]["errors"][0].as_str().unwrap().contains("who takes what no rollout does"), "{status}");
+    for unmatched in ["unmatched: reject\n", "unmatched: new\n"] {
+        workspace.write(&text_of(unmatched));
+        let output = workspace.run(&["check", &file]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        assert!(!text(&output).contains("what no rollout takes"), "{}", text(&output));
+    }
+}
+
 /// A sidecar whose stable has its key in a file, 10% of users on the canary, and that file.
 fn with_key_file(top: &str) -> (Workspace, Sidecar, Recorder, Recorder, std::path::PathBuf) {
     let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
@@ -166,6 +202,12 @@ fn the_secrets_of_clients_and_operators_block_no_edit_either() {
     };
     let workspace = Workspace::new(&text("10%"));
     let sidecar = workspace.start();
+    for (share, rubbish) in [(20.0, "a-long-enough-secret\nand-another"), (30.0, "a-long-enough-secret\u{7}")] {
+        places.iter().for_each(|place| fs::write(place, rubbish).unwrap());
+        workspace.write(&text(&format!("{share}%")));
+        eventually("the edit is in force", SOON, || (sidecar.percent() == share).then_some(()));
+        assert!(has_warning(&sidecar, "its last value is kept"), "{rubbish:?}");
+    }
     places.iter().for_each(|place| fs::remove_file(place).unwrap());
     workspace.write(&text("0"));
     eventually("the edit is in force", SOON, || (sidecar.percent() == 0.0).then_some(()));
@@ -247,6 +289,26 @@ fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
         }
     }
     assert!(on_stable > 30, "{on_stable}");
+}
+
+#[test]
+fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone() {
+    let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
+    let check = |base_url: &str| {
+        let workspace = Workspace::new(&flags(base_url, "auth: bearer", &new, "percent: 10%"));
+        let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
+        (output.status.code(), text(&output))
+    };
+    let (code, told) = check(&old.base_url());
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("probe: old answers: 401 in ") && told.contains("not probed with a key: "), "{told}");
+    let (code, told) = check(&nobody());
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("probe: old FAILS: "), "{told}");
+    // Nobody's key reaches a canary.
+    let workspace = Workspace::new(&flags(&new.base_url(), "auth: none", &old, "percent: 10%"));
+    let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
 }
 
 /// A port where nobody listens.

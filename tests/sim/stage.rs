@@ -1,10 +1,8 @@
 //! What a life of control is played on: providers, two rollouts, a disk, and an engine that begins from it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use serin::control::Bound;
 use serin::control::engine::{Begin, Engine, Now};
 use serin::decide::guard::constants::Constants;
 use serin::decide::policy::*;
@@ -138,7 +136,6 @@ pub(crate) struct Disk {
 
 pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now) -> Engine {
     let begin = Begin {
-        bound: Bound { listen: SocketAddr::from(([127, 0, 0, 1], 0)), admin: SocketAddr::from(([127, 0, 0, 1], 0)) },
         policy: policy(canaries, usable),
         flags: FlagsStatus::default(),
         keep: None,

@@ -98,7 +98,7 @@ fn a_token_does_what_its_roles_say() {
     let status = |name: &str, method: &str, path: &str, body: &str| {
         let bearer = format!("Bearer {name}-token");
         let headers =
-            [("authorization", bearer.as_str()), ("host", "serin.internal"), ("origin", "https://serin.internal")];
+            [("authorization", bearer.as_str()), ("host", "10.0.0.9:7172"), ("origin", "https://10.0.0.9:7172")];
         let answer = ports.send(method, path, &headers, body);
         assert!(!answer.body.contains("-token"));
         answer.status
@@ -115,10 +115,26 @@ fn a_token_does_what_its_roles_say() {
     assert_eq!(status("oncall", "POST", rollback, r#"{"to": 10}"#), 200);
     assert_eq!(status("ops", "POST", rollback, r#"{"to": 50}"#), 200);
     assert_eq!(status("nobody", "POST", rollback, ""), 401);
-    let foreign =
-        [("authorization", "Bearer ops-token"), ("host", "serin.internal"), ("origin", "https://other.example")];
-    assert_eq!(ports.send("POST", rollback, &foreign, "").status, 403);
-    assert_eq!(ports.send("GET", "/api/v1/status", &foreign, "").status, 200);
+    // A name that its owner points here is the same in both, and no page's of this port.
+    for (host, origin) in [
+        ("serin.internal", "https://other.example"),
+        ("rebind.example:7172", "http://rebind.example:7172"),
+        ("serin.internal", "https://serin.internal"),
+        ("10.0.0.9.example", "http://10.0.0.9.example"),
+        ("10.0.0.9:7172", "http://10.0.0.8:7172"),
+        ("", "http://10.0.0.9:7172"),
+    ] {
+        let foreign = [("authorization", "Bearer ops-token"), ("host", host), ("origin", origin)];
+        let answer = ports.send("POST", rollback, &foreign, "");
+        assert_eq!(answer.status, 403, "{host} {origin}");
+        assert!(answer.body.contains("is not this port's own"), "{}", answer.body);
+        assert_eq!(ports.send("GET", "/api/v1/status", &foreign, "").status, 200);
+    }
+    for (host, origin) in [("localhost:9", "http://localhost:9"), ("[fd00::1]:7172", "http://[FD00::1]:7172")] {
+        let own = [("authorization", "Bearer oncall-token"), ("host", host), ("origin", origin)];
+        assert_eq!(ports.send("POST", "/api/v1/rollouts/chat/resume", &own, "").status, 403);
+        assert!(ports.send("POST", "/api/v1/rollouts/chat/resume", &own, "").body.contains("does not allow this"));
+    }
     let actors: Vec<_> = ports.asked.lock().unwrap().iter().map(|command| command.actor.clone()).collect();
     assert_eq!(actors, ["oncall", "oncall", "oncall", "ops"]);
 }

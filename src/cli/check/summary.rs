@@ -8,9 +8,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::policy::{
-    Auth, Canary, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout, Unmatched,
-};
+use crate::decide::policy::{Auth, Canary, Guard, Intent, OnExcess, OnRegression, Policy, Provider, Rollout};
 use crate::decide::units::Percent;
 
 /// For people. `masked`: how many keys there are is not known.
@@ -34,9 +32,9 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
     for rollout in &policy.rollouts {
         rollout_text(&mut text, rollout, policy);
     }
-    let _ = match policy.unmatched {
-        Unmatched::Provider(id) => writeln!(text, "otherwise  {}, unsplit", policy.provider(id).name),
-        Unmatched::Reject => writeln!(text, "otherwise  404"),
+    let _ = match policy.unmatched.provider() {
+        Some(id) => writeln!(text, "otherwise  {}, unsplit", policy.provider(id).name),
+        None => writeln!(text, "otherwise  404"),
     };
     if !policy.flags.is_empty() {
         text.push_str("flags\n");

@@ -444,6 +444,8 @@ fn a_stable_that_cannot_be_asked_is_an_error_of_the_file() {
             "{told}"
         );
         assert!(told.contains("= set the variable, or mend the file, that it needs; if the move is over"), "{told}");
+        let of_state = "this command reads no state: where `auto` has already moved everybody to `new`, a start takes";
+        assert_eq!(told.contains(of_state), percent == "auto", "{told}");
     }
     let (text, outcome) = check("10%", &["--json"]);
     assert_eq!(outcome.unwrap(), Exit::Usage);

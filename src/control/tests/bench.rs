@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
 use crate::control::engine::{Begin, Engine, Now};
-use crate::control::{Bound, shell};
+use crate::control::shell;
 use crate::decide::event::Event;
 use crate::decide::guard::constants::Constants;
 use crate::decide::policy::*;
@@ -157,7 +157,6 @@ pub(super) fn read(policy: Policy) -> FlagsRead {
 
 pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Begin {
     Begin {
-        bound: Bound { listen: policy.fixed.listen, admin: policy.fixed.admin },
         policy: Arc::new(policy),
         flags: FlagsStatus::default(),
         keep: Some("the text".into()),

@@ -1,7 +1,7 @@
 //! The whole of [`start`](crate::control::start): its own thread, the real store, the machine's clock.
 
 use super::bench::*;
-use crate::control::{Bound, FirstFlags, Prober, Setup, start};
+use crate::control::{FirstFlags, Prober, Setup, start};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::state::{Standing, Verb};
@@ -13,7 +13,6 @@ use crate::store;
 fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::Inbox) {
     let (inbox, wishes) = inbox();
     let setup = Setup {
-        bound: Bound { listen: policy.fixed.listen, admin: policy.fixed.admin },
         first: FirstFlags { read: read(policy), from_last_good: false, errors: Vec::new() },
         path: "flags.yaml".to_owned(),
         store: store::open(dir, UnixMillis(1)).unwrap(),

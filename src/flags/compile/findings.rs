@@ -5,17 +5,19 @@
 //! made of a file with errors.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::decide::exposure::{SHORTEST_TOKEN, is_loopback, is_short};
 use crate::decide::policy::Secret;
 
-use super::super::environment::{Environment, Expanded, FileRead, Secrets};
+use super::super::environment::{Environment, Expanded, FileRead, Part, Secrets, parts};
 use super::super::error::FlagsError;
 use super::super::mask;
 use super::super::memory::Place;
 use super::super::place::At;
-use super::super::scalar::Wrong;
+use super::super::scalar::{Wrong, wrong};
 use super::super::shape::MOST_ERRORS;
 use super::super::tree::{Kind, Spot};
 
@@ -33,11 +35,11 @@ pub(super) struct Findings<'e> {
 }
 
 /// What became of one text in the place of a secret.
-pub(super) enum Resolved {
-    /// These are it; a file may give several.
-    Texts(Vec<String>),
-    /// It leads nowhere.
-    Unset(String),
+pub(super) enum Resolved<T> {
+    /// This is it.
+    To(T),
+    /// It leads nowhere, or to nothing that could be it.
+    Unset(Wrong),
     /// Nothing is resolved here.
     Unresolved,
 }
@@ -86,28 +88,69 @@ impl<'e> Findings<'e> {
         self.given(at, given, parse).unwrap_or(default)
     }
 
-    /// The same for a text that may be a secret although its name does not say so: it is never shown.
+    /// The same for a text that may be a secret although its name does not say so: it is never shown, and stays what it
+    /// was where its references lead to nothing of use.
     pub(super) fn hidden(
         &mut self,
         at: &At,
         given: &str,
-        parse: impl FnOnce(&str) -> Result<String, Wrong>,
+        parse: impl Fn(&str) -> Result<String, Wrong>,
     ) -> Option<String> {
-        if self.has_literal_part(given) || !given.contains("${") {
-            self.hide(at);
-        }
-        let text = match self.expand(at, given)? {
-            Ok(text) => text,
-            Err(reason) => {
-                self.error(at, reason, "set it before the start, or write the value itself");
-                return None;
-            }
+        self.hide(at, given);
+        let parse = |text: &str| {
+            parse(text).map_err(|Wrong { problem, remedy }| Wrong { problem: format!("the value {problem}"), remedy })
         };
-        parse(&text).map_err(|Wrong { problem, remedy }| self.error(at, format!("the value {problem}"), remedy)).ok()
+        self.settle(at, given, parse)?.map_err(|Wrong { problem, remedy }| self.error(at, problem, remedy)).ok()
     }
 
-    /// Masks what stands here wherever the file is shown. A reference shows no secret.
-    fn hide(&mut self, at: &At) {
+    /// The same for an address that may hold a password: what is wrong with it is told with the text as it is written.
+    pub(super) fn kept<T>(
+        &mut self,
+        at: &At,
+        given: Option<&str>,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let given = given?;
+        let written = format!("`{}`", mask::short(given));
+        let parse = |text: &str| {
+            parse(text).map_err(|Wrong { problem, remedy }| Wrong { problem: format!("{written} {problem}"), remedy })
+        };
+        self.settle(at, given, parse)?.map_err(|Wrong { problem, remedy }| self.error(at, problem, remedy)).ok()
+    }
+
+    /// What a text is made of by its references now; where that is nothing of use, by what they led to last, which is
+    /// said. `None`: not resolved here, or no reference.
+    fn settle<T>(
+        &mut self,
+        at: &At,
+        given: &str,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Result<T, Wrong>> {
+        let wrong = match self.expand(at, given)?.map(|text| parse(&text)) {
+            Ok(Ok(value)) => return Some(Ok(value)),
+            Ok(Err(wrong)) => wrong,
+            Err(problem) => Wrong { problem, remedy: "set it before the start".to_owned() },
+        };
+        Some(match self.read.recent.last(given).map(|text| parse(&text)) {
+            Some(Ok(value)) => {
+                self.stay(at, given, wrong.problem);
+                Ok(value)
+            }
+            _ => Err(wrong),
+        })
+    }
+
+    /// Goes on with the last value of a text, and says why.
+    fn stay(&mut self, at: &At, given: &str, reason: String) {
+        self.read.recent.stay(given, reason);
+        self.tell_kept(at);
+    }
+
+    /// Masks what stands here wherever the file is shown, unless it is references alone, which show no secret.
+    fn hide(&mut self, at: &At, given: &str) {
+        if is_all_reference(given) {
+            return;
+        }
         if let Some(node) = at.node()
             && let Kind::Scalar { .. } = node.kind
         {
@@ -193,61 +236,140 @@ impl<'e> Findings<'e> {
     }
 
     /// The text in the place of a secret. A literal one is masked wherever the file is shown, and warned about.
-    pub(super) fn secret(&mut self, at: &At, given: &str) -> Resolved {
-        let literal = !given.contains("${");
-        if literal || self.has_literal_part(given) {
-            self.hide(at);
+    pub(super) fn secret<T>(&mut self, at: &At, given: &str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Resolved<T> {
+        self.hide(at, given);
+        if !given.contains("${") {
             if given.trim().is_empty() {
                 self.error(at, "this is empty", "write a reference such as `${NAME}`");
                 return Resolved::Unresolved;
             }
-            if literal && given.starts_with('$') {
+            if given.starts_with('$') {
                 self.error(at, "a reference without braces is taken literally", "write `${NAME}`");
                 return Resolved::Unresolved;
             }
+        }
+        if !is_all_reference(given) {
             self.warn(at, "a secret stands in the file; keep it in a variable (`${NAME}`) or a file (`${file:/path}`)");
         }
-        match self.expand(at, given) {
+        match self.settle(at, given, parse) {
             None => Resolved::Unresolved,
-            Some(Err(reason)) => Resolved::Unset(reason),
-            Some(Ok(text)) => {
-                let texts: Vec<String> =
-                    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
-                // No header could carry it, and a word about it must not repeat it.
-                if texts.iter().any(|text| !text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')) {
-                    return Resolved::Unset("the secret has characters that no header can carry".to_owned());
-                }
-                Resolved::Texts(texts)
-            }
+            Some(Err(wrong)) => Resolved::Unset(wrong),
+            Some(Ok(value)) => Resolved::To(value),
         }
     }
 
-    /// The one secret of a place that Serin cannot do without: unset is an error.
-    pub(super) fn own_secret(&mut self, at: &At, given: Option<&str>) -> Option<Secret> {
-        match self.secret(at, given?) {
-            Resolved::Texts(texts) if texts.len() == 1 => texts.into_iter().next().map(Secret::new),
-            Resolved::Texts(_) => {
-                self.error(at, "the secret has more than one line", "keep one secret in a file of its own");
-                None
-            }
-            Resolved::Unset(reason) => {
-                self.error(at, reason, "set it before the start");
+    /// The one secret of a place that Serin cannot do without: unset is an error. `fits`: what else it must be.
+    pub(super) fn own_secret(
+        &mut self,
+        at: &At,
+        given: &str,
+        fits: impl Fn(&str) -> Result<(), Wrong>,
+    ) -> Option<Secret> {
+        match self.secret(at, given, |text| one_line(text).and_then(|line| fits(&line).map(|()| line))) {
+            Resolved::To(text) => Some(Secret::new(text)),
+            Resolved::Unset(Wrong { problem, remedy }) => {
+                self.error(at, problem, remedy);
                 None
             }
             Resolved::Unresolved => Some(Secret::new(mask::MASK.to_owned())),
         }
     }
 
-    /// Whether more than references and the words around them stands there.
-    fn has_literal_part(&self, given: &str) -> bool {
-        let mut rest = given;
-        let mut literal = 0;
-        while let Some(begin) = rest.find("${") {
-            literal += rest[..begin].len();
-            let end = rest[begin..].find('}').map_or(rest.len(), |length| begin + length + 1);
-            rest = &rest[end..];
+    /// A secret by which somebody may do more than others. `reached`: the socket at which it is shown.
+    pub(super) fn token(&mut self, at: &At, given: &str, reached: SocketAddr) -> Option<Secret> {
+        let fits = |token: &str| {
+            if is_loopback(reached.ip()) || !is_short(token) {
+                return Ok(());
+            }
+            wrong(
+                format!(
+                    "a token of fewer than {SHORTEST_TOKEN} characters can be guessed by everybody who reaches {reached}"
+                ),
+                "write one from chance, such as `openssl rand -hex 16` gives",
+            )
+        };
+        let token = self.own_secret(at, given, fits)?;
+        if self.resolves() && is_short(token.reveal()) {
+            let told = format!(
+                "a token of fewer than {SHORTEST_TOKEN} characters can be guessed; off loopback it is an error"
+            );
+            self.warn(at, told);
         }
-        // A scheme such as "Bearer " is no secret.
-        literal + rest.len() > 12
+        Some(token)
     }
+
+    /// Tells secrets apart that must not be the same: one that became another's keeps its last value. `problem`: what
+    /// to say of it.
+    pub(super) fn tell_apart(&mut self, secrets: &mut [(At, &str, Secret)], problem: &str) {
+        if !self.resolves() {
+            return;
+        }
+        // One that goes back may meet one that came to its place; each goes back once.
+        loop {
+            let twice = |secret: &Secret| secrets.iter().filter(|(.., other)| other == secret).count() > 1;
+            let back: Vec<(usize, Secret)> = secrets
+                .iter()
+                .enumerate()
+                .filter(|(_, (.., secret))| twice(secret))
+                .filter_map(|(index, (_, given, secret))| {
+                    let last = Secret::new(one_line(&self.read.recent.last(given)?).ok()?);
+                    (last != *secret).then_some((index, last))
+                })
+                .collect();
+            if back.is_empty() {
+                return;
+            }
+            for (index, last) in back {
+                let (at, given, secret) = &mut secrets[index];
+                *secret = last;
+                self.stay(at, given, problem.to_owned());
+            }
+        }
+    }
+}
+
+/// The lines of a secret, each one by itself.
+pub(super) fn lines(text: &str) -> Result<Vec<String>, Wrong> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines: Vec<String> = lines.map(str::to_owned).collect();
+    // No header could carry it, and a word about it must not repeat it.
+    if lines.iter().all(|line| line.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')) {
+        return Ok(lines);
+    }
+    wrong("the secret has characters that no header can carry", "write printable ASCII characters into it")
+}
+
+/// A secret that is one text.
+pub(super) fn one_line(text: &str) -> Result<String, Wrong> {
+    match <[String; 1]>::try_from(lines(text)?) {
+        Ok([line]) => Ok(line),
+        Err(_) => wrong("the secret has more than one line", "keep one secret in a file of its own"),
+    }
+}
+
+/// How a header may begin before the secret itself.
+const SCHEMES: [&str; 8] = ["basic", "bearer", "token", "key", "apikey", "api-key", "digest", "negotiate"];
+
+/// Whether nothing but references stands there, behind the name of a scheme perhaps. Whatever else is beside one may be
+/// a part of the secret, however short it is.
+fn is_all_reference(given: &str) -> bool {
+    let mut referred = false;
+    for (index, part) in parts(given).enumerate() {
+        let plain = match part {
+            Part::Reference(_) => {
+                referred = true;
+                true
+            }
+            Part::Literal(text) if text.trim().is_empty() => true,
+            Part::Literal(text) => {
+                let scheme = text.strip_suffix(' ').map(str::trim);
+                index == 0 && scheme.is_some_and(|it| SCHEMES.iter().any(|known| it.eq_ignore_ascii_case(known)))
+            }
+            Part::Open => false,
+        };
+        if !plain {
+            return false;
+        }
+    }
+    referred
 }

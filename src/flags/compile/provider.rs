@@ -17,7 +17,7 @@ use super::super::memory::Place;
 use super::super::place::At;
 use super::super::scalar::{Wrong, length, name, whole, wrong};
 use super::super::{defaults, mask, raw, url};
-use super::findings::{Findings, Resolved};
+use super::findings::{Findings, Resolved, lines, one_line};
 use super::{fields, recovery};
 
 /// A length of time that is not zero.
@@ -62,8 +62,10 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
     }
     let mut unusable = None;
     let place = Place { provider: provider.to_owned(), base_url: base_url.to_string(), key: String::new() };
-    let api_keys = api_keys(raw, at, &place, &mut unusable, findings);
     let auth = findings.value(&at.key("auth"), text(&raw.auth), url::usual_auth(&base_url.host), url::auth);
+    // What is never sent is missed by nobody.
+    let wanting = (auth != Auth::None).then_some(&mut unusable);
+    let api_keys = api_keys(raw, at, &place, wanting, findings);
     if !base_url.https && raw.api_keys.is_some() && auth != Auth::None && !is_private(&base_url.host) {
         findings.warn(
             &at.key("base_url"),
@@ -76,8 +78,10 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
     let set_headers = set_headers(raw, at, &place, &mut unusable, findings);
     let query = query(raw, &at.key("query"), &place, &mut unusable, findings);
     let tls = tls(raw, at, &mut unusable, findings);
+    let probe_path = findings.kept(&at.key("probe_path"), text(&raw.probe_path), url::path);
     Provider {
         name: provider.to_owned(),
+        holds_keys: holds_keys(raw, &auth),
         auth,
         api_keys,
         query,
@@ -113,14 +117,8 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             defaults::MAX_CONNECTIONS,
             |text| whole(text, 1, 1_000_000),
         ),
-        probe_path: Secret::new(findings.value(
-            &at.key("probe_path"),
-            text(&raw.probe_path),
-            defaults::PROBE_PATH.to_owned(),
-            url::path,
-        )),
+        probe_path: Secret::new(probe_path.unwrap_or_else(|| defaults::PROBE_PATH.to_owned())),
         base_url,
-        holds_keys: holds_keys(raw),
         unusable,
     }
 }
@@ -139,27 +137,41 @@ fn is_private(host: &str) -> bool {
     }
 }
 
-/// Whether there is a key in it, whatever it is written as. What stands readable in the file under a name that tells of
-/// no secret, such as an API's version, is none.
-fn holds_keys(raw: &raw::Provider) -> bool {
+/// Whether requests to it carry a key, whatever it is written as: what the file refers to, what has the look of one, and
+/// what stands under a name that tells of one. What secrets turn out to be changes nothing of it, so that no reload
+/// waits for one.
+fn holds_keys(raw: &raw::Provider, auth: &Auth) -> bool {
     let is_key = |(name, value): &(String, Text)| {
-        suggests_secret(&name.to_ascii_lowercase()) || value.0.contains("${") || mask::looks_secret(&value.0)
+        is_credential(name, &value.0) || value.0.contains("${") || mask::looks_secret(&value.0)
     };
     let entries = |entries: &Option<Entries<Text>>| entries.as_ref().is_some_and(|all| all.0.iter().any(is_key));
     let certificate = raw.tls.as_ref().is_some_and(|tls| tls.cert_file.is_some());
-    raw.api_keys.is_some() || entries(&raw.set_headers) || entries(&raw.query) || certificate
+    let sent = raw.api_keys.is_some() && *auth != Auth::None;
+    sent || entries(&raw.set_headers) || entries(&raw.query) || certificate
+}
+
+/// Whether a header or parameter of this name has a secret for a value. What is no more than a switch, a word that
+/// everybody knows or a small number is none, whatever its name tells: `x-auth-mode: auto`, `x-token-limit: 4096`.
+fn is_credential(name: &str, value: &str) -> bool {
+    const WORDS: [&str; 12] =
+        ["true", "false", "on", "off", "yes", "no", "none", "null", "auto", "default", "enabled", "disabled"];
+    let value = value.trim();
+    let small = value.len() <= 5 && value.bytes().all(|byte| byte.is_ascii_digit());
+    let known = WORDS.iter().any(|word| value.eq_ignore_ascii_case(word));
+    suggests_secret(&name.to_ascii_lowercase()) && !small && !known
 }
 
 fn is_well_known(host: &str) -> bool {
     matches!(host, "api.openai.com" | "api.anthropic.com")
 }
 
-/// The keys that can be used. None of those named: the provider is unusable; some: that is worth a warning.
+/// The keys that can be used. None of those named: the provider is unusable; some: that is worth a warning. `wanting`:
+/// where to say so; `None`: they are not sent.
 fn api_keys(
     raw: &raw::Provider,
     at: &At,
     place: &Place,
-    unusable: &mut Option<String>,
+    wanting: Option<&mut Option<String>>,
     findings: &mut Findings<'_>,
 ) -> Vec<Secret> {
     let Some(given) = &raw.api_keys else { return Vec::new() };
@@ -168,9 +180,9 @@ fn api_keys(
     let mut missing = Vec::new();
     let mut unresolved = false;
     for (index, text) in given.0.iter().enumerate() {
-        match findings.secret(&at.item(index), text) {
-            Resolved::Texts(texts) => keys.extend(texts),
-            Resolved::Unset(reason) => missing.push((index, reason)),
+        match findings.secret(&at.item(index), text, lines) {
+            Resolved::To(texts) => keys.extend(texts),
+            Resolved::Unset(wrong) => missing.push((index, wrong.problem)),
             Resolved::Unresolved => unresolved = true,
         }
     }
@@ -185,12 +197,14 @@ fn api_keys(
     let found = keys.len();
     let place = Place { key: "api_keys".to_owned(), ..place.clone() };
     let mut keys = findings.or_last_in(&at, place, keys, reason.as_deref());
-    if keys.is_empty() {
-        *unusable = reason;
-    }
-    for (index, reason) in missing.into_iter().filter(|_| found > 0 || keys.is_empty()) {
-        let then = if keys.is_empty() { "the provider cannot be used" } else { "the other keys are used" };
-        findings.warn(&at.item(index), format!("{reason}: {then}"));
+    if let Some(unusable) = wanting {
+        for (index, reason) in missing.into_iter().filter(|_| found > 0 || keys.is_empty()) {
+            let then = if keys.is_empty() { "the provider cannot be used" } else { "the other keys are used" };
+            findings.warn(&at.item(index), format!("{reason}: {then}"));
+        }
+        if keys.is_empty() {
+            *unusable = reason;
+        }
     }
     if unresolved && keys.is_empty() {
         keys.push(mask::MASK.to_owned());
@@ -225,7 +239,7 @@ fn query(
         let at = at.key(name);
         if name.is_empty() {
             findings.error(&at.name(), "a query parameter without a name", "name it, such as `api-version`");
-        } else if suggests_secret(&name.to_ascii_lowercase()) && !value.0.is_empty() {
+        } else if is_credential(name, &value.0) {
             let place = Place { key: format!("query.{name}"), ..place.clone() };
             let value = credential(&at, &value.0, place, unusable, findings);
             query.extend(value.map(|value| (name.clone(), Secret::new(value))));
@@ -244,18 +258,17 @@ fn credential(
     unusable: &mut Option<String>,
     findings: &mut Findings<'_>,
 ) -> Option<String> {
-    let (found, reason) = match findings.secret(at, given) {
-        Resolved::Texts(texts) => (texts, None),
+    let (found, reason) = match findings.secret(at, given, one_line) {
+        Resolved::To(text) => (vec![text], None),
         Resolved::Unresolved => return Some(mask::MASK.to_owned()),
-        Resolved::Unset(reason) => (Vec::new(), Some(reason)),
+        Resolved::Unset(wrong) => (Vec::new(), Some(wrong.problem)),
     };
-    let values = findings.or_last_in(at, place, found, reason.as_deref());
-    if let (true, Some(reason)) = (values.is_empty(), reason) {
+    let value = findings.or_last_in(at, place, found, reason.as_deref()).pop();
+    if let (None, Some(reason)) = (&value, reason) {
         findings.warn(at, format!("{reason}: the provider cannot be used"));
         unusable.get_or_insert(reason);
-        return None;
     }
-    Some(values.join(" "))
+    value
 }
 
 fn timeouts(raw: Option<&raw::Timeouts>, at: &At, findings: &mut Findings<'_>) -> Timeouts {
@@ -321,7 +334,7 @@ fn set_headers(
             );
             continue;
         }
-        if suggests_secret(&name) {
+        if is_credential(&name, &value.0) {
             let place = Place { key: format!("set_headers.{name}"), ..place.clone() };
             let value = credential(&at, &value.0, place, unusable, findings);
             headers.extend(value.map(|value| (name, Secret::new(value))));

@@ -5,6 +5,7 @@
 //! theirs in the same go: the errors keep it from ever being used.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, Pattern, Rollout, UserSource};
 use crate::decide::units::{Arm, Percent, ProviderId};
@@ -49,13 +50,14 @@ pub(super) fn all(
     root: &At,
     providers: &[&str],
     mount: &str,
+    reached: SocketAddr,
     findings: &mut Findings<'_>,
 ) -> Vec<Rollout> {
     let list = root.key("rollouts");
     let mut rollouts: Vec<Rollout> = Vec::new();
     for (index, raw) in raws.iter().enumerate() {
         let at = list.item(index);
-        let mut rollout = rollout(raw, &at, providers, mount, findings);
+        let mut rollout = rollout(raw, &at, providers, mount, reached, findings);
         if rollout.name.is_empty() && raw.name.is_some() && !findings.resolves() {
             // Its name is a reference, which nobody follows here.
             rollout.name = format!("rollout-{}", index + 1);
@@ -75,7 +77,14 @@ pub(super) fn all(
     rollouts
 }
 
-fn rollout(raw: &raw::Rollout, at: &At, providers: &[&str], mount: &str, findings: &mut Findings<'_>) -> Rollout {
+fn rollout(
+    raw: &raw::Rollout,
+    at: &At,
+    providers: &[&str],
+    mount: &str,
+    reached: SocketAddr,
+    findings: &mut Findings<'_>,
+) -> Rollout {
     let stable = findings.given(&at.key("stable"), text(&raw.stable), |text| provider_named(providers, text));
     let canary = findings.given(&at.key("canary"), text(&raw.canary), |text| provider_named(providers, text));
     if stable.is_some() && stable == canary {
@@ -109,7 +118,7 @@ fn rollout(raw: &raw::Rollout, at: &At, providers: &[&str], mount: &str, finding
         ),
         salt: findings.value(&at.key("salt"), text(&raw.salt), String::new(), |text| Ok(text.to_owned())),
         pins: pins(raw, at, findings),
-        force: force(raw.force.as_ref(), &at.key("force"), findings),
+        force: force(raw.force.as_ref(), &at.key("force"), reached, findings),
         fallback,
         fallback_4xx,
         give_up_after,
@@ -361,9 +370,9 @@ fn pins(raw: &raw::Rollout, at: &At, findings: &mut Findings<'_>) -> BTreeMap<St
     pins
 }
 
-fn force(raw: Option<&raw::Force>, at: &At, findings: &mut Findings<'_>) -> Option<Force> {
+fn force(raw: Option<&raw::Force>, at: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Option<Force> {
     let raw = raw?;
     let header = findings.given(&at.key("header"), text(&raw.header), url::header);
-    let token = findings.own_secret(&at.key("token"), text(&raw.token));
+    let token = text(&raw.token).and_then(|given| findings.token(&at.key("token"), given, reached));
     Some(Force { header: header?, token: token? })
 }

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use crate::decide::exposure::{Exposure, Place, SHORTEST_TOKEN, exposures, short_tokens};
+use crate::decide::exposure::{Place, Reached, exposures};
 use crate::decide::policy::{Fallback, Intent, Match, PathPart, Policy, Rollout, Unmatched, UserSource};
 use crate::decide::units::{Percent, ProviderId};
 use crate::describe::exposure::{problem, remedy};
@@ -17,14 +17,31 @@ use super::findings::Findings;
 use super::rollout;
 
 /// Looks at the whole.
-pub(super) fn check(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+pub(super) fn check(policy: &Policy, reached: Reached, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
     ports(policy, root, findings);
-    exposure(policy, raw, root, findings);
+    exposure(policy, reached, raw, root, findings);
     embeddings(policy, root, findings);
     unreachable(policy, root, findings);
     keyless_canaries(policy, raw, root, findings);
     one_path_for_all(policy, root, findings);
     fallbacks_of_an_index(policy, root, findings);
+    unmatched(policy, root, findings);
+}
+
+/// Nobody said that the stable of a rollout takes the rest, so it is no error where it cannot and the move is over.
+fn unmatched(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
+    let Unmatched::Usual(id) = policy.unmatched else { return };
+    if policy.rollouts.is_empty() {
+        return;
+    }
+    let Some(provider) = policy.providers.get(usize::from(id.0)) else { return };
+    if let Some(reason) = &provider.unusable {
+        let told = format!(
+            "what no rollout takes goes to `{}`, which cannot be used: {reason}; name another provider, or `reject`",
+            provider.name
+        );
+        findings.warn(&root.key("unmatched"), told);
+    }
 }
 
 fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
@@ -47,36 +64,34 @@ fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
 }
 
 /// Whoever reaches the proxy port spends the keys, and whoever reaches the operators' port moves the traffic.
-fn exposure(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+fn exposure(policy: &Policy, reached: Reached, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+    if root.has("clients") && raw.clients.as_ref().is_some_and(Vec::is_empty) {
+        findings.error(&root.key("clients"), "the list of clients is empty", "name one, or remove `clients`");
+    }
     let at = |place: Place| match place {
         Place::Listen => root.key("listen"),
         Place::Admin => root.key("admin").key("listen"),
-        Place::Token(index) => root.key("admin").key("tokens").item(index).key("token"),
-        Place::Force(index) => root.key("rollouts").item(index).key("force").key("token"),
     };
-    let tokens = root.key("admin").key("tokens");
-    let may_be_good = |place: Place, findings: &Findings<'_>| match place {
+    let now = exposures(policy, reached);
+    for exposure in &now {
+        let asked = match exposure.place {
+            Place::Listen => root.has("clients"),
+            Place::Admin => root.key("admin").has("tokens"),
+        };
         // What is wrong with them is told of them.
-        Place::Listen => root.has("clients"),
-        Place::Admin => tokens.node().is_some() && !findings.errors.is_empty(),
-        // Not known here.
-        Place::Token(_) | Place::Force(_) => !findings.resolves(),
-    };
-    for Exposure { place, danger } in exposures(policy, policy.fixed.listen, policy.fixed.admin) {
-        if !may_be_good(place, findings) {
-            findings.error(&at(place), problem(&danger), remedy(&danger));
+        if !asked || findings.errors.is_empty() {
+            findings.error(&at(exposure.place), problem(exposure), remedy(exposure));
         }
     }
-    if findings.resolves() && findings.errors.is_empty() {
-        for place in short_tokens(policy) {
-            let told = format!(
-                "a token of fewer than {SHORTEST_TOKEN} characters can be guessed; off loopback it is an error"
+    let in_file = Reached { listen: policy.fixed.listen, admin: policy.fixed.admin };
+    for exposure in exposures(policy, in_file) {
+        if now.iter().all(|now| now.place != exposure.place) {
+            let problem = problem(&exposure);
+            findings.warn(
+                &at(exposure.place),
+                format!("if a start bound its socket there, {problem}: it would be refused"),
             );
-            findings.warn(&at(place), told);
         }
-    }
-    if root.has("clients") && raw.clients.as_ref().is_some_and(Vec::is_empty) {
-        findings.error(&root.key("clients"), "the list of clients is empty", "name one, or remove `clients`");
     }
 }
 
@@ -197,7 +212,7 @@ fn one_path_for_all(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
         let Some(template) = &provider.path else { continue };
         let is = |id: ProviderId| usize::from(id.0) == index;
         let narrow = |rollout: &Rollout| rollout.matches.path.is_none() && rollout.matches.endpoints.len() == 1;
-        let takes_many = policy.unmatched == Unmatched::Provider(ProviderId(u16::try_from(index).unwrap_or(u16::MAX)))
+        let takes_many = policy.unmatched.provider().is_some_and(is)
             || policy
                 .rollouts
                 .iter()

@@ -8,6 +8,7 @@ use crate::decide::policy::{
     UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+use crate::decide::unserved::unserved;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::scalar;
 use crate::flags::{Environment, render};
@@ -225,6 +226,79 @@ fn a_literal_secret_is_a_warning_and_is_never_shown() {
 }
 
 #[test]
+fn a_text_beside_a_reference_is_never_shown_unless_it_names_a_scheme() {
+    for value in ["zq7${ONE}", "${ONE}zq7", "${ONE}zq7${TWO}", "zq7 ${ONE}", "Bearer zq7 ${ONE}", "Bearerzq7${ONE}"] {
+        let places = [
+            format!("api_keys: ['{value}']"),
+            format!("query: {{ sig: '{value}' }}"),
+            format!("query: {{ key: '{value}' }}"),
+            format!("set_headers: {{ x-team: '{value}' }}"),
+            format!("set_headers: {{ authorization: '{value}' }}"),
+        ];
+        for place in places {
+            let compiled = compiled(&format!("providers: {{ a: {{ base_url: http://localhost, {place} }} }}\n"));
+            let told = format!("{} {:?}", compiled.shown, compiled.warnings);
+            assert!(!told.contains("zq7") && told.contains("(secret)"), "{value}: {told}");
+            // The same line beside an error.
+            let text = format!("providers: {{ a: {{ base_url: nowhere, {place} }} }}\n");
+            let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+            assert!(!told.contains("zq7") && told.contains("base_url: nowhere"), "{value}: {told}");
+        }
+        let text =
+            format!("clients: [{{ name: c, key: '{value}' }}]\nproviders: {{ a: {{ base_url: http://localhost }} }}");
+        assert!(!compiled(&text).shown.contains("zq7"), "{value}");
+    }
+    for plain in ["${ONE}", "Bearer ${ONE}", "basic ${ONE}", "Token ${ONE}", " ${ONE} ", "${ONE} ${TWO}"] {
+        let text = format!(
+            "providers: {{ a: {{ base_url: http://localhost, set_headers: {{ authorization: '{plain}' }} }} }}"
+        );
+        let compiled = compiled(&text);
+        assert!(compiled.shown.contains(plain) && compiled.warnings.is_empty(), "{plain}: {compiled:?}");
+    }
+}
+
+#[test]
+fn a_secret_of_several_lines_is_in_no_excerpt() {
+    let values = [
+        "|\n        zq7: x\n        zq7\n",
+        "|-\n        zq7\n",
+        ">\n        zq7: x\n\n        zq7\n",
+        "\"zq7\n        zq7: x\n        zq7\"\n",
+        "'zq7\n   zq7: x\n   zq7'\n",
+        "zq7\n        zq7\n",
+    ];
+    for value in values {
+        for place in
+            ["api_keys: ", "set_headers:\n      x-team: ", "set_headers:\n      x-key: ", "query:\n      sig: "]
+        {
+            let first = format!("providers:\n  old:\n    base_url: http://localhost\n    {place}{value}");
+            // The secret stands above the line in question, in it, and below it.
+            let unusable = format!(
+                "{first}  new: {{ base_url: http://localhost, api_keys: '${{NOWHERE}}', query: {{ a: zq7 }} }}\n"
+            );
+            let unusable = format!("{unusable}unmatched: new\n");
+            if let Ok(compiled) = compile(&unusable, &environment()) {
+                assert!(!compiled.shown.contains("zq7"), "{}", compiled.shown);
+                let unserved = unserved(&compiled.policy, |_| false);
+                let told = unserved.iter().find(|found| found.provider == "new").map(|found| compiled.error_of(found));
+                let told = render(&[told.unwrap()], "flags.yaml");
+                assert!(!told.contains("zq7") && told.contains("| ") && told.contains("new: { base_url"), "{told}");
+            }
+            for wrong in ["  new: { base_url: nowhere }\n", "  : x: [\n", "  new: { qery: { a: b } }\n", "\tx\n"] {
+                let text = format!("{first}{wrong}");
+                let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+                assert!(!told.contains("zq7"), "{text}\n{told}");
+            }
+            for end in 0..first.len() {
+                let Err(errors) = compile(&first[..end], &environment()) else { continue };
+                let told = render(&errors, "flags.yaml");
+                assert!(!told.contains("zq7"), "{}\n{told}", &first[..end]);
+            }
+        }
+    }
+}
+
+#[test]
 fn well_known_hosts_bring_their_own_way_of_presenting_a_key() {
     for (host, auth) in [
         ("api.openai.com", Auth::Bearer),
@@ -380,7 +454,7 @@ fn plain_numbers_are_decimals_within_bounds() {
 fn defaults_are_the_design_s() {
     let policy = policy(&format!("{TWO}rollouts: [{{ name: r, stable: b, canary: a, percent: auto }}]\n"));
     let provider = &policy.providers[0];
-    assert_eq!(policy.unmatched, Unmatched::Provider(ProviderId(1)));
+    assert_eq!(policy.unmatched, Unmatched::Usual(ProviderId(1)));
     assert_eq!(
         (policy.fixed.listen.to_string(), policy.fixed.admin.to_string()),
         ("127.0.0.1:7171".into(), "127.0.0.1:7172".into())
@@ -446,7 +520,7 @@ fn a_byte_order_mark_aliases_and_a_lone_provider_are_fine() {
     );
     assert_eq!(policy.providers[1].timeouts.connect, Millis(1000));
     let lone = compiled("---\nproviders: { a: { base_url: http://localhost } }\n...\n");
-    assert_eq!(lone.policy.unmatched, Unmatched::Provider(ProviderId(0)));
+    assert_eq!(lone.policy.unmatched, Unmatched::Usual(ProviderId(0)));
 }
 
 #[test]

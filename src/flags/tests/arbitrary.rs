@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::decide::policy::{Fallback, FieldRules, Guard, PathPart, PathTemplate, Policy, Unmatched};
+use crate::decide::policy::{Fallback, FieldRules, Guard, PathPart, PathTemplate, Policy};
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
 use crate::flags::{Environment, render};
@@ -22,7 +22,7 @@ fn holds_together(policy: &Policy) {
     assert_eq!(names.len(), providers);
     let rollouts: BTreeSet<&str> = policy.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
     assert_eq!(rollouts.len(), policy.rollouts.len());
-    if let Unmatched::Provider(id) = policy.unmatched {
+    if let Some(id) = policy.unmatched.provider() {
         assert!(usize::from(id.0) < providers);
     }
     for rollout in &policy.rollouts {

@@ -88,8 +88,26 @@ fn what_nobody_writes_by_hand_is_told_with_its_bound() {
     );
     assert_eq!(told(&"- a\n".repeat(250_001)).1, "the file has more than 250000 values");
     let variables = BTreeMap::from([("LONG".to_owned(), "x".repeat(60_000))]);
-    let errors = compile(&provider("api_keys: [\"${LONG}${LONG}\"]"), &Environment::of(variables)).unwrap_err();
+    let errors = compile(&provider("auth: \"${LONG}${LONG}\""), &Environment::of(variables)).unwrap_err();
     assert_eq!(errors[0].problem, "references that make a text longer than 64 KiB");
+}
+
+#[test]
+fn a_secret_that_is_a_number_is_in_no_message() {
+    for value in ["7391048265", "0739104826", "-7391048265", "7391.048265", "[7391048265]", "[[7391048265]]"] {
+        for place in [
+            "providers: { a: { base_url: http://localhost, api_keys: KEY } }",
+            "providers: { a: { base_url: http://localhost, set_headers: { x-team: KEY } } }",
+            "providers: { a: { base_url: http://localhost, query: { sig: KEY } } }",
+            "clients: [{ name: a, key: KEY }]",
+            "admin: { tokens: [{ name: a, token: KEY, may: read }] }",
+            "rollouts: [{ name: a, stable: a, force: { header: x, token: KEY } }]",
+        ] {
+            let text = format!("{}\nworkers: many\n", place.replace("KEY", value));
+            let told = render(&compile(&text, &environment()).unwrap_err(), "flags.yaml");
+            assert!(!told.contains("7391") && !told.contains("48265"), "{told}");
+        }
+    }
 }
 
 #[test]

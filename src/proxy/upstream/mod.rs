@@ -31,7 +31,7 @@ mod wire;
 pub(crate) use credentials::present_key;
 pub(crate) use failure::SendError;
 pub(crate) use line::{Lease, Waits};
-pub use probe::{Redirect, Reply, connects, probe, probe_endpoint};
+pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};
 
 use connect::Target;
 use egress::Environment;

@@ -15,7 +15,7 @@ use http::{Method, Request, Response, Uri};
 use super::{Upstreams, Waits, present_key};
 use crate::clock;
 use crate::decide::cause::NoConnection;
-use crate::decide::policy::{Provider, Secret};
+use crate::decide::policy::{Auth, Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 
@@ -27,6 +27,15 @@ const PATIENCE: Millis = Millis(10_000);
 
 /// `200 in 12 ms` when the provider lives, else a sentence why not. Runs on any current-thread `LocalSet`.
 pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
+    ask(provider, egress, false).await
+}
+
+/// The same for a provider to which the application's own key passes: that it wants one shows that it lives.
+pub async fn probe_without_key(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
+    ask(provider, egress, true).await
+}
+
+async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -> Result<String, String> {
     if let Some(reason) = &provider.unusable {
         return Err(reason.clone());
     }
@@ -43,6 +52,9 @@ pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<St
     // What stands behind a `?` may be a key.
     let asked = below.split('?').next().unwrap_or_default();
     match response.status().as_u16() {
+        status @ (401 | 403) if key_comes && shows_nothing(&provider) => {
+            Ok(format!("{status} in {took} ms; not probed with a key: the application's own passes through"))
+        }
         status @ (401 | 403) if shows_nothing(&provider) => {
             Err(format!("{status} for {asked}: it wants a key, and without `api_keys` a probe has none"))
         }
@@ -103,7 +115,7 @@ fn waits(provider: &Provider) -> Waits {
 
 /// Whether a probe has nothing by which the provider could know it.
 fn shows_nothing(provider: &Provider) -> bool {
-    provider.api_keys.is_empty() && !provider.holds_keys
+    (provider.api_keys.is_empty() || provider.auth == Auth::None) && !provider.holds_keys
 }
 
 /// A request to a path of the provider's host, with all that the provider wants to see in one.

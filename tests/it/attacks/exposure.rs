@@ -28,12 +28,16 @@ fn write(workspace: &Workspace, text: &str) {
 }
 
 /// What is a key besides `api_keys`.
-const KEYS: [&str; 5] = [
+const KEYS: [&str; 9] = [
     ", api_keys: [sk-of-serin]",
     ", set_headers: { x-api-key: sk-of-serin }",
     ", set_headers: { x-team: \"${PATH}\" }",
     ", query: { key: sk-of-serin }",
     ", query: { account: \"${PATH}\" }",
+    ", auth: none, set_headers: { x-api-key: \"Bearer ${PATH}\" }",
+    ", set_headers: { x-auth: hunter }",
+    ", set_headers: { x-token: \"123456\" }",
+    ", query: { v: sk-0123456789abc }",
 ];
 
 /// `serin run` with this socket handed over, as a service manager does.
@@ -81,9 +85,92 @@ fn a_socket_that_is_handed_over_on_loopback_is_served() {
 }
 
 #[test]
+fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_beside_it() {
+    let old = Recorder::start(Manner::Answers);
+    let workspace = Workspace::new("");
+    let open = format!("listen: 0.0.0.0:1\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(KEYS[0], &old));
+    write(&workspace, &open);
+    let file = workspace.flags().display().to_string();
+    let output = workspace.run(&["check", &file]);
+    assert_eq!(output.status.code(), Some(64), "there is no socket: {}", text(&output));
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = socket.local_addr().unwrap();
+    let mut running = handed(&workspace, socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    eventually("it serves", SOON, || {
+        let answer = Client::connect(at).ok()?.post("/v1/chat/completions", &[], "{}").ok()?;
+        (answer.status == 200).then_some(())
+    });
+    let told = text(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(told.contains("if a start bound its socket there, everybody who reaches 0.0.0.0:1"), "{told}");
+}
+
+#[test]
+fn a_file_that_would_open_a_port_starts_with_the_last_good_copy() {
+    let old = Recorder::start(Manner::Answers);
+    let text = |listen: &str, rest: &str| {
+        format!("listen: {listen}:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{rest}{}", flags(KEYS[0], &old))
+    };
+    let short = "admin: { listen: 0.0.0.0:0, tokens: [{ name: ops, token: short-one, may: [change] }] }\n";
+    let admin = "admin: { listen: 127.0.0.1:0 }\n";
+    let bad = [
+        (text("0.0.0.0", ""), "listen: everybody who reaches 0.0.0.0:0 could spend"),
+        (text("127.0.0.1", "").replace(admin, "admin: { listen: 0.0.0.0:0 }\n"), "could move the traffic"),
+        (text("127.0.0.1", "").replace(admin, short), "a token of fewer than 16 characters"),
+    ];
+    for (bad, told) in bad {
+        let workspace = Workspace::new("");
+        write(&workspace, &text("127.0.0.1", ""));
+        let mut first = workspace.start();
+        first.terminate();
+        eventually("it ends", SOON, || first.has_ended());
+        write(&workspace, &bad);
+        let sidecar = workspace.start();
+        let status = sidecar.status();
+        assert_eq!(status["flags"]["from_last_good"], true, "{status}");
+        assert!(status["flags"]["errors"][0].as_str().unwrap().contains(told), "{status}");
+        assert!(sidecar.listen.ip().is_loopback() && sidecar.admin.ip().is_loopback());
+        assert_eq!(sidecar.client().chat("u").unwrap().status, 200);
+    }
+}
+
+#[test]
+fn a_socket_that_is_handed_over_and_would_be_opened_is_served_by_the_last_good_copy() {
+    let old = Recorder::start(Manner::Answers);
+    let workspace =
+        Workspace::new(&format!("clients: [{{ name: app, key: key-of-the-app }}]\n{}", flags(KEYS[0], &old)));
+    let mut first = workspace.start();
+    first.terminate();
+    eventually("it ends", SOON, || first.has_ended());
+    workspace.write(&flags(KEYS[0], &old));
+    let socket = TcpListener::bind("0.0.0.0:0").unwrap();
+    let at = SocketAddr::from(([127, 0, 0, 1], socket.local_addr().unwrap().port()));
+    let mut running = handed(&workspace, socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let ask = |headers: &[(&str, &str)]| {
+        let answer = Client::connect(at).ok()?.post("/v1/chat/completions", headers, "{}").ok()?;
+        (answer.status != 503).then_some(answer.status)
+    };
+    let stranger = eventually("it answers", SOON, || ask(&[]));
+    let client = ask(&[("authorization", "Bearer key-of-the-app")]);
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!((stranger, client), (401, Some(200)));
+}
+
+#[test]
 fn what_is_not_a_key_needs_no_clients() {
     let old = Recorder::start(Manner::Answers);
-    for plain in ["", ", set_headers: { x-team: red }", ", query: { api-version: \"2024-06-01\" }"] {
+    for plain in [
+        "",
+        ", set_headers: { x-team: red }",
+        ", query: { api-version: \"2024-06-01\" }",
+        ", auth: none, api_keys: [\"${NOWHERE}\"]",
+        ", auth: none, api_keys: [sk-of-serin]",
+        ", set_headers: { x-auth-token: \"\" }",
+        ", set_headers: { x-auth-mode: auto, x-token-limit: \"4096\", x-key-cache: \"true\" }",
+        ", query: { key: \"\", tokens: \"1\", auth: \"off\" }",
+    ] {
         let workspace = Workspace::new("");
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(plain, &old)));
         let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
@@ -94,6 +181,10 @@ fn what_is_not_a_key_needs_no_clients() {
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(keys, &old)));
         let output = workspace.run(&["check", "--no-secrets", &workspace.flags().display().to_string()]);
         assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
+        let told = text(&output);
+        assert!(told.contains(": 1 error\n"), "{keys}: {told}");
+        assert!(told.contains(":1:9: listen: everybody who reaches 0.0.0.0:0 could spend the keys"), "{keys}: {told}");
+        assert!(told.contains("that Serin has for `old`") && told.contains("name the `clients`"), "{keys}: {told}");
     }
 }
 
@@ -121,7 +212,10 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     write(&workspace, &text("127.0.0.1:0", ""));
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 1));
     let told = status["errors"][0]["problem"].as_str().unwrap();
-    assert!(told.contains("listen: everybody who reaches 0.0.0.0:") && told.contains("sockets stay"), "{told}");
+    assert!(
+        told.contains("listen: everybody who reaches 0.0.0.0:") && told.contains("whatever the file says"),
+        "{told}"
+    );
     assert_eq!(ask(), 401);
     let short = "rollouts: [{ name: all, stable: old, canary: new, percent: 0, force: { header: x-f, token: short } }]";
     let with_force = text("127.0.0.1:0", clients).replace("rollouts: [{ name: all, stable: old }]", short);

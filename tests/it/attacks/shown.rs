@@ -18,7 +18,11 @@ const SECRET: &str = "zq7Xw";
 #[test]
 fn values_of_queries_and_headers_are_nowhere() {
     let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
-    let keys = format!("query: {{ sig: {SECRET}, v: \"1{SECRET}\" }}, set_headers: {{ x-team: \"{SECRET} b\" }}");
+    // `${TMPDIR}` stands for anything; what is literal beside it is a part of the secret.
+    let keys = format!(
+        "query: {{ sig: {SECRET}, v: \"1{SECRET}\", w: \"{SECRET}${{TMPDIR}}\" }}, \
+         set_headers: {{ x-team: \"{SECRET} b\", x-part: \"${{TMPDIR}}{SECRET}\" }}"
+    );
     let good = format!(
         "providers:\n  old: {{ base_url: \"{}\", probe_path: \"/models?t={SECRET}\", {keys} }}\n  new:\n    \
          base_url: \"{}\"\n    query:\n      sig: {SECRET}\n    set_headers:\n      x-team: '{SECRET}'\n\

@@ -2,10 +2,23 @@
 
 use super::*;
 use crate::decide::policy::{PathPart, PathTemplate};
-use crate::proxy::upstream::{Redirect, Reply, probe, probe_endpoint};
+use crate::proxy::upstream::{Redirect, Reply, probe, probe_endpoint, probe_without_key};
 
 /// What the probe says of a provider that answers with this status, and what it asked.
 async fn probed(status: &str, edit: impl FnOnce(&mut Provider)) -> (Result<String, String>, String) {
+    answered(status, edit, probe).await
+}
+
+/// The same where the application's own key passes.
+async fn probe_without_key_of(status: &str, edit: impl FnOnce(&mut Provider)) -> Result<String, String> {
+    answered(status, edit, probe_without_key).await.0
+}
+
+async fn answered<F: Future<Output = Result<String, String>>>(
+    status: &str,
+    edit: impl FnOnce(&mut Provider),
+    probe: impl FnOnce(Arc<Provider>, Option<Secret>) -> F,
+) -> (Result<String, String>, String) {
     let (listener, address) = listener().await;
     let mut provider = provider(address);
     edit(&mut provider);
@@ -36,6 +49,12 @@ fn any_answer_but_a_refused_key_and_a_server_error_is_alive() {
         }
         let (said, _) = probed("401 No", |_| {}).await;
         assert_eq!(said.unwrap_err(), "401 for /models: it wants a key, and without `api_keys` a probe has none");
+        let brought = probe_without_key_of("401 No", |_| {}).await.unwrap();
+        assert!(brought.starts_with("401 in ") && brought.contains("; not probed with a key: "), "{brought}");
+        for (status, keys) in [("401 No", vec![secret("k1")]), ("503 Busy", Vec::new())] {
+            let said = probe_without_key_of(status, |provider| provider.api_keys = keys).await;
+            assert!(said.unwrap_err().starts_with(&status[..3]), "{status}");
+        }
         let said = probed("503 Busy", |_| {}).await.0.unwrap_err();
         assert!(said.starts_with("503 for /models in "), "{said}");
     });
