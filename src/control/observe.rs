@@ -475,8 +475,6 @@ impl Observer {
             let mut arm = |arm: Arm| arms[arm as usize].tick(self.epoch.evidence.totals_of(arm, source));
             Part { stable: arm(Arm::Stable), canary: arm(Arm::Canary), ..Part::default() }
         });
-        let sent = parts.each_ref().map(|part| part.stable.sent() + part.canary.sent());
-        let heard = self.sources.tick(constants, seconds, sent, parts.each_ref().map(|part| part.canary.sent()));
         let silence = look(&mut self.silent, &self.threshold);
         let waits = self.silent.stable_waits(constants, now);
         self.withdrawal.set_stable_waits(waits);
@@ -484,8 +482,11 @@ impl Observer {
         for (part, one) in parts.iter_mut().zip(self.measured.iter_mut().flat_map(|measured| measured.iter_mut())) {
             part.silence = look(&mut one.silent, &one.threshold);
         }
-        self.measure_apart(heard.voices.groups.count_ones() > 1, now);
-        let (Part { stable, canary, .. }, apart) = heard.of(constants, parts);
+        if let (None, Some(one)) = (&self.measured, self.sources.alone()) {
+            parts[one.index()].silence = silence;
+        }
+        let (Part { stable, canary, .. }, apart) = self.sources.tick(constants, seconds, parts);
+        self.measure_apart(self.sources.alone().is_none() && apart.is_some(), now);
         for (window, arm) in self.epoch.windows.iter_mut().zip([&stable, &canary]) {
             window.add(now, Counts { requests: whole(arm.exposed()), failures: whole(arm.failures()) });
         }
