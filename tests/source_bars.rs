@@ -6,7 +6,7 @@
 //! `SERIN_BARS=full cargo test --profile quick --locked --test source_bars -- --nocapture`
 
 use serin::decide::policy::{Canary, Guard, OnExcess};
-use serin::decide::units::UnixMillis;
+use serin::decide::units::{Percent, UnixMillis};
 use serin::simulate::guarded::{Guarded, pinned, usual};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
@@ -87,6 +87,20 @@ fn one_source_takes_no_canary_back_that_has_only_begun() {
         if requests > 1.5 && parts == EVEN {
             nothing_happens(&honest, first, runs(200, 5, 1), seconds);
         }
+    }
+}
+
+#[test]
+fn one_source_is_not_above_a_ceiling_by_itself() {
+    let strict = || {
+        let mut canary = pinned(0.1, &Schedule::even(0.1, 0.15, DAY));
+        canary.guard.ceiling = Percent::from_hundredths(300);
+        // Whatever looks worse at all is a doubt, so that the ceiling decides.
+        canary.guard.tolerated_ratio = 1.01;
+        guarded(canary)
+    };
+    for requests in [5.0, 50.0, 500.0] {
+        nothing_happens(&Beside::of(&EVEN, requests, 0.004), strict, runs(100, 5, 1), 1800.0);
     }
 }
 

@@ -442,9 +442,19 @@ impl Judge {
         (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
     }
 
-    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same.
-    pub fn leave_out(&mut self, tick: &Tick) {
-        self.each_view(|judge| judge.leave_out(tick));
+    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same. `apart`: the same
+    /// by source, where there are several.
+    pub fn leave_out(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
+        match apart {
+            Some(apart) => self.apart(guard, tick, apart, 0.0, Judge::end_runs),
+            None => {
+                self.views = None;
+                self.end_runs(tick);
+            }
+        }
+    }
+
+    fn end_runs(&mut self, tick: &Tick) {
         if tick.canary.successes > 0.0 {
             self.canary_down = HardDown::default();
         }

@@ -5,8 +5,9 @@
 //! left out as well. So a source that lies makes nothing happen that the others do not see, and hides nothing that they
 //! do: with the first it is left out by the condition, with the second as the exception. One or two sources decide
 //! together as they are, and one that outweighs all others decides alone. About the canary only those count who have
-//! requests there, or may have some yet. Invariant: whatever one source of three or
-//! more does, what is decided lies between what the others say together and what they say without one of themselves.
+//! requests there, or may have some yet. [`BySource`] does the same for what is judged elsewhere. Invariant: whatever one
+//! source of three or more does, what is decided lies between what the others say together and what they say without one
+//! of themselves.
 
 use super::constants::Constants;
 use super::judge::Judge;
@@ -73,6 +74,51 @@ impl Views<Judge> {
             judge.step.seconds = seconds;
         }
         views
+    }
+}
+
+/// The same of one source, or of each set of several, as long as there are several.
+#[derive(Clone, Debug, Default)]
+pub struct BySource<T> {
+    fresh: T,
+    // Of the only one.
+    one: T,
+    views: Option<Box<(Quorum, Views<T>)>>,
+}
+
+impl<T: Clone> BySource<T> {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(fresh: T) -> BySource<T> {
+        BySource { one: fresh.clone(), fresh, views: None }
+    }
+
+    /// Shows a tick to whoever it is about. `apart`: the same by source, where there are several.
+    pub fn see(&mut self, constants: &Constants, tick: &Tick, apart: Option<&Apart>, see: impl Fn(&mut T, &Tick)) {
+        let Some(apart) = apart else {
+            self.views = None;
+            return see(&mut self.one, tick);
+        };
+        let (one, fresh) = (&self.one, &self.fresh);
+        let (quorum, views) = &mut **self.views.get_or_insert_with(|| {
+            let knows = |set: usize| apart.before.is_none_or(|before| set & usize::from(before.bit()) != 0);
+            let views = (0..SETS).map(|set| if knows(set) { one.clone() } else { fresh.clone() });
+            Box::new((apart.quorum, Views(views.collect())))
+        });
+        *quorum = apart.quorum;
+        views.see(constants, tick, apart, see);
+        if let Some(one) = apart.alone {
+            self.one = views.at(one.bit()).clone();
+            self.views = None;
+        }
+    }
+
+    /// The one that decides something about the canary: the more `weight` says, the worse it is.
+    pub fn deciding(&self, weight: impl Fn(&T) -> f64) -> &T {
+        match self.views.as_deref() {
+            Some((quorum, views)) => views.deciding(quorum, quorum.on_canary, weight),
+            None => &self.one,
+        }
     }
 }
 
@@ -189,6 +235,29 @@ mod tests {
                 prop_assert!(found_now || !says[1..].iter().all(|one| *one), "{index} is hidden: {says:?}");
             }
         }
+    }
+
+    #[test]
+    fn connections_that_one_source_says_were_refused_take_nobody_back() {
+        let guard = Guard::default();
+        // Three honest sources and one more; a user who is paused is none of the failures, and refused all the same.
+        let down = |refused: [f64; 4], answered: f64| {
+            let quorum = Quorum { groups: 0b1111, on_canary: 0b1111, dominant: None };
+            let mut judge = Judge::new(&guard.constants);
+            for _ in 0..9 {
+                let mut apart = Apart { quorum, ..Apart::default() };
+                for (part_of, refused) in apart.parts.iter_mut().zip(refused) {
+                    *part_of = part([5, 0, 1, 0]);
+                    part_of.canary.successes = if refused > 0.0 { 0.0 } else { answered };
+                    part_of.canary.refused = refused;
+                }
+                judge.tick(&guard, &TENTH, &Tick { seconds: 1.0, ..Tick::default() }, Some(&apart));
+            }
+            judge.reading(&guard, 0).down
+        };
+        assert!(!down([0.0, 0.0, 0.0, 200.0], 1.0), "who is answered");
+        assert!(!down([0.0, 0.0, 0.0, 200.0], 0.0), "nor beside some that have nothing to say");
+        assert!(down([2.0, 2.0, 2.0, 0.0], 1.0), "what three see is not hidden by a fourth");
     }
 
     #[test]
