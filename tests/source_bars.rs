@@ -1,13 +1,13 @@
 //! What one client among several can do to a rollout, by simulation: nothing.
 //!
-//! Honest sources send 5, 50 or 500 requests a second together, of which both providers fail 0.4%; one more sends nearly
-//! as many and does what it likes. Seeds are fixed; what breaks a promise is named with its seed. Few runs by default,
-//! fewest in debug builds. The full measure:
+//! Honest sources send 5, 50 or 500 requests a second together, evenly or most of it from one of them, of which both
+//! providers fail 0.4%; one more sends nearly as many and does what it likes. Seeds are fixed; what breaks a promise is
+//! named with its seed. Few runs by default, fewest in debug builds. The full measure:
 //! `SERIN_BARS=full cargo test --profile quick --locked --test source_bars -- --nocapture`
 
 use serin::decide::event::Action;
 use serin::decide::policy::{Canary, Guard, OnExcess};
-use serin::decide::units::UnixMillis;
+use serin::decide::units::{Percent, UnixMillis};
 use serin::simulate::guarded::{Guarded, pinned, usual};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
@@ -19,6 +19,10 @@ const DAY: f64 = 86_400.0;
 const FAULT: f64 = 900.0;
 /// The attacker sends a little less than all others together.
 const PART: f64 = 0.9;
+/// What each of three honest sources sends of all that they send.
+const EVEN: [f64; 3] = [1.0 / 3.0; 3];
+const UNEVEN: [f64; 3] = [0.7, 0.15, 0.15];
+const LOPSIDED: [f64; 3] = [0.9, 0.05, 0.05];
 
 /// How often: the whole measure, in release builds, and in debug builds.
 fn runs(full: usize, release: usize, debug: usize) -> usize {
@@ -43,9 +47,8 @@ fn tenth() -> Guarded {
     guarded(pinned(0.1, &Schedule::even(0.1, 0.15, DAY)))
 }
 
-fn attacked(honest: Beside, aim: Aim) -> Beside {
-    let requests = honest.each.requests.at(0.0) * f64::from(honest.honest);
-    Beside { attack: Some((aim, requests * PART)), ..honest }
+fn even(count: usize) -> Vec<f64> {
+    vec![1.0 / count as f64; count]
 }
 
 fn acted(played: &Played) -> bool {
@@ -55,19 +58,53 @@ fn acted(played: &Played) -> bool {
         .is_some_and(|(_, action)| !matches!(action, Action::Promote | Action::Complete | Action::Start))
 }
 
+/// What one source of several does to a healthy canary at this share.
+fn nothing_happens(honest: &Beside, rollout: impl Fn() -> Guarded + Sync, count: usize, seconds: f64) {
+    for aim in Aim::all() {
+        let beside = honest.clone().attacked(aim, PART);
+        let played = each(count, |seed| play(&beside, rollout(), seconds, seed));
+        let moved: Vec<_> = (1..).zip(&played).filter(|(_, played)| acted(played)).collect();
+        assert!(moved.is_empty(), "{aim:?} beside {honest:?}: {moved:?}");
+    }
+}
+
 #[test]
 fn one_source_takes_no_healthy_canary_back_and_holds_none() {
-    for requests in [5.0, 50.0, 500.0] {
-        let seconds = if cfg!(debug_assertions) { 600.0 } else { 7200.0 };
-        for (honest, aim) in
-            [3, 4, 9].into_iter().flat_map(|honest| Aim::all().into_iter().map(move |aim| (honest, aim)))
-        {
-            let beside = attacked(Beside::of(honest, requests, 0.004), aim);
-            let played = each(runs(200, 10, 1), |seed| play(&beside, tenth(), seconds, seed));
-            let moved: Vec<_> = (1..).zip(&played).filter(|(_, played)| acted(played)).collect();
-            assert!(moved.is_empty(), "{honest} honest sources at {requests} a second, {aim:?}: {moved:?}");
+    let honest = [3, 4, 9].map(even).into_iter().chain([UNEVEN, LOPSIDED].map(Vec::from));
+    let seconds = if cfg!(debug_assertions) { 600.0 } else { 7200.0 };
+    for parts in honest {
+        for requests in [5.0, 50.0, 500.0] {
+            nothing_happens(&Beside::of(&parts, requests, 0.004), tenth, runs(200, 5, 1), seconds);
         }
-        println!("{requests} requests a second: nothing happened to a healthy canary");
+        println!("{parts:?}: nothing happened to a healthy canary");
+    }
+}
+
+#[test]
+fn one_source_takes_no_canary_back_that_has_only_begun() {
+    // Half a request a second each, and one request of a hundred goes to the canary.
+    let first = || guarded(pinned(0.01, &Schedule::even(0.1, 0.15, DAY)));
+    let seconds = if cfg!(debug_assertions) { 1200.0 } else { 7200.0 };
+    for (requests, parts) in [(1.5, EVEN), (5.0, EVEN), (50.0, EVEN), (5.0, UNEVEN), (50.0, LOPSIDED)] {
+        let honest = Beside::of(&parts, requests, 0.004);
+        nothing_happens(&honest, tenth, runs(200, 5, 1), seconds);
+        if requests > 1.5 && parts == EVEN {
+            nothing_happens(&honest, first, runs(200, 5, 1), seconds);
+        }
+    }
+}
+
+#[test]
+fn one_source_is_not_above_a_ceiling_by_itself() {
+    let strict = || {
+        let mut canary = pinned(0.1, &Schedule::even(0.1, 0.15, DAY));
+        canary.guard.ceiling = Percent::from_hundredths(300);
+        // Whatever looks worse at all is a doubt, so that the ceiling decides.
+        canary.guard.tolerated_ratio = 1.01;
+        guarded(canary)
+    };
+    for requests in [5.0, 50.0, 500.0] {
+        nothing_happens(&Beside::of(&EVEN, requests, 0.004), strict, runs(100, 5, 1), 1800.0);
     }
 }
 
@@ -88,11 +125,11 @@ fn one_source_keeps_no_healthy_ramp_from_its_end() {
             let ends: Vec<f64> = played.iter().filter(completed).filter_map(|one| Some(one.last.as_ref()?.0)).collect();
             (ends.len(), ends.iter().sum::<f64>() / (ends.len() as f64).max(1.0) / step, played)
         };
-        let honest = Beside::of(3, requests, 0.002);
+        let honest = Beside::of(&EVEN, requests, 0.002);
         let (all, alone, _) = ends(&honest);
         println!("{requests} requests a second: {all} of {count} ramps end, after {alone:.1} steps of 7");
         for aim in Aim::all() {
-            let (all, steps, played) = ends(&attacked(honest.clone(), aim));
+            let (all, steps, played) = ends(&honest.clone().attacked(aim, PART));
             println!("    {aim:?}: {all}, after {steps:.1} steps");
             assert!(all * 10 >= count * 9, "{requests} a second, {aim:?}: {played:?}");
         }
@@ -102,11 +139,10 @@ fn one_source_keeps_no_healthy_ramp_from_its_end() {
 #[test]
 fn one_source_has_no_bad_canary_promoted() {
     for requests in [5.0, 50.0, 500.0] {
-        let mut honest = Beside::of(3, requests, 0.004);
-        honest.each = honest.each.with_canary(0.12);
+        let honest = Beside::of(&EVEN, requests, 0.004).each(|traffic| traffic.with_canary(0.12));
         let step = 20.0 * MINUTE;
         for aim in [Aim::Better, Aim::Bursts(1, 19), Aim::Bursts(5, 60), Aim::Flood] {
-            let beside = attacked(honest.clone(), aim);
+            let beside = honest.clone().attacked(aim, PART);
             let played = each(runs(200, 20, 1), |seed| play(&beside, ramp(step), 3.0 * step, seed));
             let bad: Vec<_> =
                 (1..).zip(&played).filter(|(_, played)| played.promotions > 0 || !acted(played)).collect();
@@ -132,40 +168,57 @@ fn found(beside: &Beside, count: usize) -> (f64, f64) {
     (delays[count / 2], delays[count * 95 / 100])
 }
 
+const HIDING: [Aim; 4] = [Aim::Better, Aim::Bursts(1, 19), Aim::Bursts(5, 60), Aim::Flood];
+
+/// How long a fault takes to be seen: by one source, by these, and by these beside each attacker, the slowest last.
+fn delays(parts: &[f64], requests: f64, errors: f64, count: usize) -> [(f64, f64); 3] {
+    let faulty = |parts: &[f64]| Beside::of(parts, requests, 0.004).each(|traffic| traffic.fault(FAULT, errors));
+    let (one, alone) = (found(&faulty(&[1.0]), count), found(&faulty(parts), count));
+    println!("{errors} fail at {requests} requests a second: one source {one:?}, {parts:?} {alone:?} s");
+    let beside = HIDING.map(|aim| {
+        let beside = found(&faulty(parts).attacked(aim, PART), count);
+        println!("    {aim:?}: {beside:?} s");
+        beside
+    });
+    [one, alone, beside.into_iter().max_by(|one, other| one.0.total_cmp(&other.0)).unwrap_or_default()]
+}
+
 #[test]
 fn one_source_keeps_no_bad_canary_for_twice_as_long() {
-    for requests in [5.0, 50.0, 500.0] {
-        for errors in [1.0, 0.2, 0.05] {
-            let count = runs(400, 30, 3);
-            let mut honest = Beside::of(3, requests, 0.004);
-            honest.each = honest.each.fault(FAULT, errors);
-            let one = found(
-                &Beside { honest: 1, each: Beside::of(1, requests, 0.004).each.fault(FAULT, errors), ..honest.clone() },
-                count,
-            );
-            let alone = found(&honest, count);
-            println!("{errors} fail at {requests} requests a second: one source {one:?}, three {alone:?} s");
-            for aim in [Aim::Better, Aim::Bursts(1, 19), Aim::Bursts(5, 60), Aim::Flood] {
-                let beside = found(&attacked(honest.clone(), aim), count);
-                println!("    {aim:?}: {beside:?} s");
+    for parts in [EVEN, UNEVEN] {
+        for requests in [5.0, 50.0, 500.0] {
+            for errors in [1.0, 0.2, 0.05] {
+                let [_, alone, worst] = delays(&parts, requests, errors, runs(400, 15, 3));
                 let most = (2.0 * alone.0).max(alone.0 + 1.0);
-                assert!(beside.0 <= most, "{errors} at {requests}, {aim:?}: {beside:?} and not {alone:?}");
+                assert!(worst.0 <= most, "{errors} at {requests}, {parts:?}: {worst:?} and not {alone:?}");
             }
         }
     }
 }
 
 #[test]
+fn beside_one_that_has_nearly_all_of_the_traffic_what_the_two_others_see_is_enough() {
+    for requests in [5.0, 50.0, 500.0] {
+        for errors in [1.0, 0.2, 0.05] {
+            let [one, alone, worst] = delays(&LOPSIDED, requests, errors, runs(200, 9, 1));
+            assert!(alone.0 <= 2.0 * one.0 + 1.0, "it decides alone: {alone:?} and not {one:?}");
+            // A tenth of the traffic is left to see it by.
+            assert!(worst.0 <= 20.0 * one.0, "{errors} at {requests}: {worst:?} and not {one:?}");
+        }
+    }
+}
+
+#[test]
 fn one_source_keeps_no_silent_canary_for_twice_as_long() {
-    for requests in [5.0, 50.0] {
+    for (parts, requests) in [(EVEN, 5.0), (EVEN, 50.0), (UNEVEN, 50.0)] {
         let count = runs(200, 20, 2);
-        let honest = Beside::of(3, requests, 0.004).silent_from(FAULT);
+        let honest = Beside::of(&parts, requests, 0.004).silent_from(FAULT);
         let alone = found(&honest, count);
-        println!("silent at {requests} requests a second: {alone:?} s");
+        println!("silent at {requests} requests a second, {parts:?}: {alone:?} s");
         for aim in [Aim::Better, Aim::Bursts(5, 60), Aim::Flood] {
-            let beside = found(&attacked(honest.clone(), aim), count);
+            let beside = found(&honest.clone().attacked(aim, PART), count);
             println!("    {aim:?}: {beside:?} s");
-            assert!(beside.0 <= 2.0 * alone.0, "{requests}, {aim:?}: {beside:?} and not {alone:?}");
+            assert!(beside.0 <= 2.0 * alone.0, "{requests}, {parts:?}, {aim:?}: {beside:?} and not {alone:?}");
         }
     }
 }

@@ -16,10 +16,11 @@ use super::pauses::Pauses;
 use super::traffic::Traffic;
 use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
-use crate::decide::guard::down::{HardDown, Run};
+use crate::decide::guard::ceiling::CeilingWindow;
 use crate::decide::guard::silent::{Measure, Silent};
 use crate::decide::guard::slow::{SlowThreshold, SlowThresholds};
 use crate::decide::guard::sources::{Apart, GROUPS, Part, SourceGroup, Sources};
+use crate::decide::guard::stand_in::StandIn;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::guard::waiting::{Kind, Over, Waiting, second_of};
@@ -100,8 +101,8 @@ pub(super) struct Observer {
     // before.
     diverted: u64,
     stable_shut: bool,
-    // The canary's failures since its last answer, and whether it answers nobody while stable is shut.
-    stand_in: HardDown,
+    // Whether the canary answers anybody, and whether it answers nobody while stable is shut.
+    stand_in: StandIn,
     canary_dead: bool,
     // How long requests wait for a stable that answers nobody; `None`: it answers.
     stable_waits: Option<Millis>,
@@ -115,6 +116,8 @@ pub(super) struct Observer {
 struct Epoch {
     evidence: Arc<Evidence>,
     windows: [Window; 2],
+    // Where there is a ceiling: what it is held against, now.
+    ceiling: Option<(CeilingWindow, Counts)>,
     // At the guard's last tick, and since then.
     ticked: Option<Millis>,
     // By source, then by arm.
@@ -174,6 +177,7 @@ impl Epoch {
         Epoch {
             evidence,
             windows: [Window::new(guard.window), Window::new(guard.window)],
+            ceiling: None,
             ticked: None,
             counted: Default::default(),
             stable_probes: (0, 0),
@@ -181,6 +185,14 @@ impl Epoch {
             canary_answers: None,
             stable_answer: None,
             probes: [ProbeClock::default(); 2],
+        }
+    }
+
+    fn hold_to_ceiling(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>, now: Millis) {
+        if guard.ceiling.is_some() {
+            let new = || (CeilingWindow::new(guard.window), Counts::default());
+            let (window, counts) = self.ceiling.get_or_insert_with(new);
+            *counts = window.tick(&guard.constants, tick, apart, now);
         }
     }
 }
@@ -224,7 +236,7 @@ impl Observer {
             looked: None,
             diverted: 0,
             stable_shut: false,
-            stand_in: HardDown::default(),
+            stand_in: StandIn::default(),
             canary_dead: false,
             stable_waits: None,
             epoch,
@@ -429,23 +441,18 @@ impl Observer {
             self.forget(now);
         }
         let (tick, apart) = (!slept && passed >= TICK).then(|| self.tick(guard, alone, passed, now)).unzip();
+        let apart = apart.flatten();
         if slept || tick.is_some() {
             let (diverted, shut) = diverted;
             self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
         }
         if let Some(tick) = &tick {
-            self.watch_stand_in(guard, tick);
+            let is_dead = self.stand_in.tick(&guard.constants, tick, apart.as_deref());
+            self.canary_dead = self.stable_shut && is_dead;
+            self.epoch.hold_to_ceiling(guard, tick, apart.as_deref(), now);
         }
         let (slow_threshold, pace_threshold) = (Some(self.threshold), Some(self.pace));
-        Observation { tick, apart: apart.flatten(), slept, slow_threshold, pace_threshold, ..self.seen(now) }
-    }
-
-    /// Whether a canary that answers for a stable out of reach answers anybody.
-    fn watch_stand_in(&mut self, guard: &Guard, tick: &Tick) {
-        let constants = &guard.constants;
-        // From before on: once the canary's own breaker has opened there is nothing more to be counted.
-        let fails = self.stand_in.update(constants, tick.seconds, &Run::of_stand_in(constants, &tick.canary));
-        self.canary_dead = self.stable_shut && (fails || tick.silence.is_of_stand_in(constants));
+        Observation { tick, apart, slept, slow_threshold, pace_threshold, ..self.seen(now) }
     }
 
     // What has come since the last tick is thrown away.
@@ -476,8 +483,6 @@ impl Observer {
             let mut arm = |arm: Arm| arms[arm as usize].tick(self.epoch.evidence.totals_of(arm, source));
             Part { stable: arm(Arm::Stable), canary: arm(Arm::Canary), ..Part::default() }
         });
-        let sent = parts.each_ref().map(|part| part.stable.sent() + part.canary.sent());
-        let heard = self.sources.tick(constants, seconds, sent, parts.each_ref().map(|part| part.canary.sent()));
         let silence = look(&mut self.silent, &self.threshold);
         let waits = self.silent.stable_waits(constants, now);
         self.withdrawal.set_stable_waits(waits);
@@ -485,8 +490,11 @@ impl Observer {
         for (part, one) in parts.iter_mut().zip(self.measured.iter_mut().flat_map(|measured| measured.iter_mut())) {
             part.silence = look(&mut one.silent, &one.threshold);
         }
-        self.measure_apart(heard.voices.groups.count_ones() > 1, now);
-        let (Part { stable, canary, .. }, apart) = heard.of(constants, parts);
+        if let (None, Some(one)) = (&self.measured, self.sources.alone()) {
+            parts[one.index()].silence = silence;
+        }
+        let (Part { stable, canary, .. }, apart) = self.sources.tick(constants, seconds, parts);
+        self.measure_apart(self.sources.alone().is_none() && apart.is_some(), now);
         for (window, arm) in self.epoch.windows.iter_mut().zip([&stable, &canary]) {
             window.add(now, Counts { requests: whole(arm.exposed()), failures: whole(arm.failures()) });
         }
@@ -520,6 +528,7 @@ impl Observer {
         let [stable, canary] = &mut epoch.windows;
         Observation {
             window: Arms { stable: stable.counts(now), canary: canary.counts(now) },
+            under_ceiling: epoch.ceiling.as_ref().map(|(_, counts)| *counts).unwrap_or_default(),
             canary_answers: epoch.canary_answers.clone(),
             stable_shut: self.stable_shut,
             canary_dead: self.canary_dead,

@@ -8,8 +8,8 @@
 use super::rule::{Judge, Rule, Seen, Verdict, Waited};
 use super::schedule::Schedule;
 use crate::decide::event::{Action, Event};
-use crate::decide::guard::Arms;
 use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::ceiling::CeilingWindow;
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::sources::Apart;
 use crate::decide::guard::tick::{ArmTick, Tick};
@@ -18,7 +18,6 @@ use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Observation, View, step};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
-use crate::decide::window::{Counts, Window};
 
 /// Which providers answer a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +35,8 @@ pub struct Guarded {
     name: String,
     state: RolloutState,
     now: UnixMillis,
-    // What a ceiling is held against, of stable and canary.
-    windows: Option<[Window; 2]>,
+    // What a ceiling is held against.
+    ceiling: Option<CeilingWindow>,
     asks_stable: bool,
     events: Vec<Event>,
 }
@@ -46,13 +45,13 @@ impl Guarded {
     /// A rollout that begins at this time, as the file has it.
     #[must_use]
     pub fn new(canary: Canary, name: impl Into<String>, now: UnixMillis) -> Guarded {
-        let windows = canary.guard.ceiling.map(|_| [(); 2].map(|()| Window::new(canary.guard.window)));
+        let ceiling = ceiling(&canary.guard);
         let mut guarded = Guarded {
             state: RolloutState::new(canary.attempt, now),
             canary,
             name: name.into(),
             now,
-            windows,
+            ceiling,
             asks_stable: false,
             events: Vec::new(),
         };
@@ -67,27 +66,19 @@ impl Guarded {
         self.now = self.now.plus(passed);
         let asked = self.asks_stable;
         let answers = |yes: bool| f64::from(u8::from(asked && probes.stable == yes));
+        // Wall clock and monotonic clock are the same here.
+        let (constants, now) = (&self.canary.guard.constants, Millis(self.now.0));
+        let held = self.ceiling.as_mut().map(|window| window.tick(constants, tick, apart.as_deref(), now));
         let seen = Observation {
             tick: Some(Tick { stable_probes: (answers(true), answers(false)), ..*tick }),
             apart,
-            window: self.window(tick),
+            under_ceiling: held.unwrap_or_default(),
             canary_answers: (self.state.phase == Phase::Probing)
                 .then(|| if probes.canary { Ok(()) } else { Err("it did not answer".to_owned()) }),
             stable_answers: asked.then_some(probes.stable),
             ..Observation::default()
         };
         self.happens(&Input::Tick(seen))
-    }
-
-    fn window(&mut self, tick: &Tick) -> Arms {
-        let Some(windows) = &mut self.windows else { return Arms::default() };
-        // Wall clock and monotonic clock are the same here.
-        let now = Millis(self.now.0);
-        let [stable, canary] = windows;
-        for (window, arm) in [(&mut *stable, &tick.stable), (&mut *canary, &tick.canary)] {
-            window.add(now, Counts { requests: whole(arm.exposed()), failures: whole(arm.failures()) });
-        }
-        Arms { stable: stable.counts(now), canary: canary.counts(now) }
     }
 
     fn happens(&mut self, input: &Input) -> Verdict {
@@ -104,10 +95,8 @@ impl Guarded {
         let step = step(&view, &self.state, input, self.now);
         self.state = step.next;
         self.asks_stable = asks_stable(&view, &self.state);
-        if self.state.epoch != epoch
-            && let Some(windows) = &mut self.windows
-        {
-            *windows = [(); 2].map(|()| Window::new(self.canary.guard.window));
+        if self.state.epoch != epoch {
+            self.ceiling = ceiling(&self.canary.guard);
         }
         let did = |action: Action| step.events.iter().any(|event| event.action == action);
         let verdict = match () {
@@ -138,6 +127,10 @@ impl Guarded {
     pub const fn now(&self) -> UnixMillis {
         self.now
     }
+}
+
+fn ceiling(guard: &Guard) -> Option<CeilingWindow> {
+    guard.ceiling.map(|_| CeilingWindow::new(guard.window))
 }
 
 impl Rule for Guarded {
@@ -211,11 +204,6 @@ fn percent(share: f64) -> Percent {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
 fn millis(seconds: f64) -> u64 {
     (seconds * 1000.0).round() as u64
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
-fn whole(count: f64) -> u64 {
-    count.round() as u64
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Traffic of several sources, one of which may be an attacker: what a single client can do to a rollout.
 //!
-//! The honest ones share the traffic evenly and differ in nothing but their luck. The attacker sends what it likes to
-//! whichever provider it likes, since it names its users itself, and has its requests end as it likes, as far as a client
-//! can: it fails where it wants to, and succeeds only where a provider answers. All of them are heard in groups, as
-//! production hears them. Decides nothing. Deterministic for a seed.
+//! The honest ones differ in how much they send, and in their luck. The attacker sends what it likes to whichever
+//! provider it likes, since it names its users itself, and has its requests end as it likes, as far as a client can: it
+//! fails where it wants to, and succeeds only where a provider answers. All of them are counted in groups, as production
+//! counts them. Decides nothing. Deterministic for a seed.
 
 use super::excess::some_of;
 use super::guarded::{Guarded, Probes};
@@ -52,43 +52,54 @@ impl Aim {
 /// Traffic of several sources.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Beside {
-    /// How many honest ones there are.
-    pub honest: u8,
-    /// What each of them sends, in ticks of a second.
-    pub each: Traffic,
+    /// What each of the honest ones sends, in ticks of a second.
+    pub honest: Vec<Traffic>,
     /// How long the same requests take, where it matters: the canary may fall silent for all of them.
-    pub waits: Option<Waits>,
+    pub waits: Vec<Waits>,
     /// What one more source wants, and how many requests it sends a second.
     pub attack: Option<(Aim, f64)>,
 }
 
 impl Beside {
-    /// So many honest sources that send so many requests a second together; both providers fail this part.
+    /// Honest sources that send so many requests a second together, each this part of them; both providers fail this part.
     #[must_use]
-    pub fn of(honest: u8, requests: f64, errors: f64) -> Beside {
-        let each = Traffic::steady(requests / f64::from(honest.max(1)), errors);
-        Beside { honest, each, waits: None, attack: None }
+    pub fn of(parts: &[f64], requests: f64, errors: f64) -> Beside {
+        let honest = parts.iter().map(|part| Traffic::steady(requests * part, errors));
+        Beside { honest: honest.collect(), waits: Vec::new(), attack: None }
+    }
+
+    /// The same thing happens to the traffic of each honest source.
+    #[must_use]
+    pub fn each(self, happens: impl Fn(Traffic) -> Traffic) -> Beside {
+        Beside { honest: self.honest.into_iter().map(happens).collect(), ..self }
     }
 
     /// The canary falls silent at this time.
     #[must_use]
     pub fn silent_from(self, from: f64) -> Beside {
-        let requests = self.each.requests.at(0.0);
-        let waits = Waits { silent: Some((1.0, from)), ..Waits::of_median(requests, MEDIAN) };
-        Beside { waits: Some(waits), ..self }
+        let silent = Some((1.0, from));
+        let of = |traffic: &Traffic| Waits { silent, ..Waits::of_median(traffic.requests.at(0.0), MEDIAN) };
+        Beside { waits: self.honest.iter().map(of).collect(), ..self }
+    }
+
+    /// One more source sends this part of what the honest ones send together.
+    #[must_use]
+    pub fn attacked(self, aim: Aim, part: f64) -> Beside {
+        let requests: f64 = self.honest.iter().map(|traffic| traffic.requests.at(0.0)).sum();
+        Beside { attack: Some((aim, requests * part)), ..self }
     }
 
     /// The ticks of one run.
     #[must_use]
     pub fn run(&self, seed: u64) -> Run<'_> {
-        let seeds = (0..self.honest).map(|number| seed.wrapping_mul(64).wrapping_add(u64::from(number)));
-        let one = |seed| Honest {
-            arrivals: self.each.arrivals(seed),
-            waits: self.waits.as_ref().map(|waits| waits.run(Guard::default(), seed)),
-        };
+        let waits = self.waits.iter().map(Some).chain(std::iter::repeat(None));
+        let honest = (0_u64..).zip(&self.honest).zip(waits).map(|((number, traffic), waits)| {
+            let seed = seed.wrapping_mul(64).wrapping_add(number);
+            Honest { arrivals: traffic.arrivals(seed), waits: waits.map(|waits| waits.run(Guard::default(), seed)) }
+        });
         Run {
             beside: self,
-            honest: seeds.map(one).collect(),
+            honest: honest.collect(),
             rng: seeded(!seed),
             draws: Poisson::new(self.attack.map_or(0.0, |(_, requests)| requests)),
             sources: Sources::default(),
@@ -130,9 +141,7 @@ impl Run<'_> {
             by_group[(place + 1) % GROUPS].add(&constants, part);
         }
         self.at += 1.0;
-        let sent = by_group.each_ref().map(|part| part.stable.sent() + part.canary.sent());
-        let canary = by_group.each_ref().map(|part| part.canary.sent());
-        let (together, apart) = self.sources.tick(&constants, 1.0, sent, canary).of(&constants, by_group);
+        let (together, apart) = self.sources.tick(&constants, 1.0, by_group);
         let Part { stable, canary, silence } = together;
         (Tick { seconds: 1.0, stable, canary, silence, ..Tick::default() }, apart)
     }
@@ -141,7 +150,7 @@ impl Run<'_> {
         let requests = self.draws.draw(&mut self.rng);
         let on_canary = some_of(&mut self.rng, requests, share.max(0.1));
         let alike = (requests - on_canary, on_canary);
-        let of_canary = self.beside.each.canary.at(self.at);
+        let of_canary = self.beside.honest.first().map_or(0.0, |traffic| traffic.canary.at(self.at));
         // Whatever it wants, a provider that answers nobody does not answer it either.
         let fine = |requests: u32| if of_canary >= 1.0 { Arm::counted(0, requests) } else { Arm::counted(requests, 0) };
         match aim {

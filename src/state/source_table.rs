@@ -22,7 +22,7 @@ const LASTS: Millis = Millis(86_400_000);
 /// A source, as long as somebody holds it.
 #[derive(Debug, Default)]
 pub struct Source {
-    /// With whom it is heard.
+    /// With whom it is counted.
     pub group: SourceGroup,
 }
 

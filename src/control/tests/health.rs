@@ -191,6 +191,38 @@ fn a_dead_canary_beside_a_dead_stable_is_named_and_nobody_is_moved() {
 }
 
 #[test]
+fn for_ten_minutes_one_users_failures_at_stable_move_nobody() {
+    for beside in [0_u16, 1, 20] {
+        let mut policy = file(|_| {});
+        Arc::make_mut(&mut policy.providers[0]).breaker = Some(RULE);
+        let mut engine = Engine::new(begin(policy, Vec::new()), at(0));
+        engine.outbox.events.clear();
+        let evil = Some(Slot::of(7));
+        for look in 1..=6000_u64 {
+            let now = at(look * 100);
+            let shared = engine.shared.load();
+            let (stable, evidence) = (shared.health(ProviderId(0)), &shared.in_force(RolloutId(0)).evidence);
+            // Others ask every other second, so that it fails a few dozen times in a row.
+            let others = if look % 20 == 0 { beside } else { 0 };
+            let others = (0..others).map(|user| (Some(Slot::of(100 + user * 3)), Outcome::Ok, Verdict::Success));
+            for (user, outcome, verdict) in others.chain([(evil, Outcome::ServerError, Verdict::Failure); 3]) {
+                assert_eq!(stable.admits_to_stable(Some(&RULE)), Admit::Yes, "after {look} looks");
+                evidence.begin(Core(0), (Arm::Stable, user));
+                stable.heard();
+                stable.tell(Some(&RULE), None, None, verdict, now.mono);
+                evidence.end(Core(0), (Arm::Stable, user), outcome);
+            }
+            engine.tick(now);
+            assert_eq!(engine.shared.load().in_force(RolloutId(0)).percent, percent(25), "after {look} looks");
+        }
+        let of_rollout: Vec<&Event> = engine.outbox.events.iter().filter(|event| event.rollout.is_some()).collect();
+        assert!(of_rollout.is_empty(), "{of_rollout:?}");
+        let told = engine.status.load().rollouts[0].clone();
+        assert_eq!((told.percent, told.window[1].failures), (percent(25), 0), "{told:?}");
+    }
+}
+
+#[test]
 fn a_stable_that_a_reload_leaves_without_a_breaker_is_asked() {
     let (mut engine, stable) = out_of_reach();
     engine.flags_read(read(file(|_| {})), at(1200));

@@ -31,7 +31,7 @@ pub struct Grounds<'a> {
     pub reading: &'a Reading,
     /// When they say it.
     pub now: UnixMillis,
-    /// The canary within the guard's window, users capped.
+    /// What a ceiling is held against: the canary within the guard's window, users capped.
     pub window: Counts,
     /// What the canary refuses most, where that is known.
     pub refuses: Option<&'a str>,

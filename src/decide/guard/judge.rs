@@ -63,7 +63,7 @@ pub struct Judge {
     silence: Silence,
     // The same of some of the sources each, while there are several. A restart goes on with what was decided by.
     #[serde(skip)]
-    views: Option<Box<Views>>,
+    views: Option<Box<Views<Judge>>>,
 }
 
 fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
@@ -245,16 +245,16 @@ impl Judge {
         }
     }
 
-    /// Shows a tick to the views, each what it hears of it, and goes on with what they decide. `seconds`: what it adds to
+    /// Shows a tick to the views, each its part of it, and goes on with what they decide. `seconds`: what it adds to
     /// the step.
     fn apart(&mut self, guard: &Guard, tick: &Tick, apart: &Apart, seconds: f64, see: impl Fn(&mut Judge, &Tick)) {
         let mut views = self.views.take().unwrap_or_else(|| Box::new(Views::of(&guard.constants, self, apart.before)));
         views.see(&guard.constants, tick, apart, see);
-        match apart.voices.alone() {
+        match apart.alone {
             Some(one) => {
-                // What was done is the rollout's, whoever was heard.
+                // What was done is the rollout's, whoever decided.
                 let (rechecks, rest) = (self.rechecks, self.confirm_rest);
-                *self = views.only(one);
+                *self = views.at(one.bit()).clone();
                 (self.rechecks, self.confirm_rest) = (rechecks, (rest - seconds).max(0.0));
             }
             None => {
@@ -266,10 +266,10 @@ impl Judge {
     }
 
     /// Takes each part of what is known from the view that decides it.
-    fn decide_by(&mut self, guard: &Guard, views: &Views, apart: &Apart, seconds: f64) {
+    fn decide_by(&mut self, guard: &Guard, views: &Views<Judge>, apart: &Apart, seconds: f64) {
         let constants = &guard.constants;
-        let of_canary = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, apart.voices.on_canary, key);
-        let of_stable = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.voices, apart.voices.groups, key);
+        let of_canary = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.quorum, apart.quorum.on_canary, key);
+        let of_stable = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.quorum, apart.quorum.groups, key);
         for index in 0..ASPECTS {
             let weight = |judge: &Judge| {
                 let evidence = judge.detectors[index].evidence();
@@ -290,7 +290,7 @@ impl Judge {
         // The step's time is everybody's; of few requests no rate is known.
         let passed = if self.history.in_incident(constants) { 0.0 } else { seconds };
         let seconds = self.step.seconds + passed;
-        let (all, least) = (views.together(&apart.voices), f64::from(guard.min_requests));
+        let (all, least) = (views.at(apart.quorum.groups), f64::from(guard.min_requests));
         let knows = |judge: &Judge| judge.step.canary.min(judge.answered) >= least;
         let step = of_canary(&|judge| {
             let Measure { rate, limit, .. } = measure::promotion(guard, judge);
@@ -442,9 +442,19 @@ impl Judge {
         (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
     }
 
-    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same.
-    pub fn leave_out(&mut self, tick: &Tick) {
-        self.each_view(|judge| judge.leave_out(tick));
+    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same. `apart`: the same
+    /// by source, where there are several.
+    pub fn leave_out(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
+        match apart {
+            Some(apart) => self.apart(guard, tick, apart, 0.0, Judge::end_runs),
+            None => {
+                self.views = None;
+                self.end_runs(tick);
+            }
+        }
+    }
+
+    fn end_runs(&mut self, tick: &Tick) {
         if tick.canary.successes > 0.0 {
             self.canary_down = HardDown::default();
         }

@@ -10,6 +10,7 @@
 //! still run, and of where numbers are kept.
 
 pub mod aspect;
+pub mod ceiling;
 pub mod constants;
 pub mod cusum;
 pub mod down;
@@ -24,6 +25,7 @@ pub mod rule;
 pub mod silent;
 pub mod slow;
 pub mod sources;
+pub mod stand_in;
 pub mod tick;
 pub mod trace;
 pub mod user_cap;

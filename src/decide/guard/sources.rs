@@ -1,9 +1,12 @@
-//! Where requests come from, and who of them has a say.
+//! Where requests come from, and which sources decide what the guard does.
 //!
-//! A source is a client of `clients` by its name, or the address that a connection comes from. Sources are heard in a few
-//! groups, so that however many come there is a bound: the first few have a group each, and whoever comes later shares
-//! one, always the same. Owns how much traffic each group has, and who has a say by it; what follows from that is
-//! [`views`](super::views)'s to say. Invariant: a single source is heard with all its requests.
+//! A source is a client of `clients` by its name, or the address that a connection comes from. Sources are counted in a
+//! few groups, so that however many come there is a bound: the first few have a group each, and whoever comes later
+//! shares one, always the same. Owns how much traffic each group has, and the [`Quorum`] that follows: a source decides
+//! from its 50th request on; before that only as long as those who have sent so many are fewer than three, and have not
+//! sent 500 together and nearly all of the traffic, so that who is first does not decide alone. What a quorum decides is
+//! [`views`](super::views)'s to say. Invariant: a single source is counted with all its requests, and the sums that are
+//! shown are everybody's.
 
 use super::constants::Constants;
 use super::numbers::fading;
@@ -12,14 +15,21 @@ use super::tick::ArmTick;
 
 /// How many groups there are.
 pub const GROUPS: usize = 5;
-/// Of two sources each is heard from this request on.
-const FIRST: u32 = 50;
-/// A source with more than this part of the traffic is heard alone: without it too little is left to judge by.
-const OUTWEIGHS: f64 = 0.75;
-/// Of a source without a request on the canary this is known after so many.
-const SURELY: u32 = 300;
-/// With less traffic than this a group has gone.
-const GONE: f64 = 1.0;
+/// A source decides from this request on.
+const FIRST: f64 = 50.0;
+/// Of so many no one decides alone.
+const ENOUGH: u32 = 3;
+/// Fewer than [`ENOUGH`] decide without the others once they have sent so many requests together,
+const KNOWN: f64 = 500.0;
+/// and as long as all of the others together send no more than this part of the traffic.
+const FEW: f64 = 0.02;
+/// A source with more than this part of the traffic decides alone: without it too little is left to judge by.
+const DOMINANT: f64 = 0.75;
+/// A source whose last request on the canary is so many of its requests ago has no users there. It is only one of a
+/// hundred that is sent there in a ramp's first stage.
+const NONE_THERE: f64 = 500.0;
+/// With less traffic than this a group has gone: two half-lives after a single request.
+const GONE: f64 = 0.25;
 
 /// A group of sources.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,31 +59,48 @@ impl SourceGroup {
     }
 }
 
-/// Who has a say.
+/// Which sources decide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Voices {
-    /// A bit for each group that has.
+pub struct Quorum {
+    /// A bit for each group that does.
     pub groups: u8,
-    /// A bit for each that is there and has none.
-    pub unheard: u8,
-    /// A bit for each that has requests on the canary, or may have some yet.
+    /// A bit for each of them that has requests on the canary, or may have some yet.
     pub on_canary: u8,
     /// That which has by far the most traffic.
-    pub outweighs: Option<SourceGroup>,
+    pub dominant: Option<SourceGroup>,
 }
 
-impl Voices {
-    /// The only one; `None`: there are several, or none.
-    #[must_use]
-    pub fn alone(&self) -> Option<SourceGroup> {
-        let mut groups = SourceGroup::ALL.into_iter().filter(|group| self.groups & group.bit() != 0);
-        groups.next().filter(|_| groups.next().is_none())
-    }
-
+impl Quorum {
     /// Each of them.
     pub fn each(self) -> impl Iterator<Item = SourceGroup> + Clone {
-        SourceGroup::ALL.into_iter().filter(move |group| self.groups & group.bit() != 0)
+        members(self.groups)
     }
+
+    /// The set of groups whose requests decide something: the more `weight` says of a set, the worse it is. `who`: those
+    /// who can know; what the others send is counted with whoever is.
+    pub fn deciding(self, who: u8, weight: impl Fn(u8) -> f64) -> u8 {
+        let (all, who) = (self.groups, self.groups & who);
+        if let Some(group) = self.dominant.filter(|group| who & group.bit() != 0) {
+            return group.bit();
+        }
+        // Of two nobody can tell which of them lies, and of one nobody else knows.
+        if who.count_ones() < ENOUGH {
+            return all;
+        }
+        let worse = |one: &u8, other: &u8| weight(*one).total_cmp(&weight(*other));
+        let without = |set: u8, but: u8| members(who & !but).map(move |group| set & !group.bit()).min_by(worse);
+        let exceptions = members(who).filter_map(|group| without(all & !group.bit(), group.bit()));
+        exceptions.chain(without(all, 0)).max_by(worse).unwrap_or(all)
+    }
+}
+
+/// The groups of a set, which has a bit for each.
+pub fn members(set: u8) -> impl Iterator<Item = SourceGroup> + Clone {
+    SourceGroup::ALL.into_iter().filter(move |group| set & group.bit() != 0)
+}
+
+fn only(set: u8) -> Option<SourceGroup> {
+    members(set).next().filter(|group| group.bit() == set)
 }
 
 /// One group's part of a length of time.
@@ -99,35 +126,14 @@ impl Part {
 /// A length of time by group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Apart {
-    /// Who has a say.
-    pub voices: Voices,
+    /// Which of them decide.
+    pub quorum: Quorum,
     /// Who was the only one until now.
     pub before: Option<SourceGroup>,
+    /// Who is the only one from now on.
+    pub alone: Option<SourceGroup>,
     /// Each group's part.
     pub parts: [Part; GROUPS],
-}
-
-/// Who is heard, at the end of a length of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
-    /// Who has a say.
-    pub voices: Voices,
-    /// Who was the only one until now.
-    pub before: Option<SourceGroup>,
-    /// Whether there are several, or were until now, or there was another.
-    pub matters: bool,
-}
-
-impl Heard {
-    /// All parts of those who are heard, together; where it matters, also by source.
-    #[must_use]
-    pub fn of(self, constants: &Constants, parts: [Part; GROUPS]) -> (Part, Option<Box<Apart>>) {
-        let Heard { voices, before, matters } = self;
-        let heard = SourceGroup::ALL.into_iter().filter(|group| voices.unheard & group.bit() == 0);
-        let mut together = Part::default();
-        heard.for_each(|group| together.add(constants, &parts[group.index()]));
-        (together, matters.then(|| Box::new(Apart { voices, before, parts })))
-    }
 }
 
 /// How much traffic each group has.
@@ -136,53 +142,67 @@ pub struct Sources {
     // Lately, and since it came.
     lately: [f64; GROUPS],
     ever: [f64; GROUPS],
-    // On the canary, lately.
+    // On the canary, lately; and in all since the last one there.
     canary: [f64; GROUPS],
-    voices: Voices,
+    none_there: [f64; GROUPS],
+    // A bit for each that sends anything.
+    present: u8,
+    quorum: Quorum,
 }
 
 impl Sources {
-    /// The only one that is heard.
+    /// The only one that sends anything.
     #[must_use]
     pub fn alone(&self) -> Option<SourceGroup> {
-        self.voices.alone()
+        only(self.present)
     }
 
-    /// So many requests were sent in so many seconds, by group, and so many of them to the canary: who has a say now. It
-    /// matters who says what where there are several, or were until now, or where there was another.
-    pub fn tick(&mut self, constants: &Constants, seconds: f64, sent: [f64; GROUPS], canary: [f64; GROUPS]) -> Heard {
+    /// This was sent in so many seconds, by group: all of it together, and by source where there are several, or were
+    /// until now, or where there was another.
+    pub fn tick(&mut self, constants: &Constants, seconds: f64, parts: [Part; GROUPS]) -> (Part, Option<Box<Apart>>) {
+        let (present, before) = (self.present, self.alone());
+        self.count(constants, seconds, &parts);
+        let mut together = Part::default();
+        parts.iter().for_each(|part| together.add(constants, part));
+        let (quorum, alone) = (self.quorum, self.alone());
+        let stays_alone = alone.is_some() && (present == 0 || before == alone);
+        let apart = (self.present != 0 && !stays_alone).then(|| Box::new(Apart { quorum, before, alone, parts }));
+        (together, apart)
+    }
+
+    fn count(&mut self, constants: &Constants, seconds: f64, parts: &[Part; GROUPS]) {
         let fade = fading(seconds, constants.share_half_life);
-        let before = self.voices;
-        for ((lately, ever), sent) in self.lately.iter_mut().zip(&mut self.ever).zip(sent) {
-            *lately = *lately * fade + sent;
-            *ever = if *lately < GONE { 0.0 } else { *ever + sent };
+        for (place, part) in parts.iter().enumerate() {
+            let (on_canary, sent) = (part.canary.sent(), part.stable.sent() + part.canary.sent());
+            self.lately[place] = self.lately[place] * fade + sent;
+            self.ever[place] = if self.lately[place] < GONE { 0.0 } else { self.ever[place] + sent };
+            self.canary[place] = self.canary[place] * fade + on_canary;
+            self.none_there[place] =
+                if self.ever[place] == 0.0 || on_canary > 0.0 { 0.0 } else { self.none_there[place] + sent };
         }
-        for (lately, sent) in self.canary.iter_mut().zip(canary) {
-            *lately = *lately * fade + sent;
+        let present = self.those(|place| self.lately[place] >= GONE);
+        // While nobody sends anything, those who did last decide on.
+        if present == 0 {
+            return;
         }
-        let set = |is_one: &dyn Fn(SourceGroup) -> bool| {
-            SourceGroup::ALL.into_iter().filter(|group| is_one(*group)).fold(0, |set, group| set | group.bit())
+        let of = |set: u8| members(set).map(|group| self.lately[group.index()]).sum::<f64>();
+        let many = present & self.those(|place| self.ever[place] >= FIRST);
+        let of_many: f64 = members(many).map(|group| self.ever[group.index()]).sum();
+        let others_count = present.count_ones() >= ENOUGH
+            && many.count_ones() < ENOUGH
+            && (of_many < KNOWN || of(present & !many) > FEW * of(present));
+        let groups = if many == 0 || others_count { present } else { many };
+        let dominant = |group: &SourceGroup| {
+            let lately = self.lately[group.index()];
+            lately >= FIRST && lately > DOMINANT * of(present)
         };
-        let all: f64 = self.lately.iter().sum();
-        let present = set(&|group| self.lately[group.index()] >= GONE);
-        let many = set(&|group| self.ever[group.index()] >= f64::from(FIRST)) & present;
-        let groups = if present.count_ones() == 2 && many != 0 { many } else { present };
-        // While nobody sends anything, those who did last are heard on.
-        if groups != 0 {
-            let outweighs = |group: &SourceGroup| {
-                let lately = self.lately[group.index()];
-                groups & group.bit() != 0 && lately >= f64::from(FIRST) && lately > OUTWEIGHS * all
-            };
-            let outweighs = SourceGroup::ALL.into_iter().find(outweighs);
-            let may_be =
-                |group: SourceGroup| self.canary[group.index()] >= GONE || self.ever[group.index()] < f64::from(SURELY);
-            let on_canary = groups & set(&may_be);
-            self.voices = Voices { groups, unheard: present & !groups, on_canary, outweighs };
-        }
-        let several = |voices: &Voices| voices.groups.count_ones() > 1;
-        let another = before.alone().is_some_and(|one| self.voices.groups & one.bit() == 0);
-        let matters = several(&self.voices) || several(&before) || another;
-        Heard { voices: self.voices, before: before.alone(), matters }
+        let on_canary = groups & self.those(|place| self.canary[place] >= GONE || self.none_there[place] < NONE_THERE);
+        self.quorum = Quorum { groups, on_canary, dominant: members(groups).find(dominant) };
+        self.present = present;
+    }
+
+    fn those(&self, is_one: impl Fn(usize) -> bool) -> u8 {
+        SourceGroup::ALL.into_iter().filter(|group| is_one(group.index())).fold(0, |set, group| set | group.bit())
     }
 }
 
@@ -190,39 +210,113 @@ impl Sources {
 mod tests {
     use super::*;
 
-    fn heard(sources: &mut Sources, sent: [f64; GROUPS]) -> (u8, u8, Option<usize>) {
-        let Heard { voices, .. } = sources.tick(&Constants::default(), 1.0, sent, sent);
-        (voices.groups, voices.unheard, voices.outweighs.map(SourceGroup::index))
+    const NOBODY: [f64; GROUPS] = [0.0; GROUPS];
+
+    fn part(stable: f64, canary: f64) -> Part {
+        Part { stable: ArmTick::plain(stable, 0.0), canary: ArmTick::plain(canary, 0.0), ..Part::default() }
+    }
+
+    /// A second in which each sends so much, half of it to the canary: who decides.
+    fn second(sources: &mut Sources, sent: [f64; GROUPS]) -> u8 {
+        let (together, _) = sources.tick(&Constants::default(), 1.0, sent.map(|sent| part(sent / 2.0, sent / 2.0)));
+        assert_eq!(together.stable.sent() * 2.0, sent.iter().sum::<f64>(), "all of it is shown, whoever decides");
+        sources.quorum.groups
     }
 
     #[test]
-    fn a_single_source_is_heard_from_its_first_request_on() {
+    fn a_single_source_decides_from_its_first_request_on() {
         let mut sources = Sources::default();
-        assert_eq!(heard(&mut sources, [0.0; GROUPS]), (0, 0, None), "nobody yet");
-        assert_eq!(heard(&mut sources, [0.0, 1.0, 0.0, 0.0, 0.0]), (0b10, 0, None));
-        assert_eq!(heard(&mut sources, [0.0; GROUPS]).0, 0b10, "it is heard on");
-        let heard = sources.tick(&Constants::default(), 1.0, [0.0, 0.0, 9.0, 0.0, 0.0], [0.0; GROUPS]);
-        assert_eq!((heard.before, heard.matters), (Some(SourceGroup(1)), true));
-    }
-
-    #[test]
-    fn beside_one_of_many_requests_one_of_few_is_not_heard() {
-        let mut sources = Sources::default();
-        assert_eq!(heard(&mut sources, [0.0, 49.0, 20.0, 0.0, 0.0]).0, 0b110, "both have few");
-        assert_eq!(heard(&mut sources, [0.0, 9.0, 9.0, 0.0, 0.0]), (0b10, 0b100, None));
-        assert_eq!(heard(&mut sources, [0.0, 9.0, 30.0, 0.0, 0.0]), (0b110, 0, None));
-        assert_eq!(heard(&mut sources, [2.0, 0.0, 0.0, 0.0, 0.0]), (0b111, 0, None), "of three each is heard");
-        for _ in 0..3600 {
-            heard(&mut sources, [0.0; GROUPS]);
+        assert_eq!(second(&mut sources, NOBODY), 0, "nobody yet");
+        assert_eq!(second(&mut sources, [0.0, 1.0, 0.0, 0.0, 0.0]), 0b10);
+        for _ in 0..600 {
+            assert_eq!(second(&mut sources, NOBODY), 0b10, "also while it sends nothing");
         }
-        assert_eq!(heard(&mut sources, [0.0, 3.0, 0.0, 0.0, 0.0]), (0b10, 0, None), "the others have gone");
+        let mut other =
+            || sources.tick(&Constants::default(), 1.0, [0.0, 0.0, 9.0, 0.0, 0.0].map(|sent| part(sent, 0.0))).1;
+        let Apart { before, alone, .. } = *other().unwrap();
+        assert_eq!((before, alone), (Some(SourceGroup(1)), Some(SourceGroup(2))));
+        assert!(other().is_none());
     }
 
     #[test]
-    fn whoever_has_most_of_the_traffic_outweighs_the_others() {
+    fn of_two_each_decides_from_its_fiftieth_request_on() {
         let mut sources = Sources::default();
-        assert_eq!(heard(&mut sources, [0.0, 9.0, 1.0, 1.0, 0.0]).2, None, "of a few requests none does");
-        assert_eq!(heard(&mut sources, [0.0, 65.0, 23.0, 1.0, 0.0]).2, None);
-        assert_eq!(heard(&mut sources, [0.0, 90.0, 2.0, 1.0, 0.0]).2, Some(1));
+        assert_eq!(second(&mut sources, [0.0, 49.0, 40.0, 0.0, 0.0]), 0b110, "both have few");
+        assert_eq!(second(&mut sources, [0.0, 9.0, 8.0, 0.0, 0.0]), 0b10);
+        let (_, apart) =
+            sources.tick(&Constants::default(), 1.0, [0.0, 9.0, 1.0, 0.0, 0.0].map(|sent| part(sent, 0.0)));
+        assert!(apart.is_some(), "the other is kept apart meanwhile");
+        assert_eq!(second(&mut sources, [0.0, 9.0, 1.0, 0.0, 0.0]), 0b110);
+        for _ in 0..3600 {
+            second(&mut sources, NOBODY);
+        }
+        assert_eq!(second(&mut sources, [0.0, 3.0, 0.0, 0.0, 0.0]), 0b10, "the other has gone");
+    }
+
+    #[test]
+    fn one_request_more_beside_two_or_three_that_are_known_decides_nothing() {
+        for (known, deciding) in [([0.0, 300.0, 200.0, 0.0, 0.0], 0b110), ([0.0, 80.0, 60.0, 60.0, 0.0], 0b1110)] {
+            let mut sources = Sources::default();
+            assert_eq!(second(&mut sources, known), deciding);
+            let [none, one, two, three, _] = known;
+            for sent in 1..=50 {
+                let and_one = if sent < 50 { 0 } else { 0b1_0000 };
+                let groups = second(&mut sources, [none, one, two, three, 1.0]);
+                assert_eq!(groups, deciding | and_one, "after {sent} requests");
+            }
+        }
+    }
+
+    #[test]
+    fn while_most_have_few_requests_who_is_first_does_not_decide_alone() {
+        // A rollout begins beside three that send half a request a second each, and one that sends more.
+        let mut sources = Sources::default();
+        let mut deciding = Vec::new();
+        for _ in 0..110 {
+            // One request every other second.
+            let one = f64::from(u8::from(deciding.len() % 2 == 0));
+            deciding.push(second(&mut sources, [0.0, one, one, one, 1.35]));
+        }
+        let all = 0b1_1110;
+        assert!(deciding.iter().all(|groups| *groups == all), "{deciding:?}");
+        assert!(sources.ever[4] > FIRST && sources.ever[1] > FIRST);
+        // Two that are known, and two that are new and send a twentieth.
+        let mut sources = Sources::default();
+        second(&mut sources, [0.0, 90.0, 90.0, 0.0, 0.0]);
+        assert_eq!(second(&mut sources, [0.0, 90.0, 90.0, 4.0, 4.0]), all);
+        // That one has four fifths of everything is another matter.
+        let mut sources = Sources::default();
+        assert_eq!(second(&mut sources, [0.0, 80.0, 10.0, 8.0, 0.0]), 0b1110);
+        assert_eq!(sources.quorum.dominant, Some(SourceGroup(1)));
+    }
+
+    #[test]
+    fn whoever_has_most_of_the_traffic_decides_alone() {
+        let dominant = |sent| {
+            let mut sources = Sources::default();
+            second(&mut sources, sent);
+            sources.quorum.dominant.map(SourceGroup::index)
+        };
+        assert_eq!(dominant([0.0, 45.0, 1.0, 1.0, 0.0]), None, "of a few requests none does");
+        assert_eq!(dominant([0.0, 74.0, 25.0, 1.0, 0.0]), None);
+        assert_eq!(dominant([0.0, 76.0, 20.0, 4.0, 0.0]), Some(1));
+    }
+
+    #[test]
+    fn whoever_has_no_users_on_the_canary_is_known_after_many_requests() {
+        let mut sources = Sources::default();
+        let mut seconds = |stable: f64, canary: f64, count: usize| {
+            let one = [part(0.0, 0.0), part(stable, canary), part(9.0, 1.0), part(9.0, 1.0), part(0.0, 0.0)];
+            for _ in 0..count {
+                sources.tick(&Constants::default(), 1.0, one);
+            }
+            sources.quorum.on_canary
+        };
+        assert_eq!(seconds(1.0, 0.0, 499), 0b1110, "it may have some");
+        assert_eq!(seconds(1.0, 0.0, 1), 0b1100);
+        assert_eq!(seconds(1.0, 1.0, 1), 0b1110);
+        // One in a hundred comes to less than one in the last minute.
+        assert_eq!(seconds(1.0, 0.0, 480), 0b1110);
+        assert_eq!(seconds(1.0, 0.0, 30), 0b1100);
     }
 }

@@ -3,28 +3,69 @@
 //! There is a [`Judge`] for every set of groups, each with the same rule and its own requests. With three groups or more,
 //! what is decided must hold without any one of them; or there is one without which it holds even when any other is
 //! left out as well. So a source that lies makes nothing happen that the others do not see, and hides nothing that they
-//! do: with the first it is left out by the condition, with the second as the exception. One or two sources are heard
-//! together as they are, and one that outweighs all others is heard alone. About the canary only those count who have
-//! requests there, or may have some yet. Invariant: whatever one source of three or more
-//! does, what is decided lies between what the others say together and what they say without one of themselves.
+//! do: with the first it is left out by the condition, with the second as the exception. One or two sources decide
+//! together as they are, and one that outweighs all others decides alone. About the canary only those count who have
+//! requests there, or may have some yet. [`BySource`] does the same for what is judged elsewhere. Invariant: whatever one
+//! source of three or more does, what is decided lies between what the others say together and what they say without one
+//! of themselves.
 
 use super::constants::Constants;
 use super::judge::Judge;
 use super::silent::Silence;
-use super::sources::{Apart, GROUPS, SourceGroup, Voices};
-use super::tick::Tick;
+use super::sources::{Apart, GROUPS, Quorum, SourceGroup, members};
+use super::tick::{ArmTick, Tick};
 
 /// How many sets of groups there are, that of none included.
 const SETS: usize = 1 << GROUPS;
 
-/// A judge for each set of groups.
+/// The same for each set of groups: a bit of its place for each group.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Views(Vec<Judge>);
+pub struct Views<T>(Vec<T>);
 
-impl Views {
+impl<T: Clone> Views<T> {
+    /// All of them alike.
+    #[must_use]
+    pub fn new(one: T) -> Views<T> {
+        Views(vec![one; SETS])
+    }
+
+    /// Shows each its part of a tick.
+    pub fn see(&mut self, constants: &Constants, tick: &Tick, apart: &Apart, see: impl Fn(&mut T, &Tick)) {
+        let nobody = Tick { stable: ArmTick::default(), canary: ArmTick::default(), ..*tick };
+        let mut ticks = [Tick { silence: Silence::default(), ..nobody }; SETS];
+        for (set, view) in (0_u8..).zip(&mut self.0).skip(1) {
+            let part = &apart.parts[set.trailing_zeros() as usize];
+            let mut sum = ticks[usize::from(set & (set - 1))];
+            sum.stable.add(&part.stable);
+            sum.canary.add(&part.canary);
+            ticks[usize::from(set)] = sum;
+            let parts = members(set).map(|group| &apart.parts[group.index()].silence);
+            sum.silence = Silence::together(constants, parts);
+            see(view, &sum);
+        }
+    }
+
+    /// What these say together.
+    #[must_use]
+    pub fn at(&self, set: u8) -> &T {
+        &self.0[usize::from(set)]
+    }
+
+    /// The one that decides something: the more `weight` says, the worse it is. `who`: those who can know.
+    pub fn deciding(&self, quorum: &Quorum, who: u8, weight: impl Fn(&T) -> f64) -> &T {
+        self.at(quorum.deciding(who, |set| weight(self.at(set))))
+    }
+
+    /// Something happens to all of them.
+    pub(super) fn each(&mut self, happens: impl FnMut(&mut T)) {
+        self.0.iter_mut().for_each(happens);
+    }
+}
+
+impl Views<Judge> {
     /// Of what was gathered while there was one source, by whom: nobody else knows of it.
-    pub(super) fn of(constants: &Constants, judge: &Judge, one: Option<SourceGroup>) -> Views {
-        let mut views = Views(vec![judge.clone(); SETS]);
+    pub(super) fn of(constants: &Constants, judge: &Judge, one: Option<SourceGroup>) -> Views<Judge> {
+        let mut views = Views::new(judge.clone());
         let knows = |set: usize| one.is_none_or(|one| set & usize::from(one.bit()) != 0);
         for (_, judge) in views.0.iter_mut().enumerate().filter(|(set, _)| !knows(*set)) {
             // The step's time has passed for everybody.
@@ -34,61 +75,50 @@ impl Views {
         }
         views
     }
+}
 
-    /// Shows each its part of a tick.
-    pub(super) fn see(&mut self, constants: &Constants, tick: &Tick, apart: &Apart, see: impl Fn(&mut Judge, &Tick)) {
-        let nobody = Tick { stable: Default::default(), canary: Default::default(), ..*tick };
-        let mut ticks = [Tick { silence: Silence::default(), ..nobody }; SETS];
-        for (set, judge) in self.0.iter_mut().enumerate().skip(1) {
-            let part = &apart.parts[set.trailing_zeros() as usize];
-            let mut sum = ticks[set & (set - 1)];
-            sum.stable.add(&part.stable);
-            sum.canary.add(&part.canary);
-            ticks[set] = sum;
-            let members = SourceGroup::ALL.iter().filter(|group| set & usize::from(group.bit()) != 0);
-            sum.silence = Silence::together(constants, members.map(|group| &apart.parts[group.index()].silence));
-            see(judge, &sum);
-        }
+/// The same of one source, or of each set of several, as long as there are several.
+#[derive(Clone, Debug, Default)]
+pub struct BySource<T> {
+    fresh: T,
+    // Of the only one.
+    one: T,
+    views: Option<Box<(Quorum, Views<T>)>>,
+}
+
+impl<T: Clone> BySource<T> {
+    /// Nothing is known yet.
+    #[must_use]
+    pub fn new(fresh: T) -> BySource<T> {
+        BySource { one: fresh.clone(), fresh, views: None }
     }
 
-    /// What one group's requests say.
-    pub(super) fn only(&self, group: SourceGroup) -> Judge {
-        self.at(group.bit()).clone()
-    }
-
-    fn at(&self, set: u8) -> &Judge {
-        &self.0[usize::from(set)]
-    }
-
-    /// What all of those who have a say say together.
-    pub(super) fn together(&self, voices: &Voices) -> &Judge {
-        self.at(voices.groups)
-    }
-
-    /// The one that decides something: the more `weight` says, the worse it is. `who`: those who can know, a bit for each;
-    /// what the others send is heard with whoever is.
-    pub(super) fn deciding(&self, voices: &Voices, who: u8, weight: impl Fn(&Judge) -> f64) -> &Judge {
-        let (all, who) = (voices.groups, voices.groups & who);
-        if let Some(group) = voices.outweighs.filter(|group| who & group.bit() != 0) {
-            return self.at(group.bit());
-        }
-        // Of two nobody can tell which of them lies, and of one nobody else knows.
-        if who.count_ones() <= 2 {
-            return self.at(all);
-        }
-        let worse = |one: &&Judge, other: &&Judge| weight(one).total_cmp(&weight(other));
-        let each = || voices.each().filter(move |group| who & group.bit() != 0);
-        let without = |set: u8, but: Option<SourceGroup>| {
-            let others = each().filter(move |group| Some(*group) != but);
-            others.map(move |group| self.at(set & !group.bit())).min_by(worse)
+    /// Shows a tick to whoever it is about. `apart`: the same by source, where there are several.
+    pub fn see(&mut self, constants: &Constants, tick: &Tick, apart: Option<&Apart>, see: impl Fn(&mut T, &Tick)) {
+        let Some(apart) = apart else {
+            self.views = None;
+            return see(&mut self.one, tick);
         };
-        let exceptions = each().filter_map(|group| without(all & !group.bit(), Some(group)));
-        exceptions.chain(without(all, None)).max_by(worse).unwrap_or_else(|| self.at(all))
+        let (one, fresh) = (&self.one, &self.fresh);
+        let (quorum, views) = &mut **self.views.get_or_insert_with(|| {
+            let knows = |set: usize| apart.before.is_none_or(|before| set & usize::from(before.bit()) != 0);
+            let views = (0..SETS).map(|set| if knows(set) { one.clone() } else { fresh.clone() });
+            Box::new((apart.quorum, Views(views.collect())))
+        });
+        *quorum = apart.quorum;
+        views.see(constants, tick, apart, see);
+        if let Some(one) = apart.alone {
+            self.one = views.at(one.bit()).clone();
+            self.views = None;
+        }
     }
 
-    /// Something happens to all of them.
-    pub(super) fn each(&mut self, happens: impl FnMut(&mut Judge)) {
-        self.0.iter_mut().for_each(happens);
+    /// The one that decides something about the canary: the more `weight` says, the worse it is.
+    pub fn deciding(&self, weight: impl Fn(&T) -> f64) -> &T {
+        match self.views.as_deref() {
+            Some((quorum, views)) => views.deciding(quorum, quorum.on_canary, weight),
+            None => &self.one,
+        }
     }
 }
 
@@ -100,7 +130,6 @@ mod tests {
     use crate::decide::guard::aspect::Aspect;
     use crate::decide::guard::judge::{Circumstances, Reading, Schedule};
     use crate::decide::guard::sources::Part;
-    use crate::decide::guard::tick::ArmTick;
     use crate::decide::policy::Guard;
 
     const TENTH: Circumstances = Circumstances {
@@ -120,12 +149,12 @@ mod tests {
     }
 
     /// What each of these sets of groups says after these ticks, and what all of them say as several sources.
-    fn heard(guard: &Guard, ticks: &[[Counts; 4]], sets: &[&[usize]]) -> (Reading, Vec<Reading>) {
-        let voices = Voices { groups: 0b1111, unheard: 0, on_canary: 0b1111, outweighs: None };
+    fn judged(guard: &Guard, ticks: &[[Counts; 4]], sets: &[&[usize]]) -> (Reading, Vec<Reading>) {
+        let quorum = Quorum { groups: 0b1111, on_canary: 0b1111, dominant: None };
         let mut together = Judge::new(&guard.constants);
         let mut judges = vec![together.clone(); sets.len()];
         for counts in ticks {
-            let mut apart = Apart { voices, ..Apart::default() };
+            let mut apart = Apart { quorum, ..Apart::default() };
             for (part_of, counts) in apart.parts.iter_mut().zip(counts) {
                 *part_of = part(*counts);
             }
@@ -153,10 +182,10 @@ mod tests {
     /// Some seconds in which one source has most of the traffic and all users on the canary, and two others have none there.
     fn uneven(counts: Counts, seconds: usize) -> Judge {
         let guard = Guard::default();
-        let voices = Voices { groups: 0b111, unheard: 0, on_canary: 0b001, outweighs: None };
+        let quorum = Quorum { groups: 0b111, on_canary: 0b001, dominant: None };
         let mut judge = Judge::new(&guard.constants);
         for _ in 0..seconds {
-            let mut apart = Apart { voices, ..Apart::default() };
+            let mut apart = Apart { quorum, ..Apart::default() };
             for (part_of, counts) in apart.parts.iter_mut().zip([counts, [8, 0, 0, 0], [8, 0, 0, 0]]) {
                 *part_of = part(counts);
             }
@@ -199,7 +228,7 @@ mod tests {
             let usual = usual.into_iter().map(|([one, two, three], liar)| [one, two, three, liar]);
             let then = then.into_iter().map(|liar| [fault, fault, fault, liar]);
             let ticks: Vec<[Counts; 4]> = usual.chain(then).collect();
-            let (together, of_honest) = heard(&guard, &ticks, &[&[0, 1, 2], &[0, 1], &[0, 2], &[1, 2]]);
+            let (together, of_honest) = judged(&guard, &ticks, &[&[0, 1, 2], &[0, 1], &[0, 2], &[1, 2]]);
             for (index, found_now) in found(&together).into_iter().enumerate() {
                 let says: Vec<bool> = of_honest.iter().map(|reading| found(reading)[index]).collect();
                 prop_assert!(!found_now || says.iter().any(|one| *one), "{index} is made up: {says:?}");
@@ -209,7 +238,30 @@ mod tests {
     }
 
     #[test]
-    fn what_one_source_said_alone_is_known_where_it_is_heard() {
+    fn connections_that_one_source_says_were_refused_take_nobody_back() {
+        let guard = Guard::default();
+        // Three honest sources and one more; a user who is paused is none of the failures, and refused all the same.
+        let down = |refused: [f64; 4], answered: f64| {
+            let quorum = Quorum { groups: 0b1111, on_canary: 0b1111, dominant: None };
+            let mut judge = Judge::new(&guard.constants);
+            for _ in 0..9 {
+                let mut apart = Apart { quorum, ..Apart::default() };
+                for (part_of, refused) in apart.parts.iter_mut().zip(refused) {
+                    *part_of = part([5, 0, 1, 0]);
+                    part_of.canary.successes = if refused > 0.0 { 0.0 } else { answered };
+                    part_of.canary.refused = refused;
+                }
+                judge.tick(&guard, &TENTH, &Tick { seconds: 1.0, ..Tick::default() }, Some(&apart));
+            }
+            judge.reading(&guard, 0).down
+        };
+        assert!(!down([0.0, 0.0, 0.0, 200.0], 1.0), "who is answered");
+        assert!(!down([0.0, 0.0, 0.0, 200.0], 0.0), "nor beside some that have nothing to say");
+        assert!(down([2.0, 2.0, 2.0, 0.0], 1.0), "what three see is not hidden by a fourth");
+    }
+
+    #[test]
+    fn what_one_source_said_alone_is_known_where_it_is_counted() {
         let constants = Constants::default();
         let mut judge = Judge::new(&constants);
         let failing = Tick {

@@ -149,7 +149,7 @@ impl World {
                 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
                 let minute = |number: f64| (number * 60.0) as u64;
                 let (failures, requests) = self.canary_failures;
-                self.seen.window.canary = Counts { requests: minute(requests), failures: minute(failures) };
+                self.seen.under_ceiling = Counts { requests: minute(requests), failures: minute(failures) };
                 (canary.events[1], stable.events[1]) = self.slow;
                 (canary.events[2], stable.events[2]) = self.refused;
                 for (aspect, (of_canary, of_stable)) in &self.answers {

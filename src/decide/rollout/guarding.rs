@@ -36,7 +36,7 @@ impl Draft<'_> {
         }
         let alone = self.before.in_force == Percent::ALL && !may_confirm(self.view, self.next);
         if seen.stable_shut && !alone {
-            self.next.judge.leave_out(tick);
+            self.next.judge.leave_out(guard, tick, seen.apart.as_deref());
             return false;
         }
         let now = Circumstances {
@@ -84,7 +84,7 @@ impl Draft<'_> {
             // What is slow may never answer.
             rules.push(if self.next.judge.silence().early { Rule::Silent } else { Rule::Slower });
         }
-        let window = seen.window.canary;
+        let window = seen.under_ceiling;
         let above = |ceiling: Percent| {
             let (failures, requests) = (real(window.failures), real(window.requests));
             let (lower, _) = wilson(failures, requests, guard.constants.ceiling_z);
@@ -240,7 +240,7 @@ impl Draft<'_> {
             judge: &self.next.judge,
             reading,
             now: self.now,
-            window: seen.window.canary,
+            window: seen.under_ceiling,
             refuses: seen.refuses.as_deref(),
             failed_as: seen.failed_as.as_deref(),
             users: seen.users,

@@ -23,6 +23,7 @@ use crate::decide::guard::sources::Apart;
 use crate::decide::guard::tick::Tick;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::units::{Millis, Percent, UnixMillis};
+use crate::decide::window::Counts;
 
 /// What the file and the machine's health say of a rollout.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,8 @@ pub struct Observation {
     pub apart: Option<Box<Apart>>,
     /// Over the guard's window, users capped.
     pub window: Arms,
+    /// The same of the canary, of those sources that decide: what a ceiling is held against.
+    pub under_ceiling: Counts,
     /// Whether the process did not run for a while: what was under way then says nothing.
     pub slept: bool,
     /// How the canary answered its last probe; `None`: not yet.

@@ -56,6 +56,7 @@ fn seen(canary: (u64, u64), stable: (u64, u64)) -> Observation {
     Observation {
         tick: Some(tick),
         window: Arms { stable: counts(stable), canary: counts(canary) },
+        under_ceiling: counts(canary),
         canary_answers: Some(Ok(())),
         stable_answers: Some(true),
         ..Observation::default()

@@ -113,3 +113,34 @@ fn one_users_requests_that_stable_does_not_answer_move_nobody_else() {
     let text = String::from_utf8(stage.workspace().run(&["status"]).stdout).unwrap();
     assert!(text.contains(&format!("{answered} of stable's requests answered by newcorp")), "{text}");
 }
+
+#[test]
+fn hundreds_of_one_users_failures_at_stable_move_neither_others_nor_that_user() {
+    const FAILURES: usize = 400;
+    let stable = Faults::by_model("oldcorp", attacks());
+    let canary = Faults::healthy("newcorp");
+    let flags = Flags::new()
+        .provider("oldcorp", &stable.base_url(), TIMEOUTS)
+        .provider("newcorp", &canary.base_url(), TIMEOUTS)
+        .chat("percent: 10%, fallback: false");
+    let stage = Stage::start(&flags);
+    let ask = |model: &str, user: &str| {
+        let answer = stage.whole(Api::Chat.path(), &[], &Api::Chat.ask_at_length(model, false, "hi", Some(user)));
+        (answer.status, answer.header("x-serin-provider").to_owned())
+    };
+    let users: Vec<String> = (0..50).map(|number| format!("user-{number}")).collect();
+    let before: Vec<_> = users.iter().map(|user| ask("m", user)).collect();
+    let on_canary = before.iter().filter(|(_, provider)| provider == "newcorp").count();
+    assert!((1..25).contains(&on_canary), "{on_canary} of 50 are on the canary at 10%");
+    // Nobody's pin: its failures are evidence as anybody's.
+    let mut names = (0..).map(|number| format!("evil-{number}"));
+    let evil = names.find(|user| ask("m", user).1 == "oldcorp").unwrap();
+    for number in 0..FAILURES {
+        assert_eq!(ask("500", &evil), (500, "oldcorp".to_owned()), "its failure {number} is its own");
+        let other = number % users.len();
+        assert_eq!(ask("m", &users[other]), before[other], "{} after {number} failures", users[other]);
+    }
+    assert_eq!(stage.percent(), 10.0);
+    let told = stage.status()["providers"][0].clone();
+    assert_eq!((&told["breaker"], &told["diverted"]), (&"closed".into(), &0.into()), "{told}");
+}
