@@ -4,8 +4,8 @@
 //! any moment leaves the last whole batch, and a disk that has become read-only can still be read. Callers hand over
 //! and await the answer; a full channel is an answer too. A database of an earlier version is [upgraded](super::upgrade);
 //! one that cannot be read, or was written by a newer version, is renamed to `serin.db.unreadable-STAMP` and never touched
-//! again. The history is append-only by a trigger.
-//! Where the directory cannot be written at the start, every write tries to open it anew.
+//! again. The history is append-only by a trigger. Where the directory cannot be written at the start, every write tries to
+//! open it anew.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;

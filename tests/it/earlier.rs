@@ -64,6 +64,8 @@ fn goes_on(fixture: &Path) {
     let kept: Vec<String> =
         fs::read_dir(workspace.state()).unwrap().map(|entry| format!("{:?}", entry.unwrap())).collect();
     assert!(!kept.iter().any(|file| file.contains("unreadable")), "{name}: {kept:?}");
+    let copies = kept.iter().filter(|file| file.contains("serin.db.v1-")).count();
+    assert_eq!(copies, 1, "{name}: what it was is kept beside it: {kept:?}");
 }
 
 #[test]
