@@ -3,6 +3,7 @@
 //! Shares are numbers of percent (`7.5`), moments are RFC 3339, lengths of time are seconds. A field may be added,
 //! none is renamed or removed; readers ignore what they do not know. Nothing here can hold a secret.
 
+mod cause;
 mod guard;
 
 use std::collections::BTreeMap;
@@ -10,7 +11,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::decide::cause::CauseCount;
 use crate::decide::event::{Event, Figure};
 use crate::decide::file_error::FileError;
 use crate::decide::rollout::state::Lock;
@@ -21,6 +21,7 @@ use crate::state::inbox::Receipt;
 use crate::state::status::{
     ArmWindow, FallbackStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status,
 };
+pub use cause::SeenAs;
 pub use guard::{Answers, ArmAnswers, Compared, Counted, Forecast, Guard, Rate, Users};
 
 /// The process behind the API.
@@ -157,36 +158,6 @@ pub struct Fallback {
     pub provider: String,
     /// How many since the start.
     pub requests: u64,
-}
-
-/// What failures of an arm were seen as.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SeenAs {
-    /// `stable` or `canary`.
-    pub arm: String,
-    /// What they were counted as.
-    pub outcome: String,
-    /// What came: a media type and what kind of body, or where it redirects to.
-    pub what: String,
-    /// How often.
-    pub count: u64,
-    /// How often there was this outcome, in whatever way.
-    pub of: u64,
-}
-
-impl SeenAs {
-    fn of(seen: &[Vec<CauseCount>; 2]) -> Vec<SeenAs> {
-        let arms = [units::Arm::Stable, units::Arm::Canary].into_iter().zip(seen);
-        let told = arms.flat_map(|(arm, seen)| seen.iter().map(move |one| (arm, one)));
-        told.map(|(arm, one)| SeenAs {
-            arm: arm.as_str().to_owned(),
-            outcome: one.outcome.as_str().to_owned(),
-            what: one.cause.to_string(),
-            count: one.count,
-            of: one.of,
-        })
-        .collect()
-    }
 }
 
 /// A promotion to come.
@@ -339,6 +310,9 @@ pub struct Happened {
     pub to: f64,
     /// What it was decided by: counts and evidence as they are, rates in percent, lengths of time in seconds, and words.
     pub numbers: BTreeMap<String, Value>,
+    /// Why the canary's requests failed, where that is what it was decided by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<SeenAs>,
     /// The version of flags.yaml in force.
     pub generation: u64,
 }
@@ -461,7 +435,7 @@ impl From<&RolloutStatus> for Rollout {
             answered: rollout.answered,
             guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
             findings: rollout.findings.iter().map(Refusal::from).collect(),
-            seen: SeenAs::of(&rollout.causes),
+            seen: SeenAs::of_both(&rollout.causes),
             fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
             stable_fault: rollout.stable_fault.as_ref().map(|fault| fault.text.clone()),
             anonymous_ratio: rollout.anonymous_ratio,
@@ -523,6 +497,8 @@ impl From<Event> for Happened {
     fn from(event: Event) -> Happened {
         let reason = describe::event::reason(&event);
         let numbers = describe::numbers::numbers(&event.reason).into_iter();
+        let causes = event.decision().map_or(&[][..], |decision| &decision.causes);
+        let causes = causes.iter().map(|cause| SeenAs::of(units::Arm::Canary, cause)).collect();
         Happened {
             at: Stamp(event.at),
             rollout: event.rollout,
@@ -531,6 +507,7 @@ impl From<Event> for Happened {
             reason,
             from: event.from.as_f64(),
             to: event.to.as_f64(),
+            causes,
             numbers: numbers.map(|(name, figure)| (name, value(figure))).collect(),
             generation: event.generation,
         }

@@ -4,7 +4,9 @@
 //! waits for, and how long faults would take to be seen; where nobody is on the canary there is nothing to see, and
 //! nothing is said.
 
-use crate::app::api::{ArmAnswers, ByAge, Compared, Counted, Guard, InFlight, Rate, Rollout, SeenAs};
+use crate::app::api::{ArmAnswers, ByAge, Compared, Counted, Guard, InFlight, Rate, Rollout};
+use crate::decide::stamp::Stamp;
+use crate::decide::units::UnixMillis;
 use crate::cli::out::one_line;
 use crate::decide::guard::silent::Silence;
 use crate::describe::words::{number, percent, time};
@@ -89,13 +91,10 @@ pub(super) fn waits_for(rollout: &Rollout) -> String {
 /// How many ways of failing are listed; JSON has them all.
 const LISTED: usize = 4;
 
-/// What failures were seen as, a line each: `canary, malformed: 17 of 17: text/html, ...`.
-pub(super) fn failed_as(rollout: &Rollout) -> Vec<String> {
-    let told = rollout.seen.iter().take(LISTED).map(|seen| {
-        let SeenAs { arm, outcome, what, count, of } = seen;
-        one_line(&format!("{arm}, {outcome}: {count} of {of}: {what}"))
-    });
-    told.collect()
+/// Why attempts failed, a line each: `canary, connect: 17 of 24: certificate has expired (last 2s ago); ...`.
+pub(super) fn failed_as(rollout: &Rollout, now: UnixMillis) -> Vec<String> {
+    let told = rollout.seen.iter().take(LISTED);
+    told.map(|seen| one_line(&format!("{}, {}: {}", seen.arm, seen.outcome, seen.words(Stamp(now))))).collect()
 }
 
 /// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`: nobody is on the canary.

@@ -121,6 +121,7 @@ mod tests {
             from,
             to,
             numbers: [("canary_failures".to_owned(), 9.into())].into(),
+            causes: Vec::new(),
             generation: 3,
         };
         let events =

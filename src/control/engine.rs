@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::answered;
 use super::breakers::Breakers;
+use super::causes::{FailedIn, of_canary};
 use super::lately::Lately;
 use super::lock_files::Unread;
 use super::observe::{Blocks, Observer};
@@ -116,7 +117,7 @@ pub(super) struct Moving {
     pub(super) told: [Option<Millis>; 2],
     pub(super) findings: Findings,
     // The last epoch in which attempts failed: stable's first.
-    pub(super) failed_in: [Option<Arc<Evidence>>; 2],
+    pub(super) failed_in: FailedIn,
     pub(super) outlasting: Outlasting,
     pub(super) lately: Lately,
 }
@@ -276,8 +277,8 @@ impl Engine {
             let silent = moving.observer.stable_waits().is_some();
             let stalls = std::mem::replace(&mut moving.stable_silent, silent) != silent;
             if seen.tick.is_some() {
-                moving.observer.note_failures(&mut moving.failed_in);
-                seen.failed_as = moving.observer.failed_as(now).map(Arc::from);
+                moving.failed_in.note(moving.observer.evidence());
+                seen.causes = of_canary(moving.observer.evidence(), now);
             }
             if let Some(tick) = &seen.tick {
                 let totals = [Arm::Stable, Arm::Canary].map(|arm| answered::totals(tracked.series.own(arm)));

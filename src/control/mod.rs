@@ -10,7 +10,8 @@
 
 mod answered;
 mod breakers;
-pub mod commands;
+pub mod causes;
+mod commands;
 pub mod engine;
 mod events;
 mod lately;

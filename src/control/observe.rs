@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::answered::{Answered, Totals};
-use super::engine::Now;
 use super::pauses::Pauses;
 use super::traffic::Traffic;
 use crate::decide::guard::Arms;
@@ -29,7 +28,6 @@ use crate::decide::rollout::state::RolloutState;
 use crate::decide::rollout::step::{Observation, Rescue};
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
-use crate::describe::cause::in_short;
 use crate::state::evidence::{ArmTotals, Evidence, Terms};
 use crate::state::samples::{Sample, Samples, What};
 use crate::state::silence::Whose;
@@ -198,23 +196,6 @@ impl Epoch {
 }
 
 impl Observer {
-    /// Takes the evidence of this epoch for an arm that failed in it.
-    pub(super) fn note_failures(&self, failed_in: &mut [Option<Arc<Evidence>>; 2]) {
-        for (arm, known) in [Arm::Stable, Arm::Canary].into_iter().zip(failed_in) {
-            let evidence = &self.epoch.evidence;
-            if evidence.causes.are_known(arm) && known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, evidence)) {
-                *known = Some(Arc::clone(evidence));
-            }
-        }
-    }
-
-    /// Why most of the canary's requests of this epoch failed, in words; `None`: for no cause that most of them share.
-    pub(super) fn failed_as(&self, now: Now) -> Option<String> {
-        let causes = self.epoch.evidence.causes.of(Arm::Canary, now.mono, now.unix);
-        let most = self.epoch.evidence.totals(Arm::Canary).failed / 2;
-        causes.first().filter(|first| first.count > most).map(in_short)
-    }
-
     /// Goes on with what was kept of it.
     pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
         let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::causes::FailedIn;
 use super::engine::{Engine, Moving, Now, Tracked};
 use super::lately::Lately;
 use super::observe::Observer;
@@ -115,7 +116,7 @@ impl Engine {
                             stable_silent: false,
                             told: <[_; 2]>::default(),
                             findings,
-                            failed_in: <[_; 2]>::default(),
+                            failed_in: FailedIn::default(),
                             outlasting: Outlasting::default(),
                             lately: Lately::default(),
                         }

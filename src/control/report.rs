@@ -4,7 +4,6 @@
 //! outlook that it goes by, so that no surface says anything but what is in force.
 
 use super::engine::{Engine, Moving, Now, Proposal, Tracked};
-use crate::decide::cause::CauseCount;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
 use crate::decide::guard::waiting::{AGES, Kind};
@@ -117,17 +116,9 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         needed: u64::from(canary.guard.min_requests),
         guard: Some(judged(engine, tracked, moving, canary, seen.users)),
         findings: moving.findings.report(),
-        causes: causes(moving, now),
+        causes: moving.failed_in.causes(now),
         stable_fault: engine.stable_fault(tracked, ruling.percent),
         ..plain(engine, tracked)
-    })
-}
-
-/// Why attempts failed, stable's first.
-fn causes(moving: &Moving, now: Now) -> [Vec<CauseCount>; 2] {
-    [Arm::Stable, Arm::Canary].map(|arm| {
-        let evidence = moving.failed_in[arm as usize].as_ref();
-        evidence.map(|evidence| evidence.causes.of(arm, now.mono, now.unix)).unwrap_or_default()
     })
 }
 

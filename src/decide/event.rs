@@ -13,7 +13,7 @@ use super::file_error::FileError;
 use super::rollout::in_force::Why;
 use super::rollout::state::Standing;
 use super::units::{Millis, Percent, UnixMillis};
-pub use decision::{ArmCounts, Cause, Change, Decided, Decision, Detail, Regression, SHOWN_Z, finite};
+pub use decision::{ArmCounts, Change, Decided, Decision, Detail, Regression, SHOWN_Z, finite};
 
 /// Something that changed what is in force, or tried to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -123,14 +123,47 @@ pub fn in_short(count: &CauseCount) -> String {
     format!("{}, {count} of {of}: {cause}", outcome.as_str())
 }
 
+/// One cause, and what became of its requests.
+#[derive(Clone, Copy)]
+pub struct Counted<'a> {
+    /// The cause.
+    pub what: &'a dyn fmt::Display,
+    /// How often.
+    pub count: u64,
+    /// Of so many failures.
+    pub of: u64,
+    /// When last.
+    pub last: UnixMillis,
+    /// By which id the provider knows the last one.
+    pub request_id: Option<&'a str>,
+    /// Who answered instead, and how often.
+    pub answered: &'a [(String, u64)],
+    /// Users whose client saw an error.
+    pub users_failed: u64,
+}
+
+impl<'a> From<&'a CauseCount> for Counted<'a> {
+    fn from(count: &'a CauseCount) -> Counted<'a> {
+        Counted {
+            what: &count.cause,
+            count: count.count,
+            of: count.of,
+            last: count.last,
+            request_id: count.request_id.as_deref(),
+            answered: &count.answered,
+            users_failed: count.users_failed,
+        }
+    }
+}
+
 /// One cause with its share, its age, and what became of its requests.
 #[must_use]
-pub fn counted(count: &CauseCount, now: UnixMillis) -> String {
-    let CauseCount { cause, count, of, last, request_id, answered, users_failed, .. } = count;
+pub fn counted(counted: &Counted<'_>, now: UnixMillis) -> String {
+    let Counted { what, count, of, last, request_id, answered, users_failed } = counted;
     let age = Millis(now.0.saturating_sub(last.0) / 1000 * 1000);
-    let id = request_id.as_ref().map_or_else(String::new, |id| format!(", request {id}"));
+    let id = request_id.map_or_else(String::new, |id| format!(", request {id}"));
     let total: u64 = answered.iter().map(|(_, count)| count).sum();
-    let by = match &answered[..] {
+    let by = match answered {
         [] => "none answered by another provider".to_owned(),
         [(one, _)] if total == *count => format!("all answered by {one}"),
         several => {
@@ -138,7 +171,7 @@ pub fn counted(count: &CauseCount, now: UnixMillis) -> String {
             format!("answered by others: {}", each.join(", "))
         }
     };
-    format!("{count} of {of}: {cause} (last {age} ago{id}); {by}; users who saw an error: {users_failed}")
+    format!("{count} of {of}: {what} (last {age} ago{id}); {by}; users who saw an error: {users_failed}")
 }
 
 #[cfg(test)]
@@ -200,7 +233,7 @@ mod tests {
             answered: vec![("openai".to_owned(), 17)],
             users_failed: 0,
         };
-        let said = |count: &CauseCount| counted(count, UnixMillis(7900));
+        let said = |count: &CauseCount| counted(&count.into(), UnixMillis(7900));
         let all = "17 of 24: TLS handshake with api.example.com failed: certificate was revoked (last 2s ago); all answered \
                    by openai; users who saw an error: 0";
         assert_eq!(said(&count), all);

@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::cause;
 use super::silence;
 use super::words::{count, number, percent, time};
 use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, Regression};
@@ -34,8 +35,8 @@ pub fn sentence(decision: &Decision) -> String {
         (Decided::GivenUp, _) => "stable is down: it is no measure for the canary".to_owned(),
         _ => format!("the canary is not worse than stable: {}", both(decision, "failed")),
     };
-    match &decision.failed_as {
-        Some(seen) => format!("{told}; seen: {seen}"),
+    match decision.main_cause() {
+        Some(main) => format!("{told}; {}", cause::counted(&main.into(), decision.at)),
         None => told,
     }
 }

@@ -4,6 +4,7 @@
 //! alone comes on top. Counts and evidence are plain numbers, rates are in percent, lengths of time in seconds. Six digits
 //! are enough for anybody who reads them.
 
+use super::cause::in_short;
 use super::decision::{counted, remedy, would_change};
 use crate::decide::event::{ArmCounts, Decision, Detail, Figure, Reason};
 use crate::decide::guard::aspect::Aspect;
@@ -84,7 +85,7 @@ fn of_decision(decision: &Decision) -> Named {
     list.number("evidence", decision.evidence);
     list.number("bound", decision.bound);
     list.number("tolerated_ratio", decision.tolerated_ratio);
-    list.text("failed_as", decision.failed_as.as_deref());
+    list.text("failed_as", decision.main_cause().map(in_short).as_deref());
     of_detail(&decision.detail, &mut list);
     list.text("remedy", rule.and_then(remedy));
     list.text("would_change", would_change(decision).as_deref());

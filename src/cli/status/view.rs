@@ -118,7 +118,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     flight(text, rollout);
     fallbacks(text, rollout, style);
     window(text, rollout, style);
-    for (index, told) in failed_as(rollout).iter().enumerate() {
+    for (index, told) in failed_as(rollout, now).iter().enumerate() {
         row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(told));
     }
     refusals(text, rollout, now, style);

@@ -61,7 +61,7 @@ fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
     for (index, told) in in_flight(rollout).iter().enumerate() {
         row(text, if index == 0 { "in flight" } else { "" }, told);
     }
-    for (index, told) in failed_as(rollout).iter().enumerate() {
+    for (index, told) in failed_as(rollout, now).iter().enumerate() {
         row(text, if index == 0 { "failed as" } else { "" }, told);
     }
     let waits = waits_for(rollout);
@@ -79,6 +79,12 @@ fn decision(text: &mut String, key: &str, event: &Happened, now: UnixMillis, sty
     // What a rule of the guard found is told by its numbers, and they are below.
     if !event.numbers.contains_key("rule") {
         row(text, "", &if reason.is_empty() { "(no reason given)".to_owned() } else { one_line(reason) });
+    }
+    for (index, cause) in event.causes.iter().enumerate() {
+        let told = one_line(&format!("{}: {}", cause.outcome, cause.words(*at)));
+        for (part_index, part) in broken(&told, WIDTH - NAME - 1).iter().enumerate() {
+            row_of_number(text, if index + part_index == 0 { "causes" } else { "" }, part);
+        }
     }
     for (of, told) in numbers::told(&event.numbers) {
         for (index, part) in broken(&told, WIDTH - NAME - 1).iter().enumerate() {

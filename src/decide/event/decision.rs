@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::decide::cause::CauseCount;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::rule::Rule;
@@ -55,6 +56,8 @@ impl Decided {
 /// A decision of the guard or of the ramp.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
+    /// When.
+    pub at: UnixMillis,
     /// What was decided.
     pub decided: Decided,
     /// In how many seconds it was counted.
@@ -71,15 +74,20 @@ pub struct Decision {
     pub tolerated_ratio: f64,
     /// What belongs to this kind of decision alone.
     pub detail: Detail,
-    /// What failures were seen as most often, where more is known than their outcome.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_as: Option<String>,
     /// What would have led to something else; `None`: nothing that is in anybody's hands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_change: Option<Change>,
     /// Why the canary's requests failed, most often first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub causes: Vec<Cause>,
+    pub causes: Vec<CauseCount>,
+}
+
+impl Decision {
+    /// Why most of the canary's requests failed, where they share a cause.
+    #[must_use]
+    pub fn main_cause(&self) -> Option<&CauseCount> {
+        self.causes.first().filter(|first| first.count > first.of / 2)
+    }
 }
 
 /// What was counted of one arm.
@@ -264,17 +272,6 @@ pub enum Change {
         /// Below this.
         limit: f64,
     },
-}
-
-/// Why requests failed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
-    /// As it is told.
-    pub what: String,
-    /// How many of them.
-    pub count: u64,
-    /// When last.
-    pub last: UnixMillis,
 }
 
 /// What the guard took a canary back for: as it found it, or in a sentence of an earlier version.

@@ -5,6 +5,7 @@
 //! somebody can check it against the numbers beside it: where evidence gathers over time it is an estimate. A value of the
 //! file that would make no sense is no way out, and is left out. Judges nothing.
 
+use crate::decide::cause::CauseCount;
 use super::aspect::Aspect;
 use super::judge::{Judge, Reading, fraction};
 use super::measure::{self, Measure};
@@ -36,7 +37,7 @@ pub struct Grounds<'a> {
     /// What the canary refuses most, where that is known.
     pub refuses: Option<&'a str>,
     /// What its failures were seen as most often, where more is known than their outcome.
-    pub failed_as: Option<&'a str>,
+    pub causes: &'a [CauseCount],
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
     /// The share that is in force, and how long it had to be held.
@@ -56,6 +57,7 @@ impl Grounds<'_> {
         let users = |arm: usize| (aspect == Aspect::Failing).then_some(users[arm]);
         let seen = matches!(decided.rule(), Some(Rule::Down | Rule::Worse | Rule::Ceiling));
         Box::new(Decision {
+            at: self.now,
             decided,
             seconds: finite(tally.seconds),
             canary: ArmCounts::new(tally.canary_events, tally.canary, users(1)),
@@ -64,9 +66,8 @@ impl Grounds<'_> {
             bound: finite(finding.bound),
             tolerated_ratio: tolerated(guard, aspect),
             detail: self.detail(decided),
-            failed_as: self.failed_as.filter(|_| seen).map(str::to_owned),
             would_change: self.would_change(decided),
-            causes: Vec::new(),
+            causes: if seen { self.causes.to_vec() } else { Vec::new() },
         })
     }
 

@@ -127,7 +127,6 @@ impl World {
                 }
             }
             "refuses" => self.seen.refuses = Some(value.replace('_', " ").into()),
-            "failed_as" => self.seen.failed_as = Some(value.replace('_', " ").into()),
             "stable_shut" => self.seen.stable_shut = value.parse().unwrap(),
             "confirm_seconds" => self.canary.guard.constants.confirm_seconds = value.parse().unwrap(),
             "stable_probe" => self.seen.stable_answers = value.parse().ok(),

@@ -242,7 +242,7 @@ impl Draft<'_> {
             now: self.now,
             window: seen.under_ceiling,
             refuses: seen.refuses.as_deref(),
-            failed_as: seen.failed_as.as_deref(),
+            causes: &seen.causes,
             users: seen.users,
             held: (self.before.in_force, ramp::hold(&self.view.canary.ramp, self.next.percent)),
             confirming: confirming(self.view, self.next),

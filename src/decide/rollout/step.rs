@@ -8,6 +8,7 @@
 
 use std::sync::Arc;
 
+use crate::decide::cause::CauseCount;
 use super::command::{self, Note, Refusal};
 use super::in_force::{in_force, why};
 use super::outlook::{may_confirm, outlook, step_left};
@@ -69,8 +70,8 @@ pub struct Observation {
     pub pace_threshold: Option<SlowThreshold>,
     /// What the canary refuses most.
     pub refuses: Option<Arc<str>>,
-    /// What the canary's failures were seen as most often, where more is known than their outcome.
-    pub failed_as: Option<Arc<str>>,
+    /// Why the canary's requests failed at this share, the commonest cause first.
+    pub causes: Arc<[CauseCount]>,
     /// Users behind the failures of stable and canary at this share.
     pub users: [u32; 2],
 }

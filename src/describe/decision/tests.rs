@@ -14,7 +14,7 @@ fn decision(decided: Decided, detail: Detail) -> Decision {
         bound: 2000.0,
         tolerated_ratio: 1.25,
         detail,
-        failed_as: None,
+        at: UnixMillis(0),
         would_change: None,
         causes: Vec::new(),
     }

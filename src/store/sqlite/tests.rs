@@ -5,9 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::decide::event::{ArmCounts, Cause, Change, Decided, Decision, Detail, Figure, Reason, Regression};
+use crate::decide::cause::{Cause, CauseCount};
+use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, Figure, Reason, Regression};
 use crate::decide::guard::rule::Rule;
 use crate::decide::policy::Intent;
+use crate::decide::outcome::Outcome;
 use crate::decide::rollout::in_force::{Again, Why};
 use crate::decide::rollout::state::{Lock, Pause, Phase};
 use crate::decide::units::{Millis, Percent};
@@ -82,6 +84,7 @@ fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
     let opened = open(dir.path(), UnixMillis(1));
     let counts = |events| ArmCounts::new(events, 67.0, Some(3));
     let decision = Box::new(Decision {
+        at: UnixMillis(9),
         decided: Decided::Alarm(Rule::Silent),
         seconds: 14.000_000_000_000_2,
         canary: counts(14.0),
@@ -90,9 +93,17 @@ fn what_was_decided_comes_back_as_it_was_to_the_last_digit() {
         bound: 1.647_961_432_350_48e-9,
         tolerated_ratio: 1.25,
         detail: Detail::Slow { streamed: Some(Millis(1200)), whole: None },
-        failed_as: Some("text/html".into()),
         would_change: Some(Change::Fewer { events: 3.0, tolerated_ratio: Some(1.9), ignore_below: None }),
-        causes: vec![Cause { what: "refused".into(), count: 3, last: UnixMillis(7) }],
+        causes: vec![CauseCount {
+            outcome: Outcome::Connect,
+            cause: Cause::NoHead { limit: Millis(60_000) },
+            count: 3,
+            of: 4,
+            last: UnixMillis(7),
+            request_id: Some("req_1".into()),
+            answered: vec![("old".into(), 2)],
+            users_failed: 1,
+        }],
     });
     let pause = Pause {
         at: UnixMillis(1),

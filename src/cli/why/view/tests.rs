@@ -17,6 +17,7 @@ fn event(actor: &str, action: &str, shares: (f64, f64), reason: &str, numbers: &
         from: shares.0,
         to: shares.1,
         numbers,
+        causes: Vec::new(),
         generation: 3,
     }
 }

@@ -1,0 +1,88 @@
+//! Why attempts failed, as the API has it: in words, as a value, and with what became of the requests.
+//!
+//! The words are those of [`describe`]; nothing is decided here. Invariant: who reads the API gets the same counts as who
+//! reads the status or the history.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::decide::cause::CauseCount;
+use crate::decide::stamp::Stamp;
+use crate::decide::units::Arm;
+use crate::describe::cause::{Counted, counted};
+
+/// One cause, how often attempts failed for it, and what became of their requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SeenAs {
+    /// `stable` or `canary`.
+    pub arm: String,
+    /// What they were counted as.
+    pub outcome: String,
+    /// Why, in words.
+    pub what: String,
+    /// Why, as a value.
+    #[serde(default)]
+    pub cause: Value,
+    /// How often.
+    pub count: u64,
+    /// How many failures there were, for whatever cause.
+    pub of: u64,
+    /// When last.
+    #[serde(default)]
+    pub last: Stamp,
+    /// By which id the provider knows the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Who answered instead, and how often.
+    #[serde(default)]
+    pub answered: BTreeMap<String, u64>,
+    /// Users whose client saw an error.
+    #[serde(default)]
+    pub users_failed: u64,
+}
+
+impl SeenAs {
+    /// Of both arms, stable's first.
+    #[must_use]
+    pub fn of_both(causes: &[Vec<CauseCount>; 2]) -> Vec<SeenAs> {
+        let arms = [Arm::Stable, Arm::Canary].into_iter().zip(causes);
+        arms.flat_map(|(arm, causes)| causes.iter().map(move |cause| SeenAs::of(arm, cause))).collect()
+    }
+
+    /// An arm's.
+    #[must_use]
+    pub fn of(arm: Arm, cause: &CauseCount) -> SeenAs {
+        SeenAs {
+            arm: arm.as_str().to_owned(),
+            outcome: cause.outcome.as_str().to_owned(),
+            what: cause.cause.to_string(),
+            cause: serde_json::to_value(&cause.cause).unwrap_or_default(),
+            count: cause.count,
+            of: cause.of,
+            last: Stamp(cause.last),
+            request_id: cause.request_id.clone(),
+            answered: cause.answered.iter().cloned().collect(),
+            users_failed: cause.users_failed,
+        }
+    }
+
+    /// In a sentence, with its share, its age, and what became of the requests.
+    #[must_use]
+    pub fn words(&self, now: Stamp) -> String {
+        let answered: Vec<(String, u64)> = self.answered.iter().map(|(name, count)| (name.clone(), *count)).collect();
+        counted(
+            &Counted {
+                what: &self.what,
+                count: self.count,
+                of: self.of,
+                last: self.last.0,
+                request_id: self.request_id.as_deref(),
+                answered: &answered,
+                users_failed: self.users_failed,
+            },
+            now.0,
+        )
+    }
+}
