@@ -5,10 +5,10 @@
 //! nothing is said.
 
 use crate::app::api::{ArmAnswers, ByAge, Compared, Counted, Guard, InFlight, Rate, Rollout};
-use crate::decide::stamp::Stamp;
-use crate::decide::units::UnixMillis;
 use crate::cli::out::one_line;
 use crate::decide::guard::silent::Silence;
+use crate::decide::stamp::Stamp;
+use crate::decide::units::UnixMillis;
 use crate::describe::words::{number, percent, time};
 
 /// So few requests a second are none.

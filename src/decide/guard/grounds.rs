@@ -5,7 +5,6 @@
 //! somebody can check it against the numbers beside it: where evidence gathers over time it is an estimate. A value of the
 //! file that would make no sense is no way out, and is left out. Judges nothing.
 
-use crate::decide::cause::CauseCount;
 use super::aspect::Aspect;
 use super::judge::{Judge, Reading, fraction};
 use super::measure::{self, Measure};
@@ -13,6 +12,7 @@ use super::rule::Rule;
 use super::slow::SlowThreshold;
 use super::tick::Tally;
 use super::waiting::Kind;
+use crate::decide::cause::CauseCount;
 use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, finite};
 use crate::decide::policy::Guard;
 use crate::decide::units::{Millis, Percent, UnixMillis};

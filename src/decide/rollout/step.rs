@@ -8,13 +8,13 @@
 
 use std::sync::Arc;
 
-use crate::decide::cause::CauseCount;
 use super::command::{self, Note, Refusal};
 use super::in_force::{in_force, why};
 use super::outlook::{may_confirm, outlook, step_left};
 use super::ramp;
 use super::state::{Lock, Phase, RolloutState, Verb};
 use super::terms::terms;
+use crate::decide::cause::CauseCount;
 use crate::decide::event::{Action, Decided, Event, Reason};
 use crate::decide::guard::Arms;
 use crate::decide::guard::judge::fraction;

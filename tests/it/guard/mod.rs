@@ -5,6 +5,7 @@
 //! has to be sat out: a minute by default.
 
 mod answers;
+mod causes;
 mod innocent;
 mod nobody;
 mod provider;

@@ -1,0 +1,227 @@
+//! A rollback says why: thirteen ways in which a canary fails, each of which is named by the log, `serin why` and the API.
+//!
+//! One sidecar with a rollout for each: half of its users are on a canary that fails in one way, and stable answers in its
+//! place.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ServerConfig, ServerConnection};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::support::api::Api;
+use crate::support::eventually::eventually;
+use crate::support::faults::Faults;
+use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::stage::{Flags, Stage};
+
+/// From the first request to the last rollback: the silent one takes the longest.
+const ALL: Duration = Duration::from_secs(120);
+const IN_A_HURRY: &str = "timeouts: { headers: 400ms, stream_headers: 400ms, first_output: 400ms }";
+
+/// A canary that fails in one way.
+struct Canary {
+    name: &'static str,
+    base_url: String,
+    keys: String,
+    /// What is said of it.
+    says: &'static [&'static str],
+    /// How many users ask at one time.
+    at_once: usize,
+    _serves: Option<Faults>,
+}
+
+impl Canary {
+    fn at(name: &'static str, base_url: String, says: &'static [&'static str]) -> Canary {
+        Canary { name, base_url, keys: IN_A_HURRY.to_owned(), says, at_once: 3, _serves: None }
+    }
+
+    fn with(name: &'static str, fault: Fault, says: &'static [&'static str]) -> Canary {
+        let serves = Faults::start("newcorp", move |_| fault.clone());
+        Canary { _serves: Some(serves), ..Canary::at(name, String::new(), says) }.served()
+    }
+
+    fn served(mut self) -> Canary {
+        self.base_url = self._serves.as_ref().map(Faults::base_url).unwrap_or_default();
+        self
+    }
+
+    /// Answers whatever it is asked with these bytes.
+    fn saying(name: &'static str, answer: &'static str, says: &'static [&'static str]) -> Canary {
+        let (listener, address) = listener();
+        serve(listener, move |stream| {
+            let mut reader = BufReader::new(stream);
+            let (mut line, mut length) = (String::new(), 0);
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            if reader.read_exact(&mut body).is_ok() {
+                // The other side may have gone.
+                let _ = reader.into_inner().write_all(answer.as_bytes());
+            }
+        });
+        Canary::at(name, format!("http://{address}/v1"), says)
+    }
+
+    /// Shows a certificate that nobody should trust.
+    fn showing(
+        name: &'static str,
+        authority: &CertifiedIssuer<'static, KeyPair>,
+        params: CertificateParams,
+        ca_file: &Path,
+        says: &'static [&'static str],
+    ) -> Canary {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateDer::from(params.signed_by(&key, authority).unwrap());
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let (config, (listener, address)) = (Arc::new(config), listener());
+        serve(listener, move |mut stream| {
+            let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            // The other side breaks it off.
+            let _ = connection.complete_io(&mut stream);
+        });
+        let keys = format!("{IN_A_HURRY}, tls: {{ ca_file: \"{}\" }}", ca_file.display());
+        Canary { keys, ..Canary::at(name, format!("https://{address}/v1"), says) }
+    }
+}
+
+fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+fn serve(listener: TcpListener, answer: impl Fn(TcpStream) + Send + Sync + 'static) {
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let answer = Arc::clone(&answer);
+            std::thread::spawn(move || answer(stream.unwrap()));
+        }
+    });
+}
+
+fn canaries(dir: &Path) -> Vec<Canary> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let ca_file = dir.join("ca.pem");
+    std::fs::write(&ca_file, authority.pem()).unwrap();
+    let mut expired = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    expired.not_after = rcgen::date_time_ymd(2001, 1, 1);
+    let elsewhere = CertificateParams::new(vec!["api.example".to_owned()]).unwrap();
+    let closed = listener().1;
+    let page =
+        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\nconnection: close\r\n\r\n<!doctype html>";
+    let moved =
+        "HTTP/1.1 302 Found\r\nlocation: https://sso.example/in?k=v\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let broken = "HTTP/1.1 500 X\r\ncontent-type: application/json\r\nx-request-id: req_77\r\nconnection: close\r\n\
+                  content-length: 66\r\n\r\n{\"error\":{\"message\":\"no\",\"type\":\"server_error\",\"code\":\"gpu_lost\"}}\n";
+    vec![
+        Canary::at("refused", format!("http://{closed}/v1"), &["cannot connect to 127.0.0.1:", "refused"]),
+        Canary::at("dns", "http://nowhere.invalid/v1".to_owned(), &["cannot look up nowhere.invalid"]),
+        Canary::showing(
+            "expired",
+            &authority,
+            expired,
+            &ca_file,
+            &["TLS handshake with 127.0.0.1 failed: certificate has expired"],
+        ),
+        Canary::showing(
+            "wrong-host",
+            &authority,
+            elsewhere,
+            &ca_file,
+            &["TLS handshake with 127.0.0.1 failed: certificate is for another name: ", "api.example"],
+        ),
+        Canary::with("timeout", Fault::Silence, &["no answer within 400ms"]),
+        Canary::with("reset", Fault::ResetBeforeHeaders, &["the connection ended before an answer"]),
+        Canary::saying("broken", broken, &["status 500 (type server_error, code gpu_lost)", "request req_77"]),
+        Canary::with(
+            "throttled",
+            Fault::Refuses(Refusal::Throttled { retry_after: None }),
+            &["status 429 (type requests, code rate_limit_exceeded)"],
+        ),
+        Canary::with("error-event", Fault::ErrorAfterPreamble, &["an error within the answer (type "]),
+        Canary::with("truncated", Fault::CutAfterPreamble(Cut::Close), &["the answer ended before its end"]),
+        Canary::saying("page", page, &["text/html, `<!doctype html>`"]),
+        Canary::saying("redirect", moved, &["redirects to sso.example"]),
+        Canary {
+            keys: "timeouts: { headers: 10m }".to_owned(),
+            at_once: 30,
+            ..Canary::with("silent", Fault::Silence, &["have had no output for"])
+        },
+    ]
+}
+
+#[test]
+fn a_rollback_says_why_the_canary_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (stable, canaries) = (Faults::healthy("oldcorp"), canaries(dir.path()));
+    assert_eq!(canaries.len(), 13);
+    let mut flags = Flags::new().provider("oldcorp", &stable.base_url(), "");
+    for Canary { name, base_url, keys, .. } in &canaries {
+        flags = flags.provider(name, base_url, keys).plainly(&format!(
+            "name: {name}, match: {{ model: {name} }}, stable: oldcorp, canary: {name}, percent: 50%, fallback_4xx: false"
+        ));
+    }
+    let stage = Stage::start(&flags);
+    let over: Vec<AtomicBool> = canaries.iter().map(|_| AtomicBool::new(false)).collect();
+    std::thread::scope(|scope| {
+        for (canary, over) in canaries.iter().zip(&over) {
+            for thread in 0..canary.at_once {
+                let stage = &stage;
+                scope.spawn(move || {
+                    for number in (0..).take_while(|_| !over.load(SeqCst)) {
+                        let user = format!("user-{thread}-{}", number % 50);
+                        let body = Api::Chat.ask_at_length(canary.name, true, "hi", Some(&user));
+                        let told = stage.ask(Api::Chat.path(), &[], &body).unwrap();
+                        assert_eq!((told.answer.status, told.end.is_ok()), (200, true), "{}", canary.name);
+                        // Some tens of requests a second are enough, and leave the machine to the others.
+                        std::thread::park_timeout(Duration::from_millis(50));
+                    }
+                });
+            }
+        }
+        let rolled_back = |history: &[serde_json::Value], name: &str| {
+            history.iter().find(|event| event["rollout"] == name && event["action"] == "rollback").cloned()
+        };
+        let history = eventually("each of them was taken back", ALL, || {
+            let history = stage.history();
+            for (canary, over) in canaries.iter().zip(&over) {
+                over.fetch_or(rolled_back(&history, canary.name).is_some(), SeqCst);
+            }
+            over.iter().all(|over| over.load(SeqCst)).then_some(history)
+        });
+        let log = stage.workspace().log();
+        for Canary { name, says, .. } in &canaries {
+            let event = rolled_back(&history, name).unwrap();
+            let why = String::from_utf8(stage.workspace().run(&["why", name]).stdout).unwrap();
+            let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
+            let logged =
+                log.lines().find(|line| line.contains("rollback: ") && line.contains(&format!("rollout=\"{name}\"")));
+            let logged = logged.unwrap_or_else(|| panic!("{name} is not in the log:\n{log}"));
+            for said in *says {
+                assert!(event["reason"].as_str().unwrap().contains(said), "{name}: {event}");
+                assert!(why.contains(said), "{name}: {why}");
+                assert!(logged.contains(said), "{name}: {logged}");
+            }
+            if *name != "silent" {
+                let cause = &event["causes"][0];
+                assert!(cause["count"].as_u64().unwrap() >= 5 && cause["cause"] != serde_json::Value::Null, "{event}");
+                assert!(why.contains("all answered by oldcorp") || why.contains(" by oldcorp"), "{name}: {why}");
+                assert!(why.contains("users who saw an error: 0"), "{name}: {why}");
+            }
+        }
+    });
+}
