@@ -70,10 +70,17 @@ struct Question {
 }
 
 impl Account {
-    /// For a request that is about to be dispatched by this plan.
-    pub(crate) fn planned(core: &Rc<Core>, in_use: &Rc<InUse>, plan: Plan, kind: Kind, arrived: Instant) -> Account {
+    /// For a request that is about to be dispatched by this plan. It goes through many hands, hence the box, and is made
+    /// where it stays.
+    pub(crate) fn planned(
+        core: &Rc<Core>,
+        in_use: &Rc<InUse>,
+        plan: Plan,
+        kind: Kind,
+        arrived: Instant,
+    ) -> Box<Account> {
         let target = Target { id: plan.provider, turn: 0 };
-        Account {
+        let account = Account {
             scope: Scope { core: Rc::clone(core), in_use: Rc::clone(in_use), plan, kind },
             arrived,
             attempt: OpenAttempt::at(target),
@@ -83,7 +90,8 @@ impl Account {
             question: None,
             earlier: Vec::new(),
             draft: None,
-        }
+        };
+        Box::write(Box::new_uninit(), account)
     }
 
     /// It will have a line in the access log, if that asks for one.
@@ -206,7 +214,7 @@ impl Account {
 
     /// The request is planned anew, under another account. One that had been sent, on a connection that was dead by
     /// then, says nothing about the provider.
-    pub(crate) fn forget(mut self) {
+    pub(crate) fn forget(mut self: Box<Self>) {
         if matches!(self.attempt.stage, Stage::Dispatched | Stage::Answered { .. }) {
             self.failed(Ending::CutBySerin);
         }

@@ -48,7 +48,7 @@ struct Recovery<'a> {
     in_use: &'a Rc<InUse>,
     original: &'a Original<'a>,
     rollout: Option<&'a Arc<Rollout>>,
-    account: Account,
+    account: Box<Account>,
     tries: Tries,
     /// What the provider said that the split chose.
     kept: Option<Box<Spoilt>>,

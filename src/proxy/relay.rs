@@ -47,7 +47,7 @@ pub(crate) struct Answer {
     /// As far as it was seen.
     pub(crate) weighed: Box<Weighed>,
     /// Its account.
-    pub(crate) account: Account,
+    pub(crate) account: Box<Account>,
 }
 
 /// Turns a provider's answer into the client's. `upgrade`: the client's end of the connection, where it asked to leave
@@ -99,7 +99,7 @@ pub(crate) fn answer(
 }
 
 /// The provider switched to a protocol that nobody asked for.
-fn unasked_upgrade(mut account: Account) -> Problem {
+fn unasked_upgrade(mut account: Box<Account>) -> Problem {
     let problem = "it answered 101 to a request that asked for no upgrade";
     account.because(Cause::NotHttp { error: problem.to_owned() }, None);
     account.end(Ending::NoHead);
@@ -201,7 +201,7 @@ pub(crate) struct Relay {
     /// Why nothing does.
     broke: Option<BodyError>,
     observer: Option<Box<Observer>>,
-    account: Account,
+    account: Box<Account>,
     /// What is missing to the announced length.
     remaining: Option<u64>,
     pace: Pace,

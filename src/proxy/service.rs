@@ -54,7 +54,7 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
         }
     };
     if in_use.snapshot.policy.response_headers {
-        response.headers_mut().insert(X_SERIN_REQUEST_ID, id.header());
+        response.headers_mut().insert(X_SERIN_REQUEST_ID, core.request_ids.header(id));
     }
     relay::say_goodbye(core.is_draining(), version, response.headers_mut());
     response.map(|body| Reply::new(body, ticket))
