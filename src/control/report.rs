@@ -7,6 +7,7 @@ use super::engine::{Engine, Moving, Now, Proposal, Tracked};
 use crate::decide::cause::CauseCount;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
+use crate::decide::guard::judge::Finding;
 use crate::decide::guard::waiting::{AGES, Kind};
 use crate::decide::policy::{Canary, Intent, OnExcess, SlowRule};
 use crate::decide::rollout::in_force::why;
@@ -134,19 +135,21 @@ fn causes(moving: &Moving, now: Now) -> [Vec<CauseCount>; 2] {
 fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, users: [u32; 2]) -> GuardStatus {
     let (guard, state) = (&canary.guard, &moving.state);
     let (judge, reading) = (&state.judge, state.judge.reading(guard, state.tries()));
+    // Nothing is compared then. What the guard keeps, for the case that the same try goes on, would stand there for ever.
+    let nobody = state.in_force == Percent::ZERO;
     let aspect = |aspect: Aspect| {
         let finding = reading.of(aspect);
-        AspectStatus {
-            watched: match aspect {
-                Aspect::Failing => true,
-                Aspect::Slow => guard.slow.is_some(),
-                _ => guard.follows(aspect) != OnExcess::Ignore,
-            },
-            evidence: finding.evidence,
-            bound: finding.bound,
-            above_floor: finding.above_floor,
-            doubt: *judge.doubt(aspect),
+        let watched = match aspect {
+            Aspect::Failing => true,
+            Aspect::Slow => guard.slow.is_some(),
+            _ => guard.follows(aspect) != OnExcess::Ignore,
+        };
+        let status = AspectStatus { watched, bound: finding.bound, ..AspectStatus::default() };
+        if nobody {
+            return status;
         }
+        let Finding { evidence, above_floor, .. } = *finding;
+        AspectStatus { evidence, above_floor, doubt: *judge.doubt(aspect), ..status }
     };
     let traffic = moving.observer.traffic();
     let learnt = |rule: &SlowRule| {
@@ -158,7 +161,7 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         bound: reading.of(Aspect::Failing).bound,
         retries: state.tries(),
         incident: reading.incident,
-        failures_in_a_row: judge.canary_run().failures(),
+        failures_in_a_row: if nobody { 0.0 } else { judge.canary_run().failures() },
         users,
         step: judge.step,
         watched: Millis(whole(judge.step.seconds * 1000.0)),
