@@ -21,6 +21,7 @@ mod observe;
 mod outlasting;
 mod pauses;
 mod proposals;
+mod recent;
 mod reconcile;
 mod refusals;
 mod report;

@@ -4,26 +4,32 @@
 //! outlook that it goes by, so that no surface says anything but what is in force.
 
 use super::engine::{Engine, Moving, Now, Proposal, Tracked};
+use super::recent::Counts as Recently;
 use crate::decide::cause::CauseCount;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
 use crate::decide::guard::judge::Finding;
 use crate::decide::guard::waiting::{AGES, Kind};
-use crate::decide::policy::{Canary, Intent, OnExcess, SlowRule};
+use crate::decide::policy::{Canary, Intent, OnExcess, Rollout, SlowRule};
 use crate::decide::rollout::in_force::why;
 use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::{Phase, RolloutState, Standing};
 use crate::decide::rollout::step::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
+use crate::describe::anonymous::no_user_id;
 use crate::describe::in_force::reason;
 use crate::describe::notice::sentence;
 use crate::describe::outlook::waiting_for;
 use crate::state::access_log::Dropped;
 use crate::state::status::{
-    ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage, RolloutStatus,
-    Status, StoreStatus,
+    ArmRecent, ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage,
+    RecentStatus, RolloutStatus, Status, StoreStatus,
 };
+
+/// From so many requests on, and above so many percent of them, it is told what to do about those without a user id.
+const ENOUGH: u64 = 20;
+const MANY: u64 = 20;
 
 pub(super) fn nothing() -> Status {
     Status {
@@ -111,6 +117,7 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         paused: moving.state.paused.is_some(),
         window: [window(seen.window.stable), window(seen.window.canary)],
         window_length: canary.guard.window,
+        window_since: moving.counted_since.max(UnixMillis(now.unix.0.saturating_sub(canary.guard.window.0))),
         in_flight: [tracked.rollout.stable, canary.provider].map(|provider| tracked.series.in_flight_at(provider)),
         waiting: waiting(moving, now),
         epoch: moving.state.epoch,
@@ -215,6 +222,7 @@ fn to_be(proposal: &Proposal) -> String {
 }
 
 fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
+    let recent = recent(engine, &tracked.rollout);
     RolloutStatus {
         name: tracked.rollout.name.clone(),
         stable: tracked.stable.name.clone(),
@@ -231,6 +239,8 @@ fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
         paused: false,
         window: [ArmWindow::default(); 2],
         window_length: Millis(0),
+        window_since: UnixMillis(0),
+        recent,
         in_flight: [0; 2],
         waiting: [[0; AGES.len() + 1]; 2],
         epoch: 0,
@@ -242,7 +252,31 @@ fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
         fallbacks: fallbacks(tracked),
         stable_fault: engine.stable_fault(tracked, Percent::ZERO),
         anonymous_ratio: anonymous_ratio(tracked),
+        anonymous_advice: anonymous_advice(&tracked.rollout, &recent),
     }
+}
+
+fn recent(engine: &Engine, rollout: &Rollout) -> RecentStatus {
+    let (length, counted) = engine.recent.of(&rollout.name);
+    let counting = rollout.canary.as_ref().map_or_else(Default::default, |canary| canary.guard.counting);
+    let arms = [Arm::Stable, Arm::Canary].map(|arm| {
+        let counts = &counted[arm as usize];
+        ArmRecent {
+            requests: counts.requests,
+            failed: counts.failed(counting),
+            refused: counts.refused,
+            elsewhere: counts.elsewhere,
+            in_flight: engine.series.of_arm(&rollout.name, arm.as_str()).map(|series| series.in_flight()).sum(),
+        }
+    });
+    let sum = |count: fn(&Recently) -> u64| counted.iter().map(count).sum();
+    RecentStatus { length, arms, sent: sum(|arm| arm.dispatched), anonymous: sum(|arm| arm.anonymous) }
+}
+
+fn anonymous_advice(rollout: &Rollout, recent: &RecentStatus) -> Option<String> {
+    let RecentStatus { sent, anonymous, .. } = *recent;
+    let many = sent >= ENOUGH && anonymous * 100 > sent * MANY;
+    many.then(|| no_user_id(&rollout.name, &rollout.user, rollout.anonymous))
 }
 
 fn fallbacks(tracked: &Tracked) -> Vec<FallbackStatus> {
