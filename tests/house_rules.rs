@@ -24,7 +24,7 @@ const LAYERS: [(&str, &str); 15] = [
     ("telemetry", "state clock decide"),
     ("state", "clock decide"),
     ("clock", "decide"),
-    ("describe", "decide"),
+    ("describe", "decide wire"),
     ("decide", "wire"),
 ];
 

@@ -5,6 +5,7 @@
 
 mod cause;
 mod guard;
+mod recent;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ use crate::state::status::{
 };
 pub use cause::SeenAs;
 pub use guard::{Answers, ArmAnswers, Compared, Counted, Forecast, Guard, Rate, Users};
+pub use recent::{Anonymous, Recent, RecentArm};
 
 /// The process behind the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -123,6 +125,9 @@ pub struct Rollout {
     pub paused: bool,
     /// Both arms as they are shown.
     pub window: Window,
+    /// The traffic of the last minutes, whatever the share was; absent: an older process.
+    #[serde(default)]
+    pub recent: Option<Recent>,
     /// Requests that are at the providers now.
     #[serde(default)]
     pub in_flight: InFlight,
@@ -147,6 +152,9 @@ pub struct Rollout {
     pub stable_fault: Option<String>,
     /// Share of requests without a user id since the start, 0 to 1.
     pub anonymous_ratio: Option<f64>,
+    /// What to do about them, in a sentence, where more than a fifth of the last minutes' requests have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous_advice: Option<String>,
 }
 
 /// Requests of an arm that another provider than its own answered.
@@ -182,11 +190,14 @@ pub struct Locked {
     pub reason: String,
 }
 
-/// Both arms over the guard's window.
+/// What the guard counts of both arms, over its window and at the present share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Window {
     /// Its length.
     pub seconds: f64,
+    /// Since when there are counts in it: since the present share, or for its length; absent from a plain route.
+    #[serde(default)]
+    pub since: Option<Stamp>,
     /// The stable arm.
     pub stable: Arm,
     /// The canary arm.
@@ -424,9 +435,11 @@ impl From<&RolloutStatus> for Rollout {
             paused: rollout.paused,
             window: Window {
                 seconds: rollout.window_length.duration().as_secs_f64(),
+                since: rollout.canary.is_some().then_some(Stamp(rollout.window_since)),
                 stable: stable.into(),
                 canary: canary.into(),
             },
+            recent: Some(Recent::new(rollout)),
             in_flight: InFlight {
                 stable: OfArm::new(rollout.in_flight[0], rollout.waiting[0]),
                 canary: OfArm::new(rollout.in_flight[1], rollout.waiting[1]),
@@ -439,6 +452,7 @@ impl From<&RolloutStatus> for Rollout {
             fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
             stable_fault: rollout.stable_fault.as_ref().map(|fault| fault.text.clone()),
             anonymous_ratio: rollout.anonymous_ratio,
+            anonymous_advice: rollout.anonymous_advice.clone(),
         }
     }
 }

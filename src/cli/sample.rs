@@ -1,7 +1,8 @@
 //! A rollout as the API tells of it, for the tests of what is made of it.
 
 use crate::app::api::{
-    Answers, Arm, Compared, Counted, Forecast, Guard, InFlight, Next, Rate, Rollout, Stamp, Users, Window,
+    Anonymous, Answers, Arm, Compared, Counted, Forecast, Guard, InFlight, Next, Rate, Recent, RecentArm, Rollout,
+    Stamp, Users, Window,
 };
 use crate::decide::units::UnixMillis;
 
@@ -27,7 +28,13 @@ pub(super) fn rollout() -> Rollout {
         attempt: 1,
         lock: None,
         paused: false,
-        window: Window { seconds: 1800.0, stable: arm(12034, 12, Some(0.0997)), canary: arm(0, 0, None) },
+        window: Window {
+            seconds: 1800.0,
+            since: Some(at(1800)),
+            stable: arm(12034, 12, Some(0.0997)),
+            canary: arm(0, 0, None),
+        },
+        recent: Some(recent()),
         in_flight: InFlight::default(),
         epoch: 2,
         answered: 34,
@@ -37,6 +44,18 @@ pub(super) fn rollout() -> Rollout {
         fallbacks: Vec::new(),
         stable_fault: None,
         anonymous_ratio: Some(0.034),
+        anonymous_advice: None,
+    }
+}
+
+fn recent() -> Recent {
+    let arm =
+        |requests, failed, waiting| RecentArm { requests, failed, waiting: Some(waiting), ..RecentArm::default() };
+    Recent {
+        seconds: 305.2,
+        stable: RecentArm { refused: 3, in_flight: 31, ..arm(9010, 9, 12) },
+        canary: Some(RecentArm { elsewhere: 24, in_flight: 4, ..arm(1001, 0, 4) }),
+        anonymous: Anonymous { of: 10_020, requests: 401, ratio: Some(0.04) },
     }
 }
 

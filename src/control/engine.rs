@@ -17,6 +17,7 @@ use super::lock_files::Unread;
 use super::observe::{Blocks, Observer};
 use super::outlasting::Outlasting;
 use super::pauses::Pauses;
+use super::recent::Recents;
 use super::refusals::Findings;
 use super::report;
 use super::sampling::Sampling;
@@ -110,6 +111,8 @@ pub(super) struct Moving {
     pub(super) proposed: Option<Proposal>,
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
+    // When what the observer counts began.
+    pub(super) counted_since: UnixMillis,
     // Whether the canary answers nobody while stable cannot be reached, whether stable answers nobody while the canary
     // does, and when each was told last.
     pub(super) canary_dead: bool,
@@ -169,6 +172,7 @@ pub struct Engine {
     pub(super) flags: FlagsStatus,
     pub(super) notes: Vec<String>,
     pub(super) series: Registry,
+    pub(super) recent: Recents,
     pub(super) breakers: Breakers,
     pub(super) serving: Serving,
     pub(super) dir: String,
@@ -217,6 +221,7 @@ impl Engine {
             flags: FlagsStatus { generation: 1, accepted_at: now.unix, ..flags },
             notes,
             series: Registry::new(begin.series, cores),
+            recent: Recents::default(),
             breakers: Breakers::default(),
             serving: Serving::default(),
             dir,
@@ -397,14 +402,14 @@ impl Engine {
         if goes_on {
             self.propose(index, &step);
             if let Some(watched) = watched {
-                self.put(index, watched);
+                self.put(index, watched, now);
             }
             let Step { refused, notes, .. } = step;
             return Some(Happened { refused, notes, changed: false, rescues: false, proposed: true });
         }
         let Step { next, events, refused, notes, rescue, .. } = step;
         events.into_iter().for_each(|event| self.emit(event));
-        self.put(index, next);
+        self.put(index, next, now);
         let moving = self.rollouts[index].moving.as_ref()?;
         if let Some(rescue) = rescue {
             moving.observer.withdraw(rescue, now.mono);
@@ -464,6 +469,7 @@ impl Engine {
 
     /// Tells the surfaces.
     pub(super) fn report(&mut self, now: Now) {
+        self.recent.look(&self.rollouts, &self.series, now.mono);
         let status: Status = report::report(self, now);
         self.status.store(Arc::new(status));
     }

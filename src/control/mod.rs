@@ -22,6 +22,7 @@ mod observe;
 mod outlasting;
 mod pauses;
 mod proposals;
+mod recent;
 mod reconcile;
 mod refusals;
 mod report;

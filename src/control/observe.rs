@@ -72,8 +72,7 @@ impl Blocks {
         withdrawal: &Arc<Withdrawal>,
     ) -> Arc<Evidence> {
         self.made += 1;
-        let (silence, samples) = (Arc::clone(pauses.silence()), Arc::clone(&self.samples));
-        let withdrawal = Arc::clone(withdrawal);
+        let (silence, samples, withdrawal) = (pauses.silence().clone(), self.samples.clone(), withdrawal.clone());
         let terms = Terms { id: self.made, epoch, counting: guard.counting, silence, samples, withdrawal };
         Arc::new(Evidence::new(terms, self.cores))
     }

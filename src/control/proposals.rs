@@ -33,7 +33,7 @@ impl Engine {
             }
             moving.proposed = None;
             events.iter().for_each(announce);
-            self.put(index, next);
+            self.put(index, next, now);
             moved.push(self.rollouts[index].rollout.name.clone());
         }
         if !moved.is_empty() {
@@ -92,11 +92,12 @@ impl Engine {
     }
 
     /// Makes this the state of a rollout; a new epoch begins with no evidence.
-    pub(super) fn put(&mut self, index: usize, state: RolloutState) {
+    pub(super) fn put(&mut self, index: usize, state: RolloutState, now: Now) {
         let tracked = &mut self.rollouts[index];
         let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { return };
         if state.epoch != moving.state.epoch {
             moving.observer.begin(state.epoch, &mut self.blocks, &canary.guard);
+            moving.counted_since = now.unix;
         }
         moving.state = state;
     }

@@ -112,6 +112,7 @@ impl Engine {
                             proposed: None,
                             blocked: None,
                             observer,
+                            counted_since: now.unix,
                             canary_dead: false,
                             stable_silent: false,
                             told: <[_; 2]>::default(),

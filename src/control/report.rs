@@ -4,24 +4,31 @@
 //! outlook that it goes by, so that no surface says anything but what is in force.
 
 use super::engine::{Engine, Moving, Now, Proposal, Tracked};
+use super::recent::Counts as Recently;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
+use crate::decide::guard::judge::Finding;
 use crate::decide::guard::waiting::{AGES, Kind};
-use crate::decide::policy::{Canary, Intent, OnExcess, SlowRule};
+use crate::decide::policy::{Canary, Intent, OnExcess, Rollout, SlowRule};
 use crate::decide::rollout::in_force::why;
 use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::{Phase, RolloutState, Standing};
 use crate::decide::rollout::step::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
+use crate::describe::anonymous::no_user_id;
 use crate::describe::in_force::reason;
 use crate::describe::notice::sentence;
 use crate::describe::outlook::waiting_for;
 use crate::state::access_log::Dropped;
 use crate::state::status::{
-    ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage, RolloutStatus,
-    Status, StoreStatus,
+    ArmRecent, ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage,
+    RecentStatus, RolloutStatus, Status, StoreStatus,
 };
+
+/// From so many requests on, and above so many percent of them, it is told what to do about those without a user id.
+const ENOUGH: u64 = 20;
+const MANY: u64 = 20;
 
 pub(super) fn nothing() -> Status {
     Status {
@@ -109,6 +116,7 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
         paused: moving.state.paused.is_some(),
         window: [window(seen.window.stable), window(seen.window.canary)],
         window_length: canary.guard.window,
+        window_since: moving.counted_since.max(UnixMillis(now.unix.0.saturating_sub(canary.guard.window.0))),
         in_flight: [tracked.rollout.stable, canary.provider].map(|provider| tracked.series.in_flight_at(provider)),
         waiting: waiting(moving, now),
         epoch: moving.state.epoch,
@@ -125,19 +133,21 @@ fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> O
 fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, users: [u32; 2]) -> GuardStatus {
     let (guard, state) = (&canary.guard, &moving.state);
     let (judge, reading) = (&state.judge, state.judge.reading(guard, state.tries()));
+    // Nothing is compared then. What the guard keeps, for the case that the same try goes on, would stand there for ever.
+    let nobody = state.in_force == Percent::ZERO;
     let aspect = |aspect: Aspect| {
         let finding = reading.of(aspect);
-        AspectStatus {
-            watched: match aspect {
-                Aspect::Failing => true,
-                Aspect::Slow => guard.slow.is_some(),
-                _ => guard.follows(aspect) != OnExcess::Ignore,
-            },
-            evidence: finding.evidence,
-            bound: finding.bound,
-            above_floor: finding.above_floor,
-            doubt: *judge.doubt(aspect),
+        let watched = match aspect {
+            Aspect::Failing => true,
+            Aspect::Slow => guard.slow.is_some(),
+            _ => guard.follows(aspect) != OnExcess::Ignore,
+        };
+        let status = AspectStatus { watched, bound: finding.bound, ..AspectStatus::default() };
+        if nobody {
+            return status;
         }
+        let Finding { evidence, above_floor, .. } = *finding;
+        AspectStatus { evidence, above_floor, doubt: *judge.doubt(aspect), ..status }
     };
     let traffic = moving.observer.traffic();
     let learnt = |rule: &SlowRule| {
@@ -149,7 +159,7 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         bound: reading.of(Aspect::Failing).bound,
         retries: state.tries(),
         incident: reading.incident,
-        failures_in_a_row: judge.canary_run().failures(),
+        failures_in_a_row: if nobody { 0.0 } else { judge.canary_run().failures() },
         users,
         step: judge.step,
         watched: Millis(whole(judge.step.seconds * 1000.0)),
@@ -203,6 +213,7 @@ fn to_be(proposal: &Proposal) -> String {
 }
 
 fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
+    let recent = recent(engine, &tracked.rollout);
     RolloutStatus {
         name: tracked.rollout.name.clone(),
         stable: tracked.stable.name.clone(),
@@ -219,6 +230,8 @@ fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
         paused: false,
         window: [ArmWindow::default(); 2],
         window_length: Millis(0),
+        window_since: UnixMillis(0),
+        recent,
         in_flight: [0; 2],
         waiting: [[0; AGES.len() + 1]; 2],
         epoch: 0,
@@ -230,7 +243,31 @@ fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
         fallbacks: fallbacks(tracked),
         stable_fault: engine.stable_fault(tracked, Percent::ZERO),
         anonymous_ratio: anonymous_ratio(tracked),
+        anonymous_advice: anonymous_advice(&tracked.rollout, &recent),
     }
+}
+
+fn recent(engine: &Engine, rollout: &Rollout) -> RecentStatus {
+    let (length, counted) = engine.recent.of(&rollout.name);
+    let counting = rollout.canary.as_ref().map_or_else(Default::default, |canary| canary.guard.counting);
+    let arms = [Arm::Stable, Arm::Canary].map(|arm| {
+        let counts = &counted[arm as usize];
+        ArmRecent {
+            requests: counts.requests,
+            failed: counts.failed(counting),
+            refused: counts.refused,
+            elsewhere: counts.elsewhere,
+            in_flight: engine.series.of_arm(&rollout.name, arm.as_str()).map(|series| series.in_flight()).sum(),
+        }
+    });
+    let sum = |count: fn(&Recently) -> u64| counted.iter().map(count).sum();
+    RecentStatus { length, arms, sent: sum(|arm| arm.dispatched), anonymous: sum(|arm| arm.anonymous) }
+}
+
+fn anonymous_advice(rollout: &Rollout, recent: &RecentStatus) -> Option<String> {
+    let RecentStatus { sent, anonymous, .. } = *recent;
+    let many = sent >= ENOUGH && anonymous * 100 > sent * MANY;
+    many.then(|| no_user_id(&rollout.name, &rollout.user, rollout.anonymous))
 }
 
 fn fallbacks(tracked: &Tracked) -> Vec<FallbackStatus> {

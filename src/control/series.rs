@@ -28,6 +28,14 @@ impl Registry {
         Arc::clone(self.all.entry(labels).or_insert_with_key(|labels| make(labels.clone(), cores)))
     }
 
+    /// Whoever answered requests of this arm, now or under an earlier file.
+    pub(super) fn of_arm(&self, rollout: &str, arm: &'static str) -> impl Iterator<Item = &Arc<Series>> {
+        let first = Labels { rollout: rollout.to_owned(), arm, provider: String::new() };
+        let is_same = move |labels: &Labels, name: &str| labels.rollout == name && labels.arm == arm;
+        let name = first.rollout.clone();
+        self.all.range(first..).take_while(move |(labels, _)| is_same(labels, &name)).map(|(_, series)| series)
+    }
+
     pub(super) fn all(&self) -> Vec<Arc<Series>> {
         self.all.values().map(Arc::clone).collect()
     }

@@ -3,6 +3,7 @@
 mod bench;
 mod earlier;
 mod evidence;
+mod figures;
 mod files;
 mod health;
 mod locks;

@@ -1,6 +1,7 @@
 //! What strangers could do through a socket, as an error of the file: what is wrong, and how to mend it.
 //!
-//! Lowercase fragments, as every error of the file has them. The place is told beside them, by the path of its key.
+//! Lowercase fragments, as every error of the file has them. The place is told beside them, by the path of its key; where
+//! a socket is not where the file says, that is told as well.
 
 use crate::decide::exposure::{Danger, Exposure};
 

@@ -6,6 +6,7 @@
 //! makes them safe for the place.
 
 pub mod advice;
+pub mod anonymous;
 pub mod cause;
 pub mod command;
 pub mod decision;

@@ -19,7 +19,13 @@ use crate::decide::outcome::{BodyEnd, Ending};
 const PIECE: usize = 8 * 1024;
 
 /// Carries bytes between both sides as soon as both have left HTTP. `place` keeps the provider's connection counted.
-pub(crate) fn carry(client: OnUpgrade, provider: OnUpgrade, place: AnswerBody, mut account: Box<Account>, ticket: Ticket) {
+pub(crate) fn carry(
+    client: OnUpgrade,
+    provider: OnUpgrade,
+    place: AnswerBody,
+    mut account: Box<Account>,
+    ticket: Ticket,
+) {
     tokio::task::spawn_local(async move {
         let _held = (place, ticket);
         match tunnel(client, provider, &mut account).await {

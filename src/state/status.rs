@@ -110,6 +110,10 @@ pub struct RolloutStatus {
     pub window: [ArmWindow; 2],
     /// The window's length.
     pub window_length: Millis,
+    /// When what is in it began: with the present share, or a window's length ago.
+    pub window_since: UnixMillis,
+    /// The traffic of the last minutes, whatever the share was.
+    pub recent: RecentStatus,
     /// Requests at each arm's provider now, stable's first.
     pub in_flight: [u64; 2],
     /// Those of them that have had no output: for less than each of [`AGES`], and for longer.
@@ -132,6 +136,8 @@ pub struct RolloutStatus {
     pub stable_fault: Option<StableFault>,
     /// Share of requests without a user id since the start, in 0..=1; `None`: no requests yet.
     pub anonymous_ratio: Option<f64>,
+    /// What to do where many of the last minutes' requests have none, in a sentence.
+    pub anonymous_advice: Option<String>,
 }
 
 #[cfg(test)]
@@ -154,6 +160,8 @@ impl RolloutStatus {
             paused: false,
             window: [ArmWindow::default(); 2],
             window_length: Millis(1000),
+            window_since: UnixMillis(0),
+            recent: RecentStatus::default(),
             in_flight: [0; 2],
             waiting: [[0; AGES.len() + 1]; 2],
             epoch: 1,
@@ -165,6 +173,7 @@ impl RolloutStatus {
             fallbacks: Vec::new(),
             stable_fault: None,
             anonymous_ratio: None,
+            anonymous_advice: None,
         }
     }
 }
@@ -277,6 +286,34 @@ pub struct ArmWindow {
     pub requests: u64,
     /// Failures among them.
     pub failures: u64,
+}
+
+/// The traffic of the last minutes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecentStatus {
+    /// How long they are: five minutes, and up to ten seconds more, or less soon after the start.
+    pub length: Millis,
+    /// Stable's, then the canary's.
+    pub arms: [ArmRecent; 2],
+    /// Requests that were sent to anybody.
+    pub sent: u64,
+    /// Those of them without a user id.
+    pub anonymous: u64,
+}
+
+/// The traffic of one arm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ArmRecent {
+    /// Requests that came to their end.
+    pub requests: u64,
+    /// Those that failed, whoever was asked last.
+    pub failed: u64,
+    /// Those that were refused as the client's error.
+    pub refused: u64,
+    /// Those that another provider answered in the place of the arm's own.
+    pub elsewhere: u64,
+    /// Requests of the arm that are at any provider now.
+    pub in_flight: u64,
 }
 
 /// Something that a canary refuses although stable accepts it.

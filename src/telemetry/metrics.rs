@@ -84,7 +84,7 @@ metrics_list! {
     PHASE "serin_rollout_phase" Gauge ["rollout" "phase"]
         "1 for the phase that a rollout is in, 0 for every other.";
     EVIDENCE "serin_guard_evidence" Gauge ["rollout"]
-        "Evidence that the canary fails more often than stable tolerates: how many times likelier what was seen is if it does.";
+        "Evidence that the canary fails more often than stable tolerates: how many times likelier what was seen is if it does. 0 while nobody is on the canary.";
     BOUND "serin_guard_bound" Gauge ["rollout"]
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]

@@ -86,7 +86,7 @@ pub struct Guard {
 /// What was compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Compared {
-    /// How many times likelier what was seen is if the canary is worse than tolerated.
+    /// How many times likelier what was seen is if the canary is worse than tolerated; 0 while nobody is on it.
     pub evidence: f64,
     /// Whether the canary's rate lies above what is never acted on.
     pub above_floor: bool,

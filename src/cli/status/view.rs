@@ -5,13 +5,15 @@
 
 use std::fmt::Write as _;
 
-use crate::app::api::{Arm, Fallback, Provider, Refusal, Rollout, StatusReply};
+use crate::app::api::{Arm, Fallback, Provider, Recent, RecentArm, Refusal, Rollout, StatusReply};
 use crate::cli::guard_words::{
     INCIDENT, answers, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for,
 };
 use crate::cli::out::{Style, distance, moment, one_line, row, span};
 use crate::decide::units::{Millis, UnixMillis};
 
+/// How finely the length of the recent traffic is told.
+const SLOT: Millis = Millis(10_000);
 /// How many refusals are listed; JSON has them all.
 const LISTED: usize = 5;
 
@@ -26,6 +28,7 @@ pub(super) fn render(reply: &StatusReply, now: UnixMillis, style: Style) -> Stri
             None => {
                 let _ = writeln!(text, "{}  {} (a plain route)", style.bold(&rollout.name), rollout.stable);
                 stable_fault(&mut text, rollout, style);
+                traffic(&mut text, rollout, style);
             }
         }
     }
@@ -115,6 +118,7 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
         row(text, "waits for", &one_line(&waits));
     }
     guard(text, rollout, style);
+    traffic(text, rollout, style);
     flight(text, rollout);
     fallbacks(text, rollout, style);
     window(text, rollout, style);
@@ -122,8 +126,47 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
         row(text, if index == 0 { "failed as" } else { "" }, &style.yellow(told));
     }
     refusals(text, rollout, now, style);
-    if let Some(ratio) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) {
-        row(text, "anonymous", &format!("{:.1}% of requests carry no user id", ratio * 100.0));
+    anonymous(text, rollout, style);
+}
+
+/// What really happened lately, whatever the guard makes of it.
+fn traffic(text: &mut String, rollout: &Rollout, style: Style) {
+    let Some(recent) = &rollout.recent else { return };
+    let length = lately(recent);
+    let head = ["requests", "failed", "refused", "elsewhere", "in flight", "waiting"];
+    let cells = |cells: [String; 6]| cells.iter().map(|cell| format!(" {cell:>9}")).collect::<String>();
+    row(text, "traffic", &style.dim(&format!("{length:<10}{}", cells(head.map(str::to_owned)))));
+    let arms = [("stable", Some(&recent.stable)), ("canary", recent.canary.as_ref())];
+    for (name, arm) in arms.into_iter().filter_map(|(name, arm)| Some((name, arm?))) {
+        let RecentArm { requests, failed, refused, elsewhere, in_flight, waiting } = arm;
+        let waiting = waiting.map_or_else(|| "-".to_owned(), |waiting| waiting.to_string());
+        let counts = [requests, failed, refused, elsewhere, in_flight].map(u64::to_string);
+        let [requests, failed, refused, elsewhere, in_flight] = counts;
+        row(text, "", &format!("{name:<10}{}", cells([requests, failed, refused, elsewhere, in_flight, waiting])));
+    }
+}
+
+/// The slot that is not whole yet is left out of what is said of the time, not of what is counted.
+fn lately(recent: &Recent) -> String {
+    let length = millis(recent.seconds);
+    let whole = Millis(if length.0 < SLOT.0 { length.0 } else { length.0 / SLOT.0 * SLOT.0 });
+    format!("last {}", span(whole))
+}
+
+fn anonymous(text: &mut String, rollout: &Rollout, style: Style) {
+    let Some(since_start) = rollout.anonymous_ratio.filter(|ratio| *ratio > 0.0) else { return };
+    let since_start = format!("{:.1}% of requests since the start carry no user id", since_start * 100.0);
+    let recent = rollout.recent.as_ref().and_then(|recent| Some((recent, recent.anonymous.ratio?)));
+    let told = recent.map_or_else(String::new, |(recent, ratio)| {
+        format!(", {:.1}% of {} in the {}", ratio * 100.0, recent.anonymous.of, lately(recent))
+    });
+    let told = since_start + &told;
+    match &rollout.anonymous_advice {
+        None => row(text, "anonymous", &told),
+        Some(advice) => {
+            row(text, "anonymous", &style.yellow(&told));
+            row(text, "", &format!("  {}", one_line(advice)));
+        }
     }
 }
 
@@ -164,8 +207,12 @@ fn fallbacks(text: &mut String, rollout: &Rollout, style: Style) {
     }
 }
 
+/// What the guard counts, with the share and the time that it is of.
 fn window(text: &mut String, rollout: &Rollout, style: Style) {
     let length = format!("last {}", span(millis(rollout.window.seconds)));
+    if let Some(since) = rollout.window.since {
+        row(text, "counted", &format!("by the guard: at {}%, since {}", rollout.percent, moment(since)));
+    }
     row(text, "window", &style.dim(&format!("{length:<10} {:>10} {:>10} {:>8}", "requests", "failures", "rate")));
     for (name, arm) in [("stable", rollout.window.stable), ("canary", rollout.window.canary)] {
         let Arm { requests, failures, failure_percent } = arm;

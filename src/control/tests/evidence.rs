@@ -2,9 +2,11 @@
 
 use super::bench::*;
 use crate::control::engine::{Engine, Now};
+use crate::control::lock_files::Unread;
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;
+use crate::decide::guard::tick::Tally;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Ramp};
 use crate::decide::rollout::state::{Identity, RolloutState, Standing};
@@ -12,6 +14,7 @@ use crate::decide::units::{Arm, Millis, RolloutId, Slot, UnixMillis};
 use crate::describe::event::reason;
 use crate::state::counters::Core;
 use crate::state::samples::CAPACITY;
+use crate::store::locks::LocksFound;
 
 /// One stage that lasts for a day, and the guard as it is by default.
 fn slow() -> Canary {
@@ -111,6 +114,36 @@ fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
     assert!(watched > Millis(115_000), "{watched}: the step's time goes on as well");
     second.live(50, 2, 2);
     assert_eq!(second.chat().0, Standing::RolledBack);
+}
+
+#[test]
+fn evidence_falls_back_when_nobody_is_left_on_the_canary() {
+    let mut life = Life::begin(Vec::new());
+    life.live(600, 2, 0);
+    life.live(50, 2, 2);
+    assert_eq!((life.chat().0, life.chat().1), (Standing::RolledBack, 0));
+    life.pass(20);
+    let status = life.engine.status.load();
+    let guard = status.rollouts[0].guard.as_ref().unwrap();
+    let stands = guard.aspects.iter().any(|aspect| aspect.evidence > 0.0 || aspect.above_floor);
+    assert!(!stands && guard.aspects.iter().all(|aspect| aspect.doubt == Tally::default()), "{:?}", guard.aspects);
+    assert!(guard.failures_in_a_row.abs() < 1e-9, "{}", guard.failures_in_a_row);
+}
+
+#[test]
+fn evidence_goes_on_after_a_while_in_which_nobody_was_on_the_canary() {
+    let mut life = Life::begin(Vec::new());
+    life.live(600, 2, 0);
+    life.live(11, 1, 1);
+    let before = life.chat().2;
+    assert!(before > 1.0, "{before}");
+    life.engine.locks_unread(Unread { why: "denied".into(), lasting: true }, at(life.mono));
+    life.pass(20);
+    assert_eq!((life.chat().0, life.chat().2.abs() < 1e-9), (Standing::Blocked, true), "nothing is compared");
+    life.engine.locks_found(LocksFound::default(), at(life.mono));
+    life.pass(20);
+    let (standing, _, after) = life.chat();
+    assert_eq!((standing, after >= before * 0.9), (Standing::Ramping, true), "{before} {after}");
 }
 
 /// `one` and `other`, in this order.

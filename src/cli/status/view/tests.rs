@@ -1,7 +1,7 @@
 //! The status, letter for letter.
 
 use super::*;
-use crate::app::api::{ByAge, Compared, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
+use crate::app::api::{Anonymous, ByAge, Compared, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
 use crate::cli::sample::{NOW, at, rollout};
 use crate::decide::file_error::FileError;
 use crate::decide::guard::silent::Silence;
@@ -41,6 +41,8 @@ fn provider(name: &str, breaker: &str, open_until: Option<Stamp>) -> Provider {
 fn a_ramp_shows_where_it_is_and_what_it_waits_for() {
     let mut plain = rollout();
     (plain.name, plain.canary) = ("embed".into(), None);
+    let stable = RecentArm { requests: 700, in_flight: 2, ..RecentArm::default() };
+    plain.recent = Some(Recent { seconds: 21.0, stable, ..Recent::default() });
     assert_eq!(
         render(&reply(vec![rollout(), plain]), UnixMillis(NOW), Style::PLAIN),
         "\
@@ -58,13 +60,19 @@ chat  openai -> holysheep  ramping
   waits for  66 more answered canary requests (34 of 100); 18h left of this step
   guard      evidence 0.26 of 2000 that it fails more often than stable, 0.13 that it is slower
   seen in    a dead canary 3s, one that never answers 14s, 20% errors 14s, 5% errors 1m 20s
+  traffic    last 5m     requests    failed   refused elsewhere in flight   waiting
+             stable          9010         9         3         0        31        12
+             canary          1001         0         0        24         4         4
+  counted    by the guard: at 10%, since 2026-11-21 07:26:02Z
   window     last 30m     requests   failures     rate
              stable          12034         12    0.10%
              canary              0          0        -
              34 canary requests answered at this stage
-  anonymous  3.4% of requests carry no user id
+  anonymous  3.4% of requests since the start carry no user id, 4.0% of 10020 in the last 5m
 
 embed  openai (a plain route)
+  traffic    last 20s    requests    failed   refused elsewhere in flight   waiting
+             stable           700         0         0         0         2         -
 "
     );
 }
@@ -175,6 +183,29 @@ fn a_breaker_is_told_while_it_is_not_closed() {
   breaker    of backup: no connection could be made, tried again now, after 12 failures
 ";
     assert!(text.ends_with(told), "{text}");
+}
+
+#[test]
+fn many_requests_without_a_user_id_are_told_with_the_remedy() {
+    let mut chat = rollout();
+    chat.recent.as_mut().unwrap().anonymous = Anonymous { of: 40, requests: 10, ratio: Some(0.25) };
+    chat.anonymous_advice = Some("the id is looked for\nin header:x-user-id".into());
+    let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
+    let told = "  anonymous  3.4% of requests since the start carry no user id, 25.0% of 40 in the last 5m
+               the id is looked for in header:x-user-id
+";
+    assert!(text.contains(told), "{text}");
+}
+
+#[test]
+fn a_process_of_an_earlier_version_is_shown_without_the_traffic() {
+    let mut json = serde_json::to_value(reply(vec![rollout()])).unwrap();
+    let chat = json["rollouts"][0].as_object_mut().unwrap();
+    chat.remove("recent");
+    chat["window"].as_object_mut().unwrap().remove("since");
+    let text = render(&serde_json::from_value(json).unwrap(), UnixMillis(NOW), Style::PLAIN);
+    assert!(text.contains("  window     last 30m ") && text.contains("since the start carry no user id\n"), "{text}");
+    assert!(!text.contains("traffic") && !text.contains("counted"), "{text}");
 }
 
 #[test]
