@@ -82,9 +82,9 @@ fn one_source_takes_no_healthy_canary_back_and_holds_none() {
 
 #[test]
 fn one_source_takes_no_canary_back_that_has_only_begun() {
-    // Half a request a second each, and one request of a hundred goes to the canary.
     let first = || guarded(pinned(0.01, &Schedule::even(0.1, 0.15, DAY)));
     let seconds = if cfg!(debug_assertions) { 1200.0 } else { 7200.0 };
+    // The first of them send half a request a second each.
     for (requests, parts) in [(1.5, EVEN), (5.0, EVEN), (50.0, EVEN), (5.0, UNEVEN), (50.0, LOPSIDED)] {
         let honest = Beside::of(&parts, requests, 0.004);
         nothing_happens(&honest, tenth, runs(200, 5, 1), seconds);

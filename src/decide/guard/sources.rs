@@ -25,9 +25,9 @@ const KNOWN: f64 = 500.0;
 const FEW: f64 = 0.02;
 /// A source with more than this part of the traffic decides alone: without it too little is left to judge by.
 const DOMINANT: f64 = 0.75;
-/// A source whose last request on the canary is so many of its requests ago has no users there. It is only one of a
-/// hundred that is sent there in a ramp's first stage.
-const NONE_THERE: f64 = 500.0;
+/// A source whose last request on the canary is so many of its requests ago has no users there. Only one of a hundred may
+/// be sent there: of two sources of three none was among the last five hundred often enough, and one decided alone.
+const NONE_THERE: f64 = 1000.0;
 /// With less traffic than this a group has gone: two half-lives after a single request.
 const GONE: f64 = 0.25;
 
@@ -312,11 +312,11 @@ mod tests {
             }
             sources.quorum.on_canary
         };
-        assert_eq!(seconds(1.0, 0.0, 499), 0b1110, "it may have some");
+        assert_eq!(seconds(1.0, 0.0, 999), 0b1110, "it may have some");
         assert_eq!(seconds(1.0, 0.0, 1), 0b1100);
         assert_eq!(seconds(1.0, 1.0, 1), 0b1110);
         // One in a hundred comes to less than one in the last minute.
-        assert_eq!(seconds(1.0, 0.0, 480), 0b1110);
+        assert_eq!(seconds(1.0, 0.0, 980), 0b1110);
         assert_eq!(seconds(1.0, 0.0, 30), 0b1100);
     }
 }
