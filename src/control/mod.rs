@@ -9,7 +9,6 @@
 //! then publish ([`proposals`]), so that no share was ever seen that a restart forgets.
 
 mod answered;
-mod breakers;
 pub mod commands;
 pub mod engine;
 mod events;
@@ -21,6 +20,7 @@ mod observe;
 mod outlasting;
 mod pauses;
 mod proposals;
+mod providers;
 mod reconcile;
 mod refusals;
 mod report;

@@ -5,6 +5,7 @@ mod earlier;
 mod evidence;
 mod files;
 mod health;
+mod kept;
 mod locks;
 mod proposals;
 mod reloads;
