@@ -28,8 +28,9 @@ use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 use crate::describe::advice;
 use crate::state::counters::Labels;
 use crate::state::evidence::Evidence;
-use crate::state::health::ProviderHealth;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
+use crate::state::provider::ProviderState;
+use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{
@@ -142,12 +143,13 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
         several_sources: false,
         evidence: Arc::new(Evidence::alone(1, 1, Counting::default())),
         series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
+        retry: Arc::new(RetryBudget::full(1)),
     };
-    let health = policy.providers.iter().map(|provider| Arc::new(ProviderHealth::new(provider.name.clone())));
+    let providers = policy.providers.iter().map(|provider| Arc::new(ProviderState::new(provider.name.clone())));
     Snapshot {
         revision: 1,
         generation: 1,
-        health: health.collect(),
+        providers: providers.collect(),
         policy: Arc::new(policy),
         rollouts: [in_force].into(),
         unsplit: [series(), series()].into(),

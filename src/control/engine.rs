@@ -10,13 +10,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::answered;
-use super::breakers::Breakers;
 use super::causes::{FailedIn, of_canary};
 use super::lately::Lately;
 use super::lock_files::Unread;
 use super::observe::{Blocks, Observer};
 use super::outlasting::Outlasting;
 use super::pauses::Pauses;
+use super::providers::Providers;
 use super::recent::Recents;
 use super::refusals::Findings;
 use super::report;
@@ -34,6 +34,7 @@ use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::describe::in_force as in_force_words;
 use crate::state::counters::Series;
 use crate::state::evidence::Evidence;
+use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::state::status::{FlagsStatus, Status, StatusCell};
@@ -92,6 +93,7 @@ pub(super) struct Tracked {
     pub(super) rollout: Arc<Rollout>,
     pub(super) stable: Arc<Provider>,
     pub(super) series: SeriesTable,
+    pub(super) retry: Arc<RetryBudget>,
     pub(super) moving: Option<Moving>,
 }
 
@@ -173,7 +175,7 @@ pub struct Engine {
     pub(super) notes: Vec<String>,
     pub(super) series: Registry,
     pub(super) recent: Recents,
-    pub(super) breakers: Breakers,
+    pub(super) providers: Providers,
     pub(super) serving: Serving,
     pub(super) dir: String,
     pub(super) store_error: Option<String>,
@@ -206,7 +208,7 @@ impl Engine {
             policy: Arc::clone(&policy),
             rollouts: Box::default(),
             unsplit: Box::default(),
-            health: Box::default(),
+            providers: Box::default(),
             draining: false,
         };
         let mut engine = Engine {
@@ -222,7 +224,7 @@ impl Engine {
             notes,
             series: Registry::new(begin.series, cores),
             recent: Recents::default(),
-            breakers: Breakers::default(),
+            providers: Providers::default(),
             serving: Serving::default(),
             dir,
             ever_written: store_error.is_none(),
@@ -272,7 +274,7 @@ impl Engine {
             let tracked = &mut self.rollouts[index];
             let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
             let alone = moving.state.in_force == Percent::ALL;
-            let diverted = self.breakers.diverted(&tracked.stable, now.mono);
+            let diverted = self.providers.diverted(&tracked.stable, now.mono);
             let several = moving.observer.has_several_sources();
             let mut seen = moving.observer.look(&canary.guard, alone, diverted, now.mono);
             changed |= several != moving.observer.has_several_sources();
@@ -448,6 +450,7 @@ impl Engine {
                 several_sources: tracked.moving.as_ref().is_some_and(|moving| moving.observer.has_several_sources()),
                 evidence: Arc::clone(tracked.moving.as_ref().map_or(&self.idle, |moving| moving.observer.evidence())),
                 series: tracked.series.clone(),
+                retry: Arc::clone(&tracked.retry),
             }
         });
         self.shared.publish(Snapshot {
@@ -456,7 +459,7 @@ impl Engine {
             policy: Arc::clone(&self.policy),
             rollouts: rollouts.collect(),
             unsplit: self.unsplit.clone(),
-            health: self.breakers.of(&self.policy),
+            providers: self.providers.of(&self.policy),
             draining: self.draining,
         });
     }
@@ -474,13 +477,21 @@ impl Engine {
         self.status.store(Arc::new(status));
     }
 
-    pub(super) fn track(&mut self, policy: &Policy, rollout: &Arc<Rollout>, moving: Option<Moving>) -> Tracked {
+    /// `retry`: what an earlier rollout of this name has left.
+    pub(super) fn track(
+        &mut self,
+        policy: &Policy,
+        rollout: &Arc<Rollout>,
+        retry: Option<Arc<RetryBudget>>,
+        moving: Option<Moving>,
+    ) -> Tracked {
         let stable = Arc::clone(policy.provider(rollout.stable));
         let registry = &mut self.series;
         let series = SeriesTable::new(rollout, |arm, provider| {
             registry.of(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         });
-        Tracked { rollout: Arc::clone(rollout), stable, series, moving }
+        let retry = retry.unwrap_or_else(|| Arc::new(RetryBudget::full(self.shared.cores())));
+        Tracked { rollout: Arc::clone(rollout), stable, series, retry, moving }
     }
 
     pub(super) fn count_unsplit(&mut self, policy: &Policy) {

@@ -9,8 +9,7 @@
 //! then publish ([`proposals`]), so that no share was ever seen that a restart forgets.
 
 mod answered;
-mod breakers;
-pub mod causes;
+mod causes;
 mod commands;
 pub mod engine;
 mod events;
@@ -22,6 +21,7 @@ mod observe;
 mod outlasting;
 mod pauses;
 mod proposals;
+mod providers;
 mod recent;
 mod reconcile;
 mod refusals;

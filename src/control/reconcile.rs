@@ -2,7 +2,7 @@
 //!
 //! A rollout is the same over any edit that keeps its [`Identity`]; providers may be renamed. Its state stays known
 //! while the file does not have it. A human's lock holds the rollout's name: another pair of providers under a locked
-//! name stays locked.
+//! name stays locked. What is left to spend on repeats goes by the name as well.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -68,8 +68,10 @@ impl Engine {
         (0..self.rollouts.len()).for_each(|index| self.withdraw(index));
         let mut before: BTreeMap<Identity, Moving> = BTreeMap::new();
         let mut locks = BTreeMap::new();
-        for tracked in self.rollouts.drain(..) {
-            let Tracked { rollout, moving: Some(moving), .. } = tracked else { continue };
+        let mut budgets = BTreeMap::new();
+        for Tracked { rollout, retry, moving, .. } in self.rollouts.drain(..) {
+            budgets.insert(rollout.name.clone(), retry);
+            let Some(moving) = moving else { continue };
             if let Some(lock) = &moving.state.lock {
                 locks.insert(rollout.name.clone(), lock.clone());
             }
@@ -127,12 +129,12 @@ impl Engine {
             if moving.is_none() {
                 fresh.push(false);
             }
-            let tracked = self.track(&policy, rollout, moving);
+            let tracked = self.track(&policy, rollout, budgets.remove(&rollout.name), moving);
             self.rollouts.push(tracked);
         }
         self.elsewhere.extend(before.into_iter().map(|(identity, moving)| (identity, moving.state)));
         self.count_unsplit(&policy);
-        self.breakers.keep(&policy);
+        self.providers.keep(&policy);
         self.policy = policy;
         for (index, fresh) in fresh.into_iter().enumerate() {
             self.refresh_block(index);

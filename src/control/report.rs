@@ -72,7 +72,7 @@ pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
             error: engine.store_error.clone(),
             locks_unread: engine.locks_unread.as_ref().map(|unread| unread.why.clone()),
         },
-        providers: engine.breakers.report(&engine.policy, now),
+        providers: engine.providers.report(&engine.policy, now),
         series: engine.series.all(),
         samples_lost: engine.blocks.samples.lost(),
         access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),

@@ -16,12 +16,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::breakers::Connection;
 use super::commands::{Done, Held};
 use super::engine::{Engine, Now, Probe};
 use super::ledger::{Finished, Ledger, durable, merge};
 use super::lock_files::Unread;
 use super::locksmith::{self, Job, Resume};
+use super::providers::Connection;
 use crate::decide::policy::{Provider, Secret};
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Millis;

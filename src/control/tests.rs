@@ -6,6 +6,7 @@ mod evidence;
 mod figures;
 mod files;
 mod health;
+mod kept;
 mod locks;
 mod proposals;
 mod reloads;

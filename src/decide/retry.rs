@@ -103,6 +103,18 @@ impl Budget {
         Budget { saved: MOST_SAVED }
     }
 
+    /// As one word.
+    #[must_use]
+    pub const fn pack(self) -> u32 {
+        self.saved
+    }
+
+    /// From the word that [`Budget::pack`] made.
+    #[must_use]
+    pub fn unpack(word: u32) -> Budget {
+        Budget { saved: word.min(MOST_SAVED) }
+    }
+
     /// A request came.
     #[must_use]
     pub fn earn(self, share: Percent) -> Budget {

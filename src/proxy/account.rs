@@ -29,7 +29,7 @@ use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
 use crate::decide::route::{Plan, Reason};
 use crate::decide::units::{Arm, ProviderId};
-use crate::state::health::{Breaker, Ticket};
+use crate::state::provider::{Breaker, Ticket};
 
 /// One request's account.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ impl Account {
 
     /// The breaker sends it elsewhere: whatever follows says nothing about the canary.
     pub(crate) fn divert(&mut self, from: ProviderId, breaker: Breaker) {
-        self.scope.in_use.snapshot.health(from).count_diverted(breaker);
+        self.scope.in_use.snapshot.provider(from).count_diverted(breaker);
         self.scope.plan.counted = false;
     }
 
@@ -311,7 +311,7 @@ impl Account {
     pub(crate) fn answered(&mut self, status: u16) {
         self.attempt.stage = Stage::Answered { status, begun: false };
         self.attempt.times.head = Moment::of(self.arrived, clock::instant());
-        self.scope.in_use.snapshot.health(self.attempt.target.id).heard();
+        self.scope.in_use.snapshot.provider(self.attempt.target.id).heard();
         // What follows is the client's and the provider's own affair.
         if status == 101
             && let Some(sink) = self.scope.guard()

@@ -12,7 +12,7 @@ use crate::decide::breaker::{Caller, Verdict};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::route::Plan;
 use crate::decide::units::ProviderId;
-use crate::state::health::Ticket;
+use crate::state::provider::Ticket;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -30,9 +30,9 @@ pub(crate) struct Told<'a> {
 /// Tells it; `probe`: with the ticket of an attempt that finds out.
 pub(crate) fn tell(in_use: &InUse, told: &Told<'_>, probe: &mut Option<Ticket>) {
     let Told { plan, provider, outcome, unreached } = *told;
-    let health = in_use.snapshot.health(provider);
+    let state = in_use.snapshot.provider(provider);
     let verdict = match outcome.told_to_breaker() {
-        Judged::Success if health.is_well() => return,
+        Judged::Success if state.is_well() => return,
         Judged::Success => Verdict::Success,
         Judged::Failure => Verdict::Failure,
         Judged::Not => Verdict::None,
@@ -42,7 +42,7 @@ pub(crate) fn tell(in_use: &InUse, told: &Told<'_>, probe: &mut Option<Ticket>) 
     match plan.rollout.map(|id| &policy.rollouts[usize::from(id.0)]) {
         Some(rollout) if rollout.moves_from(provider) => {
             if unreached {
-                health.missed(rule, clock::now());
+                state.missed(rule, clock::now());
             }
         }
         Some(rollout)
@@ -50,7 +50,7 @@ pub(crate) fn tell(in_use: &InUse, told: &Told<'_>, probe: &mut Option<Ticket>) 
         None if probe.is_none() => {}
         _ => {
             let canary = in_use.prepared.outbound(provider).is_canary.then(|| caller(in_use, plan, unreached));
-            health.tell(rule, canary, probe.take(), verdict, clock::now());
+            state.tell(rule, canary, probe.take(), verdict, clock::now());
         }
     }
 }

@@ -14,8 +14,8 @@ use super::scope::Scope;
 use crate::clock;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;
-use crate::state::health::Ticket;
 use crate::state::inbox::Refused;
+use crate::state::provider::Ticket;
 
 /// An attempt ended. `speaks`: whether it says anything of its provider.
 pub(crate) fn attempt_ended(scope: &Scope, record: &AttemptRecord, guard: &mut GuardReport, speaks: bool) {

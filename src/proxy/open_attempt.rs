@@ -9,7 +9,7 @@ use super::tries::Target;
 use crate::decide::cause::Cause;
 use crate::decide::finished::Finished;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, classify};
-use crate::state::health::Ticket;
+use crate::state::provider::Ticket;
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

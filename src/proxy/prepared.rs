@@ -4,7 +4,6 @@
 //! percent and lock are read from the snapshot at every dispatch. A name or key that cannot travel in a header makes
 //! its provider unusable, with the reason, and touches no other.
 
-use std::cell::Cell;
 use std::sync::Arc;
 
 use http::Uri;
@@ -14,7 +13,6 @@ use super::credentials::{KeyPlaces, Names, OfFile};
 use super::target::Target;
 use crate::clock;
 use crate::decide::policy::{Auth, Fallback, Policy, Provider, UserSource};
-use crate::decide::retry::Budget;
 use crate::decide::route::{takes_path, wanted};
 use crate::decide::units::ProviderId;
 use crate::state::source_table::{Source, SourceTable};
@@ -41,8 +39,6 @@ pub(crate) struct Prepared {
     pub(crate) clients: Box<[Arc<Source>]>,
     /// The generation as a header value.
     pub(crate) generation: HeaderValue,
-    /// What may still be spent on repeats, by rollout id.
-    pub(crate) budgets: Box<[Cell<Budget>]>,
     /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
     /// Whether requests that no rollout takes go to a provider for which bodies are rewritten.
@@ -70,7 +66,6 @@ pub(crate) struct Outbound {
     withheld_from_others: Names,
     /// Its keys, used in turn; empty: none of Serin's own is presented.
     keys: Box<[Key]>,
-    turn: Cell<usize>,
     /// Set over what the client sent.
     pub(crate) set: Box<[(HeaderName, HeaderValue)]>,
     /// Why no request can be sent to it; `None`: one can.
@@ -131,7 +126,6 @@ impl Prepared {
             rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
             private: private.into(),
             generation: HeaderValue::from(generation),
-            budgets: policy.rollouts.iter().map(|_| Cell::new(Budget::full())).collect(),
             readers: policy
                 .rollouts
                 .iter()
@@ -236,7 +230,6 @@ impl Outbound {
             withheld: Names::withheld(of_file, provider, !keys.is_empty(), true),
             withheld_from_others: Names::withheld(of_file, provider, !keys.is_empty(), false),
             keys: keys.into(),
-            turn: Cell::new(0),
             set: set.into(),
             unusable,
             provider: Arc::clone(provider),
@@ -251,15 +244,6 @@ impl Outbound {
     /// How many keys there are to choose from.
     pub(crate) fn keys(&self) -> usize {
         self.keys.len()
-    }
-
-    /// Whose turn it is to be the first key of a request.
-    pub(crate) fn next_turn(&self) -> usize {
-        let turn = self.turn.get();
-        if self.keys.len() > 1 {
-            self.turn.set(turn.wrapping_add(1));
-        }
-        turn
     }
 
     /// The key of a turn.

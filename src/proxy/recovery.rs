@@ -35,10 +35,11 @@ use crate::decide::fallback::others;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
-use crate::decide::retry::{Budget, Failed, Left, Next, next};
+use crate::decide::retry::{Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::{Arm, Millis, RolloutId};
-use crate::state::health::Ticket;
+use crate::state::provider::Ticket;
+use crate::state::retry_budget::RetryBudget;
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
 
@@ -492,28 +493,26 @@ impl<'a> Recovery<'a> {
         Refusal::of(status, complaint, self.original.model(), self.original.below())
     }
 
-    fn budget(&self) -> Option<&Cell<Budget>> {
-        self.plan().rollout.map(|id| &self.in_use.prepared.budgets[usize::from(id.0)])
+    fn budget(&self) -> Option<&RetryBudget> {
+        self.plan().rollout.map(|id| &*self.in_use.snapshot.in_force(id).retry)
     }
 
     fn earn_repeats(&self) {
         if let (Some(budget), Some(rollout)) = (self.budget(), self.rollout) {
-            budget.set(budget.get().earn(rollout.retry.budget));
+            budget.earn(self.core.id, rollout.retry.budget);
         }
     }
 
     fn may_repeat(&self) -> bool {
-        let affordable = self.budget().is_none_or(|budget| budget.get().spend().is_some());
+        let affordable = self.budget().is_none_or(|budget| budget.affords(self.core.id));
         let retry = self.rollout.map_or_else(Default::default, |rollout| rollout.retry);
         affordable && self.tries.may_repeat(retry)
     }
 
     fn spend_repeat(&mut self) {
         self.tries.repeat();
-        if let Some(budget) = self.budget()
-            && let Some(left) = budget.get().spend()
-        {
-            budget.set(left);
+        if let Some(budget) = self.budget() {
+            budget.spend(self.core.id);
         }
     }
 }

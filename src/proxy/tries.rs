@@ -13,7 +13,7 @@ use crate::clock;
 use crate::decide::fallback::Others;
 use crate::decide::policy::Retry;
 use crate::decide::units::ProviderId;
-use crate::state::health::{Admit, Breaker, Ticket};
+use crate::state::provider::{Admit, Breaker, Ticket};
 
 /// Who is tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,18 +110,18 @@ impl Tries {
             if outbound.unusable.is_some() && self.has_others() {
                 continue;
             }
-            let health = in_use.snapshot.health(id);
-            if health.is_well() {
+            let state = in_use.snapshot.provider(id);
+            if state.is_well() {
                 return Some((target(in_use, id), None));
             }
             let rule = outbound.provider.breaker.as_ref();
             let (breaker, admitted) = if self.stable == Some(id) {
-                (Breaker::Reach, if self.diverts { health.admits_to_stable(rule) } else { Admit::Yes })
+                (Breaker::Reach, if self.diverts { state.admits_to_stable(rule) } else { Admit::Yes })
             } else if self.canary_unchosen == Some(id) {
                 // In stable's place it finds out nothing about the canary.
-                (Breaker::Failures, health.admits_unprobed(rule))
+                (Breaker::Failures, state.admits_unprobed(rule))
             } else {
-                (Breaker::Failures, health.admits(rule, clock::now()))
+                (Breaker::Failures, state.admits(rule, clock::now()))
             };
             match admitted {
                 Admit::Yes => return Some((target(in_use, id), None)),
@@ -158,5 +158,6 @@ impl Tries {
 }
 
 fn target(in_use: &InUse, id: ProviderId) -> Target {
-    Target { id, turn: in_use.prepared.outbound(id).next_turn() }
+    let keys = in_use.prepared.outbound(id).keys();
+    Target { id, turn: in_use.snapshot.provider(id).next_turn(keys) }
 }

@@ -12,7 +12,8 @@ use arc_swap::ArcSwap;
 use super::access_log::AccessLog;
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
-use super::health::ProviderHealth;
+use super::provider::ProviderState;
+use super::retry_budget::RetryBudget;
 use super::series_table::SeriesTable;
 use super::source_table::SourceTable;
 use crate::decide::policy::Policy;
@@ -31,8 +32,8 @@ pub struct Snapshot {
     pub rollouts: Box<[InForce]>,
     /// Counts of unsplit traffic, by [`ProviderId`].
     pub unsplit: Box<[Arc<Series>]>,
-    /// How each provider fares, by [`ProviderId`].
-    pub health: Box<[Arc<ProviderHealth>]>,
+    /// What is known of each provider, by [`ProviderId`].
+    pub providers: Box<[Arc<ProviderState>]>,
     /// Whether the process is stopping: answers ask clients to close.
     pub draining: bool,
 }
@@ -50,10 +51,10 @@ impl Snapshot {
         &self.unsplit[usize::from(id.0)]
     }
 
-    /// How a provider fares.
+    /// What is known of a provider.
     #[must_use]
-    pub fn health(&self, id: ProviderId) -> &Arc<ProviderHealth> {
-        &self.health[usize::from(id.0)]
+    pub fn provider(&self, id: ProviderId) -> &Arc<ProviderState> {
+        &self.providers[usize::from(id.0)]
     }
 }
 
@@ -73,6 +74,8 @@ pub struct InForce {
     pub evidence: Arc<Evidence>,
     /// The metrics of everybody who may answer.
     pub series: SeriesTable,
+    /// What may still be spent on repeats.
+    pub retry: Arc<RetryBudget>,
 }
 
 impl InForce {
@@ -107,6 +110,12 @@ impl Shared {
             sources: Arc::default(),
             access_log: Arc::default(),
         }
+    }
+
+    /// How many cores read it.
+    #[must_use]
+    pub fn cores(&self) -> usize {
+        self.seen.len()
     }
 
     /// Control only: puts a snapshot in force and wakes every core's fence.

@@ -11,6 +11,7 @@ use serin::demo::provider::{Behaviour, Provider};
 
 use crate::support::eventually::{SOON, eventually};
 use crate::support::load::{Load, all_well};
+use crate::support::recorder::{Manner, Recorder};
 use crate::support::sidecar::{Workspace, two};
 
 /// Writes of each kind; enough to meet the watcher at different moments.
@@ -149,6 +150,32 @@ fn a_hundred_reloads_under_load_fail_no_request() {
     assert!(wrong.is_empty(), "{wrong:?}");
     assert!(answered > 100, "{answered}");
     assert_eq!(status["flags"]["failures"], 33, "{status}");
+}
+
+#[test]
+fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
+    let corp = Recorder::start(Manner::Answers);
+    let flags = |connections: usize| {
+        format!(
+            "providers:\n  corp: {{ base_url: \"{}\", api_keys: [one, two, three], max_connections: {connections} }}\n\
+             rollouts:\n  - {{ name: all, stable: corp }}\n",
+            corp.base_url()
+        )
+    };
+    let workspace = Workspace::new(&flags(10));
+    let sidecar = workspace.start();
+    for turn in 0..7 {
+        // A connection each, so that several cores take part.
+        let answer = sidecar.client().post("/v1/chat/completions", &[], r#"{"model":"gpt-4"}"#).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let before = sidecar.versions();
+        workspace.write(&flags(11 + turn));
+        eventually("the version is read", SOON, || (sidecar.versions() > before).then_some(()));
+    }
+    assert_eq!(sidecar.status()["flags"]["generation"], 8);
+    let asked = corp.asked().into_iter().filter(|asked| asked.method == "POST");
+    let keys: Vec<_> = asked.map(|asked| asked.header("authorization").unwrap().replace("Bearer ", "")).collect();
+    assert_eq!(keys, ["one", "two", "three", "one", "two", "three", "one"]);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use crate::decide::rollout::state::Verb;
 use crate::decide::units::{Arm, Millis, ProviderId, RolloutId, Slot, UnixMillis};
 use crate::describe::event::reason;
 use crate::state::counters::Core;
-use crate::state::health::{Admit, ProviderHealth};
 use crate::state::inbox::{Command, Refused};
+use crate::state::provider::{Admit, ProviderState};
 use crate::state::status::{BreakerStatus, FallbackStatus, FindingStatus};
 
 const RULE: BreakerRule = BreakerRule { failures: 3, open_for: Millis(60_000) };
@@ -41,8 +41,8 @@ fn engine() -> Engine {
     engine
 }
 
-fn health(engine: &Engine) -> Arc<ProviderHealth> {
-    Arc::clone(engine.shared.load().health(NEW))
+fn health(engine: &Engine) -> Arc<ProviderState> {
+    Arc::clone(engine.shared.load().provider(NEW))
 }
 
 fn fail(engine: &Engine, now: u64) {
@@ -85,7 +85,7 @@ fn a_breaker_outlives_reloads_until_it_is_another_provider() {
         rollout.canary = rollout.canary.take().map(|canary| Canary { provider: ProviderId(2), ..canary });
     }
     engine.flags_read(read(moved), at(300));
-    assert!(Arc::ptr_eq(&first, engine.shared.load().health(ProviderId(2))), "wherever it stands in the file");
+    assert!(Arc::ptr_eq(&first, engine.shared.load().provider(ProviderId(2))), "wherever it stands in the file");
     engine.flags_read(read(file(|provider| provider.base_url.host = "elsewhere.test".to_owned())), at(400));
     assert!(!Arc::ptr_eq(&first, &health(&engine)));
     assert_eq!(breaker(&engine).unwrap().state, BreakerState::Closed);
@@ -132,12 +132,12 @@ fn opening_and_closing_are_told_and_a_flapping_breaker_is_not_told_forever() {
 }
 
 /// `chat` with a stable that has a breaker and cannot be connected to.
-fn out_of_reach() -> (Engine, Arc<ProviderHealth>) {
+fn out_of_reach() -> (Engine, Arc<ProviderState>) {
     let mut policy = file(|_| {});
     Arc::make_mut(&mut policy.providers[0]).breaker = Some(RULE);
     let mut engine = Engine::new(begin(policy, Vec::new()), at(0));
     engine.outbox.events.clear();
-    let stable = Arc::clone(engine.shared.load().health(ProviderId(0)));
+    let stable = Arc::clone(engine.shared.load().provider(ProviderId(0)));
     [100, 600, 1100].into_iter().for_each(|now| stable.missed(Some(&RULE), Millis(now)));
     (engine, stable)
 }
@@ -201,7 +201,7 @@ fn for_ten_minutes_one_users_failures_at_stable_move_nobody() {
         for look in 1..=6000_u64 {
             let now = at(look * 100);
             let shared = engine.shared.load();
-            let (stable, evidence) = (shared.health(ProviderId(0)), &shared.in_force(RolloutId(0)).evidence);
+            let (stable, evidence) = (shared.provider(ProviderId(0)), &shared.in_force(RolloutId(0)).evidence);
             // Others ask every other second, so that it fails a few dozen times in a row.
             let others = if look % 20 == 0 { beside } else { 0 };
             let others = (0..others).map(|user| (Some(Slot::of(100 + user * 3)), Outcome::Ok, Verdict::Success));

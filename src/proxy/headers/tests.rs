@@ -52,7 +52,7 @@ fn bare(to: &Outbound) -> Passage<'_> {
 
 fn passed(to: &Outbound, entitled: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
     let private = [HeaderName::from_static("x-user-id")];
-    let key = to.key(to.next_turn());
+    let key = to.key(0);
     let passage = Passage {
         to,
         key,

@@ -8,7 +8,7 @@ use crate::decide::breaker::{State, Verdict};
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Fallback, PathPart, PathTemplate, Policy, Rollout, Unmatched};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
-use crate::state::health::Breaker;
+use crate::state::provider::Breaker;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
@@ -28,12 +28,12 @@ fn some() -> Percent {
 }
 
 fn breaker(sidecar: &Sidecar, id: ProviderId) -> State {
-    sidecar.shared.load().health(id).look(Breaker::Failures)
+    sidecar.shared.load().provider(id).look(Breaker::Failures)
 }
 
 /// Opens the breaker, and waits until a request may try.
 fn trip(sidecar: &Sidecar, id: ProviderId) {
-    let health = std::sync::Arc::clone(sidecar.shared.load().health(id));
+    let health = std::sync::Arc::clone(sidecar.shared.load().provider(id));
     health.tell(Some(&AT_ONCE), None, None, Verdict::Failure, clock::now());
     let is_due = || matches!(health.look(Breaker::Failures), State::Open { until, .. } if until <= clock::now());
     until("the breaker may be probed", is_due);
@@ -229,7 +229,7 @@ fn an_open_breaker_sends_elsewhere_and_never_refuses() {
         let asked = if others { 2 } else { 3 };
         assert_eq!(seen_old.try_iter().count(), asked);
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::ServerError, asked as u64)]);
-        assert_eq!(sidecar.shared.load().health(OLD).diverted(Breaker::Failures), u64::from(others));
+        assert_eq!(sidecar.shared.load().provider(OLD).diverted(Breaker::Failures), u64::from(others));
     }
 }
 

@@ -6,7 +6,7 @@ use super::support::*;
 use crate::decide::breaker::State;
 use crate::decide::policy::{BreakerRule, Fallback, Policy};
 use crate::decide::units::{Millis, Percent, ProviderId};
-use crate::state::health::Breaker;
+use crate::state::provider::Breaker;
 
 const NEW: ProviderId = ProviderId(1);
 const RULE: BreakerRule = BreakerRule { failures: 100, open_for: Millis(600_000) };
@@ -33,7 +33,7 @@ fn between(old: SocketAddr, new: SocketAddr) -> Policy {
 /// Failures in a row that count.
 fn counted(sidecar: &Sidecar) -> u32 {
     sidecar.settle();
-    let state = sidecar.shared.load().health(NEW).look(Breaker::Failures);
+    let state = sidecar.shared.load().provider(NEW).look(Breaker::Failures);
     assert!(matches!(state, State::Closed { .. }), "too soon: {state:?}");
     state.failures()
 }
@@ -45,7 +45,7 @@ fn counted_of(percent: Percent, several_sources: bool, requests: impl IntoIterat
         let now = sidecar.shared.load();
         let mut next = snapshot(now.revision + 1, (*now.policy).clone(), percent, 1);
         next.rollouts[0].several_sources = true;
-        next.health.clone_from(&now.health);
+        next.providers.clone_from(&now.providers);
         let revision = next.revision;
         sidecar.shared.publish(next);
         until("every core has acknowledged", || sidecar.shared.seen_by_all(revision));

@@ -429,7 +429,7 @@ fn what_an_open_breaker_sends_elsewhere_is_told_of_in_no_way() {
     let mut policy = both_ways(&old, &Scripted::in_turn([json(500, "", "{}")]).0);
     with_provider(&mut policy, 1, |provider| provider.breaker = Some(rule));
     let sidecar = Sidecar::start(policy, Percent::ALL);
-    sidecar.shared.load().health(NEW).tell(Some(&rule), None, None, Verdict::Failure, crate::clock::now());
+    sidecar.shared.load().provider(NEW).tell(Some(&rule), None, None, Verdict::Failure, crate::clock::now());
     assert_eq!(sidecar.ask(&ask("{}")).status, 200);
     // And one that comes to it in the end, as nobody else could answer.
     assert_eq!(sidecar.ask(&ask("{}")).header("x-serin-attempts").as_deref(), Some("2"));

@@ -14,7 +14,7 @@ use crate::decide::outcome::Judged;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::Arm;
 use crate::state::evidence::ArmTotals;
-use crate::state::health::Breaker as Kept;
+use crate::state::provider::Breaker as Kept;
 use crate::state::snapshot::Snapshot;
 use stage::{Stage, Staged, user_of};
 use table::{Breaker, Case, Gets, Next, Place, Verdict, row};
@@ -151,7 +151,7 @@ fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Diff
     differences.expect("the guard's sample", ArmTotals { waits: totals.waits, ..expected }, totals);
     differences.expect("the other arm's sample", ArmTotals::default(), evidence.totals(staged.other_arm()));
     // One failure was told before; an attempt after a success is the first again.
-    let told = |breaker: Kept| match snapshot.health(staged.id(case.arm())).look(breaker) {
+    let told = |breaker: Kept| match snapshot.provider(staged.id(case.arm())).look(breaker) {
         State::Closed { failures: 0, .. } => Verdict::Success,
         State::Closed { failures: 1, .. } => Verdict::Not,
         _ => Verdict::Failure,

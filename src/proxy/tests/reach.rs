@@ -8,7 +8,7 @@ use crate::decide::breaker::State;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{BreakerRule, Fallback, Policy};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
-use crate::state::health::Breaker;
+use crate::state::provider::Breaker;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
@@ -34,15 +34,15 @@ fn between(old: SocketAddr, new: SocketAddr) -> Policy {
 }
 
 fn reach(sidecar: &Sidecar) -> State {
-    sidecar.shared.load().health(OLD).look(Breaker::Reach)
+    sidecar.shared.load().provider(OLD).look(Breaker::Reach)
 }
 
 /// As after failures to connect for more than a second.
 fn out_of_reach(sidecar: &Sidecar) {
     let snapshot = sidecar.shared.load();
-    snapshot.health(OLD).missed(Some(&RULE), Millis(0));
+    snapshot.provider(OLD).missed(Some(&RULE), Millis(0));
     until("a second has passed", || {
-        snapshot.health(OLD).missed(Some(&RULE), clock::now());
+        snapshot.provider(OLD).missed(Some(&RULE), clock::now());
         matches!(reach(sidecar), State::Open { .. })
     });
 }
@@ -81,7 +81,7 @@ fn whatever_stable_does_with_one_users_requests_moves_nobody_else() {
         }
         sidecar.settle();
         assert_eq!((seen_old.try_iter().count(), seen_new.try_iter().count()), (14, 0), "{failure}");
-        assert!(sidecar.shared.load().health(OLD).is_well(), "{failure}");
+        assert!(sidecar.shared.load().provider(OLD).is_well(), "{failure}");
         // Those of its own that the canary answered are counted as such.
         let answered = sidecar.shared.load().rollouts[0].series(Arm::Stable, NEW).fallbacks();
         assert_eq!(answered, rescued as u64, "{failure}");
@@ -107,7 +107,7 @@ fn a_client_that_gives_up_on_stable_moves_nobody() {
     got(&seen_old);
     go.send(()).unwrap();
     assert!(client.reply().text().contains("of stable"));
-    assert!(seen_new.try_recv().is_err() && sidecar.shared.load().health(OLD).is_well());
+    assert!(seen_new.try_recv().is_err() && sidecar.shared.load().provider(OLD).is_well());
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn an_upgrade_that_finds_no_connection_says_nothing_of_others() {
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
     );
     assert_eq!(sidecar.ask(&upgrade).status, 502);
-    assert!(sidecar.shared.load().health(OLD).is_well());
+    assert!(sidecar.shared.load().provider(OLD).is_well());
     assert_eq!(sidecar.ask(&ask("{}")).status, 502);
     assert!(matches!(reach(&sidecar), State::Closed { failures: 1, .. }), "as this does");
 }
@@ -138,7 +138,7 @@ fn each_request_falls_back_until_stable_is_known_to_be_out_of_reach_and_then_non
     assert_eq!((reply.header("x-serin-attempts"), reply.header("x-serin-arm").as_deref()), (None, Some("stable")));
     sidecar.settle();
     let snapshot = sidecar.shared.load();
-    assert_eq!(Breaker::ALL.map(|breaker| snapshot.health(OLD).diverted(breaker)), [0, 1]);
+    assert_eq!(Breaker::ALL.map(|breaker| snapshot.provider(OLD).diverted(breaker)), [0, 1]);
     // Both are told, and what was sent elsewhere is neither exposure nor evidence.
     assert_eq!(snapshot.rollouts[0].series(Arm::Stable, NEW).fallbacks(), 2);
     assert_eq!((sidecar.judged(Arm::Stable), sidecar.judged(Arm::Canary)), ((1, 0, 1, 0), NOTHING));
@@ -154,7 +154,7 @@ fn the_head_of_any_answer_brings_stable_back() {
     out_of_reach(&sidecar);
     assert_eq!(sidecar.ask(&ask("{}")).status, 500, "the words of the provider that the split chose");
     sidecar.settle();
-    assert!(sidecar.shared.load().health(OLD).is_well());
+    assert!(sidecar.shared.load().provider(OLD).is_well());
     assert!(sidecar.ask(&ask("{}")).text().contains("of stable"));
 }
 
@@ -199,10 +199,10 @@ fn a_canary_that_answers_nobody_either_is_asked_last() {
     out_of_reach(&sidecar);
     let now = sidecar.shared.load();
     let mut next = snapshot(now.revision + 1, (*now.policy).clone(), some(), 1);
-    next.health.clone_from(&now.health);
+    next.providers.clone_from(&now.providers);
     next.rollouts[0].diverts = false;
     sidecar.shared.publish(next);
     assert!(sidecar.ask(&ask("{}")).text().contains("of stable"));
     assert_eq!((seen_old.try_iter().count(), seen_new.try_iter().count()), (1, 0));
-    assert!(sidecar.shared.load().health(OLD).is_well(), "it came back");
+    assert!(sidecar.shared.load().provider(OLD).is_well(), "it came back");
 }

@@ -1,12 +1,13 @@
 //! Who is asked after a failure, what the client gets, and what it is counted as.
 
-use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Fallback, Secret};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
+use crate::state::counters::Core;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
@@ -197,6 +198,42 @@ fn a_key_that_is_refused_or_throttled_gives_way_to_the_next_and_then_to_the_next
         assert_eq!(sidecar.judged(Arm::Canary), (2, 1, 1, 0), "{status}");
         assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Ok, 1), (outcome, 3)]);
     }
+}
+
+#[test]
+fn a_reload_fills_no_budget_and_begins_no_round_of_keys_anew() {
+    let throttled = || error(429, "retry-after: 0.01\r\n");
+    let (old, seen) = Scripted::in_turn([throttled(), throttled(), throttled(), completion("at last")]);
+    let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+    let budget = || Arc::clone(&sidecar.shared.load().rollouts[0].retry);
+    while budget().affords(Core(0)) {
+        budget().spend(Core(0));
+    }
+    for _ in 0..2 {
+        assert_eq!(sidecar.ask(&ask("{}")).status, 429, "nothing is left");
+        sidecar.reload(|policy| policy.drain = Millis(1));
+    }
+    budget().earn(Core(0), Percent::ALL);
+    assert!(sidecar.ask(&ask("{}")).text().contains("at last"));
+    assert_eq!(seen.try_iter().count(), 4);
+
+    let (old, seen) = Scripted::in_turn((0..5).map(|_| completion("well")));
+    let mut policy = policy(old.address, nobody());
+    let keys = ["one", "two", "three"].map(|key| Secret::new(key.to_owned()));
+    with_provider(&mut policy, 0, |provider| provider.api_keys = keys[..2].to_vec());
+    let sidecar = Sidecar::start(policy, some());
+    let key = || {
+        assert_eq!(sidecar.ask(&ask("{}")).status, 200);
+        got(&seen).header("authorization").unwrap()
+    };
+    let first = key();
+    sidecar.reload(|policy| policy.drain = Millis(1));
+    let second = key();
+    sidecar.reload(|policy| with_provider(policy, 0, |provider| provider.api_keys = keys.to_vec()));
+    assert_eq!(
+        [first, second, key(), key(), key()],
+        ["one", "two", "three", "one", "two"].map(|key| format!("Bearer {key}"))
+    );
 }
 
 #[test]

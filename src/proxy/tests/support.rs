@@ -19,8 +19,9 @@ use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::{Running, Setup, start};
 use crate::state::counters::{Labels, Series};
 use crate::state::evidence::{ArmTotals, Evidence};
-use crate::state::health::ProviderHealth;
 use crate::state::inbox::{Input, Refused, inbox};
+use crate::state::provider::ProviderState;
+use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
 use crate::wire::body::FieldRules;
@@ -160,20 +161,21 @@ pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: u
         series: SeriesTable::new(rollout, |arm, provider| {
             series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
         }),
+        retry: Arc::new(RetryBudget::full(cores)),
     });
     Snapshot {
         revision,
         generation: 7,
         rollouts: rollouts.collect(),
         unsplit: policy.providers.iter().map(|provider| series("none", "none", &provider.name)).collect(),
-        health: healthy(&policy),
+        providers: unknown(&policy),
         policy: Arc::new(policy),
         draining: false,
     }
 }
 
-fn healthy(policy: &Policy) -> Box<[Arc<ProviderHealth>]> {
-    policy.providers.iter().map(|provider| Arc::new(ProviderHealth::new(provider.name.clone()))).collect()
+fn unknown(policy: &Policy) -> Box<[Arc<ProviderState>]> {
+    policy.providers.iter().map(|provider| Arc::new(ProviderState::new(provider.name.clone()))).collect()
 }
 
 /// A running data plane.
@@ -203,9 +205,10 @@ impl Sidecar {
         let mut next = snapshot(now.revision + 1, (*now.policy).clone(), percent, 1);
         // Control keeps the series of a rollout over publications, and who is withdrawn from its canary.
         next.policy = Arc::clone(&now.policy);
-        next.health.clone_from(&now.health);
+        next.providers.clone_from(&now.providers);
         for (next, now) in next.rollouts.iter_mut().zip(&now.rollouts) {
             next.series = now.series.clone();
+            next.retry = Arc::clone(&now.retry);
             let mut evidence = Evidence::alone(1, 1, Counting::default());
             evidence.withdrawal = Arc::clone(&now.evidence.withdrawal);
             next.evidence = Arc::new(evidence);
@@ -228,7 +231,7 @@ impl Sidecar {
         change(&mut policy);
         let mut next = snapshot(now.revision + 1, policy, now.rollouts[0].percent, 1);
         next.generation = now.generation + 1;
-        next.health.clone_from(&now.health);
+        next.providers.clone_from(&now.providers);
         next.unsplit.clone_from(&now.unsplit);
         next.rollouts.clone_from(&now.rollouts);
         let revision = next.revision;

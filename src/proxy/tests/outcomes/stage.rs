@@ -140,7 +140,7 @@ impl Stage {
         for (in_force, staged) in snapshot.rollouts.iter_mut().zip(cases) {
             in_force.evidence = Arc::new(Evidence::alone(2, 1, staged.counting()));
         }
-        for health in &snapshot.health {
+        for health in &snapshot.providers {
             health.tell(Some(&RULE), None, None, Verdict::Failure, clock::now());
             health.missed(Some(&RULE), clock::now());
         }

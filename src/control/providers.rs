@@ -1,4 +1,4 @@
-//! Each provider's health, kept over reloads, and what is told of its breakers.
+//! What is known of each provider, kept over reloads, and what is told of its breakers.
 //!
 //! A provider is the same as long as its name and its `base_url` are; one that leaves the file is forgotten. Decides
 //! nothing: the cores open and close breakers, control looks on with every tick, and has a connection tried where a stable
@@ -15,7 +15,7 @@ use crate::decide::policy::{BreakerRule, Policy, Provider};
 use crate::decide::units::Millis;
 use crate::describe::event::breaker as told;
 use crate::describe::notice::sentence;
-use crate::state::health::{Breaker, ProviderHealth, Ticket};
+use crate::state::provider::{Breaker, ProviderState, Ticket};
 use crate::state::status::{BreakerStatus, ProviderStatus};
 
 /// Between two openings of a breaker that the history has.
@@ -24,13 +24,13 @@ const PAUSE: Millis = Millis(600_000);
 /// Name and `base_url`.
 type Identity = (String, String);
 
-/// All breakers of the file in force.
+/// All providers of the file in force.
 #[derive(Debug, Default)]
-pub(super) struct Breakers(BTreeMap<Identity, Watched>);
+pub(super) struct Providers(BTreeMap<Identity, Watched>);
 
 #[derive(Debug)]
 struct Watched {
-    health: Arc<ProviderHealth>,
+    known: Arc<ProviderState>,
     // By [`Breaker`].
     seen: [Seen; 2],
 }
@@ -44,18 +44,18 @@ struct Seen {
     recorded_at: Option<Millis>,
 }
 
-impl Breakers {
+impl Providers {
     /// A policy takes the place of another.
     pub(super) fn keep(&mut self, policy: &Policy) {
         let mut before = std::mem::take(&mut self.0);
         for provider in &policy.providers {
             let identity = identity(provider);
             let mut watched = before.remove(&identity).unwrap_or_else(|| Watched {
-                health: Arc::new(ProviderHealth::new(provider.name.clone())),
+                known: Arc::new(ProviderState::new(provider.name.clone())),
                 seen: Default::default(),
             });
             if provider.breaker.is_none() {
-                watched.health.forget();
+                watched.known.forget_failures();
                 watched.seen.iter_mut().for_each(|seen| seen.open = false);
             }
             self.0.insert(identity, watched);
@@ -63,19 +63,19 @@ impl Breakers {
     }
 
     /// By the provider's place in the policy that was kept last.
-    pub(super) fn of(&self, policy: &Policy) -> Box<[Arc<ProviderHealth>]> {
-        let health = |provider: &Arc<Provider>| {
-            let unknown = || Arc::new(ProviderHealth::new(provider.name.clone()));
-            self.0.get(&identity(provider)).map_or_else(unknown, |watched| Arc::clone(&watched.health))
+    pub(super) fn of(&self, policy: &Policy) -> Box<[Arc<ProviderState>]> {
+        let known = |provider: &Arc<Provider>| {
+            let unknown = || Arc::new(ProviderState::new(provider.name.clone()));
+            self.0.get(&identity(provider)).map_or_else(unknown, |watched| Arc::clone(&watched.known))
         };
-        policy.providers.iter().map(health).collect()
+        policy.providers.iter().map(known).collect()
     }
 
     /// How many requests were ever kept from this provider as a rollout's stable, and whether one would be now.
     pub(super) fn diverted(&self, provider: &Provider, now: Millis) -> (u64, bool) {
         let told = |watched: &Watched| {
-            let shut = provider.breaker.is_some() && watched.health.state(Breaker::Reach, now) != BreakerState::Closed;
-            (watched.health.diverted(Breaker::Reach), shut)
+            let shut = provider.breaker.is_some() && watched.known.state(Breaker::Reach, now) != BreakerState::Closed;
+            (watched.known.diverted(Breaker::Reach), shut)
         };
         self.0.get(&identity(provider)).map_or((0, false), told)
     }
@@ -83,9 +83,9 @@ impl Breakers {
     /// What the surfaces tell, in the file's order.
     pub(super) fn report(&self, policy: &Policy, now: Now) -> Vec<ProviderStatus> {
         let told = |provider: &Arc<Provider>| {
-            let health = &self.0.get(&identity(provider))?.health;
-            let breaker = provider.breaker.is_some().then(|| status(health, now));
-            let diverted = Breaker::ALL.iter().map(|breaker| health.diverted(*breaker)).sum();
+            let known = &self.0.get(&identity(provider))?.known;
+            let breaker = provider.breaker.is_some().then(|| status(known, now));
+            let diverted = Breaker::ALL.iter().map(|breaker| known.diverted(*breaker)).sum();
             Some(ProviderStatus { name: provider.name.clone(), breaker, diverted })
         };
         policy.providers.iter().filter_map(told).collect()
@@ -99,8 +99,8 @@ impl Engine {
         for provider in &policy.providers {
             let Some(rule) = &provider.breaker else { continue };
             for breaker in Breaker::ALL {
-                let Some(watched) = self.breakers.0.get_mut(&identity(provider)) else { continue };
-                let (state, seen) = (watched.health.look(breaker), &mut watched.seen[breaker as usize]);
+                let Some(watched) = self.providers.0.get_mut(&identity(provider)) else { continue };
+                let (state, seen) = (watched.known.look(breaker), &mut watched.seen[breaker as usize]);
                 let open = state.seen(now.mono) != BreakerState::Closed;
                 if open == seen.open {
                     continue;
@@ -167,9 +167,9 @@ impl Engine {
     /// Whom a connection should be made to now; each counts as begun.
     pub fn due_connections(&mut self, now: Now) -> Vec<Connection> {
         let due = |provider: &Arc<Provider>| {
-            let health = &self.breakers.0.get(&identity(provider))?.health;
-            let ticket = health.begins_to_connect(now.mono)?;
-            Some(Connection { provider: Arc::clone(provider), health: Arc::clone(health), ticket })
+            let known = &self.providers.0.get(&identity(provider))?.known;
+            let ticket = known.begins_to_connect(now.mono)?;
+            Some(Connection { provider: Arc::clone(provider), known: Arc::clone(known), ticket })
         };
         self.policy.providers.iter().filter_map(due).collect()
     }
@@ -180,14 +180,14 @@ impl Engine {
 pub struct Connection {
     /// To whom.
     pub provider: Arc<Provider>,
-    health: Arc<ProviderHealth>,
+    known: Arc<ProviderState>,
     ticket: Ticket,
 }
 
 impl Connection {
     /// Whether it was made.
     pub fn came_to(self, connected: bool, now: Now) {
-        self.health.connected(self.ticket, connected, now.mono);
+        self.known.connected(self.ticket, connected, now.mono);
     }
 }
 
@@ -205,10 +205,10 @@ fn turned(breaker: Breaker, state: State, rule: &BreakerRule) -> (Action, Turn) 
 }
 
 /// Of the two, the one that keeps more from it: what cannot be reached answers nobody.
-fn status(health: &ProviderHealth, now: Now) -> BreakerStatus {
-    let [failures, reach] = Breaker::ALL.map(|breaker| health.state(breaker, now.mono));
+fn status(known: &ProviderState, now: Now) -> BreakerStatus {
+    let [failures, reach] = Breaker::ALL.map(|breaker| known.state(breaker, now.mono));
     let is_out = reach == BreakerState::Open || (reach == BreakerState::HalfOpen && failures != BreakerState::Open);
-    let state = health.look(if is_out { Breaker::Reach } else { Breaker::Failures });
+    let state = known.look(if is_out { Breaker::Reach } else { Breaker::Failures });
     let seen = state.seen(now.mono);
     let open_until = match state {
         State::Open { until, .. } if seen == BreakerState::Open => Some(now.unix.plus(until.since(now.mono))),

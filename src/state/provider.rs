@@ -1,13 +1,14 @@
-//! How each provider fares, shared by all cores and kept over reloads: its two breakers.
+//! What is known of each provider, shared by all cores and kept over reloads: its two breakers, and which key is next.
 //!
-//! One counts failures in a row, for whoever asks the provider as something else than a rollout's stable; the other
-//! failures to connect, for a rollout's stable, which nothing but that leaves out. One word each, changed by whichever core
-//! has news; nobody waits for anybody. While all is well a request costs a load of both, and so does the head of its
-//! answer. What follows from what is [`decide::breaker`](crate::decide::breaker)'s and
-//! [`decide::reach`](crate::decide::reach)'s to say. Invariant: of the cores that ask at one time, at most one is given the
-//! probe, and no request ever finds out whether a stable can be reached.
+//! One breaker counts failures in a row, for whoever asks the provider as something else than a rollout's stable; the
+//! other failures to connect, for a rollout's stable, which nothing but that leaves out. One word each, changed by
+//! whichever core has news; nobody waits for anybody. While all is well a request costs a load of both, and so does the
+//! head of its answer; only where there are several keys does it change a word that others change as well. Holds no key
+//! and no rule. What follows from what is [`decide::breaker`](crate::decide::breaker)'s and
+//! [`decide::reach`](crate::decide::reach)'s to say. Invariant: of the cores that ask at one time, at most one is given
+//! the probe, no request ever finds out whether a stable can be reached, and no turn is given twice.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::decide::breaker::{Admission, BreakerState, Caller, State, Verdict, admits, after};
 use crate::decide::policy::BreakerRule;
@@ -16,10 +17,16 @@ use crate::decide::units::Millis;
 
 /// What is known of one provider.
 #[derive(Debug)]
-pub struct ProviderHealth {
+pub struct ProviderState {
     name: String,
     breakers: [Cell; 2],
+    turn: Turn,
 }
+
+/// The number of the next turn. Apart from the breakers, which every request reads.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Turn(AtomicUsize);
 
 /// Which of a provider's breakers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,16 +83,16 @@ pub enum Admit {
     No,
 }
 
-/// Says which probe an attempt is; [`ProviderHealth::tell`] takes it back. One that is lost costs a wait.
+/// Says which probe an attempt is; [`ProviderState::tell`] takes it back. One that is lost costs a wait.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Ticket(Millis);
 
-impl ProviderHealth {
+impl ProviderState {
     /// Of a provider that nothing is known of.
     #[must_use]
-    pub fn new(name: String) -> ProviderHealth {
-        ProviderHealth { name, breakers: Default::default() }
+    pub fn new(name: String) -> ProviderState {
+        ProviderState { name, breakers: Default::default(), turn: Turn::default() }
     }
 
     /// The provider's name.
@@ -98,7 +105,13 @@ impl ProviderHealth {
         &self.breakers[breaker as usize]
     }
 
-    /// Whether there is nothing to remember of it: requests may go there, and a success changes nothing.
+    /// Which of so many keys is the first of a request, counted over all cores; the key of a turn is the remainder.
+    #[must_use]
+    pub fn next_turn(&self, keys: usize) -> usize {
+        if keys > 1 { self.turn.0.fetch_add(1, Relaxed) } else { 0 }
+    }
+
+    /// Whether its breakers remember nothing: requests may go there, and a success changes nothing.
     #[must_use]
     pub fn is_well(&self) -> bool {
         let [failures, reach] = &self.breakers;
@@ -193,7 +206,7 @@ impl ProviderHealth {
     }
 
     /// Control only, where the file turned the breakers off.
-    pub fn forget(&self) {
+    pub fn forget_failures(&self) {
         self.breakers.iter().for_each(|cell| cell.word.store(0, Relaxed));
     }
 
