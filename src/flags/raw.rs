@@ -256,7 +256,7 @@ pub(super) struct Timeouts {
     /// From the request's last byte to the head of the answer. An answer that is not streamed has none until it is complete.
     #[schemars(extend("default" = defaults::HEADERS.to_string()))]
     pub(super) headers: Option<Length>,
-    /// The same where a stream was asked for.
+    /// The same where a stream was asked for; by default no longer than `headers`.
     #[schemars(extend("default" = defaults::STREAM_HEADERS.to_string()))]
     pub(super) stream_headers: Option<Length>,
     /// From the head of the answer to its first output; where that cannot be told, to the first byte of its body.
