@@ -250,7 +250,7 @@ pub(super) struct BreakerRule {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Timeouts {
-    /// Name lookup, TCP and TLS together.
+    /// Name lookup, TCP and TLS together; before that, as long for a free connection where `max_connections` are in use.
     #[schemars(extend("default" = defaults::CONNECT.to_string()))]
     pub(super) connect: Option<Length>,
     /// From the request's last byte to the head of the answer. An answer that is not streamed has none until it is complete.
