@@ -2,8 +2,8 @@
 //!
 //! Owns the idle ones (most recently used first, reaped before their provider would close them), the shared HTTP/2 ones,
 //! and whose turn it is: the cores of a process share out `max_connections`, and who comes later waits in line. Refuses
-//! to know what is sent. Invariants: connections open or being opened never exceed this core's share; nobody waits for a
-//! free one longer than `timeouts.connect`.
+//! to know what is sent. Invariants: connections open or being opened never exceed this core's share; nobody waits for
+//! a free one longer than `timeouts.connect`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
