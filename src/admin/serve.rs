@@ -25,6 +25,7 @@ use super::api::{self, View};
 use super::auth::Door;
 use super::ofrep;
 use super::reply::{Problem, Reply};
+use crate::wire::media;
 
 /// Open connections a door.
 const CONNECTIONS: usize = 128;
@@ -120,11 +121,10 @@ async fn read(head: &Parts, body: Incoming) -> Result<Bytes, Problem> {
 /// JSON or nothing: a form, which any web page may send anywhere, is neither.
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(media_type) = headers.get(CONTENT_TYPE) else { return Ok(()) };
-    let media_type = String::from_utf8_lossy(media_type.as_bytes()).into_owned();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if essence.is_empty() || essence.eq_ignore_ascii_case("application/json") {
+    let media_type = media_type.as_bytes();
+    if media::essence(media_type).is_empty() || media::is_json(media_type) {
         Ok(())
     } else {
-        Err(Problem::MediaType(media_type))
+        Err(Problem::MediaType(String::from_utf8_lossy(media_type).into_owned()))
     }
 }

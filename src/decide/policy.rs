@@ -222,7 +222,7 @@ pub enum Auth {
 /// Each clock runs only while Serin waits for the provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Name lookup, TCP and TLS together.
+    /// Name lookup, TCP and TLS together; and, before that, the wait for a free connection.
     pub connect: Millis,
     /// From the request's last byte to the response head.
     pub headers: Millis,

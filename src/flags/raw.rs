@@ -250,13 +250,13 @@ pub(super) struct BreakerRule {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Timeouts {
-    /// Name lookup, TCP and TLS together.
+    /// Name lookup, TCP and TLS together; before that, as long for a free connection where `max_connections` are in use.
     #[schemars(extend("default" = defaults::CONNECT.to_string()))]
     pub(super) connect: Option<Length>,
     /// From the request's last byte to the head of the answer. An answer that is not streamed has none until it is complete.
     #[schemars(extend("default" = defaults::HEADERS.to_string()))]
     pub(super) headers: Option<Length>,
-    /// The same where a stream was asked for.
+    /// The same where a stream was asked for; by default no longer than `headers`.
     #[schemars(extend("default" = defaults::STREAM_HEADERS.to_string()))]
     pub(super) stream_headers: Option<Length>,
     /// From the head of the answer to its first output; where that cannot be told, to the first byte of its body.

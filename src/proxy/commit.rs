@@ -20,7 +20,7 @@ use super::pieces::Pieces;
 use super::replay::{Loan, Share};
 use crate::decide::outcome::{BodyEnd, Ending, Grounds};
 use crate::decide::units::Millis;
-use crate::wire::coding::Decoder;
+use crate::wire::coding;
 use crate::wire::complaint::{Complaint, read_complaint};
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
@@ -147,12 +147,12 @@ pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output:
     let (asked, status) = (scales.asked, head.status);
     let kind = Kind::of(&head.headers);
     let announced = weighed.rest.as_ref().map_or(0, |body| body.size_hint().lower());
-    let coding = observer::coding(&head.headers);
-    let plain = coding.is_none();
+    let encoded = observer::coding(&head.headers);
+    let plain = encoded.is_none();
     let generated = status.is_success() && asked.dialect.generates();
-    let observed = generated && coding.is_none_or(|coding| Decoder::for_coding(coding).is_some());
+    let observed = generated && encoded.is_none_or(coding::is_read);
     // A whole answer that is encoded is decoded once, at its end.
-    let whole = kind == Kind::Json && coding.is_some() && asked.stream != Some(true);
+    let whole = kind == Kind::Json && encoded.is_some() && asked.stream != Some(true);
     let form =
         if observed && !whole { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &scales)) };
     // Where a redirect points to, nobody but stable's clients may follow it.

@@ -128,7 +128,7 @@ const fn remedy(ending: Ending) -> &'static str {
         Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
             "raise its `timeouts` if it may take longer"
         }
-        Ending::CutBySerin => "send it again, and raise the limit of open files",
+        Ending::CutBySerin => "send it again",
         Ending::ClientLeft => "send the body whole and framed as announced",
         Ending::Answered { body: BodyEnd::Malformed(_), .. } => {
             "check its base_url and the endpoints it speaks (`serin check --probe` tries them)"

@@ -16,6 +16,7 @@ use crate::wire::coding::Decoder;
 use crate::wire::complaint::Complaint;
 use crate::wire::dialect::{Dialect, DoneMarker};
 use crate::wire::finish::Finish;
+use crate::wire::media;
 use crate::wire::shape::{Opening, Shape, Sniffer, opening};
 use crate::wire::stream::StreamReader;
 use crate::wire::usage::Usage;
@@ -53,14 +54,9 @@ impl Kind {
     /// By its content type.
     pub(crate) fn of(headers: &HeaderMap) -> Kind {
         let Some(kind) = headers.get(CONTENT_TYPE) else { return Kind::Opaque };
-        let kind = kind.as_bytes();
-        let is = |name: &[u8]| {
-            kind.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
-                && matches!(kind.get(name.len()), None | Some(b';' | b' '))
-        };
-        if is(b"text/event-stream") {
+        if media::is_events(kind.as_bytes()) {
             Kind::Events
-        } else if is(b"application/json") {
+        } else if media::is_json(kind.as_bytes()) {
             Kind::Json
         } else {
             Kind::Opaque
@@ -504,8 +500,8 @@ pub(crate) fn coding(headers: &HeaderMap) -> Option<&str> {
 
 /// What an answer is by its label alone, where that calls it a page.
 pub(crate) fn page(headers: &HeaderMap) -> Option<Shape> {
-    let label = headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next()?.trim();
-    let is_one = |names: [&str; 2]| names.iter().any(|name| label.eq_ignore_ascii_case(name));
+    let label = headers.get(CONTENT_TYPE)?.as_bytes();
+    let is_one = |names: [&str; 2]| names.iter().any(|name| media::is(label, name));
     if is_one(["text/html", "application/xhtml+xml"]) {
         Some(Shape::Html)
     } else {

@@ -20,6 +20,7 @@ use super::body::RequestBody;
 use super::error::Problem;
 use super::hush::Hush;
 use crate::decide::policy::Limits;
+use crate::wire::media;
 use crate::wire::multipart::boundary;
 
 /// What cores take from the process's budget at a time, and keep at most twice of.
@@ -156,7 +157,7 @@ impl Kind {
     fn by(headers: &HeaderMap) -> Kind {
         let kind = match headers.get(header::CONTENT_TYPE) {
             None => Kind::Maybe,
-            Some(kind) if is_json(kind.as_bytes()) => Kind::Json,
+            Some(kind) if media::is_json(kind.as_bytes()) => Kind::Json,
             Some(kind) => match kind.to_str().ok().and_then(boundary) {
                 Some(boundary) => Kind::Form(boundary),
                 None => return Kind::Other,
@@ -170,13 +171,6 @@ impl Kind {
             _ => kind,
         }
     }
-}
-
-fn is_json(kind: &[u8]) -> bool {
-    let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    let ends =
-        |with: &[u8]| essence.len() >= with.len() && essence[essence.len() - with.len()..].eq_ignore_ascii_case(with);
-    essence.eq_ignore_ascii_case(b"application/json") || ends(b"+json")
 }
 
 /// Reads a body whole if it can be read and fits; else what was read of it goes before the rest.
@@ -316,7 +310,7 @@ mod tests {
         };
         assert_eq!(by(&[("content-type", "application/json")]), Kind::Json);
         assert_eq!(by(&[("content-type", "Application/JSON; charset=utf-8")]), Kind::Json);
-        assert_eq!(by(&[("content-type", "application/vnd.api+json")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "application/problem+json; charset=utf-8")]), Kind::Json);
         assert_eq!(by(&[("content-type", "application/jsonl")]), Kind::Other);
         assert_eq!(by(&[("content-type", "multipart/form-data; boundary=x")]), Kind::Form("x".to_owned()));
         assert_eq!(by(&[]), Kind::Maybe);

@@ -263,7 +263,7 @@ mod tests {
             (no_answer(Ending::NoHead), 502, "reset", "ended the connection"),
             (no_answer(Ending::HeadTimeout), 504, "timeout", "raise its `timeouts`"),
             (no_answer(Ending::ClientLeft), 400, "body", "send the body whole"),
-            (no_answer(Ending::CutBySerin), 503, "resources", "raise the limit of open files"),
+            (no_answer(Ending::CutBySerin), 503, "resources", "Serin itself ran short"),
             (Problem::Defect, 500, "defect", "other requests are not affected"),
         ];
         for (problem, status, label, says) in cases {

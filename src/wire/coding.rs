@@ -1,75 +1,146 @@
 //! A decoded copy of an answer's body, so that what is relayed encoded can be read too.
 //!
-//! Owns the undoing of `gzip` and `deflate` piece by piece; other codings are not read. It is for observing only: what
-//! cannot be decoded, or decodes to more than [`MOST_PER_PIECE`] from one piece, makes it blind for good, and never an
-//! error. Invariant: work and memory for one piece are bounded, whatever it unpacks to.
+//! Owns the undoing of `gzip`, `deflate`, `br` and `zstd` piece by piece; other codings are not read. It is for
+//! observing only: what cannot be decoded, or decodes to more than [`MOST_PER_PIECE`] from one piece, makes it blind for
+//! good, and never an error. Invariant: work and memory for one piece are bounded, whatever it unpacks to, and what a provider
+//! flushed is there as soon as it came.
 
+use std::fmt;
 use std::io::{self, Write};
 
+use brotli_decompressor::DecompressorWriter;
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
 /// The most bytes that one piece is decoded to.
 pub const MOST_PER_PIECE: usize = 1024 * 1024;
+/// The largest window of a `zstd` body, 8 MiB (RFC 9659). That of `br` is at most 16 MiB (RFC 7932).
+const LARGEST_WINDOW_LOG: u32 = 23;
+/// What `br` is decoded through.
+const BUFFER: usize = 4 * 1024;
+
+/// A coding that can be undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
+
+impl Coding {
+    fn named(name: &str) -> Option<Coding> {
+        let name = name.trim();
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if is("gzip") || is("x-gzip") {
+            Some(Coding::Gzip)
+        } else if is("deflate") {
+            Some(Coding::Deflate)
+        } else if is("br") {
+            Some(Coding::Brotli)
+        } else if is("zstd") {
+            Some(Coding::Zstd)
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether a body of this `content-encoding` can be read.
+#[must_use]
+pub fn is_read(coding: &str) -> bool {
+    Coding::named(coding).is_some()
+}
 
 /// Decodes one body.
 #[derive(Debug)]
 pub struct Decoder(State);
 
-#[derive(Debug)]
 enum State {
-    Gzip(Box<GzDecoder<Room>>),
+    Reading(Box<dyn Undo>),
     /// `deflate`, of which the first bytes tell whether it is wrapped as it should be, or bare as some send it.
     Unsure(Vec<u8>),
-    Wrapped(Box<ZlibDecoder<Room>>),
-    Bare(Box<DeflateDecoder<Room>>),
     Blind,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            State::Reading(_) => "Reading",
+            State::Unsure(_) => "Unsure",
+            State::Blind => "Blind",
+        })
+    }
+}
+
+/// What undoes one coding: takes the encoded, and puts the plain bytes into its room.
+trait Undo: Write + Send {
+    fn room(&mut self) -> &mut Room;
+}
+
+impl Undo for GzDecoder<Room> {
+    fn room(&mut self) -> &mut Room {
+        self.get_mut()
+    }
+}
+
+impl Undo for ZlibDecoder<Room> {
+    fn room(&mut self) -> &mut Room {
+        self.get_mut()
+    }
+}
+
+impl Undo for DeflateDecoder<Room> {
+    fn room(&mut self) -> &mut Room {
+        self.get_mut()
+    }
+}
+
+impl Undo for DecompressorWriter<Room> {
+    fn room(&mut self) -> &mut Room {
+        self.get_mut()
+    }
+}
+
+impl Undo for zstd::stream::write::Decoder<'_, Room> {
+    fn room(&mut self) -> &mut Room {
+        self.get_mut()
+    }
 }
 
 impl Decoder {
     /// For a `content-encoding`; `None` for one that is not read, and for none at all.
     #[must_use]
     pub fn for_coding(coding: &str) -> Option<Decoder> {
-        let coding = coding.trim();
-        if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
-            Some(Decoder(State::Gzip(Box::new(GzDecoder::new(Room::default())))))
-        } else if coding.eq_ignore_ascii_case("deflate") {
-            Some(Decoder(State::Unsure(Vec::new())))
-        } else {
-            None
-        }
+        Coding::named(coding).map(|coding| {
+            Decoder(match coding {
+                Coding::Gzip => State::Reading(Box::new(GzDecoder::new(Room::default()))),
+                Coding::Deflate => State::Unsure(Vec::new()),
+                Coding::Brotli => State::Reading(Box::new(DecompressorWriter::new(Room::default(), BUFFER))),
+                // Fails where there is no memory only.
+                Coding::Zstd => zstd().map_or(State::Blind, |decoder| State::Reading(Box::new(decoder))),
+            })
+        })
     }
 
     /// Decodes the next piece and appends to `out` all that is known by then.
     pub fn feed(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        if piece.is_empty() {
+            return;
+        }
         if let State::Unsure(begin) = &mut self.0 {
             begin.extend_from_slice(piece);
             let &[first, second, ..] = begin.as_slice() else { return };
             let begin = std::mem::take(begin);
-            self.0 = if is_wrapped(first, second) {
-                State::Wrapped(Box::new(ZlibDecoder::new(Room::default())))
+            self.0 = State::Reading(if is_wrapped(first, second) {
+                Box::new(ZlibDecoder::new(Room::default()))
             } else {
-                State::Bare(Box::new(DeflateDecoder::new(Room::default())))
-            };
+                Box::new(DeflateDecoder::new(Room::default()))
+            });
             return self.feed(&begin, out);
         }
-        let sees = match &mut self.0 {
-            State::Gzip(decoder) => {
-                let sees = write(decoder, piece).is_ok();
-                out.append(&mut decoder.get_mut().drain());
-                sees
-            }
-            State::Wrapped(decoder) => {
-                let sees = write(decoder, piece).is_ok();
-                out.append(&mut decoder.get_mut().drain());
-                sees
-            }
-            State::Bare(decoder) => {
-                let sees = write(decoder, piece).is_ok();
-                out.append(&mut decoder.get_mut().drain());
-                sees
-            }
-            State::Unsure(_) | State::Blind => true,
-        };
+        let State::Reading(decoder) = &mut self.0 else { return };
+        let sees = write(decoder, piece).is_ok();
+        out.append(&mut decoder.room().drain());
         if !sees {
             self.0 = State::Blind;
         }
@@ -80,6 +151,12 @@ impl Decoder {
     pub const fn is_blind(&self) -> bool {
         matches!(self.0, State::Blind)
     }
+}
+
+fn zstd() -> io::Result<zstd::stream::write::Decoder<'static, Room>> {
+    let mut decoder = zstd::stream::write::Decoder::new(Room::default())?;
+    decoder.window_log_max(LARGEST_WINDOW_LOG)?;
+    Ok(decoder)
 }
 
 /// Whether these begin a zlib stream (RFC 1950): its method is deflate and its check holds.

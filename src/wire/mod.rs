@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod dialect;
 pub mod finish;
 mod json;
+pub mod media;
 pub mod multipart;
 pub mod opening;
 pub mod path;

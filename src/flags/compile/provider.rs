@@ -277,10 +277,12 @@ fn timeouts(raw: Option<&raw::Timeouts>, at: &At, findings: &mut Findings<'_>) -
     let mut clock = |key: &str, given: &Option<super::super::kinds::Length>, default: Millis| {
         findings.value(&at.key(key), given.as_ref().map(|text| text.0.as_str()), default, some_time)
     };
+    let headers = clock("headers", &raw.headers, defaults::HEADERS);
     Timeouts {
         connect: clock("connect", &raw.connect, defaults::CONNECT),
-        headers: clock("headers", &raw.headers, defaults::HEADERS),
-        stream_headers: clock("stream_headers", &raw.stream_headers, defaults::STREAM_HEADERS),
+        headers,
+        // The head of a stream comes no later than that of a whole answer, where nothing else is said.
+        stream_headers: clock("stream_headers", &raw.stream_headers, defaults::STREAM_HEADERS.min(headers)),
         first_output: clock("first_output", &raw.first_output, defaults::FIRST_OUTPUT),
         idle: clock("idle", &raw.idle, defaults::PROVIDER_IDLE),
     }

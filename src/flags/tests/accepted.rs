@@ -496,6 +496,22 @@ fn defaults_are_the_design_s() {
 }
 
 #[test]
+fn the_head_of_a_stream_is_waited_for_no_longer_than_any_other() {
+    for (given, headers, stream_headers) in [
+        ("headers: 10s", 10_000, 10_000),
+        ("headers: 1m", 60_000, 60_000),
+        ("headers: 2m", 120_000, 60_000),
+        ("stream_headers: 2m", 600_000, 120_000),
+        ("headers: 10s, stream_headers: 20s", 10_000, 20_000),
+    ] {
+        let policy =
+            policy(&format!("providers: {{ a: {{ base_url: 'http://127.0.0.1:1', timeouts: {{ {given} }} }} }}\n"));
+        let timeouts = policy.providers[0].timeouts;
+        assert_eq!([timeouts.headers, timeouts.stream_headers], [headers, stream_headers].map(Millis), "{given}");
+    }
+}
+
+#[test]
 fn an_index_is_moved_whole() {
     let embeddings = |rest: &str| {
         compile(

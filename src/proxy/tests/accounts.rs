@@ -194,6 +194,39 @@ fn a_canary_whose_connections_are_all_taken_is_given_up_in_time() {
 }
 
 #[test]
+fn nobody_waits_for_a_free_connection_longer_than_it_takes_to_connect() {
+    for somebody_else in [true, false] {
+        let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+        let (new, seen_new, _go) = when_told([]);
+        let mut policy = both_ways(&old, &new);
+        with_provider(&mut policy, 1, |provider| {
+            (provider.max_connections, provider.timeouts.connect) = (1, Millis(50));
+        });
+        with_rollout(&mut policy, |rollout| {
+            rollout.give_up_after = Millis(600_000);
+            if !somebody_else {
+                rollout.fallback = Fallback::Nobody;
+            }
+        });
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        let mut occupant = sidecar.client();
+        occupant.send(ask("{}"));
+        got(&seen_new);
+        let reply = sidecar.ask(&ask("{}"));
+        if somebody_else {
+            assert!(reply.text().contains("rescued"), "{reply:?}");
+        } else {
+            assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("resources")));
+            assert!(reply.text().contains("were in use; raise max_connections"), "{reply:?}");
+        }
+        drop(occupant);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ClientGone, 1), (Outcome::SerinError, 1)]);
+        assert_eq!(sidecar.judged(Arm::Canary), (2, 0, 0, 2));
+    }
+}
+
+#[test]
 fn embeddings_are_not_asked_of_another_model() {
     let (old, seen_old) = Scripted::in_turn([json(200, "", r#"{"data":[]}"#)]);
     let (new, _seen_new) = Scripted::in_turn([refusal()]);

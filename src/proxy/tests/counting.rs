@@ -288,7 +288,7 @@ fn output_told(evidence: &Evidence, arm: Arm) {
 fn the_time_of_an_answer_that_is_held_is_that_of_one_which_is_not() {
     let rest = format!("{:x}\r\n{STOP}\r\n{LAST}", STOP.len());
     // Events that can be read, and events that cannot: there any byte is output.
-    let unread = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: zstd\r\n\
+    let unread = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: x-own\r\n\
                   transfer-encoding: chunked\r\n\r\n1\r\nx\r\n";
     for (begin, end) in [(stream(&[ROLE, WORD]), rest), (unread.to_owned(), LAST.to_owned())] {
         let (sidecar, go) = buffered(begin.clone(), end);

@@ -164,7 +164,11 @@ fn what_an_answer_cost_is_counted_once_however_it_is_framed_and_ends() {
 #[test]
 fn a_whole_answer_without_a_byte_is_empty_and_a_stream_without_one_is_cut() {
     let none = "content-length: 0\r\n\r\n";
-    for (kind, outcome) in [("application/json", Outcome::Empty), ("text/event-stream", Outcome::Truncated)] {
+    for (kind, outcome) in [
+        ("application/json", Outcome::Empty),
+        ("application/vnd.api+json; charset=utf-8", Outcome::Empty),
+        ("text/event-stream", Outcome::Truncated),
+    ] {
         let (old, _seen) = Scripted::in_turn([format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{none}")]);
         let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
         sidecar.ask(&ask());

@@ -66,11 +66,12 @@ impl Upstreams {
         Rc::new(Upstreams { cores: cores.max(1), environment, known: RefCell::default(), pools: RefCell::default() })
     }
 
-    /// A connection to the provider, pooled or new; waits its turn at this core's share of `max_connections`.
+    /// A connection to the provider, pooled or new; waits its turn at this core's share of `max_connections`, for
+    /// `timeouts.connect` at most.
     pub(crate) async fn acquire(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
         let known = self.known(provider, egress)?;
         match known.pool.acquire(provider).await {
-            Err(error) if error.is_ours() && self.let_go().await => Box::pin(known.pool.connect(provider)).await,
+            Err(NoConnection::NoSocket { .. }) if self.let_go().await => Box::pin(known.pool.connect(provider)).await,
             leased => leased,
         }
     }
@@ -79,7 +80,7 @@ impl Upstreams {
     pub(crate) async fn connect(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
         let known = self.known(provider, egress)?;
         match Box::pin(known.pool.connect(provider)).await {
-            Err(error) if error.is_ours() && self.let_go().await => Box::pin(known.pool.connect(provider)).await,
+            Err(NoConnection::NoSocket { .. }) if self.let_go().await => Box::pin(known.pool.connect(provider)).await,
             leased => leased,
         }
     }

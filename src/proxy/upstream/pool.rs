@@ -2,7 +2,8 @@
 //!
 //! Owns the idle ones (most recently used first, reaped before their provider would close them), the shared HTTP/2 ones,
 //! and whose turn it is: the cores of a process share out `max_connections`, and who comes later waits in line. Refuses
-//! to know what is sent. Invariant: connections open or being opened never exceed this core's share.
+//! to know what is sent. Invariants: connections open or being opened never exceed this core's share; nobody waits for
+//! a free one longer than `timeouts.connect`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -86,6 +87,28 @@ impl Drop for Turn {
     }
 }
 
+/// The wait of one request for a free connection.
+#[derive(Debug)]
+struct Waiting {
+    limit: Duration,
+    /// When it began; `None`: nothing had to be waited for yet.
+    since: Option<Instant>,
+}
+
+impl Waiting {
+    const fn of(provider: &Provider) -> Waiting {
+        Waiting { limit: provider.timeouts.connect.duration(), since: None }
+    }
+
+    /// What `free` gives, if that is in time.
+    async fn until<T>(&mut self, pool: &Pool, free: impl Future<Output = T>) -> Result<T, NoConnection> {
+        let now = clock::instant();
+        let waited = now.saturating_duration_since(*self.since.get_or_insert(now));
+        let in_time = tokio::time::timeout(self.limit.saturating_sub(waited), free).await;
+        in_time.map_err(|_| NoConnection::NoCapacity { place: pool.target.place() })
+    }
+}
+
 impl Pool {
     /// Empty. `authority` is what the Host header says.
     pub(super) fn new(target: Target, authority: &str, limit: usize) -> Rc<Pool> {
@@ -159,15 +182,16 @@ impl Pool {
 
     /// A connection for one request: shared, idle or new, when it is its turn.
     pub(super) async fn acquire(self: &Rc<Self>, provider: &Provider) -> Result<Lease, NoConnection> {
+        let mut waiting = Waiting::of(provider);
         if self.may_share() {
             if let Some(lease) = self.free_stream() {
                 return Ok(lease);
             }
-            if let Some(lease) = Box::pin(self.acquire_shared(provider)).await? {
+            if let Some(lease) = Box::pin(self.acquire_shared(provider, &mut waiting)).await? {
                 return Ok(lease);
             }
         }
-        let turn = self.turn().await;
+        let turn = self.turn(&mut waiting).await?;
         match self.pop_idle() {
             Some(conn) => Ok(self.lease(conn, turn)),
             None => Box::pin(self.dial(provider.timeouts.connect, turn)).await,
@@ -176,12 +200,13 @@ impl Pool {
 
     /// A connection that cannot be stale: new, or a shared one that has not failed.
     pub(super) async fn connect(self: &Rc<Self>, provider: &Provider) -> Result<Lease, NoConnection> {
+        let mut waiting = Waiting::of(provider);
         if self.may_share()
-            && let Some(lease) = self.acquire_shared(provider).await?
+            && let Some(lease) = self.acquire_shared(provider, &mut waiting).await?
         {
             return Ok(lease);
         }
-        let turn = self.turn().await;
+        let turn = self.turn(&mut waiting).await?;
         self.dial(provider.timeouts.connect, turn).await
     }
 
@@ -194,14 +219,18 @@ impl Pool {
     }
 
     /// A stream of a shared connection; `None` when the target turns out to speak HTTP/1.1 only.
-    async fn acquire_shared(self: &Rc<Self>, provider: &Provider) -> Result<Option<Lease>, NoConnection> {
+    async fn acquire_shared(
+        self: &Rc<Self>,
+        provider: &Provider,
+        waiting: &mut Waiting,
+    ) -> Result<Option<Lease>, NoConnection> {
         loop {
             if let Some(lease) = self.free_stream() {
                 return Ok(Some(lease));
             }
             let connections = self.shared.borrow().len();
             if connections >= SHARED_CONNECTIONS || (connections > 0 && self.turns.available_permits() == 0) {
-                self.stream_ended.notified().await;
+                waiting.until(self, self.stream_ended.notified()).await?;
                 continue;
             }
             let failed = self.failed_dials.borrow().0;
@@ -217,7 +246,7 @@ impl Pool {
             {
                 return Err(error.clone());
             }
-            let turn = self.turn().await;
+            let turn = self.turn(waiting).await?;
             let dialled = self.dial(provider.timeouts.connect, turn).await;
             if let Err(error) = &dialled {
                 let mut failed = self.failed_dials.borrow_mut();
@@ -237,17 +266,14 @@ impl Pool {
         }
     }
 
-    async fn turn(self: &Rc<Self>) -> Turn {
-        match self.turns.try_acquire() {
-            Ok(permit) => permit.forget(),
-            // Never closed: an error cannot come.
-            Err(_) => {
-                if let Ok(permit) = self.turns.acquire().await {
-                    permit.forget();
-                }
-            }
+    async fn turn(self: &Rc<Self>, waiting: &mut Waiting) -> Result<Turn, NoConnection> {
+        // Never closed: an error is that there is none now.
+        if let Ok(permit) = self.turns.try_acquire() {
+            permit.forget();
+        } else if let Ok(permit) = Box::pin(waiting.until(self, self.turns.acquire())).await? {
+            permit.forget();
         }
-        Turn(Rc::clone(self))
+        Ok(Turn(Rc::clone(self)))
     }
 
     async fn dial(self: &Rc<Self>, limit: Millis, turn: Turn) -> Result<Lease, NoConnection> {

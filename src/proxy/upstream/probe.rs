@@ -18,6 +18,7 @@ use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Auth, Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
+use crate::wire::media;
 
 pub use endpoint::{Reply, probe_endpoint};
 pub use redirect::Redirect;
@@ -98,8 +99,8 @@ fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
             Redirect { to: None, .. } => ", which redirects to no place".to_owned(),
         };
     }
-    let media = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    if response.status().is_success() && media.to_ascii_lowercase().starts_with(b"text/html") {
+    let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    if response.status().is_success() && media::is(kind, "text/html") {
         return ", as a web page (text/html): is that the address of an API?".to_owned();
     }
     String::new()

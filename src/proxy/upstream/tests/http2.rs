@@ -79,6 +79,26 @@ fn a_providers_stream_limit_is_respected() {
 }
 
 #[test]
+fn a_free_stream_is_waited_for_no_longer_than_a_connection() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let mut provider = prior_knowledge(address);
+        (provider.max_connections, provider.timeouts.connect) = (1, Millis(30));
+        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        tokio::task::spawn_local(async move {
+            let mut server = accept(&listener, 1).await;
+            answer(server.accept().await.unwrap().unwrap().1, "first");
+            let _ = server.accept().await;
+        });
+        assert_eq!(text(send(&upstreams, &provider, post(whole("1"))).await.unwrap()).await, "first");
+        let _taken = upstreams.acquire(&provider, None).await.unwrap();
+        let failed = failure(send(&upstreams, &provider, post(whole("2"))).await);
+        assert_eq!(failed.ending, Ending::CutBySerin);
+        assert!(failed.fault.to_string().contains("raise max_connections"), "{}", failed.fault);
+    });
+}
+
+#[test]
 fn after_a_goodbye_requests_go_by_a_new_connection() {
     on_a_core(async {
         let (listener, address) = listener().await;

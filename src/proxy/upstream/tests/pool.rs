@@ -1,6 +1,8 @@
 //! What the pool keeps, shares out and lets go.
 
 use super::*;
+use crate::decide::cause::NoConnection;
+use crate::decide::outcome::Ending;
 use crate::decide::policy::{Fixed, Limits, Policy, Unmatched};
 use crate::decide::units::ProviderId;
 use crate::proxy::upstream::present_key;
@@ -302,5 +304,31 @@ fn a_connection_that_was_waited_for_was_not_refused() {
         provider.timeouts.connect = Millis(30);
         let error = upstreams().connect(&Arc::new(provider), None).await.unwrap_err();
         assert!(!error.is_refusal(), "{error}");
+    });
+}
+
+#[test]
+fn nobody_waits_for_a_free_connection_longer_than_for_a_new_one() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let mut short = provider(address);
+        (short.max_connections, short.timeouts.connect) = (1, Millis(30));
+        let (provider, upstreams) = (Arc::new(short), upstreams());
+        let lease = upstreams.acquire(&provider, None).await.unwrap();
+        for fresh in [false, true] {
+            let waited = match fresh {
+                false => upstreams.acquire(&provider, None).await,
+                true => upstreams.connect(&provider, None).await,
+            };
+            let error = waited.map(|_| ()).unwrap_err();
+            assert_eq!(error, NoConnection::NoCapacity { place: address.to_string() });
+            assert!(error.is_ours() && !error.is_unreachable());
+        }
+        let failed = failure(send(&upstreams, &provider, post(whole("x"))).await);
+        assert_eq!(failed.ending, Ending::CutBySerin);
+        // Who waited in vain has taken nobody's place.
+        drop(lease);
+        let _peer = Peer::accept(&listener).await;
+        upstreams.connect(&provider, None).await.unwrap();
     });
 }
