@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use http::{Method, Uri};
+use http::{Method, StatusCode, Uri};
 
 use super::core::Core;
 use super::departure::Original;
@@ -53,6 +53,11 @@ impl Draft {
         (self.line.status, self.line.error) = (Some(problem.status().as_u16()), Some(problem.label()));
     }
 
+    /// The client gets an answer with this status.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.line.status = Some(status.as_u16());
+    }
+
     /// So many bytes of an answer's body went to the client.
     pub(crate) fn passed(&mut self, bytes: usize) {
         self.line.bytes += bytes as u64;
@@ -87,7 +92,7 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: Draft) {
     line.outcome = Some(record.outcome);
     if line.error.is_none() {
         line.provider = Some(scope.name(record.by).to_owned());
-        line.status = last.and_then(|last| last.status);
+        line.status = line.status.or(last.and_then(|last| last.status));
     }
     line.duration_ms = record.took.as_secs_f64() * 1000.0;
     line.first_output_ms = last.and_then(|last| millis(last.times.first_output));

@@ -255,6 +255,9 @@ impl Account {
         let Question { mut record, refusal } = *question;
         let accepted = accepts == Some(true);
         record.outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
+        if !accepted {
+            record.failure = None;
+        }
         // What both refuse says nothing of either.
         let speaks = accepts != Some(false);
         if accepted || self.guard.is_given() {
@@ -283,7 +286,7 @@ impl Account {
             self.begin();
         }
         let mut record = self.attempt.record(ending, Moment::of(self.arrived, now));
-        if !cause::is_failure(record.outcome) {
+        if matches!(record.outcome, Outcome::Ok | Outcome::ClientError | Outcome::ClientGone) {
             record.failure = None;
         } else if record.failure.is_none() {
             let cause = cause::of_answer(ending, None, None, None);

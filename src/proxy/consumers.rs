@@ -101,7 +101,9 @@ fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
 }
 
 fn note_cause(scope: &Scope, record: &AttemptRecord) {
+    // What Serin itself lacked is no failure of its provider.
     if let Some(Failure { cause, request_id }) = record.failure.as_deref()
+        && is_failure(record.outcome)
         && let Some(sink) = scope.guard()
     {
         sink.evidence.causes.note(sink.whose.arm, record.outcome, cause, request_id.as_deref(), clock::now());
@@ -119,10 +121,13 @@ fn settle_causes(scope: &Scope, record: &RequestRecord<'_>) {
         return;
     };
     let causes = &sink.evidence.causes;
-    if !is_failure(record.outcome) && record.by != attempt.provider {
-        causes.answered(sink.whose.arm, attempt.outcome, cause, scope.name(record.by));
-    } else if is_failure(record.outcome) {
-        causes.failed(sink.whose.arm, attempt.outcome, cause, sink.whose.slot);
+    match record.outcome {
+        Outcome::Ok | Outcome::Empty | Outcome::ClientError if record.by != attempt.provider => {
+            causes.answered(sink.whose.arm, attempt.outcome, cause, scope.name(record.by));
+        }
+        // Whoever left was answered by nobody and saw no error.
+        Outcome::Ok | Outcome::Empty | Outcome::ClientError | Outcome::ClientGone => {}
+        _ => causes.failed(sink.whose.arm, attempt.outcome, cause, sink.whose.slot),
     }
 }
 

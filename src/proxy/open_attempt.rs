@@ -61,6 +61,8 @@ impl OpenAttempt {
     /// Who is tried next, and whether with a key of Serin's own.
     pub(crate) fn aim(&mut self, target: Target, own_key: bool) {
         (self.target, self.own_key, self.unreached) = (target, own_key, false);
+        // Of a connection that was dialled once more nothing is left.
+        self.failure = None;
         self.times = Times::default();
     }
 

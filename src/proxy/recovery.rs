@@ -333,8 +333,8 @@ impl<'a> Recovery<'a> {
                     if failed.outcome == Outcome::ClientError && self.account.tells_of_canary() {
                         self.account.refused(self.refusal(ending, &said));
                     }
-                    self.account.failed(ending);
                     self.account.stable_said((failed.outcome == Outcome::ClientError).then_some(false));
+                    self.account.failed(ending);
                     self.keep(failed.outcome, target, || said);
                     return self.give_up();
                 }
@@ -471,8 +471,14 @@ impl<'a> Recovery<'a> {
     fn give_up(mut self) -> Result<Option<Answer>, Problem> {
         let Some(spoilt) = self.kept.take() else { return Ok(None) };
         let Spoilt { outcome, target, said } = *spoilt;
-        if let (Said::Problem(problem), Some(draft)) = (&said, self.account.draft()) {
-            draft.answered_by_serin(problem);
+        if let Some(draft) = self.account.draft() {
+            match &said {
+                Said::Problem(problem) => draft.answered_by_serin(problem),
+                Said::Answer(weighed) => draft.answered(weighed.head.status),
+            }
+        }
+        if let Said::Answer(weighed) = &said {
+            self.passes(weighed);
         }
         self.account.finish(outcome, target);
         match said {

@@ -62,6 +62,8 @@ pub(crate) fn answer(
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let scope = account.scope();
     let entitled = is_entitled(&scope.in_use.prepared, &scope.plan, account.attempt().target.id);
+    let observed = observer.is_some() && rest.is_some();
+    let request_id = if observed { cause::request_id(&head.headers) } else { None };
     headers::inbound(&mut head.headers, switching, entitled);
     introduce(&account, &mut head.headers);
     head.version = Version::HTTP_11;
@@ -89,6 +91,7 @@ pub(crate) fn answer(
                 broke,
                 observer,
                 account,
+                request_id,
                 pace: Pace::default(),
                 over: false,
                 loan: Some(loan),
@@ -100,10 +103,14 @@ pub(crate) fn answer(
 
 /// The provider switched to a protocol that nobody asked for.
 fn unasked_upgrade(mut account: Box<Account>) -> Problem {
-    let problem = "it answered 101 to a request that asked for no upgrade";
-    account.because(Cause::NotHttp { error: problem.to_owned() }, None);
+    let said = "it answered 101 to a request that asked for no upgrade";
+    let problem = account.scope().problem(account.attempt().target.id, Ending::NoHead, said.to_owned());
+    account.because(Cause::NotHttp { error: said.to_owned() }, None);
+    if let Some(draft) = account.draft() {
+        draft.answered_by_serin(&problem);
+    }
     account.end(Ending::NoHead);
-    account.scope().problem(account.attempt().target.id, Ending::NoHead, problem.to_owned())
+    problem
 }
 
 /// Says who served the request, and by which version of the file.
@@ -202,6 +209,8 @@ pub(crate) struct Relay {
     broke: Option<BodyError>,
     observer: Option<Box<Observer>>,
     account: Box<Account>,
+    /// By which the provider knows it.
+    request_id: Option<Box<str>>,
     /// What is missing to the announced length.
     remaining: Option<u64>,
     pace: Pace,
@@ -415,7 +424,7 @@ impl Relay {
             && let Some(ending) = self.account.attempt().ending_of(end)
             && let Some(cause) = cause::of_answer(ending, said, broke, detail)
         {
-            self.account.because(cause, None);
+            self.account.because(cause, self.request_id.take());
         }
         if end == BodyEnd::Filtered {
             // A filter is known by its name alone.

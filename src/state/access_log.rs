@@ -207,7 +207,7 @@ impl AccessLog {
         let before = self.second.load(Relaxed);
         let count = if before >> 32 == second & u64::from(u32::MAX) { before & u64::from(u32::MAX) } else { 0 };
         if count >= u64::from(max_per_second) {
-            self.count_dropped(Dropped::Rate);
+            self.count_dropped(Dropped::Rate, 1);
             return false;
         }
         self.second.store((second << 32) | (count + 1), Relaxed);
@@ -217,7 +217,7 @@ impl AccessLog {
     /// Gives a line to the writer, or drops it.
     pub fn offer(&self, line: Box<Line>) {
         if self.sender.try_send(Entry::Line(line)).is_err() {
-            self.count_dropped(Dropped::Queue);
+            self.count_dropped(Dropped::Queue, 1);
         }
     }
 
@@ -241,14 +241,14 @@ impl AccessLog {
         self.sender.try_send(Entry::Close(done)).ok().map(|()| told)
     }
 
-    /// The writer only: a line was written.
-    pub fn count_written(&self) {
-        self.written.fetch_add(1, Relaxed);
+    /// The writer only: so many lines were written.
+    pub fn count_written(&self, lines: u64) {
+        self.written.fetch_add(lines, Relaxed);
     }
 
-    /// A line was dropped.
-    pub fn count_dropped(&self, reason: Dropped) {
-        self.dropped[reason as usize].fetch_add(1, Relaxed);
+    /// So many lines were dropped.
+    pub fn count_dropped(&self, reason: Dropped, lines: u64) {
+        self.dropped[reason as usize].fetch_add(lines, Relaxed);
     }
 
     /// Lines written so far.

@@ -2,11 +2,11 @@
 //!
 //! A file is opened for appending when its first line comes, anew when it is asked to (another process has moved it), and
 //! put aside as `FILE.1` when it has reached its size. What cannot be written is dropped and counted, and said once a
-//! minute. Nobody but this thread waits for the disk or for whoever reads standard output. Invariant: a line is written
-//! whole or not at all, and those that wait are flushed when nothing more comes.
+//! minute. Nobody but this thread waits for the disk or for whoever reads standard output. Invariant: a line is counted
+//! as written when the system has taken it, and after half a line another begins anew.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +21,8 @@ use crate::state::access_log::{AccessLog, Dropped, Entry, Line};
 
 /// How often it is said that lines cannot be written.
 const SAID_EVERY: Millis = Millis(60_000);
+/// How many bytes are written at a time, at most by a line more.
+const BATCH: usize = 64 * 1024;
 /// How long the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 const O_NONBLOCK: i32 = 0o4000;
@@ -31,7 +33,7 @@ const O_NONBLOCK: i32 = 0o4000;
 /// Where no thread can be had.
 pub fn start(log: &Arc<AccessLog>) -> io::Result<()> {
     let Some(entries) = log.receiver() else { return Ok(()) };
-    let mut writer = Writer { log: Arc::clone(log), out: None, said: None };
+    let mut writer = Writer { log: Arc::clone(log), out: None, batch: Vec::new(), lines: 0, torn: false, said: None };
     thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run(&entries))?;
     Ok(())
 }
@@ -47,13 +49,34 @@ pub fn finish(log: &AccessLog) {
 struct Writer {
     log: Arc<AccessLog>,
     out: Option<Out>,
+    /// Whole lines that are not written yet, and how many.
+    batch: Vec<u8>,
+    lines: u64,
+    /// Whether part of a line may have been written without its end.
+    torn: bool,
     said: Option<Millis>,
 }
 
 /// Where lines go now.
 enum Out {
-    Stdout(BufWriter<io::Stdout>),
-    File { path: PathBuf, file: BufWriter<File>, bytes: u64 },
+    Stdout,
+    File { path: PathBuf, file: File, bytes: u64 },
+}
+
+impl Out {
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        match self {
+            Out::Stdout => io::stdout().write_all(text).and_then(|()| io::stdout().flush()),
+            Out::File { file, .. } => file.write_all(text),
+        }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Out::Stdout => "standard output".to_owned(),
+            Out::File { path, .. } => path.display().to_string(),
+        }
+    }
 }
 
 impl Writer {
@@ -75,10 +98,7 @@ impl Writer {
                 self.out = None;
             }
             match entry {
-                Entry::Line(line) => match self.write(&line) {
-                    Ok(()) => self.log.count_written(),
-                    Err(error) => self.failed(&line.to, &error),
-                },
+                Entry::Line(line) => self.take(&line),
                 Entry::Wake => {}
                 Entry::Close(told) => {
                     self.flush();
@@ -88,72 +108,80 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, line: &Line) -> io::Result<()> {
-        let mut text = serde_json::to_vec(&line.request)?;
+    fn take(&mut self, line: &Line) {
+        let mut text = serde_json::to_vec(&line.request).unwrap_or_default();
         text.push(b'\n');
-        let out = self.out_for(line, text.len() as u64)?;
-        let written = match out {
-            Out::Stdout(stdout) => stdout.write_all(&text),
-            Out::File { file, bytes, .. } => {
-                *bytes += text.len() as u64;
-                file.write_all(&text)
+        let length = text.len() as u64;
+        if !self.fits(line, length) {
+            self.flush();
+            match open(line, length) {
+                Ok(out) => self.out = Some(out),
+                Err(error) => {
+                    self.out = None;
+                    self.dropped(1, &name_of(&line.to), &error);
+                    return;
+                }
             }
-        };
-        if written.is_err() {
-            // The next line tries anew.
-            self.out = None;
         }
-        written
+        if let Some(Out::File { bytes, .. }) = &mut self.out {
+            *bytes += length;
+        }
+        self.batch.append(&mut text);
+        self.lines += 1;
+        if self.batch.len() >= BATCH {
+            self.flush();
+        }
     }
 
-    fn out_for(&mut self, line: &Line, length: u64) -> io::Result<&mut Out> {
-        let stays = match (&self.out, &line.to) {
-            (Some(Out::Stdout(_)), AccessLogTo::Stdout) => true,
+    /// Whether a line of this length goes to where the last one went.
+    fn fits(&self, line: &Line, length: u64) -> bool {
+        match (&self.out, &line.to) {
+            (Some(Out::Stdout), AccessLogTo::Stdout) => true,
             (Some(Out::File { path, bytes, .. }), AccessLogTo::File(wanted)) => {
                 path == wanted && (*bytes == 0 || bytes + length <= line.max_bytes)
             }
             _ => false,
-        };
-        if !stays {
-            self.flush();
-            self.out = None;
-            self.out = Some(open(line, length)?);
         }
-        self.out.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn flush(&mut self) {
-        let flushed = match &mut self.out {
-            None => return,
-            Some(Out::Stdout(stdout)) => stdout.flush(),
-            Some(Out::File { file, .. }) => file.flush(),
-        };
-        if let Err(error) = flushed {
-            let to = match self.out.take() {
-                Some(Out::File { path, .. }) => AccessLogTo::File(path),
-                _ => AccessLogTo::Stdout,
-            };
-            self.failed(&to, &error);
+        let (batch, lines) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.lines));
+        let Some(out) = self.out.as_mut().filter(|_| lines > 0) else { return };
+        let ended = if self.torn { out.write(b"\n") } else { Ok(()) };
+        match ended.and_then(|()| out.write(&batch)) {
+            Ok(()) => {
+                self.torn = false;
+                self.log.count_written(lines);
+            }
+            Err(error) => {
+                let name = out.name();
+                // The next line tries anew.
+                (self.out, self.torn) = (None, true);
+                self.dropped(lines, &name, &error);
+            }
         }
     }
 
-    fn failed(&mut self, to: &AccessLogTo, error: &io::Error) {
-        self.log.count_dropped(Dropped::Write);
+    fn dropped(&mut self, lines: u64, name: &str, error: &io::Error) {
+        self.log.count_dropped(Dropped::Write, lines);
         let now = clock::now();
         if self.said.is_none_or(|said| now.since(said) >= SAID_EVERY) {
             self.said = Some(now);
-            let to = match to {
-                AccessLogTo::Stdout => "standard output".to_owned(),
-                AccessLogTo::File(path) => path.display().to_string(),
-            };
-            tracing::warn!(%error, "the access log cannot be written to {to}: lines are dropped and counted");
+            tracing::warn!(%error, "the access log cannot be written to {name}: lines are dropped and counted");
         }
+    }
+}
+
+fn name_of(to: &AccessLogTo) -> String {
+    match to {
+        AccessLogTo::Stdout => "standard output".to_owned(),
+        AccessLogTo::File(path) => path.display().to_string(),
     }
 }
 
 /// Opens what a line goes to; a file that is full makes room first.
 fn open(line: &Line, length: u64) -> io::Result<Out> {
-    let AccessLogTo::File(path) = &line.to else { return Ok(Out::Stdout(BufWriter::new(io::stdout()))) };
+    let AccessLogTo::File(path) = &line.to else { return Ok(Out::Stdout) };
     let mut file = append(path)?;
     let mut bytes = file.metadata()?.len();
     if bytes > 0 && bytes + length > line.max_bytes {
@@ -161,7 +189,7 @@ fn open(line: &Line, length: u64) -> io::Result<Out> {
         file = append(path)?;
         bytes = 0;
     }
-    Ok(Out::File { path: path.clone(), file: BufWriter::new(file), bytes })
+    Ok(Out::File { path: path.clone(), file, bytes })
 }
 
 /// A pipe that nobody reads is an error, and nothing to wait for.

@@ -53,6 +53,12 @@ fn handed(workspace: &Workspace, socket: TcpListener) -> Command {
     command
 }
 
+/// An error of the file, with the key that it is about.
+fn said(error: &serde_json::Value) -> String {
+    let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+    format!("{}: {}", text("path"), text("problem"))
+}
+
 #[test]
 fn a_socket_that_is_handed_over_is_judged_by_what_it_is_bound_to() {
     let old = Recorder::start(Manner::Answers);
@@ -129,7 +135,7 @@ fn a_file_that_would_open_a_port_starts_with_the_last_good_copy() {
         let sidecar = workspace.start();
         let status = sidecar.status();
         assert_eq!(status["flags"]["from_last_good"], true, "{status}");
-        assert!(status["flags"]["errors"][0].as_str().unwrap().contains(told), "{status}");
+        assert!(said(&status["flags"]["errors"][0]).contains(told), "{status}");
         assert!(sidecar.listen.ip().is_loopback() && sidecar.admin.ip().is_loopback());
         assert_eq!(sidecar.client().chat("u").unwrap().status, 200);
     }
@@ -211,7 +217,7 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     // The file is right by itself, and the socket stays where it is.
     write(&workspace, &text("127.0.0.1:0", ""));
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 1));
-    let told = status["errors"][0]["problem"].as_str().unwrap();
+    let told = said(&status["errors"][0]);
     assert!(
         told.contains("listen: everybody who reaches 0.0.0.0:") && told.contains("whatever the file says"),
         "{told}"
@@ -222,7 +228,7 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     let with_force = with_force.replace("providers: {", "providers: { new: { base_url: \"http://127.0.0.1:9/v1\" },");
     write(&workspace, &with_force);
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 2));
-    let told = status["errors"][0]["problem"].as_str().unwrap();
+    let told = said(&status["errors"][0]);
     assert!(told.contains("rollouts[0].force.token: a token of fewer than 16 characters can be guessed"), "{told}");
     assert!(old.asked().is_empty());
 }
