@@ -113,7 +113,10 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     workspace.write(&text_of("unmatched: old\n"));
     eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
     let status = sidecar.status();
-    assert!(status["flags"]["errors"][0]["problem"].as_str().unwrap().contains("who takes what no rollout does"), "{status}");
+    assert!(
+        status["flags"]["errors"][0]["problem"].as_str().unwrap().contains("who takes what no rollout does"),
+        "{status}"
+    );
     for unmatched in ["unmatched: reject\n", "unmatched: new\n"] {
         workspace.write(&text_of(unmatched));
         let output = workspace.run(&["check", &file]);
