@@ -129,7 +129,7 @@ fn both(decision: &Decision, happened: &str) -> String {
 fn share(counts: &ArmCounts) -> Option<String> {
     let ArmCounts { events, requests, rate, low, high, .. } = *counts;
     let rate = rate.filter(|_| requests > 0.0)?;
-    let (all, rate, low, high) = (count(requests.max(events)), percent(rate), percent(low), percent(high));
+    let (all, rate, low, high) = (count(requests), percent(rate), percent(low), percent(high));
     Some(format!("{} of {all} ({rate}, between {low} and {high})", count(events)))
 }
 

@@ -22,6 +22,15 @@ pub(super) fn short(value: &str) -> String {
     if value.chars().count() > 60 { format!("{clean}...") } else { clean }
 }
 
+/// A value as an error names it: quoted, unless a password or the value of a query may stand in it.
+pub(super) fn quoted(value: &str) -> String {
+    match value {
+        "" => "an empty text".to_owned(),
+        _ if value.contains('@') || (value.contains('?') && value.contains('=')) => "the value".to_owned(),
+        _ => format!("`{}`", short(value)),
+    }
+}
+
 /// The text with `*` in the place of each character that lies in a known secret; line structure is kept.
 pub(super) fn starred(text: &str, secrets: &[Range<usize>]) -> String {
     replace(text, secrets, |secret| secret.chars().map(|c| if c == '\n' { c } else { '*' }).collect())
@@ -259,17 +268,13 @@ pub(super) fn is_reference(credentials: &str) -> bool {
     rest.len() < credentials.len() && rest.trim_matches(':').is_empty()
 }
 
-/// Stars for the values in a query behind a path: `/v1?key=*****`.
+/// Stars for the values in a query: `/v1?key=*****`.
 fn hide_queries(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(begin) = rest.find('?').map(|at| at + 1) {
-        let before = rest[..begin - 1].rsplit(['"', '\'', ' ', ',', '{', '[']).next().unwrap_or("");
         out.push_str(&rest[..begin]);
         rest = &rest[begin..];
-        if !before.contains('/') {
-            continue;
-        }
         let end = rest.find(['"', '\'', ' ', '`', '}', ']']).unwrap_or(rest.len());
         let mut value = false;
         for c in rest[..end].chars() {

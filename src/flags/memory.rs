@@ -2,9 +2,9 @@
 //!
 //! A secret that can no longer be read (a mount that went away, a variable that nobody set for this process), or is not
 //! what it must be (a file that is half replaced, a token that anybody could guess), keeps its last value, and whoever
-//! reads the file is told so: an edit in an emergency must not wait for a secret. A value is kept for the text of its reference, and for its place at a provider of the same name and
-//! address, so that a key never goes where it did not go before. Only the latest good version is kept, and only in
-//! memory: a restart begins with nothing.
+//! reads the file is told so: an edit in an emergency must not wait for a secret. A value is kept for the text of its
+//! reference, and for its place at a provider of the same name and address, so that a key never goes where it did not go
+//! before. Only the latest good version is kept, and only in memory: a restart begins with nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

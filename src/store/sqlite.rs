@@ -270,6 +270,16 @@ fn unknown(rollout: &str, dropped: &[String]) -> Option<String> {
     })
 }
 
+/// A column as text, whatever became of it on the disk: a damaged line must not take the others with it.
+pub(super) fn text(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
+    let value = row.get_ref(column)?;
+    Ok(value
+        .as_bytes_or_null()
+        .ok()
+        .flatten()
+        .map_or_else(String::new, |bytes| String::from_utf8_lossy(bytes).into_owned()))
+}
+
 fn history(connection: &Connection, version: i64, rollout: Option<&str>, limit: u32) -> rusqlite::Result<Vec<Event>> {
     let mut events = Vec::new();
     let by_name = "SELECT event FROM history WHERE rollout = ?1 ORDER BY id DESC LIMIT ?2";
@@ -277,7 +287,7 @@ fn history(connection: &Connection, version: i64, rollout: Option<&str>, limit: 
     let mut rows = connection.prepare(if rollout.is_some() { by_name } else { all })?;
     let mut rows = rows.query(params![rollout, limit])?;
     while let Some(row) = rows.next()? {
-        let text: String = row.get(0)?;
+        let text = text(row, 0)?;
         // A line that makes no sense is left out; the others are still told.
         events.extend(if version < VERSION { upgrade::event(&text) } else { serde_json::from_str(&text).ok() });
     }

@@ -89,7 +89,7 @@ fn rewrite(writing: &Connection, contents: &sqlite::Contents) -> Result<usize, P
     let (mut unread, mut last) = (0, i64::MIN);
     loop {
         let mut lines = writing.prepare("SELECT id, event FROM history WHERE id > ?1 ORDER BY id LIMIT ?2")?;
-        let lines = lines.query_map(params![last, AT_A_TIME], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+        let lines = lines.query_map(params![last, AT_A_TIME], |row| Ok((row.get(0)?, sqlite::text(row, 1)?)))?;
         let lines: Vec<(i64, String)> = lines.collect::<Result<_, _>>()?;
         let Some((newest, _)) = lines.last() else { break };
         last = *newest;

@@ -116,7 +116,7 @@ impl ArmCounts {
         let of = requests.max(events);
         let (low, high) = wilson(events, of, SHOWN_Z);
         ArmCounts {
-            requests: finite(requests),
+            requests: finite(of),
             events: finite(events),
             rate: (of > 0.0).then(|| finite(events / of)),
             low: finite(low),

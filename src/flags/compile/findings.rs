@@ -111,7 +111,7 @@ impl<'e> Findings<'e> {
         parse: impl Fn(&str) -> Result<T, Wrong>,
     ) -> Option<T> {
         let given = given?;
-        let written = format!("`{}`", mask::short(given));
+        let written = mask::quoted(given);
         let parse = |text: &str| {
             parse(text).map_err(|Wrong { problem, remedy }| Wrong { problem: format!("{written} {problem}"), remedy })
         };
@@ -177,9 +177,7 @@ impl<'e> Findings<'e> {
             Ok(value) => Some(value),
             // The reference is quoted, never what it stands for.
             Err(Wrong { problem, remedy }) => {
-                let written =
-                    if given.is_empty() { "an empty text".to_owned() } else { format!("`{}`", mask::short(given)) };
-                self.error(at, format!("{written} {problem}"), remedy);
+                self.error(at, format!("{} {problem}", mask::quoted(given)), remedy);
                 None
             }
         }

@@ -92,6 +92,11 @@ fn what_cannot_be_read_is_kept_and_said() {
     for text in ["no json", odd] {
         connection.execute("INSERT INTO history (rollout, event) VALUES ('chat', ?1)", params![text]).unwrap();
     }
+    // And lines that are no text any more, with a flipped bit or of another type.
+    for damaged in ["x'7bff'", "CAST(x'7bff' AS TEXT)"] {
+        let sql = format!("INSERT INTO history (rollout, event) VALUES ('chat', {damaged})");
+        connection.execute(&sql, []).unwrap();
+    }
     let sql = "UPDATE rollout SET state = json_set(state, '$.judge.tomorrow', 7, '$.mood', 'fair')";
     connection.execute(sql, []).unwrap();
     drop(connection);
@@ -101,7 +106,7 @@ fn what_cannot_be_read_is_kept_and_said() {
         notes.contains("`chat` has fields that this version does not read and will not keep: judge.tomorrow, mood"),
         "{notes}"
     );
-    assert!(notes.contains("1 lines of the history could not be read"), "{notes}");
+    assert!(notes.contains("3 lines of the history could not be read"), "{notes}");
     let newest = &history(&opened)[0];
     assert_eq!((&newest.action, reason(newest)), (&Action::Other("of_old".to_owned()), "because".to_owned()));
     assert_eq!(numbers(&newest.reason), [("mood".to_owned(), Figure::Text("\"fair\"".to_owned()))]);
