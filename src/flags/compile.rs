@@ -99,7 +99,7 @@ fn conclude(
     if errors.is_empty()
         && let Some(policy) = policy
     {
-        environment.keep(read);
+        environment.keep(read, &policy);
         warnings.sort();
         let sources = mask::lines(&mask::starred(text, &secrets), providers.iter().map(|spot| spot.line));
         return Ok(Compiled {

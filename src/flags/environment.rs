@@ -3,7 +3,7 @@
 //!
 //! The one place of `flags` that reads variables, and the only one besides [`read`](super::read) that opens files.
 //! Tells why a reference leads nowhere by its name, never by its value, and notes every file that it read, so that a
-//! secret which is replaced counts as a change. What the version in force was made of is [kept](super::memory): a
+//! secret which is replaced counts as a change. What the versions in use were made of is [kept](super::memory): a
 //! reference that leads nowhere later keeps its value, so that no edit waits for a secret.
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,7 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::memory::{Memory, Recent};
 use crate::decide::exposure::{Reached, Sockets};
-use crate::decide::policy::Fixed;
+use crate::decide::policy::{Fixed, Policy};
 
 /// The largest secret that is read, in bytes.
 const LARGEST: u64 = 64 * 1024;
@@ -92,9 +92,9 @@ impl Environment {
         Secrets { files: HashMap::new(), recent: self.memory.recent() }
     }
 
-    /// A file was read to its end, and is good.
-    pub(super) fn keep(&self, secrets: Secrets) {
-        self.memory.keep(secrets.recent);
+    /// A file was read to its end, and is good; `policy`: what it means.
+    pub(super) fn keep(&self, secrets: Secrets, policy: &Policy) {
+        self.memory.keep(secrets.recent, policy);
     }
 
     /// Whether references lead anywhere.

@@ -1,21 +1,31 @@
-//! What the version of the file before this one was made of: the values behind its references, and its providers' keys.
+//! What the versions of the file that are in use were made of: the values behind references, and the providers' keys.
 //!
 //! A secret that can no longer be read (a mount that went away, a variable that nobody set for this process), or is not
 //! what it must be (a file that is half replaced, a token that anybody could guess), keeps its last value, and whoever
 //! reads the file is told so: an edit in an emergency must not wait for a secret. A value is kept for the text of its
 //! reference, and for its place at a provider of the same name and address, so that a key never goes where it did not go
-//! before. Only the latest good version is kept, and only in memory: a restart begins with nothing.
+//! before. A version is kept as long as its policy is in use, the newest first: one that was good by itself and refused
+//! by what is in force takes nothing away. Only in memory: a restart begins with nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::environment::{Part, parts};
+use crate::decide::policy::{Policy, Provider};
 
 /// What is kept from one reading to the next.
 #[derive(Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<Arc<Values>>>);
+pub(super) struct Memory(Arc<Mutex<Vec<Version>>>);
+
+/// What a good version of the file was made of.
+#[derive(Clone)]
+struct Version {
+    /// One of its providers, which policies that are made from it share: it is in use as long as this is.
+    used: Weak<Provider>,
+    values: Arc<Values>,
+}
 
 // It holds keys.
 impl fmt::Debug for Memory {
@@ -45,31 +55,41 @@ pub(super) struct Place {
 impl Memory {
     /// What is kept, for one reading.
     pub(super) fn recent(&self) -> Recent {
-        let last = Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut versions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.retain(|version| version.used.strong_count() > 0);
+        let last = versions.iter().rev().map(|version| Arc::clone(&version.values)).collect();
         Recent { last, next: Values::default(), kept: Vec::new() }
     }
 
-    /// The latest good version takes the place of the one before.
-    pub(super) fn keep(&self, recent: Recent) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(recent.next);
+    /// A reading that is good, and what it means: to be kept as long as that is in use.
+    pub(super) fn keep(&self, recent: Recent, policy: &Policy) {
+        let Some(used) = policy.providers.first().map(Arc::downgrade) else { return };
+        let version = Version { used, values: Arc::new(recent.next) };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(version);
     }
 }
 
 /// What one reading finds, and what it falls back to.
 pub(super) struct Recent {
-    last: Arc<Values>,
+    /// Of the versions that are in use, the newest first.
+    last: Vec<Arc<Values>>,
     next: Values,
     /// Why a value was kept, of each that was and was not told yet.
     kept: Vec<String>,
 }
 
 impl Recent {
+    fn reference(&self, name: &str) -> Option<&String> {
+        self.last.iter().find_map(|values| values.references.get(name))
+    }
+
     /// What a reference leads to now, else what it led to last.
     pub(super) fn or_last(&mut self, reference: &str, now: Result<String, String>) -> Result<String, String> {
-        let value = match (now, self.last.references.get(reference)) {
+        let value = match (now, self.reference(reference)) {
             (Err(reason), Some(last)) => {
+                let last = last.clone();
                 self.kept.push(reason);
-                last.clone()
+                last
             }
             (now, _) => now?,
         };
@@ -82,7 +102,7 @@ impl Recent {
         parts(text)
             .map(|part| match part {
                 Part::Literal(literal) => Some(literal),
-                Part::Reference(name) => self.last.references.get(name).map(String::as_str),
+                Part::Reference(name) => self.reference(name).map(String::as_str),
                 Part::Open => None,
             })
             .collect()
@@ -92,9 +112,9 @@ impl Recent {
     pub(super) fn stay(&mut self, text: &str, reason: String) {
         for part in parts(text) {
             if let Part::Reference(name) = part
-                && let Some(last) = self.last.references.get(name)
+                && let Some(last) = self.reference(name).cloned()
             {
-                self.next.references.insert(name.to_owned(), last.clone());
+                self.next.references.insert(name.to_owned(), last);
             }
         }
         self.kept.push(reason);
@@ -103,7 +123,8 @@ impl Recent {
     /// The secrets in a place of a provider: those that were found, else the last ones that were there. `reason`: why
     /// none was found.
     pub(super) fn or_last_in(&mut self, place: Place, found: Vec<String>, reason: Option<&str>) -> Vec<String> {
-        let values = match (found.is_empty(), reason, self.last.places.get(&place)) {
+        let last = || self.last.iter().find_map(|values| values.places.get(&place));
+        let values = match (found.is_empty(), reason, last()) {
             (true, Some(reason), Some(last)) => {
                 self.kept.push(reason.to_owned());
                 last.clone()
@@ -119,7 +140,9 @@ impl Recent {
     /// What is wrong with a file of certificates, unless it was right before: what was read of it then is still used.
     pub(super) fn certificates(&mut self, path: &Path, problem: Option<String>) -> Option<String> {
         match problem {
-            Some(problem) if !self.last.certificates.contains(path) => return Some(problem),
+            Some(problem) if !self.last.iter().any(|values| values.certificates.contains(path)) => {
+                return Some(problem);
+            }
             Some(problem) => self.kept.push(problem),
             None => {}
         }

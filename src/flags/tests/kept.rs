@@ -132,3 +132,25 @@ fn clients_whose_keys_are_exchanged_or_turn_into_one_are_told_apart() {
     let exchanged = compile(&text(dir.path(), "0"), &environment).unwrap();
     assert_eq!((keys(&exchanged), exchanged.warnings.len()), (vec![first("client"), "a-new-value".to_owned()], 0));
 }
+
+/// Good by itself, but what is in force refuses it; and its secrets are others.
+#[test]
+fn a_version_that_is_refused_afterwards_takes_no_secret_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (environment, begun) = begun(dir.path());
+    let other = "admin: { tokens: [{ name: ops, token: a-token-of-its-own, may: change }] }\n\
+                 clients: [{ name: app, key: a-key-of-its-own }]\n\
+                 providers: { c: { base_url: 'http://c.test', api_keys: another-key } }\n";
+    drop(compile(other, &environment).unwrap());
+    // One that a stream still goes by does no harm either.
+    let streamed = compile(other, &environment).unwrap();
+    std::fs::remove_file(dir.path().join("client")).unwrap();
+    std::fs::write(dir.path().join("api"), "").unwrap();
+    let edited =
+        compile(&text(dir.path(), "0"), &environment).unwrap_or_else(|errors| panic!("{}", render(&errors, "")));
+    assert_eq!(secrets(&edited.policy), secrets(&begun.policy));
+    drop((begun, edited, streamed));
+    // What nobody goes by any more is forgotten.
+    let again = compile(&text(dir.path(), "0"), &environment).unwrap_err();
+    assert!(render(&again, "").contains("client"), "{}", render(&again, ""));
+}

@@ -242,20 +242,21 @@ fn a_changed_secret_is_a_new_version() {
         format!("providers:\n  a: {{ base_url: http://127.0.0.1:1, api_keys: \"${{file:{}}}\" }}\n", secret.display());
     fs::write(&path, text).unwrap();
     let scene = Scene::watching(directory, path, true);
-    let keys = |reading: Reading| {
-        let provider = reading.result.unwrap().policy.providers[0].clone();
+    let keys = |reading: &Reading| {
+        let provider = reading.result.as_ref().unwrap().policy.providers[0].clone();
         let keys: Vec<String> = provider.api_keys.iter().map(|key| key.reveal().to_owned()).collect();
         (keys, provider.unusable.clone())
     };
     fs::write(&secret, "two-key\nthree-key\n").unwrap();
-    assert_eq!(keys(scene.next()), (vec!["two-key".to_owned(), "three-key".to_owned()], None));
+    let in_use = scene.next();
+    assert_eq!(keys(&in_use), (vec!["two-key".to_owned(), "three-key".to_owned()], None));
     fs::remove_file(&secret).unwrap();
     let gone = scene.next();
     let warnings = gone.result.as_ref().unwrap().warnings.clone();
     assert!(warnings[0].contains("cannot be read") && warnings[0].contains("its last value is kept"), "{warnings:?}");
-    assert_eq!(keys(gone), (vec!["two-key".to_owned(), "three-key".to_owned()], None));
+    assert_eq!(keys(&gone), (vec!["two-key".to_owned(), "three-key".to_owned()], None));
     fs::write(&secret, "four-key\n").unwrap();
-    assert_eq!(keys(scene.next()), (vec!["four-key".to_owned()], None));
+    assert_eq!(keys(&scene.next()), (vec!["four-key".to_owned()], None));
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn white_space_goes_out_at_once_where_nobody_else_could_answer() {
 
 #[test]
 fn what_an_encoded_answer_says_is_read_whatever_its_coding() {
+    type Encode = fn(&[u8]) -> Vec<u8>;
     fn gzip(text: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(text).unwrap();
@@ -141,7 +142,7 @@ fn what_an_encoded_answer_says_is_read_whatever_its_coding() {
     fn zstd(text: &[u8]) -> Vec<u8> {
         zstd::stream::encode_all(text, 3).unwrap()
     }
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
+    let codings: [(&str, Encode); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
     let events = |parts: &[&str]| parts.concat();
     for (coding, encode) in codings {
         for (kind, plain, outcome) in [
