@@ -34,11 +34,16 @@ const NOBODY: [&[u8]; 13] = [
 /// Whether an id counts as absent: empty, blank, or a stand-in for nobody, in any case and however it is padded.
 #[must_use]
 pub fn is_nobody(id: &[u8]) -> bool {
-    let id = match str::from_utf8(id) {
+    // Most have nothing to trim, which their ends show.
+    let id = if let [b'!'..=b'~', .., b'!'..=b'~'] = id { id } else { trimmed(id) };
+    id.is_empty() || NOBODY.iter().any(|word| id.eq_ignore_ascii_case(word))
+}
+
+fn trimmed(id: &[u8]) -> &[u8] {
+    match str::from_utf8(id) {
         Ok(text) => text.trim().as_bytes(),
         Err(_) => id.trim_ascii(),
-    };
-    id.is_empty() || NOBODY.iter().any(|word| id.eq_ignore_ascii_case(word))
+    }
 }
 
 /// The id of the user who sent a request, from the first source that has one.

@@ -14,7 +14,7 @@ use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
 use super::access;
-use super::core::Ticket;
+use super::core::{InUse, Ticket};
 use super::departure::Original;
 use super::door::Door;
 use super::error::Problem;
@@ -34,13 +34,13 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let core = &door.core;
     let version = request.version();
     let marks = Marks::of(request.headers());
-    let in_use = core.in_use();
+    let in_use = core.in_use(); // 2. the snapshot
     let shape = Shape::of(&in_use.snapshot.policy.mount, request.uri().path(), marks.grpc);
     let id = core.request_ids.next();
     // What a line needs of a request that is turned away.
     let head = in_use.snapshot.policy.access_log.as_ref().map(|_| (request.method().clone(), request.uri().clone()));
     let progress = Progress { unread: Cell::new(!request.body().is_end_stream()), planned: Cell::new(false) };
-    let serving = pin!(serve(&door, request, marks, id, clock::instant(), &progress));
+    let serving = pin!(serve(&door, &in_use, request, marks, id, clock::instant(), &progress));
     let answer = core.unless_cut(serving).await;
     let mut response = match answer.and_then(|(answer, upgrade)| relay::answer(&door, answer, upgrade)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
@@ -70,6 +70,7 @@ struct Progress {
 
 async fn serve(
     door: &Door,
+    in_use: &InUse,
     request: Request<Incoming>,
     marks: Marks,
     id: RequestId,
@@ -78,9 +79,8 @@ async fn serve(
 ) -> Result<(Answer, Option<OnUpgrade>), Problem> {
     let core = &door.core;
     let (mut parts, incoming) = request.into_parts();
-    let in_use = core.in_use(); // 2. the snapshot
-    let visit = Visit::admit(door, &in_use, &mut parts, marks, (id, incoming.is_end_stream()))?; // 3. the facts
-    let held = visit.hold(door, &in_use, &parts, incoming).await?;
+    let visit = Visit::admit(door, in_use, &mut parts, marks, (id, incoming.is_end_stream()))?; // 3. the facts
+    let held = visit.hold(door, in_use, &parts, incoming).await?;
     if held.whole.is_some() {
         progress.unread.set(false);
     }

@@ -12,19 +12,22 @@ pub fn essence(content_type: &[u8]) -> &[u8] {
     &begun[..end]
 }
 
-/// Whether it is this type.
+/// Whether it is this type. Nearly everybody writes it as it is written here, or something shorter.
 #[must_use]
 pub fn is(content_type: &[u8], name: &str) -> bool {
-    essence(content_type).eq_ignore_ascii_case(name.as_bytes())
+    let name = name.as_bytes();
+    content_type.len() >= name.len() && (content_type == name || essence(content_type).eq_ignore_ascii_case(name))
 }
 
 /// Whether it is JSON: `application/json`, or a type that ends in `+json` (RFC 6839).
 #[must_use]
 pub fn is_json(content_type: &[u8]) -> bool {
     const SUFFIX: &[u8] = b"+json";
-    let essence = essence(content_type);
-    let suffix = essence.len().checked_sub(SUFFIX.len()).map(|at| &essence[at..]);
-    is(content_type, "application/json") || suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(SUFFIX))
+    let ends_in_suffix = |essence: &[u8]| {
+        let suffix = essence.len().checked_sub(SUFFIX.len()).map(|at| &essence[at..]);
+        suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(SUFFIX))
+    };
+    is(content_type, "application/json") || ends_in_suffix(essence(content_type))
 }
 
 /// Whether it is a stream of server-sent events.
