@@ -1,15 +1,16 @@
 //! From a provider's address to a byte stream: name lookup, TCP, the egress proxy's tunnel, TLS, within one time limit.
 //!
 //! Owns what a connection is identified by ([`Target`]), and says why there is none ([`NoConnection`]). Refuses to retry:
-//! whoever asked decides. Addresses are tried in the resolver's order, and none may use up the time of those behind it.
+//! whoever asked decides. Names are looked up anew for every connection.
 
 use std::cell::Cell;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpStream;
 
+use super::dial::{self, Undialled};
 use super::egress::Egress;
 use super::tls::TlsCache;
 use super::wire::Wire;
@@ -92,7 +93,7 @@ async fn steps(
     }
 }
 
-/// A TCP connection to the first address that accepts. Each address may take its share of the time left.
+/// A TCP connection to the first of its addresses that accepts.
 async fn reach(
     host: &str,
     port: u16,
@@ -106,23 +107,20 @@ async fn reach(
         Err(Unresolved::Unknown(problem)) => return Err(NoConnection::Lookup { host: host.to_owned(), problem }),
     };
     doing.set(ConnectStep::Tcp);
-    let (mut problems, mut waited) = (Vec::new(), false);
-    for (index, address) in addresses.iter().enumerate() {
-        let behind = u32::try_from(addresses.len() - index).unwrap_or(u32::MAX);
-        let share = left() / behind;
-        let error = match tokio::time::timeout(share, dial(*address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) if is_ours(&error) => {
-                return Err(NoConnection::NoSocket { place: place(), problem: error.to_string() });
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => {
-                waited = true;
-                "no answer".to_owned()
-            }
-        };
-        problems.push(if addresses.len() == 1 { error } else { format!("{} {error}", address.ip()) });
+    let several = addresses.len() > 1;
+    let undialled = match dial::first(addresses, left(), is_ours).await {
+        Ok(stream) => return Ok(stream),
+        Err(undialled) => undialled,
+    };
+    if let Some(error) = undialled.iter().filter_map(|fate| fate.error.as_ref()).find(|error| is_ours(error)) {
+        return Err(NoConnection::NoSocket { place: place(), problem: error.to_string() });
     }
+    let waited = undialled.iter().any(|fate| fate.error.is_none());
+    let problem = |Undialled { address, error }| {
+        let error = error.map_or_else(|| "no answer".to_owned(), |error| error.to_string());
+        if several { format!("{} {error}", address.ip()) } else { error }
+    };
+    let problems: Vec<String> = undialled.into_iter().map(problem).collect();
     Err(NoConnection::Tcp { place: place(), problem: problems.join(", "), waited })
 }
 
@@ -144,14 +142,6 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
     let found = tokio::net::lookup_host((host, port)).await.map_err(failed)?;
     let addresses: Vec<SocketAddr> = found.collect();
     if addresses.is_empty() { Err(Unresolved::Unknown("the name has no address".to_owned())) } else { Ok(addresses) }
-}
-
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // Neither is worth failing for.
-    let _ = socket.set_nodelay(true);
-    let _ = socket.set_keepalive(true);
-    socket.connect(address).await
 }
 
 /// EMFILE, ENFILE, ENOBUFS, ENOMEM, and no local port left.

@@ -44,7 +44,8 @@ pub(super) struct Conn {
 impl Conn {
     /// Whether nothing is outstanding on it. One that was never used has not been asked yet.
     pub(super) fn is_usable(&self) -> bool {
-        self.sender.is_ready() || (!self.served && !self.sender.is_closed())
+        let open = self.sender.is_ready() || (!self.served && !self.sender.is_closed());
+        open && !self.pulse.takes_no_more()
     }
 }
 

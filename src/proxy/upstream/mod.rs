@@ -15,6 +15,7 @@ use crate::decide::policy::{Http2, Policy, Provider, Secret};
 mod alarm;
 mod connect;
 mod credentials;
+mod dial;
 mod egress;
 mod exempt;
 mod failure;

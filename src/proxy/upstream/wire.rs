@@ -1,8 +1,10 @@
 //! The byte stream to a provider, plain or TLS, and what can be seen of its life from outside.
 //!
 //! Hyper's errors do not tell whether a broken connection had already said something, nor when the last of a request
-//! went out. A [`Pulse`] does: it notes the first byte heard and the last write. Invariant: a pulse is reset at every
-//! dispatch, so what it tells is about the request in flight.
+//! went out. A [`Pulse`] does: it notes the first byte heard and the last write. A provider may answer before it has read
+//! the request, and close: then what is written fails while its answer lies there to be read. So a failed write is no end;
+//! what follows of the request is thrown away, and what is read decides. Invariants: a pulse is reset at every dispatch,
+//! so what it tells is about the request in flight; a connection that takes no more carries no other request.
 
 use std::io;
 use std::io::IoSlice;
@@ -22,6 +24,7 @@ use crate::decide::units::Millis;
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
     heard: AtomicBool,
+    takes_no_more: AtomicBool,
     writes: AtomicU32,
     last_write: AtomicU64,
 }
@@ -37,6 +40,11 @@ impl Pulse {
     /// Whether any byte came back since.
     pub(super) fn heard(&self) -> bool {
         self.heard.load(Relaxed)
+    }
+
+    /// Whether the provider takes no more of what is written.
+    pub(super) fn takes_no_more(&self) -> bool {
+        self.takes_no_more.load(Relaxed)
     }
 
     /// When the connection last took bytes; `None` when one write right after the dispatch was all.
@@ -68,22 +76,32 @@ enum Stream {
 pub(super) struct Wire {
     stream: Stream,
     pulse: Arc<Pulse>,
+    /// Why a write failed, until it is told.
+    failed: Option<io::Error>,
 }
 
 impl Wire {
     /// Without TLS.
     pub(super) fn plain(stream: TcpStream) -> Wire {
-        Wire { stream: Stream::Plain(stream), pulse: Arc::default() }
+        Wire { stream: Stream::Plain(stream), pulse: Arc::default(), failed: None }
     }
 
     /// After the TLS handshake.
     pub(super) fn tls(stream: TlsStream<TcpStream>) -> Wire {
-        Wire { stream: Stream::Tls(Box::new(stream)), pulse: Arc::default() }
+        Wire { stream: Stream::Tls(Box::new(stream)), pulse: Arc::default(), failed: None }
     }
 
     /// What can be seen of it once hyper owns it.
     pub(super) fn pulse(&self) -> Arc<Pulse> {
         Arc::clone(&self.pulse)
+    }
+
+    /// What a write came to, or a flush; of what failed `all` is thrown away, as is all that follows.
+    fn wrote<T>(&mut self, polled: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
+        let Poll::Ready(Err(error)) = polled else { return polled };
+        self.pulse.takes_no_more.store(true, Relaxed);
+        self.failed = Some(error);
+        Poll::Ready(Ok(all))
     }
 
     /// Whether ALPN settled on HTTP/2.
@@ -105,6 +123,12 @@ impl AsyncRead for Wire {
         };
         if buf.filled().len() > before {
             wire.pulse.heard.store(true, Relaxed);
+        } else if matches!(polled, Poll::Ready(Ok(())))
+            && !wire.pulse.heard()
+            && let Some(error) = wire.failed.take()
+        {
+            // It ends without an answer, and this is why.
+            return Poll::Ready(Err(error));
         }
         polled
     }
@@ -113,6 +137,9 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        if wire.pulse.takes_no_more() {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let polled = match &mut wire.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
@@ -120,7 +147,7 @@ impl AsyncWrite for Wire {
         if polled.is_ready() {
             wire.pulse.note_write();
         }
-        polled
+        wire.wrote(polled, buf.len())
     }
 
     fn poll_write_vectored(
@@ -129,6 +156,10 @@ impl AsyncWrite for Wire {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        let all: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if wire.pulse.takes_no_more() {
+            return Poll::Ready(Ok(all));
+        }
         let polled = match &mut wire.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
@@ -136,7 +167,7 @@ impl AsyncWrite for Wire {
         if polled.is_ready() {
             wire.pulse.note_write();
         }
-        polled
+        wire.wrote(polled, all)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -147,10 +178,15 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
+        let wire = self.get_mut();
+        if wire.pulse.takes_no_more() {
+            return Poll::Ready(Ok(()));
+        }
+        let polled = match &mut wire.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        }
+        };
+        wire.wrote(polled, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

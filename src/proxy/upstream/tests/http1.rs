@@ -224,3 +224,52 @@ fn a_name_is_looked_up_and_every_address_of_it_tried() {
         assert_eq!(text(response.unwrap()).await, "found");
     });
 }
+
+/// More than any socket holds.
+const LARGE: usize = 8 << 20;
+
+fn large() -> RequestBody {
+    RequestBody::Whole(Bytes::from(vec![b'x'; LARGE]))
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_was_read_is_the_answer() {
+    for status in ["413 Payload Too Large", "401 Unauthorized", "429 Too Many Requests", "503 Service Unavailable"] {
+        for _ in 0..10 {
+            on_a_core(async {
+                let (listener, address) = listener().await;
+                let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+                let provider_side = async {
+                    let mut peer = Peer::accept(&listener).await;
+                    peer.head().await;
+                    // What is left unread makes of its close a reset.
+                    peer.say(&format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 5\r\n\r\nearly"))
+                        .await;
+                };
+                let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(large())));
+                let response = response.unwrap_or_else(|error| panic!("{status}: {error:?}"));
+                assert!(status.starts_with(response.status().as_str()));
+                assert_eq!(text(response).await, "early");
+                assert_eq!(upstreams.idle_count(), 0);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_breaks_under_an_upload_without_an_answer_is_told_by_the_write_that_failed() {
+    on_a_core(async {
+        let (listener, address) = listener().await;
+        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let provider_side = async {
+            let mut peer = Peer::accept(&listener).await;
+            peer.head().await;
+            peer.reset();
+        };
+        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(large())));
+        let failed = failure(response);
+        let told = failed.fault.to_string();
+        assert!(told.contains("reset") || told.contains("roken pipe"), "{told}");
+        assert_eq!(failed.ending, Ending::NoHead);
+    });
+}

@@ -323,3 +323,33 @@ fn a_goodbye_that_leaves_a_request_out_has_it_repeated_elsewhere() {
         assert_eq!(text(both.1.unwrap()).await, "elsewhere");
     });
 }
+
+#[test]
+fn an_answer_that_comes_before_the_request_was_read_is_the_answer() {
+    for _ in 0..10 {
+        on_a_core(async {
+            let (listener, address) = listener().await;
+            let (provider, upstreams) = (Arc::new(prior_knowledge(address)), upstreams());
+            let provider_side = async {
+                let mut server = accept(&listener, 10).await;
+                let (request, mut respond) = server.accept().await.unwrap().unwrap();
+                let response = Response::builder().status(413).body(()).unwrap();
+                let mut body = respond.send_response(response, false).unwrap();
+                body.send_data("early".into(), true).unwrap();
+                // What it does not read it resets once the answer is out, without an error (RFC 9113, 8.1).
+                drop((request, body, respond));
+                while let Some(Ok(_)) = server.accept().await {}
+            };
+            let asked = async {
+                let large = RequestBody::Whole(Bytes::from(vec![b'x'; 8 << 20]));
+                let response = send(&upstreams, &provider, post(large)).await.unwrap();
+                assert_eq!(response.status(), 413);
+                assert_eq!(text(response).await, "early");
+            };
+            tokio::select! {
+                () = asked => {}
+                () = provider_side => panic!("the connection broke"),
+            }
+        });
+    }
+}
