@@ -38,6 +38,7 @@ mod relay;
 mod replay;
 mod request_id;
 mod rescue;
+mod retry_after;
 mod scope;
 mod server;
 mod service;

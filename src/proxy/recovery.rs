@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 
 use super::access::Draft;
 use super::account::{Account, Part};
@@ -27,6 +26,7 @@ use super::observer::{Asked, Summary};
 use super::prepared::Outbound;
 use super::refusal::Refusal;
 use super::relay::Answer;
+use super::retry_after::retry_after;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
 use super::withdrawn::{Withdrawable, unless_withdrawn};
@@ -407,7 +407,7 @@ impl<'a> Recovery<'a> {
         let ending = weighed.ending.unwrap_or(Ending::NoHead);
         let failed = Failed {
             outcome: self.account.attempt().outcome_of(ending),
-            retry_after: retry_after(&weighed),
+            retry_after: retry_after(&weighed.head.headers, clock::unix()),
             refused: is_about_the_request(status) && !ending.is_by_policy(),
             at_once: false,
         };
@@ -544,20 +544,4 @@ fn withdrawable<'w>(
 /// It was waited for in vain, for as long as the guard took to see it.
 fn withdrawn() -> Tried {
     Tried::Failed(Failure { ending: Ending::HeadTimeout, fault: attempt::Fault::Withdrawn })
-}
-
-/// For how long the provider asks not to be asked again: milliseconds, or seconds that may have a fraction.
-fn retry_after(weighed: &Weighed) -> Option<Millis> {
-    let headers = &weighed.head.headers;
-    let number = |name: &str, unit: f64| {
-        let value: f64 = headers.get(name)?.to_str().ok()?.trim().parse().ok()?;
-        let millis = (value * unit).ceil();
-        (0.0..1e12).contains(&millis).then(|| Millis(whole(millis)))
-    };
-    number("retry-after-ms", 1.0).or_else(|| number(RETRY_AFTER.as_str(), 1000.0))
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the caller has checked the range")]
-fn whole(number: f64) -> u64 {
-    number as u64
 }

@@ -38,6 +38,10 @@ const X_SERIN_ARM: HeaderName = HeaderName::from_static("x-serin-arm");
 const X_SERIN_GENERATION: HeaderName = HeaderName::from_static("x-serin-generation");
 const X_SERIN_ATTEMPTS: HeaderName = HeaderName::from_static("x-serin-attempts");
 
+/// What the client of a stream is told when Serin ends.
+const STOPPING: &str = "Serin was stopped before this answer came to its end: what came is incomplete; send the request \
+                        again (from Serin)";
+
 /// The largest unfinished event that waits for its end.
 const MOST_UNFINISHED: usize = 16 * 1024;
 
@@ -287,6 +291,12 @@ impl Relay {
                 return Poll::Ready(None);
             }
             let Some(body) = &mut self.rest else { return Poll::Ready(self.ended_before()) };
+            if self.account.scope().core.is_cutting() {
+                match self.cut() {
+                    Some(error) => return Poll::Ready(Some(Err(error))),
+                    None => continue,
+                }
+            }
             let Poll::Ready(frame) = Pin::new(body).poll_frame(context) else {
                 self.pace.waits = true;
                 return Poll::Pending;
@@ -431,6 +441,17 @@ impl Relay {
             self.account.refused(Refusal::of(StatusCode::OK.as_u16(), said, None, ""));
         }
         end
+    }
+
+    /// Serin ends before the answer does, which is nobody else's fault. A stream ends by an event that says so.
+    fn cut(&mut self) -> Option<BodyError> {
+        self.over = true;
+        self.rest = None;
+        self.note_summary();
+        let told = self.observer.as_deref().filter(|observer| observer.can_be_told());
+        self.next = told.map(|observer| observer.error_event(self.midway, Problem::Stopping.label(), STOPPING));
+        self.account.end(Ending::CutBySerin);
+        if self.next.is_some() { None } else { Some(BodyError::Cut) }
     }
 
     /// The answer ended: accounts for it, and puts next what the client must still get. Gives the error back where the

@@ -142,6 +142,47 @@ fn whoever_has_no_answer_at_the_end_is_told_so_and_a_begun_answer_breaks_off() {
 }
 
 #[test]
+fn a_stream_that_outlasts_the_drain_ends_by_the_error_event_of_its_dialect() {
+    const MESSAGE: &str =
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"role\":\"assistant\"}}\n\n";
+    const RESPONSE: &str = "event: response.output_text.delta\n\
+                            data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\",\"sequence_number\":4}\n\n";
+    let kinds = [
+        ("/v1/chat/completions", WORD, r#"data: {"error":{"#),
+        ("/v1/messages", MESSAGE, "event: error\ndata: {\"type\":\"error\""),
+        ("/v1/responses", RESPONSE, "event: error\ndata: {\"type\":\"error\""),
+    ];
+    let old = Scripted::new(move |mut client| {
+        let head = client.message().head;
+        let (_, event, _) = kinds.iter().find(|(path, ..)| head.contains(path)).unwrap();
+        // And the beginning of another, which nobody can read.
+        client.send(stream(&[event]) + &chunk("data: {\"id\""));
+        client.read_to_end();
+    });
+    let mut policy = policy(old.address, nobody());
+    with_provider(&mut policy, 0, |provider| provider.max_connections = 100);
+    let Sidecar { running, shared, .. } = Sidecar::with_cores(policy, Percent::ZERO, 3);
+    let ask = |(path, event, _): &(&str, &str, &str)| {
+        let mut client = Client::connect(running.local_addr());
+        client.send(post(path, "", r#"{"stream":true}"#));
+        client.read_to(event);
+        client
+    };
+    let mut clients: Vec<_> = kinds.iter().cycle().take(30).map(|kind| (ask(kind), kind.2)).collect();
+    // Nothing can be said in the middle of what is no stream of events.
+    let old_series = Arc::clone(shared.load().rollouts[0].series.own(Arm::Stable));
+    assert_eq!(runtime().block_on(running.drain(Millis(30))), 30);
+    for (client, beginning) in &mut clients {
+        let end = client.read_to_end();
+        let end = String::from_utf8(end).unwrap();
+        assert!(end.contains(*beginning) && end.contains("Serin was stopped"), "{end}");
+        assert!(!end.contains("\"id\""), "half an event is none: {end}");
+        assert!(end.ends_with(LAST), "{end}");
+    }
+    assert_eq!((old_series.requests(Outcome::SerinError), old_series.in_flight()), (20, 0));
+}
+
+#[test]
 fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
     const STREAMS: usize = 12;
     let (begun, events) = channel::<()>();
