@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 
 use super::core::Core;
 use super::frames::Frames;
+use super::half_close::HalfClose;
 use super::hush::Hush;
 use super::listener::Slot;
 use super::rescue;
@@ -49,6 +50,8 @@ pub(crate) struct Pulse {
     leaving: AtomicBool,
     /// Whether a request waits for its body to be complete before it goes anywhere.
     awaits_body: AtomicBool,
+    /// HTTP/1.1: whether a request has come whole and nothing of its answer has gone out.
+    awaits_answer: AtomicBool,
     /// Whether a request was ever begun.
     used: AtomicBool,
 }
@@ -100,6 +103,11 @@ impl Pulse {
         self.awaits_body.store(waits, Relaxed);
     }
 
+    /// A request of an HTTP/1.1 client has come whole, and waits for its answer.
+    pub(crate) fn awaits_answer(&self) {
+        self.awaits_answer.store(true, Relaxed);
+    }
+
     /// Bytes came from an HTTP/1 client.
     fn heard(&self) {
         if self.open.load(Relaxed) == 0 {
@@ -121,6 +129,7 @@ impl Pulse {
     /// A request is being served.
     pub(crate) fn request_begins(&self) {
         self.in_head.store(false, Relaxed);
+        self.awaits_answer.store(false, Relaxed);
         self.used.store(true, Relaxed);
         self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
         self.beats();
@@ -265,12 +274,21 @@ pub(crate) struct Socket {
     frames: Option<Frames>,
     /// What is left of an error of our own that is being written in the parser's stead.
     farewell: Bytes,
+    /// Its client has closed its side, and may read on.
+    half_close: Option<HalfClose>,
 }
 
 impl Socket {
     /// `first` was read before.
     pub(crate) fn new(inner: TcpStream, first: Bytes, pulse: Arc<Pulse>, http2: bool) -> Socket {
-        Socket { inner, first, pulse, frames: http2.then(Frames::default), farewell: Bytes::new() }
+        Socket { inner, first, pulse, frames: http2.then(Frames::default), farewell: Bytes::new(), half_close: None }
+    }
+
+    // What the parser takes for the client's end waits for the answer, unless the client has left.
+    fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let open = self.pulse.open.load(Relaxed) > 0;
+        let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(&self.inner, cx));
+        if reads_on { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     // The parser answers a head that it cannot read with a bare status line. Nobody learns from that what to mend,
@@ -293,8 +311,11 @@ impl AsyncRead for Socket {
             return Poll::Ready(Ok(()));
         }
         let before = buf.filled().len();
-        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
         let me = &mut *self;
+        if me.half_close.is_some() {
+            return me.poll_half_closed(cx);
+        }
+        let read = Pin::new(&mut me.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
             match &mut me.frames {
                 None => me.pulse.heard(),
@@ -309,6 +330,12 @@ impl AsyncRead for Socket {
                 return Poll::Ready(Ok(()));
             }
             me.pulse.stays();
+        } else if matches!(read, Poll::Ready(Ok(())))
+            && me.pulse.awaits_answer.load(Relaxed)
+            && let Some(half_close) = HalfClose::ask(&me.inner)
+        {
+            me.half_close = Some(half_close);
+            return me.poll_half_closed(cx);
         }
         read
     }
@@ -319,6 +346,7 @@ impl AsyncWrite for Socket {
         if self.farewell.is_empty() {
             let Some(farewell) = self.farewell(buf) else {
                 let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+                self.pulse.awaits_answer.store(false, Relaxed);
                 self.pulse.blocked.store(written.is_pending(), Relaxed);
                 return written;
             };

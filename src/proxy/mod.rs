@@ -23,6 +23,7 @@ mod error;
 mod facts;
 mod frames;
 mod guard_report;
+mod half_close;
 mod headers;
 pub(crate) mod hush;
 mod listener;

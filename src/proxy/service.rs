@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{HeaderName, Method, Request, Response};
+use http::{HeaderName, Method, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -83,6 +83,9 @@ async fn serve(
     let held = visit.hold(door, in_use, &parts, incoming).await?;
     if held.whole.is_some() {
         progress.unread.set(false);
+    }
+    if !progress.unread.get() && parts.version == Version::HTTP_11 {
+        door.pulse.awaits_answer();
     }
     let upgrade = visit.client_side(&mut parts);
     let generates = parts.method == Method::POST || visit.upgrade;

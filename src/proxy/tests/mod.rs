@@ -8,6 +8,7 @@ mod cancel;
 mod counting;
 mod doors;
 mod framing;
+mod half_close;
 mod held;
 mod http2;
 mod labels;

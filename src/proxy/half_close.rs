@@ -1,0 +1,54 @@
+//! A client that closes its side of the connection while it waits for an answer: whether it has left, or reads on.
+//!
+//! On the wire both begin with the same FIN. What is sent to a client that has closed the whole connection is answered by
+//! a reset; one that has closed its sending side alone (`shutdown(SHUT_WR)`) takes it. So it is sent an interim answer,
+//! which HTTP/1.1 lets a server send at any time before the final one and has every client read over (RFC 9110, 15.2).
+//! Refuses to ask where that cannot be: of HTTP/1.0 clients, once an answer has begun, or while the request is not whole.
+//! Invariant: a client is asked once, and a reset is noticed within [`LONGEST`].
+
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::clock;
+
+const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// A reset comes after a way to the client and back.
+const SHORTEST: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(250);
+
+/// A client that was asked.
+#[derive(Debug)]
+pub(super) struct HalfClose {
+    next_look: Pin<Box<Sleep>>,
+    pause: Duration,
+}
+
+impl HalfClose {
+    /// Asks the client; `None`: it has left.
+    pub(super) fn ask(stream: &TcpStream) -> Option<HalfClose> {
+        // Nothing else was written for this request, so that there is room.
+        let asked = stream.try_write(INTERIM).is_ok_and(|written| written == INTERIM.len());
+        asked.then(|| HalfClose { next_look: Box::pin(sleep(SHORTEST)), pause: SHORTEST })
+    }
+
+    /// Whether it has left. Wakes the task when it is to be asked again.
+    pub(super) fn has_left(&mut self, stream: &TcpStream, context: &mut Context<'_>) -> bool {
+        loop {
+            // A reset shows here, and is no news to the runtime once the FIN was read.
+            if !matches!(SockRef::from(stream).take_error(), Ok(None)) {
+                return true;
+            }
+            if self.next_look.as_mut().poll(context) == Poll::Pending {
+                return false;
+            }
+            self.pause = (2 * self.pause).min(LONGEST);
+            self.next_look.as_mut().reset((clock::instant() + self.pause).into());
+        }
+    }
+}
