@@ -3,7 +3,7 @@
 //! Everything blocks with a deadline, on threads of its own: a test that waits for something which never comes fails
 //! with what it waited for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -24,109 +24,32 @@ use crate::state::provider::ProviderState;
 use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::{InForce, Shared, Snapshot};
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
 
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// At this address, without TLS.
 pub(in crate::proxy) fn provider(name: &str, address: SocketAddr) -> Provider {
     let base_url =
         BaseUrl { https: false, host: address.ip().to_string(), port: address.port(), path: "/v1".to_owned() };
-    Provider {
-        name: name.to_owned(),
-        base_url,
-        api_keys: Vec::new(),
-        auth: Auth::Bearer,
-        query: Vec::new(),
-        timeouts: Timeouts {
-            connect: Millis(2000),
-            headers: Millis(10_000),
-            stream_headers: Millis(10_000),
-            first_output: Millis(10_000),
-            idle: Millis(10_000),
-        },
-        models: BTreeMap::new(),
-        unmapped: Unmapped::Pass,
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: None,
-        set_headers: Vec::new(),
-        forward_headers: BTreeSet::new(),
-        http2: Http2::Never,
-        tls: Tls::default(),
-        max_connections: 100,
-        probe_path: Secret::new("/models".to_owned()),
-        unusable: None,
-        holds_keys: false,
-    }
+    let timeouts = Timeouts { connect: Millis(2000), ..plain::waits(Millis(10_000)) };
+    Provider { base_url, timeouts, ..plain::provider(name) }
 }
 
 /// Two providers, `old` and `new`, and a rollout `chat` between them at the share the snapshot gives it.
 pub(super) fn policy(old: SocketAddr, new: SocketAddr) -> Policy {
-    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let canary = Canary {
-        provider: ProviderId(1),
-        percent: Intent::Auto,
-        ramp: Ramp {
-            stages: vec![Percent::ALL],
-            hold_start: Millis(1),
-            every: Millis(1),
-            max: Percent::ALL,
-            from: None,
-            hours: None,
-        },
-        guard: Guard { max_error_rate: Percent::ALL, window: Millis(1), min_requests: 1, ..Guard::default() },
-        on_regression: OnRegression::Rollback,
-        rollback_to: Percent::ZERO,
-        try_again_after: None,
-        attempt: 1,
-    };
     let rollout = Rollout {
-        name: "chat".to_owned(),
         matches: Match {
             endpoints: vec!["chat/completions".to_owned(), "messages".to_owned()],
-            model: None,
-            headers: BTreeMap::new(),
-            path: None,
+            ..plain::rollout("chat").matches
         },
-        stable: ProviderId(0),
-        canary: Some(canary),
+        canary: Some(plain::canary()),
         user: vec![UserSource::Header("x-user-id".to_owned()), UserSource::Body(vec!["user".to_owned()])],
-        anonymous: Anonymous::Stable,
-        salt: String::new(),
         pins: BTreeMap::from([("canary-user".to_owned(), Arm::Canary), ("stable-user".to_owned(), Arm::Stable)]),
         force: Some(Force { header: "x-force".to_owned(), token: Secret::new("token".to_owned()) }),
-        fallback: Fallback::Nobody,
-        fallback_4xx: true,
-        give_up_after: Millis(30_000),
-        hold: Millis(5000),
-        retry: Retry::default(),
-        stream_mode: StreamMode::Live,
+        ..plain::rollout("chat")
     };
-    Policy {
-        fixed: Fixed { listen: loopback, admin: loopback, probe: None, state: None, workers: None },
-        mount: "/v1".to_owned(),
-        unmatched: Unmatched::Provider(ProviderId(0)),
-        providers: vec![Arc::new(provider("old", old)), Arc::new(provider("new", new))],
-        rollouts: vec![Arc::new(rollout)],
-        flags: BTreeMap::new(),
-        clients: Vec::new(),
-        open: false,
-        tokens: Vec::new(),
-        limits: Limits {
-            header_bytes: 64 * 1024,
-            header_time: Millis(10_000),
-            idle: Millis(600_000),
-            connections: 1000,
-            replay_body: 8 << 20,
-            replay_memory: 64 << 20,
-        },
-        drain: Millis(10_000),
-        egress: None,
-        response_headers: true,
-        access_log: None,
-    }
+    let providers = vec![provider("old", old), provider("new", new)];
+    Policy { unmatched: Unmatched::Provider(ProviderId(0)), ..plain::policy(providers, vec![rollout]) }
 }
 
 /// Changes one provider of a policy.

@@ -1,7 +1,6 @@
 //! Providers played by scripts on real sockets.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,12 +17,11 @@ use tokio::task::LocalSet;
 
 use super::egress::Environment;
 use super::{Upstreams, Waits};
-use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
+use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::{self, Aim, AttemptError, Failure, Gate};
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
+use crate::proxy::tests::support;
 
 mod egress;
 mod http1;
@@ -44,29 +42,8 @@ fn on_a_core<T>(test: impl Future<Output = T>) -> T {
 
 /// Patient, at `http://127.0.0.1:port/v1`, without keys.
 fn provider(address: SocketAddr) -> Provider {
-    let long = Millis(15_000);
-    Provider {
-        name: "acme".into(),
-        base_url: BaseUrl { https: false, host: address.ip().to_string(), port: address.port(), path: "/v1".into() },
-        api_keys: vec![],
-        auth: Auth::Bearer,
-        query: vec![],
-        timeouts: Timeouts { connect: long, headers: long, stream_headers: long, first_output: long, idle: long },
-        models: BTreeMap::new(),
-        unmapped: Unmapped::Pass,
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: None,
-        set_headers: vec![],
-        forward_headers: BTreeSet::new(),
-        http2: Http2::Never,
-        tls: Tls::default(),
-        max_connections: 64,
-        probe_path: Secret::new("/models".to_owned()),
-        unusable: None,
-        holds_keys: false,
-    }
+    let timeouts = plain::waits(Millis(15_000));
+    Provider { timeouts, max_connections: 64, ..support::provider("acme", address) }
 }
 
 /// One core, blind to the environment of whoever runs the tests.

@@ -3,35 +3,11 @@
 use super::*;
 use crate::decide::cause::NoConnection;
 use crate::decide::outcome::Ending;
-use crate::decide::policy::{Fixed, Limits, Policy, Unmatched};
-use crate::decide::units::ProviderId;
+use crate::decide::policy::Policy;
 use crate::proxy::upstream::present_key;
 
 fn policy(providers: Vec<Arc<Provider>>) -> Policy {
-    let here = "127.0.0.1:0".parse().unwrap();
-    Policy {
-        fixed: Fixed { listen: here, admin: here, probe: None, state: None, workers: None },
-        mount: "/v1".into(),
-        unmatched: Unmatched::Provider(ProviderId(0)),
-        providers,
-        rollouts: vec![],
-        flags: BTreeMap::new(),
-        clients: vec![],
-        open: false,
-        tokens: vec![],
-        limits: Limits {
-            header_bytes: 65_536,
-            header_time: Millis(10_000),
-            idle: Millis(600_000),
-            connections: 100,
-            replay_body: 1 << 23,
-            replay_memory: 1 << 28,
-        },
-        drain: Millis(1000),
-        egress: None,
-        response_headers: true,
-        access_log: None,
-    }
+    Policy { providers, ..plain::policy(Vec::new(), Vec::new()) }
 }
 
 /// Answers every request on every connection with "ok"; the count of connections.
