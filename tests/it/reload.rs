@@ -11,7 +11,7 @@ use serin::demo::provider::{Behaviour, Provider};
 
 use crate::support::eventually::{SOON, eventually};
 use crate::support::load::{Load, all_well};
-use crate::support::recorder::{Manner, Recorder};
+use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Workspace, two};
 
 /// Writes of each kind; enough to meet the watcher at different moments.
@@ -154,7 +154,7 @@ fn a_hundred_reloads_under_load_fail_no_request() {
 
 #[test]
 fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
-    let corp = Recorder::start(Manner::Answers);
+    let corp = Scripted::healthy("corp");
     let flags = |connections: usize| {
         format!(
             "providers:\n  corp: {{ base_url: \"{}\", api_keys: [one, two, three], max_connections: {connections} }}\n\
@@ -174,7 +174,7 @@ fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
     }
     assert_eq!(sidecar.status()["flags"]["generation"], 8);
     let asked = corp.asked().into_iter().filter(|asked| asked.method == "POST");
-    let keys: Vec<_> = asked.map(|asked| asked.header("authorization").unwrap().replace("Bearer ", "")).collect();
+    let keys: Vec<_> = asked.map(|asked| asked.field("authorization").unwrap().replace("Bearer ", "")).collect();
     assert_eq!(keys, ["one", "two", "three", "one", "two", "three", "one"]);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::eventually::eventually;
-use crate::support::recorder::{Manner, Recorder};
+use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
 
 const FLAGS: &str = "
@@ -64,7 +64,7 @@ fn what_does_not_hold_ends_with_64() {
 
 #[test]
 fn what_a_sidecar_saw_can_be_replayed() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let url = recorder.base_url();
     let workspace = Workspace::new(&format!(
         "providers:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\

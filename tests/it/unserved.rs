@@ -9,11 +9,11 @@ use std::process::Output;
 
 use crate::support::client::Client;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::recorder::{Manner, Recorder};
+use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Sidecar, Workspace};
 
 /// From `old` to `new` with these further keys of `old`.
-fn flags(old: &str, keys: &str, new: &Recorder, rollout: &str) -> String {
+fn flags(old: &str, keys: &str, new: &Scripted, rollout: &str) -> String {
     format!(
         "providers:\n  old: {{ base_url: \"{old}\", {keys} }}\n  new: {{ base_url: \"{}\", auth: none }}\n\
          rollouts: [{{ name: chat, stable: old, canary: new, {rollout} }}]\n",
@@ -26,7 +26,7 @@ fn text(output: &Output) -> String {
 }
 
 /// How often it was asked for more than whether it lives.
-fn asked(provider: &Recorder) -> usize {
+fn asked(provider: &Scripted) -> usize {
     provider.asked().iter().filter(|asked| asked.method == "POST").count()
 }
 
@@ -42,7 +42,7 @@ fn has_warning(sidecar: &Sidecar, part: &str) -> bool {
 
 #[test]
 fn a_file_whose_stable_lacks_something_is_not_started_with() {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let base_url = old.base_url().replace("http:", "https:");
     let lacks = [
         ("api_keys: [\"${NOWHERE}\"]", "the variable NOWHERE is not set"),
@@ -71,7 +71,7 @@ fn a_file_whose_stable_lacks_something_is_not_started_with() {
 
 #[test]
 fn a_plain_route_and_what_no_rollout_takes_need_theirs_too() {
-    let new = Recorder::start(Manner::Answers);
+    let new = Scripted::healthy("corp");
     let route = "rollouts: [{ name: all, stable: old }]";
     let unmatched = "unmatched: old\nrollouts: [{ name: some, stable: new, match: { path: /x } }]";
     for (rest, whom) in [(route, "the stable of `all`"), (unmatched, "who takes what no rollout does")] {
@@ -88,7 +88,7 @@ fn a_plain_route_and_what_no_rollout_takes_need_theirs_too() {
 
 #[test]
 fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
-    let new = Recorder::start(Manner::Answers);
+    let new = Scripted::healthy("corp");
     let text_of = |unmatched: &str| {
         let file = flags("http://127.0.0.1:9/v1", "api_keys: [\"${NOWHERE}\"]", &new, "percent: 100%");
         format!("{unmatched}{file}")
@@ -126,8 +126,8 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
 }
 
 /// A sidecar whose stable has its key in a file, 10% of users on the canary, and that file.
-fn with_key_file(top: &str) -> (Workspace, Sidecar, Recorder, Recorder, std::path::PathBuf) {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+fn with_key_file(top: &str) -> (Workspace, Sidecar, Scripted, Scripted, std::path::PathBuf) {
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let workspace = Workspace::new("");
     let secret = workspace.flags().with_file_name("key");
     fs::write(&secret, "sk-first\n").unwrap();
@@ -165,14 +165,14 @@ fn a_secret_that_goes_keeps_its_last_value_and_blocks_no_edit() {
         while asked(&old) == before {
             assert_eq!(sidecar.client().chat(&format!("user-{}", fastrand::u32(..))).unwrap().status, 200, "{how}");
         }
-        assert_eq!(old.last().header("authorization"), Some("Bearer sk-first"), "{how}");
+        assert_eq!(old.last().field("authorization"), Some("Bearer sk-first"), "{how}");
     }
     assert!(workspace.log().contains("its last value is kept"), "{}", workspace.log());
     fs::remove_dir(&secret).unwrap();
     fs::write(&secret, "sk-second\n").unwrap();
     eventually("the new value is taken", SOON, || {
         sidecar.client().chat("somebody").unwrap();
-        (old.last().header("authorization") == Some("Bearer sk-second")).then_some(())
+        (old.last().field("authorization") == Some("Bearer sk-second")).then_some(())
     });
     assert!(!has_warning(&sidecar, "its last value is kept"));
 }
@@ -186,7 +186,7 @@ fn a_reference_to_nothing_keeps_the_key_that_was_there() {
     for user in 0..20 {
         assert_eq!(sidecar.arm(&format!("user-{user}")), "stable");
     }
-    assert_eq!(old.last().header("authorization"), Some("Bearer sk-first"));
+    assert_eq!(old.last().field("authorization"), Some("Bearer sk-first"));
     assert_eq!(asked(&new), 0);
 }
 
@@ -197,7 +197,7 @@ fn the_secrets_of_clients_and_operators_block_no_edit_either() {
     for (index, place) in places.iter().enumerate() {
         fs::write(place, format!("a-long-enough-secret-{index}")).unwrap();
     }
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let [client, force] = places.each_ref().map(|place| format!("\"${{file:{}}}\"", place.display()));
     let text = |percent: &str| {
         let rollout = format!("force: {{ header: x-force, token: {force} }}, percent: {percent}");
@@ -222,7 +222,7 @@ fn the_secrets_of_clients_and_operators_block_no_edit_either() {
 #[test]
 fn a_reload_brings_no_stable_that_cannot_be_asked() {
     let (workspace, sidecar, old, new, _) = with_key_file("");
-    let other = Recorder::start(Manner::Answers);
+    let other = Scripted::healthy("corp");
     let before = sidecar.versions();
     // The key that is known was never meant for this address.
     workspace.write(&flags(&other.base_url(), "api_keys: [\"${NOWHERE}\"]", &new, "percent: 10%"));
@@ -244,7 +244,7 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
 
 #[test]
 fn who_is_sent_back_to_a_stable_that_cannot_be_asked_gets_an_honest_error() {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let keys = "api_keys: [\"${NOWHERE}\"]";
     let workspace = Workspace::new(&flags(&old.base_url(), keys, &new, "percent: 100%"));
     let sidecar = workspace.start();
@@ -268,7 +268,7 @@ fn who_is_sent_back_to_a_stable_that_cannot_be_asked_gets_an_honest_error() {
 
 #[test]
 fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let workspace = Workspace::new("");
     let ca = workspace.flags().with_file_name("ca.pem");
     let base_url = old.base_url().replace("http:", "https:");
@@ -296,7 +296,7 @@ fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
 
 #[test]
 fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone() {
-    let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::refusing(401), Scripted::healthy("corp"));
     let check = |base_url: &str| {
         let workspace = Workspace::new(&flags(base_url, "auth: bearer", &new, "percent: 10%"));
         let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
@@ -322,8 +322,8 @@ fn nobody() -> String {
 
 #[test]
 fn what_looks_like_an_outage_is_told_with_what_mends_it() {
-    let plain = Recorder::start(Manner::Answers);
-    let (wrong_path, wrong_key) = (Recorder::start(Manner::Refuses(404)), Recorder::start(Manner::Refuses(401)));
+    let plain = Scripted::healthy("corp");
+    let (wrong_path, wrong_key) = (Scripted::refusing(404), Scripted::refusing(401));
     let cases = [
         ("nobody listens", nobody(), "no connection", "check its `base_url`", "FAILS"),
         (
@@ -343,7 +343,7 @@ fn what_looks_like_an_outage_is_told_with_what_mends_it() {
         ("the key is wrong", wrong_key.base_url(), "its key is refused", "check its `api_keys`", "its key is refused"),
     ];
     for (case, base_url, kind, remedy, probed) in cases {
-        let new = Recorder::start(Manner::Answers);
+        let new = Scripted::healthy("corp");
         let text_of = |base_url: &str| flags(base_url, "api_keys: [sk-wrong]", &new, "percent: 10%");
         let workspace = Workspace::new(&text_of(&base_url));
         let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);

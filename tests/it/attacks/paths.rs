@@ -1,7 +1,7 @@
 //! A path that climbs: Serin's key must not open what lies above the base URL.
 
 use crate::support::client::Client;
-use crate::support::recorder::{Manner, Recorder};
+use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Sidecar, Workspace};
 
 /// Ways to leave `/api/v1/public`, as servers of many kinds resolve them.
@@ -41,8 +41,8 @@ const NAMES: [&str; 9] = [
     "/a%00b",
 ];
 
-fn stage(provider: &str) -> (Workspace, Sidecar, Recorder) {
-    let recorder = Recorder::start(Manner::Answers);
+fn stage(provider: &str) -> (Workspace, Sidecar, Scripted) {
+    let recorder = Scripted::healthy("corp");
     let workspace = Workspace::new(&format!(
         "providers: {{ one: {{ base_url: \"http://{}/api/v1/public\", api_keys: [sk-of-serin]{provider} }} }}\n\
          rollouts: [{{ name: all, stable: one }}]\n",
@@ -76,7 +76,7 @@ fn every_other_byte_of_a_path_stays_as_it_is() {
     let mut client = sidecar.client();
     for name in NAMES {
         assert_eq!(client.post(&format!("/v1{name}"), &[], "{}").unwrap().status, 200, "{name}");
-        assert_eq!(recorder.last().target, format!("/api/v1/public{name}"));
+        assert_eq!(recorder.last().path, format!("/api/v1/public{name}"));
     }
 }
 
@@ -87,7 +87,7 @@ fn a_model_does_not_climb_out_of_its_segment() {
     let mut target = |model: &str| {
         let body = serde_json::json!({ "model": model, "messages": [] }).to_string();
         assert_eq!(client.post("/v1/chat/completions", &[], &body).unwrap().status, 200, "{model}");
-        recorder.last().target
+        recorder.last().path
     };
     assert_eq!(target("gpt-4.1"), "/api/v1/public/deployments/gpt-4.1/chat/completions");
     assert_eq!(target("%2e%2e"), "/api/v1/public/deployments/%252e%252e/chat/completions");

@@ -1,11 +1,10 @@
 //! What is shown: no key in any surface, and nothing in foreign text that a terminal obeys or a reader is deceived by.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
 use std::process::Output;
 
 use crate::support::client::{Client, Framing};
-use crate::support::recorder::{Manner, Recorder};
+use crate::support::scripted::Scripted;
+use crate::support::scripted::step::Step;
 use crate::support::sidecar::Workspace;
 
 fn text(output: &Output) -> String {
@@ -17,7 +16,7 @@ const SECRET: &str = "zq7Xw";
 
 #[test]
 fn values_of_queries_and_headers_are_nowhere() {
-    let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::refusing(401), Scripted::healthy("corp"));
     // `${TMPDIR}` stands for anything; what is literal beside it is a part of the secret.
     let keys = format!(
         "query: {{ sig: {SECRET}, v: \"1{SECRET}\", w: \"{SECRET}${{TMPDIR}}\" }}, \
@@ -80,24 +79,7 @@ fn values_of_queries_and_headers_are_nowhere() {
     for (what, told) in shown {
         assert!(!told.contains(SECRET), "{what} shows it: {told}");
     }
-    assert!(old.last().target.contains(SECRET), "it is sent");
-}
-
-/// A server that says this to whoever connects, whatever it is asked.
-fn says(words: &'static [u8]) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream);
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
-            }
-            let _ = reader.get_mut().write_all(words);
-        }
-    });
-    addr
+    assert!(old.last().path.contains(SECRET), "it is sent");
 }
 
 fn is_harmless(told: &str) -> bool {
@@ -106,10 +88,12 @@ fn is_harmless(told: &str) -> bool {
 
 #[test]
 fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
-    let proxy = says("HTTP/1.1 502 \x1b[2J\x1b]0;PWN\x07 forged\u{202e}\u{2028} <script>\r\n\r\n".as_bytes());
+    let words = "HTTP/1.1 502 \x1b[2J\x1b]0;PWN\x07 forged\u{202e}\u{2028} <script>\r\n\r\n";
+    let proxy = Scripted::start("proxy", move |_| vec![Step::Write(words.as_bytes().to_vec()), Step::Close]);
     let workspace = Workspace::new(&format!(
-        "proxy: \"http://u:a-password@{proxy}\"\nproviders: {{ old: {{ base_url: \"http://192.0.2.77/v1\" }} }}\n\
-         rollouts: [{{ name: all, stable: old }}]\n"
+        "proxy: \"http://u:a-password@{}\"\nproviders: {{ old: {{ base_url: \"http://192.0.2.77/v1\" }} }}\n\
+         rollouts: [{{ name: all, stable: old }}]\n",
+        proxy.addr()
     ));
     let sidecar = workspace.start();
     let answer = sidecar.client().chat("u").unwrap();
@@ -126,7 +110,7 @@ fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
 
 #[test]
 fn a_reason_that_deceives_is_refused_and_an_old_one_is_written_out() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     let workspace = Workspace::new(&format!(
         "providers: {{ old: {{ base_url: \"{}\" }}, new: {{ base_url: \"{0}x\" }} }}\n\
          rollouts: [{{ name: chat, stable: old, canary: new, percent: 50% }}]\n",

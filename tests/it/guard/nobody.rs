@@ -7,8 +7,8 @@ use serin::clock;
 use super::at_once;
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::fault::{Fault, Refusal};
+use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Sidecar, Workspace};
 
 /// Longer than it takes to see that a canary is dead, with room to spare, and shorter than a first pause.
@@ -24,7 +24,7 @@ fn everybody_without_an_id_is_told_apart_by_what_they_say() {
     ]);
 }
 
-fn sidecar(stable: &Faults, canary: &Faults, keys: &str) -> (Workspace, Sidecar) {
+fn sidecar(stable: &Scripted, canary: &Scripted, keys: &str) -> (Workspace, Sidecar) {
     let workspace = Workspace::new(&format!(
         "providers:\n  oldcorp: {{ base_url: \"{}\", breaker: off }}\n  newcorp: {{ base_url: \"{}\", breaker: off }}\n\
          rollouts:\n  - {{ name: chat, stable: oldcorp, canary: newcorp, percent: 100%, {keys} }}\n",
@@ -36,8 +36,8 @@ fn sidecar(stable: &Faults, canary: &Faults, keys: &str) -> (Workspace, Sidecar)
 }
 
 fn one(case: &'static str, anonymous: &str) {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
     let (_workspace, sidecar) = sidecar(&stable, &canary, &format!("anonymous: {anonymous}"));
     let (mut client, began) = (sidecar.client(), clock::instant());
     let mut asked = 0;
@@ -54,8 +54,8 @@ fn one(case: &'static str, anonymous: &str) {
 
 /// What moves nobody above is seen where it is not one client's.
 fn all(case: &'static str) {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
     let (_workspace, sidecar) = sidecar(&stable, &canary, "anonymous: conversation");
     let mut client = sidecar.client();
     let mut number = 0;

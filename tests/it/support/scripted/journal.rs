@@ -4,73 +4,13 @@
 //! their length only, so that a long load needs no more memory than a short one.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
 
 use serin::clock;
 
-use crate::support::api::Api;
+use super::request::{End, Seen};
 
 /// Bytes of a body that are kept.
 const KEPT: usize = 64 << 10;
-
-/// One request, and what became of it.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) method: String,
-    pub(crate) path: String,
-    /// In their order, by lower-case name.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-    /// Of the body as it was received.
-    pub(crate) length: usize,
-    /// Which connection brought it; they are counted from 0.
-    pub(crate) connection: usize,
-    pub(crate) end: Option<End>,
-}
-
-/// How the provider's side of a request ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// The provider did what it was told to.
-    Played,
-    /// Whoever asked closed the connection before that.
-    Left(Instant),
-}
-
-impl Seen {
-    /// The only header of this name; empty when there is none.
-    pub(crate) fn header(&self, name: &str) -> &str {
-        let mut values = self.headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_str());
-        let value = values.next().unwrap_or_default();
-        assert_eq!(values.next(), None, "{name} came twice: {:?}", self.headers);
-        value
-    }
-
-    pub(crate) fn api(&self) -> Option<Api> {
-        Api::of(&self.path)
-    }
-
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    pub(crate) fn model(&self) -> String {
-        // Nothing else is needed of a body that was not kept whole, and our requests tell their model early or late.
-        let text = String::from_utf8_lossy(&self.body);
-        let after = text.split_once(r#""model":""#).map(|(_, after)| after.to_owned());
-        after.and_then(|after| Some(after.split_once('"')?.0.to_owned())).unwrap_or_default()
-    }
-
-    pub(crate) fn wants_a_stream(&self) -> bool {
-        String::from_utf8_lossy(&self.body).contains(r#""stream":true"#)
-    }
-
-    /// Everything but the body, to look for what must not be there.
-    pub(crate) fn head(&self) -> String {
-        let headers: String = self.headers.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        format!("{} {}\n{headers}", self.method, self.path)
-    }
-}
 
 /// Everything that was seen.
 #[derive(Default)]
@@ -93,8 +33,10 @@ impl Journal {
             seen.body.extend(tail);
             seen.body.shrink_to_fit();
         }
-        self.open.insert(seen.connection, true);
-        self.models.insert(seen.model());
+        if !seen.is_aside() {
+            self.open.insert(seen.connection, true);
+            self.models.insert(seen.model());
+        }
         self.requests.push(seen);
         self.requests.len() - 1
     }
