@@ -162,6 +162,59 @@ impl Peer {
     }
 }
 
+/// A provider that a test plays by hand, and the core that asks it.
+struct Pair {
+    listener: TcpListener,
+    address: SocketAddr,
+    provider: Arc<Provider>,
+    upstreams: Rc<Upstreams>,
+}
+
+impl Pair {
+    async fn new() -> Pair {
+        Pair::with(|_| {}).await
+    }
+
+    async fn with(edit: impl FnOnce(&mut Provider)) -> Pair {
+        let (listener, address) = listener().await;
+        let mut provider = provider(address);
+        edit(&mut provider);
+        Pair { listener, address, provider: Arc::new(provider), upstreams: upstreams() }
+    }
+
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<AnswerBody>, AttemptError> {
+        send(&self.upstreams, &self.provider, request).await
+    }
+
+    /// The next connection at the provider.
+    async fn peer(&self) -> Peer {
+        Peer::accept(&self.listener).await
+    }
+
+    /// The same once a request has come by it.
+    async fn asked(&self) -> Peer {
+        let mut peer = self.peer().await;
+        peer.request().await;
+        peer
+    }
+
+    /// One request, and both ends of it once the provider has said this and its answer has begun.
+    async fn said(&self, words: &str) -> (Peer, Result<Response<AnswerBody>, AttemptError>) {
+        let provider_side = async {
+            let mut peer = self.asked().await;
+            peer.say(words).await;
+            peer
+        };
+        tokio::join!(provider_side, self.send(post(whole("x"))))
+    }
+
+    /// The same where the provider then closes.
+    async fn said_last(&self, words: &str) -> Result<Response<AnswerBody>, AttemptError> {
+        let provider_side = async { self.asked().await.say(words).await };
+        tokio::join!(provider_side, self.send(post(whole("x")))).1
+    }
+}
+
 /// A client's request body as it streams in, and the client's end of it.
 async fn streaming() -> (Incoming, TcpStream) {
     let (listener, address) = listener().await;
