@@ -12,24 +12,23 @@ use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::{CHUNKED, Step, head, json};
 use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::stage::Stage;
 
 /// Far below every default of the clocks.
 const SHORT: Duration = Duration::from_secs(10);
 
 /// A sidecar with this provider as its only one, and these further keys of it.
-fn only(recorder: &Scripted, keys: &str, top: &str) -> (Workspace, Sidecar) {
-    let workspace = Workspace::new(&format!(
+fn only(recorder: &Scripted, keys: &str, top: &str) -> Stage {
+    Stage::start(format!(
         "{top}providers:\n  corp: {{ base_url: \"{}\", {keys} }}\nrollouts:\n  - {{ name: all, stable: corp }}\n",
         recorder.base_url()
-    ));
-    let sidecar = workspace.start();
-    (workspace, sidecar)
+    ))
 }
 
 /// What the provider is asked when the application asks this.
 fn asked(keys: &str, path: &str, headers: &[(&str, &str)]) -> Seen {
     let recorder = Scripted::healthy("corp");
-    let (_workspace, sidecar) = only(&recorder, keys, "");
+    let sidecar = only(&recorder, keys, "");
     let answer = sidecar.client().post(path, headers, r#"{"model":"gpt-4"}"#).unwrap();
     assert_eq!(answer.status, 200, "{}", answer.text());
     recorder.last()
@@ -60,14 +59,13 @@ fn query_and_set_headers_are_added_to_what_was_sent() {
 #[test]
 fn a_model_goes_by_the_providers_name_and_unmapped_ones_may_stay() {
     let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "providers:\n  old: {{ base_url: \"{}\" }}\n  \
          new: {{ base_url: \"{}\", models: {{ gpt-4: deepseek-chat }}, unmapped: stable }}\n\
          rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100% }}\n",
         old.base_url(),
         new.base_url()
     ));
-    let sidecar = workspace.start();
     let mut client = sidecar.client();
     let mut ask = |model: &str| {
         client.post("/v1/chat/completions", &[], &format!(r#"{{"model":"{model}","user":"u"}}"#)).unwrap()
@@ -81,13 +79,12 @@ fn a_model_goes_by_the_providers_name_and_unmapped_ones_may_stay() {
 #[test]
 fn forward_headers_lets_a_canary_see_what_was_meant_for_stable() {
     let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "providers:\n  old: {{ base_url: \"{}\" }}\n  new: {{ base_url: \"{}\", forward_headers: [cookie] }}\n\
          rollouts:\n  - {{ name: all, stable: old, canary: new, percent: 100% }}\n",
         old.base_url(),
         new.base_url()
     ));
-    let sidecar = workspace.start();
     let headers = [("cookie", "a=b"), ("authorization", "Bearer app")];
     sidecar.client().post("/v1/chat/completions", &headers, "{}").unwrap();
     assert_eq!((new.last().field("cookie"), new.last().field("authorization")), (Some("a=b"), None));
@@ -97,7 +94,7 @@ fn forward_headers_lets_a_canary_see_what_was_meant_for_stable() {
 fn each_clock_ends_its_own_wait() {
     let recorder = Scripted::start("corp", |_| Fault::Silence);
     let began = clock::instant();
-    let (_workspace, sidecar) = only(&recorder, "timeouts: { headers: 200ms }", "");
+    let sidecar = only(&recorder, "timeouts: { headers: 200ms }", "");
     let answer = sidecar.client().post("/v1/chat/completions", &[], "{}").unwrap();
     assert_eq!((answer.status, answer.header("x-serin-error")), (504, "timeout"), "{}", answer.text());
     // Whether a stream is asked for stands in the body, which is read where users are split.
@@ -113,7 +110,7 @@ fn each_clock_ends_its_own_wait() {
     for (said, timeouts) in [("", "first_output: 200ms"), ("5\r\nhello\r\n", "idle: 200ms")] {
         let begun = format!("{}{CHUNKED}\r\n{said}", head(200, ""));
         let recorder = Scripted::start("corp", move |_| vec![Step::Write(begun.clone().into_bytes()), Step::Forever]);
-        let (_workspace, sidecar) = only(&recorder, &format!("timeouts: {{ {timeouts} }}"), "");
+        let sidecar = only(&recorder, &format!("timeouts: {{ {timeouts} }}"), "");
         let began = clock::instant();
         let cut = sidecar.client().post("/v1/chat/completions", &[], "{}");
         assert!(cut.is_err(), "{timeouts}: an answer that stopped must not look complete");
@@ -125,12 +122,11 @@ fn each_clock_ends_its_own_wait() {
 fn the_clock_for_connecting_covers_tls() {
     // It accepts, and says nothing in TLS.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "providers:\n  corp: {{ base_url: \"https://{}/v1\", timeouts: {{ connect: 200ms }} }}\n\
          rollouts:\n  - {{ name: all, stable: corp }}\n",
         listener.local_addr().unwrap()
     ));
-    let sidecar = workspace.start();
     let answer = sidecar.client().post("/v1/chat/completions", &[], "{}").unwrap();
     assert_eq!((answer.status, answer.header("x-serin-error")), (502, "connect"), "{}", answer.text());
     assert!(answer.text().contains("longer than 200ms"), "{}", answer.text());
@@ -139,7 +135,7 @@ fn the_clock_for_connecting_covers_tls() {
 #[test]
 fn http2_with_prior_knowledge_begins_with_its_preface() {
     let recorder = Scripted::healthy("corp");
-    let (_workspace, sidecar) = only(&recorder, "http2: prior_knowledge", "");
+    let sidecar = only(&recorder, "http2: prior_knowledge", "");
     let answer = sidecar.client().post("/v1/chat/completions", &[], "{}").unwrap();
     assert_eq!(answer.status, 502, "the recorder hangs up on HTTP/2: {}", answer.text());
     recorder.expect("PRI");
@@ -158,14 +154,14 @@ fn max_connections_bounds_what_is_open_at_one_time() {
     let all = Arc::new(Barrier::new(4));
     let recorder = Scripted::healthy("corp");
     recorder.queue(vec![vec![Step::Meet(all), Step::Write(json(200, "{}"))]; 4]);
-    let (_workspace, sidecar) = only(&recorder, "auth: none", "workers: 1\n");
+    let sidecar = only(&recorder, "auth: none", "workers: 1\n");
     assert!(requests(&sidecar, 4));
     let connections = |recorder: &Scripted| {
         recorder.asked().iter().map(|asked| asked.connection).collect::<std::collections::BTreeSet<_>>().len()
     };
     assert_eq!(connections(&recorder), 4);
     let recorder = Scripted::healthy("corp");
-    let (_workspace, sidecar) = only(&recorder, "max_connections: 1", "workers: 1\n");
+    let sidecar = only(&recorder, "max_connections: 1", "workers: 1\n");
     assert!(requests(&sidecar, 8));
     assert_eq!((recorder.asked().len(), connections(&recorder)), (8, 1));
 }

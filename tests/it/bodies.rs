@@ -9,7 +9,8 @@ use crate::support::client::Framing;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, chunk, head, json, sized};
-use crate::support::sidecar::Workspace;
+use crate::support::sidecar::one;
+use crate::support::stage::Stage;
 
 const LARGEST: f64 = 16.0 * 1024.0 * 1024.0;
 
@@ -55,12 +56,8 @@ fn echo(seen: &Seen) -> Vec<Step> {
 #[test]
 fn random_bodies_arrive_byte_for_byte() {
     let echo = Scripted::start("echo", echo);
-    let flags = format!(
-        "providers:\n  echo: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: echo }}\n",
-        echo.base_url()
-    );
-    let workspace = Workspace::new(&flags);
-    let sidecar = workspace.start();
+    let flags = one(&echo.base_url());
+    let sidecar = Stage::start(&flags);
     let mut random = fastrand::Rng::with_seed(17);
     let mut client = sidecar.client();
     for number in 0..count() {

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::support::client::Client;
 use crate::support::scripted::Scripted;
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::sidecar::Workspace;
+use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -16,16 +17,14 @@ fn providers(recorder: &Scripted) -> String {
 }
 
 /// A sidecar whose file is these lines, the providers `one` and `two`, and nothing else.
-fn with(recorder: &Scripted, lines: &str) -> (Workspace, Sidecar) {
-    let workspace = Workspace::new(&format!("{lines}\n{}", providers(recorder)));
-    let sidecar = workspace.start();
-    (workspace, sidecar)
+fn with(recorder: &Scripted, lines: &str) -> Stage {
+    Stage::start(format!("{lines}\n{}", providers(recorder)))
 }
 
 #[test]
 fn the_mount_is_what_base_urls_replace() {
     let recorder = Scripted::healthy("corp");
-    let (_workspace, sidecar) = with(&recorder, "mount: /llm/api\nrollouts: [{ name: all, stable: one }]");
+    let sidecar = with(&recorder, "mount: /llm/api\nrollouts: [{ name: all, stable: one }]");
     let mut client = sidecar.client();
     assert_eq!(client.post("/llm/api/chat/completions?a=%20b", &[], "{}").unwrap().status, 200);
     assert_eq!(recorder.last().path, "/v1/chat/completions?a=%20b");
@@ -38,7 +37,7 @@ fn unmatched_names_a_provider_or_rejects() {
     let recorder = Scripted::healthy("corp");
     let rollouts = "rollouts: [{ name: chat, stable: one, match: { model: \"gpt-*\" } }]";
     let ask = |lines: &str| {
-        let (_workspace, sidecar) = with(&recorder, &format!("{lines}\n{rollouts}"));
+        let sidecar = with(&recorder, &format!("{lines}\n{rollouts}"));
         let answer = sidecar.client().post(CHAT, &[], r#"{"model":"other"}"#).unwrap();
         (answer.status, answer.header("x-serin-provider").to_owned(), answer.header("x-serin-error").to_owned())
     };
@@ -51,7 +50,7 @@ fn unmatched_names_a_provider_or_rejects() {
 fn only_clients_come_in_and_no_provider_sees_their_keys() {
     let recorder = Scripted::healthy("corp");
     let lines = "clients: [{ name: shop, key: shop-key }]\nrollouts: [{ name: all, stable: one }]";
-    let (_workspace, sidecar) = with(&recorder, lines);
+    let sidecar = with(&recorder, lines);
     let mut client = sidecar.client();
     for headers in [&[][..], &[("authorization", "Bearer other")]] {
         // Nobody reads a stranger's body, so a refusal may end its connection.
@@ -93,7 +92,7 @@ fn response_headers_can_be_switched_off() {
     let recorder = Scripted::healthy("corp");
     let rollouts = "rollouts: [{ name: all, stable: one }]";
     let names = |lines: &str| {
-        let (_workspace, sidecar) = with(&recorder, &format!("{lines}\n{rollouts}"));
+        let sidecar = with(&recorder, &format!("{lines}\n{rollouts}"));
         let answer = sidecar.client().post(CHAT, &[], "{}").unwrap();
         answer.headers.into_keys().filter(|name| name.starts_with("x-serin-")).collect::<Vec<_>>()
     };
@@ -155,7 +154,7 @@ fn the_probe_port_is_for_reading_health_only() {
     // Its port is told nowhere but in the file.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let lines = format!("probe: {{ listen: \"{port}\" }}\nrollouts: [{{ name: all, stable: one }}]");
-    let (_workspace, _sidecar) = with(&recorder, &lines);
+    let _sidecar = with(&recorder, &lines);
     let mut client = Client::connect(port).unwrap();
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(client.get(path).unwrap().status, 200, "{path}");
@@ -168,7 +167,7 @@ fn a_flag_is_true_for_exactly_the_users_of_the_canary() {
     let recorder = Scripted::healthy("corp");
     let rollouts =
         "rollouts: [{ name: chat, stable: one, canary: two, percent: 50% }]\nflags: { new: { follows: chat } }";
-    let (_workspace, sidecar) = with(&recorder, rollouts);
+    let sidecar = with(&recorder, rollouts);
     let mut admin = Client::connect(sidecar.admin).unwrap();
     let mut client = sidecar.client();
     let mut values = [0, 0];

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::support::client::Client;
 use crate::support::scripted::Scripted;
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::sidecar::Sidecar;
 use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
@@ -60,11 +60,10 @@ fn user_says_where_the_id_is() {
 #[test]
 fn the_header_of_the_user_stays_with_serin() {
     let recorder = Scripted::healthy("corp");
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "providers: {{ old: {{ base_url: \"{}\" }} }}\nrollouts: [{{ name: chat, stable: old, user: \"header:x-uid\" }}]\n",
         recorder.base_url()
     ));
-    let sidecar = workspace.start();
     provider(&mut sidecar.client(), CHAT, &[("x-uid", "ada"), ("x-other", "b")], BODY);
     assert_eq!((recorder.last().field("x-uid"), recorder.last().field("x-other")), (None, Some("b")));
 }

@@ -2,8 +2,7 @@
 
 use std::process::Command;
 
-use serin::demo::provider::{Behaviour, Provider};
-
+use crate::support::embedded::embedded;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::Fault;
 use crate::support::scripted::Scripted;
@@ -18,7 +17,7 @@ fn flags(recorder: &Scripted, top: &str) -> String {
 
 #[test]
 fn state_names_the_directory() {
-    let provider = Provider::start("corp", Behaviour::default()).unwrap();
+    let provider = embedded("corp");
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("here");
     let text = two(&provider.base_url(), &provider.base_url(), "percent: 10%");

@@ -8,6 +8,7 @@ use serin::clock;
 use crate::support::faults::fault::Fault;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, dictated, head};
+use crate::support::sidecar::one;
 use crate::support::stage::Stage;
 
 #[test]
@@ -16,10 +17,7 @@ fn a_piece_arrives_before_the_next_is_sent() {
     let head = head(200, &format!("content-type: application/octet-stream\r\n{CHUNKED}\r\n"));
     let held = Scripted::start("held", |_| Fault::Healthy);
     held.queue([vec![Step::Write(head.into_bytes()), dictated, Step::Write(LAST_CHUNK.to_vec())]]);
-    let flags = format!(
-        "providers:\n  held: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: held }}\n",
-        held.base_url()
-    );
+    let flags = one(&held.base_url());
     let sidecar = Stage::start(flags);
     let mut client = sidecar.client();
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";

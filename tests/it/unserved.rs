@@ -5,12 +5,11 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::Output;
 
-use crate::support::client::Client;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::scripted::Scripted;
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::sidecar::{Sidecar, Workspace, spoken};
+use crate::support::stage::Stage;
 
 /// From `old` to `new` with these further keys of `old`.
 fn flags(old: &str, keys: &str, new: &Scripted, rollout: &str) -> String {
@@ -21,17 +20,13 @@ fn flags(old: &str, keys: &str, new: &Scripted, rollout: &str) -> String {
     )
 }
 
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
 /// How often it was asked for more than whether it lives.
 fn asked(provider: &Scripted) -> usize {
     provider.asked().iter().filter(|asked| asked.method == "POST").count()
 }
 
 fn ready(sidecar: &Sidecar) -> (u16, String) {
-    let answer = Client::connect(sidecar.admin).unwrap().get("/readyz").unwrap();
+    let answer = sidecar.told("/readyz");
     (answer.status, answer.text())
 }
 
@@ -58,8 +53,8 @@ fn a_file_whose_stable_lacks_something_is_not_started_with() {
             let file = workspace.flags().display().to_string();
             for command in [&["check", &file][..], &["check", "--probe", &file], &["run", "--flags", &file]] {
                 let output = workspace.run(command);
-                assert_eq!(output.status.code(), Some(64), "{command:?} {keys}: {}", text(&output));
-                let told = text(&output);
+                assert_eq!(output.status.code(), Some(64), "{command:?} {keys}: {}", spoken(&output));
+                let told = spoken(&output);
                 assert!(told.contains("`old` is the stable of `chat` and cannot be used"), "{told}");
                 assert!(told.contains(why) || keys.contains("cert_file"), "{told}");
                 assert!(told.contains("set the variable, or mend the file"), "{told}");
@@ -81,8 +76,8 @@ fn a_plain_route_and_what_no_rollout_takes_need_theirs_too() {
             new.base_url()
         ));
         let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(64), "{}", text(&output));
-        assert!(text(&output).contains(whom), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(64), "{}", spoken(&output));
+        assert!(spoken(&output).contains(whom), "{}", spoken(&output));
     }
 }
 
@@ -97,15 +92,15 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     let file = workspace.flags().display().to_string();
     for command in [&["check", &file][..], &["run", "--flags", &file]] {
         let output = workspace.run(command);
-        assert_eq!(output.status.code(), Some(64), "{}", text(&output));
-        assert!(text(&output).contains("`old` is who takes what no rollout does and cannot be used"), "{output:?}");
-        assert!(text(&output).contains("unmatched: reject"), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(64), "{}", spoken(&output));
+        assert!(spoken(&output).contains("`old` is who takes what no rollout does and cannot be used"), "{output:?}");
+        assert!(spoken(&output).contains("unmatched: reject"), "{}", spoken(&output));
     }
     // By default it does so too, and nobody asked for it.
     workspace.write(&text_of(""));
     let output = workspace.run(&["check", &file]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("unmatched: what no rollout takes goes to `old`, which cannot"), "{output:?}");
+    assert_eq!(output.status.code(), Some(0), "{}", spoken(&output));
+    assert!(spoken(&output).contains("unmatched: what no rollout takes goes to `old`, which cannot"), "{output:?}");
     let sidecar = workspace.start();
     assert!(has_warning(&sidecar, "what no rollout takes goes to `old`"));
     // A reload that asks for it would take the rest from nobody to nobody: it is refused with what mends it.
@@ -120,8 +115,8 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     for unmatched in ["unmatched: reject\n", "unmatched: new\n"] {
         workspace.write(&text_of(unmatched));
         let output = workspace.run(&["check", &file]);
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-        assert!(!text(&output).contains("what no rollout takes"), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(0), "{}", spoken(&output));
+        assert!(!spoken(&output).contains("what no rollout takes"), "{}", spoken(&output));
     }
 }
 
@@ -246,8 +241,7 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
 fn who_is_sent_back_to_a_stable_that_cannot_be_asked_gets_an_honest_error() {
     let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let keys = "api_keys: [\"${NOWHERE}\"]";
-    let workspace = Workspace::new(&flags(&old.base_url(), keys, &new, "percent: 100%"));
-    let sidecar = workspace.start();
+    let sidecar = Stage::start(&flags(&old.base_url(), keys, &new, "percent: 100%"));
     assert_eq!((sidecar.arm("u").as_str(), ready(&sidecar).0), ("canary", 200));
     assert_eq!(sidecar.change("rollback").status, 200);
     let before = asked(&new);
@@ -262,7 +256,7 @@ fn who_is_sent_back_to_a_stable_that_cannot_be_asked_gets_an_honest_error() {
     let fault = sidecar.chat()["stable_fault"].as_str().unwrap().to_owned();
     assert!(fault.contains("old cannot be used"), "{fault}");
     // What has nothing to do with it goes on.
-    workspace.write(&flags(&old.base_url(), keys, &new, "percent: 0"));
+    sidecar.workspace().write(&flags(&old.base_url(), keys, &new, "percent: 0"));
     eventually("an edit is taken", SOON, || (sidecar.status()["flags"]["generation"] == 2).then_some(()));
 }
 
@@ -276,7 +270,7 @@ fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
     workspace.write(&flags(&base_url, &keys, &new, "percent: 10%"));
     fs::write(&ca, "-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----\n").unwrap();
     let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-    assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(64), "{}", spoken(&output));
     // It is PEM, and no certificate.
     fs::write(&ca, "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n").unwrap();
     let sidecar = workspace.start();
@@ -300,7 +294,7 @@ fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone()
     let check = |base_url: &str| {
         let workspace = Workspace::new(&flags(base_url, "auth: bearer", &new, "percent: 10%"));
         let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
-        (output.status.code(), text(&output))
+        (output.status.code(), spoken(&output))
     };
     let (code, told) = check(&old.base_url());
     assert_eq!(code, Some(0), "{told}");
@@ -311,7 +305,7 @@ fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone()
     // Nobody's key reaches a canary.
     let workspace = Workspace::new(&flags(&new.base_url(), "auth: none", &old, "percent: 10%"));
     let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", spoken(&output));
 }
 
 /// A port where nobody listens.
@@ -347,9 +341,9 @@ fn what_looks_like_an_outage_is_told_with_what_mends_it() {
         let text_of = |base_url: &str| flags(base_url, "api_keys: [sk-wrong]", &new, "percent: 10%");
         let workspace = Workspace::new(&text_of(&base_url));
         let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(1), "{case}: {}", text(&output));
-        assert!(text(&output).contains(probed), "{case}: {}", text(&output));
-        assert!(text(&output).contains("check "), "{case}: {}", text(&output));
+        assert_eq!(output.status.code(), Some(1), "{case}: {}", spoken(&output));
+        assert!(spoken(&output).contains(probed), "{case}: {}", spoken(&output));
+        assert!(spoken(&output).contains("check "), "{case}: {}", spoken(&output));
 
         let sidecar = workspace.start();
         assert_eq!(ready(&sidecar), (200, "ready\n".to_owned()));
@@ -365,7 +359,7 @@ fn what_looks_like_an_outage_is_told_with_what_mends_it() {
         assert!(status == 200 && body.contains("stable of chat: old answered none"), "{case}: {status} {body}");
         assert!(workspace.log().contains("stable does not serve"), "{case}: {}", workspace.log());
         let shown = workspace.run(&["status", "--admin", &format!("http://{}", sidecar.admin)]);
-        assert!(text(&shown).contains("old answered none"), "{case}: {}", text(&shown));
+        assert!(spoken(&shown).contains("old answered none"), "{case}: {}", spoken(&shown));
 
         workspace.write(&text_of(&plain.base_url()));
         eventually(&format!("{case}: mended"), SOON, || (ready(&sidecar) == (200, "ready\n".to_owned())).then_some(()));

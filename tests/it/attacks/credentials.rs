@@ -3,38 +3,36 @@
 use crate::support::client::Client;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 
 /// Two providers, all users at the canary or all at stable.
-struct Stage {
-    _workspace: Workspace,
-    sidecar: Sidecar,
+struct Pair {
+    sidecar: Stage,
     stable: Scripted,
     canary: Scripted,
 }
 
-fn stage(top: &str, stable_keys: &str, canary_keys: &str, percent: &str) -> Stage {
+fn stage(top: &str, stable_keys: &str, canary_keys: &str, percent: &str) -> Pair {
     let (stable, canary) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "{top}\nproviders:\n  old: {{ base_url: \"{}\"{stable_keys} }}\n  new: {{ base_url: \"{}\"{canary_keys} }}\n\
          rollouts: [{{ name: all, stable: old, canary: new, percent: {percent}, match: {{ path: \"*\" }} }}]\n",
         stable.base_url(),
         canary.base_url()
     ));
-    let sidecar = workspace.start();
-    Stage { _workspace: workspace, sidecar, stable, canary }
+    Pair { sidecar, stable, canary }
 }
 
-impl Stage {
+impl Pair {
     fn ask(&self, target: &str, headers: &[(&str, &str)]) -> u16 {
         let body = r#"{"model":"m","user":"u","messages":[]}"#;
         Client::connect(self.sidecar.listen).unwrap().post(target, headers, body).unwrap().status
     }
 }
 
-impl Stage {
+impl Pair {
     /// The last request at the canary that was none of Serin's own.
     fn of_client(&self) -> Seen {
         let own = |asked: &Seen| asked.field("user-agent").is_some_and(|agent| agent.starts_with("serin/"));
@@ -140,14 +138,13 @@ fn where_serin_has_a_key_the_clients_key_goes_nowhere() {
 #[test]
 fn a_fallback_sees_no_more_than_a_canary() {
     let (first, second) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "providers:\n  dead: {{ base_url: \"http://127.0.0.1:9/v1\", auth: \"header:x-custom-key\" }}\n  \
          other: {{ base_url: \"{}\" }}\n  far: {{ base_url: \"{}\" }}\nrollouts: [{{ name: all, stable: dead, \
          fallback: [other, far] }}]\n",
         first.base_url(),
         second.base_url()
     ));
-    let sidecar = workspace.start();
     let answer = sidecar.client().post(&format!("{CHAT}{QUERY}"), &SECRETS, r#"{"messages":[]}"#).unwrap();
     assert_eq!((answer.status, answer.header("x-serin-provider")), (200, "other"));
     // `token` is nobody's parameter in this file.

@@ -2,18 +2,14 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::support::client::{Answer, Client};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::scripted::Scripted;
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::sidecar::{Sidecar, Workspace, spoken};
 
 const LONG: &str = "a-token-of-many-characters";
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
 
 fn flags(provider: &str, recorder: &Scripted) -> String {
     let url = recorder.base_url();
@@ -67,8 +63,8 @@ fn a_socket_that_is_handed_over_is_judged_by_what_it_is_bound_to() {
             let Ok(socket) = TcpListener::bind(open) else { continue };
             let workspace = Workspace::new(&flags(keys, &old));
             let output = handed(&workspace, socket).output().unwrap();
-            assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
-            assert!(text(&output).contains("could spend the keys that Serin has for `old`"), "{}", text(&output));
+            assert_eq!(output.status.code(), Some(64), "{keys}: {}", spoken(&output));
+            assert!(spoken(&output).contains("could spend the keys that Serin has for `old`"), "{}", spoken(&output));
         }
     }
     assert!(old.asked().is_empty());
@@ -98,7 +94,7 @@ fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_besid
     write(&workspace, &open);
     let file = workspace.flags().display().to_string();
     let output = workspace.run(&["check", &file]);
-    assert_eq!(output.status.code(), Some(64), "there is no socket: {}", text(&output));
+    assert_eq!(output.status.code(), Some(64), "there is no socket: {}", spoken(&output));
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = socket.local_addr().unwrap();
     let mut running = handed(&workspace, socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -106,7 +102,7 @@ fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_besid
         let answer = Client::connect(at).ok()?.post("/v1/chat/completions", &[], "{}").ok()?;
         (answer.status == 200).then_some(())
     });
-    let told = text(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
+    let told = spoken(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
     running.kill().unwrap();
     running.wait().unwrap();
     assert!(told.contains("if a start bound its socket there, everybody who reaches 0.0.0.0:1"), "{told}");
@@ -180,14 +176,14 @@ fn what_is_not_a_key_needs_no_clients() {
         let workspace = Workspace::new("");
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(plain, &old)));
         let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(0), "{plain}: {}", text(&output));
+        assert_eq!(output.status.code(), Some(0), "{plain}: {}", spoken(&output));
     }
     for keys in KEYS.into_iter().chain([", tls: { cert_file: /c.pem, key_file: /k.pem }"]) {
         let workspace = Workspace::new("");
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(keys, &old)));
         let output = workspace.run(&["check", "--no-secrets", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
-        let told = text(&output);
+        assert_eq!(output.status.code(), Some(64), "{keys}: {}", spoken(&output));
+        let told = spoken(&output);
         assert!(told.contains(": 1 error\n"), "{keys}: {told}");
         assert!(told.contains(":1:9: listen: everybody who reaches 0.0.0.0:0 could spend the keys"), "{keys}: {told}");
         assert!(told.contains("that Serin has for `old`") && told.contains("name the `clients`"), "{keys}: {told}");
@@ -244,8 +240,8 @@ fn a_short_token_is_an_error_off_loopback_and_a_warning_on_it() {
             );
             write(&workspace, &format!("listen: 127.0.0.1:0\n{tokens}\n{}", flags("", &old)));
             let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-            assert_eq!(output.status.code(), Some(if is_short { code } else { 0 }), "{}", text(&output));
-            assert_eq!(text(&output).contains("fewer than 16 characters"), is_short, "{}", text(&output));
+            assert_eq!(output.status.code(), Some(if is_short { code } else { 0 }), "{}", spoken(&output));
+            assert_eq!(spoken(&output).contains("fewer than 16 characters"), is_short, "{}", spoken(&output));
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::support::client::Client;
 use crate::support::scripted::Scripted;
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::sidecar::{Workspace, spoken};
+use crate::support::stage::Stage;
 
 /// Ways to leave `/api/v1/public`, as servers of many kinds resolve them.
 const CLIMBS: [&str; 20] = [
@@ -41,20 +42,19 @@ const NAMES: [&str; 9] = [
     "/a%00b",
 ];
 
-fn stage(provider: &str) -> (Workspace, Sidecar, Scripted) {
+fn stage(provider: &str) -> (Stage, Scripted) {
     let recorder = Scripted::healthy("corp");
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "providers: {{ one: {{ base_url: \"http://{}/api/v1/public\", api_keys: [sk-of-serin]{provider} }} }}\n\
          rollouts: [{{ name: all, stable: one }}]\n",
         recorder.addr()
     ));
-    let sidecar = workspace.start();
-    (workspace, sidecar, recorder)
+    (sidecar, recorder)
 }
 
 #[test]
 fn no_segment_of_dots_reaches_a_provider() {
-    let (_workspace, sidecar, recorder) = stage("");
+    let (sidecar, recorder) = stage("");
     for climb in CLIMBS {
         for method in ["GET", "POST"] {
             let mut client = Client::connect(sidecar.listen).unwrap();
@@ -72,7 +72,7 @@ fn no_segment_of_dots_reaches_a_provider() {
 
 #[test]
 fn every_other_byte_of_a_path_stays_as_it_is() {
-    let (_workspace, sidecar, recorder) = stage("");
+    let (sidecar, recorder) = stage("");
     let mut client = sidecar.client();
     for name in NAMES {
         assert_eq!(client.post(&format!("/v1{name}"), &[], "{}").unwrap().status, 200, "{name}");
@@ -82,7 +82,7 @@ fn every_other_byte_of_a_path_stays_as_it_is() {
 
 #[test]
 fn a_model_does_not_climb_out_of_its_segment() {
-    let (_workspace, sidecar, recorder) = stage(", path: \"/deployments/{model}/{rest}\"");
+    let (sidecar, recorder) = stage(", path: \"/deployments/{model}/{rest}\"");
     let mut client = sidecar.client();
     let mut target = |model: &str| {
         let body = serde_json::json!({ "model": model, "messages": [] }).to_string();
@@ -107,7 +107,7 @@ fn a_file_that_climbs_is_refused() {
     ] {
         workspace.write(text);
         let checked = workspace.run(&["check", &workspace.flags().to_string_lossy()]);
-        let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+        let told = spoken(&checked);
         assert_eq!(checked.status.code(), Some(64), "{told}");
         assert!(told.contains(key) && told.contains("decodes to `.` or `..`"), "{told}");
     }

@@ -1,15 +1,9 @@
 //! What is shown: no key in any surface, and nothing in foreign text that a terminal obeys or a reader is deceived by.
 
-use std::process::Output;
-
 use crate::support::client::{Client, Framing};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::step::Step;
-use crate::support::sidecar::Workspace;
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
+use crate::support::sidecar::{Workspace, spoken};
 
 /// No longer than a key that nobody would call one.
 const SECRET: &str = "zq7Xw";
@@ -39,18 +33,18 @@ fn values_of_queries_and_headers_are_nowhere() {
         &["check", "--probe", &file],
         &["check", "--probe", "--json", &file],
     ] {
-        show("check", text(&workspace.run(command)));
+        show("check", spoken(&workspace.run(command)));
     }
     let sidecar = workspace.start();
     for user in 0..40 {
         show("an answer", sidecar.client().chat(&format!("user-{user}")).unwrap().text());
     }
     for path in ["/api/v1/config", "/api/v1/status", "/api/v1/history", "/metrics", "/readyz"] {
-        show(path, Client::connect(sidecar.admin).unwrap().get(path).unwrap().text());
+        show(path, sidecar.told(path).text());
     }
     let admin = format!("http://{}", sidecar.admin);
     for command in ["status", "why", "history"] {
-        show(command, text(&workspace.run(&[command, "--admin", &admin])));
+        show(command, spoken(&workspace.run(&[command, "--admin", &admin])));
     }
     // Files that are refused, at every stage, quote their lines.
     for bad in [
@@ -67,9 +61,9 @@ fn values_of_queries_and_headers_are_nowhere() {
         let before = sidecar.versions();
         workspace.write(&bad);
         let output = workspace.run(&["check", &file]);
-        assert_eq!(output.status.code(), Some(64), "{bad}: {}", text(&output));
-        show(&bad, text(&output));
-        show(&bad, text(&workspace.run(&["check", "--json", &file])));
+        assert_eq!(output.status.code(), Some(64), "{bad}: {}", spoken(&output));
+        show(&bad, spoken(&output));
+        show(&bad, spoken(&workspace.run(&["check", "--json", &file])));
         crate::support::eventually::eventually("it is read", crate::support::eventually::SOON, || {
             (sidecar.versions() > before).then_some(())
         });
@@ -102,7 +96,7 @@ fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
     assert!(is_harmless(&message) && message.contains("\\u001b[2J") && message.contains("\\u202e"), "{message:?}");
     let file = workspace.flags().display().to_string();
     for command in [&["check", "--probe", &file][..], &["check", "--probe", "--json", &file], &["status"]] {
-        let told = text(&workspace.run(command));
+        let told = spoken(&workspace.run(command));
         assert!(is_harmless(&told) && !told.contains("a-password"), "{told:?}");
     }
     assert!(is_harmless(&workspace.log()) && !workspace.log().contains("a-password"), "{:?}", workspace.log());
@@ -132,7 +126,7 @@ fn a_reason_that_deceives_is_refused_and_an_old_one_is_written_out() {
         (sidecar.phase() == "locked").then_some(())
     });
     for command in [&["status"][..], &["why"], &["history"], &["status", "--json"], &["history", "--json"]] {
-        let told = text(&workspace.run(command));
+        let told = spoken(&workspace.run(command));
         assert!(is_harmless(&told), "{command:?}: {told:?}");
         assert!(told.contains("u202e"), "{command:?}: {told:?}");
     }

@@ -14,6 +14,7 @@ use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, MALFORMED, Refusal};
 use crate::support::scripted::Scripted;
+use crate::support::sidecar::Workspace;
 use crate::support::stage::{Flags, Stage, series};
 
 /// What a careful client makes of an answer.
@@ -216,9 +217,7 @@ fn an_outage_is_served_by_the_other_and_ends_with_the_provider_in_use_again() {
         &other.base_url(),
         "",
     );
-    let workspace = crate::support::sidecar::Workspace::new(&format!(
-        "{flags}  - {{ name: chat, stable: oldcorp, fallback: [newcorp] }}\n"
-    ));
+    let workspace = Workspace::new(&format!("{flags}  - {{ name: chat, stable: oldcorp, fallback: [newcorp] }}\n"));
     let sidecar = workspace.start();
     let mut client = sidecar.client();
     let mut ask = || client.post(Api::Chat.path(), &[], &Api::Chat.ask("m", false)).unwrap();

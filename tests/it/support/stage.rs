@@ -138,10 +138,6 @@ impl Stage {
         broken.answer
     }
 
-    pub(crate) fn metrics(&self) -> String {
-        Client::connect(self.admin).unwrap().get("/metrics").unwrap().text()
-    }
-
     /// What was counted as attempts of this rollout; what was counted never is left out.
     pub(crate) fn attempts(&self, rollout: &str) -> Attempts {
         let mut attempts = Attempts::new();
