@@ -18,18 +18,13 @@ use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::tick::{Tally, Tick};
 use crate::decide::guard::trace::Line;
 use crate::decide::policy::plain;
-use crate::decide::policy::{Canary, Counting, Flag, Guard, Policy, Provider, Role, Rollout, Secret, Token};
+use crate::decide::policy::{Canary, Flag, Guard, Policy, Provider, Role, Rollout, Secret, Token};
 use crate::decide::rollout::state::Verb;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::describe::advice;
-use crate::state::counters::Labels;
-use crate::state::evidence::Evidence;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
-use crate::state::provider::ProviderState;
-use crate::state::retry_budget::RetryBudget;
-use crate::state::series_table::SeriesTable;
-use crate::state::snapshot::{InForce, Shared, Snapshot};
+use crate::state::snapshot::{self, Shared, Snapshot};
 use crate::state::status::{
     AnswersStatus, ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus,
     ProviderStatus, RolloutStatus, Status, StatusCell, StoreStatus,
@@ -60,26 +55,7 @@ fn policy(tokens: Vec<Token>) -> Policy {
 }
 
 fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
-    let series = || metrics.series(Labels { rollout: "chat".into(), arm: "stable", provider: "openai".into() }, 1);
-    let in_force = InForce {
-        percent: share,
-        closed: false,
-        diverts: true,
-        several_sources: false,
-        evidence: Arc::new(Evidence::alone(1, 1, Counting::default())),
-        series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
-        retry: Arc::new(RetryBudget::full(1)),
-    };
-    let providers = policy.providers.iter().map(|provider| Arc::new(ProviderState::new(provider.name.clone())));
-    Snapshot {
-        revision: 1,
-        generation: 1,
-        providers: providers.collect(),
-        policy: Arc::new(policy),
-        rollouts: [in_force].into(),
-        unsplit: [series(), series()].into(),
-        draining: false,
-    }
+    snapshot::plain::snapshot(1, policy, share, 1, |labels| metrics.series(labels, 1))
 }
 
 fn finding() -> FindingStatus {

@@ -20,13 +20,10 @@ use crate::decide::outcome::Outcome;
 use crate::decide::policy::*;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::{Running, Setup, start};
-use crate::state::counters::{Labels, Series};
+use crate::state::counters::Series;
 use crate::state::evidence::{ArmTotals, Evidence};
 use crate::state::inbox::{Input, Refused, inbox};
-use crate::state::provider::ProviderState;
-use crate::state::retry_budget::RetryBudget;
-use crate::state::series_table::SeriesTable;
-use crate::state::snapshot::{InForce, Shared, Snapshot};
+use crate::state::snapshot::{self, Shared, Snapshot};
 
 pub(crate) use answers::*;
 pub(crate) use client::{Client, Message, Reply};
@@ -78,34 +75,10 @@ pub(super) fn both_ways(old: &Scripted, new: &Scripted) -> Policy {
 
 /// A snapshot of this policy with every rollout at this share.
 pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: usize) -> Snapshot {
-    let series = |rollout: &str, arm, provider: &str| {
-        let labels = Labels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() };
-        Arc::new(Series::new(labels, cores, metrics::Histogram::noop(), metrics::Histogram::noop()))
-    };
-    let rollouts = policy.rollouts.iter().map(|rollout| InForce {
-        percent,
-        closed: percent == Percent::ZERO,
-        diverts: true,
-        several_sources: false,
-        evidence: Arc::new(Evidence::alone(1, cores, Counting::default())),
-        series: SeriesTable::new(rollout, |arm, provider| {
-            series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
-        }),
-        retry: Arc::new(RetryBudget::full(cores)),
-    });
-    Snapshot {
-        revision,
-        generation: 7,
-        rollouts: rollouts.collect(),
-        unsplit: policy.providers.iter().map(|provider| series("none", "none", &provider.name)).collect(),
-        providers: unknown(&policy),
-        policy: Arc::new(policy),
-        draining: false,
-    }
-}
-
-fn unknown(policy: &Policy) -> Box<[Arc<ProviderState>]> {
-    policy.providers.iter().map(|provider| Arc::new(ProviderState::new(provider.name.clone()))).collect()
+    let none = metrics::Histogram::noop;
+    snapshot::plain::snapshot(revision, policy, percent, cores, |labels| {
+        Arc::new(Series::new(labels, cores, none(), none()))
+    })
 }
 
 /// A running data plane.
