@@ -62,6 +62,10 @@
 //! * Nothing but a human, `try_again_after` or a higher `attempt:` reopens a canary that was rolled back.
 //! * Every queue, pool, window and buffer has a bound.
 
+// The crate by its own name, for the files that tests inside and outside of it share.
+#[cfg(test)]
+extern crate self as serin;
+
 pub mod admin;
 pub mod app;
 pub mod cli;

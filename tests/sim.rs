@@ -6,11 +6,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+#[path = "../src/decide/policy/plain.rs"]
+mod plain;
 #[path = "sim/stage.rs"]
 mod stage;
 
 use std::sync::Arc;
 
+use plain::percent;
 use serin::control::engine::{Engine, Now};
 use serin::decide::event::Event;
 use serin::decide::file_error::FileError;
@@ -21,7 +24,7 @@ use serin::decide::units::{Arm, Bucket, Millis, Percent, RolloutId, Slot, UnixMi
 use serin::state::counters::Core;
 use serin::state::evidence::Evidence;
 use serin::state::inbox::{Command, FlagsRead};
-use stage::{Disk, NAMES, engine, first_canary, percent, policy};
+use stage::{Disk, NAMES, engine, first_canary, policy};
 
 const TICK: u64 = 100;
 /// How many users there are.

@@ -5,9 +5,11 @@
 //! bytes were hashed.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "../src/decide/policy/plain.rs"]
+mod plain;
+
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use proptest::prelude::*;
@@ -18,10 +20,8 @@ use serin::decide::bucket::{bucket, place};
 use serin::decide::flag;
 use serin::decide::policy::*;
 use serin::decide::route::{Facts, InForceShare, Plan, Purpose, Reason, Rejected, arm_of_user, plan, wanted};
-use serin::decide::units::{Arm, Millis, Percent, ProviderId, RolloutId};
-use serin::wire::body::FieldRules;
+use serin::decide::units::{Arm, Percent, ProviderId, RolloutId};
 use serin::wire::body::peek;
-use serin::wire::dialect::DoneMarker;
 
 const PROVIDERS: [&str; 3] = ["old", "new", "third"];
 
@@ -185,52 +185,12 @@ fn provider_id(name: &str) -> ProviderId {
     ProviderId(u16::try_from(index).unwrap())
 }
 
-fn provider(name: &str, models: BTreeMap<String, String>, unmapped: Unmapped) -> Arc<Provider> {
-    let limit = Millis(1_000);
-    Arc::new(Provider {
-        name: name.to_owned(),
-        base_url: BaseUrl { https: true, host: format!("{name}.example"), port: 443, path: "/v1".to_owned() },
-        api_keys: Vec::new(),
-        auth: Auth::Bearer,
-        query: Vec::new(),
-        timeouts: Timeouts { connect: limit, headers: limit, stream_headers: limit, first_output: limit, idle: limit },
-        models,
-        unmapped,
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: None,
-        set_headers: Vec::new(),
-        forward_headers: BTreeSet::new(),
-        http2: Http2::Never,
-        tls: Tls::default(),
-        max_connections: 1,
-        probe_path: Secret::new("/models".to_owned()),
-        unusable: None,
-        holds_keys: false,
-    })
+fn provider(name: &str, models: BTreeMap<String, String>, unmapped: Unmapped) -> Provider {
+    Provider { models, unmapped, ..plain::provider(name) }
 }
 
 fn canary(provider: &str, percent: u16) -> Canary {
-    let percent = share(percent);
-    let ramp = Ramp {
-        stages: vec![Percent::ALL],
-        hold_start: Millis(1),
-        every: Millis(1),
-        max: Percent::ALL,
-        from: None,
-        hours: None,
-    };
-    Canary {
-        provider: provider_id(provider),
-        percent: Intent::Pinned(percent),
-        ramp,
-        guard: Guard { max_error_rate: Percent::ALL, window: Millis(1), min_requests: 1, ..Guard::default() },
-        on_regression: OnRegression::Rollback,
-        rollback_to: Percent::ZERO,
-        try_again_after: None,
-        attempt: 1,
-    }
+    Canary { provider: provider_id(provider), percent: Intent::Pinned(share(percent)), ..plain::canary() }
 }
 
 fn source(text: &str) -> UserSource {
@@ -243,10 +203,9 @@ fn source(text: &str) -> UserSource {
     }
 }
 
-fn rollout(case: &RolloutCase) -> Arc<Rollout> {
+fn rollout(case: &RolloutCase) -> Rollout {
     let pattern = |text: &String| Pattern(text.clone());
-    Arc::new(Rollout {
-        name: case.name.clone(),
+    Rollout {
         matches: Match {
             endpoints: case.endpoints.clone(),
             model: case.model.as_ref().map(pattern),
@@ -268,43 +227,16 @@ fn rollout(case: &RolloutCase) -> Arc<Rollout> {
             .force
             .as_ref()
             .map(|force| Force { header: force.header.clone(), token: Secret::new(force.token.clone()) }),
-        fallback: Fallback::Nobody,
-        fallback_4xx: true,
-        give_up_after: Millis(30_000),
-        hold: Millis(5_000),
-        retry: Retry::default(),
-        stream_mode: StreamMode::Live,
-    })
+        ..plain::rollout(&case.name)
+    }
 }
 
-fn policy(rollouts: &[RolloutCase], unmatched: &str, providers: Vec<Arc<Provider>>) -> Policy {
-    let address = "127.0.0.1:0".parse().unwrap();
-    Policy {
-        fixed: Fixed { listen: address, admin: address, probe: None, state: None, workers: None },
-        mount: "/v1".to_owned(),
-        unmatched: match unmatched {
-            "reject" => Unmatched::Reject,
-            name => Unmatched::Provider(provider_id(name)),
-        },
-        providers,
-        rollouts: rollouts.iter().map(rollout).collect(),
-        flags: BTreeMap::new(),
-        clients: Vec::new(),
-        open: false,
-        tokens: Vec::new(),
-        limits: Limits {
-            header_bytes: 1,
-            header_time: Millis(1),
-            idle: Millis(1),
-            connections: 1,
-            replay_body: 1,
-            replay_memory: 1,
-        },
-        drain: Millis(1),
-        egress: None,
-        response_headers: true,
-        access_log: None,
-    }
+fn policy(rollouts: &[RolloutCase], unmatched: &str, providers: Vec<Provider>) -> Policy {
+    let unmatched = match unmatched {
+        "reject" => Unmatched::Reject,
+        name => Unmatched::Provider(provider_id(name)),
+    };
+    Policy { unmatched, ..plain::policy(providers, rollouts.iter().map(rollout).collect()) }
 }
 
 fn headers(case: &[(String, HeaderCase)]) -> HeaderMap {

@@ -17,28 +17,18 @@ use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::tick::{Tally, Tick};
 use crate::decide::guard::trace::Line;
-use crate::decide::policy::{
-    Anonymous, Auth, BaseUrl, Canary, Counting, Fallback, Fixed, Flag, Guard, Http2, Intent, Limits, Match,
-    OnRegression, Policy, Provider, Ramp, Retry, Role, Rollout, Secret, StreamMode, Timeouts, Tls, Token, Unmapped,
-    Unmatched,
-};
+use crate::decide::policy::plain;
+use crate::decide::policy::{Canary, Flag, Guard, Policy, Provider, Role, Rollout, Secret, Token};
 use crate::decide::rollout::state::Verb;
 use crate::decide::stamp::Stamp;
-use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::describe::advice;
-use crate::state::counters::Labels;
-use crate::state::evidence::Evidence;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
-use crate::state::provider::ProviderState;
-use crate::state::retry_budget::RetryBudget;
-use crate::state::series_table::SeriesTable;
-use crate::state::snapshot::{InForce, Shared, Snapshot};
+use crate::state::snapshot::{self, Shared, Snapshot};
 use crate::state::status::{
     AnswersStatus, ArmWindow, AspectStatus, BreakerStatus, FindingStatus, FlagsStatus, ForecastStatus, GuardStatus,
     ProviderStatus, RolloutStatus, Status, StatusCell, StoreStatus,
 };
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
 
 mod changes;
 mod flags;
@@ -47,114 +37,25 @@ fn percent(hundredths: u16) -> Percent {
     Percent::from_hundredths(hundredths).unwrap()
 }
 
-fn provider(name: &str) -> Arc<Provider> {
-    let ms = Millis(1000);
-    Arc::new(Provider {
-        name: name.into(),
-        base_url: BaseUrl { https: false, host: name.into(), port: 80, path: "/v1".into() },
-        api_keys: vec![Secret::new("sk-never-shown".into())],
-        auth: Auth::Bearer,
-        query: Vec::new(),
-        timeouts: Timeouts { connect: ms, headers: ms, stream_headers: ms, first_output: ms, idle: ms },
-        models: [].into(),
-        unmapped: Unmapped::Pass,
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: None,
-        set_headers: Vec::new(),
-        forward_headers: [].into(),
-        http2: Http2::Never,
-        tls: Tls::default(),
-        max_connections: 1,
-        probe_path: Secret::new("/models".to_owned()),
-        unusable: None,
-        holds_keys: false,
-    })
+fn provider(name: &str) -> Provider {
+    Provider { api_keys: vec![Secret::new("sk-never-shown".into())], ..plain::provider(name) }
 }
 
 fn policy(tokens: Vec<Token>) -> Policy {
     let canary = Canary {
-        provider: ProviderId(1),
-        percent: Intent::Auto,
-        ramp: Ramp {
-            stages: vec![percent(1000)],
-            hold_start: Millis(0),
-            every: Millis(0),
-            max: Percent::ALL,
-            from: None,
-            hours: None,
-        },
-        guard: Guard { max_error_rate: percent(500), window: Millis(1000), min_requests: 100, ..Guard::default() },
-        on_regression: OnRegression::Rollback,
-        rollback_to: Percent::ZERO,
-        try_again_after: None,
-        attempt: 1,
+        ramp: plain::ramp(&[10], Millis(0)),
+        guard: Guard { window: Millis(1000), ..Guard::default() },
+        ..plain::canary()
     };
-    let rollout = Rollout {
-        name: "chat".into(),
-        matches: Match { endpoints: Vec::new(), model: None, headers: [].into(), path: None },
-        stable: ProviderId(0),
-        canary: Some(canary),
-        user: Vec::new(),
-        anonymous: Anonymous::Stable,
-        salt: String::new(),
-        pins: [("vip".to_owned(), crate::decide::units::Arm::Canary)].into(),
-        force: None,
-        fallback: Fallback::Nobody,
-        fallback_4xx: true,
-        give_up_after: Millis(30_000),
-        hold: Millis(5000),
-        retry: Retry::default(),
-        stream_mode: StreamMode::Live,
-    };
-    let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    Policy {
-        fixed: Fixed { listen: loopback, admin: loopback, probe: None, state: None, workers: None },
-        mount: "/v1".into(),
-        unmatched: Unmatched::Reject,
-        providers: vec![provider("openai"), provider("holysheep")],
-        rollouts: vec![Arc::new(rollout)],
-        flags: [("new-prompt".to_owned(), Flag { follows: "chat".into() })].into(),
-        clients: Vec::new(),
-        open: false,
-        tokens,
-        limits: Limits {
-            header_bytes: 1,
-            header_time: Millis(1),
-            idle: Millis(1),
-            connections: 1,
-            replay_body: 1,
-            replay_memory: 1,
-        },
-        drain: Millis(0),
-        egress: None,
-        response_headers: true,
-        access_log: None,
-    }
+    let pins = [("vip".to_owned(), Arm::Canary)].into();
+    let rollout = Rollout { canary: Some(canary), pins, ..plain::rollout("chat") };
+    let providers = vec![provider("openai"), provider("holysheep")];
+    let flags = [("new-prompt".to_owned(), Flag { follows: "chat".into() })].into();
+    Policy { flags, tokens, ..plain::policy(providers, vec![rollout]) }
 }
 
 fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
-    let series = || metrics.series(Labels { rollout: "chat".into(), arm: "stable", provider: "openai".into() }, 1);
-    let in_force = InForce {
-        percent: share,
-        closed: false,
-        diverts: true,
-        several_sources: false,
-        evidence: Arc::new(Evidence::alone(1, 1, Counting::default())),
-        series: SeriesTable::new(&policy.rollouts[0], |_, _| series()),
-        retry: Arc::new(RetryBudget::full(1)),
-    };
-    let providers = policy.providers.iter().map(|provider| Arc::new(ProviderState::new(provider.name.clone())));
-    Snapshot {
-        revision: 1,
-        generation: 1,
-        providers: providers.collect(),
-        policy: Arc::new(policy),
-        rollouts: [in_force].into(),
-        unsplit: [series(), series()].into(),
-        draining: false,
-    }
+    snapshot::plain::snapshot(1, policy, share, 1, |labels| metrics.series(labels, 1))
 }
 
 fn finding() -> FindingStatus {

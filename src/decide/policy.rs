@@ -6,6 +6,8 @@
 
 mod access_log;
 mod guard;
+#[cfg(test)]
+pub(crate) mod plain;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -45,7 +45,7 @@ mod server;
 mod service;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tries;
 mod upgrade;
 pub(crate) mod upstream;

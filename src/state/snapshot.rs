@@ -4,6 +4,9 @@
 //! are read again at every dispatch. A change of what is in force is complete only when every core has acknowledged
 //! it ([`Shared::seen_by_all`]): after that no core dispatches by an older snapshot.
 
+#[cfg(test)]
+pub(crate) mod plain;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -23,6 +23,19 @@ pub enum Dialect {
     Plain,
 }
 
+#[cfg(test)]
+impl Dialect {
+    /// Those whose answers are generated come first.
+    pub(crate) const ALL: [Dialect; 6] = [
+        Dialect::ChatCompletions,
+        Dialect::Completions,
+        Dialect::Responses,
+        Dialect::Messages,
+        Dialect::Embeddings,
+        Dialect::Plain,
+    ];
+}
+
 /// What has to end a stream of chat completions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DoneMarker {

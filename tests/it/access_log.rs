@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::fault::{Fault, Refusal};
+use crate::support::scripted::Scripted;
 use crate::support::stage::{Flags, Stage, series};
 
 struct Logged {
@@ -15,15 +15,15 @@ struct Logged {
     file: PathBuf,
     _dir: tempfile::TempDir,
     // They live as long as it does.
-    _providers: [Faults; 2],
+    _providers: [Scripted; 2],
 }
 
 /// All users are on a canary that fails the model `bad`.
 fn start(keys: &str) -> Logged {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("access.log");
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", vec![("bad", Fault::Refuses(Refusal::Broken(500)))]);
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", vec![("bad", Fault::Refuses(Refusal::Broken(500)))]);
     let flags = Flags::new()
         .top(&format!("access_log: {{ to: \"{}\"{keys} }}", file.display()))
         .provider("oldcorp", &stable.base_url(), "api_keys: [sk-oldcorp]")

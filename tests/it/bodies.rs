@@ -6,8 +6,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::support::client::Framing;
-use crate::support::echo::Echo;
-use crate::support::sidecar::Workspace;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::Seen;
+use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, chunk, head, json, sized};
+use crate::support::sidecar::one;
+use crate::support::stage::Stage;
 
 const LARGEST: f64 = 16.0 * 1024.0 * 1024.0;
 
@@ -34,15 +37,27 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Sends the body back, framed as the request asks, in the coding that it came in.
+fn echo(seen: &Seen) -> Vec<Step> {
+    if seen.method == "GET" {
+        return vec![Step::Write(json(200, "{}"))];
+    }
+    let coding = seen.field("content-encoding").map(|coding| format!("content-encoding: {coding}\r\n"));
+    let head = head(200, &format!("content-type: application/octet-stream\r\n{}", coding.unwrap_or_default()));
+    if seen.field("x-echo").is_none() {
+        return vec![Step::Write(sized(&head, &seen.body))];
+    }
+    let mut steps = vec![Step::Write(format!("{head}{CHUNKED}\r\n").into_bytes())];
+    steps.extend(seen.body.chunks(10_007).map(|piece| Step::Write(chunk(piece))));
+    steps.push(Step::Write(LAST_CHUNK.to_vec()));
+    steps
+}
+
 #[test]
 fn random_bodies_arrive_byte_for_byte() {
-    let echo = Echo::start();
-    let flags = format!(
-        "providers:\n  echo: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: echo }}\n",
-        echo.base_url()
-    );
-    let workspace = Workspace::new(&flags);
-    let sidecar = workspace.start();
+    let echo = Scripted::start("echo", echo);
+    let flags = one(&echo.base_url());
+    let sidecar = Stage::start(&flags);
     let mut random = fastrand::Rng::with_seed(17);
     let mut client = sidecar.client();
     for number in 0..count() {

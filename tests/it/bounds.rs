@@ -5,25 +5,25 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::support::eventually::{SOON, eventually};
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 
 /// A sidecar with a rollout to the canary for everybody, and these limits.
-fn limited(limits: &str) -> (Workspace, Sidecar) {
-    let url = Recorder::start(Manner::Answers).base_url();
-    let workspace = Workspace::new(&format!(
+fn limited(limits: &str) -> Stage {
+    let corp = Scripted::healthy("corp");
+    let url = corp.base_url();
+    let flags = format!(
         "workers: 1\nlimits: {{ {limits} }}\nproviders:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, percent: 99.99%, pin_users: [ada], user: \"body:user\" }}\n"
-    ));
-    let sidecar = workspace.start();
-    (workspace, sidecar)
+    );
+    Stage::start(flags).keeping(corp)
 }
 
 #[test]
 fn a_head_is_bounded_in_bytes() {
-    let (_workspace, sidecar) = limited("header_bytes: 4KiB");
+    let sidecar = limited("header_bytes: 4KiB");
     let filler = |size: usize| "x".repeat(size);
     assert_eq!(sidecar.client().post(CHAT, &[("x-a", &filler(2000))], "{}").unwrap().status, 200);
     assert_eq!(sidecar.client().post(CHAT, &[("x-a", &filler(8000))], "{}").unwrap().status, 431);
@@ -41,11 +41,11 @@ fn closed(mut stream: TcpStream) -> bool {
 
 #[test]
 fn a_head_and_an_idle_connection_are_bounded_in_time() {
-    let (_workspace, sidecar) = limited("header_time: 300ms");
+    let sidecar = limited("header_time: 300ms");
     let mut half = TcpStream::connect(sidecar.listen).unwrap();
     half.write_all(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-le").unwrap();
     assert!(closed(half));
-    let (_workspace, sidecar) = limited("idle: 300ms");
+    let sidecar = limited("idle: 300ms");
     let mut client = sidecar.client();
     assert_eq!(client.post(CHAT, &[], "{}").unwrap().status, 200);
     assert!(closed(client.raw().try_clone().unwrap()));
@@ -53,7 +53,7 @@ fn a_head_and_an_idle_connection_are_bounded_in_time() {
 
 #[test]
 fn beyond_connections_nobody_is_accepted_until_one_closes() {
-    let (_workspace, sidecar) = limited("connections: 2");
+    let sidecar = limited("connections: 2");
     let mut first = sidecar.client();
     let mut second = sidecar.client();
     assert_eq!(first.post(CHAT, &[], "{}").unwrap().status, 200);
@@ -69,7 +69,7 @@ fn beyond_connections_nobody_is_accepted_until_one_closes() {
 
 #[test]
 fn a_body_beyond_replay_body_is_not_held_for_its_user() {
-    let (_workspace, sidecar) = limited("replay_body: 100KiB");
+    let sidecar = limited("replay_body: 100KiB");
     let mut client = sidecar.client();
     let mut arm = |size: usize| {
         let body = format!(r#"{{"x":"{}","user":"ada"}}"#, "x".repeat(size));
@@ -81,7 +81,7 @@ fn a_body_beyond_replay_body_is_not_held_for_its_user() {
 
 #[test]
 fn bodies_beyond_replay_memory_are_not_held_either() {
-    let (_workspace, sidecar) = limited("replay_body: 3MiB, replay_memory: 3MiB");
+    let sidecar = limited("replay_body: 3MiB, replay_memory: 3MiB");
     let body = format!(r#"{{"x":"{}","user":"ada"}}"#, "x".repeat(2 << 20));
     let head = format!(
         "POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",

@@ -14,9 +14,9 @@ use serin::clock;
 
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::fault::Fault;
-use crate::support::faults::journal::End;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::End;
 use crate::support::stage::{Flags, Stage};
 
 const ROUNDS: usize = 3;
@@ -73,7 +73,7 @@ fn name(moment: Moment, id: usize) -> String {
 }
 
 /// Opens a stream, up to the moment at which its client leaves.
-fn open(listen: SocketAddr, canary: &Faults, moment: Moment, id: usize) -> TcpStream {
+fn open(listen: SocketAddr, canary: &Scripted, moment: Moment, id: usize) -> TcpStream {
     let mut stream = TcpStream::connect(listen).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let api = Api::ALL[id % 3];
@@ -103,7 +103,7 @@ fn open(listen: SocketAddr, canary: &Faults, moment: Moment, id: usize) -> TcpSt
 }
 
 /// One load: all streams are open at one time, then all clients vanish in disorder. When each left, by its model.
-fn load(listen: SocketAddr, canary: &Faults, first: usize, peak: impl FnOnce() + Send) -> HashMap<String, Instant> {
+fn load(listen: SocketAddr, canary: &Scripted, first: usize, peak: impl FnOnce() + Send) -> HashMap<String, Instant> {
     let (count, next) = (streams(), AtomicUsize::new(0));
     let left = Mutex::new(HashMap::new());
     let (opened, look) = (Barrier::new(THREADS + 1), Barrier::new(THREADS + 1));
@@ -145,8 +145,8 @@ fn load(listen: SocketAddr, canary: &Faults, first: usize, peak: impl FnOnce() +
 
 #[test]
 fn whoever_leaves_frees_the_provider_at_once_and_leaves_nothing_behind() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |seen| fault(&seen.model()));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |seen| fault(&seen.model()));
     let keys = "timeouts: { headers: 60m, stream_headers: 60m, first_output: 60m, idle: 60m }, breaker: off";
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), keys)

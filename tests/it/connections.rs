@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serin::demo::provider::{Behaviour, Provider};
 
+use crate::support::embedded::embedded;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::load::{Load, all_well};
-use crate::support::sidecar::Workspace;
+use crate::support::sidecar::{Workspace, one};
+use crate::support::stage::Stage;
 
 /// Of each kind and round; the whole number is held open at one time.
 const EACH: usize = 60;
@@ -37,12 +39,8 @@ fn misbehave(addr: std::net::SocketAddr) -> Vec<TcpStream> {
 
 #[test]
 fn idle_half_open_slow_and_reset_connections_leave_nothing_behind() {
-    let provider = Provider::start("oldcorp", Behaviour::default()).unwrap();
-    let flags = format!(
-        "limits: {{ header_time: 1s, idle: 2s }}\n\
-         providers:\n  oldcorp: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: oldcorp }}\n",
-        provider.base_url()
-    );
+    let provider = embedded("oldcorp");
+    let flags = format!("limits: {{ header_time: 1s, idle: 2s }}\n{}", one(&provider.base_url()));
     let workspace = Workspace::new(&flags);
     let sidecar = workspace.start();
     let load = Load::start(sidecar.listen, 2, all_well);
@@ -77,12 +75,8 @@ fn idle_half_open_slow_and_reset_connections_leave_nothing_behind() {
 fn a_client_that_leaves_in_the_middle_is_no_failure_of_the_provider() {
     let behaviour = Behaviour { gap: serin::decide::units::Millis(50), words: 200, ..Behaviour::default() };
     let provider = Provider::start("oldcorp", behaviour).unwrap();
-    let flags = format!(
-        "providers:\n  oldcorp: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: oldcorp }}\n",
-        provider.base_url()
-    );
-    let workspace = Workspace::new(&flags);
-    let sidecar = workspace.start();
+    let flags = one(&provider.base_url());
+    let sidecar = Stage::start(&flags);
     let body = r#"{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
     let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let mut client = sidecar.client();
@@ -92,22 +86,18 @@ fn a_client_that_leaves_in_the_middle_is_no_failure_of_the_provider() {
     drop(client);
     let series = r#"serin_requests_total{rollout="all",arm="stable",provider="oldcorp",outcome="client_gone"} 1"#;
     eventually("the outcome is client_gone", SOON, || {
-        let metrics = crate::support::client::Client::connect(sidecar.admin).unwrap().get("/metrics").unwrap().text();
+        let metrics = sidecar.metrics();
         metrics.lines().any(|line| line == series).then_some(())
     });
 }
 
 fn idle_for_ever(provider: &Provider) -> Workspace {
-    Workspace::new(&format!(
-        "limits: {{ header_time: 10m, idle: 10m }}\nworkers: 2\n\
-         providers:\n  oldcorp: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: oldcorp }}\n",
-        provider.base_url()
-    ))
+    Workspace::new(&format!("limits: {{ header_time: 10m, idle: 10m }}\nworkers: 2\n{}", one(&provider.base_url())))
 }
 
 #[test]
 fn out_of_files_nobody_is_reset_and_well_behaved_clients_have_their_turn() {
-    let provider = Provider::start("oldcorp", Behaviour::default()).unwrap();
+    let provider = embedded("oldcorp");
     let workspace = idle_for_ever(&provider);
     let sidecar = workspace.start();
     let own = sidecar.descriptors();
@@ -134,7 +124,7 @@ fn out_of_files_nobody_is_reset_and_well_behaved_clients_have_their_turn() {
 
 #[test]
 fn clients_never_take_the_files_that_providers_need() {
-    let provider = Provider::start("oldcorp", Behaviour::default()).unwrap();
+    let provider = embedded("oldcorp");
     let workspace = idle_for_ever(&provider);
     let sidecar = workspace.start_with_files(512);
     let warnings = sidecar.status()["flags"]["warnings"].to_string();

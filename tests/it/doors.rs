@@ -5,40 +5,39 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::support::client::Client;
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::sidecar::Workspace;
+use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 
-fn providers(recorder: &Recorder) -> String {
+fn providers(recorder: &Scripted) -> String {
     let url = recorder.base_url();
     format!("providers:\n  one: {{ base_url: \"{url}\" }}\n  two: {{ base_url: \"{url}\" }}\n")
 }
 
 /// A sidecar whose file is these lines, the providers `one` and `two`, and nothing else.
-fn with(recorder: &Recorder, lines: &str) -> (Workspace, Sidecar) {
-    let workspace = Workspace::new(&format!("{lines}\n{}", providers(recorder)));
-    let sidecar = workspace.start();
-    (workspace, sidecar)
+fn with(recorder: &Scripted, lines: &str) -> Stage {
+    Stage::start(format!("{lines}\n{}", providers(recorder)))
 }
 
 #[test]
 fn the_mount_is_what_base_urls_replace() {
-    let recorder = Recorder::start(Manner::Answers);
-    let (_workspace, sidecar) = with(&recorder, "mount: /llm/api\nrollouts: [{ name: all, stable: one }]");
+    let recorder = Scripted::healthy("corp");
+    let sidecar = with(&recorder, "mount: /llm/api\nrollouts: [{ name: all, stable: one }]");
     let mut client = sidecar.client();
     assert_eq!(client.post("/llm/api/chat/completions?a=%20b", &[], "{}").unwrap().status, 200);
-    assert_eq!(recorder.last().target, "/v1/chat/completions?a=%20b");
+    assert_eq!(recorder.last().path, "/v1/chat/completions?a=%20b");
     let outside = client.post(CHAT, &[], "{}").unwrap();
     assert_eq!((outside.status, outside.header("x-serin-error")), (404, "outside_mount"));
 }
 
 #[test]
 fn unmatched_names_a_provider_or_rejects() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let rollouts = "rollouts: [{ name: chat, stable: one, match: { model: \"gpt-*\" } }]";
     let ask = |lines: &str| {
-        let (_workspace, sidecar) = with(&recorder, &format!("{lines}\n{rollouts}"));
+        let sidecar = with(&recorder, &format!("{lines}\n{rollouts}"));
         let answer = sidecar.client().post(CHAT, &[], r#"{"model":"other"}"#).unwrap();
         (answer.status, answer.header("x-serin-provider").to_owned(), answer.header("x-serin-error").to_owned())
     };
@@ -49,9 +48,9 @@ fn unmatched_names_a_provider_or_rejects() {
 
 #[test]
 fn only_clients_come_in_and_no_provider_sees_their_keys() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let lines = "clients: [{ name: shop, key: shop-key }]\nrollouts: [{ name: all, stable: one }]";
-    let (_workspace, sidecar) = with(&recorder, lines);
+    let sidecar = with(&recorder, lines);
     let mut client = sidecar.client();
     for headers in [&[][..], &[("authorization", "Bearer other")]] {
         // Nobody reads a stranger's body, so a refusal may end its connection.
@@ -61,13 +60,13 @@ fn only_clients_come_in_and_no_provider_sees_their_keys() {
     assert!(recorder.asked().is_empty());
     for header in [("authorization", "Bearer shop-key"), ("x-api-key", "shop-key"), ("api-key", "shop-key")] {
         assert_eq!(client.post(CHAT, &[header], "{}").unwrap().status, 200);
-        assert_eq!(recorder.last().header(header.0), None);
+        assert_eq!(recorder.last().field(header.0), None);
     }
 }
 
 #[test]
 fn off_loopback_with_keys_a_file_must_say_that_it_is_open() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let workspace = Workspace::new("");
     let text = |open: &str| {
         format!(
@@ -90,10 +89,10 @@ fn off_loopback_with_keys_a_file_must_say_that_it_is_open() {
 
 #[test]
 fn response_headers_can_be_switched_off() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let rollouts = "rollouts: [{ name: all, stable: one }]";
     let names = |lines: &str| {
-        let (_workspace, sidecar) = with(&recorder, &format!("{lines}\n{rollouts}"));
+        let sidecar = with(&recorder, &format!("{lines}\n{rollouts}"));
         let answer = sidecar.client().post(CHAT, &[], "{}").unwrap();
         answer.headers.into_keys().filter(|name| name.starts_with("x-serin-")).collect::<Vec<_>>()
     };
@@ -103,7 +102,7 @@ fn response_headers_can_be_switched_off() {
 
 #[test]
 fn each_token_may_what_the_file_says() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let workspace = Workspace::new("");
     let tokens: String = ["read", "flags", "rollback", "change"]
         .map(|role| format!("    - {{ name: {role}, token: {role}-token, may: {role} }}\n"))
@@ -151,11 +150,11 @@ fn each_token_may_what_the_file_says() {
 
 #[test]
 fn the_probe_port_is_for_reading_health_only() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     // Its port is told nowhere but in the file.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let lines = format!("probe: {{ listen: \"{port}\" }}\nrollouts: [{{ name: all, stable: one }}]");
-    let (_workspace, _sidecar) = with(&recorder, &lines);
+    let _sidecar = with(&recorder, &lines);
     let mut client = Client::connect(port).unwrap();
     for path in ["/healthz", "/readyz", "/metrics"] {
         assert_eq!(client.get(path).unwrap().status, 200, "{path}");
@@ -165,10 +164,10 @@ fn the_probe_port_is_for_reading_health_only() {
 
 #[test]
 fn a_flag_is_true_for_exactly_the_users_of_the_canary() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let rollouts =
         "rollouts: [{ name: chat, stable: one, canary: two, percent: 50% }]\nflags: { new: { follows: chat } }";
-    let (_workspace, sidecar) = with(&recorder, rollouts);
+    let sidecar = with(&recorder, rollouts);
     let mut admin = Client::connect(sidecar.admin).unwrap();
     let mut client = sidecar.client();
     let mut values = [0, 0];

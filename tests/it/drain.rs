@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serin::demo::provider::{Behaviour, Provider};
 
+use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::load::{Load, all_well};
-use crate::support::sidecar::{Workspace, two};
+use crate::support::sidecar::{Workspace, one};
 
 #[test]
 fn under_load_no_request_fails_until_the_load_is_gone() {
-    let old = Provider::start("oldcorp", Behaviour::default()).unwrap();
-    let new = Provider::start("newcorp", Behaviour::default()).unwrap();
-    let flags = two(&old.base_url(), &new.base_url(), "percent: 50%");
+    let providers = Two::start();
+    let flags = providers.flags("percent: 50%");
     let workspace = Workspace::new(&format!("workers: 3\ndrain: 60s\n{flags}"));
     let mut sidecar = workspace.start();
     let load = Load::start(sidecar.listen, 4, all_well);
@@ -37,10 +37,7 @@ fn under_load_no_request_fails_until_the_load_is_gone() {
 fn when_its_time_is_over_those_who_still_wait_are_told_so() {
     let slow = Behaviour { latency: serin::decide::units::Millis(600_000), ..Behaviour::default() };
     let old = Provider::start("oldcorp", slow).unwrap();
-    let flags = format!(
-        "drain: 1s\nproviders:\n  oldcorp: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: oldcorp }}\n",
-        old.base_url()
-    );
+    let flags = format!("drain: 1s\n{}", one(&old.base_url()));
     let workspace = Workspace::new(&flags);
     let mut sidecar = workspace.start();
     let waiting: Vec<_> = (0..5)
@@ -51,7 +48,7 @@ fn when_its_time_is_over_those_who_still_wait_are_told_so() {
         .collect();
     let open = r#"serin_requests_in_flight{rollout="all",arm="stable",provider="oldcorp"} 5"#;
     eventually("all are in flight", SOON, || {
-        let metrics = crate::support::client::Client::connect(sidecar.admin).unwrap().get("/metrics").unwrap().text();
+        let metrics = sidecar.metrics();
         metrics.lines().any(|line| line == open).then_some(())
     });
     sidecar.terminate();

@@ -12,9 +12,9 @@ use std::time::Duration;
 use crate::support::api::{Api, difference, events};
 use crate::support::client::Client;
 use crate::support::eventually::eventually;
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::Fault;
+use crate::support::scripted::Scripted;
 use crate::support::stage::{Flags, Stage};
 
 const CONNECTIONS: usize = 64;
@@ -83,11 +83,11 @@ fn look(client: &mut Client, number: usize) -> Result<String, String> {
 
 #[test]
 fn no_request_fails_when_the_canary_is_killed_again_and_again() {
-    let stable = Faults::healthy("oldcorp");
+    let stable = Scripted::healthy("oldcorp");
     // Streams last long enough to be met by a kill in their middle.
     let paced = Fault::Paced(Duration::from_millis(3));
     let mut canary =
-        Faults::start("newcorp", move |seen| if seen.wants_a_stream() { paced.clone() } else { Fault::Healthy });
+        Scripted::start("newcorp", move |seen| if seen.wants_a_stream() { paced.clone() } else { Fault::Healthy });
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), BREAKER)
         .provider("newcorp", &canary.base_url(), BREAKER)

@@ -10,11 +10,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use serin::demo::provider::{Behaviour, Provider};
-
-use crate::support::client::Client;
+use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::sidecar::{Sidecar, Workspace, two};
+use crate::support::sidecar::{Sidecar, Workspace, spoken};
 
 /// A user that is neither root nor anybody.
 const SERVICE: u32 = 61_001;
@@ -29,15 +27,10 @@ fn is_root() -> bool {
     root
 }
 
-fn half() -> (Provider, Provider, Workspace) {
-    let start = |name| Provider::start(name, Behaviour::default()).unwrap();
-    let (old, new) = (start("oldcorp"), start("newcorp"));
-    let workspace = Workspace::new(&two(&old.base_url(), &new.base_url(), "percent: 50%\nfallback: false"));
-    (old, new, workspace)
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+fn half() -> (Two, Workspace) {
+    let providers = Two::start();
+    let workspace = providers.workspace("percent: 50%\nfallback: false");
+    (providers, workspace)
 }
 
 /// `serin rollback --state DIR` by this process's user, who sees no list of processes.
@@ -68,7 +61,7 @@ fn root_rolls_back_a_service_of_another_user_by_file() {
         return;
     }
     for locked_before in [false, true] {
-        let (_old, _new, workspace) = half();
+        let (_providers, workspace) = half();
         workspace.give_to(SERVICE);
         let sidecar = workspace.start_as(SERVICE);
         if locked_before {
@@ -79,7 +72,7 @@ fn root_rolls_back_a_service_of_another_user_by_file() {
         // Nothing but the file is left.
         fs::rename(workspace.state().join("admin.sock"), workspace.state().join("away")).unwrap();
         let said = roll_back(&workspace, &workspace.state());
-        assert!(said.status.success(), "{}", text(&said));
+        assert!(said.status.success(), "{}", spoken(&said));
         is_at(&sidecar, 0.0, "locked");
         let lock = workspace.state().join("locks/chat.json");
         eventually("the lock for all is one for each", SOON, || lock.exists().then_some(()));
@@ -106,14 +99,14 @@ fn what_root_locks_while_nothing_runs_holds_for_the_service_of_another_user() {
     }
     // Made by an earlier command of root's that kept it to itself, and not there at all.
     for folder in [true, false] {
-        let (_old, _new, workspace) = half();
+        let (_providers, workspace) = half();
         workspace.give_to(SERVICE);
         if folder {
             fs::create_dir(workspace.state().join("locks")).unwrap();
             fs::set_permissions(workspace.state().join("locks"), Permissions::from_mode(0o700)).unwrap();
         }
         let said = roll_back(&workspace, &workspace.state());
-        assert_eq!(said.status.code(), Some(1), "{}", text(&said));
+        assert_eq!(said.status.code(), Some(1), "{}", spoken(&said));
         is_at(&workspace.start_as(SERVICE), 0.0, "locked");
     }
 }
@@ -123,7 +116,7 @@ fn roots_command_follows_nothing_that_the_services_user_planted() {
     if !is_root() {
         return;
     }
-    let (_old, _new, workspace) = half();
+    let (_providers, workspace) = half();
     let victims = tempfile::tempdir().unwrap();
     let precious = victims.path().join("precious");
     fs::write(&precious, "precious").unwrap();
@@ -139,13 +132,13 @@ fn roots_command_follows_nothing_that_the_services_user_planted() {
             (fs::read_to_string(&precious).unwrap().as_str(), entries),
             ("precious", 1),
             "{name}: {}",
-            text(&said)
+            spoken(&said)
         );
         fs::remove_dir_all(workspace.state()).unwrap();
         said
     };
     let said = planted("locks", victims.path());
-    assert!(text(&said).contains("`locks` is a symbolic link and no directory"), "{}", text(&said));
+    assert!(spoken(&said).contains("`locks` is a symbolic link and no directory"), "{}", spoken(&said));
     for name in ["locks/@all.json", "locks/chat.json", "admin.sock", "in-force.json", "serin.lock", "serin.db"] {
         planted(name, &precious);
     }
@@ -156,7 +149,7 @@ fn roots_command_follows_nothing_that_the_services_user_planted() {
     symlink(victims.path(), aside.join("state")).unwrap();
     std::os::unix::fs::lchown(aside.join("state"), Some(SERVICE), Some(SERVICE)).unwrap();
     let said = roll_back(&workspace, &aside.join("state"));
-    assert!(text(&said).contains("`state` is a symbolic link of the user 61001"), "{}", text(&said));
+    assert!(spoken(&said).contains("`state` is a symbolic link of the user 61001"), "{}", spoken(&said));
     assert_eq!(fs::read_dir(victims.path()).unwrap().count(), 1);
 }
 
@@ -190,7 +183,7 @@ fn is_loud(sidecar: &Sidecar, workspace: &Workspace, kind: &str) {
     let why = status["state"]["locks_error"].as_str().unwrap_or_default();
     assert!(!why.is_empty(), "{kind}: {status}");
     assert!(sidecar.chat()["reason"].as_str().unwrap().contains(why), "{kind}: {}", sidecar.chat());
-    let metrics = Client::connect(sidecar.admin).unwrap().get("/metrics").unwrap().text();
+    let metrics = sidecar.metrics();
     assert!(metrics.contains("serin_locks_readable 0"), "{kind}: {metrics}");
     assert!(workspace.log().contains("every canary is at 0% until they can"), "{kind}: {}", workspace.log());
     assert!(
@@ -210,7 +203,7 @@ fn clear(locks: &Path) {
 #[test]
 fn locks_that_cannot_be_read_at_the_start_hold_every_canary_at_0_and_are_told() {
     for kind in kinds() {
-        let (_old, _new, workspace) = half();
+        let (_providers, workspace) = half();
         let locks = workspace.state().join("locks");
         fs::create_dir(workspace.state()).unwrap();
         in_the_way(kind, &locks);
@@ -225,7 +218,7 @@ fn locks_that_cannot_be_read_at_the_start_hold_every_canary_at_0_and_are_told() 
 #[test]
 fn locks_that_can_no_longer_be_read_while_it_runs_hold_every_canary_at_0_as_well() {
     for kind in kinds() {
-        let (_old, _new, workspace) = half();
+        let (_providers, workspace) = half();
         let sidecar = workspace.start();
         let locks = workspace.state().join("locks");
         is_at(&sidecar, 50.0, "pinned");
@@ -241,7 +234,7 @@ fn a_service_that_may_not_enter_its_locks_says_so_and_lifts_nothing() {
     if !is_root() {
         return;
     }
-    let (_old, _new, workspace) = half();
+    let (_providers, workspace) = half();
     workspace.give_to(SERVICE);
     let sidecar = workspace.start_as(SERVICE);
     changes(&sidecar, "rollback");
@@ -265,7 +258,7 @@ fn a_lock_file_that_cannot_be_read_locks_its_rollout_at_0() {
         kinds.push("forbidden");
     }
     for kind in kinds {
-        let (_old, _new, workspace) = half();
+        let (_providers, workspace) = half();
         let user = if kind == "forbidden" { SERVICE } else { fs::metadata("/proc/self").unwrap().uid() };
         if kind == "forbidden" {
             workspace.give_to(user);
@@ -295,7 +288,7 @@ fn a_lock_file_that_cannot_be_read_locks_its_rollout_at_0() {
 
 #[test]
 fn where_others_may_write_state_has_a_directory_of_its_own_that_commands_find() {
-    let (_old, _new, workspace) = half();
+    let (_providers, workspace) = half();
     let named = workspace.state();
     fs::create_dir(&named).unwrap();
     fs::set_permissions(&named, Permissions::from_mode(0o777)).unwrap();
@@ -308,12 +301,12 @@ fn where_others_may_write_state_has_a_directory_of_its_own_that_commands_find() 
     assert_eq!(left, ["serin"]);
     is_at(&sidecar, 50.0, "pinned");
     let said = roll_back(&workspace, &named);
-    assert!(said.status.success(), "{}", text(&said));
+    assert!(said.status.success(), "{}", spoken(&said));
     is_at(&sidecar, 0.0, "locked");
     assert!(own.join("locks/chat.json").exists());
     // By the list of processes as well.
     let shown = workspace.run(&["status", "--state", &named.to_string_lossy()]);
-    assert!(shown.status.success(), "{}", text(&shown));
+    assert!(shown.status.success(), "{}", spoken(&shown));
     sidecar.kill();
     is_at(&workspace.start(), 0.0, "locked");
 }
@@ -324,7 +317,7 @@ fn a_directory_that_a_stranger_made_first_is_not_used_and_nobody_is_on_a_canary(
         return;
     }
     for shared in [true, false] {
-        let (_old, _new, workspace) = half();
+        let (_providers, workspace) = half();
         workspace.give_to(SERVICE);
         let named = workspace.state();
         let made = if shared {
@@ -348,7 +341,7 @@ fn a_directory_that_a_stranger_made_first_is_not_used_and_nobody_is_on_a_canary(
 
 #[test]
 fn state_that_an_earlier_version_kept_where_others_may_write_is_brought_over() {
-    let (_old, _new, workspace) = half();
+    let (_providers, workspace) = half();
     let sidecar = workspace.start();
     changes(&sidecar, "rollback");
     is_at(&sidecar, 0.0, "locked");
@@ -373,7 +366,7 @@ fn a_list_entry_of_another_user_is_not_believed_and_gets_no_token() {
     let dir = tempfile::tempdir().unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = listener.local_addr().unwrap();
-    let (_old, _new, workspace) = half();
+    let (_providers, workspace) = half();
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let born = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().to_owned();
     let entry = format!(
@@ -383,7 +376,7 @@ fn a_list_entry_of_another_user_is_not_believed_and_gets_no_token() {
     let status = || {
         let mut command = workspace.command(&["status"]);
         command.env("SERIN_REGISTRY", dir.path().join("serin")).env("SERIN_ADMIN_TOKEN", "a-secret-token");
-        text(&command.output().unwrap())
+        spoken(&command.output().unwrap())
     };
     let list = dir.path().join("serin");
     let file = list.join("1-1.json");
@@ -421,14 +414,14 @@ fn a_list_entry_of_another_user_is_not_believed_and_gets_no_token() {
 
 #[test]
 fn a_second_sidecar_is_refused_although_the_lock_file_was_removed() {
-    let (_old, _new, workspace) = half();
+    let (_providers, workspace) = half();
     let _first = workspace.start();
     fs::remove_file(workspace.state().join("serin.lock")).unwrap();
     let state = workspace.state();
     let flags = workspace.flags();
     let second = workspace.run(&["run", "--flags", &flags.to_string_lossy(), "--state", &state.to_string_lossy()]);
     assert_eq!(second.status.code(), Some(1));
-    assert!(text(&second).contains("is in use by another serin"), "{}", text(&second));
+    assert!(spoken(&second).contains("is in use by another serin"), "{}", spoken(&second));
 }
 
 #[test]
@@ -436,7 +429,7 @@ fn another_process_of_the_same_user_reads_no_key_out_of_a_sidecar() {
     if !is_root() {
         return;
     }
-    let (_old, _new, workspace) = half();
+    let (_providers, workspace) = half();
     workspace.give_to(SERVICE);
     let mut sidecar = workspace.start_as(SERVICE);
     let pid = sidecar.process().id();

@@ -3,22 +3,22 @@
 use std::fmt::Write as _;
 
 use crate::support::client::Client;
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 const BODY: &str = r#"{"model":"m"}"#;
 
 /// A sidecar with a rollout `chat` from `old` to `new` with these keys.
-fn rollout(keys: &str) -> (Workspace, Sidecar) {
-    let recorder = Recorder::start(Manner::Answers);
+fn rollout(keys: &str) -> Stage {
+    let recorder = Scripted::healthy("corp");
     let url = recorder.base_url();
-    let workspace = Workspace::new(&format!(
+    let flags = format!(
         "providers:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, {keys} }}\n"
-    ));
-    let sidecar = workspace.start();
-    (workspace, sidecar)
+    );
+    Stage::start(flags).keeping(recorder)
 }
 
 fn provider(client: &mut Client, path: &str, headers: &[(&str, &str)], body: &str) -> String {
@@ -36,7 +36,7 @@ fn match_chooses_by_endpoint_path_model_and_header() {
         ("header: { x-team: \"search-*\" }", CHAT, "search-eu", BODY, CHAT, "shop", BODY),
     ];
     for (matches, path, team, body, other_path, other_team, other_body) in cases {
-        let (_workspace, sidecar) = rollout(&format!("percent: 100%, match: {{ {matches} }}"));
+        let sidecar = rollout(&format!("percent: 100%, match: {{ {matches} }}"));
         let mut client = sidecar.client();
         assert_eq!(provider(&mut client, path, &[("x-team", team)], body), "new", "{matches}");
         assert_eq!(provider(&mut client, other_path, &[("x-team", other_team)], other_body), "old", "{matches}");
@@ -47,7 +47,7 @@ fn match_chooses_by_endpoint_path_model_and_header() {
 fn user_says_where_the_id_is() {
     let pin = "percent: 0.01%, pin_users: [ada]";
     let from = |source: &str, path: &str, headers: &[(&str, &str)], body: &str| {
-        let (_workspace, sidecar) = rollout(&format!("{pin}, user: [\"{source}\"]"));
+        let sidecar = rollout(&format!("{pin}, user: [\"{source}\"]"));
         provider(&mut sidecar.client(), path, headers, body)
     };
     assert_eq!(from("header:x-uid", CHAT, &[("x-uid", "ada")], BODY), "new");
@@ -59,20 +59,19 @@ fn user_says_where_the_id_is() {
 
 #[test]
 fn the_header_of_the_user_stays_with_serin() {
-    let recorder = Recorder::start(Manner::Answers);
-    let workspace = Workspace::new(&format!(
+    let recorder = Scripted::healthy("corp");
+    let sidecar = Stage::start(format!(
         "providers: {{ old: {{ base_url: \"{}\" }} }}\nrollouts: [{{ name: chat, stable: old, user: \"header:x-uid\" }}]\n",
         recorder.base_url()
     ));
-    let sidecar = workspace.start();
     provider(&mut sidecar.client(), CHAT, &[("x-uid", "ada"), ("x-other", "b")], BODY);
-    assert_eq!((recorder.last().header("x-uid"), recorder.last().header("x-other")), (None, Some("b")));
+    assert_eq!((recorder.last().field("x-uid"), recorder.last().field("x-other")), (None, Some("b")));
 }
 
 #[test]
 fn requests_without_a_user_go_as_anonymous_says() {
     let providers = |policy: &str, bodies: &[String]| {
-        let (_workspace, sidecar) = rollout(&format!("percent: 50%, anonymous: {policy}"));
+        let sidecar = rollout(&format!("percent: 50%, anonymous: {policy}"));
         let mut client = sidecar.client();
         bodies.iter().map(|body| provider(&mut client, CHAT, &[], body)).collect::<Vec<_>>()
     };
@@ -97,13 +96,13 @@ fn requests_without_a_user_go_as_anonymous_says() {
 #[test]
 fn some_users_have_an_arm_of_their_own() {
     let arm = |sidecar: &Sidecar, user: &str| sidecar.arm(user);
-    let (_workspace, sidecar) = rollout("percent: 100%, exclude: [ada, 17]");
+    let sidecar = rollout("percent: 100%, exclude: [ada, 17]");
     assert_eq!((arm(&sidecar, "ada"), arm(&sidecar, "17"), arm(&sidecar, "bob")), three("stable", "stable", "canary"));
-    let (_workspace, sidecar) = rollout("percent: 0.01%, pin_users: [ada, 17]");
+    let sidecar = rollout("percent: 0.01%, pin_users: [ada, 17]");
     assert_eq!((arm(&sidecar, "ada"), arm(&sidecar, "17"), arm(&sidecar, "bob")), three("canary", "canary", "stable"));
-    let (_workspace, sidecar) = rollout("percent: 0.01%, pin_users: { ada: canary, eve: stable }");
+    let sidecar = rollout("percent: 0.01%, pin_users: { ada: canary, eve: stable }");
     assert_eq!((arm(&sidecar, "ada"), arm(&sidecar, "eve"), arm(&sidecar, "bob")), three("canary", "stable", "stable"));
-    let (_workspace, sidecar) = rollout("percent: 0, pin_users: [ada]");
+    let sidecar = rollout("percent: 0, pin_users: [ada]");
     assert_eq!(arm(&sidecar, "ada"), "stable", "0 is everybody");
 }
 
@@ -113,7 +112,7 @@ fn three(a: &str, b: &str, c: &str) -> (String, String, String) {
 
 #[test]
 fn a_tester_with_the_token_chooses_the_arm() {
-    let (_workspace, sidecar) = rollout("percent: 50%, force: { header: x-canary, token: t0ken }, anonymous: stable");
+    let sidecar = rollout("percent: 50%, force: { header: x-canary, token: t0ken }, anonymous: stable");
     let mut client = sidecar.client();
     let mut ask = |value: &str| provider(&mut client, CHAT, &[("x-canary", value)], BODY);
     assert_eq!((ask("t0ken"), ask("t0ken:canary"), ask("t0ken:stable")), three("new", "new", "old"));

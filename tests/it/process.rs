@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use serin::demo::provider::{Behaviour, Provider};
-
+use crate::support::embedded::embedded;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::recorder::{Manner, Recorder};
+use crate::support::faults::fault::Fault;
+use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Sidecar, Workspace, two};
 
-fn flags(recorder: &Recorder, top: &str) -> String {
+fn flags(recorder: &Scripted, top: &str) -> String {
     format!(
         "{top}\nproviders: {{ one: {{ base_url: \"{}\" }} }}\nrollouts: [{{ name: all, stable: one }}]\n",
         recorder.base_url()
@@ -17,7 +17,7 @@ fn flags(recorder: &Recorder, top: &str) -> String {
 
 #[test]
 fn state_names_the_directory() {
-    let provider = Provider::start("corp", Behaviour::default()).unwrap();
+    let provider = embedded("corp");
     let place = tempfile::tempdir().unwrap();
     let state = place.path().join("here");
     let text = two(&provider.base_url(), &provider.base_url(), "percent: 10%");
@@ -36,7 +36,7 @@ fn threads(sidecar: &mut Sidecar, name: &str) -> usize {
 
 #[test]
 fn workers_is_the_number_of_data_plane_threads() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     for workers in [1, 3] {
         let workspace = Workspace::new(&flags(&recorder, &format!("workers: {workers}")));
         let mut sidecar = workspace.start();
@@ -46,7 +46,7 @@ fn workers_is_the_number_of_data_plane_threads() {
 
 #[test]
 fn a_stop_waits_for_drain_and_no_longer() {
-    let recorder = Recorder::start(Manner::Silent);
+    let recorder = Scripted::start("corp", |_| Fault::Silence);
     let workspace = Workspace::new(&flags(&recorder, "drain: 1s"));
     let mut sidecar = workspace.start();
     let mut client = sidecar.client();

@@ -1,23 +1,19 @@
 //! `percent: auto`: a healthy canary climbs to everybody, a failing one is taken back, a restart loses nothing.
 
 use serin::decide::units::Percent;
-use serin::demo::provider::{Behaviour, Provider};
+use serin::demo::provider::Behaviour;
 
+use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::load::{Load, all_well};
-use crate::support::sidecar::{Sidecar, Workspace, two};
+use crate::support::sidecar::{Sidecar, Workspace};
 
 const RAMP: &str = "percent: auto\n\
     ramp: { start: 10%, hold_start: 1s, step: 15%, every: 1s }\n\
     guard: { min_requests: 10 }";
 
-fn providers() -> (Provider, Provider) {
-    let start = |name| Provider::start(name, Behaviour::default()).unwrap();
-    (start("oldcorp"), start("newcorp"))
-}
-
-fn workspace(providers: &(Provider, Provider), more: &str) -> Workspace {
-    Workspace::new(&two(&providers.0.base_url(), &providers.1.base_url(), &format!("{RAMP}{more}")))
+fn workspace(providers: &Two, more: &str) -> Workspace {
+    providers.workspace(&format!("{RAMP}{more}"))
 }
 
 fn half_failing() -> Behaviour {
@@ -33,7 +29,7 @@ fn percents(sidecar: &Sidecar) -> Vec<f64> {
 
 #[test]
 fn a_healthy_canary_climbs_stage_by_stage_to_everybody() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = workspace(&providers, "");
     let sidecar = workspace.start();
     let load = Load::start(sidecar.listen, 2, all_well);
@@ -47,12 +43,12 @@ fn a_healthy_canary_climbs_stage_by_stage_to_everybody() {
 
 #[test]
 fn a_failing_canary_is_taken_back_and_stays_back_until_resume_or_a_higher_attempt() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = workspace(&providers, "");
     let sidecar = workspace.start();
     let load = Load::start(sidecar.listen, 2, |_, _| None);
     eventually("the canary has users", SOON, || (sidecar.percent() >= 10.0).then_some(()));
-    providers.1.set(half_failing());
+    providers.new.set(half_failing());
     eventually("the guard has acted", 2 * SOON, || (sidecar.phase() == "rolled_back").then_some(()));
     assert!(sidecar.percent() < 1e-9);
     let told = sidecar.history();
@@ -60,9 +56,9 @@ fn a_failing_canary_is_taken_back_and_stays_back_until_resume_or_a_higher_attemp
     assert!(!event["numbers"].as_object().unwrap().is_empty(), "the numbers it was decided by: {event}");
 
     // It is well again, and still nobody comes back: not by an edit, not by a restart.
-    providers.1.set(Behaviour::default());
+    providers.new.set(Behaviour::default());
     let before = sidecar.versions();
-    workspace.write(&two(&providers.0.base_url(), &providers.1.base_url(), "percent: 50%"));
+    workspace.write(&providers.flags("percent: 50%"));
     eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
     assert!(sidecar.percent() < 1e-9, "an edit of percent must not reopen it");
     load.stop();
@@ -71,12 +67,12 @@ fn a_failing_canary_is_taken_back_and_stays_back_until_resume_or_a_higher_attemp
     assert!(sidecar.percent() < 1e-9, "a restart must not reopen it");
 
     // A higher attempt does, and so does a resume.
-    workspace.write(&two(&providers.0.base_url(), &providers.1.base_url(), &format!("{RAMP}\nattempt: 2")));
+    workspace.write(&providers.flags(&format!("{RAMP}\nattempt: 2")));
     eventually("the second attempt begins", SOON, || (sidecar.percent() >= 10.0).then_some(()));
     let load = Load::start(sidecar.listen, 2, |_, _| None);
-    providers.1.set(half_failing());
+    providers.new.set(half_failing());
     eventually("the guard has acted again", 2 * SOON, || (sidecar.phase() == "rolled_back").then_some(()));
-    providers.1.set(Behaviour::default());
+    providers.new.set(Behaviour::default());
     assert_eq!(sidecar.change("resume").status, 200);
     eventually("it climbs again", SOON, || (sidecar.percent() >= 10.0).then_some(()));
     load.stop();
@@ -84,7 +80,7 @@ fn a_failing_canary_is_taken_back_and_stays_back_until_resume_or_a_higher_attemp
 
 #[test]
 fn a_restart_in_the_middle_goes_on_where_it_was() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = workspace(&providers, "");
     let sidecar = workspace.start();
     let load = Load::start(sidecar.listen, 2, all_well);
@@ -98,7 +94,7 @@ fn a_restart_in_the_middle_goes_on_where_it_was() {
 
 #[test]
 fn without_traffic_nothing_is_promoted() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = workspace(&providers, "");
     let sidecar = workspace.start();
     let waiting = eventually("the first stage waits for answers", SOON, || {

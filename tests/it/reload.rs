@@ -7,12 +7,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use serin::clock;
-use serin::demo::provider::{Behaviour, Provider};
 
+use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::load::{Load, all_well};
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::{Workspace, two};
+use crate::support::scripted::Scripted;
+use crate::support::sidecar::Workspace;
+use crate::support::stage::Stage;
 
 /// Writes of each kind; enough to meet the watcher at different moments.
 const WRITES: usize = 10;
@@ -70,10 +71,9 @@ fn config_map(path: &Path, text: &str) {
 }
 
 fn in_force_soon(write: fn(&Path, &str), prepare: bool) {
-    let old = Provider::start("oldcorp", Behaviour::default()).unwrap();
-    let new = Provider::start("newcorp", Behaviour::default()).unwrap();
-    let text = |percent: &str| Workspace::text(&two(&old.base_url(), &new.base_url(), &format!("percent: {percent}")));
-    let workspace = Workspace::new(&two(&old.base_url(), &new.base_url(), "percent: 0"));
+    let providers = Two::start();
+    let text = |percent: &str| Workspace::text(&providers.flags(&format!("percent: {percent}")));
+    let workspace = Workspace::new(&providers.flags("percent: 0"));
     if prepare {
         write(&workspace.flags(), &text("0"));
     }
@@ -128,20 +128,18 @@ fn swapped_as_a_config_map() {
 
 #[test]
 fn a_hundred_reloads_under_load_fail_no_request() {
-    let old = Provider::start("oldcorp", Behaviour::default()).unwrap();
-    let new = Provider::start("newcorp", Behaviour::default()).unwrap();
-    let flags = |percent: usize| two(&old.base_url(), &new.base_url(), &format!("percent: {percent}%"));
-    let workspace = Workspace::new(&flags(50));
-    let sidecar = workspace.start();
+    let providers = Two::start();
+    let flags = |percent: usize| providers.flags(&format!("percent: {percent}%"));
+    let sidecar = Stage::start(&flags(50));
     let load = Load::start(sidecar.listen, 4, all_well);
     for turn in 0..100 {
         let before = sidecar.versions();
         // Every third is broken, each in another way.
         match turn % 9 {
-            2 => workspace.write("rollouts: [ { name"),
-            5 => workspace.write(&flags(turn).replace("percent", "percnt")),
-            8 => workspace.write(&flags(turn).replace("canary: newcorp", "canary: nobody")),
-            _ => workspace.write(&flags(turn % 101)),
+            2 => sidecar.workspace().write("rollouts: [ { name"),
+            5 => sidecar.workspace().write(&flags(turn).replace("percent", "percnt")),
+            8 => sidecar.workspace().write(&flags(turn).replace("canary: newcorp", "canary: nobody")),
+            _ => sidecar.workspace().write(&flags(turn % 101)),
         }
         eventually("the version is read", SOON, || (sidecar.versions() > before).then_some(()));
     }
@@ -154,7 +152,7 @@ fn a_hundred_reloads_under_load_fail_no_request() {
 
 #[test]
 fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
-    let corp = Recorder::start(Manner::Answers);
+    let corp = Scripted::healthy("corp");
     let flags = |connections: usize| {
         format!(
             "providers:\n  corp: {{ base_url: \"{}\", api_keys: [one, two, three], max_connections: {connections} }}\n\
@@ -162,29 +160,27 @@ fn the_keys_of_a_provider_go_on_in_turn_over_reloads() {
             corp.base_url()
         )
     };
-    let workspace = Workspace::new(&flags(10));
-    let sidecar = workspace.start();
+    let sidecar = Stage::start(&flags(10));
     for turn in 0..7 {
         // A connection each, so that several cores take part.
         let answer = sidecar.client().post("/v1/chat/completions", &[], r#"{"model":"gpt-4"}"#).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.text());
         let before = sidecar.versions();
-        workspace.write(&flags(11 + turn));
+        sidecar.workspace().write(&flags(11 + turn));
         eventually("the version is read", SOON, || (sidecar.versions() > before).then_some(()));
     }
     assert_eq!(sidecar.status()["flags"]["generation"], 8);
     let asked = corp.asked().into_iter().filter(|asked| asked.method == "POST");
-    let keys: Vec<_> = asked.map(|asked| asked.header("authorization").unwrap().replace("Bearer ", "")).collect();
+    let keys: Vec<_> = asked.map(|asked| asked.field("authorization").unwrap().replace("Bearer ", "")).collect();
     assert_eq!(keys, ["one", "two", "three", "one", "two", "three", "one"]);
 }
 
 #[test]
 fn a_broken_file_changes_nothing_and_is_told() {
-    let old = Provider::start("oldcorp", Behaviour::default()).unwrap();
-    let new = Provider::start("newcorp", Behaviour::default()).unwrap();
-    let workspace = Workspace::new(&two(&old.base_url(), &new.base_url(), "percent: 100%"));
+    let providers = Two::start();
+    let workspace = Workspace::new(&providers.flags("percent: 100%"));
     let sidecar = workspace.start();
-    workspace.write(&two(&old.base_url(), &new.base_url(), "percent: 150%\nguard: { windw: 5m }"));
+    workspace.write(&providers.flags("percent: 150%\nguard: { windw: 5m }"));
     let errors = eventually("the errors are told", SOON, || {
         let errors = sidecar.status()["flags"]["errors"].as_array().unwrap().clone();
         (!errors.is_empty()).then_some(errors)

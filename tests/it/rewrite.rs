@@ -5,14 +5,14 @@
 
 use crate::support::api::difference;
 use crate::support::client::{Client, Framing};
-use crate::support::faults::Faults;
-use crate::support::faults::journal::Seen;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::Seen;
 use crate::support::stage::{Flags, Stage};
 
 const PATH: &str = "/v1/chat/completions";
 const ARMS: &str = "percent: 50%, pin_users: { new: canary, old: stable }";
 
-fn stage(stable: &Faults, canary: &Faults, keys: &str) -> Stage {
+fn stage(stable: &Scripted, canary: &Scripted, keys: &str) -> Stage {
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), "auth: none")
         .provider("newcorp", &canary.base_url(), &format!("auth: none, {keys}"))
@@ -22,7 +22,7 @@ fn stage(stable: &Faults, canary: &Faults, keys: &str) -> Stage {
 
 /// The canary's and then stable's view of the same body, sent by a user of each.
 fn both_views(keys: &str, body: &str) -> (Seen, Seen) {
-    let (stable, canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let stage = stage(&stable, &canary, keys);
     for user in ["new", "old"] {
         let answer = stage.whole(PATH, &[], &body.replace("USER", user));
@@ -104,7 +104,7 @@ fn rules_that_find_nothing_change_nothing() {
 
 #[test]
 fn a_body_of_chunks_is_rewritten_and_stays_one() {
-    let (stable, canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let stage = stage(&stable, &canary, "models: { gpt-4: a-much-longer-name }");
     let words = "w".repeat(300_000);
     let body = format!(r#"{{"messages":[{{"role":"user","content":"{words}"}}],"user":"new","model":"gpt-4"}}"#);
@@ -144,7 +144,7 @@ fn form(file: u32, model: &str) -> Vec<u8> {
 
 #[test]
 fn the_model_of_a_form_is_translated_and_its_file_is_not_touched() {
-    let (stable, canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let flags = Flags::new()
         .top("unmatched: oldcorp")
         .provider("oldcorp", &stable.base_url(), "auth: none")
@@ -182,7 +182,7 @@ fn the_model_of_a_form_is_translated_and_its_file_is_not_touched() {
 #[test]
 fn a_path_is_filled_from_its_template() {
     let keys = "models: { gpt-4: my deployment/1 }, path: \"/deployments/{model}/{rest}\"";
-    let (stable, canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let stage = stage(&stable, &canary, keys);
     let body = r#"{"model":"gpt-4","messages":[{"role":"user","content":"hi"}],"user":"USER"}"#;
     for user in ["new", "old"] {

@@ -3,31 +3,22 @@
 use std::net::TcpListener;
 
 use serin::clock;
-use serin::demo::provider::{Behaviour, Provider};
 
+use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::load::{Load, all_well};
-use crate::support::sidecar::{Workspace, two};
+use crate::support::sidecar::{Workspace, spoken};
 
 /// Everybody is on the canary before each rollback, so that any user shows it.
 const USER: &str = "user-1";
 
-fn providers() -> (Provider, Provider) {
-    let start = |name| Provider::start(name, Behaviour::default()).unwrap();
-    (start("oldcorp"), start("newcorp"))
-}
-
-fn everybody(providers: &(Provider, Provider)) -> Workspace {
-    Workspace::new(&two(&providers.0.base_url(), &providers.1.base_url(), "percent: 100%"))
-}
-
-fn text(output: &std::process::Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+fn everybody(providers: &Two) -> Workspace {
+    providers.workspace("percent: 100%")
 }
 
 #[test]
 fn no_request_sent_after_a_rollback_returned_reaches_the_canary() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = everybody(&providers);
     let sidecar = workspace.start();
     // The era changes once the rollback has returned; a request belongs to the era in which it was sent.
@@ -35,7 +26,7 @@ fn no_request_sent_after_a_rollback_returned_reaches_the_canary() {
         let late = era == 1 && answer.arm() == "canary";
         if late { Some("reached the canary after the rollback".to_owned()) } else { all_well(answer, era) }
     });
-    eventually("load on the canary", SOON, || (providers.1.requests().generating > 200).then_some(()));
+    eventually("load on the canary", SOON, || (providers.new.requests().generating > 200).then_some(()));
     let began = clock::instant();
     let answer = sidecar.change("rollback");
     let took = began.elapsed();
@@ -51,7 +42,7 @@ fn no_request_sent_after_a_rollback_returned_reaches_the_canary() {
 
 #[test]
 fn a_rollback_outlasts_kill_9_edits_and_a_resync_and_ends_with_resume() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = everybody(&providers);
     let sidecar = workspace.start();
     assert_eq!(sidecar.arm(USER), "canary");
@@ -63,7 +54,7 @@ fn a_rollback_outlasts_kill_9_edits_and_a_resync_and_ends_with_resume() {
     for percent in ["50%", "100%", "100%"] {
         let before = sidecar.versions();
         let rollout = format!("percent: {percent}\nuser: [\"body:user\", \"header:x-{before}\"]");
-        workspace.write(&two(&providers.0.base_url(), &providers.1.base_url(), &rollout));
+        workspace.write(&providers.flags(&rollout));
         eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
         assert_eq!(sidecar.arm(USER), "stable", "percent: {percent} must not lift a lock");
     }
@@ -74,7 +65,7 @@ fn a_rollback_outlasts_kill_9_edits_and_a_resync_and_ends_with_resume() {
 
 #[test]
 fn the_command_works_with_a_broken_and_with_a_deleted_file() {
-    let providers = providers();
+    let providers = Two::start();
     for broken in [true, false] {
         let workspace = everybody(&providers);
         let sidecar = workspace.start();
@@ -85,7 +76,7 @@ fn the_command_works_with_a_broken_and_with_a_deleted_file() {
             std::fs::remove_file(workspace.flags()).unwrap();
         }
         let output = workspace.run(&["rollback", "chat", "--reason", "a test"]);
-        assert!(output.status.success(), "{}", text(&output));
+        assert!(output.status.success(), "{}", spoken(&output));
         assert_eq!(sidecar.arm(USER), "stable");
         let told = sidecar.history();
         let event = told.iter().find(|event| event["action"] == "rollback").unwrap_or_else(|| panic!("{told:?}"));
@@ -95,7 +86,7 @@ fn the_command_works_with_a_broken_and_with_a_deleted_file() {
 
 #[test]
 fn the_command_works_with_the_admin_port_blocked() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = everybody(&providers);
     let sidecar = workspace.start();
     // Connections are taken by the system and nobody ever answers.
@@ -106,7 +97,7 @@ fn the_command_works_with_the_admin_port_blocked() {
     let began = clock::instant();
     let output = workspace.run(&arguments);
     let took = began.elapsed();
-    assert!(output.status.success(), "{}", text(&output));
+    assert!(output.status.success(), "{}", spoken(&output));
     assert_eq!(sidecar.arm(USER), "stable");
     println!("by the file it took {took:?}");
     assert!(took.as_secs() < 5, "{took:?}");
@@ -114,23 +105,23 @@ fn the_command_works_with_the_admin_port_blocked() {
 
 #[test]
 fn with_nothing_running_it_says_so_and_the_next_start_is_at_0() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = everybody(&providers);
     workspace.start().kill();
     let state = workspace.state();
     let output = workspace.run(&["rollback", "--state", &state.to_string_lossy()]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
-    assert!(text(&output).contains("nothing is running here"), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", spoken(&output));
+    assert!(spoken(&output).contains("nothing is running here"), "{}", spoken(&output));
     assert_eq!(workspace.start().arm(USER), "stable");
 }
 
 #[test]
 fn an_unknown_rollout_is_refused_by_name() {
-    let providers = providers();
+    let providers = Two::start();
     let workspace = everybody(&providers);
     let sidecar = workspace.start();
     let output = workspace.run(&["rollback", "chta"]);
     assert!(!output.status.success());
-    assert!(text(&output).contains("chta") && text(&output).contains("chat"), "{}", text(&output));
+    assert!(spoken(&output).contains("chta") && spoken(&output).contains("chat"), "{}", spoken(&output));
     assert_eq!(sidecar.arm(USER), "canary");
 }

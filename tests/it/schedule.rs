@@ -8,32 +8,27 @@ use serin::decide::units::Percent;
 use serin::demo::provider::{Behaviour, Provider};
 
 use crate::support::client::Client;
+use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::sidecar::Sidecar;
+use crate::support::stage::Stage;
 
 /// A dozen answers without a failure are enough for a promotion.
 const GUARD: &str = "guard: { max_error_rate: 20%, min_requests: 5 }";
 
 /// A sidecar with these rollouts (name and keys), each for the model of its name.
-fn rollouts(old: &Provider, new: &Provider, rollouts: &[(&str, String)]) -> (Workspace, Sidecar) {
+fn rollouts(old: &Provider, new: &Provider, rollouts: &[(&str, String)]) -> Stage {
     let rollouts: String = rollouts
         .iter()
         .map(|(name, keys)| {
             format!("  - {{ name: {name}, stable: old, canary: new, match: {{ model: {name} }}, {keys}, {GUARD} }}\n")
         })
         .collect();
-    let workspace = Workspace::new(&format!(
+    Stage::start(format!(
         "providers:\n  old: {{ base_url: \"{}\" }}\n  new: {{ base_url: \"{}\" }}\nrollouts:\n{rollouts}",
         old.base_url(),
         new.base_url()
-    ));
-    let sidecar = workspace.start();
-    (workspace, sidecar)
-}
-
-fn providers() -> (Provider, Provider) {
-    let start = |name| Provider::start(name, Behaviour::default()).unwrap();
-    (start("oldcorp"), start("newcorp"))
+    ))
 }
 
 /// The status of each rollout.
@@ -66,13 +61,13 @@ fn percent(status: &Value) -> f64 {
 
 #[test]
 fn the_ramp_follows_its_keys() {
-    let (old, new) = providers();
+    let Two { old, new } = Two::start();
     // Three days away from today: closed, whatever the hour.
     let days = ["thu", "fri", "sat", "sun", "mon", "tue", "wed"];
     let today = serin::clock::unix().0 / 86_400_000;
     let other = days[usize::try_from((today + 3) % 7).unwrap()];
     let ramp = |keys: &str| format!("percent: auto, ramp: {{ every: 200ms, {keys} }}");
-    let (_workspace, sidecar) = rollouts(
+    let sidecar = rollouts(
         &old,
         &new,
         &[
@@ -103,9 +98,9 @@ fn the_ramp_follows_its_keys() {
 
 #[test]
 fn a_rollback_goes_to_rollback_to_and_is_tried_again_when_the_file_says() {
-    let (old, new) = providers();
+    let Two { old, new } = Two::start();
     let keys = |more: &str| format!("percent: 50%, {more}");
-    let (_workspace, sidecar) = rollouts(
+    let sidecar = rollouts(
         &old,
         &new,
         &[

@@ -5,8 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::eventually::eventually;
-use crate::support::recorder::{Manner, Recorder};
+use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
+use crate::support::stage::Stage;
 
 const FLAGS: &str = "
 providers:
@@ -64,17 +65,16 @@ fn what_does_not_hold_ends_with_64() {
 
 #[test]
 fn what_a_sidecar_saw_can_be_replayed() {
-    let recorder = Recorder::start(Manner::Answers);
+    let recorder = Scripted::healthy("corp");
     let url = recorder.base_url();
-    let workspace = Workspace::new(&format!(
+    let sidecar = Stage::start(format!(
         "providers:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, percent: 50% }}\n"
     ));
-    let sidecar = workspace.start();
     (0..60).for_each(|user| drop(sidecar.arm(&format!("user-{user}"))));
-    let state = workspace.state().display().to_string();
+    let state = sidecar.workspace().state().display().to_string();
     let export = || {
-        let output = workspace.run(&["history", "chat", "--trace", "--state", &state]);
+        let output = sidecar.workspace().run(&["history", "chat", "--trace", "--state", &state]);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
@@ -85,10 +85,10 @@ fn what_a_sidecar_saw_can_be_replayed() {
     let trace = eventually("the trace has the requests", Duration::from_secs(10), || {
         Some(export()).filter(|trace| requests(trace) > 10.0)
     });
-    let file = workspace.flags().with_file_name("chat.jsonl");
+    let file = sidecar.workspace().flags().with_file_name("chat.jsonl");
     std::fs::write(&file, &trace).unwrap();
-    let flags = workspace.flags().display().to_string();
-    let output = workspace.run(&["simulate", "--flags", &flags, "--trace", file.to_str().unwrap(), "--json"]);
+    let flags = sidecar.workspace().flags().display().to_string();
+    let output = sidecar.workspace().run(&["simulate", "--flags", &flags, "--trace", file.to_str().unwrap(), "--json"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(answer["lines"], trace.lines().count());

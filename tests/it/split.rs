@@ -1,9 +1,9 @@
 //! The arm of a user is the one that the formula gives, through the running proxy, for header and body ids.
 
 use md5::{Digest, Md5};
-use serin::demo::provider::{Behaviour, Provider};
 
-use crate::support::sidecar::{Workspace, two};
+use crate::support::embedded::Two;
+use crate::support::stage::Stage;
 
 /// `int(hashlib.md5((salt + user).encode()).hexdigest(), 16) % 10000`, digit by digit.
 fn bucket(salt: &str, user: &str) -> u32 {
@@ -26,15 +26,13 @@ fn the_formula_is_pythons() {
 
 #[test]
 fn every_user_has_the_arm_that_the_formula_gives() {
-    let old = Provider::start("oldcorp", Behaviour::default()).unwrap();
-    let new = Provider::start("newcorp", Behaviour::default()).unwrap();
+    let providers = Two::start();
     for salt in ["", "s1"] {
         for (percent, hundredths) in
             [("0", 0), ("0.01%", 1), ("7.5%", 750), ("10%", 1000), ("33.33%", 3333), ("99.99%", 9999), ("100%", 10_000)]
         {
             let rollout = format!("percent: {percent}\nsalt: \"{salt}\"");
-            let workspace = Workspace::new(&two(&old.base_url(), &new.base_url(), &rollout));
-            let sidecar = workspace.start();
+            let sidecar = Stage::start(providers.flags(&rollout));
             let mut client = sidecar.client();
             for user in users() {
                 let expected = if bucket(salt, &user) < hundredths { "canary" } else { "stable" };

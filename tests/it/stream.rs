@@ -5,33 +5,35 @@ use std::time::Duration;
 
 use serin::clock;
 
-use crate::support::echo::Echo;
-use crate::support::sidecar::Workspace;
+use crate::support::faults::fault::Fault;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, dictated, head};
+use crate::support::sidecar::one;
+use crate::support::stage::Stage;
 
 #[test]
 fn a_piece_arrives_before_the_next_is_sent() {
-    let echo = Echo::start();
-    let flags = format!(
-        "providers:\n  held: {{ base_url: \"{}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: held }}\n",
-        echo.base_url()
-    );
-    let workspace = Workspace::new(&flags);
-    let sidecar = workspace.start();
+    let (dictator, dictated) = dictated();
+    let head = head(200, &format!("content-type: application/octet-stream\r\n{CHUNKED}\r\n"));
+    let held = Scripted::start("held", |_| Fault::Healthy);
+    held.queue([vec![Step::Write(head.into_bytes()), dictated, Step::Write(LAST_CHUNK.to_vec())]]);
+    let flags = one(&held.base_url());
+    let sidecar = Stage::start(flags);
     let mut client = sidecar.client();
-    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nx-echo: held\r\ncontent-length: 2\r\n\r\n{}";
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
     client.raw().write_all(head.as_bytes()).unwrap();
-    echo.send(Some(b"data: first\n\n"));
+    dictator.say(Some(b"data: first\n\n"));
     assert_eq!(client.receive_head().unwrap().status, 200);
     assert_eq!(client.receive_chunk().unwrap().unwrap(), b"data: first\n\n");
     let mut waits = Vec::new();
     for number in 0..50 {
         let piece = format!("data: {number}\n\n");
         let sent = clock::instant();
-        echo.send(Some(piece.as_bytes()));
+        dictator.say(Some(piece.as_bytes()));
         assert_eq!(client.receive_chunk().unwrap().unwrap(), piece.as_bytes());
         waits.push(sent.elapsed());
     }
-    echo.send(None);
+    dictator.say(None);
     assert_eq!(client.receive_chunk().unwrap(), None);
     waits.sort();
     println!("a piece takes {:?} (median), {:?} (worst)", waits[25], waits[49]);

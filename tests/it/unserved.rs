@@ -5,15 +5,14 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::Output;
 
-use crate::support::client::Client;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::sidecar::{Sidecar, Workspace, spoken};
+use crate::support::stage::Stage;
 
 /// From `old` to `new` with these further keys of `old`.
-fn flags(old: &str, keys: &str, new: &Recorder, rollout: &str) -> String {
+fn flags(old: &str, keys: &str, new: &Scripted, rollout: &str) -> String {
     format!(
         "providers:\n  old: {{ base_url: \"{old}\", {keys} }}\n  new: {{ base_url: \"{}\", auth: none }}\n\
          rollouts: [{{ name: chat, stable: old, canary: new, {rollout} }}]\n",
@@ -21,17 +20,13 @@ fn flags(old: &str, keys: &str, new: &Recorder, rollout: &str) -> String {
     )
 }
 
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
 /// How often it was asked for more than whether it lives.
-fn asked(provider: &Recorder) -> usize {
+fn asked(provider: &Scripted) -> usize {
     provider.asked().iter().filter(|asked| asked.method == "POST").count()
 }
 
 fn ready(sidecar: &Sidecar) -> (u16, String) {
-    let answer = Client::connect(sidecar.admin).unwrap().get("/readyz").unwrap();
+    let answer = sidecar.told("/readyz");
     (answer.status, answer.text())
 }
 
@@ -42,7 +37,7 @@ fn has_warning(sidecar: &Sidecar, part: &str) -> bool {
 
 #[test]
 fn a_file_whose_stable_lacks_something_is_not_started_with() {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let base_url = old.base_url().replace("http:", "https:");
     let lacks = [
         ("api_keys: [\"${NOWHERE}\"]", "the variable NOWHERE is not set"),
@@ -58,8 +53,8 @@ fn a_file_whose_stable_lacks_something_is_not_started_with() {
             let file = workspace.flags().display().to_string();
             for command in [&["check", &file][..], &["check", "--probe", &file], &["run", "--flags", &file]] {
                 let output = workspace.run(command);
-                assert_eq!(output.status.code(), Some(64), "{command:?} {keys}: {}", text(&output));
-                let told = text(&output);
+                assert_eq!(output.status.code(), Some(64), "{command:?} {keys}: {}", spoken(&output));
+                let told = spoken(&output);
                 assert!(told.contains("`old` is the stable of `chat` and cannot be used"), "{told}");
                 assert!(told.contains(why) || keys.contains("cert_file"), "{told}");
                 assert!(told.contains("set the variable, or mend the file"), "{told}");
@@ -71,7 +66,7 @@ fn a_file_whose_stable_lacks_something_is_not_started_with() {
 
 #[test]
 fn a_plain_route_and_what_no_rollout_takes_need_theirs_too() {
-    let new = Recorder::start(Manner::Answers);
+    let new = Scripted::healthy("corp");
     let route = "rollouts: [{ name: all, stable: old }]";
     let unmatched = "unmatched: old\nrollouts: [{ name: some, stable: new, match: { path: /x } }]";
     for (rest, whom) in [(route, "the stable of `all`"), (unmatched, "who takes what no rollout does")] {
@@ -81,14 +76,14 @@ fn a_plain_route_and_what_no_rollout_takes_need_theirs_too() {
             new.base_url()
         ));
         let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(64), "{}", text(&output));
-        assert!(text(&output).contains(whom), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(64), "{}", spoken(&output));
+        assert!(spoken(&output).contains(whom), "{}", spoken(&output));
     }
 }
 
 #[test]
 fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
-    let new = Recorder::start(Manner::Answers);
+    let new = Scripted::healthy("corp");
     let text_of = |unmatched: &str| {
         let file = flags("http://127.0.0.1:9/v1", "api_keys: [\"${NOWHERE}\"]", &new, "percent: 100%");
         format!("{unmatched}{file}")
@@ -97,15 +92,15 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     let file = workspace.flags().display().to_string();
     for command in [&["check", &file][..], &["run", "--flags", &file]] {
         let output = workspace.run(command);
-        assert_eq!(output.status.code(), Some(64), "{}", text(&output));
-        assert!(text(&output).contains("`old` is who takes what no rollout does and cannot be used"), "{output:?}");
-        assert!(text(&output).contains("unmatched: reject"), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(64), "{}", spoken(&output));
+        assert!(spoken(&output).contains("`old` is who takes what no rollout does and cannot be used"), "{output:?}");
+        assert!(spoken(&output).contains("unmatched: reject"), "{}", spoken(&output));
     }
     // By default it does so too, and nobody asked for it.
     workspace.write(&text_of(""));
     let output = workspace.run(&["check", &file]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(text(&output).contains("unmatched: what no rollout takes goes to `old`, which cannot"), "{output:?}");
+    assert_eq!(output.status.code(), Some(0), "{}", spoken(&output));
+    assert!(spoken(&output).contains("unmatched: what no rollout takes goes to `old`, which cannot"), "{output:?}");
     let sidecar = workspace.start();
     assert!(has_warning(&sidecar, "what no rollout takes goes to `old`"));
     // A reload that asks for it would take the rest from nobody to nobody: it is refused with what mends it.
@@ -120,14 +115,14 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     for unmatched in ["unmatched: reject\n", "unmatched: new\n"] {
         workspace.write(&text_of(unmatched));
         let output = workspace.run(&["check", &file]);
-        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-        assert!(!text(&output).contains("what no rollout takes"), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(0), "{}", spoken(&output));
+        assert!(!spoken(&output).contains("what no rollout takes"), "{}", spoken(&output));
     }
 }
 
 /// A sidecar whose stable has its key in a file, 10% of users on the canary, and that file.
-fn with_key_file(top: &str) -> (Workspace, Sidecar, Recorder, Recorder, std::path::PathBuf) {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+fn with_key_file(top: &str) -> (Workspace, Sidecar, Scripted, Scripted, std::path::PathBuf) {
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let workspace = Workspace::new("");
     let secret = workspace.flags().with_file_name("key");
     fs::write(&secret, "sk-first\n").unwrap();
@@ -165,14 +160,14 @@ fn a_secret_that_goes_keeps_its_last_value_and_blocks_no_edit() {
         while asked(&old) == before {
             assert_eq!(sidecar.client().chat(&format!("user-{}", fastrand::u32(..))).unwrap().status, 200, "{how}");
         }
-        assert_eq!(old.last().header("authorization"), Some("Bearer sk-first"), "{how}");
+        assert_eq!(old.last().field("authorization"), Some("Bearer sk-first"), "{how}");
     }
     assert!(workspace.log().contains("its last value is kept"), "{}", workspace.log());
     fs::remove_dir(&secret).unwrap();
     fs::write(&secret, "sk-second\n").unwrap();
     eventually("the new value is taken", SOON, || {
         sidecar.client().chat("somebody").unwrap();
-        (old.last().header("authorization") == Some("Bearer sk-second")).then_some(())
+        (old.last().field("authorization") == Some("Bearer sk-second")).then_some(())
     });
     assert!(!has_warning(&sidecar, "its last value is kept"));
 }
@@ -186,7 +181,7 @@ fn a_reference_to_nothing_keeps_the_key_that_was_there() {
     for user in 0..20 {
         assert_eq!(sidecar.arm(&format!("user-{user}")), "stable");
     }
-    assert_eq!(old.last().header("authorization"), Some("Bearer sk-first"));
+    assert_eq!(old.last().field("authorization"), Some("Bearer sk-first"));
     assert_eq!(asked(&new), 0);
 }
 
@@ -197,7 +192,7 @@ fn the_secrets_of_clients_and_operators_block_no_edit_either() {
     for (index, place) in places.iter().enumerate() {
         fs::write(place, format!("a-long-enough-secret-{index}")).unwrap();
     }
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let [client, force] = places.each_ref().map(|place| format!("\"${{file:{}}}\"", place.display()));
     let text = |percent: &str| {
         let rollout = format!("force: {{ header: x-force, token: {force} }}, percent: {percent}");
@@ -222,7 +217,7 @@ fn the_secrets_of_clients_and_operators_block_no_edit_either() {
 #[test]
 fn a_reload_brings_no_stable_that_cannot_be_asked() {
     let (workspace, sidecar, old, new, _) = with_key_file("");
-    let other = Recorder::start(Manner::Answers);
+    let other = Scripted::healthy("corp");
     let before = sidecar.versions();
     // The key that is known was never meant for this address.
     workspace.write(&flags(&other.base_url(), "api_keys: [\"${NOWHERE}\"]", &new, "percent: 10%"));
@@ -244,10 +239,9 @@ fn a_reload_brings_no_stable_that_cannot_be_asked() {
 
 #[test]
 fn who_is_sent_back_to_a_stable_that_cannot_be_asked_gets_an_honest_error() {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let keys = "api_keys: [\"${NOWHERE}\"]";
-    let workspace = Workspace::new(&flags(&old.base_url(), keys, &new, "percent: 100%"));
-    let sidecar = workspace.start();
+    let sidecar = Stage::start(&flags(&old.base_url(), keys, &new, "percent: 100%"));
     assert_eq!((sidecar.arm("u").as_str(), ready(&sidecar).0), ("canary", 200));
     assert_eq!(sidecar.change("rollback").status, 200);
     let before = asked(&new);
@@ -262,13 +256,13 @@ fn who_is_sent_back_to_a_stable_that_cannot_be_asked_gets_an_honest_error() {
     let fault = sidecar.chat()["stable_fault"].as_str().unwrap().to_owned();
     assert!(fault.contains("old cannot be used"), "{fault}");
     // What has nothing to do with it goes on.
-    workspace.write(&flags(&old.base_url(), keys, &new, "percent: 0"));
+    sidecar.workspace().write(&flags(&old.base_url(), keys, &new, "percent: 0"));
     eventually("an edit is taken", SOON, || (sidecar.status()["flags"]["generation"] == 2).then_some(()));
 }
 
 #[test]
 fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
-    let (old, new) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
     let workspace = Workspace::new("");
     let ca = workspace.flags().with_file_name("ca.pem");
     let base_url = old.base_url().replace("http:", "https:");
@@ -276,7 +270,7 @@ fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
     workspace.write(&flags(&base_url, &keys, &new, "percent: 10%"));
     fs::write(&ca, "-----BEGIN CERTIFICATE-----\nnot base64!\n-----END CERTIFICATE-----\n").unwrap();
     let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-    assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(64), "{}", spoken(&output));
     // It is PEM, and no certificate.
     fs::write(&ca, "-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n").unwrap();
     let sidecar = workspace.start();
@@ -296,11 +290,11 @@ fn a_certificate_that_is_none_sends_nobody_to_the_canary() {
 
 #[test]
 fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone() {
-    let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::refusing(401), Scripted::healthy("corp"));
     let check = |base_url: &str| {
         let workspace = Workspace::new(&flags(base_url, "auth: bearer", &new, "percent: 10%"));
         let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
-        (output.status.code(), text(&output))
+        (output.status.code(), spoken(&output))
     };
     let (code, told) = check(&old.base_url());
     assert_eq!(code, Some(0), "{told}");
@@ -311,7 +305,7 @@ fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone()
     // Nobody's key reaches a canary.
     let workspace = Workspace::new(&flags(&new.base_url(), "auth: none", &old, "percent: 10%"));
     let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
-    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", spoken(&output));
 }
 
 /// A port where nobody listens.
@@ -322,8 +316,8 @@ fn nobody() -> String {
 
 #[test]
 fn what_looks_like_an_outage_is_told_with_what_mends_it() {
-    let plain = Recorder::start(Manner::Answers);
-    let (wrong_path, wrong_key) = (Recorder::start(Manner::Refuses(404)), Recorder::start(Manner::Refuses(401)));
+    let plain = Scripted::healthy("corp");
+    let (wrong_path, wrong_key) = (Scripted::refusing(404), Scripted::refusing(401));
     let cases = [
         ("nobody listens", nobody(), "no connection", "check its `base_url`", "FAILS"),
         (
@@ -343,13 +337,13 @@ fn what_looks_like_an_outage_is_told_with_what_mends_it() {
         ("the key is wrong", wrong_key.base_url(), "its key is refused", "check its `api_keys`", "its key is refused"),
     ];
     for (case, base_url, kind, remedy, probed) in cases {
-        let new = Recorder::start(Manner::Answers);
+        let new = Scripted::healthy("corp");
         let text_of = |base_url: &str| flags(base_url, "api_keys: [sk-wrong]", &new, "percent: 10%");
         let workspace = Workspace::new(&text_of(&base_url));
         let output = workspace.run(&["check", "--probe", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(1), "{case}: {}", text(&output));
-        assert!(text(&output).contains(probed), "{case}: {}", text(&output));
-        assert!(text(&output).contains("check "), "{case}: {}", text(&output));
+        assert_eq!(output.status.code(), Some(1), "{case}: {}", spoken(&output));
+        assert!(spoken(&output).contains(probed), "{case}: {}", spoken(&output));
+        assert!(spoken(&output).contains("check "), "{case}: {}", spoken(&output));
 
         let sidecar = workspace.start();
         assert_eq!(ready(&sidecar), (200, "ready\n".to_owned()));
@@ -365,7 +359,7 @@ fn what_looks_like_an_outage_is_told_with_what_mends_it() {
         assert!(status == 200 && body.contains("stable of chat: old answered none"), "{case}: {status} {body}");
         assert!(workspace.log().contains("stable does not serve"), "{case}: {}", workspace.log());
         let shown = workspace.run(&["status", "--admin", &format!("http://{}", sidecar.admin)]);
-        assert!(text(&shown).contains("old answered none"), "{case}: {}", text(&shown));
+        assert!(spoken(&shown).contains("old answered none"), "{case}: {}", spoken(&shown));
 
         workspace.write(&text_of(&plain.base_url()));
         eventually(&format!("{case}: mended"), SOON, || (ready(&sidecar) == (200, "ready\n".to_owned())).then_some(()));

@@ -49,9 +49,10 @@ def python_tests(module, stage):
 
 def node_tests(name, stage):
     # Modules are looked for beside the script, so it runs where they were installed.
-    source = pathlib.Path(__file__).with_name(name)
-    script = pathlib.Path(os.environ["NODE_WORK"]) / name
-    script.write_text(source.read_text())
+    work = pathlib.Path(os.environ["NODE_WORK"])
+    for source in (name, "play.mjs"):
+        (work / source).write_text(pathlib.Path(__file__).with_name(source).read_text())
+    script = work / name
     stable, canary = users(1)
     dialects = {
         name: {"told": told, "length": len(cutting.WHOLE[name]), "positions": cutting.positions(name, sdk_cuts.STEP)}

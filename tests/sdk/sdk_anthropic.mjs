@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import Anthropic from "@anthropic-ai/sdk";
+import { play } from "./play.mjs";
 
 const { ORIGIN, STABLE_USER, CANARY_USER } = process.env;
 const client = new Anthropic({ baseURL: ORIGIN, apiKey: "any", maxRetries: 0, timeout: 10_000 });
@@ -41,14 +42,4 @@ const tests = {
   },
 };
 
-let failed = false;
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    await test();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed = true;
-    console.log(`FAILED ${name} ${String(error?.stack ?? error).replaceAll("\n", " | ")}`);
-  }
-}
-process.exitCode = failed ? 1 : 0;
+await play(tests);

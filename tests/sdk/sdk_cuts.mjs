@@ -3,6 +3,7 @@
 
 import OpenAI from "openai";
 import Anthropic from "@anthropic-ai/sdk";
+import { play } from "./play.mjs";
 
 const { ORIGIN, CUTS } = process.env;
 const { text: TEXT, faults: FAULTS, dialects } = JSON.parse(CUTS);
@@ -124,14 +125,4 @@ tests.faults_before_the_stream_are_not_seen = async () => {
   });
 };
 
-let failed = false;
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    await test();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed = true;
-    console.log(`FAILED ${name} ${String(error?.message ?? error).replaceAll("\n", " | ")}`);
-  }
-}
-process.exitCode = failed ? 1 : 0;
+await play(tests);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import OpenAI, { toFile } from "openai";
+import { play } from "./play.mjs";
 
 const { ORIGIN, STABLE_USER, CANARY_USER } = process.env;
 const client = new OpenAI({ baseURL: `${ORIGIN}/v1`, apiKey: "any", maxRetries: 0, timeout: 10_000 });
@@ -67,14 +68,4 @@ const tests = {
   },
 };
 
-let failed = false;
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    await test();
-    console.log(`ok ${name}`);
-  } catch (error) {
-    failed = true;
-    console.log(`FAILED ${name} ${String(error?.stack ?? error).replaceAll("\n", " | ")}`);
-  }
-}
-process.exitCode = failed ? 1 : 0;
+await play(tests);

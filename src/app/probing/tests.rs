@@ -1,13 +1,13 @@
 //! Which questions a file raises, asked of small servers on real sockets.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::flags::Environment;
 use crate::flags::compile::compile;
+use crate::proxy::tests::support::{Scripted, json};
 
 /// A provider that has these paths, and keeps what it was asked.
 struct Server {
@@ -17,38 +17,20 @@ struct Server {
 
 impl Server {
     fn with(paths: &'static [&'static str]) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Server { address: listener.local_addr().unwrap(), asked: Arc::default() };
-        let asked = Arc::clone(&server.asked);
-        // Ends with the test process.
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut reader = BufReader::new(stream.unwrap());
-                let (mut line, mut length) = (String::new(), 0);
-                reader.read_line(&mut line).unwrap();
-                loop {
-                    let mut header = String::new();
-                    reader.read_line(&mut header).unwrap();
-                    if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
-                        length = value.trim().parse().unwrap();
-                    }
-                    if header == "\r\n" {
-                        break;
-                    }
-                }
-                reader.read_exact(&mut vec![0; length]).unwrap();
-                let words: Vec<&str> = line.split(' ').collect();
-                let status = match words.as_slice() {
-                    ["GET", ..] => "200 OK",
-                    [_, path, _] if paths.contains(path) => "400 Bad Request",
-                    _ => "404 Not Found",
-                };
-                asked.lock().unwrap().push(format!("{} {}", words[0], words[1]));
-                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}");
-                reader.get_mut().write_all(answer.as_bytes()).unwrap();
-            }
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let heard = Arc::clone(&asked);
+        let provider = Scripted::new(move |mut client| {
+            let request = client.message();
+            let words: Vec<&str> = request.first_line().split(' ').collect();
+            let status = match words.as_slice() {
+                ["GET", ..] => 200,
+                [_, path, _] if paths.contains(path) => 400,
+                _ => 404,
+            };
+            heard.lock().unwrap().push(format!("{} {}", words[0], words[1]));
+            client.send(json(status, "connection: close\r\n", "{}"));
         });
-        server
+        Server { address: provider.address, asked }
     }
 
     fn asked(&self) -> Vec<String> {

@@ -97,22 +97,12 @@ pub fn scheduled(ramp: &Ramp, from: UnixMillis, now: UnixMillis) -> Scheduled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::policy::plain::{self, percent};
 
     const HOUR: u64 = 3_600_000;
 
-    fn percent(whole: u16) -> Percent {
-        Percent::from_hundredths(whole * 100).unwrap()
-    }
-
     fn ramp() -> Ramp {
-        Ramp {
-            stages: [10, 25, 40].map(percent).to_vec(),
-            hold_start: Millis(7 * HOUR),
-            every: Millis(HOUR),
-            max: Percent::ALL,
-            from: None,
-            hours: None,
-        }
+        Ramp { hold_start: Millis(7 * HOUR), ..plain::ramp(&[10, 25, 40], Millis(HOUR)) }
     }
 
     fn office() -> Hours {

@@ -52,7 +52,8 @@ pub fn terms(guard: &Guard, ramp: &Ramp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::rollout::tests::{canary, percent};
+    use crate::decide::policy::plain::percent;
+    use crate::decide::rollout::tests::canary;
 
     #[test]
     fn the_number_of_the_same_rules_is_the_same_for_ever_and_any_edit_makes_another() {

@@ -13,33 +13,18 @@ use crate::decide::event::{Action, Decided, Regression};
 use crate::decide::guard::Arms;
 use crate::decide::guard::rule::Rule;
 use crate::decide::guard::tick::{ArmTick, Tick};
+use crate::decide::policy::plain::{self, percent};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
-use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 use crate::describe::command::{note, refusal};
 use crate::describe::outlook::waiting_for;
 
-pub(in crate::decide) fn percent(whole: u16) -> Percent {
-    Percent::from_hundredths(whole * 100).unwrap()
-}
-
 pub(in crate::decide) fn canary() -> Canary {
     Canary {
-        provider: ProviderId(1),
-        percent: Intent::Auto,
-        ramp: Ramp {
-            stages: [10, 25, 40, 55, 70, 85, 100].map(percent).to_vec(),
-            hold_start: Millis(1000),
-            every: Millis(1000),
-            max: Percent::ALL,
-            from: None,
-            hours: None,
-        },
-        guard: Guard { max_error_rate: percent(5), window: Millis(60_000), min_requests: 100, ..Guard::default() },
-        on_regression: OnRegression::Rollback,
-        rollback_to: Percent::ZERO,
-        try_again_after: None,
-        attempt: 1,
+        ramp: plain::ramp(&[10, 25, 40, 55, 70, 85, 100], Millis(1000)),
+        guard: Guard { window: Millis(60_000), ..Guard::default() },
+        ..plain::canary()
     }
 }
 

@@ -19,7 +19,7 @@ mod passing;
 mod reach;
 mod recovery;
 mod smuggling;
-pub(super) mod support;
+pub(crate) mod support;
 mod tunnels;
 mod websocket;
 mod withdrawn;

@@ -1,12 +1,15 @@
 //! A sidecar on port 0, providers that do as told, and clients that say exactly what a test wants.
 //!
+//! Here is the sidecar; the two ends that it lies between, and what goes over them, have files of their own.
 //! Everything blocks with a deadline, on threads of its own: a test that waits for something which never comes fails
 //! with what it waited for.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+mod answers;
+mod client;
+mod scripted;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -17,116 +20,40 @@ use crate::decide::outcome::Outcome;
 use crate::decide::policy::*;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::{Running, Setup, start};
-use crate::state::counters::{Labels, Series};
+use crate::state::counters::Series;
 use crate::state::evidence::{ArmTotals, Evidence};
 use crate::state::inbox::{Input, Refused, inbox};
-use crate::state::provider::ProviderState;
-use crate::state::retry_budget::RetryBudget;
-use crate::state::series_table::SeriesTable;
-use crate::state::snapshot::{InForce, Shared, Snapshot};
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
+use crate::state::snapshot::{self, Shared, Snapshot};
 
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) use answers::*;
+pub(crate) use client::{Client, Message, Reply};
+pub(crate) use scripted::*;
 
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// At this address, without TLS.
 pub(in crate::proxy) fn provider(name: &str, address: SocketAddr) -> Provider {
     let base_url =
         BaseUrl { https: false, host: address.ip().to_string(), port: address.port(), path: "/v1".to_owned() };
-    Provider {
-        name: name.to_owned(),
-        base_url,
-        api_keys: Vec::new(),
-        auth: Auth::Bearer,
-        query: Vec::new(),
-        timeouts: Timeouts {
-            connect: Millis(2000),
-            headers: Millis(10_000),
-            stream_headers: Millis(10_000),
-            first_output: Millis(10_000),
-            idle: Millis(10_000),
-        },
-        models: BTreeMap::new(),
-        unmapped: Unmapped::Pass,
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: None,
-        set_headers: Vec::new(),
-        forward_headers: BTreeSet::new(),
-        http2: Http2::Never,
-        tls: Tls::default(),
-        max_connections: 100,
-        probe_path: Secret::new("/models".to_owned()),
-        unusable: None,
-        holds_keys: false,
-    }
+    let timeouts = Timeouts { connect: Millis(2000), ..plain::waits(Millis(10_000)) };
+    Provider { base_url, timeouts, ..plain::provider(name) }
 }
 
 /// Two providers, `old` and `new`, and a rollout `chat` between them at the share the snapshot gives it.
 pub(super) fn policy(old: SocketAddr, new: SocketAddr) -> Policy {
-    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-    let canary = Canary {
-        provider: ProviderId(1),
-        percent: Intent::Auto,
-        ramp: Ramp {
-            stages: vec![Percent::ALL],
-            hold_start: Millis(1),
-            every: Millis(1),
-            max: Percent::ALL,
-            from: None,
-            hours: None,
-        },
-        guard: Guard { max_error_rate: Percent::ALL, window: Millis(1), min_requests: 1, ..Guard::default() },
-        on_regression: OnRegression::Rollback,
-        rollback_to: Percent::ZERO,
-        try_again_after: None,
-        attempt: 1,
-    };
     let rollout = Rollout {
-        name: "chat".to_owned(),
         matches: Match {
             endpoints: vec!["chat/completions".to_owned(), "messages".to_owned()],
-            model: None,
-            headers: BTreeMap::new(),
-            path: None,
+            ..plain::rollout("chat").matches
         },
-        stable: ProviderId(0),
-        canary: Some(canary),
+        canary: Some(plain::canary()),
         user: vec![UserSource::Header("x-user-id".to_owned()), UserSource::Body(vec!["user".to_owned()])],
-        anonymous: Anonymous::Stable,
-        salt: String::new(),
         pins: BTreeMap::from([("canary-user".to_owned(), Arm::Canary), ("stable-user".to_owned(), Arm::Stable)]),
         force: Some(Force { header: "x-force".to_owned(), token: Secret::new("token".to_owned()) }),
-        fallback: Fallback::Nobody,
-        fallback_4xx: true,
-        give_up_after: Millis(30_000),
-        hold: Millis(5000),
-        retry: Retry::default(),
-        stream_mode: StreamMode::Live,
+        ..plain::rollout("chat")
     };
-    Policy {
-        fixed: Fixed { listen: loopback, admin: loopback, probe: None, state: None, workers: None },
-        mount: "/v1".to_owned(),
-        unmatched: Unmatched::Provider(ProviderId(0)),
-        providers: vec![Arc::new(provider("old", old)), Arc::new(provider("new", new))],
-        rollouts: vec![Arc::new(rollout)],
-        flags: BTreeMap::new(),
-        clients: Vec::new(),
-        open: false,
-        tokens: Vec::new(),
-        limits: Limits {
-            header_bytes: 64 * 1024,
-            header_time: Millis(10_000),
-            idle: Millis(600_000),
-            connections: 1000,
-            replay_body: 8 << 20,
-            replay_memory: 64 << 20,
-        },
-        drain: Millis(10_000),
-        egress: None,
-        response_headers: true,
-        access_log: None,
-    }
+    let providers = vec![provider("old", old), provider("new", new)];
+    Policy { unmatched: Unmatched::Provider(ProviderId(0)), ..plain::policy(providers, vec![rollout]) }
 }
 
 /// Changes one provider of a policy.
@@ -148,34 +75,10 @@ pub(super) fn both_ways(old: &Scripted, new: &Scripted) -> Policy {
 
 /// A snapshot of this policy with every rollout at this share.
 pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: usize) -> Snapshot {
-    let series = |rollout: &str, arm, provider: &str| {
-        let labels = Labels { rollout: rollout.to_owned(), arm, provider: provider.to_owned() };
-        Arc::new(Series::new(labels, cores, metrics::Histogram::noop(), metrics::Histogram::noop()))
-    };
-    let rollouts = policy.rollouts.iter().map(|rollout| InForce {
-        percent,
-        closed: percent == Percent::ZERO,
-        diverts: true,
-        several_sources: false,
-        evidence: Arc::new(Evidence::alone(1, cores, Counting::default())),
-        series: SeriesTable::new(rollout, |arm, provider| {
-            series(&rollout.name, arm.as_str(), &policy.provider(provider).name)
-        }),
-        retry: Arc::new(RetryBudget::full(cores)),
-    });
-    Snapshot {
-        revision,
-        generation: 7,
-        rollouts: rollouts.collect(),
-        unsplit: policy.providers.iter().map(|provider| series("none", "none", &provider.name)).collect(),
-        providers: unknown(&policy),
-        policy: Arc::new(policy),
-        draining: false,
-    }
-}
-
-fn unknown(policy: &Policy) -> Box<[Arc<ProviderState>]> {
-    policy.providers.iter().map(|provider| Arc::new(ProviderState::new(provider.name.clone()))).collect()
+    let none = metrics::Histogram::noop;
+    snapshot::plain::snapshot(revision, policy, percent, cores, |labels| {
+        Arc::new(Series::new(labels, cores, none(), none()))
+    })
 }
 
 /// A running data plane.
@@ -314,268 +217,6 @@ pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A client's end of a connection, or a provider's.
-pub(super) struct Client {
-    pub(super) stream: TcpStream,
-    read: Vec<u8>,
-}
-
-impl Client {
-    pub(super) fn connect(address: SocketAddr) -> Client {
-        Client::of(TcpStream::connect(address).unwrap())
-    }
-
-    pub(super) fn of(stream: TcpStream) -> Client {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Client { stream, read: Vec::new() }
-    }
-
-    pub(super) fn send(&mut self, text: impl AsRef<[u8]>) {
-        self.stream.write_all(text.as_ref()).unwrap();
-    }
-
-    fn more(&mut self) -> usize {
-        let mut piece = [0; 65536];
-        match self.stream.read(&mut piece) {
-            Ok(read) => {
-                self.read.extend_from_slice(&piece[..read]);
-                read
-            }
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
-            Err(error) => panic!("nothing came ({error}) after {:?}", String::from_utf8_lossy(&self.read)),
-        }
-    }
-
-    /// Everything up to and including `end`.
-    pub(super) fn read_to(&mut self, end: &str) -> String {
-        loop {
-            let found = self.read.windows(end.len()).position(|window| window == end.as_bytes());
-            if let Some(at) = found {
-                let rest = self.read.split_off(at + end.len());
-                return String::from_utf8(std::mem::replace(&mut self.read, rest)).unwrap();
-            }
-            assert!(self.more() > 0, "the connection ended before {end:?}: {:?}", String::from_utf8_lossy(&self.read));
-        }
-    }
-
-    pub(super) fn read_exact(&mut self, length: usize) -> Vec<u8> {
-        while self.read.len() < length {
-            assert!(self.more() > 0, "the connection ended after {} of {length} bytes", self.read.len());
-        }
-        let rest = self.read.split_off(length);
-        std::mem::replace(&mut self.read, rest)
-    }
-
-    /// Everything until the connection ends.
-    pub(super) fn read_to_end(&mut self) -> Vec<u8> {
-        while self.more() > 0 {}
-        std::mem::take(&mut self.read)
-    }
-
-    /// A head, and its body by content-length or chunks.
-    pub(super) fn message(&mut self) -> Message {
-        let head = self.read_to("\r\n\r\n");
-        let mut message = Message { head, body: Vec::new(), trailers: String::new() };
-        if message.header("transfer-encoding").as_deref() == Some("chunked") {
-            loop {
-                let size = self.read_to("\r\n");
-                let size = usize::from_str_radix(size.trim(), 16).unwrap();
-                if size == 0 {
-                    break;
-                }
-                message.body.extend(self.read_exact(size));
-                self.read_to("\r\n");
-            }
-            loop {
-                let line = self.read_to("\r\n");
-                if line == "\r\n" {
-                    break;
-                }
-                message.trailers.push_str(&line);
-            }
-        } else if let Some(length) = message.header("content-length") {
-            message.body = self.read_exact(length.parse().unwrap());
-        }
-        message
-    }
-
-    /// The answer to a request on this connection.
-    pub(super) fn reply(&mut self) -> Reply {
-        let message = self.message();
-        let status = message.head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, message }
-    }
-}
-
-/// A request or an answer as it was on the wire.
-#[derive(Debug)]
-pub(super) struct Message {
-    pub(super) head: String,
-    pub(super) body: Vec<u8>,
-    pub(super) trailers: String,
-}
-
-impl Message {
-    pub(super) fn first_line(&self) -> &str {
-        self.head.lines().next().unwrap()
-    }
-
-    /// The values of this name, in their order, joined with a bar.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
-        let values = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
-        let values: Vec<&str> =
-            values.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).collect();
-        (!values.is_empty()).then(|| values.join("|"))
-    }
-
-    pub(super) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) message: Message,
-}
-
-impl Reply {
-    pub(super) fn header(&self, name: &str) -> Option<String> {
-        self.message.header(name)
-    }
-
-    pub(super) fn text(&self) -> &str {
-        self.message.text()
-    }
-}
-
-/// A provider whose connections are scripted, each on a thread of its own.
-pub(super) struct Scripted {
-    pub(super) address: SocketAddr,
-}
-
-impl Scripted {
-    pub(super) fn new(script: impl Fn(Client) + Send + Sync + 'static) -> Scripted {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let script = Arc::new(script);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let script = Arc::clone(&script);
-                std::thread::spawn(move || script(Client::of(stream.unwrap())));
-            }
-        });
-        Scripted { address }
-    }
-
-    /// Answers every request with these bytes, and tells what it got.
-    pub(super) fn answering(answer: impl Into<String>) -> (Scripted, Receiver<Message>) {
-        let (sender, receiver) = channel();
-        let answer = answer.into();
-        let provider = Scripted::new(move |mut client| {
-            while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
-                let message = client.message();
-                let _ = sender.send(message);
-                client.send(&answer);
-            }
-        });
-        (provider, receiver)
-    }
-}
-
-impl Scripted {
-    /// Answers each request with the next of these bytes, whatever connection it comes by, and tells what it got. An
-    /// answer that ends in [`BREAK`] ends its connection as well.
-    pub(super) fn in_turn(answers: impl IntoIterator<Item = impl Into<String>>) -> (Scripted, Receiver<Message>) {
-        let answers: Vec<String> = answers.into_iter().map(Into::into).collect();
-        let answers = Mutex::new(std::collections::VecDeque::from(answers));
-        let (sender, receiver) = channel();
-        let provider = Scripted::new(move |mut client| {
-            while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
-                let _ = sender.send(client.message());
-                let answer = answers.lock().unwrap().pop_front().unwrap();
-                client.send(answer.trim_end_matches(BREAK));
-                if answer.ends_with(BREAK) {
-                    return;
-                }
-            }
-        });
-        (provider, receiver)
-    }
-}
-
-/// A provider that tells when a request has come, and answers with the next of these when told to.
-pub(super) fn when_told(answers: impl IntoIterator<Item = String>) -> (Scripted, Receiver<Message>, Sender<()>) {
-    let answers = Mutex::new(answers.into_iter().collect::<std::collections::VecDeque<_>>());
-    let (sender, receiver) = channel();
-    let (go, wait) = channel();
-    let wait = Mutex::new(wait);
-    let provider = Scripted::new(move |mut client| {
-        while client.stream.peek(&mut [0]).is_ok_and(|peeked| peeked > 0) {
-            let _ = sender.send(client.message());
-            if wait.lock().unwrap().recv().is_err() {
-                return;
-            }
-            let answer = answers.lock().unwrap().pop_front().unwrap();
-            client.send(answer);
-        }
-    });
-    (provider, receiver, go)
-}
-
-/// Ends the connection: see [`Scripted::in_turn`].
-pub(super) const BREAK: char = '\u{17}';
-
-/// A whole answer of JSON.
-pub(super) fn json(status: u16, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// A completion that says these words.
-pub(super) fn completion(words: &str) -> String {
-    json(200, "", &format!(r#"{{"choices":[{{"index":0,"message":{{"content":"{words}"}},"finish_reason":"stop"}}]}}"#))
-}
-
-/// One chunk.
-pub(super) fn chunk(data: &str) -> String {
-    format!("{:x}\r\n{data}\r\n", data.len())
-}
-
-/// The head of a stream of events in chunks, and these chunks.
-pub(super) fn stream(chunks: &[&str]) -> String {
-    let mut all = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_owned();
-    for data in chunks {
-        all.push_str(&chunk(data));
-    }
-    all
-}
-
-/// The end of a body in chunks.
-pub(super) const LAST: &str = "0\r\n\r\n";
-/// Events of a chat.
-pub(super) const ROLE: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}]}\n\n";
-pub(super) const WORD: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
-pub(super) const STOP: &str =
-    "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
-
-/// What a provider got, within the deadline.
-pub(super) fn got<T>(receiver: &Receiver<T>) -> T {
-    receiver.recv_timeout(PATIENCE).unwrap()
-}
-
-pub(super) const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 75\r\n\r\n\
-    {\"choices\":[{\"index\":0,\"message\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}";
-
-/// Its body.
-pub(super) fn body_of(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").unwrap().1
-}
-
 /// An address that nobody listens on, and that nobody else is given: it is bound, and connections to it are refused.
 pub(super) fn nobody() -> SocketAddr {
     static BOUND: LazyLock<Socket> = LazyLock::new(|| {
@@ -584,12 +225,4 @@ pub(super) fn nobody() -> SocketAddr {
         socket
     });
     BOUND.local_addr().unwrap().as_socket().unwrap()
-}
-
-/// A POST of JSON.
-pub(super) fn post(path: &str, headers: &str, json: &str) -> String {
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: sidecar\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\n\r\n{json}",
-        json.len()
-    )
 }

@@ -1,7 +1,6 @@
 //! Providers played by scripts on real sockets.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -18,12 +17,11 @@ use tokio::task::LocalSet;
 
 use super::egress::Environment;
 use super::{Upstreams, Waits};
-use crate::decide::policy::{Auth, BaseUrl, Http2, Provider, Secret, Timeouts, Tls, Unmapped};
+use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::{self, Aim, AttemptError, Failure, Gate};
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
+use crate::proxy::tests::support;
 
 mod egress;
 mod http1;
@@ -44,29 +42,8 @@ fn on_a_core<T>(test: impl Future<Output = T>) -> T {
 
 /// Patient, at `http://127.0.0.1:port/v1`, without keys.
 fn provider(address: SocketAddr) -> Provider {
-    let long = Millis(15_000);
-    Provider {
-        name: "acme".into(),
-        base_url: BaseUrl { https: false, host: address.ip().to_string(), port: address.port(), path: "/v1".into() },
-        api_keys: vec![],
-        auth: Auth::Bearer,
-        query: vec![],
-        timeouts: Timeouts { connect: long, headers: long, stream_headers: long, first_output: long, idle: long },
-        models: BTreeMap::new(),
-        unmapped: Unmapped::Pass,
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: None,
-        set_headers: vec![],
-        forward_headers: BTreeSet::new(),
-        http2: Http2::Never,
-        tls: Tls::default(),
-        max_connections: 64,
-        probe_path: Secret::new("/models".to_owned()),
-        unusable: None,
-        holds_keys: false,
-    }
+    let timeouts = plain::waits(Millis(15_000));
+    Provider { timeouts, max_connections: 64, ..support::provider("acme", address) }
 }
 
 /// One core, blind to the environment of whoever runs the tests.
@@ -182,6 +159,59 @@ impl Peer {
     fn reset(self) {
         #[expect(deprecated, reason = "a zero linger never blocks: it is how a reset is forced")]
         self.0.set_linger(Some(Duration::ZERO)).unwrap();
+    }
+}
+
+/// A provider that a test plays by hand, and the core that asks it.
+struct Pair {
+    listener: TcpListener,
+    address: SocketAddr,
+    provider: Arc<Provider>,
+    upstreams: Rc<Upstreams>,
+}
+
+impl Pair {
+    async fn new() -> Pair {
+        Pair::with(|_| {}).await
+    }
+
+    async fn with(edit: impl FnOnce(&mut Provider)) -> Pair {
+        let (listener, address) = listener().await;
+        let mut provider = provider(address);
+        edit(&mut provider);
+        Pair { listener, address, provider: Arc::new(provider), upstreams: upstreams() }
+    }
+
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<AnswerBody>, AttemptError> {
+        send(&self.upstreams, &self.provider, request).await
+    }
+
+    /// The next connection at the provider.
+    async fn peer(&self) -> Peer {
+        Peer::accept(&self.listener).await
+    }
+
+    /// The same once a request has come by it.
+    async fn asked(&self) -> Peer {
+        let mut peer = self.peer().await;
+        peer.request().await;
+        peer
+    }
+
+    /// One request, and both ends of it once the provider has said this and its answer has begun.
+    async fn said(&self, words: &str) -> (Peer, Result<Response<AnswerBody>, AttemptError>) {
+        let provider_side = async {
+            let mut peer = self.asked().await;
+            peer.say(words).await;
+            peer
+        };
+        tokio::join!(provider_side, self.send(post(whole("x"))))
+    }
+
+    /// The same where the provider then closes.
+    async fn said_last(&self, words: &str) -> Result<Response<AnswerBody>, AttemptError> {
+        let provider_side = async { self.asked().await.say(words).await };
+        tokio::join!(provider_side, self.send(post(whole("x")))).1
     }
 }
 

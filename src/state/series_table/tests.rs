@@ -1,10 +1,7 @@
 //! Who is counted where.
 
-use std::collections::BTreeMap;
-
 use super::*;
-use crate::decide::policy::*;
-use crate::decide::units::{Millis, Percent};
+use crate::decide::policy::{Canary, Rollout, plain};
 use crate::state::counters::{Core, Labels};
 
 const OLD: ProviderId = ProviderId(3);
@@ -12,40 +9,8 @@ const NEW: ProviderId = ProviderId(1);
 const THIRD: ProviderId = ProviderId(7);
 
 fn table(canary: bool, fallback: Fallback) -> SeriesTable {
-    let canary = canary.then(|| Canary {
-        provider: NEW,
-        percent: Intent::Auto,
-        ramp: Ramp {
-            stages: vec![Percent::ALL],
-            hold_start: Millis(1),
-            every: Millis(1),
-            max: Percent::ALL,
-            from: None,
-            hours: None,
-        },
-        guard: Guard { max_error_rate: Percent::ALL, window: Millis(1), min_requests: 1, ..Guard::default() },
-        on_regression: OnRegression::Rollback,
-        rollback_to: Percent::ZERO,
-        try_again_after: None,
-        attempt: 1,
-    });
-    let rollout = Rollout {
-        name: "chat".to_owned(),
-        matches: Match { endpoints: Vec::new(), model: None, headers: BTreeMap::new(), path: None },
-        stable: OLD,
-        canary,
-        user: Vec::new(),
-        anonymous: Anonymous::Stable,
-        salt: String::new(),
-        pins: BTreeMap::new(),
-        force: None,
-        fallback,
-        fallback_4xx: true,
-        give_up_after: Millis(1),
-        hold: Millis(1),
-        retry: Retry::default(),
-        stream_mode: StreamMode::Live,
-    };
+    let canary = canary.then(|| Canary { provider: NEW, ..plain::canary() });
+    let rollout = Rollout { stable: OLD, canary, fallback, ..plain::rollout("chat") };
     SeriesTable::new(&rollout, |arm, ProviderId(provider)| {
         let labels = Labels { rollout: "chat".to_owned(), arm: arm.as_str(), provider: provider.to_string() };
         Arc::new(Series::new(labels, 1, metrics::Histogram::noop(), metrics::Histogram::noop()))

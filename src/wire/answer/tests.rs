@@ -21,15 +21,6 @@ struct Case {
     usage: Option<Value>,
 }
 
-const DIALECTS: [Dialect; 6] = [
-    Dialect::ChatCompletions,
-    Dialect::Completions,
-    Dialect::Responses,
-    Dialect::Messages,
-    Dialect::Embeddings,
-    Dialect::Plain,
-];
-
 fn cases() -> Vec<(Dialect, Case)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/wire/answers.json");
     let cases: Vec<Case> = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
@@ -39,7 +30,7 @@ fn cases() -> Vec<(Dialect, Case)> {
         path => Dialect::of(&format!("/{}", path.replace('_', "/"))),
     };
     let cases: Vec<(Dialect, Case)> = cases.into_iter().map(|case| (dialect(&case), case)).collect();
-    assert!(DIALECTS.iter().all(|dialect| cases.iter().any(|(of, _)| of == dialect)));
+    assert!(Dialect::ALL.iter().all(|dialect| cases.iter().any(|(of, _)| of == dialect)));
     cases
 }
 
@@ -174,7 +165,7 @@ proptest! {
     fn nothing_makes_it_fail(body in prop::collection::vec(any::<u8>(), 0..200), from in 0..6_usize) {
         let mut json = b"{\"choices\":"[..[0, 1, 2, 9, 10, 11][from]].to_vec();
         json.extend_from_slice(&body);
-        for dialect in DIALECTS {
+        for dialect in Dialect::ALL {
             let reading = read_answer(dialect, &json, false);
             prop_assert!(reading.output || reading.failure.is_some() || dialect.generates());
         }

@@ -6,15 +6,6 @@ use serde_json::{Value, json};
 use super::super::sse::LARGEST_EVENT;
 use super::*;
 
-const DIALECTS: [Dialect; 6] = [
-    Dialect::ChatCompletions,
-    Dialect::Completions,
-    Dialect::Responses,
-    Dialect::Messages,
-    Dialect::Embeddings,
-    Dialect::Plain,
-];
-
 fn reader(dialect: Dialect) -> StreamReader {
     StreamReader::new(dialect, DoneMarker::Optional)
 }
@@ -81,7 +72,7 @@ fn the_error_event_of_responses_goes_on_counting() {
 
 #[test]
 fn the_error_event_begins_afresh_and_is_read_as_a_failure() {
-    for dialect in &DIALECTS[..4] {
+    for dialect in &Dialect::ALL[..4] {
         let mut reader = reader(*dialect);
         let midway = b"data: {\"unfinished\": ";
         assert_eq!(reader.read(midway), 0);
@@ -122,7 +113,7 @@ fn an_event_too_long_to_read_is_taken_by_its_head() {
 
 #[test]
 fn nothing_is_known_of_nothing() {
-    for dialect in DIALECTS {
+    for dialect in Dialect::ALL {
         let reader = read(dialect, "");
         assert!(!reader.has_output() && !reader.is_done() && reader.failure().is_none() && reader.usage().is_none());
         assert_eq!(reader.is_complete(), !dialect.generates(), "{dialect:?}");
@@ -240,7 +231,7 @@ fn streams() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn a_field_of_its_own_for_an_error_is_read() {
     let said = r#"{"code":500,"message":"too long","type":"server_error"}"#;
-    for dialect in &DIALECTS[..4] {
+    for dialect in &Dialect::ALL[..4] {
         for before in ["", "data: {\"x\":1}\n\n"] {
             for space in ["", " "] {
                 let reader = read(*dialect, &format!("{before}error:{space}{said}\n\n"));
@@ -314,7 +305,7 @@ fn a_response_that_broke_off_is_said_to_have_failed_before_it_is_raised() {
 proptest! {
     #[test]
     fn cutting_changes_nothing(stream in streams(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6)) {
-        for dialect in DIALECTS {
+        for dialect in Dialect::ALL {
             let mut whole = reader(dialect);
             whole.read(&stream);
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
@@ -354,7 +345,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_do_no_harm(pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 0..6)) {
-        for dialect in DIALECTS {
+        for dialect in Dialect::ALL {
             let mut whole = reader(dialect);
             whole.read(&pieces.concat());
             let mut cut = reader(dialect);

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use crate::support::api::Api;
 use crate::support::client::{Client, Framing};
-use crate::support::faults::Faults;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::scripted::Scripted;
 use crate::support::stage::{Flags, Stage};
 
 const TIMEOUTS: &str =
@@ -62,8 +62,8 @@ fn attack(stage: &Stage, model: &str, path: &str, leaves: bool) {
 
 #[test]
 fn one_users_requests_that_stable_does_not_answer_move_nobody_else() {
-    let stable = Faults::by_model("oldcorp", attacks());
-    let canary = Faults::healthy("newcorp");
+    let stable = Scripted::by_model("oldcorp", attacks());
+    let canary = Scripted::healthy("newcorp");
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), TIMEOUTS)
         .provider("newcorp", &canary.base_url(), TIMEOUTS)
@@ -117,8 +117,8 @@ fn one_users_requests_that_stable_does_not_answer_move_nobody_else() {
 #[test]
 fn hundreds_of_one_users_failures_at_stable_move_neither_others_nor_that_user() {
     const FAILURES: usize = 400;
-    let stable = Faults::by_model("oldcorp", attacks());
-    let canary = Faults::healthy("newcorp");
+    let stable = Scripted::by_model("oldcorp", attacks());
+    let canary = Scripted::healthy("newcorp");
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), TIMEOUTS)
         .provider("newcorp", &canary.base_url(), TIMEOUTS)

@@ -1,42 +1,41 @@
 //! A canary that wants the client's keys, and a client whose key is in another place than `authorization`.
 
 use crate::support::client::Client;
-use crate::support::recorder::{Asked, Manner, Recorder};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::Seen;
+use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 
 /// Two providers, all users at the canary or all at stable.
-struct Stage {
-    _workspace: Workspace,
-    sidecar: Sidecar,
-    stable: Recorder,
-    canary: Recorder,
+struct Pair {
+    sidecar: Stage,
+    stable: Scripted,
+    canary: Scripted,
 }
 
-fn stage(top: &str, stable_keys: &str, canary_keys: &str, percent: &str) -> Stage {
-    let (stable, canary) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
-    let workspace = Workspace::new(&format!(
+fn stage(top: &str, stable_keys: &str, canary_keys: &str, percent: &str) -> Pair {
+    let (stable, canary) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
+    let sidecar = Stage::start(format!(
         "{top}\nproviders:\n  old: {{ base_url: \"{}\"{stable_keys} }}\n  new: {{ base_url: \"{}\"{canary_keys} }}\n\
          rollouts: [{{ name: all, stable: old, canary: new, percent: {percent}, match: {{ path: \"*\" }} }}]\n",
         stable.base_url(),
         canary.base_url()
     ));
-    let sidecar = workspace.start();
-    Stage { _workspace: workspace, sidecar, stable, canary }
+    Pair { sidecar, stable, canary }
 }
 
-impl Stage {
+impl Pair {
     fn ask(&self, target: &str, headers: &[(&str, &str)]) -> u16 {
         let body = r#"{"model":"m","user":"u","messages":[]}"#;
         Client::connect(self.sidecar.listen).unwrap().post(target, headers, body).unwrap().status
     }
 }
 
-impl Stage {
+impl Pair {
     /// The last request at the canary that was none of Serin's own.
-    fn of_client(&self) -> Asked {
-        let own = |asked: &Asked| asked.header("user-agent").is_some_and(|agent| agent.starts_with("serin/"));
+    fn of_client(&self) -> Seen {
+        let own = |asked: &Seen| asked.field("user-agent").is_some_and(|agent| agent.starts_with("serin/"));
         self.canary.asked().into_iter().rfind(|asked| !own(asked)).expect("it was asked")
     }
 }
@@ -63,7 +62,7 @@ const SECRETS: [(&str, &str); 14] = [
 const QUERY: &str = "?a=%20b&key=SECRET&%6bey=SECRET&KEY=SECRET&api-key=SECRET&subscription-key=SECRET&access_token=SECRET\
                      &X-Amz-Signature=SECRET&token=SECRET&to%6ben=SECRET&z=1";
 
-fn shows(asked: &Asked) -> String {
+fn shows(asked: &Seen) -> String {
     format!("{asked:?}")
 }
 
@@ -82,9 +81,9 @@ fn a_canary_sees_none_of_the_clients_credentials() {
             assert_eq!(asked.method, method);
             assert!(!shows(&asked).contains("SECRET"), "{asked:?}");
             let ours = if keys.is_empty() { "" } else { "&token=sk-new" };
-            assert_eq!(asked.target, format!("{path}?a=%20b&z=1{ours}"));
-            assert_eq!(asked.header("x-kept"), Some("yes"));
-            assert_eq!(asked.header("sec-websocket-protocol"), Some("realtime"));
+            assert_eq!(asked.path, format!("{path}?a=%20b&z=1{ours}"));
+            assert_eq!(asked.field("x-kept"), Some("yes"));
+            assert_eq!(asked.field("sec-websocket-protocol"), Some("realtime"));
         }
     }
 }
@@ -106,9 +105,9 @@ fn a_websocket_at_the_canary_shows_none_either() {
     client.send("GET", "/v1/realtime?model=m&key=SECRET", &headers, b"", framing).unwrap();
     let asked = stage.of_client();
     assert!(!shows(&asked).contains("SECRET"), "{asked:?}");
-    assert_eq!(asked.header("sec-websocket-protocol"), Some("realtime"));
-    assert_eq!(asked.header("authorization"), Some("Bearer sk-new"));
-    assert_eq!(asked.target, "/v1/realtime?model=m");
+    assert_eq!(asked.field("sec-websocket-protocol"), Some("realtime"));
+    assert_eq!(asked.field("authorization"), Some("Bearer sk-new"));
+    assert_eq!(asked.path, "/v1/realtime?model=m");
 }
 
 #[test]
@@ -118,7 +117,7 @@ fn stable_sees_what_was_meant_for_it_byte_for_byte() {
         assert_eq!(stage.ask(&format!("{CHAT}{QUERY}"), &[(name, value)]), 200);
         let asked = stage.stable.last();
         let expected = if name == "proxy-authorization" { None } else { Some(value) };
-        assert_eq!((asked.header(name), asked.target.as_str()), (expected, format!("{CHAT}{QUERY}").as_str()));
+        assert_eq!((asked.field(name), asked.path.as_str()), (expected, format!("{CHAT}{QUERY}").as_str()));
     }
 }
 
@@ -127,26 +126,25 @@ fn where_serin_has_a_key_the_clients_key_goes_nowhere() {
     let stage = stage("", ", api_keys: [sk-old]", "", "0%");
     assert_eq!(stage.ask(&format!("{CHAT}?key=SECRET&b=1"), &SECRETS), 200);
     let asked = stage.stable.last();
-    assert_eq!(asked.header("authorization"), Some("Bearer sk-old"));
-    assert_eq!(asked.target, format!("{CHAT}?b=1"));
+    assert_eq!(asked.field("authorization"), Some("Bearer sk-old"));
+    assert_eq!(asked.path, format!("{CHAT}?b=1"));
     for key in ["x-api-key", "api-key", "x-goog-api-key", "ocp-apim-subscription-key", "x-amz-security-token"] {
-        assert_eq!(asked.header(key), None, "{key}");
+        assert_eq!(asked.field(key), None, "{key}");
     }
-    assert_eq!(asked.header("sec-websocket-protocol"), Some("realtime, openai-organization.SECRET"));
-    assert_eq!(asked.header("openai-project"), Some("SECRET"), "whom stable charges is the client's to say");
+    assert_eq!(asked.field("sec-websocket-protocol"), Some("realtime, openai-organization.SECRET"));
+    assert_eq!(asked.field("openai-project"), Some("SECRET"), "whom stable charges is the client's to say");
 }
 
 #[test]
 fn a_fallback_sees_no_more_than_a_canary() {
-    let (first, second) = (Recorder::start(Manner::Answers), Recorder::start(Manner::Answers));
-    let workspace = Workspace::new(&format!(
+    let (first, second) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
+    let sidecar = Stage::start(format!(
         "providers:\n  dead: {{ base_url: \"http://127.0.0.1:9/v1\", auth: \"header:x-custom-key\" }}\n  \
          other: {{ base_url: \"{}\" }}\n  far: {{ base_url: \"{}\" }}\nrollouts: [{{ name: all, stable: dead, \
          fallback: [other, far] }}]\n",
         first.base_url(),
         second.base_url()
     ));
-    let sidecar = workspace.start();
     let answer = sidecar.client().post(&format!("{CHAT}{QUERY}"), &SECRETS, r#"{"messages":[]}"#).unwrap();
     assert_eq!((answer.status, answer.header("x-serin-provider")), (200, "other"));
     // `token` is nobody's parameter in this file.
@@ -173,7 +171,7 @@ fn a_clients_key_is_taken_wherever_a_providers_key_goes_and_no_provider_sees_it(
         assert_eq!(stage.ask(&target, &headers), 200, "{target} {headers:?}");
         let asked = stage.stable.last();
         assert!(!shows(&asked).contains("of-shop"), "{asked:?}");
-        assert_eq!(asked.header("authorization"), Some("Bearer sk-old"));
+        assert_eq!(asked.field("authorization"), Some("Bearer sk-old"));
     }
     let seen = stage.stable.asked().len();
     for (target, headers) in [

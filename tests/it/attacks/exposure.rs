@@ -2,20 +2,16 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::support::client::{Answer, Client};
 use crate::support::eventually::{SOON, eventually};
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::sidecar::{Sidecar, Workspace, spoken};
 
 const LONG: &str = "a-token-of-many-characters";
 
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn flags(provider: &str, recorder: &Recorder) -> String {
+fn flags(provider: &str, recorder: &Scripted) -> String {
     let url = recorder.base_url();
     format!("providers: {{ old: {{ base_url: \"{url}\"{provider} }} }}\nrollouts: [{{ name: all, stable: old }}]\n")
 }
@@ -61,14 +57,14 @@ fn said(error: &serde_json::Value) -> String {
 
 #[test]
 fn a_socket_that_is_handed_over_is_judged_by_what_it_is_bound_to() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     for keys in KEYS {
         for open in ["0.0.0.0:0", "[::]:0"] {
             let Ok(socket) = TcpListener::bind(open) else { continue };
             let workspace = Workspace::new(&flags(keys, &old));
             let output = handed(&workspace, socket).output().unwrap();
-            assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
-            assert!(text(&output).contains("could spend the keys that Serin has for `old`"), "{}", text(&output));
+            assert_eq!(output.status.code(), Some(64), "{keys}: {}", spoken(&output));
+            assert!(spoken(&output).contains("could spend the keys that Serin has for `old`"), "{}", spoken(&output));
         }
     }
     assert!(old.asked().is_empty());
@@ -76,7 +72,7 @@ fn a_socket_that_is_handed_over_is_judged_by_what_it_is_bound_to() {
 
 #[test]
 fn a_socket_that_is_handed_over_on_loopback_is_served() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = socket.local_addr().unwrap();
     let workspace = Workspace::new(&flags(KEYS[0], &old));
@@ -87,18 +83,18 @@ fn a_socket_that_is_handed_over_on_loopback_is_served() {
     });
     running.kill().unwrap();
     running.wait().unwrap();
-    assert_eq!(old.last().header("authorization"), Some("Bearer sk-of-serin"));
+    assert_eq!(old.last().field("authorization"), Some("Bearer sk-of-serin"));
 }
 
 #[test]
 fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_beside_it() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     let workspace = Workspace::new("");
     let open = format!("listen: 0.0.0.0:1\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(KEYS[0], &old));
     write(&workspace, &open);
     let file = workspace.flags().display().to_string();
     let output = workspace.run(&["check", &file]);
-    assert_eq!(output.status.code(), Some(64), "there is no socket: {}", text(&output));
+    assert_eq!(output.status.code(), Some(64), "there is no socket: {}", spoken(&output));
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = socket.local_addr().unwrap();
     let mut running = handed(&workspace, socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -106,7 +102,7 @@ fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_besid
         let answer = Client::connect(at).ok()?.post("/v1/chat/completions", &[], "{}").ok()?;
         (answer.status == 200).then_some(())
     });
-    let told = text(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
+    let told = spoken(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
     running.kill().unwrap();
     running.wait().unwrap();
     assert!(told.contains("if a start bound its socket there, everybody who reaches 0.0.0.0:1"), "{told}");
@@ -114,7 +110,7 @@ fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_besid
 
 #[test]
 fn a_file_that_would_open_a_port_starts_with_the_last_good_copy() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     let text = |listen: &str, rest: &str| {
         format!("listen: {listen}:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{rest}{}", flags(KEYS[0], &old))
     };
@@ -143,7 +139,7 @@ fn a_file_that_would_open_a_port_starts_with_the_last_good_copy() {
 
 #[test]
 fn a_socket_that_is_handed_over_and_would_be_opened_is_served_by_the_last_good_copy() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     let workspace =
         Workspace::new(&format!("clients: [{{ name: app, key: key-of-the-app }}]\n{}", flags(KEYS[0], &old)));
     let mut first = workspace.start();
@@ -166,7 +162,7 @@ fn a_socket_that_is_handed_over_and_would_be_opened_is_served_by_the_last_good_c
 
 #[test]
 fn what_is_not_a_key_needs_no_clients() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     for plain in [
         "",
         ", set_headers: { x-team: red }",
@@ -180,14 +176,14 @@ fn what_is_not_a_key_needs_no_clients() {
         let workspace = Workspace::new("");
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(plain, &old)));
         let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(0), "{plain}: {}", text(&output));
+        assert_eq!(output.status.code(), Some(0), "{plain}: {}", spoken(&output));
     }
     for keys in KEYS.into_iter().chain([", tls: { cert_file: /c.pem, key_file: /k.pem }"]) {
         let workspace = Workspace::new("");
         write(&workspace, &format!("listen: 0.0.0.0:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{}", flags(keys, &old)));
         let output = workspace.run(&["check", "--no-secrets", &workspace.flags().display().to_string()]);
-        assert_eq!(output.status.code(), Some(64), "{keys}: {}", text(&output));
-        let told = text(&output);
+        assert_eq!(output.status.code(), Some(64), "{keys}: {}", spoken(&output));
+        let told = spoken(&output);
         assert!(told.contains(": 1 error\n"), "{keys}: {told}");
         assert!(told.contains(":1:9: listen: everybody who reaches 0.0.0.0:0 could spend the keys"), "{keys}: {told}");
         assert!(told.contains("that Serin has for `old`") && told.contains("name the `clients`"), "{keys}: {told}");
@@ -196,7 +192,7 @@ fn what_is_not_a_key_needs_no_clients() {
 
 #[test]
 fn no_reload_opens_a_socket_that_strangers_reach() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     let workspace = Workspace::new("");
     let provider = flags(KEYS[0], &old);
     let admin = format!("admin: {{ listen: 127.0.0.1:0, tokens: [{{ name: ops, token: {LONG}, may: [change] }}] }}");
@@ -235,7 +231,7 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
 
 #[test]
 fn a_short_token_is_an_error_off_loopback_and_a_warning_on_it() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     for (admin, code) in [("0.0.0.0:0", 64), ("127.0.0.1:0", 0)] {
         for (token, is_short) in [("fifteen-letters", true), ("sixteen-letters!", false)] {
             let workspace = Workspace::new("");
@@ -244,8 +240,8 @@ fn a_short_token_is_an_error_off_loopback_and_a_warning_on_it() {
             );
             write(&workspace, &format!("listen: 127.0.0.1:0\n{tokens}\n{}", flags("", &old)));
             let output = workspace.run(&["check", &workspace.flags().display().to_string()]);
-            assert_eq!(output.status.code(), Some(if is_short { code } else { 0 }), "{}", text(&output));
-            assert_eq!(text(&output).contains("fewer than 16 characters"), is_short, "{}", text(&output));
+            assert_eq!(output.status.code(), Some(if is_short { code } else { 0 }), "{}", spoken(&output));
+            assert_eq!(spoken(&output).contains("fewer than 16 characters"), is_short, "{}", spoken(&output));
         }
     }
 }
@@ -258,7 +254,7 @@ fn change(sidecar: &Sidecar, origins: &[&str]) -> Answer {
 
 #[test]
 fn no_page_from_elsewhere_makes_a_change() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     for tokens in ["", ", tokens: [{ name: ops, token: a-token-of-many-characters, may: [change] }]"] {
         let workspace = Workspace::new("");
         let text = flags("", &old).replace("stable: old", "stable: old, canary: new, percent: 50%");

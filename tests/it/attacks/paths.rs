@@ -1,8 +1,9 @@
 //! A path that climbs: Serin's key must not open what lies above the base URL.
 
 use crate::support::client::Client;
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::sidecar::{Workspace, spoken};
+use crate::support::stage::Stage;
 
 /// Ways to leave `/api/v1/public`, as servers of many kinds resolve them.
 const CLIMBS: [&str; 20] = [
@@ -41,20 +42,19 @@ const NAMES: [&str; 9] = [
     "/a%00b",
 ];
 
-fn stage(provider: &str) -> (Workspace, Sidecar, Recorder) {
-    let recorder = Recorder::start(Manner::Answers);
-    let workspace = Workspace::new(&format!(
+fn stage(provider: &str) -> (Stage, Scripted) {
+    let recorder = Scripted::healthy("corp");
+    let sidecar = Stage::start(format!(
         "providers: {{ one: {{ base_url: \"http://{}/api/v1/public\", api_keys: [sk-of-serin]{provider} }} }}\n\
          rollouts: [{{ name: all, stable: one }}]\n",
         recorder.addr()
     ));
-    let sidecar = workspace.start();
-    (workspace, sidecar, recorder)
+    (sidecar, recorder)
 }
 
 #[test]
 fn no_segment_of_dots_reaches_a_provider() {
-    let (_workspace, sidecar, recorder) = stage("");
+    let (sidecar, recorder) = stage("");
     for climb in CLIMBS {
         for method in ["GET", "POST"] {
             let mut client = Client::connect(sidecar.listen).unwrap();
@@ -72,22 +72,22 @@ fn no_segment_of_dots_reaches_a_provider() {
 
 #[test]
 fn every_other_byte_of_a_path_stays_as_it_is() {
-    let (_workspace, sidecar, recorder) = stage("");
+    let (sidecar, recorder) = stage("");
     let mut client = sidecar.client();
     for name in NAMES {
         assert_eq!(client.post(&format!("/v1{name}"), &[], "{}").unwrap().status, 200, "{name}");
-        assert_eq!(recorder.last().target, format!("/api/v1/public{name}"));
+        assert_eq!(recorder.last().path, format!("/api/v1/public{name}"));
     }
 }
 
 #[test]
 fn a_model_does_not_climb_out_of_its_segment() {
-    let (_workspace, sidecar, recorder) = stage(", path: \"/deployments/{model}/{rest}\"");
+    let (sidecar, recorder) = stage(", path: \"/deployments/{model}/{rest}\"");
     let mut client = sidecar.client();
     let mut target = |model: &str| {
         let body = serde_json::json!({ "model": model, "messages": [] }).to_string();
         assert_eq!(client.post("/v1/chat/completions", &[], &body).unwrap().status, 200, "{model}");
-        recorder.last().target
+        recorder.last().path
     };
     assert_eq!(target("gpt-4.1"), "/api/v1/public/deployments/gpt-4.1/chat/completions");
     assert_eq!(target("%2e%2e"), "/api/v1/public/deployments/%252e%252e/chat/completions");
@@ -107,7 +107,7 @@ fn a_file_that_climbs_is_refused() {
     ] {
         workspace.write(text);
         let checked = workspace.run(&["check", &workspace.flags().to_string_lossy()]);
-        let told = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+        let told = spoken(&checked);
         assert_eq!(checked.status.code(), Some(64), "{told}");
         assert!(told.contains(key) && told.contains("decodes to `.` or `..`"), "{told}");
     }

@@ -1,23 +1,16 @@
 //! What is shown: no key in any surface, and nothing in foreign text that a terminal obeys or a reader is deceived by.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::process::Output;
-
 use crate::support::client::{Client, Framing};
-use crate::support::recorder::{Manner, Recorder};
-use crate::support::sidecar::Workspace;
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
+use crate::support::scripted::Scripted;
+use crate::support::scripted::step::Step;
+use crate::support::sidecar::{Workspace, spoken};
 
 /// No longer than a key that nobody would call one.
 const SECRET: &str = "zq7Xw";
 
 #[test]
 fn values_of_queries_and_headers_are_nowhere() {
-    let (old, new) = (Recorder::start(Manner::Refuses(401)), Recorder::start(Manner::Answers));
+    let (old, new) = (Scripted::refusing(401), Scripted::healthy("corp"));
     // `${TMPDIR}` stands for anything; what is literal beside it is a part of the secret.
     let keys = format!(
         "query: {{ sig: {SECRET}, v: \"1{SECRET}\", w: \"{SECRET}${{TMPDIR}}\" }}, \
@@ -40,18 +33,18 @@ fn values_of_queries_and_headers_are_nowhere() {
         &["check", "--probe", &file],
         &["check", "--probe", "--json", &file],
     ] {
-        show("check", text(&workspace.run(command)));
+        show("check", spoken(&workspace.run(command)));
     }
     let sidecar = workspace.start();
     for user in 0..40 {
         show("an answer", sidecar.client().chat(&format!("user-{user}")).unwrap().text());
     }
     for path in ["/api/v1/config", "/api/v1/status", "/api/v1/history", "/metrics", "/readyz"] {
-        show(path, Client::connect(sidecar.admin).unwrap().get(path).unwrap().text());
+        show(path, sidecar.told(path).text());
     }
     let admin = format!("http://{}", sidecar.admin);
     for command in ["status", "why", "history"] {
-        show(command, text(&workspace.run(&[command, "--admin", &admin])));
+        show(command, spoken(&workspace.run(&[command, "--admin", &admin])));
     }
     // Files that are refused, at every stage, quote their lines.
     for bad in [
@@ -68,9 +61,9 @@ fn values_of_queries_and_headers_are_nowhere() {
         let before = sidecar.versions();
         workspace.write(&bad);
         let output = workspace.run(&["check", &file]);
-        assert_eq!(output.status.code(), Some(64), "{bad}: {}", text(&output));
-        show(&bad, text(&output));
-        show(&bad, text(&workspace.run(&["check", "--json", &file])));
+        assert_eq!(output.status.code(), Some(64), "{bad}: {}", spoken(&output));
+        show(&bad, spoken(&output));
+        show(&bad, spoken(&workspace.run(&["check", "--json", &file])));
         crate::support::eventually::eventually("it is read", crate::support::eventually::SOON, || {
             (sidecar.versions() > before).then_some(())
         });
@@ -80,24 +73,7 @@ fn values_of_queries_and_headers_are_nowhere() {
     for (what, told) in shown {
         assert!(!told.contains(SECRET), "{what} shows it: {told}");
     }
-    assert!(old.last().target.contains(SECRET), "it is sent");
-}
-
-/// A server that says this to whoever connects, whatever it is asked.
-fn says(words: &'static [u8]) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream);
-            let mut line = String::new();
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                line.clear();
-            }
-            let _ = reader.get_mut().write_all(words);
-        }
-    });
-    addr
+    assert!(old.last().path.contains(SECRET), "it is sent");
 }
 
 fn is_harmless(told: &str) -> bool {
@@ -106,10 +82,12 @@ fn is_harmless(told: &str) -> bool {
 
 #[test]
 fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
-    let proxy = says("HTTP/1.1 502 \x1b[2J\x1b]0;PWN\x07 forged\u{202e}\u{2028} <script>\r\n\r\n".as_bytes());
+    let words = "HTTP/1.1 502 \x1b[2J\x1b]0;PWN\x07 forged\u{202e}\u{2028} <script>\r\n\r\n";
+    let proxy = Scripted::start("proxy", move |_| vec![Step::Write(words.as_bytes().to_vec()), Step::Close]);
     let workspace = Workspace::new(&format!(
-        "proxy: \"http://u:a-password@{proxy}\"\nproviders: {{ old: {{ base_url: \"http://192.0.2.77/v1\" }} }}\n\
-         rollouts: [{{ name: all, stable: old }}]\n"
+        "proxy: \"http://u:a-password@{}\"\nproviders: {{ old: {{ base_url: \"http://192.0.2.77/v1\" }} }}\n\
+         rollouts: [{{ name: all, stable: old }}]\n",
+        proxy.addr()
     ));
     let sidecar = workspace.start();
     let answer = sidecar.client().chat("u").unwrap();
@@ -118,7 +96,7 @@ fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
     assert!(is_harmless(&message) && message.contains("\\u001b[2J") && message.contains("\\u202e"), "{message:?}");
     let file = workspace.flags().display().to_string();
     for command in [&["check", "--probe", &file][..], &["check", "--probe", "--json", &file], &["status"]] {
-        let told = text(&workspace.run(command));
+        let told = spoken(&workspace.run(command));
         assert!(is_harmless(&told) && !told.contains("a-password"), "{told:?}");
     }
     assert!(is_harmless(&workspace.log()) && !workspace.log().contains("a-password"), "{:?}", workspace.log());
@@ -126,7 +104,7 @@ fn words_of_an_egress_proxy_are_no_orders_to_a_terminal() {
 
 #[test]
 fn a_reason_that_deceives_is_refused_and_an_old_one_is_written_out() {
-    let old = Recorder::start(Manner::Answers);
+    let old = Scripted::healthy("corp");
     let workspace = Workspace::new(&format!(
         "providers: {{ old: {{ base_url: \"{}\" }}, new: {{ base_url: \"{0}x\" }} }}\n\
          rollouts: [{{ name: chat, stable: old, canary: new, percent: 50% }}]\n",
@@ -148,7 +126,7 @@ fn a_reason_that_deceives_is_refused_and_an_old_one_is_written_out() {
         (sidecar.phase() == "locked").then_some(())
     });
     for command in [&["status"][..], &["why"], &["history"], &["status", "--json"], &["history", "--json"]] {
-        let told = text(&workspace.run(command));
+        let told = spoken(&workspace.run(command));
         assert!(is_harmless(&told), "{command:?}: {told:?}");
         assert!(told.contains("u202e"), "{command:?}: {told:?}");
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use super::before::look_for_stables_answer;
 use crate::support::api::{Api, difference};
 use crate::support::client::Client;
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, MALFORMED, gzip, huge_preamble};
+use crate::support::scripted::Scripted;
 use crate::support::stage::{IMPATIENT, RESCUED, Stage, between};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -72,8 +72,8 @@ fn cases(api: Api) -> Vec<Case> {
 
 fn nothing_is_hidden(api: Api) {
     let cases = cases(api);
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", cases.iter().map(|case| (case.model, case.fault.clone())));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", cases.iter().map(|case| (case.model, case.fault.clone())));
     let flags = cases.iter().fold(between(&stable, &canary), |flags, case| flags.rollout(case.model, RESCUED));
     let stage = Stage::start(&flags);
     let mut wrong = Vec::new();
@@ -103,8 +103,8 @@ fn messages() {
 
 #[test]
 fn a_provider_that_always_says_done_is_held_to_it() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", [("missing", Fault::MissingDone)]);
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", [("missing", Fault::MissingDone)]);
     let strict = format!("{IMPATIENT}, done_marker: required");
     let flags = crate::support::stage::Flags::new()
         .provider("oldcorp", &stable.base_url(), IMPATIENT)
@@ -130,8 +130,8 @@ fn buffered_streams_are_recovered_to_their_end() {
         ("cut-clean", Fault::CutAtEvent(40, Cut::CleanEnd), "truncated"),
         ("stall", Fault::StallAtEvent(20, LONG), "stalled"),
     ];
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", cases.iter().map(|(model, fault, _)| (*model, fault.clone())));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", cases.iter().map(|(model, fault, _)| (*model, fault.clone())));
     let keys = format!("{RESCUED}, stream_mode: buffered");
     let flags = cases.iter().fold(between(&stable, &canary), |flags, (model, ..)| flags.rollout(model, &keys));
     let stage = Stage::start(&flags.chat(&keys));
@@ -151,8 +151,8 @@ fn buffered_streams_are_recovered_to_their_end() {
 
 #[test]
 fn what_was_held_is_let_go_after_hold() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::PreambleThenSilence);
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::PreambleThenSilence);
     let patient = "timeouts: { first_output: 60s, idle: 60s }, breaker: off";
     let flags = crate::support::stage::Flags::new()
         .provider("oldcorp", &stable.base_url(), patient)
@@ -179,8 +179,8 @@ fn what_was_held_is_let_go_after_hold() {
 #[test]
 fn what_is_too_large_to_hold_breaks_off_visibly() {
     let cases = [("reset", Fault::LargeCut(Cut::Reset)), ("close", Fault::LargeCut(Cut::Close))];
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", cases.clone());
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", cases.clone());
     let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
     for (model, _) in &cases {
         let told = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask(model, false)).unwrap();
@@ -193,8 +193,8 @@ fn what_is_too_large_to_hold_breaks_off_visibly() {
 
 #[test]
 fn an_encoded_answer_is_read_and_passes_as_it_came() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Gzip);
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Gzip);
     let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
     for api in Api::ALL {
         let answer = stage.whole(api.path(), &[("accept-encoding", "gzip")], &api.ask("m", false));

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::support::api::{Api, difference};
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::scripted::Scripted;
 use crate::support::stage::{Flags, IMPATIENT, RESCUED, Stage, between};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -86,9 +86,9 @@ fn look_at_counters(stage: &Stage, canary: &str, model: &str, outcomes: &[&str])
 
 fn everything_is_recovered(api: Api, stream: bool) {
     let cases = cases(api, stream);
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", cases.iter().map(|(name, fault, _)| (*name, fault.clone())));
-    let plain = Faults::healthy("plain");
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", cases.iter().map(|(name, fault, _)| (*name, fault.clone())));
+    let plain = Scripted::healthy("plain");
     // Bound and never listening: nobody else can be there.
     let closed = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     closed.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
@@ -169,8 +169,8 @@ fn a_silent_stream_is_given_up_long_before_its_timeouts() {
         ("headers-only", Fault::HeadersThenSilence),
         ("late-token", Fault::FirstTokenAfter(LONG)),
     ];
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", cases.clone());
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", cases.clone());
     let patient = "timeouts: { headers: 10m, stream_headers: 10m, first_output: 10m, idle: 10m }, breaker: off";
     let flags =
         Flags::new().provider("oldcorp", &stable.base_url(), patient).provider("newcorp", &canary.base_url(), patient);
@@ -187,8 +187,8 @@ fn a_silent_stream_is_given_up_long_before_its_timeouts() {
 
 #[test]
 fn a_rescued_failure_counts_against_the_canary_and_the_request_as_one() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::Broken(503)));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::Broken(503)));
     let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
     for _ in 0..7 {
         look_for_stables_answer(&stage, Api::Chat, true, "m").unwrap();

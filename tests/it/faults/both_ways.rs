@@ -6,9 +6,9 @@
 use crate::support::api::{Api, difference};
 use crate::support::client::Answer;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::scripted::Scripted;
 use crate::support::stage::{IMPATIENT, RESCUED, Stage, between};
 
 /// Two users whose arms are written down.
@@ -40,8 +40,8 @@ fn expect_refusal_of(provider: &str, status: u16, answer: &Answer, api: Api) {
 
 #[test]
 fn the_canary_answers_for_stable_as_well() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::healthy("newcorp");
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::healthy("newcorp");
     let stage = Stage::start(&between(&stable, &canary).chat(HALF));
     // The canary has shown that it answers.
     expect_answer_of("newcorp", &ask(&stage, Api::Chat, "new", false), Api::Chat, false, "");
@@ -67,8 +67,8 @@ fn the_canary_answers_for_stable_as_well() {
 
 #[test]
 fn nobody_answers_for_anybody_where_the_file_says_so() {
-    let stable = Faults::start("oldcorp", |_| broken(500));
-    let canary = Faults::start("newcorp", |_| broken(503));
+    let stable = Scripted::start("oldcorp", |_| broken(500));
+    let canary = Scripted::start("newcorp", |_| broken(503));
     let stage = Stage::start(&between(&stable, &canary).chat(&format!("{HALF}, fallback: false")));
     for api in Api::ALL {
         expect_refusal_of("newcorp", 503, &ask(&stage, api, "new", true), api);
@@ -99,8 +99,8 @@ fn nobody_answers_for_anybody_where_the_file_says_so() {
 
 #[test]
 fn when_all_fail_the_split_says_whose_words_are_read() {
-    let stable = Faults::start("oldcorp", |_| broken(500));
-    let canary = Faults::start("newcorp", |_| broken(503));
+    let stable = Scripted::start("oldcorp", |_| broken(500));
+    let canary = Scripted::start("newcorp", |_| broken(503));
     let stage = Stage::start(&between(&stable, &canary).chat(HALF));
     for api in Api::ALL {
         for stream in [false, true] {
@@ -116,10 +116,10 @@ fn when_all_fail_the_split_says_whose_words_are_read() {
 
 #[test]
 fn a_list_is_asked_in_its_order() {
-    let stable = Faults::start("oldcorp", |_| broken(500));
-    let canary = Faults::start("newcorp", |_| broken(503));
-    let third = Faults::start("third", |_| broken(502));
-    let fourth = Faults::healthy("fourth");
+    let stable = Scripted::start("oldcorp", |_| broken(500));
+    let canary = Scripted::start("newcorp", |_| broken(503));
+    let third = Scripted::start("third", |_| broken(502));
+    let fourth = Scripted::healthy("fourth");
     let flags = between(&stable, &canary)
         .provider("third", &third.base_url(), IMPATIENT)
         .provider("fourth", &fourth.base_url(), IMPATIENT)
@@ -128,7 +128,7 @@ fn a_list_is_asked_in_its_order() {
     for api in Api::ALL {
         expect_answer_of("fourth", &ask(&stage, api, "new", true), api, true, "3");
     }
-    assert_eq!([&canary, &third, &fourth, &stable].map(Faults::count), [3, 3, 3, 0]);
+    assert_eq!([&canary, &third, &fourth, &stable].map(Scripted::count), [3, 3, 3, 0]);
     stage
         .expect_attempts("chat", &[("newcorp", "server_error", 3), ("third", "server_error", 3), ("fourth", "ok", 3)])
         .unwrap();
@@ -136,8 +136,8 @@ fn a_list_is_asked_in_its_order() {
 
 #[test]
 fn a_canary_that_was_taken_back_answers_for_nobody() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::healthy("newcorp");
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::healthy("newcorp");
     let flags = |percent: &str| between(&stable, &canary).chat(&HALF.replace("50%", percent)).to_string();
     let stage = Stage::start(&between(&stable, &canary).chat(HALF));
     expect_answer_of("newcorp", &ask(&stage, Api::Chat, "new", false), Api::Chat, false, "");
@@ -166,8 +166,8 @@ fn a_canary_that_was_taken_back_answers_for_nobody() {
 
 #[test]
 fn embeddings_are_never_answered_by_the_other_arm() {
-    let stable = Faults::start("oldcorp", |_| broken(503));
-    let canary = Faults::healthy("newcorp");
+    let stable = Scripted::start("oldcorp", |_| broken(503));
+    let canary = Scripted::healthy("newcorp");
     let stage = Stage::start(&between(&stable, &canary).chat(HALF));
     let answer = stage.whole("/v1/embeddings", &[], r#"{"model":"m","input":"hi","user":"new"}"#);
     assert_eq!((answer.status, answer.header("x-serin-provider")), (503, "oldcorp"));

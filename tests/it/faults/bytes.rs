@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use crate::support::api::{Api, complete_within, difference};
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault};
-use crate::support::faults::journal::Seen;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::Seen;
 use crate::support::stage::{RESCUED, Stage, between};
 
 fn step() -> usize {
@@ -78,8 +78,8 @@ fn look(stage: &Stage, api: Api, cut: Cut, at: usize) -> Result<Option<&'static 
 }
 
 fn cut_anywhere(api: Api) {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", told);
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", told);
     let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
     let length = answer::stream(api, "newcorp").concat().len();
     // Every place would be hit in time, whatever the step is.

@@ -3,9 +3,9 @@
 //! Read from what the providers recorded, word for word, in both directions and when the client's own key is used.
 
 use crate::support::api::Api;
-use crate::support::faults::Faults;
 use crate::support::faults::fault::{Fault, Refusal};
-use crate::support::faults::journal::Seen;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::Seen;
 use crate::support::stage::{Flags, IMPATIENT, Stage};
 
 const NEW: &str = "api_keys: [sk-secret-of-new], models: { gpt-4: deepseek-chat }, set_headers: { x-team: new-team }, \
@@ -21,7 +21,7 @@ const CLIENTS: [(&str, &str); 4] = [
     ("x-trace", "kept"),
 ];
 
-fn stage(stable: &Faults, canary: &Faults, old: &str, new: &str) -> Stage {
+fn stage(stable: &Scripted, canary: &Scripted, old: &str, new: &str) -> Stage {
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), format!("{old}, {IMPATIENT}").trim_start_matches(", "))
         .provider("newcorp", &canary.base_url(), &format!("{new}, {IMPATIENT}"))
@@ -29,8 +29,8 @@ fn stage(stable: &Faults, canary: &Faults, old: &str, new: &str) -> Stage {
     Stage::start(&flags)
 }
 
-fn failing(name: &str, refusal: Refusal) -> Faults {
-    Faults::start(name, move |_| Fault::Refuses(refusal))
+fn failing(name: &str, refusal: Refusal) -> Scripted {
+    Scripted::start(name, move |_| Fault::Refuses(refusal))
 }
 
 /// The request as the canary must see it: its own names and fields, and the rest byte for byte.
@@ -75,7 +75,7 @@ fn expect_stables(seen: &Seen, user: &str, authorization: &str) {
 #[test]
 fn from_the_canary_to_stable() {
     for refusal in [Refusal::Broken(503), Refusal::WrongKey, Refusal::UnsupportedParameter, Refusal::Quota] {
-        let (stable, canary) = (Faults::healthy("oldcorp"), failing("newcorp", refusal));
+        let (stable, canary) = (Scripted::healthy("oldcorp"), failing("newcorp", refusal));
         let stage = stage(&stable, &canary, OLD, NEW);
         let answer = stage.whole(Api::Chat.path(), &CLIENTS, &BODY.replace("USER", "new"));
         assert_eq!((answer.status, answer.header("x-serin-provider")), (200, "oldcorp"), "{}", answer.text());
@@ -89,7 +89,7 @@ fn from_the_canary_to_stable() {
 
 #[test]
 fn from_stable_to_the_canary() {
-    let (stable, canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let stage = stage(&stable, &canary, OLD, NEW);
     stage.whole(Api::Chat.path(), &CLIENTS, &BODY.replace("USER", "new"));
     stable.choose(|_| Fault::Refuses(Refusal::Broken(503)));
@@ -101,7 +101,7 @@ fn from_stable_to_the_canary() {
 
 #[test]
 fn the_clients_own_key_is_for_stable_only() {
-    let (stable, canary) = (Faults::healthy("oldcorp"), failing("newcorp", Refusal::Broken(503)));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), failing("newcorp", Refusal::Broken(503)));
     let stage = stage(&stable, &canary, "", NEW);
     stage.whole(Api::Chat.path(), &CLIENTS, &BODY.replace("USER", "new"));
     expect_the_canarys(&canary.requests()[0], "new");

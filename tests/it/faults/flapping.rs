@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use crate::support::api::{Api, difference};
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::scripted::Scripted;
 use crate::support::stage::{Flags, Stage};
 
 const REQUESTS: usize = 1600;
@@ -53,9 +53,9 @@ fn look(stage: &Stage, number: usize) -> Result<&'static str, String> {
 
 #[test]
 fn nobody_notices_a_canary_that_comes_and_goes() {
-    let stable = Faults::healthy("oldcorp");
+    let stable = Scripted::healthy("oldcorp");
     let asked = AtomicUsize::new(0);
-    let canary = Faults::start("newcorp", move |_| era(asked.fetch_add(1, SeqCst)));
+    let canary = Scripted::start("newcorp", move |_| era(asked.fetch_add(1, SeqCst)));
     let flags = Flags::new()
         .provider("oldcorp", &stable.base_url(), "")
         .provider("newcorp", &canary.base_url(), "")

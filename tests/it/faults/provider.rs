@@ -9,14 +9,14 @@ use std::time::Duration;
 use crate::support::api::{Api, complete_within, difference, events};
 use crate::support::client::{Broken, Client};
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal, gzip, huge_preamble};
-use crate::support::faults::journal::End;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::End;
 
 const LONG: Duration = Duration::from_secs(3600);
 
-fn ask(faults: &Faults, api: Api, stream: bool) -> io::Result<Broken> {
+fn ask(faults: &Scripted, api: Api, stream: bool) -> io::Result<Broken> {
     Client::connect(faults.addr())?.ask(api.path(), &[], &api.ask("m", stream))
 }
 
@@ -28,7 +28,7 @@ fn is_reset(error: &io::Error) -> bool {
 #[test]
 fn healthy_answers_are_whole_and_have_sixty_events() {
     for api in Api::ALL {
-        let faults = Faults::healthy("corp");
+        let faults = Scripted::healthy("corp");
         let mut client = Client::connect(faults.addr()).unwrap();
         for _ in 0..2 {
             let told = client.ask(api.path(), &[], &api.ask("m", true)).unwrap();
@@ -50,7 +50,7 @@ fn healthy_answers_are_whole_and_have_sixty_events() {
 
 #[test]
 fn requests_are_remembered_as_they_came() {
-    let faults = Faults::healthy("corp");
+    let faults = Scripted::healthy("corp");
     let body = Api::Chat.ask("gpt-4", true);
     let headers = [("authorization", "Bearer sk-1"), ("x-a", "b")];
     Client::connect(faults.addr()).unwrap().ask("/v1/chat/completions?x=1", &headers, &body).unwrap();
@@ -65,7 +65,7 @@ fn requests_are_remembered_as_they_came() {
 
 #[test]
 fn nothing_comes_before_headers_when_the_connection_ends() {
-    let faults = Faults::healthy("corp");
+    let faults = Scripted::healthy("corp");
     faults.queue([Fault::ResetBeforeHeaders, Fault::CloseBeforeHeaders]);
     assert!(is_reset(&ask(&faults, Api::Chat, false).unwrap_err()));
     assert_eq!(ask(&faults, Api::Chat, false).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
@@ -79,7 +79,7 @@ fn cuts_come_after_what_they_say_and_end_as_they_say() {
         for events in [0, answer::preamble(api), 40, answer::EVENTS] {
             let bytes = whole[..events].concat().len();
             for fault in [Fault::CutAtEvent(events, cut), Fault::CutAtByte(bytes, cut)] {
-                let faults = Faults::start("corp", move |_| fault.clone());
+                let faults = Scripted::start("corp", move |_| fault.clone());
                 let told = ask(&faults, api, true).unwrap();
                 assert_eq!(difference(&told.answer.text(), &whole[..events].concat()), None, "{api} {cut:?} {events}");
                 match (cut, told.end) {
@@ -90,7 +90,7 @@ fn cuts_come_after_what_they_say_and_end_as_they_say() {
                 }
             }
         }
-        let faults = Faults::start("corp", move |_| Fault::CutAtEvent(40, cut));
+        let faults = Scripted::start("corp", move |_| Fault::CutAtEvent(40, cut));
         let told = ask(&faults, api, false).unwrap();
         assert_eq!((told.answer.status, told.end.is_ok()), (200, cut == Cut::CleanEnd));
         assert!(serde_json::from_slice::<serde_json::Value>(&told.answer.body).is_err() && told.answer.body.len() > 20);
@@ -105,7 +105,7 @@ fn bytes_are_counted_within_events() {
     assert_eq!(complete_within(&whole, two - 1), 1);
     assert_eq!(complete_within(&whole, 0), 0);
     assert_eq!(complete_within(&whole, usize::MAX), answer::EVENTS);
-    let faults = Faults::start("corp", move |_| Fault::CutAtByte(two - 1, Cut::CleanEnd));
+    let faults = Scripted::start("corp", move |_| Fault::CutAtByte(two - 1, Cut::CleanEnd));
     let told = ask(&faults, Api::Chat, true).unwrap();
     assert_eq!(told.answer.body.len(), two - 1);
     assert_eq!(events(&told.answer.text()).0.len(), 1);
@@ -114,7 +114,7 @@ fn bytes_are_counted_within_events() {
 #[test]
 fn refusals_have_their_status_and_the_shape_of_their_api() {
     for api in Api::ALL {
-        let faults = Faults::healthy("corp");
+        let faults = Scripted::healthy("corp");
         for refusal in [
             Refusal::Throttled { retry_after: Some(7) },
             Refusal::Quota,
@@ -142,7 +142,7 @@ fn refusals_have_their_status_and_the_shape_of_their_api() {
 #[test]
 fn what_is_odd_but_no_failure_looks_as_it_should() {
     let text = |fault: Fault, stream: bool| {
-        let faults = Faults::start("corp", move |_| fault.clone());
+        let faults = Scripted::start("corp", move |_| fault.clone());
         let told = ask(&faults, Api::Chat, stream).unwrap();
         told.end.unwrap();
         told.answer
@@ -186,7 +186,7 @@ fn whoever_leaves_is_seen_to_leave_at_every_moment() {
         Fault::Endless(Duration::from_millis(1)),
     ];
     for (fault, reset) in moments.into_iter().flat_map(|fault| [(fault.clone(), false), (fault, true)]) {
-        let faults = Faults::start("corp", move |_| fault.clone());
+        let faults = Scripted::start("corp", move |_| fault.clone());
         let mut stream = TcpStream::connect(faults.addr()).unwrap();
         let body = Api::Chat.ask("m", true);
         let head = format!("POST /v1/chat/completions HTTP/1.1\r\ncontent-length: {}\r\n\r\n{body}", body.len());
@@ -206,7 +206,7 @@ fn whoever_leaves_is_seen_to_leave_at_every_moment() {
 
 #[test]
 fn killed_it_resets_and_refuses_and_it_comes_back_on_the_same_port() {
-    let mut faults = Faults::start("corp", |_| Fault::Endless(Duration::from_millis(1)));
+    let mut faults = Scripted::start("corp", |_| Fault::Endless(Duration::from_millis(1)));
     let mut client = Client::connect(faults.addr()).unwrap();
     let mut idle = TcpStream::connect(faults.addr()).unwrap();
     let body = Api::Chat.ask("m", true);
@@ -231,7 +231,7 @@ fn killed_it_resets_and_refuses_and_it_comes_back_on_the_same_port() {
 
 #[test]
 fn long_bodies_are_known_by_their_length_and_their_ends() {
-    let faults = Faults::by_model("corp", [("long", Fault::Refuses(Refusal::Broken(503)))]);
+    let faults = Scripted::by_model("corp", [("long", Fault::Refuses(Refusal::Broken(503)))]);
     let words = "w".repeat(1 << 20);
     for api in Api::ALL {
         let body = api.ask_at_length("long", true, &words, Some("u"));

@@ -8,14 +8,14 @@ use serin::clock;
 use crate::support::api::Api;
 use crate::support::client::Answer;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
+use crate::support::scripted::Scripted;
 use crate::support::stage::{Flags, Stage};
 
 /// As by default.
 const TIMEOUTS: &str = "api_keys: [sk-1]";
 const A_SECOND: u32 = 50;
 
-fn flags(stable: &Faults, canary: &Faults) -> Flags {
+fn flags(stable: &Scripted, canary: &Scripted) -> Flags {
     Flags::new()
         .provider("oldcorp", &stable.base_url(), TIMEOUTS)
         .provider("newcorp", &canary.base_url(), TIMEOUTS)
@@ -57,7 +57,7 @@ fn breaker(stage: &Stage) -> (String, bool) {
 
 #[test]
 fn no_request_fails_while_stable_is_dead_and_all_are_back_when_it_lives() {
-    let (mut stable, canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (mut stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let stage = Stage::start(&flags(&stable, &canary));
     let well = |answer: &Answer| (answer.status != 200).then(|| format!("{} {:.200}", answer.status, answer.text()));
     load(&stage, Duration::from_secs(1), well);
@@ -88,7 +88,7 @@ fn no_request_fails_while_stable_is_dead_and_all_are_back_when_it_lives() {
 
 #[test]
 fn where_both_are_dead_the_errors_are_honest_and_nobody_is_moved() {
-    let (mut stable, mut canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (mut stable, mut canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let stage = Stage::start(&flags(&stable, &canary));
     load(&stage, Duration::from_secs(1), |answer| (answer.status != 200).then(|| answer.text()));
     stable.kill();
@@ -114,7 +114,7 @@ fn where_both_are_dead_the_errors_are_honest_and_nobody_is_moved() {
 
 #[test]
 fn a_canary_that_was_taken_back_answers_for_no_dead_stable() {
-    let (mut stable, canary) = (Faults::healthy("oldcorp"), Faults::healthy("newcorp"));
+    let (mut stable, canary) = (Scripted::healthy("oldcorp"), Scripted::healthy("newcorp"));
     let stage = Stage::start(&flags(&stable, &canary));
     assert_eq!(stage.change("rollback").status, 200);
     stable.kill();

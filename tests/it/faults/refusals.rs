@@ -5,9 +5,9 @@
 
 use crate::support::api::Api;
 use crate::support::client::Answer;
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Fault, Refusal};
+use crate::support::scripted::Scripted;
 use crate::support::stage::{RESCUED, Stage, between};
 
 const ABOUT_THE_REQUEST: [(&str, Refusal); 3] = [
@@ -27,8 +27,8 @@ fn expect_verbatim(answer: &Answer, api: Api, refusal: Refusal, provider: &str) 
 
 #[test]
 fn a_content_filter_is_not_routed_around() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::ContentFilter));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::ContentFilter));
     let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
     for (api, stream) in Api::ALL.into_iter().flat_map(|api| [(api, false), (api, true)]) {
         let answer = stage.whole(api.path(), &[], &api.ask("m", stream));
@@ -42,8 +42,8 @@ fn a_content_filter_is_not_routed_around() {
 #[test]
 fn what_both_refuse_is_the_clients_error_in_the_canarys_words() {
     let table = ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal)));
-    let stable = Faults::by_model("oldcorp", table.clone());
-    let canary = Faults::by_model("newcorp", table);
+    let stable = Scripted::by_model("oldcorp", table.clone());
+    let canary = Scripted::by_model("newcorp", table);
     let flags =
         ABOUT_THE_REQUEST.iter().fold(between(&stable, &canary), |flags, (model, _)| flags.rollout(model, RESCUED));
     let stage = Stage::start(&flags);
@@ -59,8 +59,8 @@ fn what_both_refuse_is_the_clients_error_in_the_canarys_words() {
 #[test]
 fn stable_is_not_asked_where_the_file_says_so() {
     let table = ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal)));
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::by_model("newcorp", table);
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::by_model("newcorp", table);
     let stage = Stage::start(&between(&stable, &canary).chat(&format!("{RESCUED}, fallback_4xx: false")));
     for (model, refusal) in ABOUT_THE_REQUEST {
         let answer = stage.whole(Api::Chat.path(), &[], &Api::Chat.ask(model, false));
@@ -73,8 +73,8 @@ fn stable_is_not_asked_where_the_file_says_so() {
 #[test]
 fn stables_own_refusals_are_final() {
     let stable =
-        Faults::by_model("oldcorp", ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal))));
-    let canary = Faults::healthy("newcorp");
+        Scripted::by_model("oldcorp", ABOUT_THE_REQUEST.map(|(model, refusal)| (model, Fault::Refuses(refusal))));
+    let canary = Scripted::healthy("newcorp");
     let keys = "percent: 50%, pin_users: { new: canary, old: stable }";
     let stage = Stage::start(&between(&stable, &canary).chat(keys));
     for (model, refusal) in ABOUT_THE_REQUEST {
@@ -87,8 +87,8 @@ fn stables_own_refusals_are_final() {
 
 #[test]
 fn history_names_what_the_canary_does_not_accept() {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::UnsupportedParameter));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::UnsupportedParameter));
     let stage = Stage::start(&between(&stable, &canary).chat(RESCUED));
     for _ in 0..3 {
         let answer = stage.whole(Api::Chat.path(), &[], &Api::Chat.ask("m", false));

@@ -11,9 +11,10 @@ use serin::clock;
 use crate::support::api::{Api, difference, events};
 use crate::support::client::{Broken, Client};
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, MALFORMED, Refusal};
+use crate::support::scripted::Scripted;
+use crate::support::sidecar::Workspace;
 use crate::support::stage::{Flags, Stage, series};
 
 /// What a careful client makes of an answer.
@@ -85,15 +86,15 @@ fn slow_first_token() -> Scenario {
     scenario("a slow first token", vec![Fault::FirstTokenAfter(seconds(8))], CANARY, (1, 0))
 }
 
-fn stage(stable: &Faults, canary: &Faults) -> Stage {
+fn stage(stable: &Scripted, canary: &Scripted) -> Stage {
     let flags = Flags::new().provider("oldcorp", &stable.base_url(), "").provider("newcorp", &canary.base_url(), "");
     Stage::start(&flags.chat("percent: 100%"))
 }
 
 /// Plays the faults in turn, and the last of them from then on.
-fn playing(does: &[Fault]) -> Faults {
+fn playing(does: &[Fault]) -> Scripted {
     let last = does.last().unwrap().clone();
-    let provider = Faults::start("newcorp", move |_| last.clone());
+    let provider = Scripted::start("newcorp", move |_| last.clone());
     provider.queue(does[..does.len() - 1].iter().cloned());
     provider
 }
@@ -132,7 +133,7 @@ fn patiently(stage: &Stage, api: Api, stream: bool) -> Result<Broken, String> {
 }
 
 fn play(scenario: &Scenario, api: Api, stream: bool) -> Result<(), String> {
-    let (stable, canary) = (Faults::healthy("oldcorp"), playing(&scenario.does));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), playing(&scenario.does));
     let stage = stage(&stable, &canary);
     let began = clock::instant();
     let told = patiently(&stage, api, stream)?;
@@ -195,7 +196,7 @@ fn a_provider_that_never_answers_is_asked_once() {
 // Some gateways go on in the middle with the other provider, which may not take half an answer as a question.
 #[test]
 fn nobody_is_asked_to_go_on_where_another_broke_off() {
-    let stable = Faults::start("oldcorp", |seen| {
+    let stable = Scripted::start("oldcorp", |seen| {
         let prefilled = seen.json()["messages"].to_string().contains("assistant");
         if prefilled { Fault::Refuses(Refusal::UnsupportedParameter) } else { Fault::Healthy }
     });
@@ -208,17 +209,15 @@ fn nobody_is_asked_to_go_on_where_another_broke_off() {
 
 #[test]
 fn an_outage_is_served_by_the_other_and_ends_with_the_provider_in_use_again() {
-    let stable = Faults::start("oldcorp", |_| Fault::Refuses(Refusal::Broken(503)));
-    let other = Faults::healthy("newcorp");
+    let stable = Scripted::start("oldcorp", |_| Fault::Refuses(Refusal::Broken(503)));
+    let other = Scripted::healthy("newcorp");
     // A plain route, which no guard leads away from its provider; the time that a breaker stays open is the only key.
     let flags = Flags::new().provider("oldcorp", &stable.base_url(), "breaker: { open_for: 1s }").provider(
         "newcorp",
         &other.base_url(),
         "",
     );
-    let workspace = crate::support::sidecar::Workspace::new(&format!(
-        "{flags}  - {{ name: chat, stable: oldcorp, fallback: [newcorp] }}\n"
-    ));
+    let workspace = Workspace::new(&format!("{flags}  - {{ name: chat, stable: oldcorp, fallback: [newcorp] }}\n"));
     let sidecar = workspace.start();
     let mut client = sidecar.client();
     let mut ask = || client.post(Api::Chat.path(), &[], &Api::Chat.ask("m", false)).unwrap();
@@ -239,7 +238,7 @@ fn an_outage_is_served_by_the_other_and_ends_with_the_provider_in_use_again() {
 
 #[test]
 fn what_the_other_answered_is_charged_to_the_other() {
-    let (stable, canary) = (Faults::healthy("oldcorp"), playing(&[Fault::Refuses(Refusal::Broken(503))]));
+    let (stable, canary) = (Scripted::healthy("oldcorp"), playing(&[Fault::Refuses(Refusal::Broken(503))]));
     let stage = stage(&stable, &canary);
     for stream in [false, true] {
         let told = stage.ask(Api::Chat.path(), &[], &Api::Chat.ask("m", stream)).unwrap();

@@ -8,7 +8,6 @@ use serin::clock;
 use super::at_once;
 use super::provider::Manner;
 use super::stage::Stage;
-use crate::support::client::Client;
 use crate::support::stage::series;
 
 /// Pauses of users take their time however many requests there are.
@@ -70,7 +69,7 @@ fn is_held(stage: &mut Stage, rule: &str, began: std::time::Instant) {
     } else {
         assert!(share(rule) > 3.0 && share("stop") > share(rule), "{canary}");
     }
-    let metrics = Client::connect(stage.sidecar.admin).unwrap().get("/metrics").unwrap().text();
+    let metrics = stage.sidecar.metrics();
     let answers = series(&metrics, "serin_answers_total");
     let count = |finish: &str| -> u64 {
         let of = answers.iter().filter(|(labels, _)| labels["arm"] == "canary" && labels["finish"] == finish);

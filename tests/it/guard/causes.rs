@@ -3,21 +3,22 @@
 //! One sidecar with a rollout for each: half of its users are on a canary that fails in one way, and stable answers in its
 //! place.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ServerConfig, ServerConnection};
+use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::api::Api;
 use crate::support::eventually::eventually;
-use crate::support::faults::Faults;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::Seen;
+use crate::support::scripted::step::Step;
 use crate::support::stage::{Flags, Stage};
 
 /// From the first request to the last rollback.
@@ -35,7 +36,7 @@ struct Canary {
     keys: String,
     /// What is said of it.
     says: &'static [&'static str],
-    _serves: Option<Faults>,
+    _serves: Option<Scripted>,
 }
 
 impl Canary {
@@ -43,35 +44,19 @@ impl Canary {
         Canary { name, base_url, keys: PATIENT.to_owned(), says, _serves: None }
     }
 
-    fn with(name: &'static str, fault: Fault, says: &'static [&'static str]) -> Canary {
-        let serves = Faults::start("newcorp", move |_| fault.clone());
-        Canary { _serves: Some(serves), ..Canary::at(name, String::new(), says) }.served()
+    fn served(name: &'static str, serves: Scripted, says: &'static [&'static str]) -> Canary {
+        let base_url = serves.base_url();
+        Canary { _serves: Some(serves), ..Canary::at(name, base_url, says) }
     }
 
-    fn served(mut self) -> Canary {
-        self.base_url = self._serves.as_ref().map(Faults::base_url).unwrap_or_default();
-        self
+    fn with(name: &'static str, fault: Fault, says: &'static [&'static str]) -> Canary {
+        Canary::served(name, Scripted::start("newcorp", move |_| fault.clone()), says)
     }
 
     /// Answers whatever it is asked with these bytes.
     fn saying(name: &'static str, answer: &'static str, says: &'static [&'static str]) -> Canary {
-        let (listener, address) = listener();
-        serve(listener, move |stream| {
-            let mut reader = BufReader::new(stream);
-            let (mut line, mut length) = (String::new(), 0);
-            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            if reader.read_exact(&mut body).is_ok() {
-                // The other side may have gone.
-                let _ = reader.into_inner().write_all(answer.as_bytes());
-            }
-        });
-        Canary::at(name, format!("http://{address}/v1"), says)
+        let answers = move |_: &Seen| vec![Step::Write(answer.as_bytes().to_vec()), Step::Close];
+        Canary::served(name, Scripted::start("newcorp", answers), says)
     }
 
     /// Shows a certificate that nobody should trust.
@@ -86,31 +71,11 @@ impl Canary {
         let certificate = CertificateDer::from(params.signed_by(&key, authority).unwrap());
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        let (config, (listener, address)) = (Arc::new(config), listener());
-        serve(listener, move |mut stream| {
-            let mut connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-            // The other side breaks it off.
-            let _ = connection.complete_io(&mut stream);
-        });
+        // The other side breaks it off.
+        let serves = Scripted::start_tls("newcorp", Arc::new(config), |_| Fault::Healthy);
         let keys = format!("{PATIENT}, tls: {{ ca_file: \"{}\" }}", ca_file.display());
-        Canary { keys, ..Canary::at(name, format!("https://{address}/v1"), says) }
+        Canary { keys, ..Canary::served(name, serves, says) }
     }
-}
-
-fn listener() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
-
-fn serve(listener: TcpListener, answer: impl Fn(TcpStream) + Send + Sync + 'static) {
-    let answer = Arc::new(answer);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let answer = Arc::clone(&answer);
-            std::thread::spawn(move || answer(stream.unwrap()));
-        }
-    });
 }
 
 fn canaries(dir: &Path) -> Vec<Canary> {
@@ -122,7 +87,7 @@ fn canaries(dir: &Path) -> Vec<Canary> {
     let mut expired = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     expired.not_after = rcgen::date_time_ymd(2001, 1, 1);
     let elsewhere = CertificateParams::new(vec!["api.example".to_owned()]).unwrap();
-    let closed = listener().1;
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let page =
         "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\nconnection: close\r\n\r\n<!doctype html>";
     let moved =
@@ -173,7 +138,7 @@ impl Drop for Stop<'_> {
 #[test]
 fn a_rollback_says_why_the_canary_failed() {
     let dir = tempfile::tempdir().unwrap();
-    let (stable, canaries) = (Faults::healthy("oldcorp"), canaries(dir.path()));
+    let (stable, canaries) = (Scripted::healthy("oldcorp"), canaries(dir.path()));
     assert_eq!(canaries.len(), 12);
     let mut flags = Flags::new().provider("oldcorp", &stable.base_url(), "");
     for Canary { name, base_url, keys, .. } in &canaries {

@@ -7,9 +7,9 @@ use serin::clock;
 use super::at_once;
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
-use crate::support::faults::Faults;
 use crate::support::faults::fault::{Fault, Refusal};
-use crate::support::sidecar::{Sidecar, Workspace};
+use crate::support::scripted::Scripted;
+use crate::support::stage::Stage;
 
 /// Longer than it takes to see that a canary is dead, with room to spare, and shorter than a first pause.
 const WATCHED: Duration = Duration::from_secs(8);
@@ -24,21 +24,19 @@ fn everybody_without_an_id_is_told_apart_by_what_they_say() {
     ]);
 }
 
-fn sidecar(stable: &Faults, canary: &Faults, keys: &str) -> (Workspace, Sidecar) {
-    let workspace = Workspace::new(&format!(
+fn sidecar(stable: &Scripted, canary: &Scripted, keys: &str) -> Stage {
+    Stage::start(format!(
         "providers:\n  oldcorp: {{ base_url: \"{}\", breaker: off }}\n  newcorp: {{ base_url: \"{}\", breaker: off }}\n\
          rollouts:\n  - {{ name: chat, stable: oldcorp, canary: newcorp, percent: 100%, {keys} }}\n",
         stable.base_url(),
         canary.base_url()
-    ));
-    let sidecar = workspace.start();
-    (workspace, sidecar)
+    ))
 }
 
 fn one(case: &'static str, anonymous: &str) {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
-    let (_workspace, sidecar) = sidecar(&stable, &canary, &format!("anonymous: {anonymous}"));
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
+    let sidecar = sidecar(&stable, &canary, &format!("anonymous: {anonymous}"));
     let (mut client, began) = (sidecar.client(), clock::instant());
     let mut asked = 0;
     while began.elapsed() < WATCHED {
@@ -54,9 +52,9 @@ fn one(case: &'static str, anonymous: &str) {
 
 /// What moves nobody above is seen where it is not one client's.
 fn all(case: &'static str) {
-    let stable = Faults::healthy("oldcorp");
-    let canary = Faults::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
-    let (_workspace, sidecar) = sidecar(&stable, &canary, "anonymous: conversation");
+    let stable = Scripted::healthy("oldcorp");
+    let canary = Scripted::start("newcorp", |_| Fault::Refuses(Refusal::Broken(500)));
+    let sidecar = sidecar(&stable, &canary, "anonymous: conversation");
     let mut client = sidecar.client();
     let mut number = 0;
     eventually(case, SOON, || {

@@ -1,17 +1,16 @@
 //! A provider that is a process of its own, so that it can be killed as one.
 //!
 //! The process is this test binary once more, asked for one test that serves until its standard input ends: nobody has to
-//! build it, and none outlives the tests. Threads and raw sockets, since several of them share two cores with what is
-//! tested. How it behaves is told over its standard input, a line each time.
+//! build it, and none outlives the tests. How it behaves is told over its standard input, a line each time.
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use serin::clock;
+use crate::support::scripted::Scripted;
+use crate::support::scripted::request::Seen;
+use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Script, Step, chunk, head, json, sized};
 
 /// The name of the provider that this process is to be.
 const NAME: &str = "SERIN_TEST_PROVIDER";
@@ -51,18 +50,13 @@ pub(super) enum Instead {
 impl Instead {
     const ALL: [Instead; 5] = [Instead::Nothing, Instead::Page, Instead::Redirect, Instead::Object, Instead::Whole];
 
-    fn answer(self) -> Option<String> {
-        let page = "<!doctype html><title>Welcome</title>";
-        let length = page.len();
+    fn answer(self) -> Option<Vec<u8>> {
+        let strange = |status: u16, headers: &str, body: &str| Some(sized(&head(status, headers), body.as_bytes()));
         match self {
             Instead::Nothing | Instead::Whole => None,
-            Instead::Page => {
-                Some(format!("HTTP/1.1 200 So\r\ncontent-type: text/html\r\ncontent-length: {length}\r\n\r\n{page}"))
-            }
-            Instead::Redirect => {
-                Some("HTTP/1.1 302 So\r\nlocation: https://sso.example/login\r\ncontent-length: 0\r\n\r\n".to_owned())
-            }
-            Instead::Object => Some(sized(200, "{}")),
+            Instead::Page => strange(200, "content-type: text/html\r\n", "<!doctype html><title>Welcome</title>"),
+            Instead::Redirect => strange(302, "location: https://sso.example/login\r\n", ""),
+            Instead::Object => Some(json(200, "{}")),
         }
     }
 }
@@ -80,6 +74,24 @@ impl Manner {
 
     pub(super) const fn failing(percent: u32) -> Manner {
         Manner { fails: percent, ..Manner::WELL }
+    }
+
+    /// A stream that says this at once; or twelve times, with the gap after each.
+    fn stream(&self, text: &str, finish: &str) -> Vec<Step> {
+        let head = head(200, &format!("content-type: text/event-stream\r\n{CHUNKED}\r\n"));
+        if self.gap.is_zero() || text.is_empty() {
+            let events: String = events(text, finish, 1).concat();
+            return vec![Step::Write([head.as_bytes(), &chunk(events.as_bytes()), LAST_CHUNK].concat())];
+        }
+        let mut steps = vec![Step::Write(head.into_bytes())];
+        for event in events(text, finish, 12) {
+            steps.push(Step::Write(chunk(event.as_bytes())));
+            if event.contains(text) {
+                steps.push(Step::Wait(self.gap));
+            }
+        }
+        steps.push(Step::Write(LAST_CHUNK.to_vec()));
+        steps
     }
 
     /// The text of its next answer, and why it ends.
@@ -161,104 +173,45 @@ impl Drop for Provider {
 #[test]
 fn a_process_that_serves() {
     let Ok(name) = std::env::var(NAME) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    println!("http://{}/v1", listener.local_addr().unwrap());
-    let manner = Arc::new(Mutex::new(Manner::WELL));
-    let heard = Arc::clone(&manner);
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let (name, manner) = (name.clone(), Arc::clone(&manner));
-            // A connection ends when its peer has had enough of it.
-            std::thread::spawn(move || drop(serve(stream, &name, &manner)));
-        }
-    });
+    let provider = Scripted::start(&name, |_| Manner::WELL);
+    // Hundreds of requests a second, for minutes.
+    provider.forget();
+    println!("{}", provider.base_url());
     for line in io::stdin().lines().map_while(Result::ok) {
-        *heard.lock().unwrap_or_else(PoisonError::into_inner) = Manner::read(&line).unwrap();
+        let manner = Manner::read(&line).unwrap();
+        provider.choose(move |_| manner.clone());
     }
     // Whoever started it is gone.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the threads that serve have no other end, and nothing is left behind"
+        reason = "the harness would go on with what it says of this test, and nobody listens"
     )]
     std::process::exit(0);
 }
 
-fn serve(stream: TcpStream, name: &str, manner: &Mutex<Manner>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut writer = stream.try_clone()?;
-    let mut reader = BufReader::new(stream);
-    loop {
-        let (first, body) = read(&mut reader)?;
-        if first.starts_with("GET") {
-            writer.write_all(sized(200, "{\"object\":\"list\",\"data\":[]}").as_bytes())?;
-            continue;
+impl Script for Manner {
+    fn steps(&self, seen: &Seen, name: &str) -> Vec<Step> {
+        if seen.method == "GET" {
+            return vec![Step::Write(json(200, r#"{"object":"list","data":[]}"#))];
         }
-        let manner = manner.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        wait(manner.latency);
-        let ill = manner.ill.as_ref().is_some_and(|user| body.contains(&format!("\"user\":\"{user}")));
-        let (text, finish) = manner.says(name);
-        let answer = if ill || fastrand::u32(..100) < manner.fails {
-            sized(500, r#"{"error":{"message":"out of order","type":"server_error","param":null,"code":null}}"#)
-        } else if let Some(strange) = manner.instead.answer() {
-            strange
-        } else if manner.instead != Instead::Whole && body.contains("\"stream\":true") {
-            if !manner.gap.is_zero() && !text.is_empty() {
-                stream_slowly(&mut writer, &text, finish, manner.gap)?;
-                continue;
-            }
-            let events: String = events(&text, finish, 1).concat();
-            format!("{STREAM}{:x}\r\n{events}\r\n0\r\n\r\n", events.len())
+        let (text, finish) = self.says(name);
+        let ill = self
+            .ill
+            .as_ref()
+            .is_some_and(|user| String::from_utf8_lossy(&seen.body).contains(&format!("\"user\":\"{user}")));
+        let mut steps = vec![Step::Wait(self.latency)];
+        if ill || fastrand::u32(..100) < self.fails {
+            let error = r#"{"error":{"message":"out of order","type":"server_error","param":null,"code":null}}"#;
+            steps.push(Step::Write(json(500, error)));
+        } else if let Some(strange) = self.instead.answer() {
+            steps.push(Step::Write(strange));
+        } else if self.instead != Instead::Whole && seen.wants_a_stream() {
+            steps.extend(self.stream(&text, finish));
         } else {
-            sized(200, &completion(&text, finish))
-        };
-        writer.write_all(answer.as_bytes())?;
-    }
-}
-
-/// The request line and the body of the next request.
-fn read(reader: &mut BufReader<TcpStream>) -> io::Result<(String, String)> {
-    let (first, mut length, mut chunked) = (line(reader)?, 0, false);
-    loop {
-        let header = line(reader)?.to_ascii_lowercase();
-        if let Some(value) = header.strip_prefix("content-length:") {
-            length = value.trim().parse().map_err(io::Error::other)?;
+            steps.push(Step::Write(json(200, &completion(&text, finish))));
         }
-        chunked |= header.starts_with("transfer-encoding:") && header.ends_with("chunked");
-        if header.is_empty() {
-            break;
-        }
+        steps
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    while chunked {
-        let size = usize::from_str_radix(&line(reader)?, 16).map_err(io::Error::other)?;
-        let from = body.len();
-        body.resize(from + size, 0);
-        reader.read_exact(&mut body[from..])?;
-        line(reader)?;
-        chunked = size > 0;
-    }
-    Ok((first, String::from_utf8_lossy(&body).into_owned()))
-}
-
-fn line(reader: &mut BufReader<TcpStream>) -> io::Result<String> {
-    let mut line = String::new();
-    if reader.read_line(&mut line)? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(line.trim_end().to_owned())
-}
-
-fn wait(length: Duration) {
-    let began = clock::instant();
-    while let Some(left) = length.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
-        std::thread::park_timeout(left);
-    }
-}
-
-fn sized(status: u16, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status} So\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}")
 }
 
 fn completion(text: &str, finish: &str) -> String {
@@ -266,8 +219,6 @@ fn completion(text: &str, finish: &str) -> String {
         r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{text}"}},"finish_reason":"{finish}"}}],"usage":{{"prompt_tokens":1,"completion_tokens":3,"total_tokens":4}}}}"#
     )
 }
-
-const STREAM: &str = "HTTP/1.1 200 So\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// The events of a stream that says this so many times.
 fn events(text: &str, finish: &str, times: usize) -> Vec<String> {
@@ -281,16 +232,4 @@ fn events(text: &str, finish: &str, times: usize) -> Vec<String> {
     let first = chunk(r#"{"role":"assistant","content":""}"#, "null");
     let last = [chunk("{}", &format!("\"{finish}\"")), "[DONE]".to_owned()];
     std::iter::once(first).chain(words).chain(last).map(|event| format!("data: {event}\n\n")).collect()
-}
-
-/// Twelve outputs, with this time between one and the next.
-fn stream_slowly(writer: &mut TcpStream, text: &str, finish: &str, gap: Duration) -> io::Result<()> {
-    writer.write_all(STREAM.as_bytes())?;
-    for event in events(text, finish, 12) {
-        writer.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
-        if event.contains(text) {
-            wait(gap);
-        }
-    }
-    writer.write_all(b"0\r\n\r\n")
 }

@@ -7,7 +7,6 @@ use serin::clock;
 use super::at_once;
 use super::provider::Manner;
 use super::stage::Stage;
-use crate::support::client::Client;
 use crate::support::eventually::eventually;
 use crate::support::stage::series;
 
@@ -34,7 +33,7 @@ fn start(case: &'static str, keys: &str) -> Stage {
 
 /// Attempts at the canary that timed out.
 fn timeouts(stage: &Stage) -> u64 {
-    let metrics = Client::connect(stage.sidecar.admin).unwrap().get("/metrics").unwrap().text();
+    let metrics = stage.sidecar.metrics();
     let attempts = series(&metrics, "serin_attempts_total");
     let of = |labels: &serde_json::Value| labels["provider"] == "newcorp" && labels["outcome"] == "timeout";
     attempts.iter().filter(|(labels, _)| of(&serde_json::json!(labels))).map(|(_, count)| count).sum()

@@ -12,7 +12,6 @@ use serin::clock;
 
 use super::provider::{Manner, Provider};
 use super::traffic::{AT_ONCE, Traffic, Users};
-use crate::support::client::Client;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::sidecar::{Sidecar, Workspace};
 use crate::support::stage::series;
@@ -145,7 +144,7 @@ impl Stage {
 
     /// Attempts at this provider, all outcomes together.
     pub(super) fn attempts(&self, provider: &str) -> u64 {
-        let metrics = Client::connect(self.sidecar.admin).unwrap().get("/metrics").unwrap().text();
+        let metrics = self.sidecar.metrics();
         let attempts = series(&metrics, "serin_attempts_total");
         attempts.iter().filter(|(labels, _)| labels["provider"] == provider).map(|(_, count)| count).sum()
     }

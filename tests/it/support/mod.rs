@@ -2,10 +2,10 @@
 
 pub(crate) mod api;
 pub(crate) mod client;
-pub(crate) mod echo;
+pub(crate) mod embedded;
 pub(crate) mod eventually;
 pub(crate) mod faults;
 pub(crate) mod load;
-pub(crate) mod recorder;
+pub(crate) mod scripted;
 pub(crate) mod sidecar;
 pub(crate) mod stage;

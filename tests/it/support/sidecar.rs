@@ -182,8 +182,17 @@ impl Sidecar {
         answer.arm().to_owned()
     }
 
+    /// What the admin port says.
+    pub(crate) fn told(&self, path: &str) -> Answer {
+        Client::connect(self.admin).unwrap().get(path).unwrap()
+    }
+
+    pub(crate) fn metrics(&self) -> String {
+        self.told("/metrics").text()
+    }
+
     pub(crate) fn status(&self) -> Value {
-        let answer = Client::connect(self.admin).unwrap().get("/api/v1/status").unwrap();
+        let answer = self.told("/api/v1/status");
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     }
@@ -205,8 +214,7 @@ impl Sidecar {
 
     /// Everything that happened, oldest first.
     pub(crate) fn history(&self) -> Vec<Value> {
-        let answer = Client::connect(self.admin).unwrap().get("/api/v1/history").unwrap();
-        let mut events = answer.json()["events"].as_array().unwrap().clone();
+        let mut events = self.told("/api/v1/history").json()["events"].as_array().unwrap().clone();
         events.reverse();
         events
     }
@@ -272,6 +280,18 @@ impl Drop for Sidecar {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Everything that a command said.
+pub(crate) fn spoken(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// One provider, and a plain route of everything to it.
+pub(crate) fn one(base_url: &str) -> String {
+    format!(
+        "providers:\n  oldcorp: {{ base_url: \"{base_url}\", auth: none }}\nrollouts:\n  - {{ name: all, stable: oldcorp }}\n"
+    )
 }
 
 /// Two providers and the rollout `chat` between them, with these further lines of the rollout.

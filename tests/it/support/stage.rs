@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::client::{Answer, Broken, Client};
-use super::faults::Faults;
+use super::scripted::Scripted;
 use super::sidecar::{Sidecar, Workspace};
 
 /// Timeouts of a few seconds, and nobody who stops asking.
@@ -82,7 +82,7 @@ impl fmt::Display for Flags {
 }
 
 /// Both providers with [`IMPATIENT`] and a key of their own.
-pub(crate) fn between(stable: &Faults, canary: &Faults) -> Flags {
+pub(crate) fn between(stable: &Scripted, canary: &Scripted) -> Flags {
     Flags::new().provider("oldcorp", &stable.base_url(), &format!("api_keys: [sk-oldcorp], {IMPATIENT}")).provider(
         "newcorp",
         &canary.base_url(),
@@ -90,10 +90,11 @@ pub(crate) fn between(stable: &Faults, canary: &Faults) -> Flags {
     )
 }
 
-/// A running sidecar and its directory.
+/// A running sidecar, its directory, and providers that nobody else holds.
 pub(crate) struct Stage {
     sidecar: Sidecar,
     workspace: Workspace,
+    providers: Vec<Scripted>,
 }
 
 impl Deref for Stage {
@@ -105,10 +106,17 @@ impl Deref for Stage {
 }
 
 impl Stage {
-    pub(crate) fn start(flags: &Flags) -> Stage {
+    /// With this flags.yaml.
+    pub(crate) fn start(flags: impl fmt::Display) -> Stage {
         let workspace = Workspace::new(&flags.to_string());
         let sidecar = workspace.start();
-        Stage { sidecar, workspace }
+        Stage { sidecar, workspace, providers: Vec::new() }
+    }
+
+    /// Lets this provider run for as long as the sidecar does.
+    pub(crate) fn keeping(mut self, provider: Scripted) -> Stage {
+        self.providers.push(provider);
+        self
     }
 
     /// For those who write the file or run a command.
@@ -128,10 +136,6 @@ impl Stage {
         let broken = self.ask(path, headers, body).unwrap();
         broken.end.unwrap_or_else(|error| panic!("{error} after {}", broken.answer.text()));
         broken.answer
-    }
-
-    pub(crate) fn metrics(&self) -> String {
-        Client::connect(self.admin).unwrap().get("/metrics").unwrap().text()
     }
 
     /// What was counted as attempts of this rollout; what was counted never is left out.

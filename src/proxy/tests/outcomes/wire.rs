@@ -4,20 +4,18 @@
 //! it says what came and whether that was all of it, for the bytes of a provider and for those that a client got alike.
 
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::super::support::Client;
+use super::super::support::{Client, Scripted};
 use super::table::{Answer, End};
 
 /// A provider on a port of its own.
 pub(super) struct Source {
     pub(super) address: SocketAddr,
     script: Arc<Script>,
-    thread: Option<JoinHandle<()>>,
+    provider: Option<Scripted>,
 }
 
 struct Script {
@@ -26,27 +24,15 @@ struct Script {
     reads: bool,
     /// The credentials of each request.
     asked: Mutex<Vec<String>>,
-    gone: AtomicBool,
 }
 
 impl Source {
     /// Sends these in turn, the last of them again and again.
     pub(super) fn sending(answers: Vec<Answer>, reads: bool) -> Source {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let script = Script { answers, reads, asked: Mutex::default(), gone: AtomicBool::new(false) };
-        let script = Arc::new(script);
-        let of_thread = Arc::clone(&script);
-        let accept = move || {
-            for stream in listener.incoming() {
-                if of_thread.gone.load(Ordering::Relaxed) {
-                    return;
-                }
-                let script = Arc::clone(&of_thread);
-                std::thread::spawn(move || script.serve(Client::of(stream.unwrap())));
-            }
-        };
-        Source { address, script, thread: Some(std::thread::spawn(accept)) }
+        let script = Arc::new(Script { answers, reads, asked: Mutex::default() });
+        let theirs = Arc::clone(&script);
+        let provider = Scripted::new(move |client| theirs.serve(client));
+        Source { address: provider.address, script, provider: Some(provider) }
     }
 
     /// With which credentials it was asked, each time.
@@ -63,9 +49,9 @@ impl Source {
 
 impl Drop for Source {
     fn drop(&mut self) {
-        self.script.gone.store(true, Ordering::Relaxed);
-        let _ = TcpStream::connect(self.address);
-        let _ = self.thread.take().map(JoinHandle::join);
+        if let Some(provider) = self.provider.take() {
+            provider.end();
+        }
     }
 }
 

@@ -8,21 +8,20 @@ use crate::decide::outcome::{BodyEnd, Ending};
 #[test]
 fn a_request_arrives_as_it_was_given() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             let got = peer.request().await;
             peer.answer("pong").await;
             got
         };
         let mut request = post(whole("ping"));
         request.headers_mut().insert(CONTENT_TYPE, "text/plain".parse().unwrap());
-        let (got, response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let (got, response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(got.1, "ping");
         let head = got.0.to_ascii_lowercase();
         assert!(head.starts_with("post /v1/chat/completions?a=b http/1.1\r\n"), "{head}");
-        assert!(head.contains(&format!("host: {address}\r\n")), "{head}");
+        assert!(head.contains(&format!("host: {}\r\n", pair.address)), "{head}");
         assert!(head.contains("content-length: 4\r\n"), "{head}");
         assert!(head.contains("content-type: text/plain\r\n"), "{head}");
         assert_eq!(text(response.unwrap()).await, "pong");
@@ -32,18 +31,17 @@ fn a_request_arrives_as_it_was_given() {
 #[test]
 fn a_host_header_is_kept_and_an_absolute_uri_is_not() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let mut request = post(RequestBody::Empty);
         *request.uri_mut() = "http://elsewhere.example/v1/models".parse().unwrap();
         request.headers_mut().insert(HOST, "front.example".parse().unwrap());
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             let head = peer.head().await;
             peer.answer("").await;
             head
         };
-        let (head, response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let (head, response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(response.unwrap().status(), 200);
         assert!(head.starts_with("POST /v1/models HTTP/1.1\r\n"), "{head}");
         assert_eq!(head.matches("host: ").count(), 1);
@@ -54,14 +52,13 @@ fn a_host_header_is_kept_and_an_absolute_uri_is_not() {
 #[test]
 fn a_body_of_unknown_length_goes_out_chunked_with_any_method() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let (incoming, mut client) = streaming().await;
         client.write_all(b"4\r\nping\r\n0\r\n\r\n").await.unwrap();
         let mut request = post(RequestBody::Streaming(incoming));
         *request.method_mut() = Method::GET;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             let head = peer.head().await;
             assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
             let mut body = [0; 14];
@@ -69,7 +66,7 @@ fn a_body_of_unknown_length_goes_out_chunked_with_any_method() {
             assert_eq!(&body, b"4\r\nping\r\n0\r\n\r\n");
             peer.answer("").await;
         };
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let ((), response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(response.unwrap().status(), 200);
     });
 }
@@ -77,16 +74,14 @@ fn a_body_of_unknown_length_goes_out_chunked_with_any_method() {
 #[test]
 fn trailers_of_the_answer_pass() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
+            let mut peer = pair.asked().await;
             peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n").await;
             peer.say("2\r\nok\r\n0\r\nx-sum: 7\r\n\r\n").await;
             peer
         };
-        let (_peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+        let (_peer, response) = tokio::join!(provider_side, pair.send(post(whole("x"))));
         let collected = response.unwrap().into_body().collect().await.unwrap();
         assert_eq!(collected.trailers().unwrap()["x-sum"], "7");
         assert_eq!(collected.to_bytes(), "ok");
@@ -95,16 +90,10 @@ fn trailers_of_the_answer_pass() {
 
 /// What the provider says before it closes, and how the body then ends.
 async fn body_after(said: &str) -> Result<Bytes, BodyEnd> {
-    let (listener, address) = listener().await;
-    let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-    let provider_side = async {
-        let mut peer = Peer::accept(&listener).await;
-        peer.request().await;
-        peer.say(said).await;
-    };
-    let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+    let pair = Pair::new().await;
+    let response = pair.said_last(said).await;
     let collected = response.unwrap().into_body().collect().await;
-    assert_eq!(upstreams.idle_count(), 0, "a closed connection was pooled");
+    assert_eq!(pair.upstreams.idle_count(), 0, "a closed connection was pooled");
     collected.map(|body| body.to_bytes()).map_err(|error| error.end())
 }
 
@@ -125,14 +114,8 @@ fn an_answer_that_ends_early_is_told_from_one_that_ends_by_closing() {
 
 /// What the attempt makes of a provider that says this and closes.
 async fn refused(said: &str) -> Failure {
-    let (listener, address) = listener().await;
-    let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-    let provider_side = async {
-        let mut peer = Peer::accept(&listener).await;
-        peer.request().await;
-        peer.say(said).await;
-    };
-    let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+    let pair = Pair::new().await;
+    let response = pair.said_last(said).await;
     failure(response)
 }
 
@@ -168,23 +151,23 @@ fn an_answer_that_is_no_http_is_a_broken_head() {
 #[test]
 fn an_upgraded_connection_carries_bytes_both_ways_and_keeps_its_place() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.max_connections = 1;
-        provider.timeouts.idle = Millis(50);
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let pair = Pair::with(|provider| {
+            provider.max_connections = 1;
+            provider.timeouts.idle = Millis(50);
+        })
+        .await;
         let mut request = post(RequestBody::Empty);
         *request.method_mut() = Method::GET;
         request.headers_mut().insert("connection", "upgrade".parse().unwrap());
         request.headers_mut().insert("upgrade", "websocket".parse().unwrap());
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             assert!(peer.head().await.contains("upgrade: websocket\r\n"));
             peer.say("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nfirst")
                 .await;
             peer
         };
-        let (mut peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let (mut peer, response) = tokio::join!(provider_side, pair.send(request));
         let mut response = response.unwrap();
         assert_eq!(response.status(), 101);
         let upgraded = hyper::upgrade::on(&mut response).await.unwrap();
@@ -196,11 +179,11 @@ fn an_upgraded_connection_carries_bytes_both_ways_and_keeps_its_place() {
         peer.0.read_exact(&mut seen).await.unwrap();
         assert_eq!(&seen, b"hello");
 
-        let mut next = Box::pin(upstreams.acquire(&provider, None));
+        let mut next = Box::pin(pair.upstreams.acquire(&pair.provider, None));
         assert!(is_waiting(&mut next).await, "a second connection beside the only one allowed");
         drop(io);
         drop(response);
-        let (_peer, lease) = tokio::join!(Peer::accept(&listener), next);
+        let (_peer, lease) = tokio::join!(pair.peer(), next);
         assert!(!lease.unwrap().is_reused());
     });
 }
@@ -208,19 +191,16 @@ fn an_upgraded_connection_carries_bytes_both_ways_and_keeps_its_place() {
 #[test]
 fn a_name_is_looked_up_and_every_address_of_it_tried() {
     on_a_core(async {
-        // Where the name has an IPv6 address too, nobody listens there.
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.base_url.host = "localhost".into();
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        // Where the name has an IPv6 pair.address too, nobody listens there.
+        let pair = Pair::with(|provider| provider.base_url.host = "localhost".into()).await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             let head = peer.request().await.0;
-            assert!(head.contains(&format!("host: localhost:{}\r\n", address.port())), "{head}");
+            assert!(head.contains(&format!("host: localhost:{}\r\n", pair.address.port())), "{head}");
             peer.answer("found").await;
             peer
         };
-        let (_peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+        let (_peer, response) = tokio::join!(provider_side, pair.send(post(whole("x"))));
         assert_eq!(text(response.unwrap()).await, "found");
     });
 }

@@ -3,35 +3,11 @@
 use super::*;
 use crate::decide::cause::NoConnection;
 use crate::decide::outcome::Ending;
-use crate::decide::policy::{Fixed, Limits, Policy, Unmatched};
-use crate::decide::units::ProviderId;
+use crate::decide::policy::Policy;
 use crate::proxy::upstream::present_key;
 
 fn policy(providers: Vec<Arc<Provider>>) -> Policy {
-    let here = "127.0.0.1:0".parse().unwrap();
-    Policy {
-        fixed: Fixed { listen: here, admin: here, probe: None, state: None, workers: None },
-        mount: "/v1".into(),
-        unmatched: Unmatched::Provider(ProviderId(0)),
-        providers,
-        rollouts: vec![],
-        flags: BTreeMap::new(),
-        clients: vec![],
-        open: false,
-        tokens: vec![],
-        limits: Limits {
-            header_bytes: 65_536,
-            header_time: Millis(10_000),
-            idle: Millis(600_000),
-            connections: 100,
-            replay_body: 1 << 23,
-            replay_memory: 1 << 28,
-        },
-        drain: Millis(1000),
-        egress: None,
-        response_headers: true,
-        access_log: None,
-    }
+    Policy { providers, ..plain::policy(Vec::new(), Vec::new()) }
 }
 
 /// Answers every request on every connection with "ok"; the count of connections.
@@ -71,17 +47,10 @@ fn one_connection_serves_one_request_after_the_other() {
 fn an_answer_without_a_body_gives_its_connection_back_unread() {
     for head in ["HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"] {
         on_a_core(async {
-            let (listener, address) = listener().await;
-            let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-            let provider_side = async {
-                let mut peer = Peer::accept(&listener).await;
-                peer.request().await;
-                peer.say(head).await;
-                peer
-            };
-            let (_peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+            let pair = Pair::new().await;
+            let (_peer, response) = pair.said(head).await;
             drop(response.unwrap());
-            assert_eq!(upstreams.idle_count(), 1);
+            assert_eq!(pair.upstreams.idle_count(), 1);
         });
     }
 }
@@ -90,18 +59,16 @@ fn an_answer_without_a_body_gives_its_connection_back_unread() {
 fn a_provider_that_closes_or_gives_no_time_is_not_pooled() {
     for header in ["connection: close", "keep-alive: timeout=1"] {
         on_a_core(async {
-            let (listener, address) = listener().await;
-            let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+            let pair = Pair::new().await;
             let provider_side = async {
-                let mut peer = Peer::accept(&listener).await;
-                peer.request().await;
+                let mut peer = pair.asked().await;
                 peer.say(&format!("HTTP/1.1 200 OK\r\n{header}\r\ncontent-length: 2\r\n\r\nok")).await;
                 peer.closed().await;
             };
-            let client_side = async { text(send(&upstreams, &provider, post(whole("x"))).await.unwrap()).await };
+            let client_side = async { text(pair.send(post(whole("x"))).await.unwrap()).await };
             let ((), body) = tokio::join!(provider_side, client_side);
             assert_eq!(body, "ok");
-            assert_eq!(upstreams.idle_count(), 0);
+            assert_eq!(pair.upstreams.idle_count(), 0);
         });
     }
 }
@@ -109,41 +76,38 @@ fn a_provider_that_closes_or_gives_no_time_is_not_pooled() {
 #[test]
 fn an_idle_connection_is_closed_a_second_before_its_provider_would() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
+            let mut peer = pair.asked().await;
             peer.say("HTTP/1.1 200 OK\r\nKeep-Alive: max=9, timeout=2\r\ncontent-length: 2\r\n\r\nok").await;
             peer
         };
-        let client_side = async { text(send(&upstreams, &provider, post(whole("x"))).await.unwrap()).await };
+        let client_side = async { text(pair.send(post(whole("x"))).await.unwrap()).await };
         let (mut peer, _) = tokio::join!(provider_side, client_side);
-        assert_eq!(upstreams.idle_count(), 1);
+        assert_eq!(pair.upstreams.idle_count(), 1);
         peer.closed().await;
-        assert_eq!(upstreams.idle_count(), 0);
+        assert_eq!(pair.upstreams.idle_count(), 0);
     });
 }
 
 #[test]
 fn an_answer_that_comes_before_the_request_was_taken_does_not_pool_the_connection() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let (incoming, client) = streaming().await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             peer.head().await;
             peer.answer("early").await;
             peer
         };
         let client_side = async {
             let request = post(RequestBody::Streaming(incoming));
-            text(send(&upstreams, &provider, request).await.unwrap()).await
+            text(pair.send(request).await.unwrap()).await
         };
         let (mut peer, body) = tokio::join!(provider_side, client_side);
         assert_eq!(body, "early");
-        assert_eq!(upstreams.idle_count(), 0);
+        assert_eq!(pair.upstreams.idle_count(), 0);
         drop(client);
         peer.closed().await;
     });
@@ -152,18 +116,14 @@ fn an_answer_that_comes_before_the_request_was_taken_does_not_pool_the_connectio
 #[test]
 fn who_comes_beyond_max_connections_waits_and_takes_over_the_connection() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.max_connections = 1;
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let pair = Pair::with(|provider| provider.max_connections = 1).await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
+            let mut peer = pair.asked().await;
             peer.say("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfir").await;
             peer
         };
-        let (mut peer, first) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("1"))));
-        let mut second = Box::pin(send(&upstreams, &provider, post(whole("2"))));
+        let (mut peer, first) = tokio::join!(provider_side, pair.send(post(whole("1"))));
+        let mut second = Box::pin(pair.send(post(whole("2"))));
         assert!(is_waiting(&mut second).await);
         let provider_side = async {
             peer.say("st").await;

@@ -4,16 +4,15 @@ use super::*;
 use crate::decide::outcome::Ending;
 
 /// A first exchange that leaves a connection in the pool; the provider's end of it.
-async fn pooled(upstreams: &Upstreams, provider: &Arc<Provider>, listener: &TcpListener) -> Peer {
+async fn pooled(pair: &Pair) -> Peer {
     let provider_side = async {
-        let mut peer = Peer::accept(listener).await;
-        peer.request().await;
+        let mut peer = pair.asked().await;
         peer.answer("first").await;
         peer
     };
-    let (peer, response) = tokio::join!(provider_side, send(upstreams, provider, post(whole("1"))));
+    let (peer, response) = tokio::join!(provider_side, pair.send(post(whole("1"))));
     assert_eq!(text(response.unwrap()).await, "first");
-    assert_eq!(upstreams.idle_count(), 1);
+    assert_eq!(pair.upstreams.idle_count(), 1);
     peer
 }
 
@@ -21,9 +20,8 @@ async fn pooled(upstreams: &Upstreams, provider: &Arc<Provider>, listener: &TcpL
 fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
     for reset in [false, true] {
         on_a_core(async {
-            let (listener, address) = listener().await;
-            let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-            let mut peer = pooled(&upstreams, &provider, &listener).await;
+            let pair = Pair::new().await;
+            let mut peer = pooled(&pair).await;
             let provider_side = async {
                 assert_eq!(peer.request().await.1, "2");
                 if reset {
@@ -31,7 +29,7 @@ fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
                 } else {
                     drop(peer);
                 }
-                let mut fresh = Peer::accept(&listener).await;
+                let mut fresh = pair.peer().await;
                 let (head, body) = fresh.request().await;
                 assert!(head.starts_with("POST /v1/chat/completions?a=b "), "{head}");
                 assert_eq!(body, "2");
@@ -43,7 +41,7 @@ fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
                 gates.set(gates.get() + 1);
                 Gate::Go
             };
-            let sent = try_once(&upstreams, &provider, None, post(whole("2")), gate);
+            let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), gate);
             let (_fresh, response) = tokio::join!(provider_side, sent);
             assert_eq!(text(response.unwrap()).await, "second");
             assert_eq!(gates.get(), 2, "the second dispatch must look again");
@@ -54,13 +52,12 @@ fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
 #[test]
 fn a_connection_closed_while_idle_is_not_used() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-        drop(pooled(&upstreams, &provider, &listener).await);
+        let pair = Pair::new().await;
+        drop(pooled(&pair).await);
         // The close is in the kernel: once the core has looked, the connection is known to be dead.
-        let (_peer, lease) = tokio::join!(Peer::accept(&listener), async {
+        let (_peer, lease) = tokio::join!(pair.peer(), async {
             loop {
-                let lease = upstreams.acquire(&provider, None).await.unwrap();
+                let lease = pair.upstreams.acquire(&pair.provider, None).await.unwrap();
                 if !lease.is_reused() {
                     break lease;
                 }
@@ -68,7 +65,7 @@ fn a_connection_closed_while_idle_is_not_used() {
                 tokio::task::yield_now().await;
             }
         });
-        assert_eq!(upstreams.idle_count(), 0);
+        assert_eq!(pair.upstreams.idle_count(), 0);
         drop(lease);
     });
 }
@@ -76,13 +73,9 @@ fn a_connection_closed_while_idle_is_not_used() {
 #[test]
 fn a_fresh_connection_that_dies_is_a_failure() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-        let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
-        };
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+        let pair = Pair::new().await;
+        let provider_side = async { drop(pair.asked().await) };
+        let ((), response) = tokio::join!(provider_side, pair.send(post(whole("x"))));
         assert_eq!(failure(response).ending, Ending::NoHead);
     });
 }
@@ -90,16 +83,15 @@ fn a_fresh_connection_that_dies_is_a_failure() {
 #[test]
 fn nothing_is_repeated_once_a_byte_of_an_answer_was_seen() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-        let mut peer = pooled(&upstreams, &provider, &listener).await;
+        let pair = Pair::new().await;
+        let mut peer = pooled(&pair).await;
         let provider_side = async {
             peer.request().await;
             peer.say("HTTP/1.1 2").await;
             drop(peer);
         };
         // No second connection is accepted: a repetition would hang.
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("2"))));
+        let ((), response) = tokio::join!(provider_side, pair.send(post(whole("2"))));
         assert_eq!(failure(response).ending, Ending::NoHead);
     });
 }
@@ -107,16 +99,15 @@ fn nothing_is_repeated_once_a_byte_of_an_answer_was_seen() {
 #[test]
 fn a_streamed_request_is_not_repeated() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-        let mut peer = pooled(&upstreams, &provider, &listener).await;
+        let pair = Pair::new().await;
+        let mut peer = pooled(&pair).await;
         let (incoming, _client) = streaming().await;
         let provider_side = async {
             peer.head().await;
             drop(peer);
         };
         let request = post(RequestBody::Streaming(incoming));
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let ((), response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(failure(response).ending, Ending::NoHead);
     });
 }
@@ -124,18 +115,17 @@ fn a_streamed_request_is_not_repeated() {
 #[test]
 fn a_client_that_breaks_off_its_upload_is_not_the_providers_fault() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let (incoming, mut client) = streaming().await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             peer.head().await;
             client.write_all(b"4\r\npi").await.unwrap();
             drop(client);
             peer.closed().await;
         };
         let request = post(RequestBody::Streaming(incoming));
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let ((), response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(failure(response).ending, Ending::ClientLeft);
     });
 }
@@ -143,18 +133,17 @@ fn a_client_that_breaks_off_its_upload_is_not_the_providers_fault() {
 #[test]
 fn a_closed_gate_sends_nothing_and_gives_the_connection_back() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-        let mut peer = pooled(&upstreams, &provider, &listener).await;
-        let sent = try_once(&upstreams, &provider, None, post(whole("2")), || Gate::Replan).await;
+        let pair = Pair::new().await;
+        let mut peer = pooled(&pair).await;
+        let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), || Gate::Replan).await;
         assert!(matches!(sent, Err(AttemptError::Replan)));
-        assert_eq!(upstreams.idle_count(), 1);
+        assert_eq!(pair.upstreams.idle_count(), 1);
         // The next request on the same connection is the first that the provider sees.
         let provider_side = async {
             assert_eq!(peer.request().await.1, "3");
             peer.answer("third").await;
         };
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("3"))));
+        let ((), response) = tokio::join!(provider_side, pair.send(post(whole("3"))));
         assert_eq!(text(response.unwrap()).await, "third");
     });
 }
@@ -162,19 +151,24 @@ fn a_closed_gate_sends_nothing_and_gives_the_connection_back() {
 #[test]
 fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_not_to_be() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let (incoming, _client) = streaming().await;
-        let peer = pooled(&upstreams, &provider, &listener).await;
+        let peer = pooled(&pair).await;
         // Its end is in the kernel, and the runtime knows; the connection's own task has not looked yet.
         drop(peer);
         tokio::task::yield_now().await;
         let body = Cell::new(Some(RequestBody::Streaming(incoming)));
-        let timeouts = &provider.timeouts;
+        let timeouts = &pair.provider.timeouts;
         let clocks = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
         let waits = Waits { head: timeouts.headers, client: Millis(10_000), body: clocks };
-        let aim =
-            Aim { upstreams: &upstreams, provider: &provider, egress: None, upgrade: false, waits, give_up_at: None };
+        let aim = Aim {
+            upstreams: &pair.upstreams,
+            provider: &pair.provider,
+            egress: None,
+            upgrade: false,
+            waits,
+            give_up_at: None,
+        };
         let gates = Cell::new(0);
         let gate = || {
             gates.set(gates.get() + 1);

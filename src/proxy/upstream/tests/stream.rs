@@ -10,16 +10,12 @@ const LONGER: Duration = Duration::from_millis(200);
 #[test]
 fn a_head_that_does_not_come_is_a_timeout_and_closes_the_connection() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.timeouts.headers = SHORT;
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let pair = Pair::with(|provider| provider.timeouts.headers = SHORT).await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
+            let mut peer = pair.asked().await;
             peer.closed().await;
         };
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+        let ((), response) = tokio::join!(provider_side, pair.send(post(whole("x"))));
         let failed = failure(response);
         assert_eq!(failed.ending, Ending::HeadTimeout);
         assert_eq!(failed.fault.to_string(), "no answer within 80ms");
@@ -29,13 +25,10 @@ fn a_head_that_does_not_come_is_a_timeout_and_closes_the_connection() {
 #[test]
 fn the_head_clock_stands_still_while_the_client_uploads_and_runs_afterwards() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.timeouts.headers = SHORT;
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let pair = Pair::with(|provider| provider.timeouts.headers = SHORT).await;
         let (incoming, mut client) = streaming().await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             peer.head().await;
             tokio::time::sleep(LONGER).await;
             client.write_all(b"4\r\nping\r\n").await.unwrap();
@@ -47,7 +40,7 @@ fn the_head_clock_stands_still_while_the_client_uploads_and_runs_afterwards() {
             peer.closed().await;
         };
         let request = post(RequestBody::Streaming(incoming));
-        let ((), response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let ((), response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(failure(response).ending, Ending::HeadTimeout);
     });
 }
@@ -55,14 +48,11 @@ fn the_head_clock_stands_still_while_the_client_uploads_and_runs_afterwards() {
 #[test]
 fn the_head_clock_starts_anew_while_the_provider_still_takes_the_request() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.timeouts.headers = Millis(1500);
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let pair = Pair::with(|provider| provider.timeouts.headers = Millis(1500)).await;
         let size = 16 * 1024 * 1024;
         let request = post(RequestBody::Whole(Bytes::from(vec![b'x'; size])));
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
+            let mut peer = pair.peer().await;
             peer.head().await;
             let mut piece = vec![0; size / 4];
             for _ in 0..4 {
@@ -72,26 +62,22 @@ fn the_head_clock_starts_anew_while_the_provider_still_takes_the_request() {
             peer.answer("taken").await;
             peer
         };
-        let (_peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, request));
+        let (_peer, response) = tokio::join!(provider_side, pair.send(request));
         assert_eq!(text(response.unwrap()).await, "taken");
     });
 }
 
 /// An answer that says this after its head, and then nothing more.
 async fn silent_after(said: &'static str, edit: impl FnOnce(&mut Provider)) -> BodyEnd {
-    let (listener, address) = listener().await;
-    let mut provider = provider(address);
-    edit(&mut provider);
-    let (provider, upstreams) = (Arc::new(provider), upstreams());
+    let pair = Pair::with(edit).await;
     let provider_side = async {
-        let mut peer = Peer::accept(&listener).await;
-        peer.request().await;
+        let mut peer = pair.asked().await;
         peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
         peer.say(said).await;
         peer.closed().await;
     };
     let client_side = async {
-        let response = send(&upstreams, &provider, post(whole("x"))).await.unwrap();
+        let response = pair.send(post(whole("x"))).await.unwrap();
         response.into_body().collect().await.unwrap_err().end()
     };
     tokio::join!(provider_side, client_side).1
@@ -108,38 +94,28 @@ fn silence_before_and_after_the_first_byte_are_told_apart() {
 #[test]
 fn no_clock_runs_while_nobody_asks_for_more() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.timeouts.first_output = Millis(300);
-        provider.timeouts.idle = Millis(300);
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
-        let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
-            peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
-            peer
-        };
-        let (mut peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+        let pair = Pair::with(|provider| {
+            provider.timeouts.first_output = Millis(300);
+            provider.timeouts.idle = Millis(300);
+        })
+        .await;
+        let (mut peer, response) = pair.said("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
         let mut body = response.unwrap().into_body();
         tokio::time::sleep(Duration::from_millis(700)).await;
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
         tokio::time::sleep(Duration::from_millis(700)).await;
         peer.say("0\r\n\r\n").await;
         assert!(body.frame().await.is_none());
-        assert_eq!(upstreams.idle_count(), 1);
+        assert_eq!(pair.upstreams.idle_count(), 1);
     });
 }
 
 #[test]
 fn a_lively_stream_outlives_its_idle_limit_many_times() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let mut provider = provider(address);
-        provider.timeouts.idle = Millis(400);
-        let (provider, upstreams) = (Arc::new(provider), upstreams());
+        let pair = Pair::with(|provider| provider.timeouts.idle = Millis(400)).await;
         let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
+            let mut peer = pair.asked().await;
             peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
             for _ in 0..12 {
                 tokio::time::sleep(Duration::from_millis(60)).await;
@@ -149,7 +125,7 @@ fn a_lively_stream_outlives_its_idle_limit_many_times() {
             peer
         };
         let client_side = async {
-            let response = send(&upstreams, &provider, post(whole("x"))).await.unwrap();
+            let response = pair.send(post(whole("x"))).await.unwrap();
             text(response).await
         };
         let (_peer, body) = tokio::join!(provider_side, client_side);
@@ -160,38 +136,26 @@ fn a_lively_stream_outlives_its_idle_limit_many_times() {
 #[test]
 fn a_request_given_up_before_its_answer_closes_the_connection() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
+        let pair = Pair::new().await;
         let mut peer = tokio::select! {
-            _ = send(&upstreams, &provider, post(whole("x"))) => panic!("answered"),
-            peer = async {
-                let mut peer = Peer::accept(&listener).await;
-                peer.request().await;
-                peer
-            } => peer,
+            _ = pair.send(post(whole("x"))) => panic!("answered"),
+            peer = pair.asked() => peer,
         };
         peer.closed().await;
-        assert_eq!(upstreams.idle_count(), 0);
+        assert_eq!(pair.upstreams.idle_count(), 0);
     });
 }
 
 #[test]
 fn an_answer_dropped_in_the_middle_closes_the_connection() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        let (provider, upstreams) = (Arc::new(provider(address)), upstreams());
-        let provider_side = async {
-            let mut peer = Peer::accept(&listener).await;
-            peer.request().await;
-            peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
-            peer
-        };
-        let (mut peer, response) = tokio::join!(provider_side, send(&upstreams, &provider, post(whole("x"))));
+        let pair = Pair::new().await;
+        let (mut peer, response) = pair.said("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n").await;
         let mut body = response.unwrap().into_body();
         assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "ok");
         assert!(is_waiting(&mut body.frame()).await);
         drop(body);
         peer.closed().await;
-        assert_eq!(upstreams.idle_count(), 0);
+        assert_eq!(pair.upstreams.idle_count(), 0);
     });
 }

@@ -1,6 +1,6 @@
 //! The faults of a provider, each as the bytes it writes, the time it lets pass and the way it ends the connection.
 //!
-//! Owns the list and its translation into [`Step`]s, which is pure; playing them is the server's. What makes no sense
+//! Owns the list and its translation into [`Step`]s, which is pure; playing them is [`scripted`](crate::support::scripted)'s. What makes no sense
 //! in one piece (a cut at an event) is done to the body of the answer at about the same place.
 
 use std::io::Write;
@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use super::answer;
 use crate::support::api::Api;
+use crate::support::scripted::request::Seen;
+use crate::support::scripted::step::{self, CHUNKED, LAST_CHUNK, Script, Step, chunk, json, sized};
 
 /// What a provider does with one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,18 +87,6 @@ pub(crate) enum Refusal {
     WrongKey,
 }
 
-/// What the server does next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Write(Vec<u8>),
-    Wait(Duration),
-    /// Writes this again and again, with so much time in between.
-    Repeat(Vec<u8>, Duration),
-    Forever,
-    Reset,
-    Close,
-}
-
 impl Refusal {
     pub(crate) const fn status(self) -> u16 {
         match self {
@@ -170,9 +160,23 @@ impl Refusal {
     }
 }
 
+impl Script for Fault {
+    fn steps(&self, seen: &Seen, name: &str) -> Vec<Step> {
+        match (seen.method.as_str(), seen.api()) {
+            ("GET", _) => vec![Step::Write(json(200, "{}"))],
+            // It stands in for an egress proxy, too: what follows is served here.
+            ("CONNECT", _) => vec![Step::Write(b"HTTP/1.1 200 OK\r\n\r\n".to_vec())],
+            ("PRI", _) => vec![Step::Close],
+            (_, Some(api)) => self.of(api, seen.wants_a_stream(), name),
+            // Whatever else is asked for has an answer in one piece.
+            (_, None) => self.of(Api::Chat, false, name),
+        }
+    }
+}
+
 impl Fault {
-    /// What the server does, from the first byte of the answer on. Where the steps end, the connection is kept.
-    pub(crate) fn steps(&self, api: Api, stream: bool, provider: &str) -> Vec<Step> {
+    /// The steps of a request in this language.
+    fn of(&self, api: Api, stream: bool, provider: &str) -> Vec<Step> {
         match self {
             Fault::Refuses(refusal) => refusal.steps(api, provider),
             Fault::ResetBeforeHeaders => vec![Step::Reset],
@@ -277,7 +281,7 @@ impl Fault {
                 let begun = begun(place(*events), Cut::Close);
                 vec![Step::Write(begun), Step::Wait(*wait), Step::Close]
             }
-            Fault::ErrorAfterPreamble | Fault::ErrorAfterHugePreamble => Fault::ErrorIn200.steps(api, false, provider),
+            Fault::ErrorAfterPreamble | Fault::ErrorAfterHugePreamble => Fault::ErrorIn200.of(api, false, provider),
             Fault::NoOutput => {
                 vec![Step::Write(sized(&head(200, json), answer::without_output(api, provider).as_bytes()))]
             }
@@ -298,8 +302,6 @@ impl Fault {
 
 /// No JSON, but an event.
 pub(crate) const MALFORMED: &str = "data: {\"id\":\"chatcmpl-broken\",\"choices\":[{\"ind\n\n";
-const CHUNKED: &str = "transfer-encoding: chunked\r\n";
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// More than 16 KiB of events without output.
 pub(crate) fn huge_preamble(api: Api, provider: &str) -> Vec<String> {
@@ -316,18 +318,7 @@ pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
 }
 
 fn head(status: u16, headers: &str) -> String {
-    format!("HTTP/1.1 {status} Told So\r\nx-request-id: req-1\r\n{headers}")
-}
-
-fn sized(head: &str, body: &[u8]) -> Vec<u8> {
-    [format!("{head}content-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
-}
-
-fn chunk(piece: &[u8]) -> Vec<u8> {
-    if piece.is_empty() {
-        return Vec::new();
-    }
-    [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat()
+    step::head(status, &format!("x-request-id: req-1\r\n{headers}"))
 }
 
 /// The steps of a stream, one after the other.

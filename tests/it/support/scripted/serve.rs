@@ -6,16 +6,16 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 use super::Shared;
-use super::fault::Step;
-use super::journal::Seen;
+use super::request::read;
+use super::step::{Step, chunk};
 
 /// A connection, as long as it is open.
 pub(super) struct Line {
@@ -51,9 +51,15 @@ pub(super) async fn serve(mut stream: TcpStream, line: Line) {
     let _ = stream.set_nodelay(true);
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
     let ends = (stream.peer_addr(), stream.local_addr());
-    let (read, write) = stream.split();
     // A peer that breaks off is the test's doing.
-    let ending = converse(BufReader::new(read), write, &line).await.unwrap_or(Ending::InOrder);
+    let ending = match &line.shared.tls {
+        None => converse(&mut stream, &line).await,
+        Some(tls) => match tls.accept(&mut stream).await {
+            Ok(stream) => converse(stream, &line).await,
+            Err(error) => Err(error),
+        },
+    };
+    let ending = ending.unwrap_or(Ending::InOrder);
     match (ending, ends) {
         (Ending::Reset, (Ok(peer), Ok(own))) => until_it_is_read(peer, own).await,
         _ => drop(SockRef::from(&stream).set_linger(None)),
@@ -62,32 +68,30 @@ pub(super) async fn serve(mut stream: TcpStream, line: Line) {
     drop(line);
 }
 
-async fn converse(mut reader: BufReader<ReadHalf<'_>>, mut write: WriteHalf<'_>, line: &Line) -> io::Result<Ending> {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin, line: &Line) -> io::Result<Ending> {
     let shared = &line.shared;
+    let (reader, mut write) = tokio::io::split(stream);
+    let mut reader = BufReader::new(reader);
     loop {
         let mut seen = read(&mut reader).await?;
         seen.connection = line.number;
-        if seen.method == "GET" {
-            write
-                .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
-                .await?;
-            continue;
-        }
         let steps = shared.steps(&seen);
-        let request = shared.journal().begin(seen);
+        let request = (!shared.forgets.load(Relaxed)).then(|| shared.journal().begin(seen));
         let played = tokio::select! {
             biased;
             played = play(steps, &mut write) => played,
             () = gone(&mut reader) => Err(io::ErrorKind::ConnectionAborted.into()),
         };
-        shared.journal().end(request, played.is_err());
+        if let Some(request) = request {
+            shared.journal().end(request, played.is_err());
+        }
         if let Some(ending) = played? {
             return Ok(ending);
         }
     }
 }
 
-async fn play(steps: Vec<Step>, write: &mut WriteHalf<'_>) -> io::Result<Option<Ending>> {
+async fn play(steps: Vec<Step>, write: &mut (impl AsyncWrite + Unpin)) -> io::Result<Option<Ending>> {
     for step in steps {
         match step {
             Step::Write(bytes) => write.write_all(&bytes).await?,
@@ -96,6 +100,12 @@ async fn play(steps: Vec<Step>, write: &mut WriteHalf<'_>) -> io::Result<Option<
                 write.write_all(&bytes).await?;
                 tokio::time::sleep(gap).await;
             },
+            Step::Meet(barrier) => drop(barrier.wait().await),
+            Step::Dictated(pieces) => {
+                while let Some(piece) = pieces.next().await {
+                    write.write_all(&chunk(&piece)).await?;
+                }
+            }
             Step::Forever => std::future::pending().await,
             Step::Reset => return Ok(Some(Ending::Reset)),
             Step::Close => return Ok(Some(Ending::InOrder)),
@@ -105,7 +115,7 @@ async fn play(steps: Vec<Step>, write: &mut WriteHalf<'_>) -> io::Result<Option<
 }
 
 /// Until the peer has closed its side, or everything.
-async fn gone(reader: &mut BufReader<ReadHalf<'_>>) {
+async fn gone(reader: &mut (impl AsyncBufRead + Unpin)) {
     if reader.fill_buf().await.is_ok_and(|next| !next.is_empty()) {
         std::future::pending().await
     }
@@ -129,43 +139,4 @@ async fn until_it_is_read(peer: SocketAddr, own: SocketAddr) {
         }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
-}
-
-async fn read(reader: &mut BufReader<ReadHalf<'_>>) -> io::Result<Seen> {
-    let request = line_of(reader).await?;
-    let mut words = request.split(' ').map(str::to_owned);
-    let (Some(method), Some(path), Some(_)) = (words.next(), words.next(), words.next()) else {
-        return Err(io::Error::other(format!("no request: {request:?}")));
-    };
-    let mut seen = Seen { method, path, headers: Vec::new(), body: Vec::new(), length: 0, connection: 0, end: None };
-    loop {
-        let line = line_of(reader).await?;
-        let Some((name, value)) = line.split_once(':') else { break };
-        seen.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-    }
-    if seen.header("transfer-encoding") == "chunked" {
-        assert_eq!(seen.header("content-length"), "", "two framings: {}", seen.head());
-        loop {
-            let size = usize::from_str_radix(&line_of(reader).await?, 16).map_err(io::Error::other)?;
-            let from = seen.body.len();
-            seen.body.resize(from + size, 0);
-            reader.read_exact(&mut seen.body[from..]).await?;
-            line_of(reader).await?;
-            if size == 0 {
-                break;
-            }
-        }
-    } else {
-        seen.body.resize(seen.header("content-length").parse().unwrap_or(0), 0);
-        reader.read_exact(&mut seen.body).await?;
-    }
-    Ok(seen)
-}
-
-async fn line_of(reader: &mut BufReader<ReadHalf<'_>>) -> io::Result<String> {
-    let mut line = Vec::new();
-    if reader.read_until(b'\n', &mut line).await? == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
