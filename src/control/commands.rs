@@ -98,7 +98,7 @@ impl Engine {
     // What must be written first is refused where it is known that it cannot be.
     fn check_disk(&self, command: &Command, targets: &[usize], now: Now) -> Result<(), Refusal> {
         let Some(error) = self.unwritable() else { return Ok(()) };
-        let waits = |index: &&usize| self.tried(command, **index, now).is_some_and(|tried| tried.goes_on);
+        let waits = |index: &&usize| self.tried(command, **index, now).is_some_and(|tried| tried.meanwhile.is_some());
         match targets.iter().find(waits) {
             Some(index) => Err(self.stays_unwritable(&self.rollouts[*index].rollout.name, error)),
             None => Ok(()),

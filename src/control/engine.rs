@@ -25,11 +25,12 @@ use super::series::{Registry, SeriesFactory};
 use super::serving::Serving;
 use crate::decide::event::{Action, Event, Notice, Reason};
 use crate::decide::policy::{Canary, Guard, Intent, Policy, Provider, Rollout, Secret};
-use crate::decide::rollout::command::{Note, Refusal};
+use crate::decide::rollout::answer::{Note, Refusal};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
-use crate::decide::rollout::step::{Input, Step, View, blocked, step as decide};
+use crate::decide::rollout::step::{Input, Step, step as decide};
+use crate::decide::rollout::view::{View, blocked};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::describe::in_force as in_force_words;
 use crate::state::counters::Series;
@@ -388,24 +389,18 @@ impl Engine {
         let tracked = &self.rollouts[index];
         let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
         let time_passed = matches!(input, Input::Tick(_));
-        // While a step is on its way to the disk the guard goes on watching, and nothing else by itself follows.
-        let view = self.view(tracked, moving, canary);
-        let watching = View { unwritable: Some("its next step is being written"), ..view };
-        let view = if time_passed && moving.proposed.is_some() { watching } else { view };
-        let step = decide(&view, &moving.state, input, now.unix);
+        let view = View { writing: moving.proposed.is_some(), ..self.view(tracked, moving, canary) };
+        let mut step = decide(&view, &moving.state, input, now.unix);
         let changed = step.next.is_news_to(&moving.state);
-        let goes_on = step.goes_on && self.ever_written;
-        let watched = (time_passed && goes_on).then(|| decide(&watching, &moving.state, input, now.unix).next);
-        let watched = watched.filter(|watched| !watched.is_news_to(&moving.state));
+        let meanwhile = step.meanwhile.take().filter(|_| self.ever_written);
+        let goes_on = meanwhile.is_some();
         // A proposal was made from a state, which whatever else happens makes an older one.
         if step.refused.is_none() && !(time_passed && (goes_on || !changed)) {
             self.withdraw(index);
         }
-        if goes_on {
+        if let Some(meanwhile) = meanwhile {
             self.propose(index, &step);
-            if let Some(watched) = watched {
-                self.put(index, watched, now);
-            }
+            self.put(index, *meanwhile, now);
             let Step { refused, notes, .. } = step;
             return Some(Happened { refused, notes, changed: false, rescues: false, proposed: true });
         }
@@ -428,6 +423,7 @@ impl Engine {
             canary,
             blocked: moving.blocked.as_deref(),
             unwritable: self.unwritable(),
+            writing: false,
             by_clock: self.store_error.is_some() && !self.ever_written && canary.ramp.from.is_some(),
             generation: self.flags.generation,
         }

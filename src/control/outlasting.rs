@@ -12,8 +12,8 @@ use crate::decide::guard::judge::fraction;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::ramp;
+use crate::decide::rollout::retry::waits_before_retry;
 use crate::decide::rollout::state::RolloutState;
-use crate::decide::rollout::step::waits_before_retry;
 use crate::decide::units::Millis;
 
 /// Between two writings of a rollout's evidence.

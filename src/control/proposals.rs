@@ -10,7 +10,8 @@
 use super::engine::{Engine, Now, Proposal};
 use super::events::announce;
 use crate::decide::rollout::state::{Identity, Lock, Phase, RolloutState};
-use crate::decide::rollout::step::{Step, carried_over};
+use crate::decide::rollout::step::Step;
+use crate::decide::rollout::written_first::carried_over;
 use crate::decide::units::Percent;
 use crate::state::inbox::Refusal;
 

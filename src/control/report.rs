@@ -13,7 +13,7 @@ use crate::decide::policy::{Canary, Intent, OnExcess, Rollout, SlowRule};
 use crate::decide::rollout::in_force::why;
 use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::{Phase, RolloutState, Standing};
-use crate::decide::rollout::step::{Observation, View};
+use crate::decide::rollout::view::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 use crate::describe::anonymous::no_user_id;

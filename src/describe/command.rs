@@ -1,10 +1,10 @@
 //! What a human is told of a command: why it is not carried out, with the remedy, and what else to know.
 //!
 //! One sentence each, for the answer of the API and the command line. Whether something is granted is decided by
-//! [`command`](crate::decide::rollout::command).
+//! [`rollout::step`](crate::decide::rollout::step).
 
 use super::in_force;
-use crate::decide::rollout::command::{Note, Refusal};
+use crate::decide::rollout::answer::{Note, Refusal};
 
 /// What a command's sender should know besides.
 #[must_use]

@@ -8,7 +8,7 @@ use super::words::time;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::in_force::{Again, Why};
 use crate::decide::rollout::state::{Lock, Pause};
-use crate::decide::rollout::step::Blocked;
+use crate::decide::rollout::view::Blocked;
 use crate::decide::units::Percent;
 
 /// The sentence, of the rollout of this name.

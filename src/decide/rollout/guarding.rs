@@ -6,11 +6,13 @@
 //! is left out, since its users are the canary's then, and no evidence; that the canary is dead as well moves nobody to a
 //! stable that is. Invariant: whoever is on the canary is watched, in every phase.
 
+use super::draft::{Draft, GUARD, Rescue};
 use super::in_force::{confirming, in_force};
 use super::outlook::{confirmation, may_confirm};
 use super::ramp;
+use super::retry::{millis, real};
 use super::state::{Pause, Phase};
-use super::step::{Draft, GUARD, Observation, Rescue, millis, real};
+use super::view::Observation;
 use crate::decide::event::{Action, Decided, Decision, Reason, Regression};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::grounds::Grounds;
@@ -212,18 +214,19 @@ impl Draft<'_> {
     /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
     pub(super) fn end_confirmation(&mut self, completed: bool, seen: &Observation) {
         let (guard, tries) = (&self.view.canary.guard, self.next.tries());
-        let judge = &mut self.next.judge;
+        let judge = &self.next.judge;
         let reading = judge.reading(guard, tries);
         let (decided, action) = if reading.stable_down || seen.stable_shut {
-            judge.confirm_rest = guard.constants.confirm_seconds;
+            self.next.judge.confirm_rest = guard.constants.confirm_seconds;
             // Half of the users are with a stable that is down: that waits for no disk. A restart begins it again.
             self.forgettable = true;
             (Decided::GivenUp, Action::GiveUp)
         } else if judge.step.seconds >= guard.constants.confirm_seconds
             && confirmation(guard, judge, tries).is_none()
-            && self.view.unwritable.is_none()
+            && self.view.may_write()
         {
-            judge.confirmed();
+            self.keep_watched();
+            self.next.judge.confirmed();
             (Decided::Confirmed, Action::Confirmed)
         } else {
             return;
