@@ -11,7 +11,8 @@ mod stage;
 
 use std::sync::Arc;
 
-use serin::control::engine::{Engine, Now};
+use serin::control::engine::Engine;
+use serin::control::now::Now;
 use serin::decide::event::Event;
 use serin::decide::file_error::FileError;
 use serin::decide::outcome::Outcome;
@@ -315,7 +316,7 @@ impl World {
         }
         self.engine.saved(&result, self.now());
         if self.disk_full {
-            assert_eq!(self.engine.lost(&proposed).len(), proposed.len());
+            assert_eq!(self.engine.lost(&proposed, self.now()).len(), proposed.len());
             assert_eq!(self.engine.shared.load().revision, before.revision, "what is not written moves nobody");
             return Vec::new();
         }

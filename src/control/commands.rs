@@ -3,10 +3,13 @@
 //! A command of several rollouts (rollback and pause only) is one publication: no moment shows half of it. Whether a
 //! command fits is `step`'s to say, and making it last is the shell's.
 
-use super::engine::{Engine, Now, Tracked};
+use super::effects::{Answer, Denied};
+use super::engine::Engine;
+use super::now::Now;
+use super::rollout::{Input, Rollout};
+use super::tracked::Tracked;
 use crate::decide::guard::trace::Line;
-use crate::decide::rollout::state::{Lock, Verb};
-use crate::decide::rollout::step::{Input, Step, step};
+use crate::decide::rollout::state::{Lock, RolloutState, Verb};
 use crate::decide::units::Percent;
 use crate::describe::command as describe;
 use crate::state::inbox::{Command, Refusal};
@@ -40,23 +43,19 @@ impl Engine {
     /// users to the canary, proposed.
     pub fn command(&mut self, command: &Command, now: Now) -> Result<Done, Refusal> {
         let targets = self.targets(command)?;
-        self.check_disk(command, &targets, now)?;
         let mut done = Done::default();
-        let verb = command.verb.clone();
-        let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
-        for index in targets {
-            let Some(happened) = self.happened(index, &input, now) else { continue };
-            if let Some(refusal) = happened.refused {
-                return Err(Refusal::NotNow(describe::refusal(&self.rollouts[index].rollout.name, &refusal)));
+        for place in targets {
+            let Answer { denied, notes, proposed, .. } = self.take(place, Input::Command(command), now);
+            let tracked = &self.rollouts[place];
+            let (Some(moving), name) = (&tracked.moving, &tracked.rollout.name) else { continue };
+            if let Some(denied) = denied {
+                return Err(self.refusal_of(name, &denied));
             }
-            let name = &self.rollouts[index].rollout.name;
-            done.notes.extend(happened.notes.iter().map(|note| describe::note(name, note)));
-            done.proposed |= happened.proposed;
-            let tracked = &self.rollouts[index];
-            let Some(moving) = &tracked.moving else { continue };
-            done.rollouts.push((tracked.rollout.name.clone(), moving.state.in_force));
+            done.notes.extend(notes.iter().map(|note| describe::note(name, note)));
+            done.proposed |= proposed;
+            done.rollouts.push((name.clone(), moving.state().in_force));
             if matches!(command.verb, Verb::Rollback { .. }) {
-                done.locks.extend(moving.state.lock.clone().map(|lock| (tracked.rollout.name.clone(), lock)));
+                done.locks.extend(moving.state().lock.clone().map(|lock| (name.clone(), lock)));
             }
             done.open_on_canary += tracked.open_on_canary();
         }
@@ -73,7 +72,7 @@ impl Engine {
         let targets = self.targets(command)?;
         let mut held = Held::default();
         for (index, tracked) in self.rollouts.iter().enumerate() {
-            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state.lock.clone()) else { continue };
+            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state().lock.clone()) else { continue };
             if targets.contains(&index) {
                 held.own = Some(lock);
             } else {
@@ -85,39 +84,63 @@ impl Engine {
 
     /// Whether a resume would be carried out, before anything is undone for it; otherwise as [`Engine::held`].
     pub fn check_resume(&self, command: &Command, now: Now) -> Result<Held, Refusal> {
-        let targets = self.targets(command)?;
-        for index in &targets {
-            if let Some(refusal) = self.tried(command, *index, now).and_then(|tried| tried.refused) {
-                return Err(Refusal::NotNow(describe::refusal(&self.rollouts[*index].rollout.name, &refusal)));
+        for place in self.targets(command)? {
+            let Tracked { rollout, moving, .. } = &self.rollouts[place];
+            let denied = moving.as_ref().and_then(|moving| moving.would_deny(command, &self.context, now));
+            if let Some(denied) = denied {
+                return Err(self.refusal_of(&rollout.name, &denied));
             }
         }
-        self.check_disk(command, &targets, now)?;
         self.held(command)
     }
 
-    // What must be written first is refused where it is known that it cannot be.
-    fn check_disk(&self, command: &Command, targets: &[usize], now: Now) -> Result<(), Refusal> {
-        let Some(error) = self.unwritable() else { return Ok(()) };
-        let waits = |index: &&usize| self.tried(command, **index, now).is_some_and(|tried| tried.meanwhile.is_some());
-        match targets.iter().find(waits) {
-            Some(index) => Err(self.stays_unwritable(&self.rollouts[*index].rollout.name, error)),
-            None => Ok(()),
+    fn refusal_of(&self, rollout: &str, denied: &Denied) -> Refusal {
+        match denied {
+            Denied::Refused(refusal) => Refusal::NotNow(describe::refusal(rollout, refusal)),
+            Denied::Unwritable(error) => self.stays_unwritable(rollout, error),
         }
     }
 
-    fn tried(&self, command: &Command, index: usize, now: Now) -> Option<Step> {
-        let tracked = &self.rollouts[index];
-        let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
-        let Command { verb, actor, reason, .. } = command.clone();
-        let input = Input::Command { verb, actor, reason };
-        Some(step(&self.view(tracked, moving, canary), &moving.state, &input, now.unix))
+    /// Why a human's word by which users would follow is not carried out while this is the matter with the disk.
+    pub(super) fn stays(&self, rollout: &str, why: &str) -> Refusal {
+        let share = self.standing_of(rollout).map_or(Percent::ZERO, |state| state.in_force);
+        Refusal::NotNow(format!(
+            "`{rollout}` stays at {share}, since a restart would forget anything else: {why}; mend that and try again"
+        ))
+    }
+
+    /// [`Engine::stays`] for a directory that cannot be written.
+    pub(super) fn stays_unwritable(&self, rollout: &str, error: &str) -> Refusal {
+        self.stays(rollout, &format!("state in {} cannot be written ({error})", self.context.disk.dir))
+    }
+
+    /// A rollout's lock.
+    pub(super) fn lock_of(&self, rollout: &str) -> Option<Lock> {
+        self.standing_of(rollout).and_then(|state| state.lock.clone())
+    }
+
+    fn standing_of(&self, rollout: &str) -> Option<&RolloutState> {
+        self.rollouts[self.place_of(rollout)?].moving.as_ref().map(Rollout::state)
+    }
+
+    /// Whether something is proposed for this rollout.
+    pub(super) fn proposes(&self, rollout: &str) -> bool {
+        let moving = self.place_of(rollout).and_then(|place| self.rollouts[place].moving.as_ref());
+        moving.is_some_and(|moving| moving.course.proposed().is_some())
+    }
+
+    /// Withdraws what is proposed for this rollout.
+    pub(super) fn withdraw_from(&mut self, rollout: &str, now: Now) {
+        if let Some(place) = self.place_of(rollout) {
+            self.take(place, Input::Withdraw, now);
+        }
     }
 
     /// What a proposed command came to, now that it is in force.
     pub(super) fn came_to(&self, rollout: &str, notes: Vec<String>) -> Done {
         let mut done = Done { notes, ..Done::default() };
         for tracked in self.rollouts.iter().filter(|tracked| tracked.rollout.name == rollout) {
-            done.rollouts.extend(tracked.moving.as_ref().map(|moving| (rollout.to_owned(), moving.state.in_force)));
+            done.rollouts.extend(tracked.moving.as_ref().map(|moving| (rollout.to_owned(), moving.state().in_force)));
             done.open_on_canary += tracked.open_on_canary();
         }
         done

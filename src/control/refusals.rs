@@ -10,9 +10,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::engine::{Engine, Now};
+use super::now::Now;
 use crate::decide::advice::Finding;
-use crate::decide::event::{Action, Event, Reason};
 use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
 use crate::describe::advice;
 use crate::state::inbox::Refused;
@@ -114,8 +113,8 @@ impl Findings {
         }
     }
 
-    // Returns it where it is new.
-    fn add(&mut self, refused: Refused, stable: &str, now: Now) -> Option<&FindingStatus> {
+    /// A canary refused a request. Returns the finding where it is new.
+    pub(super) fn add(&mut self, refused: Refused, stable: &str, now: Now) -> Option<&FindingStatus> {
         let refused = Refused { finding: refused.finding.bounded(), ..refused };
         self.count(&refused);
         if !refused.accepted {
@@ -137,37 +136,5 @@ impl Findings {
         let advice = advice::advice(&finding, &provider, &rollout);
         self.known.push(FindingStatus { finding, sentence, rule, advice, status, count: 1, first, last });
         self.known.last()
-    }
-}
-
-impl Engine {
-    /// A canary refused a request. One that is not in force any more is not told of.
-    pub fn refused(&mut self, refused: Refused, now: Now) {
-        let Some(tracked) = self.rollouts.iter_mut().find(|tracked| tracked.rollout.name == refused.rollout) else {
-            return;
-        };
-        let Some(moving) = tracked.moving.as_mut().filter(|moving| moving.canary.name == refused.provider) else {
-            return;
-        };
-        let share = moving.state.in_force;
-        let known = moving.findings.add(refused, &tracked.stable.name, now);
-        let Some(FindingStatus { finding, status, .. }) = known else { return };
-        let reason = Reason::Refuses {
-            finding: finding.clone(),
-            canary: moving.canary.name.clone(),
-            stable: tracked.stable.name.clone(),
-            status: *status,
-        };
-        let event = Event {
-            at: now.unix,
-            rollout: Some(tracked.rollout.name.clone()),
-            actor: "serin".to_owned(),
-            action: Action::Advise,
-            reason,
-            from: share,
-            to: share,
-            generation: self.flags.generation,
-        };
-        self.emit(event);
     }
 }

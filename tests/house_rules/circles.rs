@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Finding, Source, sources, tokens};
 
-const FOLDERS: [&str; 1] = ["src/decide/rollout"];
+const FOLDERS: [&str; 2] = ["src/control", "src/decide/rollout"];
 
 type Token = (String, usize);
 

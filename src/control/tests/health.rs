@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::bench::*;
-use crate::control::engine::{Engine, Now};
+use crate::control::engine::Engine;
+use crate::control::now::Now;
 use crate::control::refusals::MOST;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::{BreakerState, Verdict};
