@@ -17,6 +17,7 @@ use super::tracked::{Named, Tracked};
 use crate::decide::policy::{self, Intent, Policy};
 use crate::decide::rollout::state::{Identity, Lock, Pause, RolloutState};
 use crate::decide::rollout::terms::terms;
+use crate::describe::in_force::forgotten;
 use crate::state::retry_budget::RetryBudget;
 
 /// What is known from the file before.
@@ -115,7 +116,7 @@ fn begun(kept: Option<RolloutState>, asked: &Asked, lock: Option<&Lock>, state_l
 }
 
 fn forgotten_pause(now: Now) -> Pause {
-    let reason = "the earlier state could not be read, so nobody knows whether this canary was rolled back".to_owned();
+    let reason = forgotten();
     let (rules, found) = (Vec::new(), Vec::new());
     Pause { at: now.unix, actor: "serin".to_owned(), reason, regression: false, rules, found }
 }

@@ -23,6 +23,8 @@ use super::tracked::Tracked;
 use crate::decide::event::{Action, Notice, Reason};
 use crate::decide::policy::{Guard, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
+use crate::decide::warning::{TakenBack, Warning};
+use crate::describe::warning::sentence;
 use crate::state::snapshot::{Shared, Snapshot};
 use crate::state::status::FlagsStatus;
 use crate::store::locks::LocksFound;
@@ -63,7 +65,8 @@ impl Engine {
     /// Restores what was kept, reads the first file and the locks, and publishes the first snapshot.
     #[must_use]
     pub fn new(mut begin: Begin, now: Now) -> Engine {
-        begin.notes.extend(stable_taken_back(&begin));
+        let taken_back = stable_taken_back(&begin);
+        begin.notes.extend(taken_back.into_iter().map(|found| sentence(&Warning::StableTakenBack(found))));
         let Begin { policy, flags, states, dir, store_error, cores, most_connections, notes, .. } = begin;
         let blocks = Blocks::new(cores);
         let idle = blocks.make(0, &Guard::default(), &Pauses::default(), &Arc::default());
@@ -125,7 +128,7 @@ fn beginning(engine: &Engine) -> Reason {
     Reason::Began { version: env!("CARGO_PKG_VERSION").to_owned(), dir, rollouts, more }
 }
 
-fn stable_taken_back(begin: &Begin) -> Vec<String> {
+fn stable_taken_back(begin: &Begin) -> Vec<TakenBack> {
     let Begin { policy, states, .. } = begin;
     let taken_back = |url: &str| {
         let held = |state: &RolloutState| state.lock.is_some() || matches!(state.phase, Phase::RolledBack { .. });
@@ -134,8 +137,7 @@ fn stable_taken_back(begin: &Begin) -> Vec<String> {
     let warn = |rollout: &Arc<Rollout>| {
         let stable = policy.provider(rollout.stable).base_url.to_string();
         let (identity, _) = taken_back(&stable)?;
-        let (name, other) = (&rollout.name, &identity.rollout);
-        Some(format!("the stable of `{name}`, {stable}, is the canary of `{other}`, which was rolled back"))
+        Some(TakenBack { rollout: rollout.name.clone(), stable, other: identity.rollout.clone() })
     };
     policy.rollouts.iter().filter_map(warn).collect()
 }

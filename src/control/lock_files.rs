@@ -7,6 +7,7 @@
 use crate::decide::event::Notice;
 use crate::decide::policy::{Canary, Provider};
 use crate::decide::rollout::state::{Lock, RolloutState};
+use crate::decide::rollout::view::Blocked;
 use crate::decide::unserved::is_at_its_end;
 use crate::store::locks::LocksFound;
 
@@ -88,15 +89,16 @@ impl Locks {
         Some(Notice::LocksUnread { dir: dir.to_owned(), error: why, lasting })
     }
 
-    /// Why a rollout is blocked by it.
-    pub(super) fn block(&self, dir: &str, canary: &Canary, stable: &Provider, state: &RolloutState) -> Option<String> {
+    /// Whether a rollout is blocked by it.
+    pub(super) fn block<'a>(
+        &'a self,
+        dir: &'a str,
+        canary: &Canary,
+        stable: &Provider,
+        state: &RolloutState,
+    ) -> Option<Blocked<'a>> {
         let unread = self.unread.as_ref().filter(|unread| unread.lasting)?;
         let needs_no_stable = is_at_its_end(canary, state) && stable.unusable.is_some();
-        (!needs_no_stable).then(|| {
-            format!(
-                "the locks in {dir}/locks cannot be read ({}), so nobody knows whether it was rolled back: mend that",
-                unread.why
-            )
-        })
+        (!needs_no_stable).then_some(Blocked::LocksUnread { dir, error: &unread.why })
     }
 }

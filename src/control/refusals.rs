@@ -90,16 +90,7 @@ impl Findings {
 
     fn words(&self) -> Option<String> {
         let Kind { finding, status, code, count } = self.kinds.iter().rev().max_by_key(|kind| kind.count)?;
-        let code = code.as_deref().map(|code| format!(" `{code}`")).unwrap_or_default();
-        let about = match finding {
-            Finding::Parameter(name) => format!(" ({name})"),
-            Finding::Model(name) if name.is_empty() => " (its model)".to_owned(),
-            Finding::Model(name) => format!(" (model {name})"),
-            Finding::ContextLength => " (too long)".to_owned(),
-            Finding::Endpoint(path) => format!(" (no {path})"),
-            Finding::Other { .. } => String::new(),
-        };
-        Some(format!("{status}{code}{about}, {count} of {}", self.all))
+        Some(advice::commonest(finding, *status, code.as_deref(), (*count, self.all)))
     }
 
     fn count(&mut self, refused: &Refused) {
@@ -114,13 +105,13 @@ impl Findings {
     }
 
     /// A canary refused a request. Returns the finding where it is new.
-    pub(super) fn add(&mut self, refused: Refused, stable: &str, now: Now) -> Option<&FindingStatus> {
+    pub(super) fn add(&mut self, refused: Refused, now: Now) -> Option<&FindingStatus> {
         let refused = Refused { finding: refused.finding.bounded(), ..refused };
         self.count(&refused);
         if !refused.accepted {
             return None;
         }
-        let Refused { rollout, provider, finding, status, .. } = refused;
+        let Refused { finding, status, .. } = refused;
         if let Some(known) = self.known.iter_mut().find(|known| known.finding == finding) {
             known.count += 1;
             known.last = now.unix;
@@ -131,10 +122,7 @@ impl Findings {
             return None;
         }
         let (first, last) = (now.unix, now.unix);
-        let sentence = advice::sentence(&finding, &provider, stable);
-        let rule = advice::rule(&finding, &provider, &rollout);
-        let advice = advice::advice(&finding, &provider, &rollout);
-        self.known.push(FindingStatus { finding, sentence, rule, advice, status, count: 1, first, last });
+        self.known.push(FindingStatus { finding, status, count: 1, first, last });
         self.known.last()
     }
 }

@@ -4,6 +4,7 @@
 //! in force: a canary that was taken back is nobody's new stable, and nobody who is served is taken to a stable that cannot
 //! be asked. What takes a restart stays as it was, with a warning.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::engine::Engine;
@@ -14,7 +15,9 @@ use crate::decide::file_error::FileError;
 use crate::decide::policy::{Fixed, Policy};
 use crate::decide::rollout::state::{Identity, Phase};
 use crate::decide::unserved::Unserved;
+use crate::decide::warning::{TakenBack, Warning};
 use crate::describe::unserved::{problem, remedy};
+use crate::describe::warning;
 use crate::state::inbox::FlagsRead;
 
 impl Engine {
@@ -36,7 +39,7 @@ impl Engine {
     }
 
     fn accept(&mut self, policy: Arc<Policy>, text: Arc<str>, shown: Arc<str>, mut warnings: Vec<String>, now: Now) {
-        warnings.extend(fixed_edits(&self.policy.fixed, &policy.fixed));
+        warnings.extend(fixed_edits(&self.policy.fixed, &policy.fixed).iter().map(warning::sentence));
         let policy = if policy.fixed == self.policy.fixed {
             policy
         } else {
@@ -74,11 +77,8 @@ impl Engine {
                 held.then_some(tracked.rollout.name.as_str())
             });
             if let Some(other) = taken_back {
-                return Some(FileError::whole(format!(
-                    "rollouts `{}`: its new stable {stable} is the canary of `{other}`, which was rolled back; \
-                     `serin resume {other}` first if that provider is well again",
-                    rollout.name
-                )));
+                let (rollout, other) = (rollout.name.clone(), other.to_owned());
+                return Some(FileError::whole(warning::refusal(&TakenBack { rollout, stable, other })));
             }
         }
         self.brings_unserved(policy)
@@ -103,8 +103,8 @@ impl Engine {
     }
 }
 
-fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<String> {
-    let path = |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| path.display().to_string());
+fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<Warning> {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let edits = [
         ("listen", Some(old.listen.to_string()), Some(new.listen.to_string())),
         ("admin.listen", Some(old.admin.to_string()), Some(new.admin.to_string())),
@@ -113,11 +113,5 @@ fn fixed_edits(old: &Fixed, new: &Fixed) -> Vec<String> {
         ("workers", old.workers.map(|count| count.to_string()), new.workers.map(|count| count.to_string())),
     ];
     let changed = edits.into_iter().filter(|(_, old, new)| old != new);
-    let word = |value: Option<String>| value.unwrap_or_else(|| "the default".to_owned());
-    changed
-        .map(|(key, old, new)| {
-            let (old, new) = (word(old), word(new));
-            format!("`{key}` was changed from {old} to {new}, which takes a restart: {old} stays in force")
-        })
-        .collect()
+    changed.map(|(key, old, new)| Warning::FixedEdit { key, old, new }).collect()
 }

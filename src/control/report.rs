@@ -20,11 +20,13 @@ use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::{Phase, RolloutState, Standing};
 use crate::decide::rollout::view::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::decide::warning::Warning;
 use crate::decide::window::Counts;
 use crate::describe::anonymous::no_user_id;
-use crate::describe::in_force::reason;
+use crate::describe::in_force::{plain_route, reason};
 use crate::describe::notice::sentence;
-use crate::describe::outlook::waiting_for;
+use crate::describe::outlook::{waiting_for, written};
+use crate::describe::warning;
 use crate::state::status::{
     ArmRecent, ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage,
     RecentStatus, RolloutStatus, Status, StoreStatus,
@@ -65,10 +67,11 @@ pub(super) fn flags(policy: &Policy, context: &Context, process: &Process) -> Fl
     let mut flags = flags.clone();
     flags.warnings.extend(locks.notice(&disk.dir).as_ref().map(sentence));
     flags.warnings.extend(process.notes.iter().cloned());
-    for name in locks.names().filter(|name| policy.rollout(name).is_none()) {
-        flags.warnings.push(format!("a lock is kept for `{name}`, which is no rollout of flags.yaml"));
-    }
-    flags.warnings.extend(fewer_connections(policy, process.most_connections));
+    let stray = locks.names().filter(|name| policy.rollout(name).is_none());
+    let stray = stray.map(|name| Warning::StrayLock { rollout: name.to_owned() });
+    let (asked, most) = (policy.limits.connections, process.most_connections);
+    let fewer = (asked > most).then_some(Warning::FewerConnections { asked, most });
+    flags.warnings.extend(stray.chain(fewer).map(|warning| warning::sentence(&warning)));
     flags
 }
 
@@ -79,16 +82,6 @@ pub(super) fn store(Context { disk, locks, .. }: &Context) -> StoreStatus {
         error: disk.error().map(str::to_owned),
         locks_unread: locks.unread().map(str::to_owned),
     }
-}
-
-fn fewer_connections(policy: &Policy, most: u32) -> Option<String> {
-    let asked = policy.limits.connections;
-    (asked > most).then(|| {
-        format!(
-            "limits.connections: {most} are in force instead of {asked}, since the process may open too few files; raise \
-             its limit (`ulimit -n`, LimitNOFILE), or write {most}"
-        )
-    })
 }
 
 /// What is told of one rollout or plain route.
@@ -114,7 +107,7 @@ fn moving(
     let (view, ruling) = (moving.view(context), moving.ruling(context));
     let ahead = outlook(&view, state, seen, now.unix);
     let waits_for = match moving.course.proposed() {
-        Some(proposal) => format!("its {} to be written to {}", to_be(proposal), context.disk.dir),
+        Some(proposal) => to_be_written(proposal, &context.disk.dir),
         None => waiting_for(name, &ahead.waiting_for),
     };
     let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
@@ -226,9 +219,8 @@ fn whole(number: f64) -> u64 {
     number as u64
 }
 
-fn to_be(proposal: &Proposal) -> String {
-    let action = proposal.events.last().map_or("next step", |event| event.action.as_str());
-    format!("{action} ({})", proposal.state.in_force)
+fn to_be_written(Proposal { state, events }: &Proposal, dir: &str) -> String {
+    written(events.last().map(|event| &event.action), state.in_force, dir)
 }
 
 fn plain(tracked: &Tracked, series: &Registry) -> RolloutStatus {
@@ -240,7 +232,7 @@ fn plain(tracked: &Tracked, series: &Registry) -> RolloutStatus {
         standing: Standing::Pinned,
         percent: Percent::ZERO,
         intent: None,
-        reason: "a plain route: everything goes to stable".to_owned(),
+        reason: plain_route(),
         since: UnixMillis(0),
         next: None,
         waiting_for: String::new(),

@@ -27,7 +27,7 @@ use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input as Happening, Step, step as decide};
-use crate::decide::rollout::view::{View, blocked};
+use crate::decide::rollout::view::{Blocked, View, blocked};
 use crate::decide::units::{Arm, Percent, UnixMillis};
 use crate::describe::in_force as words;
 use crate::state::inbox::{Command, Refused};
@@ -51,6 +51,7 @@ pub(super) struct Rollout {
     pub(super) identity: Identity,
     pub(super) asked: Asked,
     pub(super) course: Course,
+    // In words, as the history keeps it.
     pub(super) blocked: Option<String>,
     pub(super) observer: Observer,
     // When what the observer counts began.
@@ -255,7 +256,7 @@ impl Rollout {
         if provider.name != refused.provider {
             return Effects::default();
         }
-        let known = self.findings.add(refused, &stable.name, now);
+        let known = self.findings.add(refused, now);
         let Some(FindingStatus { finding, status, .. }) = known else { return Effects::default() };
         let (canary, stable) = (provider.name.clone(), stable.name.clone());
         let share = self.course.state().in_force;
@@ -274,9 +275,10 @@ impl Rollout {
 
     fn see_block(&mut self, context: &Context) {
         let Asked { canary, stable, provider, .. } = &self.asked;
-        let unusable = provider.unusable.as_ref().map(|why| format!("{} cannot be used: {why}", provider.name));
-        let why = unusable.or_else(|| context.locks.block(&context.disk.dir, canary, stable, self.course.state()));
-        self.blocked = blocked(canary, why.as_deref(), context.disk.never_writable()).map(words::blocked);
+        let unusable = provider.unusable.as_deref().map(|why| Blocked::Unusable { provider: &provider.name, why });
+        let locks = || context.locks.block(&context.disk.dir, canary, stable, self.course.state());
+        let why = blocked(canary, unusable.or_else(locks), context.disk.never_writable());
+        self.blocked = why.map(words::blocked);
     }
 
     /// What its steps are decided from.

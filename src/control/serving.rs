@@ -6,6 +6,8 @@
 
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::Provider;
+use crate::decide::stable_fault::{NoAnswer, StableFault};
+use crate::describe::stable_fault::sentence;
 use crate::state::counters::Series;
 
 /// Attempts without any answer after which it is told.
@@ -22,52 +24,35 @@ struct Watched {
     provider: (String, String),
     before: Totals,
     // Since the last answer, by kind.
-    unanswered: [u64; KINDS.len()],
-    told: Option<String>,
+    unanswered: [u64; NoAnswer::ALL.len()],
+    told: Option<StableFault>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Totals {
     answers: u64,
-    kinds: [u64; KINDS.len()],
+    kinds: [u64; NoAnswer::ALL.len()],
 }
 
 impl Totals {
     fn of(series: &Series) -> Totals {
         let sum = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| series.attempts(*outcome)).sum();
-        Totals { answers: sum(&ANSWERS), kinds: KINDS.map(|(outcomes, ..)| sum(outcomes)) }
+        Totals { answers: sum(&ANSWERS), kinds: NoAnswer::ALL.map(|kind| sum(kind.outcomes())) }
     }
 }
-
-/// Why there was no answer: the outcomes, in words, and what mends it.
-const KINDS: [(&[Outcome], &str, &str); 6] = [
-    (&[Outcome::Connect], "no connection", "check its `base_url` (host, port, http or https), DNS and the network"),
-    (&[Outcome::Auth, Outcome::Quota], "its key is refused", "check its `api_keys` and its `auth`"),
-    (&[Outcome::Malformed], "no answer of its API", "check its `base_url`: something else than its API answers there"),
-    (&[Outcome::ClientError], "refused", "check the path of its `base_url`, and whose key it is sent"),
-    (
-        &[Outcome::ServerError, Outcome::Reset, Outcome::StreamError, Outcome::Truncated],
-        "an error",
-        "look at its own status page, and check its `base_url`",
-    ),
-    (&[Outcome::Timeout, Outcome::Stalled], "silence", "look at its own status page, and check its `base_url`"),
-];
-
-/// Which of them is what a client may cause.
-const REFUSED: usize = 3;
 
 /// Whatever shows that requests are understood there.
 const ANSWERS: [Outcome; 4] = [Outcome::Ok, Outcome::Empty, Outcome::Throttled, Outcome::Unsupported];
 
 impl Watched {
     fn new(provider: (String, String), before: Totals) -> Watched {
-        Watched { provider, before, unanswered: <[u64; KINDS.len()]>::default(), told: None }
+        Watched { provider, before, unanswered: <[u64; NoAnswer::ALL.len()]>::default(), told: None }
     }
 
     fn look(&mut self, now: Totals) {
         let before = std::mem::replace(&mut self.before, now);
         if now.answers > before.answers {
-            self.unanswered = <[u64; KINDS.len()]>::default();
+            self.unanswered = <[u64; NoAnswer::ALL.len()]>::default();
             return;
         }
         for (kind, count) in self.unanswered.iter_mut().enumerate() {
@@ -75,21 +60,14 @@ impl Watched {
         }
     }
 
-    fn fault(&self) -> Option<String> {
+    fn fault(&self) -> Option<StableFault> {
         let all: u64 = self.unanswered.iter().sum();
-        let refused = self.unanswered[REFUSED];
+        let refused = self.unanswered[NoAnswer::Refused as usize];
         if all - refused < FEW && all < MANY {
             return None;
         }
-        let commonest = (0..KINDS.len()).max_by_key(|kind| self.unanswered[*kind])?;
-        let kinds = KINDS.iter().zip(self.unanswered).filter(|(_, count)| *count > 0);
-        let told: Vec<String> = kinds.map(|((_, what, _), count)| format!("{what}: {count}")).collect();
-        let (provider, _) = &self.provider;
-        Some(format!(
-            "{provider} answered none of the last {all} attempts ({}); {}; `serin check --probe` says more",
-            told.join(", "),
-            KINDS[commonest].2
-        ))
+        let attempts = NoAnswer::ALL.into_iter().zip(self.unanswered).filter(|(_, count)| *count > 0).collect();
+        Some(StableFault::Unanswered { provider: self.provider.0.clone(), attempts })
     }
 }
 
@@ -102,7 +80,7 @@ impl Serving {
         watched.look(now);
         let fault = watched.fault();
         match (&watched.told, &fault) {
-            (None, Some(fault)) => tracing::warn!(rollout, "stable does not serve: {fault}"),
+            (None, Some(fault)) => tracing::warn!(rollout, "stable does not serve: {}", sentence(fault)),
             (Some(_), None) => tracing::info!(rollout, "stable {} answers again", watched.provider.0),
             _ => {}
         }
@@ -111,7 +89,7 @@ impl Serving {
     }
 
     /// What is wrong, as far as it is known.
-    pub(super) fn fault(&self) -> Option<&str> {
-        self.0.as_ref()?.told.as_deref()
+    pub(super) fn fault(&self) -> Option<&StableFault> {
+        self.0.as_ref()?.told.as_ref()
     }
 }

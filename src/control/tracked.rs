@@ -11,12 +11,12 @@ use super::rollout::Rollout;
 use super::series::Registry;
 use super::serving::Serving;
 use crate::decide::policy::{self, Policy, Provider};
+use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Percent};
 use crate::state::evidence::Evidence;
 use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
 use crate::state::snapshot::InForce;
-use crate::state::status::StableFault;
 
 /// One rollout or plain route of the file.
 #[derive(Debug)]
@@ -74,12 +74,8 @@ impl Tracked {
         if on_canary == Percent::ALL {
             return None;
         }
-        let unusable = self.stable.unusable.as_ref();
-        unusable
-            .map(|why| StableFault { unasked: true, text: format!("{} cannot be used: {why}", self.stable.name) })
-            .or_else(|| {
-                let text = self.named.serving.fault()?.to_owned();
-                Some(StableFault { unasked: false, text })
-            })
+        let provider = self.stable.name.clone();
+        let unusable = self.stable.unusable.clone().map(|why| StableFault::Unusable { provider, why });
+        unusable.or_else(|| self.named.serving.fault().cloned())
     }
 }

@@ -72,19 +72,35 @@ pub struct Observation {
     pub users: [u32; 2],
 }
 
-/// Why nobody may be sent to a rollout's canary, if so. `unusable`: what is wrong with its provider; `never_writable`:
-/// why state could never be written since the start.
+/// Why nobody may be sent to a rollout's canary, if so. `unfit`: what is wrong with its provider or the locks;
+/// `never_writable`: why state could never be written since the start.
 #[must_use]
-pub fn blocked<'w>(canary: &Canary, unusable: Option<&'w str>, never_writable: Option<&'w str>) -> Option<Blocked<'w>> {
+pub fn blocked<'w>(
+    canary: &Canary,
+    unfit: Option<Blocked<'w>>,
+    never_writable: Option<&'w str>,
+) -> Option<Blocked<'w>> {
     let forgotten = never_writable.filter(|_| canary.percent == Intent::Auto && canary.ramp.from.is_none());
-    unusable.map(Blocked::Unusable).or(forgotten.map(Blocked::Forgotten))
+    unfit.or(forgotten.map(Blocked::Forgotten))
 }
 
 /// Why nobody may be sent to a rollout's canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocked<'w> {
-    /// This is the matter with it.
-    Unusable(&'w str),
+    /// Its provider cannot be asked.
+    Unusable {
+        /// The provider's name.
+        provider: &'w str,
+        /// What it lacks.
+        why: &'w str,
+    },
+    /// Nobody knows whether a human locked it.
+    LocksUnread {
+        /// Of which state directory.
+        dir: &'w str,
+        /// What the system said.
+        error: &'w str,
+    },
     /// A ramp could not be remembered, since state cannot be written for this reason.
     Forgotten(&'w str),
 }

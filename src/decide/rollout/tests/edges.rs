@@ -8,7 +8,8 @@ use crate::decide::rollout::view::{Blocked, blocked};
 fn nothing_blocks_a_canary_that_can_be_used() {
     let auto = canary();
     assert_eq!(blocked(&auto, None, None), None);
-    assert_eq!(blocked(&auto, Some("it has no key"), Some("disk full")), Some(Blocked::Unusable("it has no key")));
+    let unusable = Some(Blocked::Unusable { provider: "b", why: "it has no key" });
+    assert_eq!(blocked(&auto, unusable, Some("disk full")), unusable);
     assert_eq!(blocked(&auto, None, Some("disk full")), Some(Blocked::Forgotten("disk full")));
     let by_clock = Canary { ramp: Ramp { from: Some(UnixMillis(7)), ..auto.ramp.clone() }, ..auto.clone() };
     let pinned = Canary { percent: Intent::Pinned(percent(10)), ..auto };
