@@ -9,8 +9,9 @@ use super::now::Now;
 use super::rollout::{Input, Rollout};
 use super::tracked::Tracked;
 use crate::decide::guard::trace::Line;
+use crate::decide::rollout::answer::Barred;
 use crate::decide::rollout::state::{Lock, RolloutState, Verb};
-use crate::decide::units::Percent;
+use crate::decide::units::{Millis, Percent};
 use crate::describe::command as describe;
 use crate::state::inbox::{Command, Refusal};
 
@@ -60,7 +61,7 @@ impl Engine {
             done.open_on_canary += tracked.open_on_canary();
         }
         if done.rollouts.is_empty() {
-            done.notes.push("flags.yaml has no rollout with a canary: there is nothing to change".to_owned());
+            done.notes.push(describe::nothing_to_change());
         }
         self.publish();
         self.report(now);
@@ -97,21 +98,28 @@ impl Engine {
     fn refusal_of(&self, rollout: &str, denied: &Denied) -> Refusal {
         match denied {
             Denied::Refused(refusal) => Refusal::NotNow(describe::refusal(rollout, refusal)),
-            Denied::Unwritable(error) => self.stays_unwritable(rollout, error),
+            Denied::Unwritable(error) => self.unwritable(rollout, error),
         }
     }
 
-    /// Why a human's word by which users would follow is not carried out while this is the matter with the disk.
-    pub(super) fn stays(&self, rollout: &str, why: &str) -> Refusal {
-        let share = self.standing_of(rollout).map_or(Percent::ZERO, |state| state.in_force);
-        Refusal::NotNow(format!(
-            "`{rollout}` stays at {share}, since a restart would forget anything else: {why}; mend that and try again"
-        ))
+    /// Why a command that has to be written first is not carried out while nothing can be.
+    pub(super) fn unwritable(&self, rollout: &str, error: &str) -> Refusal {
+        let (dir, error) = (self.context.disk.dir.clone(), error.to_owned());
+        barred(rollout, &Barred::Unwritable { stays: self.share_of(rollout), dir, error })
     }
 
-    /// [`Engine::stays`] for a directory that cannot be written.
-    pub(super) fn stays_unwritable(&self, rollout: &str, error: &str) -> Refusal {
-        self.stays(rollout, &format!("state in {} cannot be written ({error})", self.context.disk.dir))
+    /// The same of one that was not written in time.
+    pub(super) fn unanswered(&self, rollout: &str, after: Millis) -> Refusal {
+        barred(rollout, &Barred::Unanswered { stays: self.share_of(rollout), after })
+    }
+
+    /// Why one that is for one rollout, and names none, is not carried out.
+    pub(super) fn unnamed(&self) -> Refusal {
+        barred("", &Barred::Unnamed { known: self.known() })
+    }
+
+    fn share_of(&self, rollout: &str) -> Percent {
+        self.standing_of(rollout).map_or(Percent::ZERO, |state| state.in_force)
     }
 
     /// A rollout's lock.
@@ -152,16 +160,11 @@ impl Engine {
             if matches!(command.verb, Verb::Rollback { .. } | Verb::Pause) {
                 return Ok(self.rollouts.iter().enumerate().filter_map(moving).collect());
             }
-            let known = self.known();
-            return Err(Refusal::NotNow(format!(
-                "say which rollout: only rollback and pause take all; there are: {known}"
-            )));
+            return Err(self.unnamed());
         };
         match self.rollouts.iter().position(|tracked| tracked.rollout.name == *name) {
             None => Err(Refusal::Unknown { name: name.clone(), known: self.known() }),
-            Some(index) if self.rollouts[index].moving.is_none() => {
-                Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to move users to")))
-            }
+            Some(index) if self.rollouts[index].moving.is_none() => Err(barred(name, &Barred::PlainRoute)),
             Some(index) => Ok(vec![index]),
         }
     }
@@ -172,7 +175,7 @@ impl Engine {
         let tracked = self.rollouts.iter().find(|tracked| tracked.rollout.name == name).ok_or_else(unknown)?;
         match &tracked.moving {
             Some(moving) => Ok(moving.lately.lines()),
-            None => Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to compare"))),
+            None => Err(barred(name, &Barred::NothingToCompare)),
         }
     }
 
@@ -180,4 +183,9 @@ impl Engine {
         let names: Vec<&str> = self.rollouts.iter().map(|tracked| tracked.rollout.name.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
+}
+
+/// In words, as the API answers it.
+pub(super) fn barred(rollout: &str, barred: &Barred) -> Refusal {
+    Refusal::NotNow(describe::barred(rollout, barred))
 }

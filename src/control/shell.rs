@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::commands::{Done, Held};
+use super::commands::{Done, Held, barred};
 use super::engine::Engine;
 use super::ledger::{Ledger, durable, merge};
 use super::locksmith::{self, Job, Resume, Told};
@@ -26,6 +26,7 @@ use super::proposals::Finished;
 use super::providers::Connection;
 use super::rollout::Probe;
 use crate::decide::policy::{Provider, Secret};
+use crate::decide::rollout::answer::Barred;
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Millis;
 use crate::state::inbox::{Command, Input, Receipt, Refusal};
@@ -166,7 +167,7 @@ impl Shell {
                 }
                 let error = result.err().unwrap_or_default();
                 for rollout in self.engine.lost(&lost, now) {
-                    let refusal = self.engine.stays_unwritable(&rollout, &error);
+                    let refusal = self.engine.unwritable(&rollout, &error);
                     self.refuse_and_keep_lock(&rollout, &refusal);
                 }
             }
@@ -220,7 +221,7 @@ impl Shell {
                 self.job(Job::Remove(Box::new(Resume { rollout, held: own, others, command, reply })));
             }
             (Err(refusal), _) => drop(reply.send(Err(refusal))),
-            (Ok(_), None) => drop(reply.send(Err(Refusal::NotNow("say which rollout to resume".to_owned())))),
+            (Ok(_), None) => drop(reply.send(Err(self.engine.unnamed()))),
         }
     }
 
@@ -229,10 +230,7 @@ impl Shell {
         let refusal = match (removed, again) {
             (Err(stays), _) => Some(Refusal::NotNow(stays)),
             (_, Err(refusal)) => Some(refusal),
-            (_, Ok(true)) => {
-                let text = format!("`{}` was rolled back again while it was being resumed", resume.rollout);
-                Some(Refusal::NotNow(text))
-            }
+            (_, Ok(true)) => Some(barred(&resume.rollout, &Barred::RolledBackAgain)),
             _ => None,
         };
         match refusal {
@@ -258,7 +256,7 @@ impl Shell {
             }
         };
         if let (true, Some(rollout)) = (done.proposed, &command.rollout) {
-            self.pending.refuse(rollout, &overtaken(rollout));
+            self.pending.refuse(rollout, &barred(rollout, &Barred::Overtaken));
             let until = Millis(now.mono.0 + pending::ANSWER.0);
             self.pending.add(Waiting { rollout: rollout.clone(), notes: done.notes, until, reply });
             self.settle();
@@ -298,10 +296,9 @@ impl Shell {
     fn refuse_overtaken(&mut self, now: Now) {
         for (rollout, until) in self.pending.rollouts() {
             if !self.engine.proposes(&rollout) {
-                self.refuse_and_keep_lock(&rollout, &overtaken(&rollout));
+                self.refuse_and_keep_lock(&rollout, &barred(&rollout, &Barred::Overtaken));
             } else if until <= now.mono {
-                let why = format!("the disk did not answer within {}", pending::ANSWER);
-                let refusal = self.engine.stays(&rollout, &why);
+                let refusal = self.engine.unanswered(&rollout, pending::ANSWER);
                 self.engine.withdraw_from(&rollout, now);
                 self.refuse_and_keep_lock(&rollout, &refusal);
             }
@@ -328,10 +325,6 @@ async fn in_time(asked: impl Future<Output = Result<(), String>> + 'static) -> R
         Ok(Err(_)) => Err(format!("no answer within {} s", PROBE_ANSWER.as_secs())),
         Err(defect) => Err(format!("the probe broke off: {defect}")),
     }
-}
-
-fn overtaken(rollout: &str) -> Refusal {
-    Refusal::NotNow(format!("something else came first: `serin history {rollout}` says what"))
 }
 
 async fn answer(

@@ -4,7 +4,7 @@
 //! [`command`](super::command).
 
 use super::in_force::Why;
-use crate::decide::units::Percent;
+use crate::decide::units::{Millis, Percent};
 
 /// What a command's sender should know besides.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,4 +52,38 @@ pub enum Refusal {
     Clock,
     /// That lies above `ramp.max`.
     AboveMax(Percent),
+}
+
+/// Why a command comes to nothing for another reason than where its rollout stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// It is for one rollout, and names none of these.
+    Unnamed {
+        /// Their names.
+        known: String,
+    },
+    /// What it names has no canary.
+    PlainRoute,
+    /// The same, where canary and stable were to be compared.
+    NothingToCompare,
+    /// It has to outlive a restart, and state cannot be written.
+    Unwritable {
+        /// The share that stays in force.
+        stays: Percent,
+        /// Where.
+        dir: String,
+        /// What the system said.
+        error: String,
+    },
+    /// The same, and the disk has not answered for so long.
+    Unanswered {
+        /// The share that stays in force.
+        stays: Percent,
+        /// So long.
+        after: Millis,
+    },
+    /// Something else took its place while it was being written.
+    Overtaken,
+    /// A rollback came while it was being resumed.
+    RolledBackAgain,
 }
