@@ -349,7 +349,7 @@ impl World {
                 }
                 _ => {}
             }
-            if event.actor == "guard" {
+            if event.actor.as_str() == "guard" {
                 assert!(event.decision().is_some(), "{event:?}");
             }
             self.told.push(event);

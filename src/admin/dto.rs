@@ -518,7 +518,7 @@ impl From<Event> for Happened {
         Happened {
             at: Stamp(event.at),
             rollout: event.rollout,
-            actor: event.actor,
+            actor: event.actor.into(),
             action: event.action.into(),
             reason,
             from: event.from.as_f64(),

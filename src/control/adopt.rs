@@ -14,6 +14,7 @@ use super::recent::Recent;
 use super::rollout::{Asked, Input, Rollout};
 use super::serving::Serving;
 use super::tracked::{Named, Tracked};
+use crate::decide::event::Actor;
 use crate::decide::policy::{self, Intent, Policy};
 use crate::decide::rollout::state::{Identity, Lock, Pause, RolloutState};
 use crate::decide::rollout::terms::terms;
@@ -118,5 +119,5 @@ fn begun(kept: Option<RolloutState>, asked: &Asked, lock: Option<&Lock>, state_l
 fn forgotten_pause(now: Now) -> Pause {
     let reason = forgotten();
     let (rules, found) = (Vec::new(), Vec::new());
-    Pause { at: now.unix, actor: "serin".to_owned(), reason, regression: false, rules, found }
+    Pause { at: now.unix, actor: Actor::Serin.into(), reason, regression: false, rules, found }
 }

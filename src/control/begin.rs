@@ -20,7 +20,7 @@ use super::report::{self, Process};
 use super::sampling::Sampling;
 use super::series::{Registry, SeriesFactory};
 use super::tracked::Tracked;
-use crate::decide::event::{Action, Notice, Reason};
+use crate::decide::event::{Action, Actor, Notice, Reason};
 use crate::decide::policy::{Guard, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
 use crate::decide::warning::{TakenBack, Warning};
@@ -107,7 +107,7 @@ impl Engine {
         let unusual: Vec<_> = disk.notice().into_iter().chain(locks.notice(&disk.dir)).chain(texts).collect();
         engine.notice(unusual, now);
         engine.adopt(policy, begin.state_lost, now);
-        engine.emit_own("serin", Action::Start, beginning(&engine), now);
+        engine.emit_own(Actor::Serin, Action::Start, beginning(&engine), now);
         // What it says is what the other events led to, and it is the first that a reader looks for.
         engine.outbox.events.rotate_right(1);
         engine.publish();

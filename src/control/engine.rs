@@ -20,7 +20,7 @@ use super::rollout::{Input, Probe};
 use super::sampling::Sampling;
 use super::series::Registry;
 use super::tracked::Tracked;
-use crate::decide::event::{Action, Event, Notice, Reason};
+use crate::decide::event::{Action, Actor, Event, Notice, Reason};
 use crate::decide::policy::{Policy, Secret};
 use crate::decide::rollout::state::{Identity, Lock, RolloutState};
 use crate::state::access_log::Dropped;
@@ -70,7 +70,7 @@ impl Engine {
         }
         self.look_ahead(now);
         for (action, reason) in self.providers.watch(&self.policy, now) {
-            self.emit_own("breaker", action, reason, now);
+            self.emit_own(Actor::Breaker, action, reason, now);
         }
         self.rollouts.iter_mut().for_each(Tracked::watch_serving);
         self.report(now);
@@ -231,14 +231,14 @@ impl Engine {
     }
 
     /// Something happened to the file or the process.
-    pub(super) fn emit_own(&mut self, actor: &str, action: Action, reason: Reason, now: Now) {
+    pub(super) fn emit_own(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
         self.emit(own(actor, action, reason, self.context.flags.generation, now));
     }
 
     /// Something is not as it should be, or is so again.
     pub(super) fn notice(&mut self, notices: impl IntoIterator<Item = Notice>, now: Now) {
         for notice in notices {
-            self.emit_own("serin", Action::Notice, Reason::Noticed(notice), now);
+            self.emit_own(Actor::Serin, Action::Notice, Reason::Noticed(notice), now);
         }
     }
 

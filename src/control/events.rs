@@ -4,20 +4,20 @@
 //! to those who write alone, and is told by them. Knows of no rollout: whoever something happened to says so in the event.
 
 use super::now::Now;
-use crate::decide::event::{Action, Event, Reason};
+use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::units::Percent;
 use crate::describe::event::reason;
 
 /// What happened to the file or the process.
-pub(super) fn own(actor: &str, action: Action, reason: Reason, generation: u64, now: Now) -> Event {
-    let (rollout, actor, from, to) = (None, actor.to_owned(), Percent::ZERO, Percent::ZERO);
+pub(super) fn own(actor: Actor, action: Action, reason: Reason, generation: u64, now: Now) -> Event {
+    let (rollout, from, to) = (None, Percent::ZERO, Percent::ZERO);
     Event { at: now.unix, rollout, actor, action, reason, from, to, generation }
 }
 
 /// Tells all but the history.
 pub(super) fn announce(event: &Event) {
     let Event { rollout, actor, action, from, to, generation, .. } = event;
-    let (rollout, told) = (rollout.as_deref().unwrap_or("-"), reason(event));
+    let (rollout, actor, told) = (rollout.as_deref().unwrap_or("-"), actor.as_str(), reason(event));
     let told = if told.is_empty() { "no reason given" } else { &told };
     if action.is_warning() {
         tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {told}");

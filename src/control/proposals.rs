@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::effects::{Answer, Denied, Effects};
 use super::outbox::Proposal;
-use crate::decide::event::{Action, Event, Reason};
+use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::policy::Canary;
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
@@ -179,7 +179,7 @@ impl Queue {
 
 fn withdrawal(event: &Event) -> Event {
     Event {
-        actor: "serin".to_owned(),
+        actor: Actor::Serin,
         action: Action::Withdraw,
         reason: Reason::NeverInForce { action: event.action.clone() },
         from: event.to,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::engine::Engine;
 use super::now::Now;
 use super::unserved::unserved_by;
-use crate::decide::event::{Action, Reason};
+use crate::decide::event::{Action, Actor, Reason};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Fixed, Policy};
 use crate::decide::rollout::state::{Identity, Phase};
@@ -33,7 +33,7 @@ impl Engine {
         };
         self.context.flags.failures += 1;
         let reason = Reason::Refused { count: refused.len(), first: refused.first().cloned() };
-        self.emit_own("flags", Action::Refuse, reason, now);
+        self.emit_own(Actor::Flags, Action::Refuse, reason, now);
         self.context.flags.errors = refused;
         self.report(now);
     }
@@ -56,7 +56,7 @@ impl Engine {
             tracing::warn!("flags: {warning}");
         }
         let generation = self.context.flags.generation;
-        self.emit_own("flags", Action::Reload, Reason::Accepted { generation }, now);
+        self.emit_own(Actor::Flags, Action::Reload, Reason::Accepted { generation }, now);
         self.adopt(policy, false, now);
         self.publish();
         self.report(now);

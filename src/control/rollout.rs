@@ -21,7 +21,7 @@ use super::outlasting::Outlasting;
 use super::proposals::Course;
 use super::refusals::Findings;
 use super::turns::{Names, Turns};
-use crate::decide::event::{Action, Event, Reason};
+use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::policy::{self, Canary, Intent, Provider};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
@@ -263,7 +263,7 @@ impl Rollout {
         let event = Event {
             at: now.unix,
             rollout: Some(rollout.name.clone()),
-            actor: "serin".to_owned(),
+            actor: Actor::Serin,
             action: Action::Advise,
             reason: Reason::Refuses { finding: finding.clone(), canary, stable, status: *status },
             from: share,

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::in_force::{in_force, why};
 use super::ramp;
 use super::state::{Lock, Pause, Phase, Verb};
-use crate::decide::event::{Action, Reason};
+use crate::decide::event::{Action, Actor, Reason};
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};
 
@@ -58,7 +58,7 @@ fn pause(draft: &mut Draft<'_>, actor: &str, reason: &str) {
         rules: Vec::new(),
         found: Vec::new(),
     });
-    draft.record(actor, Action::Pause, Reason::said(reason));
+    draft.record(Actor::from(actor), Action::Pause, Reason::said(reason));
 }
 
 fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str) {
@@ -95,7 +95,7 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
     if let Some(why) = draft.view.blocked {
         draft.notes.push(Note::Blocked(why.to_owned()));
     }
-    draft.record(actor, Action::Resume, Reason::said(reason));
+    draft.record(Actor::from(actor), Action::Resume, Reason::said(reason));
 }
 
 fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str) {
@@ -118,7 +118,7 @@ fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str
     };
     if let (None, Some(share)) = (&draft.refused, stage) {
         draft.go_to(share);
-        draft.record(actor, Action::Promote, Reason::said(reason));
+        draft.record(Actor::from(actor), Action::Promote, Reason::said(reason));
     }
 }
 

@@ -8,11 +8,8 @@ use super::answer::{Note, Refusal};
 use super::in_force::in_force;
 use super::state::{Lock, Phase, RolloutState};
 use super::view::View;
-use crate::decide::event::{Action, Event, Reason};
+use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::units::{Millis, Percent, UnixMillis};
-
-/// The one who acts on evidence, in the history.
-pub(super) const GUARD: &str = "guard";
 
 /// Requests that wait for a canary that does not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +81,7 @@ impl<'a> Draft<'a> {
             return;
         }
         self.next.lock = Some(Lock { to, ..lock.clone() });
-        self.record(&lock.actor, Action::Rollback, Reason::said(&lock.reason));
+        self.record(Actor::from(lock.actor.as_str()), Action::Rollback, Reason::said(&lock.reason));
     }
 
     /// From the ramp's start, through a probe.
@@ -112,11 +109,11 @@ impl<'a> Draft<'a> {
         self.fresh = true;
     }
 
-    pub(super) fn record(&mut self, actor: &str, action: Action, reason: Reason) {
+    pub(super) fn record(&mut self, actor: Actor, action: Action, reason: Reason) {
         self.events.push(Event {
             at: self.now,
             rollout: Some(self.view.name.to_owned()),
-            actor: actor.to_owned(),
+            actor,
             action,
             reason,
             from: self.before.in_force,

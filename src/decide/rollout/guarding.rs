@@ -6,14 +6,14 @@
 //! is left out, since its users are the canary's then, and no evidence; that the canary is dead as well moves nobody to a
 //! stable that is. Invariant: whoever is on the canary is watched, in every phase.
 
-use super::draft::{Draft, GUARD, Rescue};
+use super::draft::{Draft, Rescue};
 use super::in_force::{confirming, in_force};
 use super::outlook::{confirmation, may_confirm};
 use super::ramp;
 use super::retry::{millis, real};
 use super::state::{Pause, Phase};
 use super::view::Observation;
-use crate::decide::event::{Action, Decided, Decision, Reason, Regression};
+use crate::decide::event::{Action, Actor, Decided, Decision, Reason, Regression};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::grounds::Grounds;
 use crate::decide::guard::judge::{Circumstances, Reading, fraction};
@@ -125,7 +125,7 @@ impl Draft<'_> {
         let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
         if holds {
             self.hold(rule, &decision);
-            self.record(GUARD, Action::Hold, Reason::Decided(decision));
+            self.record(Actor::Guard, Action::Hold, Reason::Decided(decision));
             return true;
         }
         let stage = self.stage_back(rule);
@@ -133,7 +133,7 @@ impl Draft<'_> {
             self.next.step_backs += 1;
             self.begin_judgement();
             self.go_to(stage);
-            self.record(GUARD, Action::StepBack, Reason::Decided(decision));
+            self.record(Actor::Guard, Action::StepBack, Reason::Decided(decision));
             return true;
         }
         let cause = Regression::Found(decision.clone());
@@ -147,7 +147,7 @@ impl Draft<'_> {
             // Whoever stays there is watched on, and judged by what happens to them.
             self.begin_judgement();
         }
-        self.record(GUARD, Action::Rollback, Reason::Decided(decision));
+        self.record(Actor::Guard, Action::Rollback, Reason::Decided(decision));
         true
     }
 
@@ -155,7 +155,7 @@ impl Draft<'_> {
     fn hold(&mut self, rule: Rule, decision: &Decision) {
         let begin = || Pause {
             at: self.now,
-            actor: GUARD.to_owned(),
+            actor: Actor::Guard.into(),
             reason: String::new(),
             regression: true,
             rules: Vec::new(),
@@ -182,7 +182,7 @@ impl Draft<'_> {
         let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
         let cause = Regression::Found(decision.clone());
         self.next.phase = Phase::RolledBack { at: self.now, cause, emptied: true };
-        self.record(GUARD, Action::Rollback, Reason::Decided(decision));
+        self.record(Actor::Guard, Action::Rollback, Reason::Decided(decision));
         true
     }
 
@@ -208,7 +208,7 @@ impl Draft<'_> {
         let decision = self.grounds(reading, seen).decide(decided);
         self.next.phase = Phase::Confirming { completed };
         self.next.since = self.now;
-        self.record(GUARD, Action::Confirm, Reason::Decided(decision));
+        self.record(Actor::Guard, Action::Confirm, Reason::Decided(decision));
     }
 
     /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
@@ -234,7 +234,7 @@ impl Draft<'_> {
         let decision = self.grounds(&reading, seen).decide(decided);
         self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
         self.next.since = self.now;
-        self.record(GUARD, action, Reason::Decided(decision));
+        self.record(Actor::Guard, action, Reason::Decided(decision));
     }
 
     pub(super) fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {

@@ -18,7 +18,7 @@ use super::state::{Lock, Phase, RolloutState, Verb};
 use super::terms::terms;
 use super::view::{Observation, View};
 use super::written_first::goes_on;
-use crate::decide::event::{Action, Decided, Event, Reason};
+use crate::decide::event::{Action, Actor, Decided, Event, Reason};
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::measure::{self, Measure};
 use crate::decide::policy::Intent;
@@ -143,7 +143,7 @@ impl Draft<'_> {
             self.next.retries += 1;
             self.begin_try();
             let (retry, most) = (self.next.retries, canary.guard.constants.most_retries);
-            self.record("ramp", Action::Retry, Reason::Waited { pause, after, retry, most });
+            self.record(Actor::Ramp, Action::Retry, Reason::Waited { pause, after, retry, most });
         }
     }
 
@@ -155,12 +155,12 @@ impl Draft<'_> {
         if probing {
             self.next.phase = Phase::Ramping;
             if self.view.by_clock {
-                self.record("ramp", Action::Start, Reason::Answered);
+                self.record(Actor::Ramp, Action::Start, Reason::Answered);
                 return self.follow_clock();
             }
             if let Some(stage) = ramp::next_stage(ramp, Percent::ZERO) {
                 self.go_to(stage);
-                self.record("ramp", Action::Start, Reason::Answered);
+                self.record(Actor::Ramp, Action::Start, Reason::Answered);
             }
             return;
         }
@@ -168,14 +168,14 @@ impl Draft<'_> {
         if let Some(stage) = ramp::next_stage(ramp, self.next.percent) {
             let decision = self.grounds(&reading, seen).decide(Decided::Promote);
             self.go_to(stage);
-            return self.record("ramp", Action::Promote, Reason::Decided(decision));
+            return self.record(Actor::Ramp, Action::Promote, Reason::Decided(decision));
         }
         let Measure { rate, limit, .. } = measure::completion(guard, &self.next.judge);
         if rate < limit {
             let decision = self.grounds(&reading, seen).decide(Decided::Complete);
             self.next.phase = Phase::Completed;
             self.next.since = self.now;
-            self.record("ramp", Action::Complete, Reason::Decided(decision));
+            self.record(Actor::Ramp, Action::Complete, Reason::Decided(decision));
         } else if self.next.judge.rechecks < guard.constants.most_rechecks && may_confirm(self.view, self.next) {
             self.next.judge.rechecks += 1;
             self.confirm(Decided::Recheck, &reading, seen);
@@ -190,7 +190,7 @@ impl Draft<'_> {
         let phase = if stage.completed { Phase::Completed } else { Phase::Ramping };
         if stage.percent != self.next.percent {
             self.go_to(stage.percent);
-            self.record("ramp", Action::Promote, Reason::Clock);
+            self.record(Actor::Ramp, Action::Promote, Reason::Clock);
         }
         self.next.phase = phase;
     }
@@ -205,7 +205,7 @@ impl Draft<'_> {
             self.next.attempt = canary.attempt;
             (self.next.retries, self.next.step_backs) = (0, 0);
             self.begin_try();
-            self.record("flags", Action::Attempt, Reason::Attempt { attempt: canary.attempt });
+            self.record(Actor::Flags, Action::Attempt, Reason::Attempt { attempt: canary.attempt });
         } else if self.next.phase == (Phase::Confirming { completed: true })
             && ramp::next_stage(&canary.ramp, self.next.percent).is_some()
         {
@@ -213,7 +213,7 @@ impl Draft<'_> {
         } else if self.next.phase == Phase::Completed && ramp::next_stage(&canary.ramp, self.next.percent).is_some() {
             self.next.phase = Phase::Ramping;
             self.next.since = self.now;
-            self.record("flags", Action::Ramp, Reason::StageAbove { percent: self.next.percent });
+            self.record(Actor::Flags, Action::Ramp, Reason::StageAbove { percent: self.next.percent });
         }
     }
 
@@ -246,9 +246,9 @@ impl Draft<'_> {
             if self.events.is_empty() {
                 let by = why(self.view, self.next);
                 let (actor, action, reason) = match (of_itself, self.view.blocked) {
-                    (false, _) => ("flags", Action::Percent, Reason::InForce { by }),
-                    (true, Some(_)) => ("serin", Action::Block, Reason::InForce { by }),
-                    (true, None) => ("serin", Action::Unblock, Reason::Unblocked { by }),
+                    (false, _) => (Actor::Flags, Action::Percent, Reason::InForce { by }),
+                    (true, Some(_)) => (Actor::Serin, Action::Block, Reason::InForce { by }),
+                    (true, None) => (Actor::Serin, Action::Unblock, Reason::Unblocked { by }),
                 };
                 self.record(actor, action, reason);
             }

@@ -10,7 +10,7 @@ use super::outlook::outlook;
 use super::state::{Lock, Phase, RolloutState, Standing, Verb};
 use super::step::{Input, Step, step};
 use super::view::{Observation, View};
-use crate::decide::event::{Action, Decided, Regression};
+use crate::decide::event::{Action, Actor, Decided, Regression};
 use crate::decide::guard::Arms;
 use crate::decide::guard::rule::Rule;
 use crate::decide::guard::tick::{ArmTick, Tick};
@@ -433,7 +433,7 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
     assert!(next.in_force == before.in_force || !after.events.is_empty(), "a change that nobody is told of");
     assert!(next.epoch > before.epoch || next.in_force == before.in_force, "evidence outlives its share");
     assert_eq!(next.in_force, in_force(&View { blocked: blocked.then_some("x"), ..view(canary) }, next).percent);
-    for event in after.events.iter().filter(|event| event.actor == "guard") {
+    for event in after.events.iter().filter(|event| event.actor == Actor::Guard) {
         let back = event.action.answers_regression() || event.action == Action::Confirm;
         assert!(!back || event.to <= event.from, "a canary that was found bad has more users: {event:?}");
         assert!(!back || after.meanwhile.is_none(), "and that waits for no disk: {event:?}");
