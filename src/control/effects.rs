@@ -1,8 +1,8 @@
 //! What follows from something that happened to a rollout, for the engine to carry out.
 //!
-//! Values only: whoever returns them has told nobody, written nothing and published nothing. Carried out in the order of
-//! the fields, so that a state which is in force is written before a proposal that was made from it. Invariant: nothing
-//! else leaves a rollout.
+//! Values only: whoever returns them has told nobody, written nothing and published nothing. A state that is in force is
+//! written before a proposal that was made from it, and events are told before notices. Invariant: nothing else leaves a
+//! rollout.
 
 use super::outbox::Proposal;
 use crate::decide::event::{Event, Notice};

@@ -159,8 +159,12 @@ impl Rollout {
         }
     }
 
+    /// That which it waits for.
     fn own<'p>(&self, proposals: &'p [(Identity, Proposal)]) -> Option<&'p Proposal> {
-        proposals.iter().find(|(identity, _)| *identity == self.identity).map(|(_, proposal)| proposal)
+        let is_own = |(identity, proposal): &&(Identity, Proposal)| {
+            *identity == self.identity && self.course.proposed() == Some(proposal)
+        };
+        proposals.iter().find(is_own).map(|(_, proposal)| proposal)
     }
 
     fn look(&mut self, place: usize, diverted: (u64, bool), context: &Context, now: Now) -> Effects {

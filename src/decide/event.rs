@@ -5,7 +5,7 @@
 //! Invariant: an event means the same when it comes back from the disk, and equals what was written.
 
 mod actor;
-mod decision;
+pub mod decision;
 
 use serde::{Deserialize, Serialize};
 

@@ -73,3 +73,18 @@ impl NoAnswer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_outcome_is_of_two_kinds_and_answers_are_of_none() {
+        let kinds = |outcome: Outcome| NoAnswer::ALL.iter().filter(|kind| kind.outcomes().contains(&outcome)).count();
+        assert!(Outcome::ALL.into_iter().all(|outcome| kinds(outcome) <= 1));
+        let none: Vec<Outcome> = Outcome::ALL.into_iter().filter(|outcome| kinds(*outcome) == 0).collect();
+        let answers = [Outcome::Ok, Outcome::Throttled, Outcome::Unsupported, Outcome::Empty];
+        assert_eq!(none[..4], answers);
+        assert_eq!(none[4..], [Outcome::ClientGone, Outcome::SerinError], "which say nothing of the provider");
+    }
+}

@@ -43,3 +43,25 @@ const fn remedy(kind: NoAnswer) -> &'static str {
         NoAnswer::Error | NoAnswer::Silence => "look at its own status page, and check its `base_url`",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_mends_the_commonest_failure_is_told() {
+        let told = |attempts: &[(NoAnswer, u64)]| {
+            sentence(&StableFault::Unanswered { provider: "openai".into(), attempts: attempts.into() })
+        };
+        assert_eq!(
+            told(&[(NoAnswer::NoConnection, 2), (NoAnswer::Refused, 3)]),
+            "openai answered none of the last 5 attempts (no connection: 2, refused: 3); check the path of its `base_url`, \
+             and whose key it is sent; `serin check --probe` says more"
+        );
+        assert!(
+            told(&[(NoAnswer::KeyRefused, 4), (NoAnswer::Silence, 3)]).contains("check its `api_keys` and its `auth`")
+        );
+        let unusable = StableFault::Unusable { provider: "openai".into(), why: "no key".into() };
+        assert_eq!(sentence(&unusable), "openai cannot be used: no key");
+    }
+}

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::retry::pause_before_retry;
 use super::state::{Lock, Pause, Phase, RolloutState, Standing};
 use super::view::View;
-use crate::decide::event::Regression;
+use crate::decide::event::decision::Regression;
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};
 
