@@ -14,7 +14,8 @@ mod stage;
 use std::sync::Arc;
 
 use plain::percent;
-use serin::control::engine::{Engine, Now};
+use serin::control::engine::Engine;
+use serin::control::now::Now;
 use serin::decide::event::Event;
 use serin::decide::file_error::FileError;
 use serin::decide::outcome::Outcome;
@@ -318,7 +319,7 @@ impl World {
         }
         self.engine.saved(&result, self.now());
         if self.disk_full {
-            assert_eq!(self.engine.lost(&proposed).len(), proposed.len());
+            assert_eq!(self.engine.lost(&proposed, self.now()).len(), proposed.len());
             assert_eq!(self.engine.shared.load().revision, before.revision, "what is not written moves nobody");
             return Vec::new();
         }
@@ -351,7 +352,7 @@ impl World {
                 }
                 _ => {}
             }
-            if event.actor == "guard" {
+            if event.actor.as_str() == "guard" {
                 assert!(event.decision().is_some(), "{event:?}");
             }
             self.told.push(event);

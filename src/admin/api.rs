@@ -19,6 +19,7 @@ use super::{change, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::Verb;
 use crate::decide::stamp::Stamp;
+use crate::describe::stable_fault;
 use crate::state::inbox::{Command, Inbox};
 use crate::state::snapshot::Shared;
 use crate::state::status::StatusCell;
@@ -97,12 +98,13 @@ fn ready(view: &View) -> Reply {
     let faults = || report.rollouts.iter().filter_map(|rollout| Some((rollout, rollout.stable_fault.as_ref()?)));
     let (status, word) = if view.draining.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else if faults().any(|(_, fault)| fault.unasked) {
+    } else if faults().any(|(_, fault)| fault.is_unasked()) {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
     } else {
         (StatusCode::OK, "ready\n")
     };
-    let told = faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, fault.text));
+    let told =
+        faults().map(|(rollout, fault)| format!("stable of {}: {}\n", rollout.name, stable_fault::sentence(fault)));
     text(status, "text/plain; charset=utf-8", told.fold(word.to_owned(), |all, line| all + &line))
 }
 

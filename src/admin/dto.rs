@@ -17,7 +17,7 @@ use crate::decide::file_error::FileError;
 use crate::decide::rollout::state::Lock;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{self, Percent};
-use crate::describe;
+use crate::describe::{self, advice, stable_fault};
 use crate::state::inbox::Receipt;
 use crate::state::status::{
     ArmWindow, FallbackStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status,
@@ -447,10 +447,10 @@ impl From<&RolloutStatus> for Rollout {
             epoch: rollout.epoch,
             answered: rollout.answered,
             guard: rollout.guard.as_ref().map(|guard| Guard::new(guard, rollout.answered, rollout.needed)),
-            findings: rollout.findings.iter().map(Refusal::from).collect(),
+            findings: rollout.findings.iter().map(|known| Refusal::new(known, rollout)).collect(),
             seen: SeenAs::of_both(&rollout.causes),
             fallbacks: rollout.fallbacks.iter().map(Fallback::from).collect(),
-            stable_fault: rollout.stable_fault.as_ref().map(|fault| fault.text.clone()),
+            stable_fault: rollout.stable_fault.as_ref().map(stable_fault::sentence),
             anonymous_ratio: rollout.anonymous_ratio,
             anonymous_advice: rollout.anonymous_advice.clone(),
         }
@@ -463,14 +463,16 @@ impl From<&FallbackStatus> for Fallback {
     }
 }
 
-impl From<&FindingStatus> for Refusal {
-    fn from(known: &FindingStatus) -> Refusal {
+impl Refusal {
+    fn new(known: &FindingStatus, rollout: &RolloutStatus) -> Refusal {
+        let RolloutStatus { name, stable, canary, .. } = rollout;
+        let (finding, canary) = (&known.finding, canary.as_deref().unwrap_or_default());
         Refusal {
             kind: known.finding.kind().to_owned(),
             name: known.finding.name().to_owned(),
-            sentence: known.sentence.clone(),
-            rule: known.rule.clone(),
-            advice: known.advice.clone(),
+            sentence: advice::sentence(finding, canary, stable),
+            rule: advice::rule(finding, canary, name),
+            advice: advice::advice(finding, canary, name),
             status: known.status,
             count: known.count,
             first_at: Stamp(known.first),
@@ -516,7 +518,7 @@ impl From<Event> for Happened {
         Happened {
             at: Stamp(event.at),
             rollout: event.rollout,
-            actor: event.actor,
+            actor: event.actor.into(),
             action: event.action.into(),
             reason,
             from: event.from.as_f64(),

@@ -22,7 +22,6 @@ use crate::decide::policy::{Canary, Flag, Guard, Policy, Provider, Role, Rollout
 use crate::decide::rollout::state::Verb;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
-use crate::describe::advice;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
 use crate::state::snapshot::{self, Shared, Snapshot};
 use crate::state::status::{
@@ -60,10 +59,8 @@ fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
 
 fn finding() -> FindingStatus {
     let finding = Finding::Parameter("prompt_cache_key".into());
-    let (rule, advice) = (advice::rule(&finding, "holysheep", "chat"), advice::advice(&finding, "holysheep", "chat"));
-    let sentence = advice::sentence(&finding, "holysheep", "openai");
     let (first, last) = (UnixMillis(1000), UnixMillis(2000));
-    FindingStatus { finding, sentence, rule, advice, status: 400, count: 12, first, last }
+    FindingStatus { finding, status: 400, count: 12, first, last }
 }
 
 fn shown_provider(name: &str, breaker: Option<(BreakerState, Option<UnixMillis>)>, diverted: u64) -> ProviderStatus {

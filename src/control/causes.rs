@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::engine::Now;
+use super::now::Now;
 use crate::decide::cause::CauseCount;
 use crate::decide::units::Arm;
 use crate::state::evidence::Evidence;

@@ -3,11 +3,15 @@
 //! A command of several rollouts (rollback and pause only) is one publication: no moment shows half of it. Whether a
 //! command fits is `step`'s to say, and making it last is the shell's.
 
-use super::engine::{Engine, Now, Tracked};
+use super::effects::{Answer, Denied};
+use super::engine::Engine;
+use super::now::Now;
+use super::rollout::{Input, Rollout};
+use super::tracked::Tracked;
 use crate::decide::guard::trace::Line;
-use crate::decide::rollout::state::{Lock, Verb};
-use crate::decide::rollout::step::{Input, Step, step};
-use crate::decide::units::Percent;
+use crate::decide::rollout::answer::Barred;
+use crate::decide::rollout::state::{Lock, RolloutState, Verb};
+use crate::decide::units::{Millis, Percent};
 use crate::describe::command as describe;
 use crate::state::inbox::{Command, Refusal};
 
@@ -40,28 +44,24 @@ impl Engine {
     /// users to the canary, proposed.
     pub fn command(&mut self, command: &Command, now: Now) -> Result<Done, Refusal> {
         let targets = self.targets(command)?;
-        self.check_disk(command, &targets, now)?;
         let mut done = Done::default();
-        let verb = command.verb.clone();
-        let input = Input::Command { verb, actor: command.actor.clone(), reason: command.reason.clone() };
-        for index in targets {
-            let Some(happened) = self.happened(index, &input, now) else { continue };
-            if let Some(refusal) = happened.refused {
-                return Err(Refusal::NotNow(describe::refusal(&self.rollouts[index].rollout.name, &refusal)));
+        for place in targets {
+            let Answer { denied, notes, proposed, .. } = self.take(place, Input::Command(command), now);
+            let tracked = &self.rollouts[place];
+            let (Some(moving), name) = (&tracked.moving, &tracked.rollout.name) else { continue };
+            if let Some(denied) = denied {
+                return Err(self.refusal_of(name, &denied));
             }
-            let name = &self.rollouts[index].rollout.name;
-            done.notes.extend(happened.notes.iter().map(|note| describe::note(name, note)));
-            done.proposed |= happened.proposed;
-            let tracked = &self.rollouts[index];
-            let Some(moving) = &tracked.moving else { continue };
-            done.rollouts.push((tracked.rollout.name.clone(), moving.state.in_force));
+            done.notes.extend(notes.iter().map(|note| describe::note(name, note)));
+            done.proposed |= proposed;
+            done.rollouts.push((name.clone(), moving.state().in_force));
             if matches!(command.verb, Verb::Rollback { .. }) {
-                done.locks.extend(moving.state.lock.clone().map(|lock| (tracked.rollout.name.clone(), lock)));
+                done.locks.extend(moving.state().lock.clone().map(|lock| (name.clone(), lock)));
             }
             done.open_on_canary += tracked.open_on_canary();
         }
         if done.rollouts.is_empty() {
-            done.notes.push("flags.yaml has no rollout with a canary: there is nothing to change".to_owned());
+            done.notes.push(describe::nothing_to_change());
         }
         self.publish();
         self.report(now);
@@ -73,7 +73,7 @@ impl Engine {
         let targets = self.targets(command)?;
         let mut held = Held::default();
         for (index, tracked) in self.rollouts.iter().enumerate() {
-            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state.lock.clone()) else { continue };
+            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state().lock.clone()) else { continue };
             if targets.contains(&index) {
                 held.own = Some(lock);
             } else {
@@ -85,39 +85,70 @@ impl Engine {
 
     /// Whether a resume would be carried out, before anything is undone for it; otherwise as [`Engine::held`].
     pub fn check_resume(&self, command: &Command, now: Now) -> Result<Held, Refusal> {
-        let targets = self.targets(command)?;
-        for index in &targets {
-            if let Some(refusal) = self.tried(command, *index, now).and_then(|tried| tried.refused) {
-                return Err(Refusal::NotNow(describe::refusal(&self.rollouts[*index].rollout.name, &refusal)));
+        for place in self.targets(command)? {
+            let Tracked { rollout, moving, .. } = &self.rollouts[place];
+            let denied = moving.as_ref().and_then(|moving| moving.would_deny(command, &self.context, now));
+            if let Some(denied) = denied {
+                return Err(self.refusal_of(&rollout.name, &denied));
             }
         }
-        self.check_disk(command, &targets, now)?;
         self.held(command)
     }
 
-    // What must be written first is refused where it is known that it cannot be.
-    fn check_disk(&self, command: &Command, targets: &[usize], now: Now) -> Result<(), Refusal> {
-        let Some(error) = self.unwritable() else { return Ok(()) };
-        let waits = |index: &&usize| self.tried(command, **index, now).is_some_and(|tried| tried.goes_on);
-        match targets.iter().find(waits) {
-            Some(index) => Err(self.stays_unwritable(&self.rollouts[*index].rollout.name, error)),
-            None => Ok(()),
+    fn refusal_of(&self, rollout: &str, denied: &Denied) -> Refusal {
+        match denied {
+            Denied::Refused(refusal) => Refusal::NotNow(describe::refusal(rollout, refusal)),
+            Denied::Unwritable(error) => self.unwritable(rollout, error),
         }
     }
 
-    fn tried(&self, command: &Command, index: usize, now: Now) -> Option<Step> {
-        let tracked = &self.rollouts[index];
-        let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
-        let Command { verb, actor, reason, .. } = command.clone();
-        let input = Input::Command { verb, actor, reason };
-        Some(step(&self.view(tracked, moving, canary), &moving.state, &input, now.unix))
+    /// Why a command that has to be written first is not carried out while nothing can be.
+    pub(super) fn unwritable(&self, rollout: &str, error: &str) -> Refusal {
+        let (dir, error) = (self.context.disk.dir.clone(), error.to_owned());
+        barred(rollout, &Barred::Unwritable { stays: self.share_of(rollout), dir, error })
+    }
+
+    /// The same of one that was not written in time.
+    pub(super) fn unanswered(&self, rollout: &str, after: Millis) -> Refusal {
+        barred(rollout, &Barred::Unanswered { stays: self.share_of(rollout), after })
+    }
+
+    /// Why one that is for one rollout, and names none, is not carried out.
+    pub(super) fn unnamed(&self) -> Refusal {
+        barred("", &Barred::Unnamed { known: self.known() })
+    }
+
+    fn share_of(&self, rollout: &str) -> Percent {
+        self.standing_of(rollout).map_or(Percent::ZERO, |state| state.in_force)
+    }
+
+    /// A rollout's lock.
+    pub(super) fn lock_of(&self, rollout: &str) -> Option<Lock> {
+        self.standing_of(rollout).and_then(|state| state.lock.clone())
+    }
+
+    fn standing_of(&self, rollout: &str) -> Option<&RolloutState> {
+        self.rollouts[self.place_of(rollout)?].moving.as_ref().map(Rollout::state)
+    }
+
+    /// Whether something is proposed for this rollout.
+    pub(super) fn proposes(&self, rollout: &str) -> bool {
+        let moving = self.place_of(rollout).and_then(|place| self.rollouts[place].moving.as_ref());
+        moving.is_some_and(|moving| moving.course.proposed().is_some())
+    }
+
+    /// Withdraws what is proposed for this rollout.
+    pub(super) fn withdraw_from(&mut self, rollout: &str, now: Now) {
+        if let Some(place) = self.place_of(rollout) {
+            self.take(place, Input::Withdraw, now);
+        }
     }
 
     /// What a proposed command came to, now that it is in force.
     pub(super) fn came_to(&self, rollout: &str, notes: Vec<String>) -> Done {
         let mut done = Done { notes, ..Done::default() };
         for tracked in self.rollouts.iter().filter(|tracked| tracked.rollout.name == rollout) {
-            done.rollouts.extend(tracked.moving.as_ref().map(|moving| (rollout.to_owned(), moving.state.in_force)));
+            done.rollouts.extend(tracked.moving.as_ref().map(|moving| (rollout.to_owned(), moving.state().in_force)));
             done.open_on_canary += tracked.open_on_canary();
         }
         done
@@ -129,16 +160,11 @@ impl Engine {
             if matches!(command.verb, Verb::Rollback { .. } | Verb::Pause) {
                 return Ok(self.rollouts.iter().enumerate().filter_map(moving).collect());
             }
-            let known = self.known();
-            return Err(Refusal::NotNow(format!(
-                "say which rollout: only rollback and pause take all; there are: {known}"
-            )));
+            return Err(self.unnamed());
         };
         match self.rollouts.iter().position(|tracked| tracked.rollout.name == *name) {
             None => Err(Refusal::Unknown { name: name.clone(), known: self.known() }),
-            Some(index) if self.rollouts[index].moving.is_none() => {
-                Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to move users to")))
-            }
+            Some(index) if self.rollouts[index].moving.is_none() => Err(barred(name, &Barred::PlainRoute)),
             Some(index) => Ok(vec![index]),
         }
     }
@@ -149,7 +175,7 @@ impl Engine {
         let tracked = self.rollouts.iter().find(|tracked| tracked.rollout.name == name).ok_or_else(unknown)?;
         match &tracked.moving {
             Some(moving) => Ok(moving.lately.lines()),
-            None => Err(Refusal::NotNow(format!("`{name}` is a plain route: it has no canary to compare"))),
+            None => Err(barred(name, &Barred::NothingToCompare)),
         }
     }
 
@@ -157,4 +183,9 @@ impl Engine {
         let names: Vec<&str> = self.rollouts.iter().map(|tracked| tracked.rollout.name.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
+}
+
+/// In words, as the API answers it.
+pub(super) fn barred(rollout: &str, barred: &Barred) -> Refusal {
+    Refusal::NotNow(describe::barred(rollout, barred))
 }

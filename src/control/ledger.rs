@@ -4,17 +4,17 @@
 //! that a disk with room again catches up by itself. Numbered: who waits for a change waits for its number. Memory is
 //! bounded: states by the rollouts, events by [`MOST_EVENTS`], beyond which the oldest go unwritten and that is logged.
 //!
-//! A [`Proposal`] is written once or not at all: a failure gives it back, and a newer state takes its place. Where it
-//! was written by then all the same, the history says that it never came into force.
+//! What is proposed is written once or not at all, behind the states in force: [`Queue`] has it, and says what became of it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::{oneshot, watch};
 
-use super::engine::{Outbox, Proposal};
 use super::events::announce;
-use crate::decide::event::{Action, Event, Reason};
+use super::outbox::Outbox;
+use super::proposals::{Finished, Queue};
+use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::Millis;
 use crate::store::{Batch, Store};
@@ -34,7 +34,7 @@ pub(super) struct Written {
 pub(super) struct Ledger {
     store: Box<dyn Store>,
     states: BTreeMap<Identity, (u64, RolloutState)>,
-    proposals: Vec<Proposed>,
+    proposals: Queue,
     events: VecDeque<(u64, Event)>,
     last_good: Option<(u64, Arc<str>)>,
     newest: u64,
@@ -42,21 +42,6 @@ pub(super) struct Ledger {
     tried: u64,
     not_before: Millis,
     written: watch::Sender<Written>,
-}
-
-struct Proposed {
-    number: u64,
-    identity: Identity,
-    proposal: Proposal,
-    // Something else came while it was on its way.
-    withdrawn: bool,
-}
-
-/// What became of the proposals of a batch.
-#[derive(Debug, Default)]
-pub(super) struct Finished {
-    pub(super) landed: Vec<(Identity, Proposal)>,
-    pub(super) lost: Vec<(Identity, Proposal)>,
 }
 
 /// A batch on its way.
@@ -70,7 +55,7 @@ impl Ledger {
         Ledger {
             store,
             states: BTreeMap::new(),
-            proposals: Vec::new(),
+            proposals: Queue::default(),
             events: VecDeque::new(),
             last_good: None,
             newest: 0,
@@ -83,24 +68,14 @@ impl Ledger {
 
     /// Takes what is to be written, and gives the number to wait for.
     pub(super) fn take(&mut self, outbox: &mut Outbox) -> u64 {
-        let Outbox { states, proposals, events, last_good } = &outbox;
-        if states.is_empty() && proposals.is_empty() && events.is_empty() && last_good.is_none() {
+        if outbox.is_empty() {
             return self.newest;
         }
         self.newest += 1;
         let number = self.newest;
         let on_its_way = if self.in_flight { self.tried } else { 0 };
-        for proposed in self.proposals.iter_mut().filter(|proposed| outbox.states.contains_key(&proposed.identity)) {
-            proposed.withdrawn = true;
-        }
-        self.proposals.retain(|proposed| !proposed.withdrawn || proposed.number <= on_its_way);
-        let proposals = std::mem::take(&mut outbox.proposals).into_iter();
-        self.proposals.extend(proposals.map(|(identity, proposal)| Proposed {
-            number,
-            identity,
-            proposal,
-            withdrawn: false,
-        }));
+        let proposals = std::mem::take(&mut outbox.proposals);
+        self.proposals.take(number, &outbox.states, proposals, on_its_way);
         self.states.extend(std::mem::take(&mut outbox.states).into_iter().map(|(id, state)| (id, (number, state))));
         self.events.extend(outbox.events.drain(..).map(|event| (number, event)));
         if let Some(text) = outbox.last_good.take() {
@@ -127,9 +102,8 @@ impl Ledger {
         self.in_flight = true;
         self.tried = self.newest;
         let states = self.states.iter().map(|(id, (_, state))| (id.clone(), state.clone()));
-        let proposed =
-            self.proposals.iter().map(|proposed| (proposed.identity.clone(), proposed.proposal.state.clone()));
-        let next_events = self.proposals.iter().flat_map(|proposed| &proposed.proposal.events);
+        let proposed = self.proposals.all().map(|(identity, proposal)| (identity.clone(), proposal.state.clone()));
+        let next_events = self.proposals.all().flat_map(|(_, proposal)| &proposal.events);
         let batch = Batch {
             // In this order: of two states of a rollout the later one stays.
             states: states.chain(proposed).collect(),
@@ -142,31 +116,24 @@ impl Ledger {
     /// The batch up to this number was written, or why not.
     pub(super) fn finished(&mut self, upto: u64, result: &Result<(), String>, now: Millis) -> Finished {
         self.in_flight = false;
-        let (tried, waiting): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.proposals).into_iter().partition(|proposed| proposed.number <= upto);
-        self.proposals = waiting;
-        let (withdrawn, valid): (Vec<_>, Vec<_>) = tried.into_iter().partition(|proposed| proposed.withdrawn);
-        let valid = valid.into_iter().map(|proposed| (proposed.identity, proposed.proposal)).collect();
+        let (finished, withdrawals) = self.proposals.finished(upto, result.is_ok());
         match result {
             Ok(()) => {
                 self.states.retain(|_, (number, _)| *number > upto);
                 self.events.retain(|(number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
-                let never = withdrawn.iter().rev().filter_map(|proposed| proposed.proposal.events.last());
-                for event in never {
-                    let withdrawal = withdrawal(event);
+                for withdrawal in withdrawals {
                     announce(&withdrawal);
                     self.events.push_front((self.newest, withdrawal));
                 }
                 self.written.send_modify(|written| written.upto = upto);
-                Finished { landed: valid, lost: Vec::new() }
             }
             Err(error) => {
                 self.not_before = Millis(now.0 + RETRY_PAUSE.0);
                 self.written.send_modify(|written| written.failed = Some((upto, error.clone())));
-                Finished { landed: Vec::new(), lost: valid }
             }
         }
+        finished
     }
 
     /// Whether a batch is on its way.
@@ -187,18 +154,6 @@ impl Ledger {
         let waiting = self.events.iter().rev().map(|(_, event)| event);
         let waiting = waiting.filter(|event| rollout.is_none() || event.rollout.as_ref() == rollout).cloned();
         (waiting.collect(), self.store.history(rollout.cloned(), limit))
-    }
-}
-
-fn withdrawal(event: &Event) -> Event {
-    Event {
-        actor: "serin".to_owned(),
-        action: Action::Withdraw,
-        reason: Reason::NeverInForce { action: event.action.clone() },
-        from: event.to,
-        to: event.from,
-        rollout: event.rollout.clone(),
-        ..*event
     }
 }
 
@@ -233,6 +188,8 @@ pub(super) async fn durable(mut written: watch::Receiver<Written>, number: u64) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::outbox::Proposal;
+    use crate::decide::event::{Action, Reason};
     use crate::decide::units::{Percent, UnixMillis};
     use crate::store::memory::Memory;
 

@@ -4,11 +4,10 @@
 //! what is known again takes the block away by itself. A want that passes (too many open files) is told, blocks nothing
 //! that was known before, and lifts nothing. A rollout that came to its end and has no stable to go back to stays there.
 
-use super::engine::{Engine, Now, Tracked};
 use crate::decide::event::Notice;
-use crate::decide::policy::Canary;
+use crate::decide::policy::{Canary, Provider};
 use crate::decide::rollout::state::{Lock, RolloutState};
-use crate::decide::rollout::step::Input;
+use crate::decide::rollout::view::Blocked;
 use crate::decide::unserved::is_at_its_end;
 use crate::store::locks::LocksFound;
 
@@ -21,82 +20,85 @@ pub struct Unread {
     pub lasting: bool,
 }
 
-impl Engine {
-    /// Locks were read from files. Returns those that the one for every rollout comes down to, to be written.
-    pub fn locks_found(&mut self, found: LocksFound, now: Now) -> Vec<(String, Lock)> {
-        self.locks = found;
-        let mut changed = false;
-        for index in 0..self.rollouts.len() {
-            changed |= self.apply_lock_file(index, now);
+/// The locks that are known of.
+#[derive(Debug)]
+pub(super) struct Locks {
+    found: LocksFound,
+    unread: Option<Unread>,
+}
+
+impl Locks {
+    /// As they were at the start; or why they cannot be read.
+    pub(super) fn new(found: Result<LocksFound, String>) -> Locks {
+        match found {
+            Ok(found) => Locks { found, unread: None },
+            Err(why) => Locks { found: LocksFound::default(), unread: Some(Unread { why, lasting: true }) },
         }
-        if changed {
-            self.publish();
-        }
-        // After the locks are in force: nothing that they hold is open between.
-        self.set_unread(None, now);
-        self.report(now);
-        if self.locks.every.is_none() {
-            return Vec::new();
-        }
-        let held = self.rollouts.iter().filter_map(|tracked| {
-            let lock = tracked.moving.as_ref()?.state.lock.clone()?;
-            Some((tracked.rollout.name.clone(), lock))
-        });
-        held.collect()
     }
 
-    /// They could not be read.
-    pub fn locks_unread(&mut self, unread: Unread, now: Now) {
-        // What was not known at the start does not become known by failing otherwise.
-        let lasting = unread.lasting || self.locks_unread.as_ref().is_some_and(|before| before.lasting);
-        self.set_unread(Some(Unread { lasting, ..unread }), now);
-        self.report(now);
+    /// These were read. Until [`Locks::set_unread`] says otherwise they may still count as unread.
+    pub(super) fn find(&mut self, found: LocksFound) {
+        self.found = found;
     }
 
-    fn set_unread(&mut self, unread: Option<Unread>, now: Now) {
-        if unread == self.locks_unread {
-            return;
-        }
-        let before = std::mem::replace(&mut self.locks_unread, unread);
-        match (&before, &self.locks_unread) {
-            (None, Some(_)) => {
-                if let Some(notice) = self.locks_notice() {
-                    self.notice(notice, now);
-                }
-            }
-            (Some(_), None) => self.notice(Notice::LocksRead { dir: self.dir.clone() }, now),
-            _ => {}
-        }
-        // It is acted upon now, and not when the next look is due.
-        self.tick(now);
+    /// The lock that holds this rollout.
+    pub(super) fn of(&self, rollout: &str) -> Option<&Lock> {
+        self.found.of(rollout)
     }
 
-    /// What is told of it.
-    pub(super) fn locks_notice(&self) -> Option<Notice> {
-        let Unread { why, lasting } = self.locks_unread.clone()?;
-        Some(Notice::LocksUnread { dir: self.dir.clone(), error: why, lasting })
+    /// Whether one file locks every rollout.
+    pub(super) const fn hold_all(&self) -> bool {
+        self.found.every.is_some()
     }
 
-    /// Why a rollout is blocked by it.
-    pub(super) fn blocked_by_locks(&self, tracked: &Tracked, canary: &Canary, state: &RolloutState) -> Option<String> {
-        let unread = self.locks_unread.as_ref().filter(|unread| unread.lasting)?;
-        let needs_no_stable = is_at_its_end(canary, state) && tracked.stable.unusable.is_some();
-        (!needs_no_stable).then(|| {
-            format!(
-                "the locks in {}/locks cannot be read ({}), so nobody knows whether it was rolled back: mend that",
-                self.dir, unread.why
-            )
-        })
+    /// The rollouts that have a file of their own.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.found.rollouts.iter().map(|(name, _)| name.as_str())
     }
 
     /// The files of this rollout's lock are gone, and the one for every rollout with them.
-    pub fn locks_removed(&mut self, rollout: &str) {
-        self.locks.every = None;
-        self.locks.rollouts.retain(|(name, _)| name != rollout);
+    pub(super) fn remove(&mut self, rollout: &str) {
+        self.found.every = None;
+        self.found.rollouts.retain(|(name, _)| name != rollout);
     }
 
-    pub(super) fn apply_lock_file(&mut self, index: usize, now: Now) -> bool {
-        let Some(lock) = self.locks.of(&self.rollouts[index].rollout.name).cloned() else { return false };
-        self.happened(index, &Input::LockFound(lock), now).is_some_and(|happened| happened.changed)
+    /// Why they cannot be read now; `None`: they were. Returns whether that is different, with what is to be told of it.
+    pub(super) fn set_unread(&mut self, unread: Option<Unread>, dir: &str) -> Option<Option<Notice>> {
+        // What was not known at the start does not become known by failing otherwise.
+        let lasting = self.unread.as_ref().is_some_and(|before| before.lasting);
+        let unread = unread.map(|unread| Unread { lasting: unread.lasting || lasting, ..unread });
+        if unread == self.unread {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.unread, unread);
+        Some(match (&before, &self.unread) {
+            (None, Some(_)) => self.notice(dir),
+            (Some(_), None) => Some(Notice::LocksRead { dir: dir.to_owned() }),
+            _ => None,
+        })
+    }
+
+    /// Why they cannot be read.
+    pub(super) fn unread(&self) -> Option<&str> {
+        self.unread.as_ref().map(|unread| unread.why.as_str())
+    }
+
+    /// What is told while they cannot be read.
+    pub(super) fn notice(&self, dir: &str) -> Option<Notice> {
+        let Unread { why, lasting } = self.unread.clone()?;
+        Some(Notice::LocksUnread { dir: dir.to_owned(), error: why, lasting })
+    }
+
+    /// Whether a rollout is blocked by it.
+    pub(super) fn block<'a>(
+        &'a self,
+        dir: &'a str,
+        canary: &Canary,
+        stable: &Provider,
+        state: &RolloutState,
+    ) -> Option<Blocked<'a>> {
+        let unread = self.unread.as_ref().filter(|unread| unread.lasting)?;
+        let needs_no_stable = is_at_its_end(canary, state) && stable.unusable.is_some();
+        (!needs_no_stable).then_some(Blocked::LocksUnread { dir, error: &unread.why })
     }
 }

@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::lock_files::Unread;
-use super::shell::News;
 use crate::decide::rollout::state::Lock;
 use crate::state::inbox::{Command, Receipt, Refusal};
 use crate::store::folder::is_lasting;
@@ -41,12 +40,21 @@ pub(super) enum Job {
     Remove(Box<Resume>),
 }
 
-pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, news: mpsc::UnboundedSender<News>) {
+/// What became of the files.
+pub(super) enum Told {
+    /// These are there, or why they cannot be read.
+    Found(Result<LocksFound, Unread>),
+    /// Those of a resume are gone, or why they are not.
+    Removed(Box<Resume>, Result<(), String>),
+}
+
+/// Does what it is asked for until nobody can ask, or nobody hears: then `tell` says false.
+pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, tell: impl Fn(Told) -> bool) {
     let mut look = interval(LOOK);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut told: Option<Result<LocksFound, Unread>> = None;
     loop {
-        let told_control = tokio::select! {
+        let is_heard = tokio::select! {
             biased;
             job = jobs.recv() => match job {
                 None => return,
@@ -55,7 +63,7 @@ pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, n
                     if !matches!(job, Job::Expand(_)) {
                         told = None;
                     }
-                    perform(&dir, job, &news).await
+                    perform(&dir, job, &tell).await
                 }
             },
             _ = look.tick() => {
@@ -63,20 +71,20 @@ pub(super) async fn work(dir: PathBuf, mut jobs: mpsc::UnboundedReceiver<Job>, n
                 let seen = blocking(move || read_locks(&here)).await;
                 let seen = seen.map_err(|error| Unread { lasting: is_lasting(&error), why: error.to_string() });
                 if told.as_ref() == Some(&seen) {
-                    Ok(())
+                    true
                 } else {
                     told = Some(seen.clone());
-                    news.send(News::Locks(seen))
+                    tell(Told::Found(seen))
                 }
             }
         };
-        if told_control.is_err() {
+        if !is_heard {
             return;
         }
     }
 }
 
-async fn perform(dir: &Path, job: Job, news: &mpsc::UnboundedSender<News>) -> Result<(), mpsc::error::SendError<News>> {
+async fn perform(dir: &Path, job: Job, tell: &impl Fn(Told) -> bool) -> bool {
     let here = dir.to_owned();
     match job {
         Job::Write(locks, reply) => {
@@ -87,14 +95,14 @@ async fn perform(dir: &Path, job: Job, news: &mpsc::UnboundedSender<News>) -> Re
             });
             // Who asked may have its answer from the database already.
             let _ = reply.send(result);
-            Ok(())
+            true
         }
         Job::Expand(locks) => {
             let expand = move || write_all(&here, &locks).and_then(|()| remove_lock(&here, None));
             if let Err(error) = blocking(expand).await {
                 tracing::warn!(%error, "the lock for every rollout stays in one file");
             }
-            Ok(())
+            true
         }
         Job::Remove(resume) => {
             let (rollout, others) = (resume.rollout.clone(), resume.others.clone());
@@ -115,7 +123,7 @@ async fn perform(dir: &Path, job: Job, news: &mpsc::UnboundedSender<News>) -> Re
                     path(dir, None).display()
                 )
             });
-            news.send(News::LockRemoved(resume, result))
+            tell(Told::Removed(resume, result))
         }
     }
 }

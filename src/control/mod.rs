@@ -1,36 +1,52 @@
 //! The control loop, on a thread of its own: the sole writer of the snapshot and of what is told of it.
 //!
-//! [`engine`] is its mind, without I/O and without reading a clock; [`shell`] is its hands: it feeds the engine with
-//! time, commands, files, lock files and probes, answers commands when they are in force, and has everything that
-//! changed written. A panic here ends the thread, and with it the process: `app` watches the handle.
+//! [`engine`] is its mind, without I/O and without reading a clock: it hands what happens to each [`rollout`], and carries
+//! out the [`effects`] that come back. [`shell`] is its hands: it feeds the engine with time, commands, files, lock files
+//! and probes, answers commands when they are in force, and has everything that changed written. A panic here ends the
+//! thread, and with it the process: `app` watches the handle.
 //!
 //! The order that a rollback keeps: decide, publish, then wait for the cores and for the disk. Whatever the disk does,
 //! users are back on stable first. Whatever sends more users to the canary goes the other way round: decide, write,
 //! then publish ([`proposals`]), so that no share was ever seen that a restart forgets.
 
+mod adopt;
 mod answered;
+pub mod begin;
+mod blocks;
 mod causes;
 mod commands;
+mod context;
+mod disk;
+mod effects;
 pub mod engine;
 mod events;
+mod foresight;
+mod identity;
 mod lately;
 mod ledger;
 pub mod lock_files;
 mod locksmith;
+pub mod now;
 mod observe;
+pub mod outbox;
 mod outlasting;
 mod pauses;
+mod pending;
 mod proposals;
 mod providers;
 mod recent;
-mod reconcile;
 mod refusals;
+mod reload;
 mod report;
+mod rollout;
 mod sampling;
 mod series;
 mod serving;
 pub mod shell;
+mod tracked;
 mod traffic;
+mod turns;
+mod unserved;
 
 use std::io;
 use std::path::PathBuf;
@@ -47,11 +63,13 @@ use crate::state::snapshot::Shared;
 use crate::state::status::{FlagsStatus, StatusCell};
 use crate::store::Opened;
 use crate::store::locks::read_locks;
-use engine::{Begin, Engine, Now};
+use begin::Begin;
+use engine::Engine;
+use now::Now;
 
 pub use series::SeriesFactory;
-pub use serving::unserved_at_start;
 pub use shell::{Ask, Prober};
+pub use unserved::unserved_at_start;
 
 /// The flags.yaml that a process begins with.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::answered::{Answered, Totals};
+use super::blocks::Blocks;
 use super::pauses::Pauses;
 use super::traffic::Traffic;
 use crate::decide::guard::Arms;
@@ -25,11 +26,12 @@ use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::guard::waiting::{Kind, Over, Waiting, second_of};
 use crate::decide::policy::Guard;
 use crate::decide::rollout::state::RolloutState;
-use crate::decide::rollout::step::{Observation, Rescue};
+use crate::decide::rollout::step::Rescue;
+use crate::decide::rollout::view::Observation;
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
-use crate::state::evidence::{ArmTotals, Evidence, Terms};
-use crate::state::samples::{Sample, Samples, What};
+use crate::state::evidence::{ArmTotals, Evidence};
+use crate::state::samples::{Sample, What};
 use crate::state::silence::Whose;
 use crate::state::withdrawal::Withdrawal;
 
@@ -49,34 +51,6 @@ const LONGEST_PAUSE: Millis = Millis(10_000);
 const LEAST_GAP: f64 = 1.0;
 /// Of so many epochs before the present one it is known who waits.
 const MOST_BEFORE: usize = 16;
-
-/// Makes blocks of evidence, each with a number of its own.
-#[derive(Debug)]
-pub(super) struct Blocks {
-    pub(super) samples: Arc<Samples>,
-    cores: usize,
-    pub(super) made: u64,
-}
-
-impl Blocks {
-    pub(super) fn new(cores: usize) -> Blocks {
-        Blocks { samples: Arc::new(Samples::new(cores)), cores, made: 0 }
-    }
-
-    /// A block in which nothing was counted yet.
-    pub(super) fn make(
-        &mut self,
-        epoch: u64,
-        guard: &Guard,
-        pauses: &Pauses,
-        withdrawal: &Arc<Withdrawal>,
-    ) -> Arc<Evidence> {
-        self.made += 1;
-        let (silence, samples, withdrawal) = (pauses.silence().clone(), self.samples.clone(), withdrawal.clone());
-        let terms = Terms { id: self.made, epoch, counting: guard.counting, silence, samples, withdrawal };
-        Arc::new(Evidence::new(terms, self.cores))
-    }
-}
 
 /// What is seen of one rollout.
 #[derive(Debug)]
@@ -196,7 +170,7 @@ impl Epoch {
 
 impl Observer {
     /// Goes on with what was kept of it.
-    pub(super) fn new(state: &RolloutState, blocks: &mut Blocks, guard: &Guard, now: Millis) -> Observer {
+    pub(super) fn new(state: &RolloutState, blocks: &Blocks, guard: &Guard, now: Millis) -> Observer {
         let (pauses, threshold) = (Pauses::restored(&state.pauses, now), state.judge.slow_threshold);
         let withdrawal = Arc::default();
         let epoch = Epoch::new(blocks.make(state.epoch, guard, &pauses, &withdrawal), guard);
@@ -230,7 +204,7 @@ impl Observer {
     }
 
     /// Another epoch begins.
-    pub(super) fn begin(&mut self, epoch: u64, blocks: &mut Blocks, guard: &Guard) {
+    pub(super) fn begin(&mut self, epoch: u64, blocks: &Blocks, guard: &Guard) {
         self.before.push_front(self.epoch.evidence.id);
         self.before.truncate(MOST_BEFORE);
         self.pauses.carry_over(self.looked.unwrap_or_default());

@@ -1,132 +1,190 @@
-//! Steps by which users follow: written first, in force afterwards.
+//! Written before it is published: how a step by which users follow comes into force, from first to last.
 //!
-//! A promotion, a resume, a retry and a completion are proposed; the shell has them written, and what is told here then
-//! is that they landed or were lost. Meanwhile the rollout is what it was: the guard judges it, and whatever happens to
-//! it, a rollback above all, withdraws the proposal and is in force at once. Invariant: a proposal that comes into force
-//! was made from the state that is in force until then.
+//! Whatever takes users back is in force at once and written afterwards. A promotion, a resume, a retry or a completion
+//! ([`written_first`](crate::decide::rollout::written_first)) is proposed instead: [`Course`] keeps what is in force until
+//! then, the ledger's [`Queue`] holds what is on its way to the disk, and when it has landed there it is published.
+//! Meanwhile the guard judges the rollout as what it is. Overtaken: whatever else changes the rollout, a rollback above
+//! all, withdraws the proposal and is written over it; if it was on its way by then, the history says that it never came
+//! into force. Refused by the disk: it is lost, and the rollout stays. Not written in time: who asked is told so, and it is
+//! withdrawn ([`pending`](super::pending)). Invariant: what comes into force was made from what is in force until then.
 //!
 //! Where state could never be written since the start nothing can be remembered, and nothing waits for that.
 
-use super::engine::{Engine, Now, Proposal};
-use super::events::announce;
-use crate::decide::rollout::state::{Identity, Lock, Phase, RolloutState};
-use crate::decide::rollout::step::{Step, carried_over};
-use crate::decide::units::Percent;
-use crate::state::inbox::Refusal;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-impl Engine {
-    /// What was proposed is on the disk: puts it in force, unless something else came first. Returns the names of the
-    /// rollouts that moved.
-    pub fn landed(&mut self, written: &[(Identity, Proposal)], now: Now) -> Vec<String> {
-        let mut moved = Vec::new();
-        for index in 0..self.rollouts.len() {
-            let tracked = &mut self.rollouts[index];
-            let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { continue };
-            let proposed = |(identity, proposal): &&(Identity, Proposal)| {
-                *identity == moving.identity && moving.proposed.as_ref() == Some(proposal)
-            };
-            let Some((_, Proposal { state, events })) = written.iter().find(proposed) else { continue };
-            let mut next = carried_over(canary, &moving.state, state);
-            // Time at this share counts from now on, however long the disk took.
-            if next.in_force != moving.state.in_force && next.phase == Phase::Ramping {
-                next.since = now.unix;
-            }
-            moving.proposed = None;
-            events.iter().for_each(announce);
-            self.put(index, next, now);
-            moved.push(self.rollouts[index].rollout.name.clone());
+use super::effects::{Answer, Denied, Effects};
+use super::outbox::Proposal;
+use crate::decide::event::{Action, Actor, Event, Reason};
+use crate::decide::guard::user_cap::KeptPause;
+use crate::decide::policy::Canary;
+use crate::decide::rollout::state::{Identity, Phase, RolloutState};
+use crate::decide::rollout::step::Step;
+use crate::decide::rollout::written_first::carried_over;
+use crate::decide::units::UnixMillis;
+
+/// One rollout's state in force, and the step that is on its way to the disk.
+#[derive(Debug)]
+pub(super) struct Course {
+    state: RolloutState,
+    proposed: Option<Proposal>,
+}
+
+impl Course {
+    pub(super) const fn new(state: RolloutState) -> Course {
+        Course { state, proposed: None }
+    }
+
+    /// What is in force.
+    pub(super) const fn state(&self) -> &RolloutState {
+        &self.state
+    }
+
+    /// What is on its way.
+    pub(super) const fn proposed(&self) -> Option<&Proposal> {
+        self.proposed.as_ref()
+    }
+
+    /// What is in force, as it lasts.
+    pub(super) fn into_state(self) -> RolloutState {
+        self.state
+    }
+
+    /// Follows a step of the state in force. `of_itself`: by time alone; `remembers`: whether there is a disk to wait for.
+    pub(super) fn follow(&mut self, step: Step, of_itself: bool, remembers: bool) -> Effects {
+        let Step { next, events, refused, notes, meanwhile, rescue } = step;
+        if let Some(refusal) = refused {
+            let answer = Answer { denied: Some(Denied::Refused(refusal)), ..Answer::default() };
+            return Effects { answer, ..Effects::default() };
         }
-        if !moved.is_empty() {
-            self.publish();
-            self.report(now);
+        let is_news = next.is_news_to(&self.state);
+        let meanwhile = meanwhile.filter(|_| remembers);
+        // A proposal was made from a state, which whatever else happens makes an older one.
+        let stays = of_itself && (meanwhile.is_some() || !is_news);
+        let over = if stays { None } else { self.withdraw() };
+        let Some(meanwhile) = meanwhile else {
+            self.state = next;
+            let state = if is_news { Some(self.state.clone()) } else { over };
+            let answer = Answer { publish: is_news || rescue.is_some(), notes, ..Answer::default() };
+            return Effects { events, state, rescue, answer, ..Effects::default() };
+        };
+        self.state = *meanwhile;
+        let proposal = self.proposed.is_none().then_some(Proposal { state: next, events });
+        if let Some(proposal) = &proposal {
+            self.proposed = Some(proposal.clone());
         }
-        moved
+        let answer = Answer { publish: rescue.is_some(), notes, proposed: true, ..Answer::default() };
+        Effects { state: over, proposal, rescue, answer, ..Effects::default() }
     }
 
-    /// What was proposed could not be written: withdraws it. Returns the names of the rollouts that stay where they are.
-    pub fn lost(&mut self, unwritten: &[(Identity, Proposal)]) -> Vec<String> {
-        let mut stay = Vec::new();
-        for index in 0..self.rollouts.len() {
-            let Some(moving) = &self.rollouts[index].moving else { continue };
-            let proposed = |(identity, proposal): &(Identity, Proposal)| {
-                *identity == moving.identity && moving.proposed.as_ref() == Some(proposal)
-            };
-            if unwritten.iter().any(proposed) {
-                stay.push(self.rollouts[index].rollout.name.clone());
-                self.withdraw(index);
-            }
+    /// What is on its way is void; returns what has to be written over it.
+    pub(super) fn withdraw(&mut self) -> Option<RolloutState> {
+        self.proposed.take().map(|_| self.state.clone())
+    }
+
+    /// It is on the disk: in force from now on, unless something else came first.
+    pub(super) fn land(&mut self, written: &Proposal, canary: &Canary, now: UnixMillis) -> Effects {
+        let Some(Proposal { state, events }) = self.proposed.take_if(|proposed| proposed == written) else {
+            return Effects::default();
+        };
+        let mut next = carried_over(canary, &self.state, &state);
+        // Time at this share counts from now on, however long the disk took.
+        if next.in_force != self.state.in_force && next.phase == Phase::Ramping {
+            next.since = now;
         }
-        stay
+        self.state = next;
+        let answer = Answer { publish: true, settled: true, ..Answer::default() };
+        Effects { landed: events, answer, ..Effects::default() }
     }
 
-    /// Whether something is proposed for this rollout.
-    pub(super) fn proposes(&self, rollout: &str) -> bool {
-        self.rollouts.iter().any(|tracked| {
-            tracked.rollout.name == rollout && tracked.moving.as_ref().is_some_and(|moving| moving.proposed.is_some())
-        })
-    }
-
-    /// Withdraws what is proposed for this rollout.
-    pub(super) fn withdraw_from(&mut self, rollout: &str) {
-        if let Some(index) = self.rollouts.iter().position(|tracked| tracked.rollout.name == rollout) {
-            self.withdraw(index);
+    /// It could not be written: the rollout stays where it is.
+    pub(super) fn lose(&mut self, unwritten: &Proposal) -> Effects {
+        if self.proposed.as_ref() != Some(unwritten) {
+            return Effects::default();
         }
+        let answer = Answer { settled: true, ..Answer::default() };
+        Effects { state: self.withdraw(), answer, ..Effects::default() }
     }
 
-    pub(super) fn propose(&mut self, index: usize, step: &Step) {
-        let Some(moving) = &mut self.rollouts[index].moving else { return };
-        if moving.proposed.is_none() {
-            let proposal = Proposal { state: step.next.clone(), events: step.events.clone() };
-            self.outbox.proposals.insert(moving.identity.clone(), proposal.clone());
-            moving.proposed = Some(proposal);
+    /// Has who is paused written with the state.
+    pub(super) fn keep_pauses(&mut self, pauses: Arc<[KeptPause]>) {
+        self.state.pauses = pauses;
+    }
+}
+
+/// The proposals that are to be written, or are being written.
+#[derive(Debug, Default)]
+pub(super) struct Queue(Vec<Queued>);
+
+#[derive(Debug)]
+struct Queued {
+    number: u64,
+    identity: Identity,
+    proposal: Proposal,
+    // Something else came while it was on its way.
+    withdrawn: bool,
+}
+
+/// What became of the proposals of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Finished {
+    /// They are on the disk.
+    pub(super) landed: Vec<(Identity, Proposal)>,
+    /// They are not.
+    pub(super) lost: Vec<(Identity, Proposal)>,
+}
+
+impl Queue {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Takes what is proposed, as number so and so, beside the states in force that are to be written. A state takes the
+    /// place of what was proposed before it, unless that is among what is `on_its_way`, up to this number.
+    pub(super) fn take(
+        &mut self,
+        number: u64,
+        states: &BTreeMap<Identity, RolloutState>,
+        proposals: BTreeMap<Identity, Proposal>,
+        on_its_way: u64,
+    ) {
+        for queued in self.0.iter_mut().filter(|queued| states.contains_key(&queued.identity)) {
+            queued.withdrawn = true;
         }
+        self.0.retain(|queued| !queued.withdrawn || queued.number <= on_its_way);
+        let queued = |(identity, proposal)| Queued { number, identity, proposal, withdrawn: false };
+        self.0.extend(proposals.into_iter().map(queued));
     }
 
-    /// What is in force is written anew, over what may have been written of the proposal.
-    pub(super) fn withdraw(&mut self, index: usize) {
-        let Some(moving) = &mut self.rollouts[index].moving else { return };
-        if moving.proposed.take().is_some() {
-            self.outbox.proposals.remove(&moving.identity);
-            self.outbox.states.insert(moving.identity.clone(), moving.state.clone());
+    /// What is to be written, oldest first.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&Identity, &Proposal)> {
+        self.0.iter().map(|queued| (&queued.identity, &queued.proposal))
+    }
+
+    /// The batch up to this number was written, or not. Each is tried once. Returns as well what the history has to say of
+    /// those that were written and never came into force, newest first.
+    pub(super) fn finished(&mut self, upto: u64, is_written: bool) -> (Finished, Vec<Event>) {
+        let (tried, waiting): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.0).into_iter().partition(|queued| queued.number <= upto);
+        self.0 = waiting;
+        let (withdrawn, valid): (Vec<_>, Vec<_>) = tried.into_iter().partition(|queued| queued.withdrawn);
+        let valid = valid.into_iter().map(|queued| (queued.identity, queued.proposal)).collect();
+        if !is_written {
+            return (Finished { lost: valid, ..Finished::default() }, Vec::new());
         }
+        let never = withdrawn.iter().rev().filter_map(|queued| queued.proposal.events.last());
+        (Finished { landed: valid, ..Finished::default() }, never.map(withdrawal).collect())
     }
+}
 
-    /// Makes this the state of a rollout; a new epoch begins with no evidence.
-    pub(super) fn put(&mut self, index: usize, state: RolloutState, now: Now) {
-        let tracked = &mut self.rollouts[index];
-        let (Some(moving), Some(canary)) = (&mut tracked.moving, &tracked.rollout.canary) else { return };
-        if state.epoch != moving.state.epoch {
-            moving.observer.begin(state.epoch, &mut self.blocks, &canary.guard);
-            moving.counted_since = now.unix;
-        }
-        moving.state = state;
-    }
-
-    /// Why state that could be written before cannot be now.
-    pub(super) fn unwritable(&self) -> Option<&str> {
-        self.store_error.as_deref().filter(|_| self.ever_written)
-    }
-
-    /// Why a human's word by which users would follow is not carried out while this is the matter with the disk.
-    pub(super) fn stays(&self, rollout: &str, why: &str) -> Refusal {
-        let share = self.standing_of(rollout).map_or(Percent::ZERO, |state| state.in_force);
-        Refusal::NotNow(format!(
-            "`{rollout}` stays at {share}, since a restart would forget anything else: {why}; mend that and try again"
-        ))
-    }
-
-    /// [`Engine::stays`] for a directory that cannot be written.
-    pub(super) fn stays_unwritable(&self, rollout: &str, error: &str) -> Refusal {
-        self.stays(rollout, &format!("state in {} cannot be written ({error})", self.dir))
-    }
-
-    /// A rollout's lock.
-    pub(super) fn lock_of(&self, rollout: &str) -> Option<Lock> {
-        self.standing_of(rollout).and_then(|state| state.lock.clone())
-    }
-
-    fn standing_of(&self, rollout: &str) -> Option<&RolloutState> {
-        let tracked = self.rollouts.iter().find(|tracked| tracked.rollout.name == rollout)?;
-        tracked.moving.as_ref().map(|moving| &moving.state)
+fn withdrawal(event: &Event) -> Event {
+    Event {
+        actor: Actor::Serin,
+        action: Action::Withdraw,
+        reason: Reason::NeverInForce { action: event.action.clone() },
+        from: event.to,
+        to: event.from,
+        rollout: event.rollout.clone(),
+        ..*event
     }
 }

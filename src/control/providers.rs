@@ -8,13 +8,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::engine::{Engine, Now};
+use super::now::Now;
 use crate::decide::breaker::{BreakerState, State, open_for};
-use crate::decide::event::{Action, Notice, Reason, Turn};
+use crate::decide::event::{Action, Reason, Turn};
 use crate::decide::policy::{BreakerRule, Policy, Provider};
 use crate::decide::units::Millis;
 use crate::describe::event::breaker as told;
-use crate::describe::notice::sentence;
 use crate::state::provider::{Breaker, ProviderState, Ticket};
 use crate::state::status::{BreakerStatus, ProviderStatus};
 
@@ -90,16 +89,14 @@ impl Providers {
         };
         policy.providers.iter().filter_map(told).collect()
     }
-}
 
-impl Engine {
-    /// Looks for breakers that were opened or closed since the last time.
-    pub(super) fn watch_breakers(&mut self, now: Now) {
-        let policy = Arc::clone(&self.policy);
+    /// Looks for breakers that were opened or closed since the last time; returns what the history is told.
+    pub(super) fn watch(&mut self, policy: &Policy, now: Now) -> Vec<(Action, Reason)> {
+        let mut told_of = Vec::new();
         for provider in &policy.providers {
             let Some(rule) = &provider.breaker else { continue };
+            let Some(watched) = self.0.get_mut(&identity(provider)) else { continue };
             for breaker in Breaker::ALL {
-                let Some(watched) = self.providers.0.get_mut(&identity(provider)) else { continue };
                 let (state, seen) = (watched.known.look(breaker), &mut watched.seen[breaker as usize]);
                 let open = state.seen(now.mono) != BreakerState::Closed;
                 if open == seen.open {
@@ -107,7 +104,6 @@ impl Engine {
                 }
                 seen.open = open;
                 let (action, turn) = turned(breaker, state, rule);
-                let reason = Reason::Breaker { provider: provider.name.clone(), turn };
                 if open {
                     seen.recorded = seen.recorded_at.is_none_or(|at| now.mono.since(at) >= PAUSE);
                     if seen.recorded {
@@ -115,63 +111,23 @@ impl Engine {
                     }
                 }
                 if seen.recorded {
-                    self.emit_own("breaker", action, reason, now);
+                    told_of.push((action, Reason::Breaker { provider: provider.name.clone(), turn }));
                 } else {
                     tracing::warn!(provider = provider.name, "{action}: {}", told(&provider.name, turn));
                 }
             }
         }
-    }
-
-    /// A canary that was to answer for a stable out of reach answers nobody, or somebody again.
-    pub(super) fn tell_of_stand_in(&mut self, index: usize, now: Now) {
-        let tracked = &self.rollouts[index];
-        let (name, stable) = (&tracked.rollout.name, &tracked.stable.name);
-        let Some(moving) = &tracked.moving else { return };
-        let canary = &moving.canary.name;
-        if !moving.canary_dead {
-            tracing::warn!(rollout = name, "{canary} answers again, or {stable} can be reached");
-            return;
-        }
-        let [rollout, canary, stable] = [name, canary, stable].map(Clone::clone);
-        self.notice_seldom(index, 0, Notice::NobodyAnswers { rollout, canary, stable }, now);
-    }
-
-    /// Stable accepts requests and answers none of them while the canary answers, or does answer again.
-    pub(super) fn tell_of_silent_stable(&mut self, index: usize, now: Now) {
-        let tracked = &self.rollouts[index];
-        let (name, stable) = (&tracked.rollout.name, &tracked.stable.name);
-        let Some(moving) = &tracked.moving else { return };
-        let Some(waits) = moving.observer.stable_waits() else {
-            tracing::warn!(rollout = name, "{stable} answers again");
-            return;
-        };
-        let canary = &moving.canary.name;
-        let [rollout, canary, stable] = [name, canary, stable].map(Clone::clone);
-        self.notice_seldom(index, 1, Notice::StableSilent { rollout, canary, stable, waits }, now);
-    }
-
-    // In the history at most once in ten minutes; `which` of two.
-    fn notice_seldom(&mut self, index: usize, which: usize, notice: Notice, now: Now) {
-        let tracked = &mut self.rollouts[index];
-        let Some(moving) = &mut tracked.moving else { return };
-        let told = &mut moving.told[which];
-        if told.is_some_and(|at| now.mono.since(at) < PAUSE) {
-            tracing::warn!(rollout = tracked.rollout.name, "{}", sentence(&notice));
-            return;
-        }
-        *told = Some(now.mono);
-        self.notice(notice, now);
+        told_of
     }
 
     /// Whom a connection should be made to now; each counts as begun.
-    pub fn due_connections(&mut self, now: Now) -> Vec<Connection> {
+    pub(super) fn due_connections(&self, policy: &Policy, now: Now) -> Vec<Connection> {
         let due = |provider: &Arc<Provider>| {
-            let known = &self.providers.0.get(&identity(provider))?.known;
+            let known = &self.0.get(&identity(provider))?.known;
             let ticket = known.begins_to_connect(now.mono)?;
             Some(Connection { provider: Arc::clone(provider), known: Arc::clone(known), ticket })
         };
-        self.policy.providers.iter().filter_map(due).collect()
+        policy.providers.iter().filter_map(due).collect()
     }
 }
 

@@ -5,9 +5,8 @@
 //! guard counts begins anew with each share, and is [`evidence`](crate::state::evidence). Invariant: a request counts in
 //! the time in which it ended, and as anonymous in the time in which it was sent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use super::engine::Tracked;
 use super::series::Registry;
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
@@ -79,7 +78,7 @@ impl Counts {
 
 /// The last minutes of one rollout.
 #[derive(Debug)]
-struct Recent {
+pub(super) struct Recent {
     looked: Millis,
     totals: [Counts; 2],
     // The totals as they were, oldest first, a slot apart; never empty.
@@ -89,6 +88,18 @@ struct Recent {
 impl Recent {
     fn new(now: Millis, totals: [Counts; 2]) -> Recent {
         Recent { looked: now, totals, marks: [(now, totals)].into() }
+    }
+
+    /// Begins now.
+    pub(super) fn begin(rollout: &str, series: &Registry, now: Millis) -> Recent {
+        Recent::new(now, totals(rollout, series))
+    }
+
+    /// Time passed.
+    pub(super) fn see(&mut self, rollout: &str, series: &Registry, now: Millis) {
+        if now.since(self.looked) >= PAUSE {
+            self.look(now, totals(rollout, series));
+        }
     }
 
     fn look(&mut self, now: Millis, totals: [Counts; 2]) {
@@ -101,37 +112,16 @@ impl Recent {
         }
     }
 
-    fn over(&self) -> (Millis, [Counts; 2]) {
+    /// How long the time is, and what was counted in it: stable's first.
+    pub(super) fn over(&self) -> (Millis, [Counts; 2]) {
         let Some((at, before)) = self.marks.front() else { return (Millis(0), [Counts::default(); 2]) };
         let arms = [0, 1].map(|arm: usize| self.totals[arm].since(&before[arm]));
         (self.looked.since(*at), arms)
     }
 }
 
-/// The last minutes of every rollout, by name.
-#[derive(Debug, Default)]
-pub(super) struct Recents(BTreeMap<String, Recent>);
-
-impl Recents {
-    /// Time passed, or the file changed.
-    pub(super) fn look(&mut self, rollouts: &[Tracked], series: &Registry, now: Millis) {
-        for Tracked { rollout, .. } in rollouts {
-            let totals = || [Arm::Stable, Arm::Canary].map(|arm| Counts::of(&rollout.name, arm, series));
-            match self.0.get_mut(&rollout.name) {
-                Some(recent) if now.since(recent.looked) >= PAUSE => recent.look(now, totals()),
-                Some(_) => {}
-                None => drop(self.0.insert(rollout.name.clone(), Recent::new(now, totals()))),
-            }
-        }
-        if self.0.len() > rollouts.len() {
-            self.0.retain(|name, _| rollouts.iter().any(|tracked| tracked.rollout.name == *name));
-        }
-    }
-
-    /// How long the time is, and what was counted in it: stable's first.
-    pub(super) fn of(&self, rollout: &str) -> (Millis, [Counts; 2]) {
-        self.0.get(rollout).map_or_else(Default::default, Recent::over)
-    }
+fn totals(rollout: &str, series: &Registry) -> [Counts; 2] {
+    [Arm::Stable, Arm::Canary].map(|arm| Counts::of(rollout, arm, series))
 }
 
 #[cfg(test)]

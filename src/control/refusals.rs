@@ -10,9 +10,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::engine::{Engine, Now};
+use super::now::Now;
 use crate::decide::advice::Finding;
-use crate::decide::event::{Action, Event, Reason};
 use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
 use crate::describe::advice;
 use crate::state::inbox::Refused;
@@ -91,16 +90,7 @@ impl Findings {
 
     fn words(&self) -> Option<String> {
         let Kind { finding, status, code, count } = self.kinds.iter().rev().max_by_key(|kind| kind.count)?;
-        let code = code.as_deref().map(|code| format!(" `{code}`")).unwrap_or_default();
-        let about = match finding {
-            Finding::Parameter(name) => format!(" ({name})"),
-            Finding::Model(name) if name.is_empty() => " (its model)".to_owned(),
-            Finding::Model(name) => format!(" (model {name})"),
-            Finding::ContextLength => " (too long)".to_owned(),
-            Finding::Endpoint(path) => format!(" (no {path})"),
-            Finding::Other { .. } => String::new(),
-        };
-        Some(format!("{status}{code}{about}, {count} of {}", self.all))
+        Some(advice::commonest(finding, *status, code.as_deref(), (*count, self.all)))
     }
 
     fn count(&mut self, refused: &Refused) {
@@ -114,14 +104,14 @@ impl Findings {
         }
     }
 
-    // Returns it where it is new.
-    fn add(&mut self, refused: Refused, stable: &str, now: Now) -> Option<&FindingStatus> {
+    /// A canary refused a request. Returns the finding where it is new.
+    pub(super) fn add(&mut self, refused: Refused, now: Now) -> Option<&FindingStatus> {
         let refused = Refused { finding: refused.finding.bounded(), ..refused };
         self.count(&refused);
         if !refused.accepted {
             return None;
         }
-        let Refused { rollout, provider, finding, status, .. } = refused;
+        let Refused { finding, status, .. } = refused;
         if let Some(known) = self.known.iter_mut().find(|known| known.finding == finding) {
             known.count += 1;
             known.last = now.unix;
@@ -132,42 +122,7 @@ impl Findings {
             return None;
         }
         let (first, last) = (now.unix, now.unix);
-        let sentence = advice::sentence(&finding, &provider, stable);
-        let rule = advice::rule(&finding, &provider, &rollout);
-        let advice = advice::advice(&finding, &provider, &rollout);
-        self.known.push(FindingStatus { finding, sentence, rule, advice, status, count: 1, first, last });
+        self.known.push(FindingStatus { finding, status, count: 1, first, last });
         self.known.last()
-    }
-}
-
-impl Engine {
-    /// A canary refused a request. One that is not in force any more is not told of.
-    pub fn refused(&mut self, refused: Refused, now: Now) {
-        let Some(tracked) = self.rollouts.iter_mut().find(|tracked| tracked.rollout.name == refused.rollout) else {
-            return;
-        };
-        let Some(moving) = tracked.moving.as_mut().filter(|moving| moving.canary.name == refused.provider) else {
-            return;
-        };
-        let share = moving.state.in_force;
-        let known = moving.findings.add(refused, &tracked.stable.name, now);
-        let Some(FindingStatus { finding, status, .. }) = known else { return };
-        let reason = Reason::Refuses {
-            finding: finding.clone(),
-            canary: moving.canary.name.clone(),
-            stable: tracked.stable.name.clone(),
-            status: *status,
-        };
-        let event = Event {
-            at: now.unix,
-            rollout: Some(tracked.rollout.name.clone()),
-            actor: "serin".to_owned(),
-            action: Action::Advise,
-            reason,
-            from: share,
-            to: share,
-            generation: self.flags.generation,
-        };
-        self.emit(event);
     }
 }

@@ -1,26 +1,32 @@
-//! What is told of the process: builds the one [`Status`] that every surface reads.
+//! What is told of the process: the parts of the one [`Status`] that every surface reads.
 //!
 //! Decides nothing: shares and reasons come from the same ruling that was published, and what a ramp waits for from the
 //! outlook that it goes by, so that no surface says anything but what is in force.
 
-use super::engine::{Engine, Moving, Now, Proposal, Tracked};
+use super::context::Context;
+use super::now::Now;
+use super::outbox::Proposal;
 use super::recent::Counts as Recently;
+use super::rollout::Rollout;
+use super::series::Registry;
+use super::tracked::Tracked;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
 use crate::decide::guard::judge::Finding;
 use crate::decide::guard::waiting::{AGES, Kind};
-use crate::decide::policy::{Canary, Intent, OnExcess, Rollout, SlowRule};
+use crate::decide::policy::{self, Intent, OnExcess, Policy, SlowRule};
 use crate::decide::rollout::in_force::why;
 use crate::decide::rollout::outlook::{outlook, step_left};
 use crate::decide::rollout::state::{Phase, RolloutState, Standing};
-use crate::decide::rollout::step::{Observation, View};
+use crate::decide::rollout::view::{Observation, View};
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::decide::warning::Warning;
 use crate::decide::window::Counts;
 use crate::describe::anonymous::no_user_id;
-use crate::describe::in_force::reason;
+use crate::describe::in_force::{plain_route, reason};
 use crate::describe::notice::sentence;
-use crate::describe::outlook::waiting_for;
-use crate::state::access_log::Dropped;
+use crate::describe::outlook::{waiting_for, written};
+use crate::describe::warning;
 use crate::state::status::{
     ArmRecent, ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage,
     RecentStatus, RolloutStatus, Status, StoreStatus,
@@ -30,6 +36,7 @@ use crate::state::status::{
 const ENOUGH: u64 = 20;
 const MANY: u64 = 20;
 
+/// What is told before anything is known.
 pub(super) fn nothing() -> Status {
     Status {
         flags: FlagsStatus::default(),
@@ -43,95 +50,100 @@ pub(super) fn nothing() -> Status {
     }
 }
 
-pub(super) fn report(engine: &mut Engine, now: Now) -> Status {
-    let seen: Vec<_> = engine
-        .rollouts
-        .iter_mut()
-        .map(|tracked| tracked.moving.as_mut().map(|moving| moving.observer.seen(now.mono)))
-        .collect();
-    let rollouts = engine.rollouts.iter().zip(seen);
-    let rollouts = rollouts.map(|(tracked, seen)| match seen {
-        None => plain(engine, tracked),
-        Some(seen) => moving(engine, tracked, &seen, now).unwrap_or_else(|| plain(engine, tracked)),
-    });
-    let mut flags = engine.flags.clone();
-    flags.warnings.extend(engine.locks_notice().as_ref().map(sentence));
-    flags.warnings.extend(engine.notes.iter().cloned());
-    for (name, _) in &engine.locks.rollouts {
-        if engine.policy.rollout(name).is_none() {
-            flags.warnings.push(format!("a lock is kept for `{name}`, which is no rollout of flags.yaml"));
-        }
-    }
-    flags.warnings.extend(fewer_connections(engine));
-    let lines = &engine.shared.access_log;
-    Status {
-        rollouts: rollouts.collect(),
-        flags,
-        store: StoreStatus {
-            dir: engine.dir.clone(),
-            error: engine.store_error.clone(),
-            locks_unread: engine.locks_unread.as_ref().map(|unread| unread.why.clone()),
-        },
-        providers: engine.providers.report(&engine.policy, now),
-        series: engine.series.all(),
-        samples_lost: engine.blocks.samples.lost(),
-        access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
-        draining: engine.draining,
+/// What is known of the process besides its rollouts.
+#[derive(Debug)]
+pub(super) struct Process {
+    /// What was found unusual at the start.
+    pub(super) notes: Vec<String>,
+    /// How many client connections it can hold.
+    pub(super) most_connections: u32,
+    /// Whether it is stopping.
+    pub(super) draining: bool,
+}
+
+/// What is told of flags.yaml, with all that is unusual.
+pub(super) fn flags(policy: &Policy, context: &Context, process: &Process) -> FlagsStatus {
+    let Context { flags, disk, locks, .. } = context;
+    let mut flags = flags.clone();
+    flags.warnings.extend(locks.notice(&disk.dir).as_ref().map(sentence));
+    flags.warnings.extend(process.notes.iter().cloned());
+    let stray = locks.names().filter(|name| policy.rollout(name).is_none());
+    let stray = stray.map(|name| Warning::StrayLock { rollout: name.to_owned() });
+    let (asked, most) = (policy.limits.connections, process.most_connections);
+    let fewer = (asked > most).then_some(Warning::FewerConnections { asked, most });
+    flags.warnings.extend(stray.chain(fewer).map(|warning| warning::sentence(&warning)));
+    flags
+}
+
+/// What is told of the state directory.
+pub(super) fn store(Context { disk, locks, .. }: &Context) -> StoreStatus {
+    StoreStatus {
+        dir: disk.dir.clone(),
+        error: disk.error().map(str::to_owned),
+        locks_unread: locks.unread().map(str::to_owned),
     }
 }
 
-fn fewer_connections(engine: &Engine) -> Option<String> {
-    let (asked, most) = (engine.policy.limits.connections, engine.most_connections);
-    (asked > most).then(|| {
-        format!(
-            "limits.connections: {most} are in force instead of {asked}, since the process may open too few files; raise \
-             its limit (`ulimit -n`, LimitNOFILE), or write {most}"
-        )
-    })
+/// What is told of one rollout or plain route.
+pub(super) fn rollout(tracked: &mut Tracked, series: &Registry, context: &Context, now: Now) -> RolloutStatus {
+    tracked.named.recent.see(&tracked.rollout.name, series, now.mono);
+    let seen = tracked.moving.as_mut().map(|moving| moving.observer.seen(now.mono));
+    let plain = plain(tracked, series);
+    match (&tracked.moving, seen) {
+        (Some(rollout), Some(seen)) => moving(tracked, rollout, &seen, plain, context, now),
+        _ => plain,
+    }
 }
 
-fn moving(engine: &Engine, tracked: &Tracked, seen: &Observation, now: Now) -> Option<RolloutStatus> {
-    let (moving, canary) = (tracked.moving.as_ref()?, tracked.rollout.canary.as_ref()?);
-    let ruling = engine.ruling(tracked)?;
-    let ahead = outlook(&engine.view(tracked, moving, canary), &moving.state, seen, now.unix);
-    let waits_for = match &moving.proposed {
-        Some(proposal) => format!("its {} to be written to {}", to_be(proposal), engine.dir),
-        None => waiting_for(&tracked.rollout.name, &ahead.waiting_for),
+fn moving(
+    tracked: &Tracked,
+    moving: &Rollout,
+    seen: &Observation,
+    plain: RolloutStatus,
+    context: &Context,
+    now: Now,
+) -> RolloutStatus {
+    let (state, canary, name) = (moving.state(), &moving.asked.canary, &tracked.rollout.name);
+    let (view, ruling) = (moving.view(context), moving.ruling(context));
+    let ahead = outlook(&view, state, seen, now.unix);
+    let waits_for = match moving.course.proposed() {
+        Some(proposal) => to_be_written(proposal, &context.disk.dir),
+        None => waiting_for(name, &ahead.waiting_for),
     };
     let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
-    Some(RolloutStatus {
-        canary: Some(moving.canary.name.clone()),
+    RolloutStatus {
+        canary: Some(moving.asked.provider.name.clone()),
         standing: ruling.standing,
         percent: ruling.percent,
         intent: match canary.percent {
             Intent::Auto => None,
             Intent::Pinned(percent) => Some(percent),
         },
-        reason: reason(&tracked.rollout.name, &why(&engine.view(tracked, moving, canary), &moving.state)),
-        since: moving.state.since,
+        reason: reason(name, &why(&view, state)),
+        since: state.since,
         next: ahead.next.map(|(percent, not_before)| NextStage { percent, not_before }),
         waiting_for: waits_for,
-        attempt: moving.state.attempt,
-        lock: moving.state.lock.clone(),
-        paused: moving.state.paused.is_some(),
+        attempt: state.attempt,
+        lock: state.lock.clone(),
+        paused: state.paused.is_some(),
         window: [window(seen.window.stable), window(seen.window.canary)],
         window_length: canary.guard.window,
         window_since: moving.counted_since.max(UnixMillis(now.unix.0.saturating_sub(canary.guard.window.0))),
         in_flight: [tracked.rollout.stable, canary.provider].map(|provider| tracked.series.in_flight_at(provider)),
         waiting: waiting(moving, now),
-        epoch: moving.state.epoch,
-        answered: whole(moving.state.judge.answered),
+        epoch: state.epoch,
+        answered: whole(state.judge.answered),
         needed: u64::from(canary.guard.min_requests),
-        guard: Some(judged(engine, tracked, moving, canary, seen.users)),
+        guard: Some(judged(moving, &view, seen.users)),
         findings: moving.findings.report(),
         causes: moving.failed_in.causes(now),
-        stable_fault: engine.stable_fault(tracked, ruling.percent),
-        ..plain(engine, tracked)
-    })
+        stable_fault: tracked.stable_fault(ruling.percent),
+        ..plain
+    }
 }
 
-fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, users: [u32; 2]) -> GuardStatus {
-    let (guard, state) = (&canary.guard, &moving.state);
+fn judged(moving: &Rollout, view: &View<'_>, users: [u32; 2]) -> GuardStatus {
+    let (guard, state) = (&view.canary.guard, moving.state());
     let (judge, reading) = (&state.judge, state.judge.reading(guard, state.tries()));
     // Nothing is compared then. What the guard keeps, for the case that the same try goes on, would stand there for ever.
     let nobody = state.in_force == Percent::ZERO;
@@ -163,7 +175,7 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         users,
         step: judge.step,
         watched: Millis(whole(judge.step.seconds * 1000.0)),
-        left: time_left(&engine.view(tracked, moving, canary), state),
+        left: time_left(view, state),
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
         slow_above: guard.slow.as_ref().and_then(learnt),
@@ -171,16 +183,16 @@ fn judged(engine: &Engine, tracked: &Tracked, moving: &Moving, canary: &Canary, 
         pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
         forecast: FAULTS
             .iter()
-            .zip(moving.outlasting.forecast)
+            .zip(moving.foresight.faults)
             .map(|(fault, after)| ForecastStatus { rate: fault.rate, after })
             .collect(),
         silence: *judge.silence(),
-        silent_after: moving.outlasting.silent,
+        silent_after: moving.foresight.silent,
     }
 }
 
 /// Who has had no output yet, by arm and age.
-fn waiting(moving: &Moving, now: Now) -> [[u32; AGES.len() + 1]; 2] {
+fn waiting(moving: &Rollout, now: Now) -> [[u32; AGES.len() + 1]; 2] {
     [Arm::Stable, Arm::Canary].map(|arm| {
         let (counts, longer) = moving.observer.waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
         let mut all = [longer; AGES.len() + 1];
@@ -207,13 +219,12 @@ fn whole(number: f64) -> u64 {
     number as u64
 }
 
-fn to_be(proposal: &Proposal) -> String {
-    let action = proposal.events.last().map_or("next step", |event| event.action.as_str());
-    format!("{action} ({})", proposal.state.in_force)
+fn to_be_written(Proposal { state, events }: &Proposal, dir: &str) -> String {
+    written(events.last().map(|event| &event.action), state.in_force, dir)
 }
 
-fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
-    let recent = recent(engine, &tracked.rollout);
+fn plain(tracked: &Tracked, series: &Registry) -> RolloutStatus {
+    let recent = recent(tracked, series);
     RolloutStatus {
         name: tracked.rollout.name.clone(),
         stable: tracked.stable.name.clone(),
@@ -221,7 +232,7 @@ fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
         standing: Standing::Pinned,
         percent: Percent::ZERO,
         intent: None,
-        reason: "a plain route: everything goes to stable".to_owned(),
+        reason: plain_route(),
         since: UnixMillis(0),
         next: None,
         waiting_for: String::new(),
@@ -241,14 +252,14 @@ fn plain(engine: &Engine, tracked: &Tracked) -> RolloutStatus {
         findings: Vec::new(),
         causes: [Vec::new(), Vec::new()],
         fallbacks: fallbacks(tracked),
-        stable_fault: engine.stable_fault(tracked, Percent::ZERO),
+        stable_fault: tracked.stable_fault(Percent::ZERO),
         anonymous_ratio: anonymous_ratio(tracked),
         anonymous_advice: anonymous_advice(&tracked.rollout, &recent),
     }
 }
 
-fn recent(engine: &Engine, rollout: &Rollout) -> RecentStatus {
-    let (length, counted) = engine.recent.of(&rollout.name);
+fn recent(tracked: &Tracked, series: &Registry) -> RecentStatus {
+    let (rollout, (length, counted)) = (&tracked.rollout, tracked.named.recent.over());
     let counting = rollout.canary.as_ref().map_or_else(Default::default, |canary| canary.guard.counting);
     let arms = [Arm::Stable, Arm::Canary].map(|arm| {
         let counts = &counted[arm as usize];
@@ -257,14 +268,14 @@ fn recent(engine: &Engine, rollout: &Rollout) -> RecentStatus {
             failed: counts.failed(counting),
             refused: counts.refused,
             elsewhere: counts.elsewhere,
-            in_flight: engine.series.of_arm(&rollout.name, arm.as_str()).map(|series| series.in_flight()).sum(),
+            in_flight: series.of_arm(&rollout.name, arm.as_str()).map(|series| series.in_flight()).sum(),
         }
     });
     let sum = |count: fn(&Recently) -> u64| counted.iter().map(count).sum();
     RecentStatus { length, arms, sent: sum(|arm| arm.dispatched), anonymous: sum(|arm| arm.anonymous) }
 }
 
-fn anonymous_advice(rollout: &Rollout, recent: &RecentStatus) -> Option<String> {
+fn anonymous_advice(rollout: &policy::Rollout, recent: &RecentStatus) -> Option<String> {
     let RecentStatus { sent, anonymous, .. } = *recent;
     let many = sent >= ENOUGH && anonymous * 100 > sent * MANY;
     many.then(|| no_user_id(&rollout.name, &rollout.user, rollout.anonymous))

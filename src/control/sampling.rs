@@ -2,13 +2,13 @@
 //!
 //! Owns whose each sample is: evidence has a number, and which rollout it is of changes with epochs and files only, so
 //! that a sample is looked up and not searched for among what may be a thousand rollouts. A sample of an epoch that is
-//! over says who waits no more, and nothing else. Decides nothing. Samples that found no room are counted by the metrics, and the history
-//! has a notice of them, once an hour at most: a guard that misses what it judges by must not do so unseen.
+//! over says who waits no more, and nothing else. Decides nothing. Samples that found no room are counted by the metrics,
+//! and the history has a notice of them, once an hour at most: a guard that misses what it judges by must not do so unseen.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use super::engine::{Engine, Now, Tracked};
+use super::context::Context;
+use super::tracked::Tracked;
 use crate::decide::event::Notice;
 use crate::decide::guard::waiting::second_of;
 use crate::decide::units::Millis;
@@ -46,28 +46,22 @@ impl Sampling {
             more
         })
     }
-}
 
-impl Engine {
-    /// Hands what has come since the last time to whom it belongs.
-    pub(super) fn take_samples(&mut self, now: Now) {
-        self.sampling.know(&self.rollouts, (self.flags.generation, self.blocks.made));
-        let samples = Arc::clone(&self.blocks.samples);
-        let (owners, rollouts) = (&self.sampling.owners, &mut self.rollouts);
+    /// Hands what has come since the last time to whom it belongs; returns what is to be told of what was lost.
+    pub(super) fn hand_out(&mut self, rollouts: &mut [Tracked], context: &Context, now: Millis) -> Option<Notice> {
+        self.know(rollouts, (context.flags.generation, context.blocks.made()));
+        let samples = &context.blocks.samples;
         samples.drain(|sample| {
-            let owner = owners.get(&sample.evidence).and_then(|index| rollouts.get_mut(*index));
-            let Some(Tracked { rollout, moving: Some(moving), .. }) = owner else { return };
-            if let Some(canary) = &rollout.canary {
-                moving.observer.sample(&sample, &canary.guard, now.mono);
+            let owner = self.owners.get(&sample.evidence).and_then(|index| rollouts.get_mut(*index));
+            if let Some(moving) = owner.and_then(|tracked| tracked.moving.as_mut()) {
+                moving.observer.sample(&sample, &moving.asked.canary.guard, now);
             }
         });
-        samples.set_second(second_of(now.mono));
+        samples.set_second(second_of(now));
         let lost = samples.lost();
-        for moving in self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut()) {
-            moving.observer.lost(lost, now.mono);
+        for moving in rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut()) {
+            moving.observer.lost(lost, now);
         }
-        if let Some(lost) = self.sampling.untold(samples.lost(), now.mono) {
-            self.notice(Notice::SamplesLost { lost, most: CAPACITY }, now);
-        }
+        self.untold(lost, now).map(|lost| Notice::SamplesLost { lost, most: CAPACITY })
     }
 }

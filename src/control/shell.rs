@@ -16,19 +16,22 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use super::commands::{Done, Held};
-use super::engine::{Engine, Now, Probe};
-use super::ledger::{Finished, Ledger, durable, merge};
-use super::lock_files::Unread;
-use super::locksmith::{self, Job, Resume};
+use super::commands::{Done, Held, barred};
+use super::engine::Engine;
+use super::ledger::{Ledger, durable, merge};
+use super::locksmith::{self, Job, Resume, Told};
+use super::now::Now;
+use super::pending::{self, Pending, Reply, Waiting};
+use super::proposals::Finished;
 use super::providers::Connection;
+use super::rollout::Probe;
 use crate::decide::policy::{Provider, Secret};
+use crate::decide::rollout::answer::Barred;
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Millis;
 use crate::state::inbox::{Command, Input, Receipt, Refusal};
 use crate::state::snapshot::Shared;
 use crate::store::Store;
-use crate::store::locks::LocksFound;
 
 /// Asks a provider something, through this egress proxy; an error says why the answer is no.
 pub type Ask = Box<dyn Fn(Arc<Provider>, Option<Secret>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
@@ -49,36 +52,25 @@ const CORES_ANSWER: Duration = Duration::from_millis(30);
 const ROLLBACK_ANSWER: Duration = Duration::from_millis(40);
 /// Whatever makes nothing safer can wait for a slow disk.
 const OTHER_ANSWER: Duration = Duration::from_secs(2);
-/// What is not written by then is not carried out.
-const PROPOSAL_ANSWER: Millis = Millis(2000);
 /// A provider that does not answer a probe by then is not alive.
 const PROBE_ANSWER: Duration = Duration::from_secs(10);
 
 /// What comes back from the tasks.
-pub(super) enum News {
+enum News {
     Saved(u64, Result<(), String>),
     Probed(Probe, Result<(), String>),
     Connected(Connection, Result<(), String>),
-    Locks(Result<LocksFound, Unread>),
-    LockRemoved(Box<Resume>, Result<(), String>),
+    Locks(Told),
 }
 
-pub(super) struct Shell {
+struct Shell {
     engine: Engine,
     ledger: Ledger,
     prober: Rc<Prober>,
     clock: Box<dyn Fn() -> Now>,
     news: mpsc::UnboundedSender<News>,
     jobs: mpsc::UnboundedSender<Job>,
-    waiting: Vec<Waiting>,
-}
-
-// A command that is in force when it has been written.
-struct Waiting {
-    rollout: String,
-    notes: Vec<String>,
-    until: Millis,
-    reply: oneshot::Sender<Result<Receipt, Refusal>>,
+    pending: Pending,
 }
 
 /// Runs until the inbox is closed; then writes what is left. To be polled on a `LocalSet`.
@@ -93,9 +85,10 @@ pub(super) async fn run(
     // Unbounded, and yet bounded: a task each for a batch, a probe, a lock file operation and a pending command.
     let (news, mut heard) = mpsc::unbounded_channel();
     let (jobs, to_do) = mpsc::unbounded_channel();
-    let locksmith = spawn_local(locksmith::work(state_dir, to_do, news.clone()));
-    let mut shell =
-        Shell { engine, ledger: Ledger::new(store), prober: Rc::new(prober), clock, news, jobs, waiting: Vec::new() };
+    let tell = news.clone();
+    let locksmith = spawn_local(locksmith::work(state_dir, to_do, move |told| tell.send(News::Locks(told)).is_ok()));
+    let (ledger, prober, pending) = (Ledger::new(store), Rc::new(prober), Pending::default());
+    let mut shell = Shell { engine, ledger, prober, clock, news, jobs, pending };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -173,8 +166,8 @@ impl Shell {
                     self.accept(&rollout);
                 }
                 let error = result.err().unwrap_or_default();
-                for rollout in self.engine.lost(&lost) {
-                    let refusal = self.engine.stays_unwritable(&rollout, &error);
+                for rollout in self.engine.lost(&lost, now) {
+                    let refusal = self.engine.unwritable(&rollout, &error);
                     self.refuse_and_keep_lock(&rollout, &refusal);
                 }
             }
@@ -189,14 +182,14 @@ impl Shell {
                 connection.came_to(result.is_ok(), now);
                 self.engine.tick(now);
             }
-            News::Locks(Err(unread)) => self.engine.locks_unread(unread, now),
-            News::Locks(Ok(found)) => {
+            News::Locks(Told::Found(Err(unread))) => self.engine.locks_unread(unread, now),
+            News::Locks(Told::Found(Ok(found))) => {
                 let expanded = self.engine.locks_found(found, now);
                 if !expanded.is_empty() {
                     self.job(Job::Expand(expanded));
                 }
             }
-            News::LockRemoved(resume, result) => self.resume(*resume, result),
+            News::Locks(Told::Removed(resume, result)) => self.resume(*resume, result),
         }
     }
 
@@ -222,13 +215,13 @@ impl Shell {
         }
     }
 
-    fn begin_resume(&mut self, command: Command, reply: oneshot::Sender<Result<Receipt, Refusal>>) {
+    fn begin_resume(&mut self, command: Command, reply: Reply) {
         match (self.engine.check_resume(&command, self.now()), command.rollout.clone()) {
             (Ok(Held { own, others }), Some(rollout)) => {
                 self.job(Job::Remove(Box::new(Resume { rollout, held: own, others, command, reply })));
             }
             (Err(refusal), _) => drop(reply.send(Err(refusal))),
-            (Ok(_), None) => drop(reply.send(Err(Refusal::NotNow("say which rollout to resume".to_owned())))),
+            (Ok(_), None) => drop(reply.send(Err(self.engine.unnamed()))),
         }
     }
 
@@ -237,10 +230,7 @@ impl Shell {
         let refusal = match (removed, again) {
             (Err(stays), _) => Some(Refusal::NotNow(stays)),
             (_, Err(refusal)) => Some(refusal),
-            (_, Ok(true)) => {
-                let text = format!("`{}` was rolled back again while it was being resumed", resume.rollout);
-                Some(Refusal::NotNow(text))
-            }
+            (_, Ok(true)) => Some(barred(&resume.rollout, &Barred::RolledBackAgain)),
             _ => None,
         };
         match refusal {
@@ -254,7 +244,7 @@ impl Shell {
 
     // Decides and publishes first; the answer waits for the cores and the disk in a task of its own. What is proposed
     // only is answered when it was written.
-    fn command(&mut self, command: &Command, reply: oneshot::Sender<Result<Receipt, Refusal>>) {
+    fn command(&mut self, command: &Command, reply: Reply) {
         let now = self.now();
         let done = match self.engine.command(command, now) {
             Ok(done) => done,
@@ -266,9 +256,9 @@ impl Shell {
             }
         };
         if let (true, Some(rollout)) = (done.proposed, &command.rollout) {
-            self.refuse(rollout, &overtaken(rollout));
-            let until = Millis(now.mono.0 + PROPOSAL_ANSWER.0);
-            self.waiting.push(Waiting { rollout: rollout.clone(), notes: done.notes, until, reply });
+            self.pending.refuse(rollout, &barred(rollout, &Barred::Overtaken));
+            let until = Millis(now.mono.0 + pending::ANSWER.0);
+            self.pending.add(Waiting { rollout: rollout.clone(), notes: done.notes, until, reply });
             self.settle();
             return;
         }
@@ -287,7 +277,7 @@ impl Shell {
 
     // What was proposed for this rollout is in force.
     fn accept(&mut self, rollout: &str) {
-        for waiting in self.waiting.extract_if(.., |waiting| waiting.rollout == rollout) {
+        for waiting in self.pending.take(rollout) {
             let done = self.engine.came_to(rollout, waiting.notes);
             let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
             let written = std::future::ready(Ok(()));
@@ -295,29 +285,21 @@ impl Shell {
         }
     }
 
-    fn refuse(&mut self, rollout: &str, refusal: &Refusal) -> bool {
-        let refused = self.waiting.extract_if(.., |waiting| waiting.rollout == rollout);
-        // Who asked may have left.
-        refused.map(|waiting| drop(waiting.reply.send(Err(refusal.clone())))).count() > 0
-    }
-
     // A resume takes the lock's file away first: where the lock stays after all, the file comes back.
     fn refuse_and_keep_lock(&mut self, rollout: &str, refusal: &Refusal) {
-        if self.refuse(rollout, refusal) {
+        if self.pending.refuse(rollout, refusal) {
             self.write_lock_of(rollout);
         }
     }
 
     // Commands that something else has overtaken, and those that the disk keeps waiting.
     fn refuse_overtaken(&mut self, now: Now) {
-        let names: Vec<_> = self.waiting.iter().map(|waiting| (waiting.rollout.clone(), waiting.until)).collect();
-        for (rollout, until) in names {
+        for (rollout, until) in self.pending.rollouts() {
             if !self.engine.proposes(&rollout) {
-                self.refuse_and_keep_lock(&rollout, &overtaken(&rollout));
+                self.refuse_and_keep_lock(&rollout, &barred(&rollout, &Barred::Overtaken));
             } else if until <= now.mono {
-                let why = format!("the disk did not answer within {PROPOSAL_ANSWER}");
-                let refusal = self.engine.stays(&rollout, &why);
-                self.engine.withdraw_from(&rollout);
+                let refusal = self.engine.unanswered(&rollout, pending::ANSWER);
+                self.engine.withdraw_from(&rollout, now);
                 self.refuse_and_keep_lock(&rollout, &refusal);
             }
         }
@@ -345,17 +327,13 @@ async fn in_time(asked: impl Future<Output = Result<(), String>> + 'static) -> R
     }
 }
 
-fn overtaken(rollout: &str) -> Refusal {
-    Refusal::NotNow(format!("something else came first: `serin history {rollout}` says what"))
-}
-
 async fn answer(
     done: Done,
     shared: Arc<Shared>,
     revision: u64,
     written: impl Future<Output = Result<(), String>>,
     patience: Duration,
-    reply: oneshot::Sender<Result<Receipt, Refusal>>,
+    reply: Reply,
 ) {
     let late = || Err(format!("not yet written: the disk did not answer within {} ms", patience.as_millis()));
     let (seen_by_all_cores, durable) = tokio::join!(seen_by_all(&shared, revision), timeout(patience, written));

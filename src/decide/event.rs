@@ -4,7 +4,8 @@
 //! version does not know keeps its word, and what an earlier version said in a sentence is kept as that sentence.
 //! Invariant: an event means the same when it comes back from the disk, and equals what was written.
 
-mod decision;
+mod actor;
+pub mod decision;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use super::file_error::FileError;
 use super::rollout::in_force::Why;
 use super::rollout::state::Standing;
 use super::units::{Millis, Percent, UnixMillis};
+pub use actor::Actor;
 pub use decision::{ArmCounts, Change, Decided, Decision, Detail, Regression, SHOWN_Z, finite};
 
 /// Something that changed what is in force, or tried to.
@@ -22,8 +24,8 @@ pub struct Event {
     pub at: UnixMillis,
     /// Which rollout; `None`: the file or the process.
     pub rollout: Option<String>,
-    /// Who: a human's name, `guard`, `ramp`, `flags`, `breaker` or `serin`.
-    pub actor: String,
+    /// Who.
+    pub actor: Actor,
     /// What was done.
     pub action: Action,
     /// Why.

@@ -22,10 +22,12 @@ pub mod reach;
 pub mod retry;
 pub mod rollout;
 pub mod route;
+pub mod stable_fault;
 pub mod stamp;
 pub mod units;
 pub mod unserved;
 pub mod user;
+pub mod warning;
 pub mod window;
 
 // How foreign text is shown, for those who may not look at the wire.

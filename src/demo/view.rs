@@ -170,7 +170,7 @@ mod tests {
         Event {
             at: UnixMillis(at),
             rollout: Some("chat".to_owned()),
-            actor: "ramp".to_owned(),
+            actor: "ramp".into(),
             action: Action::from(action.to_owned()),
             reason: Reason::said("3s passed, 20 answers"),
             from: Percent::from_hundredths(from).unwrap(),

@@ -49,6 +49,21 @@ pub fn advice(finding: &Finding, provider: &str, rollout: &str) -> String {
     )
 }
 
+/// What is refused most often, in a few words, with its share: so many of all that were told of.
+#[must_use]
+pub fn commonest(finding: &Finding, status: u16, code: Option<&str>, (count, all): (u64, u64)) -> String {
+    let code = code.map(|code| format!(" `{code}`")).unwrap_or_default();
+    let about = match finding {
+        Finding::Parameter(name) => format!(" ({name})"),
+        Finding::Model(name) if name.is_empty() => " (its model)".to_owned(),
+        Finding::Model(name) => format!(" (model {name})"),
+        Finding::ContextLength => " (too long)".to_owned(),
+        Finding::Endpoint(path) => format!(" (no {path})"),
+        Finding::Other { .. } => String::new(),
+    };
+    format!("{status}{code}{about}, {count} of {all}")
+}
+
 fn parameter(name: &str, provider: &str) -> Option<String> {
     let renamed = match name {
         "max_tokens" => Some("max_completion_tokens"),

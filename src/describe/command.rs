@@ -1,10 +1,11 @@
 //! What a human is told of a command: why it is not carried out, with the remedy, and what else to know.
 //!
 //! One sentence each, for the answer of the API and the command line. Whether something is granted is decided by
-//! [`command`](crate::decide::rollout::command).
+//! [`rollout::step`](crate::decide::rollout::step).
 
 use super::in_force;
-use crate::decide::rollout::command::{Note, Refusal};
+use crate::decide::rollout::answer::{Barred, Note, Refusal};
+use crate::decide::units::Percent;
 
 /// What a command's sender should know besides.
 #[must_use]
@@ -51,4 +52,31 @@ pub fn refusal(name: &str, refusal: &Refusal) -> String {
         }
         Refusal::AboveMax(max) => format!("`{name}` may not go above ramp.max {max}: raise that in flags.yaml first"),
     }
+}
+
+/// Why a command comes to nothing, with the remedy.
+#[must_use]
+pub fn barred(name: &str, barred: &Barred) -> String {
+    let stays = |share: Percent, why: String| {
+        format!("`{name}` stays at {share}, since a restart would forget anything else: {why}; mend that and try again")
+    };
+    match barred {
+        Barred::Unnamed { known } => {
+            format!("say which rollout: only rollback and pause take all; there are: {known}")
+        }
+        Barred::PlainRoute => format!("`{name}` is a plain route: it has no canary to move users to"),
+        Barred::NothingToCompare => format!("`{name}` is a plain route: it has no canary to compare"),
+        Barred::Unwritable { stays: share, dir, error } => {
+            stays(*share, format!("state in {dir} cannot be written ({error})"))
+        }
+        Barred::Unanswered { stays: share, after } => stays(*share, format!("the disk did not answer within {after}")),
+        Barred::Overtaken => format!("something else came first: `serin history {name}` says what"),
+        Barred::RolledBackAgain => format!("`{name}` was rolled back again while it was being resumed"),
+    }
+}
+
+/// Of a command for every rollout, where none has a canary.
+#[must_use]
+pub fn nothing_to_change() -> String {
+    "flags.yaml has no rollout with a canary: there is nothing to change".to_owned()
 }

@@ -8,7 +8,7 @@ use super::words::time;
 use crate::decide::policy::Intent;
 use crate::decide::rollout::in_force::{Again, Why};
 use crate::decide::rollout::state::{Lock, Pause};
-use crate::decide::rollout::step::Blocked;
+use crate::decide::rollout::view::Blocked;
 use crate::decide::units::Percent;
 
 /// The sentence, of the rollout of this name.
@@ -57,11 +57,26 @@ pub fn reason(name: &str, why: &Why) -> String {
 #[must_use]
 pub fn blocked(blocked: Blocked<'_>) -> String {
     match blocked {
-        Blocked::Unusable(why) => why.to_owned(),
+        Blocked::Unusable { provider, why } => format!("{provider} cannot be used: {why}"),
+        Blocked::LocksUnread { dir, error } => format!(
+            "the locks in {dir}/locks cannot be read ({error}), so nobody knows whether it was rolled back: mend that"
+        ),
         Blocked::Forgotten(why) => format!(
             "state cannot be written ({why}), so the ramp could not be remembered: mend that, set ramp.from, or pin percent"
         ),
     }
+}
+
+/// Of what has no canary.
+#[must_use]
+pub fn plain_route() -> String {
+    "a plain route: everything goes to stable".to_owned()
+}
+
+/// For what a rollout is paused that may have been rolled back before.
+#[must_use]
+pub fn forgotten() -> String {
+    "the earlier state could not be read, so nobody knows whether this canary was rolled back".to_owned()
 }
 
 fn locked(name: &str, lock: &Lock, percent: Percent, asked: Intent) -> String {

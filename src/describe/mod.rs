@@ -17,5 +17,7 @@ pub mod notice;
 pub mod numbers;
 pub mod outlook;
 pub mod silence;
+pub mod stable_fault;
 pub mod unserved;
+pub mod warning;
 pub mod words;

@@ -5,13 +5,21 @@
 
 use super::silence;
 use super::words::{count, number, percent, time};
+use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::rollout::outlook::{Hold, Until};
+use crate::decide::units::Percent;
 
 /// All of it; empty: nothing.
 #[must_use]
 pub fn waiting_for(name: &str, holds: &[Hold]) -> String {
     holds.iter().map(|hold| one(name, hold)).collect::<Vec<_>>().join("; ")
+}
+
+/// The same of a step that leads to this share: it waits for the disk.
+#[must_use]
+pub fn written(action: Option<&Action>, to: Percent, dir: &str) -> String {
+    format!("its {} ({to}) to be written to {dir}", action.map_or("next step", Action::as_str))
 }
 
 fn one(name: &str, hold: &Hold) -> String {

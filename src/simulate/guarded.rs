@@ -16,7 +16,8 @@ use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
 use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Phase, RolloutState};
-use crate::decide::rollout::step::{Input, Observation, View, step};
+use crate::decide::rollout::step::{Input, step};
+use crate::decide::rollout::view::{Observation, View};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 
 /// Which providers answer a probe.
@@ -87,6 +88,7 @@ impl Guarded {
             canary: &self.canary,
             blocked: None,
             unwritable: None,
+            writing: false,
             by_clock: false,
             generation: 1,
         };

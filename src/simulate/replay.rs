@@ -17,7 +17,8 @@ use crate::decide::guard::trace::Line;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::in_force::in_force;
 use crate::decide::rollout::state::{Phase, RolloutState};
-use crate::decide::rollout::step::{Input, Observation, View, step};
+use crate::decide::rollout::step::{Input, step};
+use crate::decide::rollout::view::{Observation, View};
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::{Counts, Window};
@@ -185,7 +186,15 @@ impl Replay {
     }
 
     fn view(&self) -> View<'_> {
-        View { name: &self.name, canary: &self.canary, blocked: None, unwritable: None, by_clock: false, generation: 1 }
+        View {
+            name: &self.name,
+            canary: &self.canary,
+            blocked: None,
+            unwritable: None,
+            writing: false,
+            by_clock: false,
+            generation: 1,
+        }
     }
 
     fn take(&mut self, input: &Input, at: UnixMillis, tell: bool) {

@@ -18,6 +18,7 @@ use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::rollout::state::{Lock, Standing};
+use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 
 use super::counters::Series;
@@ -189,15 +190,6 @@ pub struct FallbackStatus {
     pub requests: u64,
 }
 
-/// Why users on stable are not served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StableFault {
-    /// Whether Serin itself cannot ask it; else it was asked, and nothing came of it.
-    pub unasked: bool,
-    /// What is wrong, in a sentence, with what mends it.
-    pub text: String,
-}
-
 /// What the guard knows of a canary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GuardStatus {
@@ -321,12 +313,6 @@ pub struct ArmRecent {
 pub struct FindingStatus {
     /// What.
     pub finding: Finding,
-    /// The same in a sentence.
-    pub sentence: String,
-    /// What to write in flags.yaml; `None`: no rule mends it.
-    pub rule: Option<String>,
-    /// What to do about it, in a sentence.
-    pub advice: String,
     /// The status that the canary answered last.
     pub status: u16,
     /// How often, at least: where there are very many, not every one is told.

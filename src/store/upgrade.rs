@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::folder::Folder;
 use super::sqlite::{self, FILE, KEEPS_HISTORY, Problem};
-use crate::decide::event::{Action, Event, Figure, Reason};
+use crate::decide::event::{Action, Actor, Event, Figure, Reason};
 use crate::decide::guard::judge::Judge;
 use crate::decide::rollout::state::RolloutState;
 use crate::decide::units::{Percent, UnixMillis};
@@ -113,7 +113,7 @@ fn rewrite(writing: &Connection, contents: &sqlite::Contents) -> Result<usize, P
 struct First {
     at: UnixMillis,
     rollout: Option<String>,
-    actor: String,
+    actor: Actor,
     action: Action,
     reason: String,
     from: Percent,

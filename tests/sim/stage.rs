@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serin::control::engine::{Begin, Engine, Now};
+use serin::control::begin::Begin;
+use serin::control::engine::Engine;
+use serin::control::now::Now;
 use serin::decide::guard::constants::Constants;
 use serin::decide::policy::*;
 use serin::decide::rollout::state::{Identity, RolloutState};

@@ -1,6 +1,6 @@
 //! Why attempts failed, as the API has it: in words, as a value, and with what became of the requests.
 //!
-//! The words are those of [`describe`]; nothing is decided here. Invariant: who reads the API gets the same counts as who
+//! The words are those of [`describe`](crate::describe::cause); nothing is decided here. Invariant: who reads the API gets the same counts as who
 //! reads the status or the history.
 
 use std::collections::BTreeMap;

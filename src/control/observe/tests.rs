@@ -16,8 +16,8 @@ struct Bench {
 
 fn bench() -> Bench {
     let guard = Guard { window: Millis(60_000), ..Guard::default() };
-    let mut blocks = Blocks::new(2);
-    let observer = Observer::new(&RolloutState::new(1, UnixMillis(0)), &mut blocks, &guard, Millis(0));
+    let blocks = Blocks::new(2);
+    let observer = Observer::new(&RolloutState::new(1, UnixMillis(0)), &blocks, &guard, Millis(0));
     Bench { blocks, observer, guard, diverted: (0, false) }
 }
 
@@ -131,7 +131,7 @@ fn another_epoch_begins_with_nothing_and_keeps_who_is_paused() {
     let old = Arc::clone(bench.observer.evidence());
     bench.end(Arm::Canary, 7, Outcome::ServerError);
     bench.look(1000);
-    bench.observer.begin(2, &mut bench.blocks, &bench.guard);
+    bench.observer.begin(2, &bench.blocks, &bench.guard);
     // An answer to what was sent before comes late.
     old.begin(Core(0), (Arm::Canary, Some(Slot::of(8))));
     old.end(Core(0), (Arm::Canary, Some(Slot::of(8))), Outcome::ServerError);
@@ -293,7 +293,7 @@ fn who_was_sent_at_another_share_waits_still_and_says_nothing() {
     let old = Arc::clone(bench.observer.evidence());
     let wait = old.sent(Core(0), (Arm::Canary, Some(Slot::of(1))), Kind::Whole);
     silent_for(&mut bench, 0, 7);
-    bench.observer.begin(2, &mut bench.blocks, &bench.guard);
+    bench.observer.begin(2, &bench.blocks, &bench.guard);
     let tick = bench.last_tick(71..=171);
     assert_eq!((bench.waiting(17_100), tick.silence.unanswered), (29, 0.0));
     old.over(Core(0), (Arm::Canary, Some(Slot::of(1))), wait, Over::Failed);

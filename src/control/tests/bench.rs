@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::control::engine::{Begin, Engine, Now};
+use crate::control::begin::Begin;
+use crate::control::engine::Engine;
+use crate::control::now::Now;
 use crate::control::shell;
 use crate::decide::event::Event;
 use crate::decide::guard::constants::Constants;

@@ -12,7 +12,9 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use super::bench::begin;
-use crate::control::engine::{Begin, Engine, Now};
+use crate::control::begin::Begin;
+use crate::control::engine::Engine;
+use crate::control::now::Now;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::{Millis, UnixMillis};

@@ -1,7 +1,8 @@
 //! What is told of the traffic: it is what it was whatever the share, and what the guard counts says since when.
 
 use super::bench::*;
-use crate::control::engine::{Engine, Now};
+use crate::control::engine::Engine;
+use crate::control::now::Now;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Anonymous, Canary, Fallback, Intent, Policy, Rollout, UserSource};
 use crate::decide::rollout::state::{Lock, Standing};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use super::bench::*;
-use crate::control::engine::{Engine, Now};
+use crate::control::engine::Engine;
+use crate::control::now::Now;
 use crate::decide::breaker::{BreakerState, Verdict};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{BreakerRule, Policy, Provider, Rollout};

@@ -6,7 +6,7 @@ use tokio::task::spawn_local;
 
 use super::bench::*;
 use crate::decide::outcome::Outcome;
-use crate::decide::policy::{Canary, Intent};
+use crate::decide::policy::{Canary, Intent, OnRegression};
 use crate::decide::rollout::state::{Lock, Phase, Standing, Verb};
 use crate::decide::units::{Arm, Millis, Percent, RolloutId, UnixMillis};
 use crate::state::counters::Core;
@@ -133,6 +133,25 @@ async fn whatever_takes_users_back_overtakes_a_promotion_that_hangs() {
         let held = states[0].1.lock.is_some() || matches!(states[0].1.phase, Phase::RolledBack { .. });
         assert!(held || back == "flags", "{back}: {states:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_that_ends_the_guards_own_pause_waits_for_no_disk() {
+    let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
+    let disk = &disk;
+    let holding = Canary { on_regression: OnRegression::Hold, ..canary() };
+    Bench::run(one(holding), dir.path(), disk, true, async |bench| {
+        begun(&bench).await;
+        answers(&bench, Outcome::ServerError);
+        bench.until("it is held", |bench| bench.chat().standing == Standing::Paused).await;
+        disk.set(false, true);
+        assert!(bench.inbox.put(crate::state::inbox::Input::Flags(read(one(canary())))));
+        answers(&bench, Outcome::ServerError);
+        let took = bench.until("it is taken back", |bench| bench.chat().percent == Percent::ZERO).await;
+        assert_eq!((took < Millis(2000).duration(), bench.chat().standing), (true, Standing::RolledBack));
+        disk.release();
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::bench::*;
-use crate::control::engine::{Begin, Engine, Now};
+use crate::control::begin::Begin;
+use crate::control::engine::Engine;
+use crate::control::now::Now;
 use crate::decide::event::Action;
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy, Provider};
@@ -280,5 +282,5 @@ fn a_late_answer_of_an_older_epoch_judges_nothing() {
     engine.tick(at(100));
     assert_eq!((chat(&engine).answered, chat(&engine).window[1].failures), (0, 0));
     assert_eq!(chat(&engine).percent, percent(25));
-    assert!(!matches!(engine.rollouts[0].moving.as_ref().unwrap().state.phase, Phase::RolledBack { .. }));
+    assert!(!matches!(engine.rollouts[0].moving.as_ref().unwrap().state().phase, Phase::RolledBack { .. }));
 }

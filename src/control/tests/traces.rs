@@ -1,7 +1,8 @@
 //! What the guard saw, for those who ask.
 
 use super::bench::*;
-use crate::control::engine::{Engine, Now};
+use crate::control::engine::Engine;
+use crate::control::now::Now;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::units::{Millis, UnixMillis};
 use crate::state::inbox::Refusal;

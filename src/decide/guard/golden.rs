@@ -18,8 +18,9 @@ use super::tick::{ArmTick, Tick};
 use super::user_cap::UserCap;
 use crate::decide::policy::{Canary, Guard, SlowRule};
 use crate::decide::rollout::state::{Phase, RolloutState};
-use crate::decide::rollout::step::{Input, Observation, Step, View, step};
+use crate::decide::rollout::step::{Input, Step, step};
 use crate::decide::rollout::tests::canary;
+use crate::decide::rollout::view::{Observation, View};
 use crate::decide::units::{Millis, Percent, Slot, UnixMillis};
 
 fn golden() -> Value {
@@ -187,8 +188,15 @@ fn whole_rollouts() {
     let mut checked = 0;
     for case in list(&golden["controller"]["cases"]) {
         let canary = rollout(&case["params"]);
-        let view =
-            View { name: "chat", canary: &canary, blocked: None, unwritable: None, by_clock: false, generation: 1 };
+        let view = View {
+            name: "chat",
+            canary: &canary,
+            blocked: None,
+            unwritable: None,
+            writing: false,
+            by_clock: false,
+            generation: 1,
+        };
         let mut now = UnixMillis(1_700_000_000_000);
         let probed = Input::Tick(Observation { canary_answers: Some(Ok(())), ..Observation::default() });
         let mut state = step(&view, &RolloutState::new(1, now), &probed, now).next;

@@ -13,7 +13,7 @@ use super::slow::SlowThreshold;
 use super::tick::Tally;
 use super::waiting::Kind;
 use crate::decide::cause::CauseCount;
-use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, finite};
+use crate::decide::event::decision::{ArmCounts, Change, Decided, Decision, Detail, finite};
 use crate::decide::policy::Guard;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;

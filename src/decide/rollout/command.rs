@@ -5,61 +5,14 @@
 //! start and through a probe, since the canary was taken away for a reason and the fewest users should meet it first;
 //! a share that a human names (`--at`, `--to`) is a human's word and is in force at once.
 
-use super::in_force::{Why, in_force, why};
+use super::answer::{Note, Refusal};
+use super::draft::Draft;
+use super::in_force::{in_force, why};
 use super::ramp;
 use super::state::{Lock, Pause, Phase, Verb};
-use super::step::Draft;
-use crate::decide::event::{Action, Reason};
+use crate::decide::event::{Action, Actor, Reason};
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};
-
-/// What a command's sender should know besides.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Note {
-    /// The share stays, since a rollback never raises it.
-    Stays(Percent),
-    /// The file pins this share, so that a pause holds nothing yet.
-    Pinned(Percent),
-    /// It was paused already, by somebody.
-    PausedBy(String),
-    /// Nothing held it, as it is what it is by this.
-    NothingHeld(Why),
-    /// The ramp begins again at this stage when the canary has answered a probe.
-    BeginsAgain(Percent),
-    /// It stays at 0%.
-    Blocked(String),
-}
-
-/// Why a command is not carried out.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Refusal {
-    /// It was rolled back, so that only `resume` takes it to a share.
-    RolledBack,
-    /// The canary cannot be used.
-    Blocked(String),
-    /// It is being confirmed, and goes on at this share by itself.
-    Confirming(Percent),
-    /// It is at the end of its ramp.
-    AtEnd(Percent),
-    /// It is at this share or above it already.
-    Above {
-        /// The share in force.
-        percent: Percent,
-        /// The one that was asked for.
-        asked: Percent,
-    },
-    /// The file pins this share.
-    Pinned {
-        /// It.
-        percent: Percent,
-        /// Whether it was a `resume` that named another.
-        resumes: bool,
-    },
-    /// It follows `ramp.from` and the clock.
-    Clock,
-    /// That lies above `ramp.max`.
-    AboveMax(Percent),
-}
 
 /// The API and the lock file of one `serin rollback` arrive as two: within this time they are one.
 const SAME_COMMAND: Millis = Millis(5000);
@@ -105,7 +58,7 @@ fn pause(draft: &mut Draft<'_>, actor: &str, reason: &str) {
         rules: Vec::new(),
         found: Vec::new(),
     });
-    draft.record(actor, Action::Pause, Reason::said(reason));
+    draft.record(Actor::from(actor), Action::Pause, Reason::said(reason));
 }
 
 fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str) {
@@ -142,7 +95,7 @@ fn resume(draft: &mut Draft<'_>, at: Option<Percent>, actor: &str, reason: &str)
     if let Some(why) = draft.view.blocked {
         draft.notes.push(Note::Blocked(why.to_owned()));
     }
-    draft.record(actor, Action::Resume, Reason::said(reason));
+    draft.record(Actor::from(actor), Action::Resume, Reason::said(reason));
 }
 
 fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str) {
@@ -165,7 +118,7 @@ fn promote(draft: &mut Draft<'_>, to: Option<Percent>, actor: &str, reason: &str
     };
     if let (None, Some(share)) = (&draft.refused, stage) {
         draft.go_to(share);
-        draft.record(actor, Action::Promote, Reason::said(reason));
+        draft.record(Actor::from(actor), Action::Promote, Reason::said(reason));
     }
 }
 

@@ -12,8 +12,9 @@ use std::path::Path;
 use super::in_force::in_force;
 use super::outlook::outlook;
 use super::state::{Lock, RolloutState, Verb};
-use super::step::{Input, Observation, View, step};
+use super::step::{Input, step};
 use super::tests::canary;
+use super::view::{Observation, View};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Intent, OnExcess, OnRegression};
@@ -184,6 +185,7 @@ impl World {
             canary: &self.canary,
             blocked: self.blocked.as_deref(),
             unwritable: self.unwritable.as_deref(),
+            writing: false,
             by_clock: false,
             generation: 1,
         }

@@ -6,12 +6,14 @@
 //! is left out, since its users are the canary's then, and no evidence; that the canary is dead as well moves nobody to a
 //! stable that is. Invariant: whoever is on the canary is watched, in every phase.
 
+use super::draft::{Draft, Rescue};
 use super::in_force::{confirming, in_force};
 use super::outlook::{confirmation, may_confirm};
 use super::ramp;
+use super::retry::{millis, real};
 use super::state::{Pause, Phase};
-use super::step::{Draft, GUARD, Observation, Rescue, millis, real};
-use crate::decide::event::{Action, Decided, Decision, Reason, Regression};
+use super::view::Observation;
+use crate::decide::event::{Action, Actor, Decided, Decision, Reason, Regression};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::grounds::Grounds;
 use crate::decide::guard::judge::{Circumstances, Reading, fraction};
@@ -123,7 +125,7 @@ impl Draft<'_> {
         let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
         if holds {
             self.hold(rule, &decision);
-            self.record(GUARD, Action::Hold, Reason::Decided(decision));
+            self.record(Actor::Guard, Action::Hold, Reason::Decided(decision));
             return true;
         }
         let stage = self.stage_back(rule);
@@ -131,7 +133,7 @@ impl Draft<'_> {
             self.next.step_backs += 1;
             self.begin_judgement();
             self.go_to(stage);
-            self.record(GUARD, Action::StepBack, Reason::Decided(decision));
+            self.record(Actor::Guard, Action::StepBack, Reason::Decided(decision));
             return true;
         }
         let cause = Regression::Found(decision.clone());
@@ -145,7 +147,7 @@ impl Draft<'_> {
             // Whoever stays there is watched on, and judged by what happens to them.
             self.begin_judgement();
         }
-        self.record(GUARD, Action::Rollback, Reason::Decided(decision));
+        self.record(Actor::Guard, Action::Rollback, Reason::Decided(decision));
         true
     }
 
@@ -153,7 +155,7 @@ impl Draft<'_> {
     fn hold(&mut self, rule: Rule, decision: &Decision) {
         let begin = || Pause {
             at: self.now,
-            actor: GUARD.to_owned(),
+            actor: Actor::Guard.into(),
             reason: String::new(),
             regression: true,
             rules: Vec::new(),
@@ -180,7 +182,7 @@ impl Draft<'_> {
         let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
         let cause = Regression::Found(decision.clone());
         self.next.phase = Phase::RolledBack { at: self.now, cause, emptied: true };
-        self.record(GUARD, Action::Rollback, Reason::Decided(decision));
+        self.record(Actor::Guard, Action::Rollback, Reason::Decided(decision));
         true
     }
 
@@ -206,24 +208,25 @@ impl Draft<'_> {
         let decision = self.grounds(reading, seen).decide(decided);
         self.next.phase = Phase::Confirming { completed };
         self.next.since = self.now;
-        self.record(GUARD, Action::Confirm, Reason::Decided(decision));
+        self.record(Actor::Guard, Action::Confirm, Reason::Decided(decision));
     }
 
     /// Back to the share that was confirmed, once the canary has shown that it is not to blame.
     pub(super) fn end_confirmation(&mut self, completed: bool, seen: &Observation) {
         let (guard, tries) = (&self.view.canary.guard, self.next.tries());
-        let judge = &mut self.next.judge;
+        let judge = &self.next.judge;
         let reading = judge.reading(guard, tries);
         let (decided, action) = if reading.stable_down || seen.stable_shut {
-            judge.confirm_rest = guard.constants.confirm_seconds;
+            self.next.judge.confirm_rest = guard.constants.confirm_seconds;
             // Half of the users are with a stable that is down: that waits for no disk. A restart begins it again.
             self.forgettable = true;
             (Decided::GivenUp, Action::GiveUp)
         } else if judge.step.seconds >= guard.constants.confirm_seconds
             && confirmation(guard, judge, tries).is_none()
-            && self.view.unwritable.is_none()
+            && self.view.may_write()
         {
-            judge.confirmed();
+            self.keep_watched();
+            self.next.judge.confirmed();
             (Decided::Confirmed, Action::Confirmed)
         } else {
             return;
@@ -231,7 +234,7 @@ impl Draft<'_> {
         let decision = self.grounds(&reading, seen).decide(decided);
         self.next.phase = if completed { Phase::Completed } else { Phase::Ramping };
         self.next.since = self.now;
-        self.record(GUARD, action, Reason::Decided(decision));
+        self.record(Actor::Guard, action, Reason::Decided(decision));
     }
 
     pub(super) fn grounds<'g>(&'g self, reading: &'g Reading, seen: &'g Observation) -> Grounds<'g> {

@@ -8,9 +8,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::retry::pause_before_retry;
 use super::state::{Lock, Pause, Phase, RolloutState, Standing};
-use super::step::{View, pause_before_retry};
-use crate::decide::event::Regression;
+use super::view::View;
+use crate::decide::event::decision::Regression;
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};
 

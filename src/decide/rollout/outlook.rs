@@ -6,8 +6,9 @@
 
 use super::in_force::in_force;
 use super::ramp;
+use super::retry::{pause_before_retry, waits_before_retry};
 use super::state::{Phase, RolloutState};
-use super::step::{Observation, View, pause_before_retry, waits_before_retry};
+use super::view::{Observation, View};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::judge::{Judge, fraction};
 use crate::decide::guard::measure::{self, Measure};

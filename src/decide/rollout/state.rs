@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::decide::event::{Decision, Regression};
+use crate::decide::event::decision::{Decision, Regression};
 use crate::decide::guard::constants::Constants;
 use crate::decide::guard::judge::Judge;
 use crate::decide::guard::rule::Rule;

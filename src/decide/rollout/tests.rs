@@ -8,8 +8,9 @@ use proptest::prelude::*;
 use super::in_force::{in_force, why};
 use super::outlook::outlook;
 use super::state::{Lock, Phase, RolloutState, Standing, Verb};
-use super::step::{Input, Observation, Step, View, step};
-use crate::decide::event::{Action, Decided, Regression};
+use super::step::{Input, Step, step};
+use super::view::{Observation, View};
+use crate::decide::event::{Action, Actor, Decided, Regression};
 use crate::decide::guard::Arms;
 use crate::decide::guard::rule::Rule;
 use crate::decide::guard::tick::{ArmTick, Tick};
@@ -29,7 +30,7 @@ pub(in crate::decide) fn canary() -> Canary {
 }
 
 fn view(canary: &Canary) -> View<'_> {
-    View { name: "chat", canary, blocked: None, unwritable: None, by_clock: false, generation: 1 }
+    View { name: "chat", canary, blocked: None, unwritable: None, writing: false, by_clock: false, generation: 1 }
 }
 
 /// A second with so many failures of so many requests on each arm, all answered at once.
@@ -206,7 +207,7 @@ fn a_higher_attempt_begins_a_new_try_and_lifts_no_human_lock() {
 
 #[test]
 fn only_time_and_humans_go_on_and_only_towards_the_canary() {
-    let goes_on = |state: &RolloutState, input: &Input| step(&view(&canary()), state, input, NOW).goes_on;
+    let goes_on = |state: &RolloutState, input: &Input| step(&view(&canary()), state, input, NOW).meanwhile.is_some();
     let lock = Lock { to: Percent::ZERO, at: NOW, actor: "bob".into(), reason: String::new() };
     let locked = RolloutState { lock: Some(lock.clone()), in_force: Percent::ZERO, ..at_share(40) };
     let promote = command(Verb::Promote { to: None });
@@ -226,7 +227,7 @@ fn only_time_and_humans_go_on_and_only_towards_the_canary() {
     // The next start reads the same file.
     let next = Canary { attempt: 2, percent: Intent::Pinned(percent(50)), ..canary() };
     let tried = step(&view(&next), &back, &Input::PolicyChanged { fresh: false }, NOW);
-    assert_eq!((tried.next.in_force, tried.goes_on), (percent(50), false));
+    assert_eq!((tried.next.in_force, tried.meanwhile), (percent(50), None));
 }
 
 #[test]
@@ -417,16 +418,16 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
     assert!(next.in_force == before.in_force || !after.events.is_empty(), "a change that nobody is told of");
     assert!(next.epoch > before.epoch || next.in_force == before.in_force, "evidence outlives its share");
     assert_eq!(next.in_force, in_force(&View { blocked: blocked.then_some("x"), ..view(canary) }, next).percent);
-    for event in after.events.iter().filter(|event| event.actor == "guard") {
+    for event in after.events.iter().filter(|event| event.actor == Actor::Guard) {
         let back = event.action.answers_regression() || event.action == Action::Confirm;
         assert!(!back || event.to <= event.from, "a canary that was found bad has more users: {event:?}");
-        assert!(!back || !after.goes_on, "and that waits for no disk: {event:?}");
+        assert!(!back || after.meanwhile.is_none(), "and that waits for no disk: {event:?}");
     }
     let resumed = matches!(input, Input::Command { verb: Verb::Resume { .. }, .. });
     assert!(before.lock.is_none() || next.lock.is_some() || resumed, "only resume lifts a lock");
     if let Phase::RolledBack { .. } = before.phase {
         let watched = if let Input::Tick(Observation { tick: Some(tick), .. }) = input { tick.seconds } else { 0.0 };
-        let again = super::step::pause_before_retry(canary, before)
+        let again = super::retry::pause_before_retry(canary, before)
             .is_some_and(|pause| before.waited.0 as f64 + watched * 1000.0 >= pause.0 as f64);
         assert!(
             next.retries <= before.retries + 1 && next.retries <= 3 && next.step_backs <= 3,
@@ -488,6 +489,12 @@ proptest! {
             let view = View { blocked: blocked.then_some("x"), ..view(&canary) };
             let after = step(&view, &state, &input, now);
             check(&canary, blocked, &state, &input, &after);
+            if let Some(meanwhile) = &after.meanwhile {
+                // What the guard makes of it where nothing may go on.
+                let watched = step(&View { writing: true, ..view }, &state, &input, now).next;
+                let told = watched.is_news_to(&state) || !matches!(input, Input::Tick(_));
+                prop_assert_eq!(&**meanwhile, if told { &state } else { &watched });
+            }
             prop_assert_eq!(&after, &step(&view, &state, &input, now), "the same trace gives the same steps");
             state = after.next;
         }

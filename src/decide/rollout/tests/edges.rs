@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::decide::rollout::state::Pause;
-use crate::decide::rollout::step::{Blocked, blocked};
+use crate::decide::rollout::view::{Blocked, blocked};
 
 #[test]
 fn nothing_blocks_a_canary_that_can_be_used() {
     let auto = canary();
     assert_eq!(blocked(&auto, None, None), None);
-    assert_eq!(blocked(&auto, Some("it has no key"), Some("disk full")), Some(Blocked::Unusable("it has no key")));
+    let unusable = Some(Blocked::Unusable { provider: "b", why: "it has no key" });
+    assert_eq!(blocked(&auto, unusable, Some("disk full")), unusable);
     assert_eq!(blocked(&auto, None, Some("disk full")), Some(Blocked::Forgotten("disk full")));
     let by_clock = Canary { ramp: Ramp { from: Some(UnixMillis(7)), ..auto.ramp.clone() }, ..auto.clone() };
     let pinned = Canary { percent: Intent::Pinned(percent(10)), ..auto };
@@ -56,4 +57,23 @@ fn only_what_somebody_must_be_told_is_news() {
     assert!(RolloutState { paused: Some(pause), ..before.clone() }.is_news_to(&before));
     let gathered = RolloutState { waited: Millis(5), judged_by: Some(7), ..before.clone() };
     assert!(!gathered.is_news_to(&before), "it gathers by itself");
+}
+
+#[test]
+fn a_rollback_that_ends_the_guards_own_pause_waits_for_no_disk() {
+    let bad = seen((30, 100), (0, 150));
+    let holding = Canary { on_regression: OnRegression::Hold, ..canary() };
+    let held = until_acted(&view(&holding), &at_share(40), &bad).next;
+    assert!(held.paused.as_ref().is_some_and(|pause| pause.regression));
+    let back = until_acted(&view(&canary()), &held, &seen((100, 100), (0, 150)));
+    assert_eq!((back.next.in_force, &back.next.paused, &back.meanwhile), (Percent::ZERO, &None, &None));
+}
+
+#[test]
+fn until_a_promotion_is_written_the_guard_has_seen_what_it_saw() {
+    let (canary, before) = (canary(), at_share(25));
+    let promoted = step(&view(&canary), &before, &Input::Tick(healthy()), NOW);
+    let meanwhile = promoted.meanwhile.unwrap();
+    assert_eq!((promoted.next.in_force, meanwhile.in_force, meanwhile.epoch), (percent(40), percent(25), before.epoch));
+    assert!(meanwhile.judge.step.seconds > before.judge.step.seconds, "the tick is not lost");
 }

@@ -1,0 +1,60 @@
+//! Whether state can be written, as far as the last writing said.
+//!
+//! Tells of the first failure and of its end, however often and differently it fails between. What cannot be written now
+//! may be later, so that whatever must outlive the process waits for it; where state could never be written since the
+//! start nothing can be remembered, and nothing waits. Writes nothing itself.
+
+use crate::decide::event::Notice;
+
+/// The state directory.
+#[derive(Debug)]
+pub(super) struct Disk {
+    /// Where it is.
+    pub(super) dir: String,
+    error: Option<String>,
+    ever_written: bool,
+}
+
+impl Disk {
+    /// `error`: why it cannot be written from the start.
+    pub(super) fn new(dir: String, error: Option<String>) -> Disk {
+        Disk { dir, ever_written: error.is_none(), error }
+    }
+
+    /// Why nothing can be written now; `None`: all is well.
+    pub(super) fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+
+    /// Whether what was written once is there after a restart.
+    pub(super) const fn remembers(&self) -> bool {
+        self.ever_written
+    }
+
+    /// Why state that could be written before cannot be now.
+    pub(super) fn unwritable(&self) -> Option<&str> {
+        self.error().filter(|_| self.ever_written)
+    }
+
+    /// Why state could never be written since the start.
+    pub(super) fn never_writable(&self) -> Option<&str> {
+        self.error().filter(|_| !self.ever_written)
+    }
+
+    /// What is told while it cannot be written.
+    pub(super) fn notice(&self) -> Option<Notice> {
+        self.error.clone().map(|error| Notice::Unwritable { dir: self.dir.clone(), error })
+    }
+
+    /// A batch was written, or why not. Returns what is to be told, and whether anything is different.
+    pub(super) fn saved(&mut self, result: &Result<(), String>) -> (Option<Notice>, bool) {
+        self.ever_written |= result.is_ok();
+        let before = std::mem::replace(&mut self.error, result.as_ref().err().cloned());
+        let notice = match (&before, &self.error) {
+            (None, Some(_)) => self.notice(),
+            (Some(_), None) => Some(Notice::Writable { dir: self.dir.clone() }),
+            _ => None,
+        };
+        (notice, before != self.error)
+    }
+}

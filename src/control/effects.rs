@@ -1,0 +1,54 @@
+//! What follows from something that happened to a rollout, for the engine to carry out.
+//!
+//! Values only: whoever returns them has told nobody, written nothing and published nothing. A state that is in force is
+//! written before a proposal that was made from it, and events are told before notices. Invariant: nothing else leaves a
+//! rollout.
+
+use super::outbox::Proposal;
+use crate::decide::event::{Event, Notice};
+use crate::decide::rollout::answer::{Note, Refusal};
+use crate::decide::rollout::state::RolloutState;
+use crate::decide::rollout::step::Rescue;
+
+/// What follows.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// For the log and the history, oldest first.
+    pub(super) events: Vec<Event>,
+    /// For the log alone: the history has them.
+    pub(super) landed: Vec<Event>,
+    /// For both, after the events: what is not as it should be.
+    pub(super) notices: Vec<Notice>,
+    /// To be written in place of what was proposed.
+    pub(super) state: Option<RolloutState>,
+    /// To be written before it comes into force.
+    pub(super) proposal: Option<Proposal>,
+    /// Whose requests that wait for the canary ask somebody else.
+    pub(super) rescue: Option<Rescue>,
+    /// For whoever handed it in.
+    pub(super) answer: Answer,
+}
+
+/// What whoever handed something in is told of it.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// Whether anything has to be published, when all rollouts have had the same.
+    pub(super) publish: bool,
+    /// Why it was not done; then nothing changed.
+    pub(super) denied: Option<Denied>,
+    /// What to know besides.
+    pub(super) notes: Vec<Note>,
+    /// Whether it is in force only when it has been written.
+    pub(super) proposed: bool,
+    /// Whether what was proposed came to its end.
+    pub(super) settled: bool,
+}
+
+/// Why a command is not carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Denied {
+    /// It does not fit.
+    Refused(Refusal),
+    /// It has to be written first, and nothing can be, for this reason.
+    Unwritable(String),
+}

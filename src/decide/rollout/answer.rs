@@ -1,0 +1,89 @@
+//! What the sender of a command is told: why it is not carried out, or what to know besides.
+//!
+//! Values; the sentences are [`describe::command`](crate::describe::command)'s. Whether a command is granted is decided by
+//! [`command`](super::command).
+
+use super::in_force::Why;
+use crate::decide::units::{Millis, Percent};
+
+/// What a command's sender should know besides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// The share stays, since a rollback never raises it.
+    Stays(Percent),
+    /// The file pins this share, so that a pause holds nothing yet.
+    Pinned(Percent),
+    /// It was paused already, by somebody.
+    PausedBy(String),
+    /// Nothing held it, as it is what it is by this.
+    NothingHeld(Why),
+    /// The ramp begins again at this stage when the canary has answered a probe.
+    BeginsAgain(Percent),
+    /// It stays at 0%.
+    Blocked(String),
+}
+
+/// Why a command is not carried out.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Refusal {
+    /// It was rolled back, so that only `resume` takes it to a share.
+    RolledBack,
+    /// The canary cannot be used.
+    Blocked(String),
+    /// It is being confirmed, and goes on at this share by itself.
+    Confirming(Percent),
+    /// It is at the end of its ramp.
+    AtEnd(Percent),
+    /// It is at this share or above it already.
+    Above {
+        /// The share in force.
+        percent: Percent,
+        /// The one that was asked for.
+        asked: Percent,
+    },
+    /// The file pins this share.
+    Pinned {
+        /// It.
+        percent: Percent,
+        /// Whether it was a `resume` that named another.
+        resumes: bool,
+    },
+    /// It follows `ramp.from` and the clock.
+    Clock,
+    /// That lies above `ramp.max`.
+    AboveMax(Percent),
+}
+
+/// Why a command comes to nothing for another reason than where its rollout stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// It is for one rollout, and names none of these.
+    Unnamed {
+        /// Their names.
+        known: String,
+    },
+    /// What it names has no canary.
+    PlainRoute,
+    /// The same, where canary and stable were to be compared.
+    NothingToCompare,
+    /// It has to outlive a restart, and state cannot be written.
+    Unwritable {
+        /// The share that stays in force.
+        stays: Percent,
+        /// Where.
+        dir: String,
+        /// What the system said.
+        error: String,
+    },
+    /// The same, and the disk has not answered for so long.
+    Unanswered {
+        /// The share that stays in force.
+        stays: Percent,
+        /// So long.
+        after: Millis,
+    },
+    /// Something else took its place while it was being written.
+    Overtaken,
+    /// A rollback came while it was being resumed.
+    RolledBackAgain,
+}

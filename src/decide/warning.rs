@@ -1,0 +1,43 @@
+//! What is unusual about a process and its file, although both are in force.
+//!
+//! Told with the status until it is over, and moves nobody. The words are
+//! [`describe::warning`](crate::describe::warning)'s.
+
+/// Something unusual.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A key was edited that takes a restart.
+    FixedEdit {
+        /// The key.
+        key: &'static str,
+        /// What stays in force; `None`: the default.
+        old: Option<String>,
+        /// What the file says now.
+        new: Option<String>,
+    },
+    /// The process may open too few files for as many connections as the file allows.
+    FewerConnections {
+        /// What the file says.
+        asked: u32,
+        /// What is in force.
+        most: u32,
+    },
+    /// A lock is kept for a rollout that the file does not have.
+    StrayLock {
+        /// Its name.
+        rollout: String,
+    },
+    /// A rollout's stable is the canary of one that was rolled back.
+    StableTakenBack(TakenBack),
+}
+
+/// A stable that is the canary of a rollout which was rolled back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenBack {
+    /// Whose stable it is.
+    pub rollout: String,
+    /// Its address.
+    pub stable: String,
+    /// Whose canary it is.
+    pub other: String,
+}

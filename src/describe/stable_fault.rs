@@ -1,0 +1,67 @@
+//! Why users of stable are not served, in a sentence, with what mends it.
+//!
+//! The same words in status, readiness and the log. Which kind of failure stands for the rest is the commonest; counts go
+//! in as they were counted.
+
+use crate::decide::stable_fault::{NoAnswer, StableFault};
+
+/// The sentence.
+#[must_use]
+pub fn sentence(fault: &StableFault) -> String {
+    match fault {
+        StableFault::Unusable { provider, why } => format!("{provider} cannot be used: {why}"),
+        StableFault::Unanswered { provider, attempts } => {
+            let all: u64 = attempts.iter().map(|(_, count)| count).sum();
+            let commonest = attempts.iter().max_by_key(|(_, count)| *count).map(|(kind, _)| *kind);
+            let told: Vec<String> = attempts.iter().map(|(kind, count)| format!("{}: {count}", what(*kind))).collect();
+            format!(
+                "{provider} answered none of the last {all} attempts ({}); {}; `serin check --probe` says more",
+                told.join(", "),
+                remedy(commonest.unwrap_or(NoAnswer::Error))
+            )
+        }
+    }
+}
+
+const fn what(kind: NoAnswer) -> &'static str {
+    match kind {
+        NoAnswer::NoConnection => "no connection",
+        NoAnswer::KeyRefused => "its key is refused",
+        NoAnswer::NotItsApi => "no answer of its API",
+        NoAnswer::Refused => "refused",
+        NoAnswer::Error => "an error",
+        NoAnswer::Silence => "silence",
+    }
+}
+
+const fn remedy(kind: NoAnswer) -> &'static str {
+    match kind {
+        NoAnswer::NoConnection => "check its `base_url` (host, port, http or https), DNS and the network",
+        NoAnswer::KeyRefused => "check its `api_keys` and its `auth`",
+        NoAnswer::NotItsApi => "check its `base_url`: something else than its API answers there",
+        NoAnswer::Refused => "check the path of its `base_url`, and whose key it is sent",
+        NoAnswer::Error | NoAnswer::Silence => "look at its own status page, and check its `base_url`",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_mends_the_commonest_failure_is_told() {
+        let told = |attempts: &[(NoAnswer, u64)]| {
+            sentence(&StableFault::Unanswered { provider: "openai".into(), attempts: attempts.into() })
+        };
+        assert_eq!(
+            told(&[(NoAnswer::NoConnection, 2), (NoAnswer::Refused, 3)]),
+            "openai answered none of the last 5 attempts (no connection: 2, refused: 3); check the path of its `base_url`, \
+             and whose key it is sent; `serin check --probe` says more"
+        );
+        assert!(
+            told(&[(NoAnswer::KeyRefused, 4), (NoAnswer::Silence, 3)]).contains("check its `api_keys` and its `auth`")
+        );
+        let unusable = StableFault::Unusable { provider: "openai".into(), why: "no key".into() };
+        assert_eq!(sentence(&unusable), "openai cannot be used: no key");
+    }
+}
