@@ -35,6 +35,7 @@ mod record;
 mod recovery;
 mod refusal;
 mod relay;
+mod replanned;
 mod replay;
 mod request_id;
 mod rescue;

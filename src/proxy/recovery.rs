@@ -27,6 +27,7 @@ use super::observer::{Asked, Summary};
 use super::prepared::Outbound;
 use super::refusal::Refusal;
 use super::relay::Answer;
+use super::replanned::Replanned;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
 use super::withdrawn::{Withdrawable, unless_withdrawn};
@@ -65,6 +66,8 @@ enum Tried {
     Unfit(Problem),
     /// What is in force has changed.
     Replan,
+    /// Serin ends, and waits for nobody any more.
+    Cut,
 }
 
 /// A failure, with all that a client could be told of it.
@@ -79,14 +82,22 @@ enum Said {
     Problem(Problem),
 }
 
-/// Sends a planned request to whoever answers it; `None`: plan it anew.
+/// What came of a planned request.
+pub(crate) enum Reached {
+    /// An answer.
+    Answer(Answer),
+    /// It is to be planned anew; so far, this was attempted.
+    Replan(Replanned),
+}
+
+/// Sends a planned request to whoever answers it. `before`: what was attempted by earlier plans.
 pub(crate) async fn reach(
     core: &Rc<Core>,
     in_use: &Rc<InUse>,
     plan: Plan,
     original: &Original<'_>,
-    arrived: Instant,
-) -> Result<Option<Answer>, Problem> {
+    (arrived, before): (Instant, Replanned),
+) -> Result<Reached, Problem> {
     let policy = &in_use.snapshot.policy;
     let share = plan.rollout.map(|id| {
         let in_force = in_use.snapshot.in_force(id);
@@ -110,11 +121,14 @@ pub(crate) async fn reach(
         let diverts = in_use.snapshot.in_force(id).diverts;
         recovery.tries.between_arms(rollout.stable, canary.provider, diverts);
     }
+    if before.attempts() > 0 {
+        recovery.account.follows(before);
+    }
     recovery.account.will_be_logged(Draft::of(core, policy, original));
     recovery.earn_repeats();
-    let Some((target, probe)) = recovery.next_target() else { return Ok(None) };
+    let Some((target, probe)) = recovery.next_target() else { return Ok(Reached::Replan(recovery.account.forget())) };
     match recovery.attempt(target, probe).await {
-        Tried::Answered(weighed) if recovery.is_good(&weighed) => Ok(Some(recovery.deliver(weighed))),
+        Tried::Answered(weighed) if recovery.is_good(&weighed) => Ok(Reached::Answer(recovery.deliver(weighed))),
         // What is rare is boxed, so that the place of a request's future stays small.
         tried => Box::pin(recovery.recover(target, tried)).await,
     }
@@ -204,7 +218,7 @@ impl<'a> Recovery<'a> {
             let weighed = Weighed::unseen(response, &core.replay, recoverable);
             Tried::Answered(weigh(weighed, scales, output).await)
         });
-        unless_withdrawn(core, withdrawable, tried).await.unwrap_or_else(withdrawn)
+        unless_withdrawn(core, withdrawable, tried).await.unwrap_or_else(|| given_up(core))
     }
 
     /// What Serin itself cannot ask of stable is no reason to ask the canary.
@@ -286,6 +300,9 @@ impl<'a> Recovery<'a> {
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
         self.account.stable_said(Some(true));
         self.account.says(weighed.summary);
+        if let Some(draft) = self.account.draft() {
+            draft.answered(weighed.head.status);
+        }
         match weighed.ending {
             None => {}
             Some(Ending::Answered { body: BodyEnd::Complete, .. }) => {
@@ -301,15 +318,15 @@ impl<'a> Recovery<'a> {
         Answer { weighed, account: self.account }
     }
 
-    async fn recover(mut self, mut target: Target, mut tried: Tried) -> Result<Option<Answer>, Problem> {
+    async fn recover(mut self, mut target: Target, mut tried: Tried) -> Result<Reached, Problem> {
         loop {
             let mut probe = None;
             let (ending, failed, said) = match tried {
-                Tried::Answered(weighed) if self.is_good(&weighed) => return Ok(Some(self.deliver(weighed))),
-                Tried::Replan => {
-                    self.account.forget();
-                    return Ok(None);
+                Tried::Answered(weighed) if self.is_good(&weighed) => {
+                    return Ok(Reached::Answer(self.deliver(weighed)));
                 }
+                Tried::Replan => return Ok(Reached::Replan(self.account.forget())),
+                Tried::Cut => return Err(self.stop()),
                 Tried::Unfit(problem) => {
                     self.account.unfit();
                     self.keep(Outcome::SerinError, target, || Said::Problem(problem));
@@ -346,7 +363,10 @@ impl<'a> Recovery<'a> {
                     self.spend_repeat();
                     // Memory and connection are for others while nobody needs them.
                     drop(said);
-                    tokio::time::sleep(pause.duration()).await;
+                    let pause = pin!(tokio::time::sleep(pause.duration()));
+                    if self.core.unless_cut(pause).await.is_none() {
+                        return Err(self.stop());
+                    }
                 }
                 Next::NextKey => {
                     self.account.failed(ending);
@@ -467,9 +487,17 @@ impl<'a> Recovery<'a> {
         }
     }
 
+    /// Serin ends before there is an answer, and says so.
+    fn stop(mut self) -> Problem {
+        if let Some(draft) = self.account.draft() {
+            draft.answered_by_serin(&Problem::Stopping);
+        }
+        Problem::Stopping
+    }
+
     /// Everybody failed.
-    fn give_up(mut self) -> Result<Option<Answer>, Problem> {
-        let Some(spoilt) = self.kept.take() else { return Ok(None) };
+    fn give_up(mut self) -> Result<Reached, Problem> {
+        let Some(spoilt) = self.kept.take() else { return Ok(Reached::Replan(self.account.forget())) };
         let Spoilt { outcome, target, said } = *spoilt;
         if let Some(draft) = self.account.draft() {
             match &said {
@@ -482,7 +510,7 @@ impl<'a> Recovery<'a> {
         }
         self.account.finish(outcome, target);
         match said {
-            Said::Answer(weighed) => Ok(Some(Answer { weighed, account: self.account })),
+            Said::Answer(weighed) => Ok(Reached::Answer(Answer { weighed, account: self.account })),
             Said::Problem(problem) => Err(problem),
         }
     }
@@ -541,8 +569,11 @@ fn withdrawable<'w>(
     (canary.provider == target.id).then_some(Withdrawable { withdrawal, second, has_output })
 }
 
-/// It was waited for in vain, for as long as the guard took to see it.
-fn withdrawn() -> Tried {
+/// It was waited for in vain, for as long as the guard took to see it, or until Serin ends.
+fn given_up(core: &Core) -> Tried {
+    if core.is_cut() {
+        return Tried::Cut;
+    }
     Tried::Failed(Failure { ending: Ending::HeadTimeout, fault: attempt::Fault::Withdrawn })
 }
 

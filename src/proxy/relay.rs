@@ -128,7 +128,7 @@ fn introduce(account: &Account, headers: &mut HeaderMap) {
     }
     headers.insert(X_SERIN_GENERATION, prepared.generation.clone());
     if account.attempts() > 1 {
-        headers.insert(X_SERIN_ATTEMPTS, HeaderValue::from(account.attempts()));
+        headers.insert(X_SERIN_ATTEMPTS, HeaderValue::from(account.attempts() as u64));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::state::counters::Series;
 use crate::state::silence::Whose;
 
 /// Whose a request is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scope {
     /// Who serves it.
     pub(crate) core: Rc<Core>,
