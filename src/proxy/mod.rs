@@ -17,6 +17,7 @@ mod connection;
 mod consumers;
 mod core;
 mod credentials;
+mod deadline;
 mod departure;
 mod door;
 mod error;

@@ -21,6 +21,7 @@ use super::body::BodyClocks;
 use super::cause;
 use super::commit::{Scales, Weighed, weigh};
 use super::core::{Core, InUse};
+use super::deadline::Deadline;
 use super::departure::{Original, depart, is_entitled};
 use super::error::Problem;
 use super::observer::{Asked, Summary};
@@ -52,6 +53,8 @@ struct Recovery<'a> {
     rollout: Option<&'a Arc<Rollout>>,
     account: Box<Account>,
     tries: Tries,
+    /// Until when the chosen provider is waited for, once it was asked while somebody else could answer.
+    deadline: Option<Deadline>,
     /// What the provider said that the split chose.
     kept: Option<Box<Spoilt>>,
 }
@@ -113,6 +116,7 @@ pub(crate) async fn reach(
         rollout,
         account: Account::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
         tries: Tries::new(plan.provider, others),
+        deadline: None,
         kept: None,
     };
     if let (Some(id), Some(rollout)) = (rollout_id, rollout)
@@ -152,10 +156,7 @@ impl<'a> Recovery<'a> {
             return Tried::Unfit(problem);
         }
         let recoverable = self.tries.has_others() && original.can_be_sent_again();
-        let blank_for = self.patience(target, recoverable);
-        // Whoever waits for a stable that answers nobody waits no longer for a whole answer.
-        let patience = blank_for.filter(|_| original.streaming || self.plan().arm == Some(Arm::Stable));
-        let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
+        let deadline = self.deadline(target, recoverable);
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
         let aim = Aim {
@@ -164,11 +165,11 @@ impl<'a> Recovery<'a> {
             egress: policy.egress.as_ref().map(Secret::reveal),
             upgrade: original.visit.upgrade,
             waits: Waits {
-                head: patience.map_or(head, |patience| patience.min(head)),
+                head,
+                deadline,
                 client: policy.limits.idle,
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
-            give_up_at,
         };
         let (key, entitled) = (to.key(target.turn), entitled && !stranger);
         let (core, buffered) =
@@ -207,8 +208,7 @@ impl<'a> Recovery<'a> {
                 recoverable,
                 buffered,
                 hold,
-                give_up_at,
-                blank_for,
+                deadline,
                 most: (policy.limits.replay_body, policy.limits.replay_memory),
             };
             let output = || {
@@ -237,20 +237,24 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// How long a canary answer may take to begin while somebody else can answer: one that is streamed, to its first byte,
-    /// and any, to more than white space. Of stable, only while it answers nobody.
-    fn patience(&self, target: Target, recoverable: bool) -> Option<Millis> {
+    /// By when the answer of the chosen provider has to begin while somebody else can answer: of a canary, one that is
+    /// streamed to its first byte, and any to more than white space. Of stable, only while it answers nobody.
+    fn deadline(&mut self, target: Target, recoverable: bool) -> Option<Deadline> {
         let plan = self.plan();
-        if !recoverable || target.id != plan.provider {
-            return None;
+        if !recoverable || target.id != plan.provider || self.deadline.is_some() {
+            return self.deadline.filter(|_| recoverable && target.id == plan.provider);
         }
-        match plan.arm? {
-            Arm::Canary => self.rollout.map(|rollout| rollout.give_up_after),
+        let streaming = self.original.streaming;
+        self.deadline = match plan.arm? {
+            Arm::Canary if streaming => Some(Deadline::from(clock::instant(), self.rollout?.give_up_after)),
+            Arm::Canary => Some(Deadline::of_white_space(self.rollout?.give_up_after)),
             Arm::Stable => {
-                let in_force = self.in_use.snapshot.in_force(plan.rollout?);
-                in_force.evidence.withdrawal.stable_waits(Kind::of(self.original.streaming))
+                let withdrawal = &self.in_use.snapshot.in_force(plan.rollout?).evidence.withdrawal;
+                // Whoever waits for a stable that answers nobody waits no longer for a whole answer.
+                withdrawal.stable_waits(Kind::of(streaming)).map(|waits| Deadline::from(clock::instant(), waits))
             }
-        }
+        };
+        self.deadline
     }
 
     fn plan(&self) -> &Plan {
@@ -471,11 +475,14 @@ impl<'a> Recovery<'a> {
             };
             asks && untried
         });
+        // Whoever has been waited for long enough is not asked again.
+        let over = |deadline: Deadline| target.id == plan.provider && deadline.is_over(clock::instant());
+        let again = sendable && !self.deadline.is_some_and(over);
         Left {
-            keys: sendable && self.tries.has_keys(self.outbound(target)),
+            keys: again && self.tries.has_keys(self.outbound(target)),
             others: sendable && self.tries.has_others(),
             stable: sendable && stable.is_some(),
-            repeat: sendable && self.may_repeat(),
+            repeat: again && self.may_repeat(),
         }
     }
 

@@ -110,6 +110,7 @@ fn waits(provider: &Provider) -> Waits {
     Waits {
         client: provider.timeouts.idle,
         head: PATIENCE.min(provider.timeouts.headers),
+        deadline: None,
         body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
     }
 }
