@@ -68,15 +68,20 @@ impl Draft {
 
     /// The request ends by a defect; where nothing has gone out, its client is told so.
     pub(crate) fn unwinds(&mut self) {
-        if self.line.status.is_none() {
-            self.grpc = false;
-            self.answered_by_serin(&Problem::Defect);
-        }
+        unwinds(&mut self.line);
     }
 
     /// So many bytes of an answer's body went to the client.
     pub(crate) fn passed(&mut self, bytes: usize) {
         self.line.bytes += bytes as u64;
+    }
+}
+
+/// A defect is told in one way, whatever the client speaks.
+fn unwinds(line: &mut RequestLine) {
+    if line.status.is_none() {
+        line.status = Some(rescue::status(&Problem::Defect, false).as_u16());
+        line.error = Some(Problem::Defect.label());
     }
 }
 
@@ -101,7 +106,7 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: Draft) {
         return;
     }
     let (plan, last) = (record.plan, record.attempts.last());
-    line.rollout = plan.rollout.map(|id| scope.in_use.snapshot.policy.rollouts[usize::from(id.0)].name.clone());
+    line.rollout = scope.rollout().map(|rollout| rollout.name.clone());
     line.arm = plan.arm.map(|arm| arm.as_str());
     line.reason = Some(plan.reason.as_str());
     line.bucket = plan.bucket.map(|bucket| bucket.0);
@@ -217,5 +222,19 @@ fn offer(core: &Core, asked: &AccessLog, mut request: RequestLine) {
     if core.access_log.admits(asked.max_per_second, clock::now()) {
         request.time = Stamp(clock::unix());
         core.access_log.offer(Box::new(Line { to: asked.to.clone(), max_bytes: asked.max_bytes, request }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_is_told_where_nothing_has_gone_out() {
+        for (before, after) in [(None, (Some(500), Some("defect"))), (Some(200), (Some(200), None))] {
+            let mut line = RequestLine { status: before, ..RequestLine::default() };
+            unwinds(&mut line);
+            assert_eq!((line.status, line.error), after);
+        }
     }
 }

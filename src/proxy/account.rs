@@ -31,7 +31,7 @@ use crate::decide::cause::Cause;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
 use crate::decide::route::{Plan, Reason};
-use crate::decide::units::{Arm, ProviderId};
+use crate::decide::units::ProviderId;
 use crate::state::causes::Met;
 use crate::state::provider::{Breaker, Ticket};
 
@@ -292,7 +292,7 @@ impl Account {
 
     /// Whether it is the canary that is asked, as evidence.
     pub(crate) fn tells_of_canary(&self) -> bool {
-        self.is_own() && self.scope.plan.arm == Some(Arm::Canary) && self.guard.is_given()
+        self.scope.is_own_canary(self.attempt.target.id) && self.guard.is_given()
     }
 
     /// The canary refused the request, and nobody else is asked about it.

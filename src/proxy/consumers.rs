@@ -62,10 +62,10 @@ fn tell(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, 
 
 /// A provider refused a request: people are advised by it.
 pub(crate) fn refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted: bool) {
-    let Some(rollout) = scope.plan.rollout else { return };
+    let Some(rollout) = scope.rollout() else { return };
     let Refusal { status, code, finding } = refusal;
     scope.core.report(Refused {
-        rollout: scope.in_use.snapshot.policy.rollouts[usize::from(rollout.0)].name.clone(),
+        rollout: rollout.name.clone(),
         provider: scope.name(by).to_owned(),
         finding,
         status,
@@ -79,6 +79,9 @@ pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, draft: Op
     count_request(scope, record);
     if let Some(draft) = draft {
         access::ended(scope, record, *draft);
+    }
+    if record.met.is_empty() && record.before.is_empty() {
+        return;
     }
     let by = scope.name(record.by);
     settle(scope, record.met, record.outcome, by);
@@ -148,8 +151,7 @@ fn settle(scope: &Scope, met: &Met, outcome: Outcome, by: &str) {
 /// For whoever asks for all that there is.
 fn log(scope: &Scope, record: &AttemptRecord) {
     let Some(Failure { cause, .. }) = record.failure.as_deref() else { return };
-    let plan = &scope.plan;
-    let rollout = plan.rollout.map(|id| &*scope.in_use.snapshot.policy.rollouts[usize::from(id.0)].name);
+    let (plan, rollout) = (&scope.plan, scope.rollout().map(|rollout| &*rollout.name));
     tracing::debug!(
         rollout = rollout.unwrap_or("-"),
         arm = plan.arm.map_or("-", |arm| arm.as_str()),

@@ -3,7 +3,7 @@
 //! One moment for all that is waited for in turn: a free connection, a new one, the answer's head, its first byte, and more
 //! than white space; and one for all attempts at that provider, with whatever key. A whole answer of the canary may take as
 //! long as `timeouts` say, so that only white space is given up there: its time begins with it. Owns no timer, and reads no
-//! clock. Invariant: once it has begun it is never put off.
+//! clock. Invariant: once it has begun it is never put off, as long as the request's plan stands.
 
 use std::time::{Duration, Instant};
 

@@ -32,6 +32,7 @@ mod open_attempt;
 mod pieces;
 mod prefilter;
 mod prepared;
+mod presented;
 mod record;
 mod recovery;
 mod refusal;

@@ -22,7 +22,7 @@ use super::cause;
 use super::commit::{Scales, Weighed, weigh};
 use super::core::{Core, InUse};
 use super::deadline::Deadline;
-use super::departure::{Original, depart, is_entitled};
+use super::departure::{Original, depart};
 use super::error::Problem;
 use super::observer::{Asked, Summary};
 use super::prepared::Outbound;
@@ -147,7 +147,7 @@ impl<'a> Recovery<'a> {
     async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
         let (in_use, original) = (self.in_use, self.original);
         let (policy, to) = (&in_use.snapshot.policy, self.outbound(target));
-        let entitled = is_entitled(&in_use.prepared, self.plan(), target.id);
+        let entitled = self.account.scope().is_entitled(target.id);
         let stranger = original.visit.stranger;
         // A key that the client's own credentials stand in for is the client's.
         self.account.aim(target, probe, !stranger && (to.own_key || !entitled));
@@ -193,7 +193,7 @@ impl<'a> Recovery<'a> {
             let response = match attempt::run(&aim, gate, make, |body| original.give_back(body)).await {
                 Ok(response) => response,
                 Err(AttemptError::Failed(failure))
-                    if failure.fault.is_own_file() && is_for_stable(&account.scope().plan, target) =>
+                    if failure.fault.is_own_file() && account.scope().is_own_stable(target.id) =>
                 {
                     let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
                     return Tried::Unfit(Problem::Unusable { provider, reason });
@@ -240,20 +240,22 @@ impl<'a> Recovery<'a> {
     /// By when the answer of the chosen provider has to begin while somebody else can answer: of a canary, one that is
     /// streamed to its first byte, and any to more than white space. Of stable, only while it answers nobody.
     fn deadline(&mut self, target: Target, recoverable: bool) -> Option<Deadline> {
-        let plan = self.plan();
-        if !recoverable || target.id != plan.provider || self.deadline.is_some() {
-            return self.deadline.filter(|_| recoverable && target.id == plan.provider);
+        let (scope, streaming) = (self.account.scope(), self.original.streaming);
+        if !recoverable || !scope.is_own(target.id) {
+            return None;
         }
-        let streaming = self.original.streaming;
-        self.deadline = match plan.arm? {
-            Arm::Canary if streaming => Some(Deadline::from(clock::instant(), self.rollout?.give_up_after)),
-            Arm::Canary => Some(Deadline::of_white_space(self.rollout?.give_up_after)),
-            Arm::Stable => {
-                let withdrawal = &self.in_use.snapshot.in_force(plan.rollout?).evidence.withdrawal;
+        if self.deadline.is_none() {
+            let (arm, rollout) = (scope.plan.arm?, self.rollout?);
+            self.deadline = match arm {
+                Arm::Canary if streaming => Some(Deadline::from(clock::instant(), rollout.give_up_after)),
+                Arm::Canary => Some(Deadline::of_white_space(rollout.give_up_after)),
                 // Whoever waits for a stable that answers nobody waits no longer for a whole answer.
-                withdrawal.stable_waits(Kind::of(streaming)).map(|waits| Deadline::from(clock::instant(), waits))
-            }
-        };
+                Arm::Stable => {
+                    let waits = scope.in_force()?.evidence.withdrawal.stable_waits(scope.kind);
+                    waits.map(|waits| Deadline::from(clock::instant(), waits))
+                }
+            };
+        }
         self.deadline
     }
 
@@ -334,7 +336,7 @@ impl<'a> Recovery<'a> {
                 Tried::Unfit(problem) => {
                     self.account.unfit();
                     self.keep(Outcome::SerinError, target, || Said::Problem(problem));
-                    if is_for_stable(self.plan(), target) {
+                    if self.account.scope().is_own_stable(target.id) {
                         self.leave_canary_alone();
                     }
                     match self.next_target() {
@@ -462,12 +464,10 @@ impl<'a> Recovery<'a> {
     /// What has not been tried.
     fn left(&self, target: Target) -> Left {
         let sendable = self.original.can_be_sent();
-        let plan = self.plan();
+        let scope = self.account.scope();
         let stable = self.rollout.filter(|rollout| {
-            let asks = rollout.fallback_4xx
-                && plan.arm == Some(Arm::Canary)
-                && target.id == plan.provider
-                && self.original.dialect != Dialect::Embeddings;
+            let asks =
+                rollout.fallback_4xx && scope.is_own_canary(target.id) && self.original.dialect != Dialect::Embeddings;
             let untried = match &rollout.fallback {
                 Fallback::Nobody => false,
                 Fallback::List(list) if !list.contains(&rollout.stable) => true,
@@ -476,7 +476,7 @@ impl<'a> Recovery<'a> {
             asks && untried
         });
         // Whoever has been waited for long enough is not asked again.
-        let over = |deadline: Deadline| target.id == plan.provider && deadline.is_over(clock::instant());
+        let over = |deadline: Deadline| scope.is_own(target.id) && deadline.is_over(clock::instant());
         let again = sendable && !self.deadline.is_some_and(over);
         Left {
             keys: again && self.tries.has_keys(self.outbound(target)),
@@ -488,8 +488,7 @@ impl<'a> Recovery<'a> {
 
     /// Keeps what the chosen provider said last, or whoever was first to say anything.
     fn keep(&mut self, outcome: Outcome, target: Target, said: impl FnOnce() -> Said) {
-        let is_own = target.id == self.plan().provider;
-        if self.kept.is_none() || is_own {
+        if self.kept.is_none() || self.account.scope().is_own(target.id) {
             self.kept = Some(Box::new(Spoilt { outcome, target, said: said() }));
         }
     }
@@ -535,7 +534,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn budget(&self) -> Option<&RetryBudget> {
-        self.plan().rollout.map(|id| &*self.in_use.snapshot.in_force(id).retry)
+        self.account.scope().in_force().map(|in_force| &*in_force.retry)
     }
 
     fn earn_repeats(&self) {
@@ -556,11 +555,6 @@ impl<'a> Recovery<'a> {
             budget.spend(self.core.id);
         }
     }
-}
-
-/// Whether stable is tried for a user of stable.
-fn is_for_stable(plan: &Plan, target: Target) -> bool {
-    plan.arm != Some(Arm::Canary) && target.id == plan.provider
 }
 
 /// What tells a request that waits for this rollout's canary to ask somebody else; `None`: it waits for another provider.

@@ -27,10 +27,12 @@ pub(crate) struct Chapter {
 pub(crate) struct Replanned(Vec<Chapter>);
 
 impl Replanned {
-    /// That plan stands no longer.
+    /// That plan stands no longer. Where nothing was attempted by it, what the request met goes back to where it was met.
     pub(crate) fn add(&mut self, chapter: Chapter) {
         if !chapter.attempts.is_empty() {
             self.0.push(chapter);
+        } else if let Some(last) = self.0.last_mut().filter(|_| !chapter.met.is_empty()) {
+            last.met = chapter.met;
         }
     }
 

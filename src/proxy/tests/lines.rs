@@ -177,21 +177,34 @@ fn whoever_is_turned_away_has_a_line_with_the_status_and_the_time_it_took() {
     }
 }
 
+/// A request whose body is held and of which one byte of nine comes.
+fn begun() -> String {
+    format!("POST {CHAT} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{")
+}
+
 #[test]
-fn whoever_leaves_or_is_cut_while_the_body_is_read_has_a_line() {
-    let begun = |length: u32| {
-        format!(
-            "POST {CHAT} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{{"
-        )
-    };
+fn what_a_stop_cuts_while_its_body_is_read_is_told_so() {
     let (Sidecar { running, .. }, entries) = running(policy(nobody(), nobody()));
     let mut client = Client::connect(running.local_addr());
-    client.send(begun(9));
+    client.send(begun());
     until("it is open", || running.open_requests() == 1);
     drop(running);
     assert_eq!(client.reply().status, 503);
     let line = line(&entries);
     assert_eq!((seen(&line), line.attempts.len()), ((Some(503), None, Some("stopping"), None), 0));
+}
+
+#[test]
+fn whoever_is_left_while_the_body_is_read_saw_no_status() {
+    let mut policy = policy(nobody(), nobody());
+    policy.limits.idle = Millis(50);
+    let (sidecar, entries) = running(policy);
+    let mut client = sidecar.client();
+    client.send(begun());
+    assert!(client.read_to_end().is_empty());
+    let line = line(&entries);
+    assert_eq!(seen(&line), LEFT);
+    assert!(line.duration_ms > 0.0 && line.attempts.is_empty(), "{line:?}");
 }
 
 #[test]

@@ -97,6 +97,37 @@ fn what_was_attempted_before_a_reload_stays_in_the_requests_record() {
 }
 
 #[test]
+fn a_plan_by_which_nothing_was_attempted_loses_nothing_of_an_earlier_one() {
+    let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+    let (new, seen_new, go) = when_told([failure(), completion("of a file"), failure()]);
+    let mut policy = logged(both_ways(&old, &new));
+    policy.unmatched = Unmatched::Provider(NEW);
+    with_provider(&mut policy, 1, |provider| provider.max_connections = 2);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let (mut client, mut occupant) = (sidecar.client(), sidecar.client());
+    client.send(ask());
+    got(&seen_new);
+    occupant.send(post("/v1/files", "", "{}"));
+    got(&seen_new);
+    // From now on there is one connection, and the other request has it.
+    sidecar.reload(|policy| with_provider(policy, 1, |provider| provider.max_connections = 1));
+    go.send(()).unwrap();
+    let failed = [(Outcome::ServerError, 1)];
+    until("the second plan waits for its turn", || sidecar.attempts(Arm::Canary, NEW) == failed);
+    sidecar.reload(|_| ());
+    go.send(()).unwrap();
+    assert!(occupant.reply().text().contains("of a file"));
+    got(&seen_new);
+    go.send(()).unwrap();
+    let reply = client.reply();
+    assert!(reply.text().contains("rescued"), "{reply:?}");
+    assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("3"));
+    sidecar.settle();
+    let causes = causes(&evidence(&sidecar));
+    assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+}
+
+#[test]
 fn who_answers_after_a_rollback_is_told_of_the_epoch_that_is_over() {
     let (old, _seen_old) = Scripted::in_turn([completion("of stable")]);
     let (new, seen_new, go) = when_told([throttled()]);
