@@ -56,8 +56,7 @@ pub(crate) fn give_back(scope: &Scope, provider: ProviderId, probe: &mut Option<
 }
 
 fn tell(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, probe: &mut Option<Ticket>) {
-    let told = breaker::Told { plan: &scope.plan, provider, outcome, unreached };
-    breaker::tell(&scope.in_use, &told, probe);
+    breaker::tell(scope, &breaker::Told { provider, outcome, unreached }, probe);
 }
 
 /// A provider refused a request: people are advised by it.

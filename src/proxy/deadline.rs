@@ -2,12 +2,15 @@
 //!
 //! One moment for all that is waited for in turn: a free connection, a new one, the answer's head, its first byte, and more
 //! than white space; and one for all attempts at that provider, with whatever key. A whole answer of the canary may take as
-//! long as `timeouts` say, so that only white space is given up there: its time begins with it. Owns no timer, and reads no
-//! clock. Invariant: once it has begun it is never put off, as long as the request's plan stands.
+//! long as `timeouts` say, so that only white space is given up there: its time begins with it. Owns no timer. Invariant:
+//! once it has begun it is never put off, as long as the request's plan stands.
 
 use std::time::{Duration, Instant};
 
-use crate::decide::units::Millis;
+use super::scope::Scope;
+use crate::clock;
+use crate::decide::guard::waiting::Kind;
+use crate::decide::units::{Arm, Millis};
 
 /// Later than anybody waits for.
 const FAR: Duration = Duration::from_secs(1 << 30);
@@ -20,14 +23,15 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Of so long, for everything from `now` on.
-    pub(crate) fn from(now: Instant, patience: Millis) -> Deadline {
-        Deadline { patience, at: Some(after(now, patience)) }
-    }
-
-    /// Of so long, for white space alone: it begins with that.
-    pub(crate) const fn of_white_space(patience: Millis) -> Deadline {
-        Deadline { patience, at: None }
+    /// Of a request that is sent now to the provider that the split chose; `None`: that is waited for as `timeouts` say. Of
+    /// stable, only while it answers nobody: then a whole answer is waited for no longer than a streamed one.
+    pub(crate) fn of(scope: &Scope) -> Option<Deadline> {
+        let (patience, of_white_space) = match scope.plan.arm? {
+            Arm::Canary => (scope.rollout()?.give_up_after, scope.kind == Kind::Whole),
+            Arm::Stable => (scope.in_force()?.evidence.withdrawal.stable_waits(scope.kind)?, false),
+        };
+        let at = (!of_white_space).then(|| after(clock::instant(), patience));
+        Some(Deadline { patience, at })
     }
 
     /// How long is waited.

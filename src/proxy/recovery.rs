@@ -39,7 +39,7 @@ use crate::decide::outcome::{BodyEnd, Ending, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
 use crate::decide::retry::{Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
-use crate::decide::units::{Arm, Millis, RolloutId};
+use crate::decide::units::{Millis, RolloutId};
 use crate::state::provider::Ticket;
 use crate::state::retry_budget::RetryBudget;
 use crate::wire::dialect::Dialect;
@@ -237,25 +237,13 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// By when the answer of the chosen provider has to begin while somebody else can answer: of a canary, one that is
-    /// streamed to its first byte, and any to more than white space. Of stable, only while it answers nobody.
+    /// By when the answer of the chosen provider has to begin while somebody else can answer.
     fn deadline(&mut self, target: Target, recoverable: bool) -> Option<Deadline> {
-        let (scope, streaming) = (self.account.scope(), self.original.streaming);
+        let scope = self.account.scope();
         if !recoverable || !scope.is_own(target.id) {
             return None;
         }
-        if self.deadline.is_none() {
-            let (arm, rollout) = (scope.plan.arm?, self.rollout?);
-            self.deadline = match arm {
-                Arm::Canary if streaming => Some(Deadline::from(clock::instant(), rollout.give_up_after)),
-                Arm::Canary => Some(Deadline::of_white_space(rollout.give_up_after)),
-                // Whoever waits for a stable that answers nobody waits no longer for a whole answer.
-                Arm::Stable => {
-                    let waits = scope.in_force()?.evidence.withdrawal.stable_waits(scope.kind);
-                    waits.map(|waits| Deadline::from(clock::instant(), waits))
-                }
-            };
-        }
+        self.deadline = self.deadline.or_else(|| Deadline::of(scope));
         self.deadline
     }
 
