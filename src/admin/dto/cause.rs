@@ -1,7 +1,7 @@
-//! Why attempts failed, as the API has it: in words, as a value, and with what became of the requests.
+//! Why requests failed, as the API has it: in words, as a value, and with what became of them.
 //!
-//! The words are those of [`describe`]; nothing is decided here. Invariant: who reads the API gets the same counts as who
-//! reads the status or the history.
+//! The words are those of [`describe`](crate::describe); nothing is decided here. Invariant: who reads the API gets the
+//! same counts as who reads the status or the history.
 
 use std::collections::BTreeMap;
 
