@@ -141,7 +141,8 @@ pub struct Rollout {
     /// What the canary refuses although stable accepts it, what is met most often first.
     #[serde(default)]
     pub findings: Vec<Refusal>,
-    /// What failures were seen as, most often first, of the last share at which there were any.
+    /// Why requests failed, the commonest cause first: of each arm, at the last share at which any did while somebody was on
+    /// the canary.
     #[serde(default)]
     pub seen: Vec<SeenAs>,
     /// How many of an arm's requests another provider than its own has answered since the start, by who did.

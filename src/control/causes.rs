@@ -1,9 +1,13 @@
-//! Why attempts failed, for whoever decides, tells or shows it.
+//! Why requests failed, for whoever decides, tells or shows it.
 //!
 //! The causes of an epoch are in its evidence, to which cores add; what became of the requests is known later, and then the
-//! epoch may be over. So the last epoch in which an arm failed is kept. Owns no counts. Invariant: what is told of a
-//! decision is what was known when it was made.
+//! epoch may be over, so that the last epochs are kept. Of each arm one of them is shown: the latest in which a bucket sent
+//! somebody to the canary and a request of that arm failed; where there is none, the latest in which one failed. So what led
+//! to a rollback stays, for both arms, as long as nobody is on the canary, and then until the same arm fails anew; and what
+//! fails after its epoch is over is shown unless a later one has failures of its own. An epoch that was over before anybody
+//! looked at it is not among them. Owns no counts. Invariant: what is told of a decision is what was known when it was made.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::now::Now;
@@ -13,29 +17,43 @@ use crate::state::evidence::Evidence;
 
 /// How many causes are kept of a decision.
 const MOST: usize = 8;
+/// How many epochs are kept.
+const MOST_EPOCHS: usize = 8;
 
-/// The last epochs in which attempts failed.
+/// The last epochs, the first one first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FailedIn([Option<Arc<Evidence>>; 2]);
+pub(super) struct FailedIn(VecDeque<Arc<Evidence>>);
 
 impl FailedIn {
-    /// Takes the evidence of this epoch for each arm that failed in it.
+    /// Takes the evidence of the present epoch.
     pub(super) fn note(&mut self, evidence: &Arc<Evidence>) {
-        for arm in [Arm::Stable, Arm::Canary] {
-            let known = &mut self.0[arm as usize];
-            if evidence.causes.are_known(arm) && known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, evidence)) {
-                *known = Some(Arc::clone(evidence));
+        if self.0.back().is_some_and(|last| Arc::ptr_eq(last, evidence)) {
+            return;
+        }
+        self.0.push_back(Arc::clone(evidence));
+        if self.0.len() > MOST_EPOCHS {
+            let shown = [Arm::Stable, Arm::Canary].map(|arm| self.shown(arm).map(Arc::as_ptr));
+            if let Some(oldest) = self.0.iter().position(|known| !shown.contains(&Some(Arc::as_ptr(known)))) {
+                self.0.remove(oldest);
             }
         }
     }
 
-    /// Why attempts failed, stable's first, the commonest cause first.
-    pub(super) fn causes(&self, now: Now) -> [Vec<CauseCount>; 2] {
-        [Arm::Stable, Arm::Canary].map(|arm| {
-            let evidence = self.0[arm as usize].as_ref();
-            evidence.map(|evidence| evidence.causes.of(arm, now.mono, now.unix)).unwrap_or_default()
-        })
+    fn shown(&self, arm: Arm) -> Option<&Arc<Evidence>> {
+        let mut failed = self.0.iter().rev().filter(|evidence| evidence.causes.are_known(arm));
+        failed.clone().find(|evidence| is_split(evidence)).or_else(|| failed.next())
     }
+
+    /// Why requests failed, stable's first, the commonest cause first.
+    pub(super) fn causes(&self, now: Now) -> [Vec<CauseCount>; 2] {
+        [Arm::Stable, Arm::Canary]
+            .map(|arm| self.shown(arm).map(|evidence| evidence.causes.of(arm, now.mono, now.unix)).unwrap_or_default())
+    }
+}
+
+/// Whether a bucket sent anybody to the canary.
+fn is_split(evidence: &Evidence) -> bool {
+    evidence.totals(Arm::Canary).exposed.iter().any(|exposed| *exposed > 0)
 }
 
 /// Why the canary's requests of an epoch failed, the commonest cause first.
@@ -43,4 +61,92 @@ pub(super) fn of_canary(evidence: &Evidence, now: Now) -> Arc<[CauseCount]> {
     let mut causes = evidence.causes.of(Arm::Canary, now.mono, now.unix);
     causes.truncate(MOST);
     causes.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::cause::Cause;
+    use crate::decide::outcome::Outcome;
+    use crate::decide::policy::Counting;
+    use crate::decide::units::{Millis, UnixMillis};
+    use crate::state::causes::{Met, Seen};
+    use crate::state::counters::Core;
+
+    const NOW: Now = Now { mono: Millis(1000), unix: UnixMillis(1000) };
+
+    fn epoch(number: u64) -> Arc<Evidence> {
+        Arc::new(Evidence::alone(number, 1, Counting::default()))
+    }
+
+    fn somebody_on_the_canary(evidence: &Evidence) {
+        evidence.begin(Core(0), (Arm::Canary, None));
+    }
+
+    fn fails(evidence: &Evidence, arm: Arm, status: u16) {
+        let cause = Cause::Status { status, kind: None, code: None };
+        let seen = Seen { outcome: Outcome::ServerError, cause: &cause, request_id: None };
+        evidence.causes.note(arm, &seen, NOW.mono, &mut Met::default());
+    }
+
+    /// The statuses that are shown of stable and of the canary.
+    fn shown(failed_in: &FailedIn) -> [Vec<u16>; 2] {
+        let status = |count: CauseCount| match count.cause {
+            Cause::Status { status, .. } => status,
+            other => unreachable!("{other:?}"),
+        };
+        failed_in.causes(NOW).map(|causes| causes.into_iter().map(status).collect())
+    }
+
+    #[test]
+    fn what_led_to_a_rollback_stays_until_the_same_arm_fails_with_somebody_on_the_canary() {
+        let (mut failed_in, [bad, back, again]) = (FailedIn::default(), [1, 2, 3].map(epoch));
+        somebody_on_the_canary(&bad);
+        fails(&bad, Arm::Canary, 500);
+        fails(&bad, Arm::Stable, 501);
+        failed_in.note(&bad);
+        fails(&back, Arm::Stable, 502);
+        failed_in.note(&back);
+        assert_eq!(shown(&failed_in), [vec![501], vec![500]], "nobody is on the canary");
+        failed_in.note(&again);
+        somebody_on_the_canary(&again);
+        assert_eq!(shown(&failed_in), [vec![501], vec![500]], "nothing failed yet");
+        fails(&again, Arm::Stable, 503);
+        assert_eq!(shown(&failed_in), [vec![503], vec![500]], "each arm has its own");
+        fails(&again, Arm::Canary, 504);
+        assert_eq!(shown(&failed_in), [vec![503], vec![504]]);
+    }
+
+    #[test]
+    fn what_fails_after_its_epoch_is_shown_even_where_nothing_did_before() {
+        let (mut failed_in, [before, back]) = (FailedIn::default(), [1, 2].map(epoch));
+        somebody_on_the_canary(&before);
+        failed_in.note(&before);
+        failed_in.note(&back);
+        assert_eq!(shown(&failed_in), [Vec::<u16>::new(), Vec::new()]);
+        fails(&before, Arm::Canary, 500);
+        failed_in.note(&back);
+        assert_eq!(shown(&failed_in), [vec![], vec![500]]);
+    }
+
+    #[test]
+    fn where_nobody_ever_was_on_the_canary_the_latest_failures_are_shown() {
+        let mut failed_in = FailedIn::default();
+        for (number, status) in [(1, 500), (2, 501)] {
+            let epoch = epoch(number);
+            fails(&epoch, Arm::Stable, status);
+            failed_in.note(&epoch);
+        }
+        assert_eq!(shown(&failed_in), [vec![501], vec![]]);
+    }
+
+    #[test]
+    fn what_is_shown_outlasts_any_number_of_epochs_without_failures() {
+        let (mut failed_in, bad) = (FailedIn::default(), epoch(0));
+        somebody_on_the_canary(&bad);
+        fails(&bad, Arm::Canary, 500);
+        failed_in.note(&bad);
+        (1..100).map(epoch).for_each(|epoch| failed_in.note(&epoch));
+        assert_eq!((shown(&failed_in), failed_in.0.len()), ([vec![], vec![500]], MOST_EPOCHS));
+    }
 }

@@ -263,25 +263,25 @@ impl NoConnection {
     }
 }
 
-/// How often attempts failed for one cause, and what became of their requests.
+/// How many requests met one cause, and what became of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CauseCount {
     /// What it was counted as.
     pub outcome: Outcome,
     /// Why.
     pub cause: Cause,
-    /// How often.
+    /// In how many requests, however often each was tried.
     pub count: u64,
-    /// How many failures there were, for whatever cause.
+    /// How many requests failed there, for whatever cause; one may have met several.
     pub of: u64,
     /// When last.
     pub last: UnixMillis,
     /// By which id the provider knows the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Who answered instead, and how often.
+    /// Who answered how many of them instead; a refusal of the request itself is an answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<(String, u64)>,
-    /// Users whose client saw an error.
+    /// Users whose client saw an error in one of them; requests of nobody count one each.
     pub users_failed: u64,
 }

@@ -128,17 +128,17 @@ pub fn in_short(count: &CauseCount) -> String {
 pub struct Counted<'a> {
     /// The cause.
     pub what: &'a dyn fmt::Display,
-    /// How often.
+    /// In how many requests.
     pub count: u64,
-    /// Of so many failures.
+    /// Of so many that failed.
     pub of: u64,
     /// When last.
     pub last: UnixMillis,
     /// By which id the provider knows the last one.
     pub request_id: Option<&'a str>,
-    /// Who answered instead, and how often.
+    /// Who answered how many of them instead.
     pub answered: &'a [(String, u64)],
-    /// Users whose client saw an error.
+    /// Users whose client saw an error in one of them.
     pub users_failed: u64,
 }
 

@@ -1,21 +1,27 @@
 //! The line of a request in the access log: begun when it is planned, made of its record, and given to the writer.
 //!
-//! Owns what a line says: never a user id, a key, a query or a byte of a body. Where the file asks for no log nothing is
-//! kept of a request; where it asks for some of them, chance chooses when the request comes. Invariant: a request has one
-//! line at most, and waits for nobody.
+//! Owns what a line says: never a user id, a key, a query or a byte of a body. Its status is what went to the client, so
+//! that a client which left before has none, whatever a provider had said. Where the file asks for no log nothing is kept of
+//! a request; where it asks for some of them, chance chooses when the request comes. A head that cannot be read as HTTP has
+//! no request, and no line. Invariant: a request has one line at most, and waits for nobody.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use http::{Method, StatusCode, Uri};
+use http::{Method, Request, StatusCode, Uri};
 
-use super::core::Core;
+use super::core::{Core, InUse};
 use super::departure::Original;
 use super::error::Problem;
 use super::record::{AttemptRecord, Failure, Moment, RequestRecord};
+use super::replanned::{Chapter, Replanned};
 use super::request_id::RequestId;
+use super::rescue;
 use super::scope::Scope;
 use crate::clock;
+use crate::decide::outcome::Outcome;
 use crate::decide::policy::{AccessLog, Policy};
 use crate::decide::stamp::Stamp;
 use crate::decide::units::Percent;
@@ -29,6 +35,7 @@ const LONGEST: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Draft {
     policy: Arc<Policy>,
+    grpc: bool,
     line: RequestLine,
 }
 
@@ -45,12 +52,13 @@ impl Draft {
             stream: original.streaming,
             ..begun(visit.id, &parts.method, &parts.uri)
         };
-        Some(Box::new(Draft { policy: Arc::clone(policy), line }))
+        Some(Box::new(Draft { policy: Arc::clone(policy), grpc: visit.grpc, line }))
     }
 
     /// The client gets words of Serin's own.
     pub(crate) fn answered_by_serin(&mut self, problem: &Problem) {
-        (self.line.status, self.line.error) = (Some(problem.status().as_u16()), Some(problem.label()));
+        self.line.status = Some(rescue::status(problem, self.grpc).as_u16());
+        self.line.error = Some(problem.label());
     }
 
     /// The client gets an answer with this status.
@@ -58,9 +66,22 @@ impl Draft {
         self.line.status = Some(status.as_u16());
     }
 
+    /// The request ends by a defect; where nothing has gone out, its client is told so.
+    pub(crate) fn unwinds(&mut self) {
+        unwinds(&mut self.line);
+    }
+
     /// So many bytes of an answer's body went to the client.
     pub(crate) fn passed(&mut self, bytes: usize) {
         self.line.bytes += bytes as u64;
+    }
+}
+
+/// A defect is told in one way, whatever the client speaks.
+fn unwinds(line: &mut RequestLine) {
+    if line.status.is_none() {
+        line.status = Some(rescue::status(&Problem::Defect, false).as_u16());
+        line.error = Some(Problem::Defect.label());
     }
 }
 
@@ -79,22 +100,21 @@ fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
 
 /// A request ended that will have a line.
 pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: Draft) {
-    let Draft { policy, mut line } = draft;
+    let Draft { policy, mut line, .. } = draft;
     let Some(asked) = &policy.access_log else { return };
-    if !asked.only.takes(record.outcome, record.attempts.len()) {
+    if !asked.only.takes(record.outcome, record.tries()) {
         return;
     }
     let (plan, last) = (record.plan, record.attempts.last());
-    line.rollout = plan.rollout.map(|id| scope.in_use.snapshot.policy.rollouts[usize::from(id.0)].name.clone());
+    line.rollout = scope.rollout().map(|rollout| rollout.name.clone());
     line.arm = plan.arm.map(|arm| arm.as_str());
     line.reason = Some(plan.reason.as_str());
     line.bucket = plan.bucket.map(|bucket| bucket.0);
     line.outcome = Some(record.outcome);
-    if line.error.is_none() {
+    if line.error.is_none() && line.status.is_some() {
         line.provider = Some(scope.name(record.by).to_owned());
-        line.status = line.status.or(last.and_then(|last| last.status));
     }
-    line.duration_ms = record.took.as_secs_f64() * 1000.0;
+    line.duration_ms = in_ms(record.took);
     line.first_output_ms = last.and_then(|last| millis(last.times.first_output));
     line.tokens = last.and_then(|last| last.usage).map(|usage| Tokens {
         input: usage.input,
@@ -102,20 +122,75 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: Draft) {
         output: usage.output,
         reasoning: usage.reasoning,
     });
-    line.attempts = record.attempts.iter().map(|attempt| attempt_line(scope, attempt)).collect();
+    line.attempts = attempt_lines(record.before);
+    line.attempts.extend(record.attempts.iter().map(|attempt| attempt_line(scope, attempt)));
     offer(&scope.core, asked, line);
 }
 
-/// A request was turned away before it was planned.
-pub(crate) fn turned_away(core: &Rc<Core>, id: RequestId, method: &Method, uri: &Uri, problem: &Problem) {
-    let in_use = core.in_use();
-    if let Some(asked) = &in_use.snapshot.policy.access_log
-        && is_chosen(asked, core)
-    {
-        let mut draft = Draft { policy: Arc::clone(&in_use.snapshot.policy), line: begun(id, method, uri) };
-        draft.answered_by_serin(problem);
-        offer(core, asked, draft.line);
+/// A request that has no plan, where such a one may have a line. It has it when it is turned away, and when it ends without
+/// a word: its client left while its body was read, or Serin did.
+#[derive(Debug)]
+pub(crate) struct Unplanned<'a> {
+    core: &'a Rc<Core>,
+    /// Whether it has a plan by now, and so a line of another kind.
+    planned: &'a Cell<bool>,
+    told: bool,
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+    arrived: Instant,
+}
+
+impl<'a> Unplanned<'a> {
+    /// A request that came, if the file asks for lines.
+    pub(crate) fn of<B>(
+        core: &'a Rc<Core>,
+        in_use: &InUse,
+        planned: &'a Cell<bool>,
+        request: &Request<B>,
+        (id, arrived): (RequestId, Instant),
+    ) -> Option<Unplanned<'a>> {
+        in_use.snapshot.policy.access_log.as_ref()?;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Some(Unplanned { core, planned, told: false, id, method, uri, arrived })
     }
+
+    /// It is answered by Serin itself, after these attempts by plans that no longer stand.
+    pub(crate) fn turned_away(mut self, status: StatusCode, problem: &Problem, before: &Replanned) {
+        self.told = true;
+        let (status, error) = (Some(status.as_u16()), Some(problem.label()));
+        self.offer(RequestLine { status, error, attempts: attempt_lines(before.chapters()), ..self.line() });
+    }
+
+    fn line(&self) -> RequestLine {
+        let duration_ms = in_ms(clock::instant().saturating_duration_since(self.arrived));
+        RequestLine { duration_ms, ..begun(self.id, &self.method, &self.uri) }
+    }
+
+    fn offer(&self, line: RequestLine) {
+        let in_use = self.core.in_use();
+        if let Some(asked) = &in_use.snapshot.policy.access_log
+            && is_chosen(asked, self.core)
+        {
+            offer(self.core, asked, line);
+        }
+    }
+}
+
+impl Drop for Unplanned<'_> {
+    fn drop(&mut self) {
+        if !self.told && !self.planned.get() {
+            let outcome = if self.core.is_cutting() { Outcome::SerinError } else { Outcome::ClientGone };
+            self.offer(RequestLine { outcome: Some(outcome), ..self.line() });
+        }
+    }
+}
+
+fn attempt_lines(before: &[Chapter]) -> Vec<AttemptLine> {
+    let of = |chapter: &Chapter| -> Vec<AttemptLine> {
+        chapter.attempts.iter().map(|attempt| attempt_line(&chapter.scope, attempt)).collect()
+    };
+    before.iter().flat_map(of).collect()
 }
 
 fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
@@ -136,12 +211,30 @@ fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
 }
 
 fn millis(moment: Moment) -> Option<f64> {
-    moment.get().map(|after| after.as_secs_f64() * 1000.0)
+    moment.get().map(in_ms)
+}
+
+fn in_ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
 }
 
 fn offer(core: &Core, asked: &AccessLog, mut request: RequestLine) {
     if core.access_log.admits(asked.max_per_second, clock::now()) {
         request.time = Stamp(clock::unix());
         core.access_log.offer(Box::new(Line { to: asked.to.clone(), max_bytes: asked.max_bytes, request }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_is_told_where_nothing_has_gone_out() {
+        for (before, after) in [(None, (Some(500), Some("defect"))), (Some(200), (Some(200), None))] {
+            let mut line = RequestLine { status: before, ..RequestLine::default() };
+            unwinds(&mut line);
+            assert_eq!((line.status, line.error), after);
+        }
     }
 }

@@ -2,14 +2,15 @@
 //!
 //! It is charged to the arm that the split chose and to the snapshot by which it was first dispatched; an attempt at
 //! another provider is counted under that provider's name and is never evidence. Owns the order of a request's moments, and
-//! makes a record of each attempt and of the request where they end; what follows from a record is
-//! [`consumers`](super::consumers)' to say. What was seen decides: an answer that reached its end is complete, even if the
-//! connection is dropped right after. A drop before that is the client's leaving, or Serin's own doing while it cuts or
-//! unwinds. Invariants: every attempt that was dispatched ends with exactly one outcome, and so does every request that
-//! began.
+//! makes a record of each attempt and of the request where they end; what follows from a record is [`consumers`]' to say.
+//! What was seen decides: an answer that reached its end is complete, even if the connection is dropped right after. A drop
+//! before that is the client's leaving, or Serin's own doing while it cuts or unwinds. Invariants: every attempt that was
+//! dispatched ends with exactly one outcome, and so does every request that began.
 
+use std::mem;
 use std::rc::Rc;
 use std::slice;
+use std::thread;
 use std::time::Instant;
 
 use super::access::Draft;
@@ -21,6 +22,7 @@ use super::observer::Summary;
 use super::open_attempt::{OpenAttempt, Stage, answered};
 use super::record::{AttemptRecord, Failure, Moment, RequestRecord};
 use super::refusal::Refusal;
+use super::replanned::{Chapter, Replanned};
 use super::scope::Scope;
 use super::tries::Target;
 use crate::clock;
@@ -28,7 +30,8 @@ use crate::decide::cause::Cause;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
 use crate::decide::route::{Plan, Reason};
-use crate::decide::units::{Arm, ProviderId};
+use crate::decide::units::ProviderId;
+use crate::state::causes::Met;
 use crate::state::provider::{Breaker, Ticket};
 
 /// One request's account.
@@ -39,7 +42,7 @@ pub(crate) struct Account {
     attempt: OpenAttempt,
     /// Whose request it is at present; `None`: not dispatched yet.
     at: Option<ProviderId>,
-    /// Attempts so far.
+    /// Attempts by this plan so far.
     attempts: u16,
     /// What the guard is told.
     guard: GuardReport,
@@ -47,6 +50,10 @@ pub(crate) struct Account {
     question: Option<Box<Question>>,
     /// Attempts that ended while the request went on.
     earlier: Vec<AttemptRecord>,
+    /// What was attempted by plans that no longer stand.
+    before: Replanned,
+    /// What failed it so far, of the provider that the split chose.
+    met: Met,
     /// What is kept for its line in the access log.
     draft: Option<Box<Draft>>,
 }
@@ -67,6 +74,8 @@ pub(crate) enum Part {
 struct Question {
     record: AttemptRecord,
     refusal: Refusal,
+    /// How many attempts had ended before it.
+    place: usize,
 }
 
 impl Account {
@@ -89,9 +98,17 @@ impl Account {
             guard: GuardReport::default(),
             question: None,
             earlier: Vec::new(),
+            before: Replanned::default(),
+            met: Met::default(),
             draft: None,
         };
         Box::write(Box::new_uninit(), account)
+    }
+
+    /// It was planned before, and attempted.
+    pub(crate) fn follows(&mut self, mut before: Replanned) {
+        self.met = before.goes_on(&self.scope);
+        self.before = before;
     }
 
     /// It will have a line in the access log, if that asks for one.
@@ -119,9 +136,9 @@ impl Account {
         &mut self.attempt
     }
 
-    /// How many attempts there were.
-    pub(crate) fn attempts(&self) -> u16 {
-        self.attempts
+    /// How many attempts there were, by whatever plan.
+    pub(crate) fn attempts(&self) -> usize {
+        self.before.attempts() + usize::from(self.attempts)
     }
 
     /// Who is tried next, and whether with a key of Serin's own. The same provider tried again without a ticket goes on
@@ -212,9 +229,9 @@ impl Account {
         self.scope.is_own(self.attempt.target.id)
     }
 
-    /// The request is planned anew, under another account. One that had been sent, on a connection that was dead by
-    /// then, says nothing about the provider.
-    pub(crate) fn forget(mut self: Box<Self>) {
+    /// The request is planned anew, under another account; gives what was attempted. One that had been sent, on a
+    /// connection that was dead by then, says nothing about the provider.
+    pub(crate) fn forget(mut self: Box<Self>) -> Replanned {
         if matches!(self.attempt.stage, Stage::Dispatched | Stage::Answered { .. }) {
             self.failed(Ending::CutBySerin);
         }
@@ -225,6 +242,10 @@ impl Account {
             self.scope.series(at).leave(self.scope.core.id);
         }
         self.attempt.stage = Stage::Over;
+        let mut before = mem::take(&mut self.before);
+        let (attempts, met) = (mem::take(&mut self.earlier), mem::take(&mut self.met));
+        before.add(Chapter { scope: self.scope.clone(), attempts, met });
+        before
     }
 
     /// The attempt ended, and nothing of it has gone to the client.
@@ -246,13 +267,13 @@ impl Account {
         record.outcome = Outcome::ClientError;
         consumers::breaker(&self.scope, &record, &mut self.attempt.probe);
         self.guard.is_in_question();
-        self.question = Some(Box::new(Question { record, refusal }));
+        self.question = Some(Box::new(Question { record, refusal, place: self.earlier.len() }));
     }
 
     /// Stable accepted what the canary refused, or refused it as well; `None`: it said neither.
     pub(crate) fn stable_said(&mut self, accepts: Option<bool>) {
         let Some(question) = self.question.take() else { return };
-        let Question { mut record, refusal } = *question;
+        let Question { mut record, refusal, place } = *question;
         let accepted = accepts == Some(true);
         record.outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
         if !accepted {
@@ -263,14 +284,14 @@ impl Account {
         if accepted || self.guard.is_given() {
             consumers::refusal(&self.scope, record.provider, refusal, accepted);
         }
-        consumers::attempt_ended(&self.scope, &record, &mut self.guard, speaks);
+        self.count(&record, speaks);
         self.end_guard_report(record.outcome);
-        self.earlier.push(record);
+        self.earlier.insert(place, record);
     }
 
     /// Whether it is the canary that is asked, as evidence.
     pub(crate) fn tells_of_canary(&self) -> bool {
-        self.is_own() && self.scope.plan.arm == Some(Arm::Canary) && self.guard.is_given()
+        self.scope.is_own_canary(self.attempt.target.id) && self.guard.is_given()
     }
 
     /// The canary refused the request, and nobody else is asked about it.
@@ -293,8 +314,14 @@ impl Account {
             record.failure = cause.map(|cause| Box::new(Failure { cause, request_id: None }));
         }
         consumers::breaker(&self.scope, &record, &mut self.attempt.probe);
-        consumers::attempt_ended(&self.scope, &record, &mut self.guard, !ending.is_by_policy());
+        self.count(&record, !ending.is_by_policy());
         record
+    }
+
+    /// An attempt ended. `speaks`: whether it says anything of its provider.
+    fn count(&mut self, record: &AttemptRecord, speaks: bool) {
+        let own = consumers::Own { guard: &mut self.guard, met: &mut self.met };
+        consumers::attempt_ended(&self.scope, record, own, speaks);
     }
 
     /// A probe that comes to nothing: another request may find out.
@@ -341,6 +368,14 @@ impl Account {
         if part == Part::Last {
             self.end_at(answered(status, BodyEnd::Complete), now);
         }
+    }
+
+    /// So many bytes came after the answer that left HTTP, and go to the client.
+    pub(crate) fn carried(&mut self, bytes: usize) {
+        if let Some(draft) = self.draft() {
+            draft.passed(bytes);
+        }
+        self.came(Part::Output);
     }
 
     /// Output was seen in the answer, whether or not any of it has gone out.
@@ -427,7 +462,9 @@ impl Account {
         };
         let (plan, by) = (&self.scope.plan, self.attempt.target.id);
         let took = end.saturating_duration_since(self.arrived);
-        consumers::request_ended(&self.scope, &RequestRecord { plan, by, outcome, attempts, took }, self.draft.take());
+        let (before, met) = (self.before.chapters(), &self.met);
+        let record = RequestRecord { plan, by, outcome, before, attempts, met, took };
+        consumers::request_ended(&self.scope, &record, self.draft.take());
     }
 }
 
@@ -438,6 +475,11 @@ const fn is_success(status: u16) -> bool {
 impl Drop for Account {
     fn drop(&mut self) {
         let ending = if self.scope.core.is_cutting() { Ending::CutBySerin } else { Ending::ClientLeft };
+        if thread::panicking()
+            && let Some(draft) = self.draft()
+        {
+            draft.unwinds();
+        }
         match self.attempt.stage {
             Stage::Over => {}
             // Between two attempts: all that were begun are accounted for.

@@ -7,11 +7,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{Request, Response};
 
 use super::body::{AnswerBody, RequestBody};
+use super::deadline::Deadline;
 use super::error::Problem;
 use super::upstream::{Lease, SendError, Upstreams, Waits};
 use crate::decide::cause::{Cause, NoConnection};
@@ -109,15 +109,14 @@ pub(crate) struct Aim<'a> {
     pub(crate) egress: Option<&'a str>,
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
-    /// The limits that hold.
+    /// The limits that hold. By its deadline a connection is waited for as well, its turn included.
     pub(crate) waits: Waits,
-    /// Until when a connection is waited for, its turn included.
-    pub(crate) give_up_at: Option<Instant>,
 }
 
 impl Aim<'_> {
     async fn lease(&self, fresh: bool) -> Result<Lease, AttemptError> {
-        let Some(at) = self.give_up_at else { return self.connection(fresh).await.map_err(no_connection) };
+        let at = self.waits.deadline.and_then(Deadline::at);
+        let Some(at) = at else { return self.connection(fresh).await.map_err(no_connection) };
         match Box::pin(tokio::time::timeout_at(at.into(), self.connection(fresh))).await {
             Ok(leased) => leased.map_err(no_connection),
             Err(_) => Err(no_connection(self.upstreams.too_late(self.provider, self.egress))),

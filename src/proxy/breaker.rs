@@ -6,19 +6,16 @@
 //! it. Decides nothing about when one opens. Invariant: a request that nobody else could have answered leaves no provider
 //! out for others.
 
-use super::core::InUse;
+use super::scope::Scope;
 use crate::clock;
 use crate::decide::breaker::{Caller, Verdict};
 use crate::decide::outcome::{Judged, Outcome};
-use crate::decide::route::Plan;
 use crate::decide::units::ProviderId;
 use crate::state::provider::Ticket;
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub(crate) struct Told<'a> {
-    /// By which plan.
-    pub(crate) plan: &'a Plan,
+pub(crate) struct Told {
     /// Who was tried.
     pub(crate) provider: ProviderId,
     /// What became of it.
@@ -28,8 +25,9 @@ pub(crate) struct Told<'a> {
 }
 
 /// Tells it; `probe`: with the ticket of an attempt that finds out.
-pub(crate) fn tell(in_use: &InUse, told: &Told<'_>, probe: &mut Option<Ticket>) {
-    let Told { plan, provider, outcome, unreached } = *told;
+pub(crate) fn tell(scope: &Scope, told: &Told, probe: &mut Option<Ticket>) {
+    let Told { provider, outcome, unreached } = *told;
+    let in_use = &scope.in_use;
     let state = in_use.snapshot.provider(provider);
     let verdict = match outcome.told_to_breaker() {
         Judged::Success if state.is_well() => return,
@@ -37,29 +35,28 @@ pub(crate) fn tell(in_use: &InUse, told: &Told<'_>, probe: &mut Option<Ticket>) 
         Judged::Failure => Verdict::Failure,
         Judged::Not => Verdict::None,
     };
-    let policy = &in_use.snapshot.policy;
-    let rule = policy.provider(provider).breaker.as_ref();
-    match plan.rollout.map(|id| &policy.rollouts[usize::from(id.0)]) {
+    let rule = in_use.snapshot.policy.provider(provider).breaker.as_ref();
+    match scope.rollout() {
         Some(rollout) if rollout.moves_from(provider) => {
             if unreached {
                 state.missed(rule, clock::now());
             }
         }
         Some(rollout)
-            if rollout.moves_to(provider) && !(plan.counted && plan.provider == provider) && probe.is_none() => {}
+            if rollout.moves_to(provider) && !(scope.plan.counted && scope.is_own(provider)) && probe.is_none() => {}
         None if probe.is_none() => {}
         _ => {
-            let canary = in_use.prepared.outbound(provider).is_canary.then(|| caller(in_use, plan, unreached));
+            let canary = in_use.prepared.outbound(provider).is_canary.then(|| caller(scope, unreached));
             state.tell(rule, canary, probe.take(), verdict, clock::now());
         }
     }
 }
 
 /// Whose request it is. That no connection can be made is no request's doing.
-fn caller(in_use: &InUse, plan: &Plan, unreached: bool) -> Caller {
-    match plan.rollout {
+fn caller(scope: &Scope, unreached: bool) -> Caller {
+    match scope.in_force() {
         Some(_) if unreached => Caller::UNKNOWN,
-        Some(id) if in_use.snapshot.in_force(id).several_sources => Caller::source(plan.source),
-        _ => plan.slot.map_or(Caller::UNKNOWN, Caller::user),
+        Some(in_force) if in_force.several_sources => Caller::source(scope.plan.source),
+        _ => scope.plan.slot.map_or(Caller::UNKNOWN, Caller::user),
     }
 }

@@ -12,9 +12,9 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use super::body::{AnswerBody, BodyError};
+use super::deadline::Deadline;
 use super::observer::{self, Asked, Kind, Label, Observer, Summary};
 use super::pieces::Pieces;
 use super::replay::{Loan, Share};
@@ -47,10 +47,8 @@ pub(crate) struct Scales {
     pub(crate) buffered: bool,
     /// How long frames without output are held at most.
     pub(crate) hold: Millis,
-    /// When the first byte must have come.
-    pub(crate) give_up_at: Option<Instant>,
-    /// For how long nothing but white space and comments may come at most, where there is no such moment.
-    pub(crate) blank_for: Option<Millis>,
+    /// By when more than white space and comments must have come.
+    pub(crate) deadline: Option<Deadline>,
     /// How much of it one answer may have, and all held bodies together.
     pub(crate) most: (u64, u64),
 }
@@ -357,7 +355,7 @@ impl Weighed {
         if self.pieces.length() == 0 {
             return Waits::FirstByte;
         }
-        if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && scales.blank_for.is_some() {
+        if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && scales.deadline.is_some() {
             return Waits::Beginning;
         }
         if self.hold(look, scales) == Hold::Output { Waits::Output } else { Waits::End }

@@ -10,20 +10,31 @@ use super::cause::is_failure;
 use super::guard_report::{GuardReport, NOTHING};
 use super::record::{AttemptRecord, Failure, RequestRecord};
 use super::refusal::Refusal;
+use super::replanned::{Chapter, Replanned};
 use super::scope::Scope;
 use crate::clock;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;
+use crate::state::causes::{Met, Seen};
 use crate::state::inbox::Refused;
 use crate::state::provider::Ticket;
 
+/// What is kept of the provider that the split chose, until the request has ended.
+#[derive(Debug)]
+pub(crate) struct Own<'a> {
+    /// What the guard was told.
+    pub(crate) guard: &'a mut GuardReport,
+    /// What failed the request.
+    pub(crate) met: &'a mut Met,
+}
+
 /// An attempt ended. `speaks`: whether it says anything of its provider.
-pub(crate) fn attempt_ended(scope: &Scope, record: &AttemptRecord, guard: &mut GuardReport, speaks: bool) {
+pub(crate) fn attempt_ended(scope: &Scope, record: &AttemptRecord, own: Own<'_>, speaks: bool) {
     count_attempt(scope, record);
     if scope.is_own(record.provider) {
-        guard.saw(if speaks { record.outcome } else { NOTHING }, record.finished);
-        if guard.is_given() {
-            note_cause(scope, record);
+        own.guard.saw(if speaks { record.outcome } else { NOTHING }, record.finished);
+        if own.guard.is_given() {
+            note_cause(scope, record, own.met);
         }
     }
     log(scope, record);
@@ -45,16 +56,15 @@ pub(crate) fn give_back(scope: &Scope, provider: ProviderId, probe: &mut Option<
 }
 
 fn tell(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, probe: &mut Option<Ticket>) {
-    let told = breaker::Told { plan: &scope.plan, provider, outcome, unreached };
-    breaker::tell(&scope.in_use, &told, probe);
+    breaker::tell(scope, &breaker::Told { provider, outcome, unreached }, probe);
 }
 
 /// A provider refused a request: people are advised by it.
 pub(crate) fn refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted: bool) {
-    let Some(rollout) = scope.plan.rollout else { return };
+    let Some(rollout) = scope.rollout() else { return };
     let Refusal { status, code, finding } = refusal;
     scope.core.report(Refused {
-        rollout: scope.in_use.snapshot.policy.rollouts[usize::from(rollout.0)].name.clone(),
+        rollout: rollout.name.clone(),
         provider: scope.name(by).to_owned(),
         finding,
         status,
@@ -69,12 +79,21 @@ pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, draft: Op
     if let Some(draft) = draft {
         access::ended(scope, record, *draft);
     }
-    if let [one] = record.attempts
-        && one.failure.is_none()
-    {
+    if record.met.is_empty() && record.before.is_empty() {
         return;
     }
-    settle_causes(scope, record);
+    let by = scope.name(record.by);
+    settle(scope, record.met, record.outcome, by);
+    for chapter in record.before {
+        settle(&chapter.scope, &chapter.met, record.outcome, by);
+    }
+}
+
+/// A request was turned away that had been attempted by plans that no longer stand.
+pub(crate) fn turned_away(before: &Replanned) {
+    for Chapter { scope, met, .. } in before.chapters() {
+        settle(scope, met, Outcome::SerinError, "");
+    }
 }
 
 fn count_attempt(scope: &Scope, record: &AttemptRecord) {
@@ -100,42 +119,38 @@ fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
     }
 }
 
-fn note_cause(scope: &Scope, record: &AttemptRecord) {
+fn note_cause(scope: &Scope, record: &AttemptRecord, met: &mut Met) {
     // What Serin itself lacked is no failure of its provider.
     if let Some(Failure { cause, request_id }) = record.failure.as_deref()
         && is_failure(record.outcome)
         && let Some(sink) = scope.guard()
     {
-        sink.evidence.causes.note(sink.whose.arm, record.outcome, cause, request_id.as_deref(), clock::now());
+        let seen = Seen { outcome: record.outcome, cause, request_id: request_id.as_deref() };
+        sink.evidence.causes.note(sink.whose.arm, &seen, clock::now(), met);
     }
 }
 
-/// What became of a request that the chosen provider failed.
-fn settle_causes(scope: &Scope, record: &RequestRecord<'_>) {
-    let Some(sink) = scope.guard() else { return };
-    let mut failed =
-        record.attempts.iter().rev().filter(|attempt| scope.is_own(attempt.provider) && is_failure(attempt.outcome));
-    // Each request once, by what failed it last.
-    let Some((attempt, Failure { cause, .. })) = failed.next().and_then(|last| Some((last, last.failure.as_deref()?)))
-    else {
+/// What became of a request that the chosen provider failed. `by`: whose answer its client got.
+fn settle(scope: &Scope, met: &Met, outcome: Outcome, by: &str) {
+    if met.is_empty() {
         return;
-    };
+    }
+    let Some(sink) = scope.guard() else { return };
     let causes = &sink.evidence.causes;
-    match record.outcome {
-        Outcome::Ok | Outcome::Empty | Outcome::ClientError if record.by != attempt.provider => {
-            causes.answered(sink.whose.arm, attempt.outcome, cause, scope.name(record.by));
+    match outcome {
+        Outcome::Ok | Outcome::Empty | Outcome::ClientError if by != scope.name(scope.plan.provider) => {
+            causes.answered(sink.whose.arm, met, by);
         }
         // Whoever left was answered by nobody and saw no error.
         Outcome::Ok | Outcome::Empty | Outcome::ClientError | Outcome::ClientGone => {}
-        _ => causes.failed(sink.whose.arm, attempt.outcome, cause, sink.whose.slot),
+        _ => causes.failed(sink.whose.arm, met, sink.whose.slot),
     }
 }
 
 /// For whoever asks for all that there is.
 fn log(scope: &Scope, record: &AttemptRecord) {
     let Some(Failure { cause, .. }) = record.failure.as_deref() else { return };
-    let plan = &scope.plan;
-    let rollout = plan.rollout.map(|id| &*scope.in_use.snapshot.policy.rollouts[usize::from(id.0)].name);
+    let (plan, rollout) = (&scope.plan, scope.rollout().map(|rollout| &*rollout.name));
     tracing::debug!(
         rollout = rollout.unwrap_or("-"),
         arm = plan.arm.map_or("-", |arm| arm.as_str()),

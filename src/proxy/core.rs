@@ -17,7 +17,6 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::door::Door;
-use super::error::Problem;
 use super::prepared::Prepared;
 use super::replay::{Budget, Share};
 use super::request_id::RequestIds;
@@ -249,17 +248,19 @@ impl Core {
         self.unanswered.get()
     }
 
-    /// The answer to a request, unless the core is cut before there is one.
-    pub(crate) async fn unless_cut<T>(
-        &self,
-        mut serving: Pin<&mut impl Future<Output = Result<T, Problem>>>,
-    ) -> Result<T, Problem> {
+    /// What comes of a request that has no answer yet; `None`: the core is cut before.
+    pub(crate) async fn unless_cut<T>(&self, mut serving: Pin<&mut impl Future<Output = T>>) -> Option<T> {
         let _unanswered = Unanswered::new(self);
         poll_fn(|context| match serving.as_mut().poll(context) {
-            Poll::Pending if self.cutting.get() => Poll::Ready(Err(Problem::Stopping)),
-            polled => polled,
+            Poll::Pending if self.is_cut() => Poll::Ready(None),
+            polled => polled.map(Some),
         })
         .await
+    }
+
+    /// Whether what is still open is being cut.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cutting.get()
     }
 
     /// Asks those connections to leave that have been idle, or silent, for the longest; `claim` is asked whether room is

@@ -13,9 +13,8 @@ use super::body::RequestBody;
 use super::error::Problem;
 use super::facts::Visit;
 use super::headers::{self, Passage};
-use super::prepared::{Key, Outbound, Prepared};
-use crate::decide::route::Plan;
-use crate::decide::units::ProviderId;
+use super::prepared::{Outbound, Prepared};
+use super::presented::Key;
 use crate::wire::body::{Peek, rewrite};
 use crate::wire::dialect::Dialect;
 
@@ -116,9 +115,4 @@ pub(crate) fn depart(
     *request.version_mut() = parts.version;
     *request.headers_mut() = headers::outbound(&parts.headers, passage);
     Ok(Some(request))
-}
-
-/// The client's credentials were meant for stable; for whoever serves it, where nothing is split.
-pub(crate) fn is_entitled(prepared: &Prepared, plan: &Plan, to: ProviderId) -> bool {
-    plan.rollout.is_none_or(|id| prepared.policy.rollouts[usize::from(id.0)].stable == to)
 }

@@ -36,6 +36,8 @@ pub(crate) struct Visit {
     pub(crate) upgrade: bool,
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
+    /// Whether its content is gRPC's.
+    pub(crate) grpc: bool,
     /// Where it comes from, as the guard tells it apart: a client by its key, else the connection's other end.
     source: SourceGroup,
     /// Whether it comes from nobody of `clients`, so that nothing of Serin's own goes with it: no key, no header, no
@@ -87,7 +89,8 @@ impl Visit {
         if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
             return Err(Problem::Unauthorized);
         }
-        Ok(Visit { id, below_at, upgrade, connection: marks.connection, source: source.group, stranger })
+        let Marks { connection, grpc, .. } = marks;
+        Ok(Visit { id, below_at, upgrade, connection, grpc, source: source.group, stranger })
     }
 
     /// The path below the mount.

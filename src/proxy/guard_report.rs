@@ -7,6 +7,7 @@
 //! out, so that an answer that is held is no slower than one that is not. Invariant: each of them is told once at most,
 //! and what another provider does is never told. No provider is asked again after output of its own was seen.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::decide::finished::Finished;
@@ -27,7 +28,7 @@ const LEAST_OUTPUTS: u32 = 10;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GuardSink<'a> {
     /// Of the epoch in which the request was sent first.
-    pub(crate) evidence: &'a Evidence,
+    pub(crate) evidence: &'a Arc<Evidence>,
     /// Whose cells are counted in.
     pub(crate) core: Core,
     /// The arm that the split chose, where it comes from, and its user's place.

@@ -9,7 +9,8 @@
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::prefilter::Prefilter;
-use super::prepared::{Key, Outbound};
+use super::prepared::Outbound;
+use super::presented::{self, Key};
 use crate::wire::credentials::{Credential, Place, TABLE, is_named, suggests_secret};
 
 const X_SERIN: &str = "x-serin-";
@@ -106,7 +107,6 @@ pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap 
     if subprotocols {
         withheld.strip_subprotocols(&mut headers);
     }
-    headers.insert(header::HOST, to.host.clone());
     if passage.upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }
@@ -118,12 +118,7 @@ pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap 
     {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    if let Some(Key::Header(name, value)) = passage.key {
-        headers.insert(name.clone(), value.clone());
-    }
-    for (name, value) in &to.set {
-        headers.insert(name.clone(), value.clone());
-    }
+    presented::write(&mut headers, &to.host, passage.key, &to.set);
     headers
 }
 

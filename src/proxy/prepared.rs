@@ -10,9 +10,10 @@ use http::Uri;
 use http::header::{self, HeaderName, HeaderValue};
 
 use super::credentials::{KeyPlaces, Names, OfFile};
+use super::presented::{Key, Presented, presented};
 use super::target::Target;
 use crate::clock;
-use crate::decide::policy::{Auth, Fallback, Policy, Provider, UserSource};
+use crate::decide::policy::{Fallback, Policy, Provider, UserSource};
 use crate::decide::route::{takes_path, wanted};
 use crate::decide::units::ProviderId;
 use crate::state::source_table::{Source, SourceTable};
@@ -70,15 +71,6 @@ pub(crate) struct Outbound {
     pub(crate) set: Box<[(HeaderName, HeaderValue)]>,
     /// Why no request can be sent to it; `None`: one can.
     pub(crate) unusable: Option<String>,
-}
-
-/// One of a provider's keys, where it wants it.
-#[derive(Debug)]
-pub(crate) enum Key {
-    /// In this header.
-    Header(HeaderName, HeaderValue),
-    /// In the query.
-    Query(Target),
 }
 
 impl Prepared {
@@ -169,62 +161,11 @@ impl Outbound {
     }
 
     pub(crate) fn new(provider: &Arc<Provider>, mount: &str, of_file: &OfFile) -> Outbound {
-        let mut unusable = provider.unusable.clone();
-        let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");
-        let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.reveal()));
-        let path = &provider.base_url.path;
-        let template = provider.path.as_ref();
-        let mut keys = Vec::with_capacity(provider.api_keys.len());
-        for key in provider.api_keys.iter().map(|key| key.reveal()) {
-            let (name, text) = match &provider.auth {
-                Auth::Bearer => (Ok(header::AUTHORIZATION), format!("Bearer {key}")),
-                Auth::Header(name) => (HeaderName::try_from(name.as_str()), key.to_owned()),
-                Auth::Query(name) => {
-                    let query = query().chain([(name.as_str(), key)]);
-                    keys.push(Key::Query(Target::new(path, mount, query, template)));
-                    continue;
-                }
-                Auth::None => break,
-            };
-            match (name, HeaderValue::try_from(text)) {
-                (Ok(name), Ok(mut value)) => {
-                    value.set_sensitive(true);
-                    keys.push(Key::Header(name, value));
-                }
-                _ => {
-                    unusable.get_or_insert_with(|| unsendable("an api key of it, or its `auth`,"));
-                }
-            }
-        }
-        let mut host = HeaderValue::try_from(provider.base_url.authority()).unwrap_or_else(|_| {
-            unusable.get_or_insert_with(|| unsendable("the host of its base_url"));
-            HeaderValue::from_static("invalid")
-        });
-        // Each header is set by one rule only, so that undoing one provider's rules leaves nothing of them.
-        let mut set: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(provider.set_headers.len());
-        for (name, value) in &provider.set_headers {
-            let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value.reveal())) else {
-                unusable.get_or_insert_with(|| unsendable("`set_headers`"));
-                continue;
-            };
-            value.set_sensitive(true);
-            if name == header::HOST {
-                host = value;
-            } else if keys.iter().any(|key| matches!(key, Key::Header(known, _) if *known == name)) {
-                keys = vec![Key::Header(name, value)];
-            } else if belongs_to_connection(&name) {
-                unusable.get_or_insert_with(|| {
-                    format!("`set_headers` names `{name}`, which belongs to the connection; take it out")
-                });
-            } else {
-                set.retain(|(known, _)| *known != name);
-                set.push((name, value));
-            }
-        }
+        let Presented { host, target, keys, set, unusable } = presented(provider, mount, provider.path.as_ref());
         Outbound {
             name: named(&provider.name),
             host,
-            target: Target::new(path, mount, query(), template),
+            target,
             is_canary: false,
             own_key: !keys.is_empty(),
             withheld: Names::withheld(of_file, provider, !keys.is_empty(), true),
@@ -266,18 +207,6 @@ impl Outbound {
         };
         target.uri(original, below, |pair| self.withheld(entitled).has_parameter(pair), model)
     }
-}
-
-fn belongs_to_connection(name: &HeaderName) -> bool {
-    let own = [
-        header::CONNECTION,
-        header::CONTENT_LENGTH,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-        header::TE,
-        header::EXPECT,
-    ];
-    own.contains(name)
 }
 
 // Names are checked to be `[A-Za-z0-9._-]` when the file is read.

@@ -6,11 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::replanned::Chapter;
 use crate::decide::cause::Cause;
 use crate::decide::finished::Finished;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::route::Plan;
 use crate::decide::units::ProviderId;
+use crate::state::causes::Met;
 use crate::wire::usage::Usage;
 
 /// An attempt that ended.
@@ -87,8 +89,12 @@ pub(crate) struct RequestRecord<'a> {
     pub(crate) by: ProviderId,
     /// What it came to.
     pub(crate) outcome: Outcome,
-    /// All attempts, the first one first.
+    /// What was attempted by earlier plans, the first one first.
+    pub(crate) before: &'a [Chapter],
+    /// All attempts by this plan, the first one first.
     pub(crate) attempts: &'a [AttemptRecord],
+    /// What failed it, of the provider that the split chose.
+    pub(crate) met: &'a Met,
     /// From its arrival to its end.
     pub(crate) took: Duration,
 }
@@ -97,5 +103,10 @@ impl RequestRecord<'_> {
     /// Whether another provider answered than the split chose.
     pub(crate) fn is_fallback(&self) -> bool {
         self.by != self.plan.provider && self.outcome == Outcome::Ok
+    }
+
+    /// How many attempts there were, by whatever plan.
+    pub(crate) fn tries(&self) -> usize {
+        self.attempts.len() + self.before.iter().map(|chapter| chapter.attempts.len()).sum::<usize>()
     }
 }

@@ -20,12 +20,14 @@ use super::body::BodyClocks;
 use super::cause;
 use super::commit::{Scales, Weighed, weigh};
 use super::core::{Core, InUse};
-use super::departure::{Original, depart, is_entitled};
+use super::deadline::Deadline;
+use super::departure::{Original, depart};
 use super::error::Problem;
 use super::observer::{Asked, Summary};
 use super::prepared::Outbound;
 use super::refusal::Refusal;
 use super::relay::Answer;
+use super::replanned::Replanned;
 use super::retry_after::retry_after;
 use super::tries::{Target, Tries};
 use super::upstream::{SendError, Waits};
@@ -37,7 +39,7 @@ use crate::decide::outcome::{BodyEnd, Ending, Outcome, is_about_the_request};
 use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
 use crate::decide::retry::{Failed, Left, Next, next};
 use crate::decide::route::{InForceShare, Plan};
-use crate::decide::units::{Arm, Millis, RolloutId};
+use crate::decide::units::{Millis, RolloutId};
 use crate::state::provider::Ticket;
 use crate::state::retry_budget::RetryBudget;
 use crate::wire::dialect::Dialect;
@@ -51,6 +53,8 @@ struct Recovery<'a> {
     rollout: Option<&'a Arc<Rollout>>,
     account: Box<Account>,
     tries: Tries,
+    /// Until when the chosen provider is waited for, once it was asked while somebody else could answer.
+    deadline: Option<Deadline>,
     /// What the provider said that the split chose.
     kept: Option<Box<Spoilt>>,
 }
@@ -65,6 +69,8 @@ enum Tried {
     Unfit(Problem),
     /// What is in force has changed.
     Replan,
+    /// Serin ends, and waits for nobody any more.
+    Cut,
 }
 
 /// A failure, with all that a client could be told of it.
@@ -79,14 +85,22 @@ enum Said {
     Problem(Problem),
 }
 
-/// Sends a planned request to whoever answers it; `None`: plan it anew.
+/// What came of a planned request.
+pub(crate) enum Reached {
+    /// An answer.
+    Answer(Answer),
+    /// It is to be planned anew; so far, this was attempted.
+    Replan(Replanned),
+}
+
+/// Sends a planned request to whoever answers it. `before`: what was attempted by earlier plans.
 pub(crate) async fn reach(
     core: &Rc<Core>,
     in_use: &Rc<InUse>,
     plan: Plan,
     original: &Original<'_>,
-    arrived: Instant,
-) -> Result<Option<Answer>, Problem> {
+    (arrived, before): (Instant, Replanned),
+) -> Result<Reached, Problem> {
     let policy = &in_use.snapshot.policy;
     let share = plan.rollout.map(|id| {
         let in_force = in_use.snapshot.in_force(id);
@@ -102,6 +116,7 @@ pub(crate) async fn reach(
         rollout,
         account: Account::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
         tries: Tries::new(plan.provider, others),
+        deadline: None,
         kept: None,
     };
     if let (Some(id), Some(rollout)) = (rollout_id, rollout)
@@ -110,11 +125,14 @@ pub(crate) async fn reach(
         let diverts = in_use.snapshot.in_force(id).diverts;
         recovery.tries.between_arms(rollout.stable, canary.provider, diverts);
     }
+    if before.attempts() > 0 {
+        recovery.account.follows(before);
+    }
     recovery.account.will_be_logged(Draft::of(core, policy, original));
     recovery.earn_repeats();
-    let Some((target, probe)) = recovery.next_target() else { return Ok(None) };
+    let Some((target, probe)) = recovery.next_target() else { return Ok(Reached::Replan(recovery.account.forget())) };
     match recovery.attempt(target, probe).await {
-        Tried::Answered(weighed) if recovery.is_good(&weighed) => Ok(Some(recovery.deliver(weighed))),
+        Tried::Answered(weighed) if recovery.is_good(&weighed) => Ok(Reached::Answer(recovery.deliver(weighed))),
         // What is rare is boxed, so that the place of a request's future stays small.
         tried => Box::pin(recovery.recover(target, tried)).await,
     }
@@ -129,7 +147,7 @@ impl<'a> Recovery<'a> {
     async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
         let (in_use, original) = (self.in_use, self.original);
         let (policy, to) = (&in_use.snapshot.policy, self.outbound(target));
-        let entitled = is_entitled(&in_use.prepared, self.plan(), target.id);
+        let entitled = self.account.scope().is_entitled(target.id);
         let stranger = original.visit.stranger;
         // A key that the client's own credentials stand in for is the client's.
         self.account.aim(target, probe, !stranger && (to.own_key || !entitled));
@@ -138,10 +156,7 @@ impl<'a> Recovery<'a> {
             return Tried::Unfit(problem);
         }
         let recoverable = self.tries.has_others() && original.can_be_sent_again();
-        let blank_for = self.patience(target, recoverable);
-        // Whoever waits for a stable that answers nobody waits no longer for a whole answer.
-        let patience = blank_for.filter(|_| original.streaming || self.plan().arm == Some(Arm::Stable));
-        let give_up_at = patience.and_then(|patience| clock::instant().checked_add(patience.duration()));
+        let deadline = self.deadline(target, recoverable);
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
         let aim = Aim {
@@ -150,11 +165,11 @@ impl<'a> Recovery<'a> {
             egress: policy.egress.as_ref().map(Secret::reveal),
             upgrade: original.visit.upgrade,
             waits: Waits {
-                head: patience.map_or(head, |patience| patience.min(head)),
+                head,
+                deadline,
                 client: policy.limits.idle,
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
-            give_up_at,
         };
         let (key, entitled) = (to.key(target.turn), entitled && !stranger);
         let (core, buffered) =
@@ -178,7 +193,7 @@ impl<'a> Recovery<'a> {
             let response = match attempt::run(&aim, gate, make, |body| original.give_back(body)).await {
                 Ok(response) => response,
                 Err(AttemptError::Failed(failure))
-                    if failure.fault.is_own_file() && is_for_stable(&account.scope().plan, target) =>
+                    if failure.fault.is_own_file() && account.scope().is_own_stable(target.id) =>
                 {
                     let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
                     return Tried::Unfit(Problem::Unusable { provider, reason });
@@ -193,8 +208,7 @@ impl<'a> Recovery<'a> {
                 recoverable,
                 buffered,
                 hold,
-                give_up_at,
-                blank_for,
+                deadline,
                 most: (policy.limits.replay_body, policy.limits.replay_memory),
             };
             let output = || {
@@ -204,7 +218,7 @@ impl<'a> Recovery<'a> {
             let weighed = Weighed::unseen(response, &core.replay, recoverable);
             Tried::Answered(weigh(weighed, scales, output).await)
         });
-        unless_withdrawn(core, withdrawable, tried).await.unwrap_or_else(withdrawn)
+        unless_withdrawn(core, withdrawable, tried).await.unwrap_or_else(|| given_up(core))
     }
 
     /// What Serin itself cannot ask of stable is no reason to ask the canary.
@@ -223,20 +237,14 @@ impl<'a> Recovery<'a> {
         }
     }
 
-    /// How long a canary answer may take to begin while somebody else can answer: one that is streamed, to its first byte,
-    /// and any, to more than white space. Of stable, only while it answers nobody.
-    fn patience(&self, target: Target, recoverable: bool) -> Option<Millis> {
-        let plan = self.plan();
-        if !recoverable || target.id != plan.provider {
+    /// By when the answer of the chosen provider has to begin while somebody else can answer.
+    fn deadline(&mut self, target: Target, recoverable: bool) -> Option<Deadline> {
+        let scope = self.account.scope();
+        if !recoverable || !scope.is_own(target.id) {
             return None;
         }
-        match plan.arm? {
-            Arm::Canary => self.rollout.map(|rollout| rollout.give_up_after),
-            Arm::Stable => {
-                let in_force = self.in_use.snapshot.in_force(plan.rollout?);
-                in_force.evidence.withdrawal.stable_waits(Kind::of(self.original.streaming))
-            }
-        }
+        self.deadline = self.deadline.or_else(|| Deadline::of(scope));
+        self.deadline
     }
 
     fn plan(&self) -> &Plan {
@@ -286,6 +294,9 @@ impl<'a> Recovery<'a> {
     fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
         self.account.stable_said(Some(true));
         self.account.says(weighed.summary);
+        if let Some(draft) = self.account.draft() {
+            draft.answered(weighed.head.status);
+        }
         match weighed.ending {
             None => {}
             Some(Ending::Answered { body: BodyEnd::Complete, .. }) => {
@@ -301,19 +312,19 @@ impl<'a> Recovery<'a> {
         Answer { weighed, account: self.account }
     }
 
-    async fn recover(mut self, mut target: Target, mut tried: Tried) -> Result<Option<Answer>, Problem> {
+    async fn recover(mut self, mut target: Target, mut tried: Tried) -> Result<Reached, Problem> {
         loop {
             let mut probe = None;
             let (ending, failed, said) = match tried {
-                Tried::Answered(weighed) if self.is_good(&weighed) => return Ok(Some(self.deliver(weighed))),
-                Tried::Replan => {
-                    self.account.forget();
-                    return Ok(None);
+                Tried::Answered(weighed) if self.is_good(&weighed) => {
+                    return Ok(Reached::Answer(self.deliver(weighed)));
                 }
+                Tried::Replan => return Ok(Reached::Replan(self.account.forget())),
+                Tried::Cut => return Err(self.stop()),
                 Tried::Unfit(problem) => {
                     self.account.unfit();
                     self.keep(Outcome::SerinError, target, || Said::Problem(problem));
-                    if is_for_stable(self.plan(), target) {
+                    if self.account.scope().is_own_stable(target.id) {
                         self.leave_canary_alone();
                     }
                     match self.next_target() {
@@ -346,7 +357,10 @@ impl<'a> Recovery<'a> {
                     self.spend_repeat();
                     // Memory and connection are for others while nobody needs them.
                     drop(said);
-                    tokio::time::sleep(pause.duration()).await;
+                    let pause = pin!(tokio::time::sleep(pause.duration()));
+                    if self.core.unless_cut(pause).await.is_none() {
+                        return Err(self.stop());
+                    }
                 }
                 Next::NextKey => {
                     self.account.failed(ending);
@@ -438,12 +452,10 @@ impl<'a> Recovery<'a> {
     /// What has not been tried.
     fn left(&self, target: Target) -> Left {
         let sendable = self.original.can_be_sent();
-        let plan = self.plan();
+        let scope = self.account.scope();
         let stable = self.rollout.filter(|rollout| {
-            let asks = rollout.fallback_4xx
-                && plan.arm == Some(Arm::Canary)
-                && target.id == plan.provider
-                && self.original.dialect != Dialect::Embeddings;
+            let asks =
+                rollout.fallback_4xx && scope.is_own_canary(target.id) && self.original.dialect != Dialect::Embeddings;
             let untried = match &rollout.fallback {
                 Fallback::Nobody => false,
                 Fallback::List(list) if !list.contains(&rollout.stable) => true,
@@ -451,25 +463,35 @@ impl<'a> Recovery<'a> {
             };
             asks && untried
         });
+        // Whoever has been waited for long enough is not asked again.
+        let over = |deadline: Deadline| scope.is_own(target.id) && deadline.is_over(clock::instant());
+        let again = sendable && !self.deadline.is_some_and(over);
         Left {
-            keys: sendable && self.tries.has_keys(self.outbound(target)),
+            keys: again && self.tries.has_keys(self.outbound(target)),
             others: sendable && self.tries.has_others(),
             stable: sendable && stable.is_some(),
-            repeat: sendable && self.may_repeat(),
+            repeat: again && self.may_repeat(),
         }
     }
 
     /// Keeps what the chosen provider said last, or whoever was first to say anything.
     fn keep(&mut self, outcome: Outcome, target: Target, said: impl FnOnce() -> Said) {
-        let is_own = target.id == self.plan().provider;
-        if self.kept.is_none() || is_own {
+        if self.kept.is_none() || self.account.scope().is_own(target.id) {
             self.kept = Some(Box::new(Spoilt { outcome, target, said: said() }));
         }
     }
 
+    /// Serin ends before there is an answer, and says so.
+    fn stop(mut self) -> Problem {
+        if let Some(draft) = self.account.draft() {
+            draft.answered_by_serin(&Problem::Stopping);
+        }
+        Problem::Stopping
+    }
+
     /// Everybody failed.
-    fn give_up(mut self) -> Result<Option<Answer>, Problem> {
-        let Some(spoilt) = self.kept.take() else { return Ok(None) };
+    fn give_up(mut self) -> Result<Reached, Problem> {
+        let Some(spoilt) = self.kept.take() else { return Ok(Reached::Replan(self.account.forget())) };
         let Spoilt { outcome, target, said } = *spoilt;
         if let Some(draft) = self.account.draft() {
             match &said {
@@ -482,7 +504,7 @@ impl<'a> Recovery<'a> {
         }
         self.account.finish(outcome, target);
         match said {
-            Said::Answer(weighed) => Ok(Some(Answer { weighed, account: self.account })),
+            Said::Answer(weighed) => Ok(Reached::Answer(Answer { weighed, account: self.account })),
             Said::Problem(problem) => Err(problem),
         }
     }
@@ -500,7 +522,7 @@ impl<'a> Recovery<'a> {
     }
 
     fn budget(&self) -> Option<&RetryBudget> {
-        self.plan().rollout.map(|id| &*self.in_use.snapshot.in_force(id).retry)
+        self.account.scope().in_force().map(|in_force| &*in_force.retry)
     }
 
     fn earn_repeats(&self) {
@@ -523,11 +545,6 @@ impl<'a> Recovery<'a> {
     }
 }
 
-/// Whether stable is tried for a user of stable.
-fn is_for_stable(plan: &Plan, target: Target) -> bool {
-    plan.arm != Some(Arm::Canary) && target.id == plan.provider
-}
-
 /// What tells a request that waits for this rollout's canary to ask somebody else; `None`: it waits for another provider.
 fn withdrawable<'w>(
     in_use: &'w InUse,
@@ -541,7 +558,10 @@ fn withdrawable<'w>(
     (canary.provider == target.id).then_some(Withdrawable { withdrawal, second, has_output })
 }
 
-/// It was waited for in vain, for as long as the guard took to see it.
-fn withdrawn() -> Tried {
+/// It was waited for in vain, for as long as the guard took to see it, or until Serin ends.
+fn given_up(core: &Core) -> Tried {
+    if core.is_cut() {
+        return Tried::Cut;
+    }
     Tried::Failed(Failure { ending: Ending::HeadTimeout, fault: attempt::Fault::Withdrawn })
 }

@@ -21,7 +21,6 @@ use super::body::{AnswerBody, BodyError};
 use super::cause;
 use super::commit::Weighed;
 use super::core::Ticket;
-use super::departure::is_entitled;
 use super::door::Door;
 use super::error::Problem;
 use super::observer::{Observer, Summary};
@@ -65,7 +64,7 @@ pub(crate) fn answer(
     let Weighed { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *weighed;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let scope = account.scope();
-    let entitled = is_entitled(&scope.in_use.prepared, &scope.plan, account.attempt().target.id);
+    let entitled = scope.is_entitled(account.attempt().target.id);
     let observed = observer.is_some() && rest.is_some();
     let request_id = if observed { cause::request_id(&head.headers) } else { None };
     headers::inbound(&mut head.headers, switching, entitled);
@@ -132,7 +131,7 @@ fn introduce(account: &Account, headers: &mut HeaderMap) {
     }
     headers.insert(X_SERIN_GENERATION, prepared.generation.clone());
     if account.attempts() > 1 {
-        headers.insert(X_SERIN_ATTEMPTS, HeaderValue::from(account.attempts()));
+        headers.insert(X_SERIN_ATTEMPTS, HeaderValue::from(account.attempts() as u64));
     }
 }
 

@@ -54,10 +54,15 @@ fn is_messages(path: &str) -> bool {
     path.strip_prefix("/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// The status of the response to a problem. gRPC has its own, in a header.
+pub(crate) const fn status(problem: &Problem, grpc: bool) -> StatusCode {
+    if grpc { StatusCode::OK } else { problem.status() }
+}
+
 /// The response to a problem.
 pub(crate) fn answer(problem: &Problem, shape: Shape) -> Response<Bytes> {
     let mut response = Response::new(body(problem, shape));
-    *response.status_mut() = if shape == Shape::Grpc { StatusCode::OK } else { problem.status() };
+    *response.status_mut() = status(problem, shape == Shape::Grpc);
     let headers = response.headers_mut();
     headers.insert(X_SERIN_ERROR, HeaderValue::from_static(problem.label()));
     if let Some(seconds) = problem.retry_after() {

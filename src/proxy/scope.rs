@@ -7,18 +7,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::core::{Core, InUse};
-use super::departure::is_entitled;
 use super::error::Problem;
 use super::guard_report::GuardSink;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending};
+use crate::decide::policy::Rollout;
 use crate::decide::route::Plan;
 use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::counters::Series;
 use crate::state::silence::Whose;
+use crate::state::snapshot::InForce;
 
 /// Whose a request is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Scope {
     /// Who serves it.
     pub(crate) core: Rc<Core>,
@@ -36,25 +37,52 @@ impl Scope {
         id == self.plan.provider
     }
 
-    /// Whether this provider has to answer in the request's API and as it was asked: all but stable.
+    /// The rollout that took it.
+    pub(crate) fn rollout(&self) -> Option<&Arc<Rollout>> {
+        self.plan.rollout.map(|id| &self.in_use.snapshot.policy.rollouts[usize::from(id.0)])
+    }
+
+    /// What is in force for that.
+    pub(crate) fn in_force(&self) -> Option<&InForce> {
+        self.plan.rollout.map(|id| self.in_use.snapshot.in_force(id))
+    }
+
+    /// Whether this provider is the canary, and the split chose it.
+    pub(crate) fn is_own_canary(&self, id: ProviderId) -> bool {
+        self.is_own(id) && self.plan.arm == Some(Arm::Canary)
+    }
+
+    /// Whether this provider was chosen, and is no canary: whoever is on it has not been moved.
+    pub(crate) fn is_own_stable(&self, id: ProviderId) -> bool {
+        self.is_own(id) && self.plan.arm != Some(Arm::Canary)
+    }
+
+    /// Whether the client's credentials were meant for this provider: for stable, and for whoever serves it where nothing
+    /// is split.
+    pub(crate) fn is_entitled(&self, id: ProviderId) -> bool {
+        self.rollout().is_none_or(|rollout| rollout.stable == id)
+    }
+
+    /// Whether this provider has to answer in the request's API and as it was asked: all that the client's credentials were
+    /// not meant for.
     pub(crate) fn is_strict(&self, id: ProviderId) -> bool {
-        !is_entitled(&self.in_use.prepared, &self.plan, id)
+        !self.is_entitled(id)
     }
 
     /// Its counts at this provider.
     pub(crate) fn series(&self, id: ProviderId) -> &Arc<Series> {
         let snapshot = &self.in_use.snapshot;
-        match self.plan.rollout {
-            Some(rollout) => snapshot.in_force(rollout).series(self.plan.arm.unwrap_or(Arm::Stable), id),
+        match self.in_force() {
+            Some(in_force) => in_force.series(self.plan.arm.unwrap_or(Arm::Stable), id),
             None => snapshot.unsplit(id),
         }
     }
 
     /// Where the guard is told; `None`: the request is nobody's.
     pub(crate) fn guard(&self) -> Option<GuardSink<'_>> {
-        let (rollout, arm) = (self.plan.rollout?, self.plan.arm?);
+        let (in_force, arm) = (self.in_force()?, self.plan.arm?);
         let whose = Whose { arm, source: self.plan.source, slot: self.plan.slot };
-        let evidence = &self.in_use.snapshot.in_force(rollout).evidence;
+        let evidence = &in_force.evidence;
         Some(GuardSink { evidence, core: self.core.id, whose, kind: self.kind })
     }
 
@@ -64,13 +92,13 @@ impl Scope {
         if !Rc::ptr_eq(&now.prepared, &self.in_use.prepared) {
             return false;
         }
-        let Some(rollout) = self.plan.rollout else { return true };
-        let on_canary = self.in_use.snapshot.policy.rollouts[usize::from(rollout.0)].moves_to(id);
+        let (Some(rollout), Some(old)) = (self.plan.rollout, self.in_force()) else { return true };
+        let on_canary = self.rollout().is_some_and(|rollout| rollout.moves_to(id));
         if !first && !on_canary {
             // Whoever is here was sent on by a failure, and not by the split.
             return true;
         }
-        let (old, new) = (self.in_use.snapshot.in_force(rollout), now.snapshot.in_force(rollout));
+        let new = now.snapshot.in_force(rollout);
         old.percent == new.percent && old.closed == new.closed && !(on_canary && new.percent == Percent::ZERO)
     }
 

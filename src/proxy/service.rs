@@ -13,14 +13,16 @@ use http::{HeaderName, Method, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
-use super::access;
+use super::access::Unplanned;
+use super::consumers;
 use super::core::{InUse, Ticket};
 use super::departure::Original;
 use super::door::Door;
 use super::error::Problem;
 use super::facts::{self, Marks, Read, Visit};
-use super::recovery;
+use super::recovery::{self, Reached};
 use super::relay::{self, Answer, Reply, ReplyBody};
+use super::replanned::Replanned;
 use super::request_id::RequestId;
 use super::rescue::{self, Shape};
 use crate::clock;
@@ -37,18 +39,26 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
     let in_use = core.in_use(); // 2. the snapshot
     let shape = Shape::of(&in_use.snapshot.policy.mount, request.uri().path(), marks.grpc);
     let id = core.request_ids.next();
-    // What a line needs of a request that is turned away.
-    let head = in_use.snapshot.policy.access_log.as_ref().map(|_| (request.method().clone(), request.uri().clone()));
-    let progress = Progress { unread: Cell::new(!request.body().is_end_stream()), planned: Cell::new(false) };
-    let serving = pin!(serve(&door, &in_use, request, marks, id, clock::instant(), &progress));
-    let answer = core.unless_cut(serving).await;
+    let arrived = clock::instant();
+    let progress = Progress {
+        unread: Cell::new(!request.body().is_end_stream()),
+        planned: Cell::new(false),
+        before: RefCell::default(),
+    };
+    let unplanned = Unplanned::of(core, &in_use, &progress.planned, &request, (id, arrived));
+    let serving = pin!(serve(&door, &in_use, request, marks, id, arrived, &progress));
+    let answer = core.unless_cut(serving).await.unwrap_or(Err(Problem::Stopping));
     let mut response = match answer.and_then(|(answer, upgrade)| relay::answer(&door, answer, upgrade)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
         Err(problem) => {
-            if let Some((method, uri)) = head.filter(|_| !progress.planned.get()) {
-                access::turned_away(core, id, &method, &uri, &problem);
-            }
             let mut response = rescue::answer(&problem, shape).map(ReplyBody::Own);
+            if !progress.planned.get() {
+                let before = progress.before.take();
+                consumers::turned_away(&before);
+                if let Some(unplanned) = unplanned {
+                    unplanned.turned_away(response.status(), &problem, &before);
+                }
+            }
             relay::say_goodbye(progress.unread.get(), version, response.headers_mut());
             response
         }
@@ -66,6 +76,8 @@ struct Progress {
     unread: Cell<bool>,
     /// Whether it has an account.
     planned: Cell<bool>,
+    /// What was attempted by plans that no longer stand.
+    before: RefCell<Replanned>,
 }
 
 async fn serve(
@@ -106,8 +118,12 @@ async fn serve(
             dialect,
         };
         // 5. attempts, 6. upstream, until one has answered
-        if let Some(answer) = recovery::reach(core, &in_use, plan, &original, arrived).await? {
-            return Ok((answer, upgrade));
+        match recovery::reach(core, &in_use, plan, &original, (arrived, progress.before.take())).await? {
+            Reached::Answer(answer) => return Ok((answer, upgrade)),
+            Reached::Replan(before) => {
+                progress.planned.set(false);
+                progress.before.replace(before);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::account::{Account, Part};
+use super::account::Account;
 use super::body::AnswerBody;
 use super::core::Ticket;
 use crate::decide::outcome::{BodyEnd, Ending};
@@ -48,13 +48,13 @@ async fn tunnel(client: OnUpgrade, provider: OnUpgrade, account: &mut Account) -
     let (from_client, to_client) = split(client);
     let (from_provider, to_provider) = split(provider);
     let up = async {
-        pump(from_client, to_provider, || ()).await.map_err(|end| match end {
+        pump(from_client, to_provider, |_| ()).await.map_err(|end| match end {
             End::Read => Broken::Client,
             End::Write => Broken::Provider,
         })
     };
     let down = async {
-        pump(from_provider, to_client, || account.came(Part::Output)).await.map_err(|end| match end {
+        pump(from_provider, to_client, |bytes| account.carried(bytes)).await.map_err(|end| match end {
             End::Read => Broken::Provider,
             End::Write => Broken::Client,
         })
@@ -74,7 +74,7 @@ enum End {
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut passed: impl FnMut(),
+    mut passed: impl FnMut(usize),
 ) -> Result<(), End> {
     let mut piece = vec![0_u8; PIECE];
     loop {
@@ -86,7 +86,7 @@ async fn pump(
                 _ => Ok(()),
             };
         }
-        passed();
+        passed(read);
         to.write_all(&piece[..read]).await.map_err(|_| End::Write)?;
         to.flush().await.map_err(|_| End::Write)?;
     }

@@ -33,7 +33,7 @@ pub(crate) struct Withdrawable<'a> {
     pub(crate) has_output: &'a Cell<bool>,
 }
 
-/// What comes of the attempt; `None`: it is given up. `request`: where it may be withdrawn.
+/// What comes of the attempt; `None`: it is given up, or the core is cut. `request`: where it may be withdrawn.
 pub(crate) async fn unless_withdrawn<T>(
     core: &Core,
     request: Option<Withdrawable<'_>>,
@@ -43,6 +43,9 @@ pub(crate) async fn unless_withdrawn<T>(
     poll_fn(|context| {
         if let Poll::Ready(done) = attempt.as_mut().poll(context) {
             return Poll::Ready(Some(done));
+        }
+        if core.is_cut() {
+            return Poll::Ready(None);
         }
         match request {
             Some(Withdrawable { withdrawal, second, has_output }) if withdrawal.covers(second) && !has_output.get() => {

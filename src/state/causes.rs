@@ -1,11 +1,13 @@
-//! Why attempts of one epoch failed, by arm and outcome: how often, when last, and what became of their requests.
+//! Why requests of one epoch failed where the split sent them, by arm and outcome: how many, when last, and what followed.
 //!
 //! Failures are few next to what is well, and a provider fails in few ways: of each outcome the last few distinct causes
-//! are kept, and what was seen longest ago leaves for what is new. A cause is noted when the attempt ends, and who answered
-//! instead when its request does. Owns no words. Invariant: noting one costs a short lock and no message, however many
-//! come, and the table is bounded.
+//! are kept, and what was seen longest ago leaves for what is new. All counts are requests, however often each was tried:
+//! one that met two causes counts once for each of them, and what became of it is told of both. A cause is noted when the
+//! attempt ends, and who answered instead when its request does; a request that waits still, that its client left, or that
+//! the same provider answered in the end was answered by nobody else and is nobody's error. Owns no words. Invariants: of a
+//! cause no more requests were answered, or failed, than are counted; noting one costs a short lock and no message, however
+//! many come, and the table is bounded.
 
-use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::decide::cause::{Cause, CauseCount};
@@ -14,18 +16,58 @@ use crate::decide::units::{Arm, Millis, Slot, UnixMillis};
 
 /// How many causes are told apart, an outcome of an arm.
 pub const MOST: usize = 4;
-/// How many users whose client saw an error are told apart, a cause.
-const MOST_USERS: usize = 1000;
+const WORDS: usize = Slot::COUNT.div_ceil(64);
+
+/// An attempt that failed.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// What it is counted as.
+    pub outcome: Outcome,
+    /// Why.
+    pub cause: &'a Cause,
+    /// By which id the provider knows it.
+    pub request_id: Option<&'a str>,
+}
+
+/// The causes that one request met on one arm of one epoch.
+#[derive(Debug, Default)]
+pub struct Met(Vec<u64>);
+
+impl Met {
+    /// Whether it met none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Users, by their slots: a kibibyte, once there is one.
+#[derive(Debug, Default)]
+struct Users {
+    seen: Option<Box<[u64; WORDS]>>,
+    count: u64,
+}
+
+impl Users {
+    fn add(&mut self, slot: Slot) {
+        let (word, bit) = (slot.index() / 64, 1 << (slot.index() % 64));
+        let seen = self.seen.get_or_insert_with(|| Box::new([0; WORDS]));
+        self.count += u64::from(seen[word] & bit == 0);
+        seen[word] |= bit;
+    }
+}
 
 #[derive(Debug)]
 struct Cell {
+    /// By which requests know it.
+    number: u64,
     outcome: Outcome,
     cause: Cause,
     count: u64,
     last: Millis,
     request_id: Option<String>,
     answered: Vec<(String, u64)>,
-    users: BTreeSet<Slot>,
+    users: Users,
     // Of requests that belong to nobody.
     nobodys: u64,
 }
@@ -33,12 +75,40 @@ struct Cell {
 #[derive(Debug, Default)]
 struct ArmCauses {
     cells: Vec<Cell>,
+    /// The number of the last cell.
+    last: u64,
     failures: u64,
 }
 
 impl ArmCauses {
-    fn find(&mut self, outcome: Outcome, cause: &Cause) -> Option<&mut Cell> {
-        self.cells.iter_mut().find(|cell| cell.outcome == outcome && cell.cause == *cause)
+    fn find(&mut self, seen: &Seen<'_>) -> Option<&mut Cell> {
+        self.cells.iter_mut().find(|cell| cell.outcome == seen.outcome && cell.cause == *seen.cause)
+    }
+
+    fn met<'c>(&'c mut self, met: &Met) -> impl Iterator<Item = &'c mut Cell> {
+        self.cells.iter_mut().filter(|cell| met.0.contains(&cell.number))
+    }
+
+    /// A cell for what is new, in place of what was seen longest ago.
+    fn begin(&mut self, seen: &Seen<'_>, now: Millis) {
+        let of_outcome = self.cells.iter().enumerate().filter(|(_, cell)| cell.outcome == seen.outcome);
+        if of_outcome.clone().count() >= MOST
+            && let Some((oldest, _)) = of_outcome.min_by_key(|(_, cell)| cell.last)
+        {
+            self.cells.swap_remove(oldest);
+        }
+        self.last += 1;
+        self.cells.push(Cell {
+            number: self.last,
+            outcome: seen.outcome,
+            cause: seen.cause.clone(),
+            count: 0,
+            last: now,
+            request_id: None,
+            answered: Vec::new(),
+            users: Users::default(),
+            nobodys: 0,
+        });
     }
 }
 
@@ -51,59 +121,45 @@ impl Causes {
         self.0[arm as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether an attempt of this arm failed.
+    /// Whether a request failed at this arm's provider.
     #[must_use]
     pub fn are_known(&self, arm: Arm) -> bool {
         self.arm(arm).failures > 0
     }
 
-    /// An attempt of this arm failed. `request_id`: by which the provider knows it.
-    pub fn note(&self, arm: Arm, outcome: Outcome, cause: &Cause, request_id: Option<&str>, now: Millis) {
+    /// An attempt of a request of this arm failed. `met`: what that request met before; it has this cause then as well.
+    pub fn note(&self, arm: Arm, seen: &Seen<'_>, now: Millis, met: &mut Met) {
         let mut arm = self.arm(arm);
-        arm.failures += 1;
-        if let Some(cell) = arm.find(outcome, cause) {
-            (cell.count, cell.last) = (cell.count + 1, now);
-            cell.request_id = request_id.map(str::to_owned).or(cell.request_id.take());
-            return;
+        arm.failures += u64::from(met.is_empty());
+        if arm.find(seen).is_none() {
+            arm.begin(seen, now);
         }
-        let of_outcome = arm.cells.iter().enumerate().filter(|(_, cell)| cell.outcome == outcome);
-        if of_outcome.clone().count() >= MOST
-            && let Some((oldest, _)) = of_outcome.min_by_key(|(_, cell)| cell.last)
-        {
-            arm.cells.swap_remove(oldest);
-        }
-        arm.cells.push(Cell {
-            outcome,
-            cause: cause.clone(),
-            count: 1,
-            last: now,
-            request_id: request_id.map(str::to_owned),
-            answered: Vec::new(),
-            users: BTreeSet::new(),
-            nobodys: 0,
-        });
-    }
-
-    /// A request that failed so was answered by this provider instead.
-    pub fn answered(&self, arm: Arm, outcome: Outcome, cause: &Cause, by: &str) {
-        let mut arm = self.arm(arm);
-        let Some(cell) = arm.find(outcome, cause) else { return };
-        match cell.answered.iter_mut().find(|(name, _)| name == by) {
-            Some((_, count)) => *count += 1,
-            None => cell.answered.push((by.to_owned(), 1)),
+        let Some(cell) = arm.find(seen) else { return };
+        cell.last = now;
+        cell.request_id = seen.request_id.map(str::to_owned).or(cell.request_id.take());
+        if !met.0.contains(&cell.number) {
+            cell.count += 1;
+            met.0.push(cell.number);
         }
     }
 
-    /// The client of a request that failed so saw an error.
-    pub fn failed(&self, arm: Arm, outcome: Outcome, cause: &Cause, slot: Option<Slot>) {
-        let mut arm = self.arm(arm);
-        let Some(cell) = arm.find(outcome, cause) else { return };
-        match slot {
-            Some(slot) if cell.users.len() < MOST_USERS => {
-                cell.users.insert(slot);
+    /// A request that met these was answered by this provider instead.
+    pub fn answered(&self, arm: Arm, met: &Met, by: &str) {
+        for cell in self.arm(arm).met(met) {
+            match cell.answered.iter_mut().find(|(name, _)| name == by) {
+                Some((_, count)) => *count += 1,
+                None => cell.answered.push((by.to_owned(), 1)),
             }
-            Some(_) => {}
-            None => cell.nobodys += 1,
+        }
+    }
+
+    /// The client of a request that met these saw an error.
+    pub fn failed(&self, arm: Arm, met: &Met, slot: Option<Slot>) {
+        for cell in self.arm(arm).met(met) {
+            match slot {
+                Some(slot) => cell.users.add(slot),
+                None => cell.nobodys += 1,
+            }
         }
     }
 
@@ -119,7 +175,7 @@ impl Causes {
             last: UnixMillis(unix.0.saturating_sub(now.since(cell.last).0)),
             request_id: cell.request_id.clone(),
             answered: cell.answered.clone(),
-            users_failed: cell.users.len() as u64 + cell.nobodys,
+            users_failed: cell.users.count + cell.nobodys,
         };
         let mut all: Vec<CauseCount> = arm.cells.iter().map(counted).collect();
         all.sort_by(|one, other| other.count.cmp(&one.count).then(other.last.cmp(&one.last)));
@@ -135,21 +191,32 @@ mod tests {
         Cause::Status { status, kind: None, code: None }
     }
 
+    fn note(causes: &Causes, (outcome, cause): (Outcome, &Cause), request_id: Option<&str>, now: u64, met: &mut Met) {
+        causes.note(Arm::Canary, &Seen { outcome, cause, request_id }, Millis(now), met);
+    }
+
+    /// A request that met this alone.
+    fn met(causes: &Causes, cause: &Cause, request_id: Option<&str>, now: u64) -> Met {
+        let mut met = Met::default();
+        note(causes, (Outcome::ServerError, cause), request_id, now, &mut met);
+        met
+    }
+
     #[test]
     fn the_commonest_comes_first_with_its_share_and_what_became_of_its_requests() {
         let causes = Causes::default();
-        let note = |cause: &Cause, id, now| causes.note(Arm::Canary, Outcome::ServerError, cause, id, Millis(now));
-        note(&status(503), None, 1000);
+        let rare = met(&causes, &status(503), None, 1000);
         for now in [2000, 3000, 4000] {
-            note(&status(500), (now == 3000).then_some("req_7"), now);
-            causes.answered(Arm::Canary, Outcome::ServerError, &status(500), "old");
+            let met = met(&causes, &status(500), (now == 3000).then_some("req_7"), now);
+            causes.answered(Arm::Canary, &met, "old");
         }
         let slot = Slot::of(7);
         for _ in 0..2 {
-            causes.failed(Arm::Canary, Outcome::ServerError, &status(503), Some(slot));
-            causes.failed(Arm::Canary, Outcome::ServerError, &status(503), None);
+            causes.failed(Arm::Canary, &rare, Some(slot));
+            causes.failed(Arm::Canary, &rare, None);
         }
-        causes.note(Arm::Stable, Outcome::Timeout, &Cause::Withdrawn, None, Millis(0));
+        let stable = Seen { outcome: Outcome::Timeout, cause: &Cause::Withdrawn, request_id: None };
+        causes.note(Arm::Stable, &stable, Millis(0), &mut Met::default());
         let told = causes.of(Arm::Canary, Millis(5000), UnixMillis(1_000_000));
         let [first, second] = &told[..] else { unreachable!("{told:?}") };
         assert_eq!((first.count, first.of, first.last), (3, 4, UnixMillis(999_000)));
@@ -160,11 +227,48 @@ mod tests {
     }
 
     #[test]
+    fn a_request_counts_once_for_each_cause_however_often_it_was_tried() {
+        let causes = Causes::default();
+        let mut met = met(&causes, &status(500), None, 0);
+        note(&causes, (Outcome::ServerError, &status(500)), Some("again"), 1, &mut met);
+        note(&causes, (Outcome::Throttled, &status(429)), None, 2, &mut met);
+        causes.answered(Arm::Canary, &met, "old");
+        for told in causes.of(Arm::Canary, Millis(2), UnixMillis(10)) {
+            assert_eq!((told.count, told.of, &told.answered[..]), (1, 1, &[("old".to_owned(), 1)][..]), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_whose_cause_has_left_the_table_is_told_of_no_other() {
+        let causes = Causes::default();
+        let early = met(&causes, &status(500), None, 0);
+        for number in 1..=MOST {
+            met(&causes, &status(500 + u16::try_from(number).unwrap()), None, 1);
+        }
+        let late = met(&causes, &status(500), None, 2);
+        causes.answered(Arm::Canary, &early, "old");
+        causes.failed(Arm::Canary, &late, None);
+        let all = causes.of(Arm::Canary, Millis(2), UnixMillis(0));
+        let told = all.iter().find(|told| told.cause == status(500)).unwrap();
+        assert_eq!((told.count, told.answered.len(), told.users_failed), (1, 0, 1));
+    }
+
+    #[test]
+    fn every_slot_has_its_user() {
+        let causes = Causes::default();
+        let met = met(&causes, &status(500), None, 0);
+        for bits in (0..Slot::COUNT).chain(0..Slot::COUNT) {
+            causes.failed(Arm::Canary, &met, Some(Slot::of(u16::try_from(bits).unwrap())));
+        }
+        assert_eq!(causes.of(Arm::Canary, Millis(0), UnixMillis(0))[0].users_failed, Slot::COUNT as u64);
+    }
+
+    #[test]
     fn of_each_outcome_the_last_distinct_causes_are_kept() {
         let causes = Causes::default();
-        causes.note(Arm::Canary, Outcome::Timeout, &Cause::Withdrawn, None, Millis(0));
+        note(&causes, (Outcome::Timeout, &Cause::Withdrawn), None, 0, &mut Met::default());
         for number in 0..1000 {
-            causes.note(Arm::Canary, Outcome::ServerError, &status(500 + number % 100), None, Millis(number.into()));
+            met(&causes, &status(500 + number % 100), None, number.into());
         }
         let kept = causes.of(Arm::Canary, Millis(1000), UnixMillis(0));
         assert_eq!((kept.len(), kept[0].of), (MOST + 1, 1001));

@@ -1,7 +1,7 @@
-//! Why attempts failed, as the API has it: in words, as a value, and with what became of the requests.
+//! Why requests failed, as the API has it: in words, as a value, and with what became of them.
 //!
-//! The words are those of [`describe`](crate::describe::cause); nothing is decided here. Invariant: who reads the API gets the same counts as who
-//! reads the status or the history.
+//! The words are those of [`describe`](crate::describe); nothing is decided here. Invariant: who reads the API gets the
+//! same counts as who reads the status or the history.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::decide::stamp::Stamp;
 use crate::decide::units::Arm;
 use crate::describe::cause::{Counted, counted};
 
-/// One cause, how often attempts failed for it, and what became of their requests.
+/// One cause, how many requests met it, and what became of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeenAs {
     /// `stable` or `canary`.
@@ -25,9 +25,9 @@ pub struct SeenAs {
     /// Why, as a value.
     #[serde(default)]
     pub cause: Value,
-    /// How often.
+    /// In how many requests, however often each was tried.
     pub count: u64,
-    /// How many failures there were, for whatever cause.
+    /// How many requests failed there, for whatever cause; one may have met several.
     pub of: u64,
     /// When last.
     #[serde(default)]
@@ -35,10 +35,10 @@ pub struct SeenAs {
     /// By which id the provider knows the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Who answered instead, and how often.
+    /// Who answered how many of them instead; a refusal of the request itself is an answer.
     #[serde(default)]
     pub answered: BTreeMap<String, u64>,
-    /// Users whose client saw an error.
+    /// Users whose client saw an error in one of them; requests of nobody count one each.
     #[serde(default)]
     pub users_failed: u64,
 }

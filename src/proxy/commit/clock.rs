@@ -5,12 +5,13 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use tokio::time::Sleep;
 
 use super::Scales;
+use crate::clock;
 use crate::decide::units::Millis;
+use crate::proxy::deadline::Deadline;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,31 +38,27 @@ pub(super) enum Rings {
 /// How long is looked at most. Its timer is made when it is first waited for.
 pub(super) struct Clock {
     hold: Millis,
-    give_up_at: Option<Instant>,
-    blank_for: Option<Millis>,
+    deadline: Option<Deadline>,
     timer: Option<(Waits, Pin<Box<Sleep>>)>,
 }
 
 impl Clock {
     /// By what is waited for in these.
     pub(super) fn new(scales: &Scales) -> Clock {
-        let Scales { hold, give_up_at, blank_for, .. } = *scales;
-        Clock { hold, give_up_at, blank_for, timer: None }
+        let Scales { hold, deadline, .. } = *scales;
+        Clock { hold, deadline, timer: None }
     }
 
     /// Whether the time for this is up.
     pub(super) fn poll(&mut self, waits: Waits, context: &mut Context<'_>) -> Poll<Rings> {
         if self.timer.as_ref().is_none_or(|(set, _)| *set != waits) {
-            let timer = match waits {
-                Waits::FirstByte => self.give_up_at.map(|at| tokio::time::sleep_until(at.into())),
-                Waits::Beginning => match self.give_up_at {
-                    Some(at) => Some(tokio::time::sleep_until(at.into())),
-                    None => self.blank_for.map(|patience| tokio::time::sleep(patience.duration())),
-                },
-                Waits::Output => Some(tokio::time::sleep(self.hold.duration())),
+            let at = match waits {
+                Waits::FirstByte => self.deadline.and_then(Deadline::at),
+                Waits::Beginning => self.deadline.map(|deadline| deadline.begun(clock::instant())),
+                Waits::Output => clock::instant().checked_add(self.hold.duration()),
                 Waits::End => None,
             };
-            self.timer = timer.map(|timer| (waits, Box::pin(timer)));
+            self.timer = at.map(|at| (waits, Box::pin(tokio::time::sleep_until(at.into()))));
         }
         let rings = if waits == Waits::Output { Rings::Commit } else { Rings::GiveUp };
         match &mut self.timer {

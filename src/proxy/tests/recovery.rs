@@ -292,6 +292,30 @@ fn a_streamed_canary_that_does_not_begin_is_given_up_for_stable() {
 }
 
 #[test]
+fn a_canary_with_two_keys_is_waited_for_as_long_as_one_with_one() {
+    let (old, _seen) = Scripted::in_turn([completion("rescued")]);
+    let (new, seen_new, go) = when_told([error(429, "")]);
+    let (_never, pause) = std::sync::mpsc::channel::<()>();
+    let mut policy = both_ways(&old, &new);
+    let keys = ["one", "two"].map(|key| Secret::new(key.to_owned()));
+    with_provider(&mut policy, 1, |provider| provider.api_keys = keys.to_vec());
+    with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(2000));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask(r#"{"stream":true}"#));
+    got(&seen_new);
+    let began = crate::clock::instant();
+    let _ = pause.recv_timeout(std::time::Duration::from_millis(1600));
+    go.send(()).unwrap();
+    // It never answers with its second key.
+    got(&seen_new);
+    assert!(client.reply().text().contains("rescued"));
+    assert!(began.elapsed() < std::time::Duration::from_millis(3500), "the second key began to wait anew");
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Timeout, 1), (Outcome::Throttled, 1)]);
+}
+
+#[test]
 fn a_rollback_between_two_attempts_sends_the_next_one_to_stable() {
     let (old, seen_old) = Scripted::in_turn([completion("stable")]);
     let (new, seen_new, go) = when_told([error(401, ""), completion("never")]);

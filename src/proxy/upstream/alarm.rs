@@ -31,6 +31,13 @@ impl Alarm {
         self.due = clock::instant().checked_add(from_now);
     }
 
+    /// Rings at this moment at the latest.
+    pub(crate) fn no_later(&mut self, at: Option<Instant>) {
+        if let (Some(due), Some(at)) = (&mut self.due, at) {
+            *due = at.min(*due);
+        }
+    }
+
     /// Rings no more.
     pub(crate) fn lift(&mut self) {
         self.due = None;

@@ -26,6 +26,7 @@ use super::wait::{Late, Wait};
 use super::wire::Pulse;
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, Outgoing, RequestBody};
+use crate::proxy::deadline::Deadline;
 use crate::proxy::hush::Hush;
 
 /// An open HTTP/1.1 connection.
@@ -128,6 +129,8 @@ impl Line {
 pub(crate) struct Waits {
     /// From the request's last byte to the head.
     pub(crate) head: Millis,
+    /// By when the head must have come, whatever the provider has taken of the request by then.
+    pub(crate) deadline: Option<Deadline>,
     /// For a client that has to send more of a body that streams.
     pub(crate) client: Millis,
     /// For the body.
@@ -212,6 +215,7 @@ impl Lease {
                 upload: upload.as_deref(),
                 pulse: pulse.as_deref(),
                 limit: waits.head,
+                by: waits.deadline.and_then(Deadline::at),
                 client: waits.client,
             };
             let outcome = match answer {
@@ -233,6 +237,9 @@ impl Lease {
                     });
                 }
                 Err(Late::Provider) => return Err(SendError::HeadTimeout(waits.head)),
+                Err(Late::GivenUp) => {
+                    return Err(SendError::HeadTimeout(waits.deadline.map_or(waits.head, Deadline::patience)));
+                }
                 Err(Late::Client) => return Err(SendError::ClientPaused(waits.client)),
             };
             if http1 {

@@ -14,7 +14,6 @@ use crate::decide::policy::{Http2, Policy, Provider, Secret};
 
 mod alarm;
 mod connect;
-mod credentials;
 mod dial;
 mod egress;
 mod exempt;
@@ -29,7 +28,6 @@ mod tls;
 mod wait;
 mod wire;
 
-pub(crate) use credentials::present_key;
 pub(crate) use failure::SendError;
 pub(crate) use line::{Lease, Waits};
 pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};

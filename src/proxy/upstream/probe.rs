@@ -9,16 +9,17 @@ mod redirect;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, USER_AGENT};
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 
-use super::{Upstreams, Waits, present_key};
+use super::{Upstreams, Waits};
 use crate::clock;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Auth, Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
-use crate::wire::media;
+use crate::proxy::presented::{self, Key, Presented, presented};
+use crate::wire::{media, query};
 
 pub use endpoint::{Reply, probe_endpoint};
 pub use redirect::Redirect;
@@ -43,9 +44,7 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
     let began = clock::instant();
     let upstreams = Upstreams::new(1);
     let below = provider.probe_path.reveal();
-    let slash = if below.starts_with('/') { "" } else { "/" };
-    let path = format!("{}{slash}{below}", provider.base_url.path);
-    let request = request(&provider, Method::GET, path, RequestBody::Empty)?;
+    let request = request(&provider, Method::GET, below, RequestBody::Empty)?;
     let lease =
         upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| unreachable(&error))?;
     let response = lease.send(request, waits(&provider)).await.map_err(|error| error.to_string())?;
@@ -110,6 +109,7 @@ fn waits(provider: &Provider) -> Waits {
     Waits {
         client: provider.timeouts.idle,
         head: PATIENCE.min(provider.timeouts.headers),
+        deadline: None,
         body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
     }
 }
@@ -119,33 +119,35 @@ fn shows_nothing(provider: &Provider) -> bool {
     (provider.api_keys.is_empty() || provider.auth == Auth::None) && !provider.holds_keys
 }
 
-/// A request to a path of the provider's host, with all that the provider wants to see in one.
+/// A request to a path below the provider's base URL, with all that the provider wants to see in one.
 fn request(
     provider: &Provider,
     method: Method,
-    mut path: String,
+    below: &str,
     body: RequestBody,
 ) -> Result<Request<RequestBody>, String> {
     let wrong = |problem: String| format!("the probe of provider `{}` cannot be written: {problem}", provider.name);
-    for (name, value) in &provider.query {
-        path.push(if path.contains('?') { '&' } else { '?' });
-        path.extend(percent_encoding::utf8_percent_encode(name, super::credentials::IN_QUERY));
-        path.push('=');
-        path.extend(percent_encoding::utf8_percent_encode(value.reveal(), super::credentials::IN_QUERY));
+    let Presented { host, target, keys, set, unusable } = presented(provider, "", None);
+    if let Some(reason) = unusable {
+        return Err(wrong(reason));
     }
+    let key = keys.first();
+    let own = match (key, &provider.auth) {
+        (Some(Key::Query(_)), Auth::Query(name)) => Some(name.as_bytes()),
+        _ => None,
+    };
+    // Its key stands there once.
+    let is_key = |pair: &str| own.is_some_and(|own| *query::name(pair) == *own);
+    let target = if let Some(Key::Query(target)) = key { target } else { &target };
+    let slash = if below.starts_with('/') { "" } else { "/" };
     // What stands behind a `?` may be a key.
-    let shown = path.split('?').next().unwrap_or_default().to_owned();
-    let uri: Uri = path.parse().map_err(|_| wrong(format!("`{shown}` is no path")))?;
-    let (mut parts, body) = Request::new(body).into_parts();
-    parts.method = method;
-    parts.uri = uri;
-    parts.headers.insert(USER_AGENT, HeaderValue::from_static(concat!("serin/", env!("CARGO_PKG_VERSION"))));
-    present_key(provider, provider.api_keys.first(), &mut parts).map_err(|error| error.to_string())?;
-    for (name, value) in &provider.set_headers {
-        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(format!("`{name}` is no header")))?;
-        let value = HeaderValue::from_str(value.reveal())
-            .map_err(|_| wrong(format!("the value of `{name}` cannot be a header")))?;
-        parts.headers.insert(header, value);
-    }
-    Ok(Request::from_parts(parts, body))
+    let no_path = || wrong(format!("`{}` is no path", below.split('?').next().unwrap_or_default()));
+    let uri: Uri = format!("{slash}{below}").parse().map_err(|_| no_path())?;
+    let uri = target.uri(&uri, uri.path(), is_key, None).ok_or_else(no_path)?;
+    let mut request = Request::new(body);
+    (*request.method_mut(), *request.uri_mut()) = (method, uri);
+    let headers = request.headers_mut();
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("serin/", env!("CARGO_PKG_VERSION"))));
+    presented::write(headers, &host, key, &set);
+    Ok(request)
 }

@@ -80,7 +80,7 @@ async fn try_once(
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let timeouts = &provider.timeouts;
     let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
-    let waits = Waits { head: timeouts.headers, client: Millis(10_000), body };
+    let waits = Waits { head: timeouts.headers, client: Millis(10_000), deadline: None, body };
     let (head, body) = request.into_parts();
     let body = RefCell::new(Some(body));
     let make = || {
@@ -91,7 +91,7 @@ async fn try_once(
     let give_back = |unsent| {
         body.borrow_mut().get_or_insert(unsent);
     };
-    let aim = Aim { upstreams, provider, egress, upgrade: false, waits, give_up_at: None };
+    let aim = Aim { upstreams, provider, egress, upgrade: false, waits };
     attempt::run(&aim, gate, make, give_back).await
 }
 

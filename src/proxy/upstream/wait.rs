@@ -2,11 +2,13 @@
 //!
 //! The clock is the provider's: it stands still while a streamed request waits for its client, and starts anew whenever
 //! the provider has taken another piece of the request. Invariant: it rings only after the provider alone was waited
-//! for, for the whole limit. A client that pauses within its request has a limit of its own.
+//! for, for the whole limit, or at the moment at which somebody else is asked. A client that pauses within its request has
+//! a limit of its own.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Instant;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -27,6 +29,8 @@ pub(super) struct Wait<'a> {
     pub(super) upload: Option<&'a Upload>,
     pub(super) pulse: Option<&'a Pulse>,
     pub(super) limit: Millis,
+    /// When the provider is waited for no more, though its limit be not over.
+    pub(super) by: Option<Instant>,
     pub(super) client: Millis,
 }
 
@@ -35,6 +39,8 @@ pub(super) struct Wait<'a> {
 pub(super) enum Late {
     /// The provider, with its answer or with taking the request.
     Provider,
+    /// The provider, beyond the moment at which somebody else is asked.
+    GivenUp,
     /// The client, with the rest of its request.
     Client,
 }
@@ -66,16 +72,24 @@ impl Wait<'_> {
                     alarm.lift();
                 }
                 let limit = if turn == Late::Client { self.client } else { self.limit };
+                let by = self.by.filter(|_| turn == Late::Provider);
                 if !alarm.is_set() {
                     alarm.set(limit.duration());
+                    alarm.no_later(by);
                 }
                 if alarm.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
+                if by.is_some_and(|by| clock::instant() >= by) {
+                    return Poll::Ready(Err(Late::GivenUp));
+                }
                 // Time is over, unless the request was still moving meanwhile.
                 let quiet = moved.map(|moved| clock::now().since(moved));
                 match quiet {
-                    Some(quiet) if quiet < limit => alarm.set(limit.since(quiet).duration()),
+                    Some(quiet) if quiet < limit => {
+                        alarm.set(limit.since(quiet).duration());
+                        alarm.no_later(by);
+                    }
                     _ => return Poll::Ready(Err(turn)),
                 }
             }

@@ -1,12 +1,12 @@
-//! A rollback says why: twelve ways in which a canary fails, each of which is named by the log, `serin why` and the API.
+//! A rollback says why: thirteen ways in which a canary fails, each of which is named by the log, `serin why` and the API.
 //!
 //! One sidecar with a rollout for each: half of its users are on a canary that fails in one way, and stable answers in its
 //! place.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -14,7 +14,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::support::api::Api;
-use crate::support::eventually::eventually;
+use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::{Cut, Fault, Refusal};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
@@ -26,8 +26,17 @@ const ALL: Duration = Duration::from_secs(120);
 const PATIENT: &str = "timeouts: { headers: 10s, stream_headers: 10s, first_output: 10s }";
 const IN_A_HURRY: &str = "timeouts: { headers: 400ms, stream_headers: 400ms, first_output: 400ms }";
 
+/// Longer than the test.
+const ENDLESS: &str = "timeouts: { headers: 10m, stream_headers: 10m, first_output: 10m }";
+
 /// Users of each who ask at one time.
 const AT_ONCE: usize = 3;
+/// The same of the one that never answers: each asks on under its own name, so that those who are on stable go on asking
+/// while the others wait. Of these names sixteen are on the canary.
+const WAITING: usize = 24;
+/// Between two requests of one of them. Some tens of requests a second are enough, and leave the machine to the others.
+const PAUSE: Duration = Duration::from_millis(50);
+const LONG_PAUSE: Duration = Duration::from_millis(250);
 
 /// A canary that fails in one way.
 struct Canary {
@@ -36,12 +45,41 @@ struct Canary {
     keys: String,
     /// What is said of it.
     says: &'static [&'static str],
+    /// Who waits there for ever, where nobody is answered.
+    holds: Option<Held>,
     _serves: Option<Scripted>,
+}
+
+/// Connections that are kept open and get no answer; `None`: none is kept any more.
+#[derive(Clone)]
+struct Held(Arc<Mutex<Option<Vec<TcpStream>>>>);
+
+impl Held {
+    fn keep(&self, stream: TcpStream) {
+        if let Some(kept) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            kept.push(stream);
+        }
+    }
+
+    /// Closes them all, and whatever comes.
+    fn let_go(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
 }
 
 impl Canary {
     fn at(name: &'static str, base_url: String, says: &'static [&'static str]) -> Canary {
-        Canary { name, base_url, keys: PATIENT.to_owned(), says, _serves: None }
+        Canary { name, base_url, keys: PATIENT.to_owned(), says, holds: None, _serves: None }
+    }
+
+    /// Accepts requests and never answers.
+    fn silent(name: &'static str, says: &'static [&'static str]) -> Canary {
+        let (listener, held) =
+            (TcpListener::bind("127.0.0.1:0").unwrap(), Held(Arc::new(Mutex::new(Some(Vec::new())))));
+        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let keeps = held.clone();
+        std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| keeps.keep(stream)));
+        Canary { keys: ENDLESS.to_owned(), holds: Some(held), ..Canary::at(name, base_url, says) }
     }
 
     fn served(name: &'static str, serves: Scripted, says: &'static [&'static str]) -> Canary {
@@ -123,23 +161,49 @@ fn canaries(dir: &Path) -> Vec<Canary> {
         Canary::with("truncated", Fault::CutAfterPreamble(Cut::Close), &["the answer ended before its end"]),
         Canary::saying("page", page, &["text/html, `<!doctype html>`"]),
         Canary::saying("redirect", moved, &["redirects to sso.example"]),
+        Canary::silent("silent", &["have had no output for"]),
     ]
 }
 
-/// Ends what users do when it is dropped.
-struct Stop<'a>(&'a [AtomicBool]);
+/// Ends what users do when it is dropped, and what they wait for.
+struct Stop<'a>(&'a [AtomicBool], &'a [Canary]);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.iter().for_each(|over| over.store(true, SeqCst));
+        self.1.iter().filter_map(|canary| canary.holds.as_ref()).for_each(Held::let_go);
     }
+}
+
+/// One after another's requests, until it is over.
+fn ask_on(stage: &Stage, canary: &Canary, over: &AtomicBool, thread: usize) {
+    for number in (0..).take_while(|_| !over.load(SeqCst)) {
+        let waits = canary.holds.is_some();
+        let user = if waits { format!("user-{thread}") } else { format!("user-{thread}-{}", number % 50) };
+        let body = Api::Chat.ask_at_length(canary.name, true, "hi", Some(&user));
+        match stage.ask(Api::Chat.path(), &[], &body) {
+            Ok(told) => assert_eq!((told.answer.status, told.end.is_ok()), (200, true), "{}", canary.name),
+            // Whoever has had enough asks again.
+            Err(why) => assert!(waits, "{}: {why}", canary.name),
+        }
+        std::thread::park_timeout(if waits { LONG_PAUSE } else { PAUSE });
+    }
+}
+
+/// Whether all of them were answered by stable, and told as what they were.
+fn of_those_who_waited(status: &serde_json::Value, rollout: &str) -> Option<()> {
+    let rollout = status["rollouts"].as_array()?.iter().find(|known| known["name"] == rollout)?;
+    let seen = rollout["seen"].as_array()?.iter().find(|seen| seen["arm"] == "canary")?;
+    let (what, count) = (seen["what"].as_str()?, seen["count"].as_u64()?);
+    let all = seen["answered"]["oldcorp"].as_u64() == Some(count) && seen["users_failed"] == 0;
+    (what == "no output came, and the guard found it down" && count >= 8 && all).then_some(())
 }
 
 #[test]
 fn a_rollback_says_why_the_canary_failed() {
     let dir = tempfile::tempdir().unwrap();
     let (stable, canaries) = (Scripted::healthy("oldcorp"), canaries(dir.path()));
-    assert_eq!(canaries.len(), 12);
+    assert_eq!(canaries.len(), 13);
     let mut flags = Flags::new().provider("oldcorp", &stable.base_url(), "");
     for Canary { name, base_url, keys, .. } in &canaries {
         flags = flags.provider(name, base_url, keys).plainly(&format!(
@@ -151,20 +215,11 @@ fn a_rollback_says_why_the_canary_failed() {
     let over: Vec<AtomicBool> = canaries.iter().map(|_| AtomicBool::new(false)).collect();
     std::thread::scope(|scope| {
         // Also where the test fails: nobody goes on then.
-        let _stop = Stop(&over);
+        let _stop = Stop(&over, &canaries);
         for (canary, over) in canaries.iter().zip(&over) {
-            for thread in 0..AT_ONCE {
+            for thread in 0..if canary.holds.is_some() { WAITING } else { AT_ONCE } {
                 let stage = &stage;
-                scope.spawn(move || {
-                    for number in (0..).take_while(|_| !over.load(SeqCst)) {
-                        let user = format!("user-{thread}-{}", number % 50);
-                        let body = Api::Chat.ask_at_length(canary.name, true, "hi", Some(&user));
-                        let told = stage.ask(Api::Chat.path(), &[], &body).unwrap();
-                        assert_eq!((told.answer.status, told.end.is_ok()), (200, true), "{}", canary.name);
-                        // Some tens of requests a second are enough, and leave the machine to the others.
-                        std::thread::park_timeout(Duration::from_millis(50));
-                    }
-                });
+                scope.spawn(move || ask_on(stage, canary, over, thread));
             }
         }
         let rolled_back = |history: &[serde_json::Value], name: &str| {
@@ -178,7 +233,7 @@ fn a_rollback_says_why_the_canary_failed() {
             over.iter().all(|over| over.load(SeqCst)).then_some(history)
         });
         let log = stage.workspace().log();
-        for Canary { name, says, .. } in &canaries {
+        for Canary { name, says, holds, .. } in &canaries {
             let event = rolled_back(&history, name).unwrap();
             let why = String::from_utf8(stage.workspace().run(&["why", name]).stdout).unwrap();
             let why = why.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -189,6 +244,11 @@ fn a_rollback_says_why_the_canary_failed() {
                 assert!(event["reason"].as_str().unwrap().contains(said), "{name}: {event}");
                 assert!(why.contains(said), "{name}: {why}");
                 assert!(logged.contains(said), "{name}: {logged}");
+            }
+            if holds.is_some() {
+                // Nothing had failed by then. Whoever waited was answered by stable afterwards.
+                eventually("those who waited are told of", SOON, || of_those_who_waited(&stage.status(), name));
+                continue;
             }
             let cause = &event["causes"][0];
             assert!(cause["count"].as_u64().unwrap() >= 5 && cause["cause"] != serde_json::Value::Null, "{event}");

@@ -11,7 +11,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Response};
 use http_body_util::BodyExt as _;
-use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
 use super::redirect::Redirect;
@@ -19,8 +18,8 @@ use super::{PATIENCE, request, shows_nothing, waits};
 use crate::decide::policy::{PathPart, Provider, Secret};
 use crate::proxy::body::{AnswerBody, RequestBody};
 use crate::proxy::cause;
+use crate::proxy::target::encoded;
 use crate::proxy::upstream::Upstreams;
-use crate::proxy::upstream::credentials::IN_QUERY;
 use crate::wire::answer::read_answer;
 use crate::wire::coding::Decoder;
 use crate::wire::dialect::Dialect;
@@ -83,8 +82,7 @@ async fn ask(
     endpoint: &str,
     below: String,
 ) -> Result<Reply, String> {
-    let path = format!("{}{below}", provider.base_url.path);
-    let mut request = request(provider, Method::POST, path, RequestBody::Whole(Bytes::from_static(b"{}")))?;
+    let mut request = request(provider, Method::POST, &below, RequestBody::Whole(Bytes::from_static(b"{}")))?;
     let headers = request.headers_mut();
     let version = HeaderName::from_static("anthropic-version");
     if endpoint == "messages" && !headers.contains_key(&version) {
@@ -149,7 +147,7 @@ fn below(provider: &Provider, endpoint: &str, model: Option<&str>) -> Option<Str
     for part in &template.0 {
         match part {
             PathPart::Text(text) => path.push_str(text),
-            PathPart::Model => path.extend(utf8_percent_encode(model?, IN_QUERY)),
+            PathPart::Model => path.push_str(&encoded(model?)),
             PathPart::Rest => path.push_str(endpoint),
         }
     }

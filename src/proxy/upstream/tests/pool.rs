@@ -4,7 +4,6 @@ use super::*;
 use crate::decide::cause::NoConnection;
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Policy;
-use crate::proxy::upstream::present_key;
 
 fn policy(providers: Vec<Arc<Provider>>) -> Policy {
     Policy { providers, ..plain::policy(Vec::new(), Vec::new()) }
@@ -208,42 +207,6 @@ fn a_lower_max_connections_takes_effect_as_connections_come_back() {
         drop(three);
         drop(next.await.unwrap());
     });
-}
-
-fn presented(auth: Auth, uri: &str) -> http::request::Parts {
-    let mut provider = provider("127.0.0.1:9".parse().unwrap());
-    provider.auth = auth;
-    let mut parts = Request::new(()).into_parts().0;
-    parts.uri = uri.parse().unwrap();
-    parts.headers.insert("authorization", "Bearer client".parse().unwrap());
-    present_key(&provider, Some(&secret("s&k")), &mut parts).unwrap();
-    parts
-}
-
-#[test]
-fn a_key_is_put_where_the_provider_wants_it_and_never_shown() {
-    let parts = presented(Auth::Bearer, "/x");
-    assert_eq!(parts.headers["authorization"], "Bearer s&k");
-    assert!(!format!("{:?}", parts.headers).contains("s&k"));
-    let parts = presented(Auth::Header("x-api-key".into()), "/x");
-    assert_eq!(parts.headers["x-api-key"], "s&k");
-    assert_eq!(presented(Auth::None, "/x").headers["authorization"], "Bearer client");
-    for (before, after) in [
-        ("/x", "/x?key=s%26k"),
-        ("/x?a=1&b=%20", "/x?a=1&b=%20&key=s%26k"),
-        ("/x?key=mine&a=1", "/x?a=1&key=s%26k"),
-        ("/x?monkey=1", "/x?monkey=1&key=s%26k"),
-    ] {
-        assert_eq!(presented(Auth::Query("key".into()), before).uri, after);
-    }
-}
-
-#[test]
-fn a_key_that_no_header_can_carry_is_an_error_that_does_not_show_it() {
-    let provider = provider("127.0.0.1:9".parse().unwrap());
-    let mut parts = Request::new(()).into_parts().0;
-    let error = present_key(&provider, Some(&secret("line\nbreak")), &mut parts).unwrap_err().to_string();
-    assert_eq!(error, "a key of provider `acme` cannot be a header value: it has a line break or a control character");
 }
 
 #[test]

@@ -160,15 +160,8 @@ fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_no
         let body = Cell::new(Some(RequestBody::Streaming(incoming)));
         let timeouts = &pair.provider.timeouts;
         let clocks = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
-        let waits = Waits { head: timeouts.headers, client: Millis(10_000), body: clocks };
-        let aim = Aim {
-            upstreams: &pair.upstreams,
-            provider: &pair.provider,
-            egress: None,
-            upgrade: false,
-            waits,
-            give_up_at: None,
-        };
+        let waits = Waits { head: timeouts.headers, client: Millis(10_000), deadline: None, body: clocks };
+        let aim = Aim { upstreams: &pair.upstreams, provider: &pair.provider, egress: None, upgrade: false, waits };
         let gates = Cell::new(0);
         let gate = || {
             gates.set(gates.get() + 1);

@@ -1,0 +1,239 @@
+//! What is known of a request whose attempts failed, whatever plans it was served by.
+
+use super::support::*;
+use crate::decide::cause::CauseCount;
+use crate::decide::outcome::Outcome;
+use crate::decide::policy::{AccessLog, AccessLogOnly, AccessLogTo, Fallback, Policy, Secret, Unmatched};
+use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
+use crate::state::access_log::{Entry, RequestLine};
+use crate::state::evidence::Evidence;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+const CHAT: &str = "/v1/chat/completions";
+const NEW: ProviderId = ProviderId(1);
+
+/// Of a user whom a bucket sends to the canary.
+fn ask() -> String {
+    post(CHAT, "x-user-id: u\r\n", "{}")
+}
+
+/// With a line for every request.
+pub(super) fn logged(mut policy: Policy) -> Policy {
+    policy.access_log = Some(AccessLog {
+        to: AccessLogTo::Stdout,
+        only: AccessLogOnly::All,
+        sample: Percent::ALL,
+        max_per_second: 1_000_000,
+        max_bytes: 1 << 20,
+    });
+    policy
+}
+
+/// The next line.
+pub(super) fn line(entries: &Receiver<Entry>) -> RequestLine {
+    let Entry::Line(line) = got(entries) else { panic!("no line") };
+    line.request
+}
+
+/// An attempt of a line: whose, and what came of it.
+pub(super) fn attempts(line: &RequestLine) -> Vec<(&str, Outcome)> {
+    line.attempts.iter().map(|attempt| (&*attempt.provider, attempt.outcome)).collect()
+}
+
+fn causes(evidence: &Evidence) -> Vec<CauseCount> {
+    evidence.causes.of(Arm::Canary, Millis(0), UnixMillis(0))
+}
+
+/// What is told of a cause: in how many requests of how many, who answered them, and how many users saw an error.
+fn told(cause: &CauseCount) -> (u64, u64, Vec<(&str, u64)>, u64) {
+    let answered = cause.answered.iter().map(|(name, count)| (&**name, *count)).collect();
+    (cause.count, cause.of, answered, cause.users_failed)
+}
+
+fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
+    Arc::clone(&sidecar.shared.load().rollouts[0].evidence)
+}
+
+fn failure() -> String {
+    json(500, "", "{}")
+}
+
+fn throttled() -> String {
+    json(429, "", "{}")
+}
+
+fn with_keys(mut policy: Policy) -> Policy {
+    with_provider(&mut policy, 1, |provider| {
+        provider.api_keys = ["one", "two"].map(|key| Secret::new(key.to_owned())).into();
+    });
+    policy
+}
+
+#[test]
+fn what_was_attempted_before_a_reload_stays_in_the_requests_record() {
+    let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+    let (new, seen_new, go) = when_told([failure(), failure()]);
+    let sidecar = Sidecar::start(logged(both_ways(&old, &new)), Percent::ALL);
+    let entries = sidecar.shared.access_log.receiver().unwrap();
+    let mut client = sidecar.client();
+    client.send(ask());
+    got(&seen_new);
+    sidecar.reload(|_| ());
+    go.send(()).unwrap();
+    got(&seen_new);
+    go.send(()).unwrap();
+    let reply = client.reply();
+    assert!(reply.text().contains("rescued"));
+    assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("3"));
+    sidecar.settle();
+    let line = line(&entries);
+    let failed = ("new", Outcome::ServerError);
+    assert_eq!(attempts(&line), [failed, failed, ("old", Outcome::Ok)]);
+    assert_eq!((line.status, line.provider.as_deref()), (Some(200), Some("old")));
+    // One request, that failed there twice.
+    let causes = causes(&evidence(&sidecar));
+    assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+}
+
+#[test]
+fn a_plan_by_which_nothing_was_attempted_loses_nothing_of_an_earlier_one() {
+    let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+    let (new, seen_new, go) = when_told([failure(), completion("of a file"), failure()]);
+    let mut policy = logged(both_ways(&old, &new));
+    policy.unmatched = Unmatched::Provider(NEW);
+    with_provider(&mut policy, 1, |provider| provider.max_connections = 2);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let (mut client, mut occupant) = (sidecar.client(), sidecar.client());
+    client.send(ask());
+    got(&seen_new);
+    occupant.send(post("/v1/files", "", "{}"));
+    got(&seen_new);
+    // From now on there is one connection, and the other request has it.
+    sidecar.reload(|policy| with_provider(policy, 1, |provider| provider.max_connections = 1));
+    go.send(()).unwrap();
+    let failed = [(Outcome::ServerError, 1)];
+    until("the second plan waits for its turn", || sidecar.attempts(Arm::Canary, NEW) == failed);
+    sidecar.reload(|_| ());
+    go.send(()).unwrap();
+    assert!(occupant.reply().text().contains("of a file"));
+    got(&seen_new);
+    go.send(()).unwrap();
+    let reply = client.reply();
+    assert!(reply.text().contains("rescued"), "{reply:?}");
+    assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("3"));
+    sidecar.settle();
+    let causes = causes(&evidence(&sidecar));
+    assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+}
+
+#[test]
+fn who_answers_after_a_rollback_is_told_of_the_epoch_that_is_over() {
+    let (old, _seen_old) = Scripted::in_turn([completion("of stable")]);
+    let (new, seen_new, go) = when_told([throttled()]);
+    let sidecar = Sidecar::start(logged(with_keys(both_ways(&old, &new))), Percent::ALL);
+    let entries = sidecar.shared.access_log.receiver().unwrap();
+    let before = evidence(&sidecar);
+    let mut client = sidecar.client();
+    client.send(ask());
+    got(&seen_new);
+    sidecar.set_percent(Percent::ZERO);
+    go.send(()).unwrap();
+    assert!(client.reply().text().contains("of stable"));
+    sidecar.settle();
+    assert_eq!(attempts(&line(&entries)), [("new", Outcome::Throttled), ("old", Outcome::Ok)]);
+    assert_eq!(causes(&before).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+    assert_eq!(causes(&evidence(&sidecar)), []);
+}
+
+#[test]
+fn a_request_that_nobody_takes_after_a_reload_has_its_line_and_its_cause_is_settled() {
+    let (new, seen_new, go) = when_told([failure()]);
+    let sidecar =
+        Sidecar::start(logged(both_ways(&Scripted::in_turn([completion("not asked")]).0, &new)), Percent::ALL);
+    let entries = sidecar.shared.access_log.receiver().unwrap();
+    let evidence = evidence(&sidecar);
+    let mut client = sidecar.client();
+    client.send(ask());
+    got(&seen_new);
+    sidecar.reload(|policy| {
+        with_rollout(policy, |rollout| rollout.matches.endpoints = vec!["responses".to_owned()]);
+        policy.unmatched = Unmatched::Reject;
+    });
+    go.send(()).unwrap();
+    let reply = client.reply();
+    assert_eq!(reply.status, 404, "{reply:?}");
+    let line = line(&entries);
+    assert_eq!(attempts(&line), [("new", Outcome::ServerError)]);
+    assert_eq!((line.status, line.error), (Some(404), reply.header("x-serin-error").as_deref()), "{line:?}");
+    assert_eq!(causes(&evidence).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![], 1)]);
+}
+
+#[test]
+fn a_request_counts_once_for_each_cause_that_it_met() {
+    let refused = || json(401, "", "{}");
+    let (throttled, all) = (|| json(429, "retry-after: 0.01\r\n", "{}"), vec![("old", 1)]);
+    let fine = || completion("well");
+    // What the canary says in turn, whether it has two keys and somebody stands in, and what is told of each cause.
+    let cases = [
+        ("two keys, one cause", vec![throttled(), throttled()], true, true, vec![(1, 1, all.clone(), 0)]),
+        (
+            "two keys, two causes",
+            vec![refused(), throttled()],
+            true,
+            true,
+            vec![(1, 1, all.clone(), 0), (1, 1, all.clone(), 0)],
+        ),
+        ("the second key is well", vec![throttled(), fine()], true, true, vec![(1, 1, vec![], 0)]),
+        ("asked again, in vain", vec![throttled(), throttled()], false, false, vec![(1, 1, vec![], 1)]),
+        ("asked again, and well", vec![throttled(), fine()], false, false, vec![(1, 1, vec![], 0)]),
+        ("somebody else answers", vec![failure()], false, true, vec![(1, 1, all, 0)]),
+        ("nobody else does", vec![failure()], false, false, vec![(1, 1, vec![], 1)]),
+    ];
+    for (case, answers, keys, fallback, expected) in cases {
+        let (old, _seen_old) = Scripted::in_turn([fine()]);
+        let (new, _seen_new) = Scripted::in_turn(answers);
+        let mut policy = both_ways(&old, &new);
+        if keys {
+            policy = with_keys(policy);
+        }
+        if !fallback {
+            with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
+        }
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        sidecar.ask(&ask());
+        sidecar.settle();
+        let causes = causes(&evidence(&sidecar));
+        assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), expected, "{case}");
+    }
+}
+
+#[test]
+fn whoever_leaves_after_a_failure_was_answered_by_nobody_and_saw_no_error() {
+    let (old, seen_old, _go) = when_told([]);
+    let (new, _seen_new) = Scripted::in_turn([failure()]);
+    let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
+    let mut client = sidecar.client();
+    client.send(ask());
+    got(&seen_old);
+    drop(client);
+    sidecar.settle();
+    assert_eq!(causes(&evidence(&sidecar)).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![], 0)]);
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ServerError, 1)]);
+}
+
+#[test]
+fn attempts_are_told_in_their_order_where_stable_is_asked_what_a_refusal_means() {
+    let (old, _seen_old) = Scripted::in_turn([throttled(), completion("accepted")]);
+    let (new, _seen_new) = Scripted::in_turn([json(400, "", r#"{"error":{"message":"no"}}"#)]);
+    let mut policy = logged(both_ways(&old, &new));
+    with_provider(&mut policy, 0, |provider| {
+        provider.api_keys = ["one", "two"].map(|key| Secret::new(key.to_owned())).into();
+    });
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    let entries = sidecar.shared.access_log.receiver().unwrap();
+    assert_eq!(sidecar.ask(&ask()).status, 200);
+    sidecar.settle();
+    let (asked, throttled) = (("new", Outcome::Unsupported), ("old", Outcome::Throttled));
+    assert_eq!(attempts(&line(&entries)), [asked, throttled, ("old", Outcome::Ok)]);
+}
