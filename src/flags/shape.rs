@@ -412,9 +412,10 @@ fn roles<'s>(entries: &[Entry], schema: &'s Map<String, Value>, is_later: &dyn F
             Kind::Map(_) => allows(inner, "object"),
         })
     };
-    for (entry, role) in entries.iter().zip(&mut roles) {
-        if *role == Role::Unknown
-            && !is_later(&entry.key)
+    // Beyond so many nothing is told.
+    let unknown = |(_, role): &(&Entry, &mut Role<'s>)| **role == Role::Unknown;
+    for (entry, role) in entries.iter().zip(&mut roles).filter(unknown).take(MOST_ERRORS) {
+        if !is_later(&entry.key)
             && let Some(name) = suggest::nearest(&entry.key, properties.keys().map(String::as_str))
             && fits(entry, name)
             && let Some((name, _)) = properties.get_key_value(name)
@@ -425,11 +426,14 @@ fn roles<'s>(entries: &[Entry], schema: &'s Map<String, Value>, is_later: &dyn F
     }
     let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
     let mut missing = required.filter_map(Value::as_str).filter(|key| !written.contains(key));
-    let mut unknown = entries.iter().zip(&mut roles).filter(|(entry, role)| {
-        **role == Role::Unknown && !is_later(&entry.key) && place_of(&entry.key, schema::json(), "").is_none()
-    });
+    let mut puzzling = entries
+        .iter()
+        .zip(&mut roles)
+        .filter(unknown)
+        .take(MOST_ERRORS)
+        .filter(|(entry, _)| !is_later(&entry.key) && place_of(&entry.key, schema::json(), "").is_none());
     if let (Some(name), None, Some((entry, role)), None) =
-        (missing.next(), missing.next(), unknown.next(), unknown.next())
+        (missing.next(), missing.next(), puzzling.next(), puzzling.next())
         && fits(entry, name)
     {
         *role = Role::Meant(name);

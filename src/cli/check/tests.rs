@@ -61,6 +61,8 @@ how long the guard takes to see a fault of the canary, while stable fails 0.4% o
 note: line 24: rollouts[0].guard.max_error_rate: this only gates promotion: a canary that fails more than 5% and not more \
 than 1.25 times as often as stable (6% beside 5%) stays where it is, for ever; for a hard limit add `ceiling`, such as \
 `ceiling: 20%`
+note: line 24: rollouts[0].guard.window: this is the time of the rates that are shown, and of `ceiling`, which is not set: \
+nothing is decided by it
 note: `percent: auto` (chat) is for one process: with several replicas each would ramp by itself, so pin the percent in the shared file
 ";
     assert_eq!(text, shipped() + expected);

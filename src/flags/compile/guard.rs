@@ -124,18 +124,25 @@ fn at_odds(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
     }
 }
 
-/// A bound of promotions reads like one that takes the canary back.
+/// Keys that read like limits at which the canary is taken back, and are none.
 fn only_gates(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
-    if guard.ceiling.is_some() || !at.has("max_error_rate") {
+    if guard.ceiling.is_some() {
         return;
     }
-    let Guard { max_error_rate, tolerated_ratio, .. } = *guard;
-    let told = format!(
-        "this only gates promotion: a canary that fails more than {max_error_rate} and not more than {tolerated_ratio} \
-         times as often as stable (6% beside 5%) stays where it is, for ever; for a hard limit add `ceiling`, such as \
-         `ceiling: 20%`"
-    );
-    findings.note(&at.key("max_error_rate"), told);
+    if at.has("max_error_rate") {
+        let Guard { max_error_rate, tolerated_ratio, .. } = *guard;
+        let told = format!(
+            "this only gates promotion: a canary that fails more than {max_error_rate} and not more than \
+             {tolerated_ratio} times as often as stable (6% beside 5%) stays where it is, for ever; for a hard limit add \
+             `ceiling`, such as `ceiling: 20%`"
+        );
+        findings.note(&at.key("max_error_rate"), told);
+    }
+    if at.has("window") {
+        let told = "this is the time of the rates that are shown, and of `ceiling`, which is not set: nothing is decided by \
+                    it";
+        findings.note(&at.key("window"), told);
+    }
 }
 
 /// The chance of a wrong rollback that is put up with.
