@@ -141,7 +141,7 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
     std::fs::write(&flags, text).map_err(at(format!("writing {}", flags.display())))?;
     let sidecar = Sidecar::start(&flags, &stage.dir.join("state")).map_err(not_started)?;
     let traffic = Traffic::start(sidecar.proxy(), speed.per_second).map_err(at("starting the demo's users"))?;
-    say(&invitation(&sidecar, &flags));
+    say(&invitation(sidecar.proxy(), sidecar.admin(), &flags));
 
     let world = World { began: clock::unix(), oldcorp, newcorp, traffic, sidecar };
     let ended = runtime.block_on(world.play(&speed, options.once, signals));
@@ -271,10 +271,10 @@ fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provi
 }
 
 /// What can be done with it, in six lines: the frame below them has the rest of a small terminal.
-fn invitation(sidecar: &Sidecar, flags: &Path) -> String {
-    let (proxy, admin, flags) = (sidecar.proxy(), sidecar.admin(), flags.display());
+fn invitation(proxy: SocketAddr, admin: SocketAddr, flags: &Path) -> String {
+    let flags = flags.display();
     format!(
-        "serin demo: two providers, 2,000 users and a sidecar between them, in one process\n\
+        "serin demo: two providers, 2,000 users, and a sidecar between them\n\
          ask     curl -i http://{proxy}/v1/chat/completions -H x-user-id:user-7 \\\n\
          \x20         -H content-type:application/json -d '{{\"model\": \"m\", \"messages\": []}}'\n\
          edit    {flags}\n\
@@ -431,6 +431,14 @@ mod tests {
         assert_eq!(file["providers"]["newcorp"]["base_url"], new.base_url().as_str());
         assert_eq!(file["rollouts"][0]["ramp"]["hold_start"], "5s");
         assert_eq!(file["rollouts"][0]["guard"]["max_error_rate"], "5%");
+    }
+
+    #[test]
+    fn what_can_be_done_is_six_lines_of_a_small_terminal() {
+        let address = "127.0.0.1:65535".parse().unwrap();
+        let text = invitation(address, address, Path::new("/tmp/serin-demo-4194304-1a227b501eb/flags.yaml"));
+        assert_eq!(text.lines().count(), 6);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 
     #[test]
