@@ -53,7 +53,7 @@ Examples:
 pub struct ResumeArgs {
     /// The rollout to resume.
     rollout: String,
-    /// Put it at this share of users at once; the ramp goes on from there [default: see below].
+    /// Put it at this share of users at once; the ramp goes on from there.
     #[arg(long, value_name = "PERCENT")]
     at: Option<Percent>,
     #[command(flatten)]
