@@ -106,6 +106,19 @@ fn every_example_of_the_file_passes_check() {
     }
 }
 
+#[test]
+fn the_flag_that_an_example_asks_for_is_in_the_file_of_the_readme() {
+    let readme = package("README.md");
+    let asked = blocks(&readme, "sh").into_iter().flat_map(str::lines).find_map(|line| {
+        let (_, name) = line.split_once("/ofrep/v1/evaluate/flags/")?;
+        name.split_whitespace().next()
+    });
+    let asked = asked.unwrap();
+    let files = blocks(&readme, "yaml");
+    let has_it = files.iter().any(|file| file.contains(&format!("flags:\n  {asked}: {{ follows: chat }}")));
+    assert!(has_it && files.iter().any(|file| file.contains("name: chat")), "{asked}");
+}
+
 // === Commands ===
 
 fn commands() -> BTreeSet<String> {

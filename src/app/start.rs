@@ -29,6 +29,7 @@ use crate::state::inbox::{Inbox, Input, inbox};
 use crate::state::snapshot::Shared;
 use crate::state::status::{Status, StatusCell};
 use crate::store::dir::AlreadyRunning;
+use crate::store::traces::Traces;
 use crate::telemetry::access_log;
 use crate::telemetry::metrics::Metrics;
 use crate::{admin, clock, control, proxy, store};
@@ -220,17 +221,21 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let reading = flags::read(&path, &environment);
     let state = state_dir(&options, &reading);
     let state = std::path::absolute(&state).unwrap_or(state);
+    let traces = Traces::look(&state);
     let opened = store::open(&state, clock::unix())?;
     let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
     let unserved = |policy: &Policy| control::unserved_at_start(policy, &opened.states);
     let last_good = opened.last_good.as_deref();
-    let first = first::choose(&path, reading, last_good, &environment, options.strict, unserved)?;
+    let first = first::choose(&path, reading, last_good, &environment, options.strict, unserved);
+    let bound = first.and_then(|first| {
+        let Reached { listen, admin } = sockets.reached(&first.policy.fixed);
+        let wanted = Wanted { listen, admin, probe: first.policy.fixed.probe };
+        bind(wanted, inherited, &options.registry).map(|bound| (first, bound))
+    });
+    // Here most starts fail that do, and the directory is still ours.
+    let (first, Bound { listen, admin, probe }) = bound.inspect_err(|_| traces.remove())?;
     let fixed = first.policy.fixed.clone();
-
-    let Reached { listen, admin } = sockets.reached(&fixed);
-    let wanted = Wanted { listen, admin, probe: fixed.probe };
-    let Bound { listen, admin, probe } = bind(wanted, inherited, &options.registry)?;
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
     let probe_at = probe.as_ref().map(local).transpose()?;

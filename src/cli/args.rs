@@ -36,7 +36,7 @@ enum Command {
     Why(why::WhyArgs),
     /// Take a rollout back, or all of them: their users are on stable when this returns.
     Rollback(rollback::RollbackArgs),
-    /// Lift a lock, a pause or an automatic rollback; the ramp goes on.
+    /// Lift a rollback, after which the ramp begins again at its first stage, or a pause, after which it goes on.
     Resume(change::ResumeArgs),
     /// Hold the ramp: no promotion until resumed. Automatic rollbacks happen all the same.
     Pause(change::PauseArgs),
@@ -100,6 +100,22 @@ mod tests {
                 assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
             }
         }
+    }
+
+    #[test]
+    fn resume_tells_what_it_does_in_each_phase() {
+        let mut command = Cli::command();
+        let help = command.find_subcommand_mut("resume").unwrap().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for told in [
+            "Lift a rollback, after which the ramp begins again at its first stage",
+            "at 0% until the canary has answered a probe, and is then at the ramp's first stage",
+            "paused it keeps its share, and the ramp goes on from there",
+            "With --at it is at that share at once, without a probe",
+        ] {
+            assert!(help.contains(told), "no `{told}` in {help}");
+        }
+        assert!(!help.contains("where it stood"), "{help}");
     }
 
     #[test]

@@ -33,15 +33,27 @@ struct AlsoArgs {
     reach: ReachArgs,
 }
 
+const RESUMES: &str = "\
+Where the rollout is    Without --at
+  rolled back           by a human or by the guard: the ramp begins again. It stays at 0% until the canary has answered
+                        a probe, and is then at the ramp's first stage. A share that flags.yaml pins is back at once.
+  paused                it keeps its share, and the ramp goes on from there
+  neither               nothing changes, and it says what the share comes from
+
+With --at it is at that share at once, without a probe, wherever it was; with --at 0% the ramp begins again. Refused \
+where flags.yaml pins the share, and above `ramp.max`. A canary that cannot be used stays at 0% in any case.
+
+Examples:
+  serin resume chat
+  serin resume chat --at 5% --reason \"fixed by the provider\"";
+
 /// Arguments of `serin resume`.
 #[derive(Args, Clone, Debug)]
-#[command(
-    after_long_help = "Examples:\n  serin resume chat\n  serin resume chat --at 5% --reason \"fixed by the provider\""
-)]
+#[command(after_long_help = RESUMES)]
 pub struct ResumeArgs {
-    /// The rollout that goes on.
+    /// The rollout to resume.
     rollout: String,
-    /// The share of users at which the ramp goes on; without it, where it stood.
+    /// Put it at this share of users at once; the ramp goes on from there.
     #[arg(long, value_name = "PERCENT")]
     at: Option<Percent>,
     #[command(flatten)]
@@ -61,7 +73,9 @@ pub struct PauseArgs {
 /// Arguments of `serin promote`.
 #[derive(Args, Clone, Debug)]
 #[command(
-    after_long_help = "Examples:\n  serin promote chat\n  serin promote chat --to 50% --reason \"a quiet weekend\""
+    after_long_help = "Examples:\n  serin promote chat\n  serin promote chat --to 50% --reason \"a quiet weekend\"\n\n\
+    Refused after a rollback, which only `serin resume` lifts, where flags.yaml pins the share, above \
+    `ramp.max`, and for a share that is not above the present one."
 )]
 pub struct PromoteArgs {
     /// The rollout to promote.

@@ -77,7 +77,7 @@ fn examine(args: &CheckArgs, environment: &Environment, probe: impl Fn(&Policy) 
             let judged = endpoints::judge(&compiled.policy, &probed.endpoints);
             let alive = probed.providers.iter().all(|(_, answer)| answer.is_ok());
             let exit = if alive && !endpoints::any_fails(&judged) { Exit::Done } else { Exit::Failed };
-            let notes = notes(&compiled.policy);
+            let notes = notes(&compiled);
             let assumed = Assumed::new(args.rps, args.stable_errors);
             let text = if args.json {
                 line(&accepted_json(&file, &compiled, &notes, &probed, &judged, &assumed))
@@ -118,20 +118,22 @@ fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
 }
 
 /// What is right and still should be known.
-fn notes(policy: &Policy) -> Vec<String> {
-    let auto = policy
+fn notes(compiled: &Compiled) -> Vec<String> {
+    let mut notes = compiled.notes.clone();
+    let auto = compiled
+        .policy
         .rollouts
         .iter()
         .filter(|rollout| rollout.canary.as_ref().is_some_and(|canary| canary.percent == Intent::Auto));
     let names: Vec<&str> = auto.map(|rollout| rollout.name.as_str()).collect();
-    if names.is_empty() {
-        return Vec::new();
+    if !names.is_empty() {
+        notes.push(format!(
+            "`percent: auto` ({}) is for one process: with several replicas each would ramp by itself, so pin the \
+             percent in the shared file",
+            names.join(", ")
+        ));
     }
-    vec![format!(
-        "`percent: auto` ({}) is for one process: with several replicas each would ramp by itself, so pin the percent \
-         in the shared file",
-        names.join(", ")
-    )]
+    notes
 }
 
 fn probed_lines(probed: &Probed, judged: &[Judged<'_>]) -> Vec<String> {

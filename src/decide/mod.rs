@@ -8,6 +8,7 @@ pub mod advice;
 pub mod breaker;
 pub mod bucket;
 pub mod cause;
+pub mod endpoint;
 pub mod event;
 pub mod exposure;
 pub mod fallback;

@@ -1,27 +1,30 @@
 //! The demo from its first line to its last: build the stage, run the script, keep running, clear up.
 //!
 //! Owns the directory, the flags file that it writes there once (and the user edits), the two providers, the users
-//! and the sidecar. Invariant: whatever ends the demo, the sidecar is drained and a directory of its own making is
-//! removed.
+//! and the sidecar. Invariant: whatever ends the demo (its script, a signal, a failed start, a panic), a directory of its
+//! own making is removed, and a running sidecar is drained before.
 
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::provider::{Behaviour, Provider};
 use super::sidecar::Sidecar;
 use super::story::{Cue, Pace, Scene};
-use super::traffic::{Traffic, USERS};
-use super::view::{self, Facts, ProviderFacts};
+use super::traffic::Traffic;
+use super::view::{self, Facts, ProviderFacts, Sum};
 use crate::app::StartError;
 use crate::clock;
+use crate::decide::event::Action;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
 const ROLLOUT: &str = "chat";
 const PORT: u16 = 7171;
 const REDRAW: Duration = Duration::from_millis(200);
-const EVENTS: u32 = 20;
+const EVENTS: u32 = 40;
 
 /// How the demo is run.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +49,20 @@ pub enum DemoError {
         place: String,
         /// The cause.
         source: io::Error,
+    },
+    /// A port that was asked for cannot be had.
+    #[error("{address} {why}: choose another `--port`; the admin port is the one after it")]
+    Port {
+        /// Where it should be.
+        address: SocketAddr,
+        /// What is the matter with it.
+        why: String,
+    },
+    /// A signal ended it before the script did.
+    #[error("ended by a signal; the script stood at: {scene}")]
+    Left {
+        /// The scene it stood at.
+        scene: &'static str,
     },
     /// The sidecar did not start.
     #[error("the sidecar did not start: {0}")]
@@ -103,9 +120,18 @@ const FAST: Speed = Speed {
     pace: Pace { rolled_back: Millis(500), mended: Millis(500), deadline: Millis(90_000) },
 };
 
-/// Runs the demo until Ctrl-C, or until its script is over when asked so.
+/// Runs the demo until a signal, or until its script is over when asked so.
 pub fn run(options: &Options) -> Result<(), DemoError> {
     let speed = if options.fast { FAST } else { CALM };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(at("starting the demo's own runtime"))?;
+    // From here on a signal ends the demo and not the process, so that nothing is left behind.
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::watched().map_err(at("watching signals"))?
+    };
     let stage = Stage::new(options.dir.as_deref())?;
     let oldcorp = provider("oldcorp", well())?;
     let newcorp = provider("newcorp", well())?;
@@ -113,20 +139,50 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
     let flags = stage.dir.join("flags.yaml");
     let text = flags_text(listen, admin, &oldcorp, &newcorp, &speed);
     std::fs::write(&flags, text).map_err(at(format!("writing {}", flags.display())))?;
-    let sidecar = Sidecar::start(&flags, &stage.dir.join("state"))?;
+    let sidecar = Sidecar::start(&flags, &stage.dir.join("state")).map_err(not_started)?;
     let traffic = Traffic::start(sidecar.proxy(), speed.per_second).map_err(at("starting the demo's users"))?;
-    say(&invitation(&sidecar, &flags));
+    say(&invitation(sidecar.proxy(), sidecar.admin(), &flags));
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(at("starting the demo's own runtime"))?;
     let world = World { began: clock::unix(), oldcorp, newcorp, traffic, sidecar };
-    let ended = runtime.block_on(world.play(&speed, options.once));
+    let ended = runtime.block_on(world.play(&speed, options.once, signals));
     let World { traffic, sidecar, .. } = world;
     drop(traffic);
     sidecar.stop();
     ended
+}
+
+/// The ports are the demo's own to choose: the file that names them is written by it.
+fn not_started(error: StartError) -> DemoError {
+    match error {
+        StartError::Bind { address, pid, error, .. } => {
+            let why = match (error.kind(), pid) {
+                (io::ErrorKind::AddrInUse, Some(pid)) => format!("is in use by the serin with pid {pid}"),
+                (io::ErrorKind::AddrInUse, None) => "is in use".to_owned(),
+                (io::ErrorKind::PermissionDenied, _) => "may not be bound by this user".to_owned(),
+                _ => format!("cannot be bound ({error})"),
+            };
+            DemoError::Port { address, why }
+        }
+        other => DemoError::Start(other),
+    }
+}
+
+/// What asks the demo to end.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn watched() -> io::Result<Signals> {
+        Ok(Signals([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
+    }
+
+    async fn any(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 /// The directory, removed at the end when it is ours.
@@ -185,6 +241,7 @@ fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provi
          # Try `percent: 25%`, `percent: 0`, or something wrong: a file with an error changes nothing.\n\
          listen: {listen}\n\
          admin: {{ listen: {admin} }}\n\
+         drain: 2s\n\
          \n\
          providers:\n\
          \x20 {old}:\n\
@@ -213,16 +270,16 @@ fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provi
     )
 }
 
-fn invitation(sidecar: &Sidecar, flags: &Path) -> String {
-    let (proxy, admin, flags) = (sidecar.proxy(), sidecar.admin(), flags.display());
+/// What can be done with it, in six lines: the frame below them has the rest of a small terminal.
+fn invitation(proxy: SocketAddr, admin: SocketAddr, flags: &Path) -> String {
+    let flags = flags.display();
     format!(
-        "Two providers, {USERS} users and a sidecar between them, all in this process.\n\n\
-         ask it     curl -i http://{proxy}/v1/chat/completions -H 'content-type: application/json' \\\n\
-         \x20            -d '{{\"model\": \"demo-large\", \"user\": \"user-7\", \"messages\": [{{\"role\": \"user\", \
-         \"content\": \"who are you?\"}}]}}'\n\
-         edit it    {flags}\n\
-         steer it   serin status | serin rollback | serin resume {ROLLOUT}    (--admin http://{admin})\n\
-         watch it   http://{admin}/metrics\n"
+        "serin demo: two providers, 2,000 users, and a sidecar between them\n\
+         ask     curl -i http://{proxy}/v1/chat/completions -H x-user-id:user-7 \\\n\
+         \x20         -H content-type:application/json -d '{{\"model\": \"m\", \"messages\": []}}'\n\
+         edit    {flags}\n\
+         steer   serin status | serin rollback | serin resume {ROLLOUT}\n\
+         admin   http://{admin} (--admin of these commands; /metrics)\n"
     )
 }
 
@@ -236,48 +293,54 @@ struct World {
 }
 
 impl World {
-    async fn play(&self, speed: &Speed, once: bool) -> Result<(), DemoError> {
+    async fn play(&self, speed: &Speed, once: bool, mut signals: Signals) -> Result<(), DemoError> {
         let terminal = io::stdout().is_terminal();
         let mut screen = Screen { terminal, colour: terminal && std::env::var_os("NO_COLOR").is_none(), drawn: None };
         let mut scene = Scene::Climbing;
         let mut redraw = tokio::time::interval(REDRAW);
-        let leave = tokio::signal::ctrl_c();
-        tokio::pin!(leave);
+        let (mut broken_at, mut sum) = (None, None);
         let started = clock::now();
         loop {
             tokio::select! {
                 _ = redraw.tick() => {}
-                _ = &mut leave => break screen.close(),
+                () = signals.any() => {
+                    screen.close();
+                    return if once { Err(DemoError::Left { scene: scene.told(once) }) } else { Ok(()) };
+                }
             }
-            let facts = self.facts(scene).await;
+            let facts = self.facts(scene.told(once)).await;
             let now = clock::now();
             let (next, cue) = scene.next(facts.percent, facts.standing, now, &speed.pace);
             scene = next;
             match cue {
-                Some(Cue::Break) => self.newcorp.set(ill()),
+                Some(Cue::Break) => {
+                    self.newcorp.set(ill());
+                    broken_at = Some(clock::unix());
+                }
                 Some(Cue::Mend) => self.newcorp.set(well()),
                 // Refused: the scene is played once more, after its pause.
                 Some(Cue::Resume) if self.sidecar.resume(ROLLOUT).await.is_err() => {
                     scene = Scene::Mended { since: now };
                 }
-                Some(Cue::Resume | Cue::Finish) | None => {}
+                Some(Cue::Finish) => sum = Some(summed(&facts, broken_at)),
+                Some(Cue::Resume) | None => {}
             }
-            screen.show(Facts { told: scene.told(), ..facts.clone() });
+            let facts = Facts { told: scene.told(once), sum, ..facts };
+            screen.show(facts.clone());
             if scene == Scene::Over && once {
-                break screen.close();
+                screen.close();
+                return Ok(());
             }
             let after = now.since(started);
             if once && after > speed.pace.deadline {
                 screen.close();
-                let Facts { percent, standing, reason, .. } = facts;
-                let (scene, standing) = (scene.told(), standing.as_str());
-                return Err(DemoError::Stuck { after, scene, percent, standing, reason });
+                let Facts { percent, standing, reason, told, .. } = facts;
+                return Err(DemoError::Stuck { after, scene: told, percent, standing: standing.as_str(), reason });
             }
         }
-        Ok(())
     }
 
-    async fn facts(&self, scene: Scene) -> Facts {
+    async fn facts(&self, told: &'static str) -> Facts {
         let status = self.sidecar.status();
         let rollout = status.rollouts.iter().find(|rollout| rollout.name == ROLLOUT);
         let asked = |provider: &Provider| {
@@ -296,15 +359,26 @@ impl World {
         Facts {
             began: self.began,
             now: clock::unix(),
-            told: scene.told(),
+            told,
             percent,
             standing,
             reason: wrong.unwrap_or(reason),
             providers: [asked(&self.oldcorp), asked(&self.newcorp)],
             users: self.traffic.seen(),
             events: self.sidecar.history(EVENTS).await,
+            sum: None,
         }
     }
+}
+
+/// What the script came to. `broken_at`: when the new provider began to fail.
+fn summed(facts: &Facts, broken_at: Option<UnixMillis>) -> Sum {
+    let back = |broken: UnixMillis| {
+        let rollbacks = facts.events.iter().filter(|event| event.action == Action::Rollback);
+        rollbacks.map(|event| event.at).filter(|at| *at >= broken).min().map(|at| at.since(broken))
+    };
+    let [_, canary] = &facts.providers;
+    Sum { back_after: broken_at.and_then(back), failed: canary.failed, noticed: facts.users.failed }
 }
 
 /// Where the view goes.
@@ -332,7 +406,7 @@ impl Screen {
 
     fn close(&self) {
         if self.terminal {
-            say("\x1b[?25h\n");
+            say("\x1b[?25h");
         }
     }
 }
@@ -357,6 +431,26 @@ mod tests {
         assert_eq!(file["providers"]["newcorp"]["base_url"], new.base_url().as_str());
         assert_eq!(file["rollouts"][0]["ramp"]["hold_start"], "5s");
         assert_eq!(file["rollouts"][0]["guard"]["max_error_rate"], "5%");
+    }
+
+    #[test]
+    fn what_can_be_done_is_six_lines_of_a_small_terminal() {
+        let address = "127.0.0.1:65535".parse().unwrap();
+        let text = invitation(address, address, Path::new("/tmp/serin-demo-4194304-1a227b501eb/flags.yaml"));
+        assert_eq!(text.lines().count(), 6);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_panic_leaves_no_directory_behind() {
+        let mut dir = PathBuf::new();
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let stage = Stage::new(None).unwrap();
+            std::fs::write(stage.dir.join("flags.yaml"), "").unwrap();
+            dir.clone_from(&stage.dir);
+            std::panic::resume_unwind(Box::new("anything"));
+        }));
+        assert!(ended.is_err() && dir.is_absolute() && !dir.exists());
     }
 
     #[test]

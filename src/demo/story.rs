@@ -75,19 +75,16 @@ impl Scene {
         }
     }
 
-    /// What is going on, for the view.
-    pub(super) const fn told(self) -> &'static str {
+    /// What is going on, for the view: no longer than a line of it. `once`: whether it ends with the script.
+    pub(super) const fn told(self, once: bool) -> &'static str {
         match self {
             Scene::Climbing => "newcorp answers as well as oldcorp: its share climbs, stage by stage.",
-            Scene::Failing => {
-                "newcorp has begun to fail half of its answers. Its users are answered by oldcorp, and nobody is watching but the guard."
-            }
-            Scene::RolledBack { .. } => {
-                "The guard has taken everybody back to oldcorp. It will not try again by itself."
-            }
+            Scene::Failing => "newcorp has begun to fail half of its answers; oldcorp answers instead.",
+            Scene::RolledBack { .. } => "The guard has taken everybody back to oldcorp. It stays so by itself.",
             Scene::Mended { .. } => "newcorp is well again. The rollout stays closed until a human resumes it.",
-            Scene::Again => "`serin resume chat` was given: the share climbs again.",
-            Scene::Over => "It keeps running: curl it, edit the flags file, roll it back. Ctrl-C ends it.",
+            Scene::Again => "`serin resume chat` was given: the ramp begins again at its first stage.",
+            Scene::Over if once => "The script is over.",
+            Scene::Over => "It keeps running: curl it, edit the file, roll it back. Ctrl-C ends it.",
         }
     }
 }
@@ -126,6 +123,16 @@ mod tests {
         }
         assert_eq!(cues, [(9, Cue::Break), (16, Cue::Mend), (19, Cue::Resume), (45, Cue::Finish)]);
         assert_eq!(scene, Scene::Over);
+    }
+
+    #[test]
+    fn what_is_told_fits_a_line_and_promises_nothing_that_ends() {
+        let since = Millis(0);
+        let scenes = [Scene::Climbing, Scene::Failing, Scene::RolledBack { since }, Scene::Mended { since }];
+        for scene in scenes.into_iter().chain([Scene::Again, Scene::Over]) {
+            assert!(scene.told(false).len() <= 76 && scene.told(true).len() <= 76, "{scene:?}");
+        }
+        assert!(Scene::Over.told(false).contains("keeps running") && !Scene::Over.told(true).contains("keeps running"));
     }
 
     #[test]

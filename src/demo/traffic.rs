@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Many, since whoever met a failure does not count for a while: the guard needs others to go by.
-pub(super) const USERS: u64 = 2000;
+const USERS: u64 = 2000;
 const MOST_OPEN: usize = 64;
 
 /// Running users; dropping it ends them.

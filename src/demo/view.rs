@@ -1,16 +1,18 @@
 //! What the demo shows: a frame on a terminal, one line for each change elsewhere.
 //!
-//! Pure: facts in, text out. Colours are asked for by the caller, who knows whether there is a terminal. A frame
-//! has few lines and is never wider than it must be, so that it fits a terminal of 80 by 24.
+//! Pure: facts in, text out. Colours are asked for by the caller, who knows whether there is a terminal. With what is
+//! printed before it, a frame fits a terminal of 80 by 24: no line is longer, and stages that follow each other are one
+//! line, so that the rollback stays in sight to the end.
 
 use std::fmt::Write as _;
 
 use super::traffic::Seen;
-use crate::decide::event::Event;
+use crate::decide::event::{Action, Event};
 use crate::decide::printable::printable;
 use crate::decide::rollout::state::Standing;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::describe::event::reason;
+use crate::describe::words::time;
 
 /// Everything that is shown.
 #[derive(Clone, Debug)]
@@ -33,6 +35,19 @@ pub(super) struct Facts {
     pub(super) users: Seen,
     /// Newest first.
     pub(super) events: Vec<Event>,
+    /// What it came to, once the script is over.
+    pub(super) sum: Option<Sum>,
+}
+
+/// What the script came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sum {
+    /// From the beginning of the new provider's failures until nobody was sent to it any more; `None`: a human was faster.
+    pub(super) back_after: Option<Millis>,
+    /// What the new provider failed.
+    pub(super) failed: u64,
+    /// What users saw of it.
+    pub(super) noticed: u64,
 }
 
 /// What one provider says of itself.
@@ -47,8 +62,8 @@ pub(super) struct ProviderFacts {
 }
 
 const BAR: u16 = 40;
-const EVENTS: usize = 6;
-const WIDTH: usize = 110;
+const EVENTS: usize = 7;
+const WIDTH: usize = 80;
 
 /// A frame for a terminal, each line ended by a newline.
 pub(super) fn frame(facts: &Facts, colour: bool) -> String {
@@ -66,13 +81,11 @@ pub(super) fn frame(facts: &Facts, colour: bool) -> String {
         out.push('\n');
     };
     line("");
-    line(&format!("  {}  {}", paint("1", "serin demo"), stamp(facts.now, facts.began)));
-    line("");
     let bar = bar(facts.percent);
     let share = format!("{:>6}", facts.percent.to_string());
-    line(&format!("  canary {} {} {}", paint("1", &share), paint(hue, &bar), paint(hue, facts.standing.as_str())));
-    line(&format!("  {}", cut(&facts.reason, WIDTH)));
-    line("");
+    let now = stamp(facts.now, facts.began);
+    line(&format!("  {now}  {} {} {}", paint("1", &share), paint(hue, &bar), paint(hue, facts.standing.as_str())));
+    line(&cut(&format!("  {}", facts.reason), WIDTH));
     for (arm, provider) in ["stable", "canary"].iter().zip(&facts.providers) {
         let failed = format!("{:>7} failed", grouped(provider.failed));
         let failed = if provider.failed > 0 { paint("31", &failed) } else { failed };
@@ -81,15 +94,45 @@ pub(super) fn frame(facts: &Facts, colour: bool) -> String {
     let (answered, failed) = (grouped(facts.users.answered), grouped(facts.users.failed));
     line(&format!("  users              {answered:>9} answered {failed:>7} failed"));
     line("");
-    for event in facts.events.iter().take(EVENTS).rev() {
-        line(&cut(&format!("  {}", told(event, facts.began)), WIDTH));
+    let runs = runs(&facts.events);
+    let shown = runs.len().saturating_sub(EVENTS);
+    for run in &runs[shown..] {
+        line(&cut(&format!("  {}", told(run, facts.began)), WIDTH));
     }
-    for _ in facts.events.len()..EVENTS {
+    for _ in runs.len()..EVENTS {
         line("");
     }
     line("");
     line(&format!("  {}", paint("1", facts.told)));
+    let sum = facts.sum.map_or_else(String::new, |sum| summed(&sum, facts));
+    line(&format!("  {}", paint("1", &cut(&sum, WIDTH - 2))));
     out
+}
+
+/// Events that make one line, oldest first: promotions that follow each other are one.
+fn runs(newest_first: &[Event]) -> Vec<Vec<&Event>> {
+    let mut runs: Vec<Vec<&Event>> = Vec::new();
+    for event in newest_first.iter().rev() {
+        match runs.last_mut() {
+            Some(run) if event.action == Action::Promote && run.iter().all(|other| follows(other, event)) => {
+                run.push(event);
+            }
+            _ => runs.push(vec![event]),
+        }
+    }
+    runs
+}
+
+fn follows(before: &Event, event: &Event) -> bool {
+    before.action == Action::Promote && before.actor == event.actor
+}
+
+/// What it came to, in a line.
+fn summed(sum: &Sum, facts: &Facts) -> String {
+    let [stable, canary] = facts.providers.each_ref().map(|provider| &provider.name);
+    let requests = if sum.failed == 1 { "1 request".to_owned() } else { format!("{} requests", grouped(sum.failed)) };
+    let back = sum.back_after.map(|after| format!("; back on {stable} in {}", time(after.duration().as_secs_f64())));
+    format!("{requests} failed at {canary}; users noticed {}{}", grouped(sum.noticed), back.unwrap_or_default())
 }
 
 /// One line for each thing that changed since the last look.
@@ -100,29 +143,44 @@ pub(super) fn changes(before: Option<&Facts>, now: &Facts) -> Vec<String> {
     let known_then: Vec<&Event> =
         before.map_or(Vec::new(), |before| before.events.iter().filter(|event| event.at.0 == known).collect());
     let is_new = |event: &&Event| event.at.0 > known || (event.at.0 == known && !known_then.contains(event));
-    lines.extend(now.events.iter().filter(is_new).map(|event| told(event, now.began)).rev());
+    lines.extend(now.events.iter().filter(is_new).map(|event| cut(&told(&[event], now.began), WIDTH)).rev());
     if before.is_none_or(|before| (before.percent, before.standing) != (now.percent, now.standing)) {
         let providers = now.providers.each_ref().map(|provider| {
-            format!("{} {} requests, {} failed", provider.name, grouped(provider.requests), grouped(provider.failed))
+            format!("{} failed {} of {}", provider.name, grouped(provider.failed), grouped(provider.requests))
         });
         let standing = now.standing.as_str();
-        lines.push(format!("{stamp}  canary at {} ({standing}); {}", now.percent, providers.join("; ")));
+        lines.push(format!("{stamp}  canary at {} ({standing}); {}", now.percent, providers.join(", ")));
     }
     if before.is_none_or(|before| before.told != now.told) {
         lines.push(format!("{stamp}  {}", now.told));
     }
+    if let Some(sum) = now.sum.filter(|sum| before.and_then(|before| before.sum) != Some(*sum)) {
+        lines.push(format!("{stamp}  {}", summed(&sum, now)));
+    }
     lines
 }
 
-fn told(event: &Event, began: UnixMillis) -> String {
-    let mut text = format!("{}  {:<6} {}", stamp(event.at, began), event.actor, event.action);
-    if event.from != event.to {
+/// A line for events that belong together.
+fn told(run: &[&Event], began: UnixMillis) -> String {
+    let (Some(first), Some(last)) = (run.first(), run.last()) else { return String::new() };
+    let mut text = format!("{}  {:<6} {}", stamp(last.at, began), last.actor, last.action);
+    if first.from != last.to {
         // Writing to a String does not fail.
-        let _ = write!(text, " {} -> {}", event.from, event.to);
+        let _ = write!(text, " {} -> {}", first.from, last.to);
     }
-    let reason = reason(event);
-    if !reason.is_empty() {
-        let _ = write!(text, ": {reason}");
+    let why = match (run.len(), last.decision()) {
+        (1, Some(decision)) => {
+            let (canary, stable) = (&decision.canary, &decision.stable);
+            format!(
+                "{:.0} of {:.0} failed, {:.0} of {:.0} of stable's",
+                canary.events, canary.requests, stable.events, stable.requests
+            )
+        }
+        (1, None) => reason(last),
+        (stages, _) => format!("{stages} stages"),
+    };
+    if !why.is_empty() {
+        let _ = write!(text, ": {why}");
     }
     text
 }
@@ -164,7 +222,7 @@ fn cut(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::event::{Action, Reason};
+    use crate::decide::event::Reason;
 
     fn event(at: u64, action: &str, from: u16, to: u16) -> Event {
         Event {
@@ -193,6 +251,7 @@ mod tests {
             ],
             users: Seen { answered: 1_234_865, failed: 14 },
             events: vec![event(1_004_000, "promote", 1000, 2500), event(1_000_500, "begin", 0, 1000)],
+            sum: None,
         }
     }
 
@@ -200,8 +259,7 @@ mod tests {
     fn a_frame_shows_share_providers_users_and_reasons() {
         let frame = frame(&facts(), false);
         for part in [
-            "serin demo  01:05",
-            "   25% ██████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ ramping",
+            "  01:05     25% ██████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ ramping",
             "stable  oldcorp    1,234,567 requests       0 failed",
             "canary  newcorp          312 requests      14 failed",
             "1,234,865 answered      14 failed",
@@ -217,14 +275,47 @@ mod tests {
     #[test]
     fn a_frame_keeps_its_height_whatever_happens() {
         let mut many = facts();
-        many.events = (0..50).map(|n| event(1_000_000 + n, "promote", 0, 10)).collect();
+        many.events =
+            (0..50).map(|n| event(1_000_000 + n, if n % 2 == 0 { "promote" } else { "rollback" }, 0, 10)).collect();
         many.events[0].reason = Reason::said(&"long\n".repeat(200));
         let mut none = facts();
         none.events.clear();
         let height = frame(&facts(), true).lines().count();
-        assert!(height < 24);
+        // Six lines stand above it, and the cursor below.
+        assert!(height + 6 < 24, "{height}");
         assert_eq!(frame(&many, false).lines().count(), height);
         assert_eq!(frame(&none, false).lines().count(), height);
+        many.sum = Some(Sum { back_after: Some(Millis(3200)), failed: 1_234_567, noticed: 1_234_567 });
+        many.reason = "a long reason ".repeat(20);
+        let frame = frame(&many, false);
+        assert_eq!(frame.lines().count(), height);
+        assert!(frame.lines().all(|line| line.chars().count() <= 80), "{frame}");
+    }
+
+    #[test]
+    fn the_rollback_stays_in_sight_to_the_end() {
+        let mut facts = facts();
+        let climb = |from: u64, most: u16| {
+            (0..most / 1500).map(move |n| event(from + u64::from(n), "promote", n * 1500, (n + 1) * 1500))
+        };
+        let mut events: Vec<Event> = climb(1_000_000, 4500).collect();
+        events.push(event(1_010_000, "rollback", 4500, 0));
+        events.push(event(1_020_000, "resume", 0, 0));
+        events.extend(climb(1_030_000, 9000));
+        events.push(event(1_040_000, "complete", 9000, 9000));
+        facts.events = events.into_iter().rev().collect();
+        facts.sum = Some(Sum { back_after: Some(Millis(3200)), failed: 24, noticed: 0 });
+        let frame = frame(&facts, false);
+        for part in [
+            "promote 0% -> 45%: 3 stages",
+            "rollback 45% -> 0%",
+            "promote 0% -> 90%: 6 stages",
+            "24 requests failed at newcorp; users noticed 0; back on oldcorp in 3s",
+        ] {
+            assert!(frame.contains(part), "no `{part}` in\n{frame}");
+        }
+        let told = changes(None, &facts).pop().unwrap();
+        assert!(told.ends_with("users noticed 0; back on oldcorp in 3s"), "{told}");
     }
 
     #[test]
@@ -248,7 +339,7 @@ mod tests {
             changes(Some(&first), &next),
             [
                 "01:09  ramp   promote 25% -> 40%: 3s passed, 20 answers",
-                "01:10  canary at 40% (ramping); oldcorp 1,234,567 requests, 0 failed; newcorp 312 requests, 14 failed",
+                "01:10  canary at 40% (ramping); oldcorp failed 0 of 1,234,567, newcorp failed 14 of 312",
             ]
         );
     }

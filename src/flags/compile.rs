@@ -31,7 +31,7 @@ use super::raw::File;
 use super::scalar::{length, name, size, switch, whole, wrong};
 use super::tree::{Node, Spot};
 use super::{agree, defaults, mask, shape, text, tree, url};
-use findings::Findings;
+use findings::{Findings, Named};
 
 /// An accepted file.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct Compiled {
     pub policy: Arc<Policy>,
     /// What is accepted but should be mended, one sentence each, in the file's order.
     pub warnings: Vec<String>,
+    /// What is right and may surprise whoever wrote it, in the same form; not worth a word while it runs.
+    pub notes: Vec<String>,
     /// The text, unexpanded, with every literal secret masked.
     pub shown: Arc<str>,
     /// The files that its references name, and the certificates: a change of these is a change of the policy.
@@ -77,13 +79,14 @@ pub(super) fn compile_noting(
     let text = text::admit(text).map_err(shown)?;
     let tree = tree::parse(text).map_err(shown)?;
     let mut errors = Vec::new();
-    let fitting = shape::check(&tree, &mut errors);
+    let shape = shape::check(&tree, &mut errors);
     if errors.is_empty() {
         agree::check(&tree, text).map_err(shown)?;
     }
+    let tree = if shape.meant.is_empty() { tree } else { tree::renamed(&tree, &shape.meant) };
     // The two readers agree on every text, so nothing is read anew.
-    let raw: Option<File> = fitting.and_then(|value| serde_yaml::from_value(value).ok());
-    let mut findings = Findings::new(environment, errors);
+    let raw: Option<File> = shape.fitting.and_then(|value| serde_yaml::from_value(value).ok());
+    let mut findings = Findings::new(environment, errors, shape.puzzling);
     let policy = raw.and_then(|raw| policy(&raw, &tree, &mut findings));
     files.extend(std::mem::take(&mut findings.files));
     conclude(policy, findings, files, text)
@@ -95,16 +98,18 @@ fn conclude(
     files: &[FileRead],
     text: &str,
 ) -> Result<Compiled, Vec<FlagsError>> {
-    let Findings { environment, mut errors, mut warnings, secrets, read, providers, .. } = findings;
+    let Findings { environment, mut errors, mut warnings, mut notes, secrets, read, providers, .. } = findings;
     if errors.is_empty()
         && let Some(policy) = policy
     {
         environment.keep(read, &policy);
         warnings.sort();
+        notes.sort();
         let sources = mask::lines(&mask::starred(text, &secrets), providers.iter().map(|spot| spot.line));
         return Ok(Compiled {
             policy: Arc::new(policy),
             warnings: warnings.into_iter().map(|(_, warning)| warning).collect(),
+            notes: notes.into_iter().map(|(_, note)| note).collect(),
             shown: mask::shown(text, &secrets).into(),
             secret_files: files.iter().map(|file| file.path.clone()).collect(),
             providers: providers.into_iter().zip(sources).collect(),
@@ -140,8 +145,12 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         defaults::MOUNT.to_owned(),
         url::mount,
     );
+    // What is wrong with the list of names itself is told of it, and not of those who use them.
+    findings.names_are_known(Named::Provider, raw.providers.is_some());
     let rollouts =
         rollout::all(raw.rollouts.as_deref().unwrap_or_default(), &root, &names, &mount, reached.listen, findings);
+    let named = rollouts.iter().all(|rollout| !rollout.name.is_empty());
+    findings.names_are_known(Named::Rollout, named && (raw.rollouts.is_some() || !root.has("rollouts")));
     let unmatched = unmatched(raw, &root, &names, rollouts.first().map(|rollout| rollout.stable), findings);
     let policy = Policy {
         fixed,
@@ -170,6 +179,7 @@ fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> 
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
     rules::check(&policy, reached, raw, &root, findings);
+    findings.tell_names_once();
     (!policy.providers.is_empty()).then_some(policy)
 }
 
@@ -207,14 +217,14 @@ fn unmatched(
         "reject" => Ok(Unmatched::Reject),
         name => rollout::provider_named(names, name).map(Unmatched::Provider),
     };
-    if let Some(unmatched) = findings.given(&at, given, parse) {
+    if let Some(unmatched) = findings.named(&at, given, Named::Provider, parse) {
         return unmatched;
     }
     match first_stable {
         Some(stable) => Unmatched::Usual(stable),
         None if names.len() == 1 => Unmatched::Usual(ProviderId(0)),
         None => {
-            if !root.has("unmatched") && !root.has("rollouts") && names.len() > 1 {
+            if !root.has("unmatched") && !root.has("rollouts") && names.len() > 1 && !findings.is_puzzling(root) {
                 findings.error(
                     root,
                     "there are several providers and no rollouts: where do requests go?",
@@ -239,18 +249,17 @@ fn flags(
             findings.error(&at.name(), format!("`{}` {}", mask::short(flag), problem.problem), problem.remedy);
         }
         let known: Vec<&str> = rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
-        let follows =
-            findings.given(
-                &at.key("follows"),
-                value.follows.as_ref().map(|text| text.0.as_str()),
-                |text| match rollouts.iter().find(|rollout| rollout.name == text) {
-                    Some(rollout) if rollout.canary.is_none() => {
-                        wrong("is a plain route: it has no canary to follow", "follow a rollout with a `canary`")
-                    }
-                    Some(_) => Ok(text.to_owned()),
-                    None => wrong("is not a rollout", rollout::there_are("rollout", text, &known)),
-                },
-            );
+        let wants_canary = |index: usize| rollout::wants_canary(&root.key("rollouts").item(index), findings);
+        let unsure: Vec<bool> = (0..rollouts.len()).map(wants_canary).collect();
+        let follow = |text: &str| match rollouts.iter().position(|rollout| rollout.name == text) {
+            Some(index) if rollouts[index].canary.is_none() && !unsure[index] => {
+                wrong("is a plain route: it has no canary to follow", "follow a rollout with a `canary`")
+            }
+            Some(_) => Ok(text.to_owned()),
+            None => wrong("is not a rollout", rollout::there_are("rollout", text, &known)),
+        };
+        let given = value.follows.as_ref().map(|text| text.0.as_str());
+        let follows = findings.named(&at.key("follows"), given, Named::Rollout, follow);
         if let Some(follows) = follows {
             flags.insert(flag.clone(), Flag { follows });
         }

@@ -6,6 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use crate::decide::endpoint;
 use crate::decide::fallback::MOST_OTHERS;
 use crate::decide::policy::{Guard, SlowRule};
 use crate::decide::units::{Millis, Percent};
@@ -61,7 +62,7 @@ pub(super) const MOST_SET: usize = 64 * 1024;
 pub(super) const DEEPEST_FIELD: usize = 16;
 
 /// The endpoints that generate. Two embedding models in one index would corrupt it silently, hence not all paths.
-pub(super) const ENDPOINTS: [&str; 4] = ["chat/completions", "completions", "responses", "messages"];
+pub(super) const ENDPOINTS: [&str; 4] = endpoint::GENERATING;
 pub(super) const USER: [&str; 5] =
     ["header:x-user-id", "body:safety_identifier", "body:user", "body:metadata.user_id", "body:prompt_cache_key"];
 

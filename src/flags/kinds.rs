@@ -11,14 +11,20 @@ use std::marker::PhantomData;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::defaults;
+use super::{defaults, pattern};
 
 macro_rules! scalars {
-    ($($(#[$doc:meta])* $name:ident = $schema:tt;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $schema:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, serde::Deserialize)]
         #[serde(transparent)]
         pub(super) struct $name(pub(super) String);
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
 
         impl JsonSchema for $name {
             fn inline_schema() -> bool {
@@ -28,7 +34,7 @@ macro_rules! scalars {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
+                $schema
             }
         }
     )*};
@@ -36,33 +42,33 @@ macro_rules! scalars {
 
 scalars! {
     /// A text.
-    Text = {"type": "string"};
+    Text = json_schema!({"type": "string"});
     /// A user's id; digits need no quotes.
-    Id = {"type": ["string", "integer"]};
+    Id = json_schema!({"type": ["string", "integer"]});
     /// A share: `5%`, or 5 for the same.
-    Rate = {
-        "type": ["string", "number"],
-        "minimum": 0,
-        "maximum": 100,
-        "pattern": r"^([0-9]+(\.[0-9]{1,2})?0* ?%?|auto|.*\$\{.+\}.*)$",
-    };
-    /// A share, or `off` where there is none.
-    Ceiling = {
-        "type": ["string", "number"],
-        "minimum": 0,
-        "maximum": 100,
-        "pattern": r"^([0-9]+(\.[0-9]{1,2})?0* ?%?|off|.*\$\{.+\}.*)$",
-    };
+    Rate = pattern::share(0, 100, None);
+    /// A share above zero.
+    SomeRate = pattern::share(1, 100, None);
+    /// A small chance, above zero.
+    Chance = pattern::share(1, 10, None);
+    /// A share, or `auto` where the ramp decides.
+    Intent = pattern::share(0, 100, Some("auto"));
+    /// A share above zero, or `off` where there is none.
+    Ceiling = pattern::share(1, 100, Some("off"));
     /// A length of time with its unit: `30m`.
-    Length = {"type": "string", "pattern": r"^(([0-9]+(ms|s|m|h|d))+|.*\$\{.+\}.*)$"};
+    Length = pattern::text(pattern::LENGTH);
+    /// A length of time above zero.
+    SomeLength = pattern::text(pattern::SOME_LENGTH);
+    /// A length of time above zero, or `never`.
+    Delay = pattern::text(&format!("never|{}", pattern::SOME_LENGTH));
     /// A number of bytes with its unit: `8MiB`.
-    Size = {"type": "string", "pattern": r"^([0-9]+(B|kB|MB|GB|KiB|MiB|GiB)|.*\$\{.+\}.*)$"};
+    Size = pattern::text(pattern::SIZE);
     /// A whole number.
-    Whole = {"type": ["integer", "string"], "pattern": r"\$\{.+\}"};
+    Whole = pattern::or_quoted("integer", pattern::WHOLE);
     /// Any number.
-    Number = {"type": ["number", "string"], "pattern": r"\$\{.+\}"};
+    Number = pattern::or_quoted("number", pattern::NUMBER);
     /// `true` or `false`.
-    Switch = {"type": ["boolean", "string"], "pattern": r"\$\{.+\}"};
+    Switch = pattern::or_quoted("boolean", "true|false");
 }
 
 /// A map whose keys the user chooses, in the order of the file.

@@ -18,6 +18,7 @@ mod kinds;
 mod later;
 mod mask;
 mod memory;
+mod pattern;
 mod place;
 mod raw;
 mod reading;

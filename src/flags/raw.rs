@@ -8,7 +8,10 @@ use serde::Deserialize;
 
 use super::choices::{Anything, Breaker, Fallback, Slow};
 use super::defaults;
-use super::kinds::{Ceiling, Entries, Id, Length, Number, Pins, Rate, Size, Switch, Text, Texts, Whole};
+use super::kinds::{
+    Ceiling, Chance, Delay, Entries, Id, Intent, Length, Number, Pins, Rate, Size, SomeLength, SomeRate, Switch, Text,
+    Texts, Whole,
+};
 use super::scalar::{show_number, show_size};
 
 /// Moves an application's traffic from one provider to another: what is to happen, for Serin to carry out.
@@ -19,7 +22,7 @@ pub(super) struct File {
     /// Where the application connects; its base URL is this address and the mount. Takes a restart to change.
     #[schemars(extend("default" = defaults::LISTEN.to_string()))]
     pub(super) listen: Option<Text>,
-    /// The operators' port: dashboard, API, metrics, flags for the application.
+    /// The operators' port: API, metrics, flags for the application.
     pub(super) admin: Option<Admin>,
     /// The path prefix that each provider's `base_url` replaces; "/" for every path.
     #[schemars(extend("default" = defaults::MOUNT))]
@@ -31,7 +34,7 @@ pub(super) struct File {
     #[schemars(extend("examples" = ["/var/lib/serin"]))]
     pub(super) state: Option<Text>,
     /// Data-plane threads, 1 to 256. Default: the smaller of 4 and the cores. Takes a restart to change.
-    #[schemars(extend("examples" = [2]))]
+    #[schemars(extend("minimum" = 1, "maximum" = 256, "examples" = [2]))]
     pub(super) workers: Option<Whole>,
     /// Who may use the proxy port; without any: everybody who reaches it.
     #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [[{"name": "shop", "key": "${SHOP_KEY}"}]]))]
@@ -117,9 +120,9 @@ pub(super) struct AccessLog {
     pub(super) only: Option<Text>,
     /// Which part of them, by chance.
     #[schemars(extend("default" = "100%"))]
-    pub(super) sample: Option<Rate>,
+    pub(super) sample: Option<SomeRate>,
     /// More lines than this are dropped, and counted.
-    #[schemars(extend("default" = defaults::ACCESS_LOG_PER_SECOND))]
+    #[schemars(extend("minimum" = 1, "maximum" = 1_000_000, "default" = defaults::ACCESS_LOG_PER_SECOND))]
     pub(super) max_per_second: Option<Whole>,
     /// A file of this size becomes `FILE.1`, in place of the one before, and another is begun.
     #[schemars(extend("default" = show_size(defaults::ACCESS_LOG_BYTES)))]
@@ -144,12 +147,12 @@ pub(super) struct Limits {
     pub(super) header_bytes: Option<Size>,
     /// From the first byte of a request's head, or the opening of a connection, to the head's last byte.
     #[schemars(extend("default" = defaults::HEADER_TIME.to_string()))]
-    pub(super) header_time: Option<Length>,
+    pub(super) header_time: Option<SomeLength>,
     /// How long an idle connection of the application is kept, and how long a client may pause within a body.
     #[schemars(extend("default" = defaults::IDLE.to_string()))]
-    pub(super) idle: Option<Length>,
+    pub(super) idle: Option<SomeLength>,
     /// Open connections of the application; further ones wait, and idle ones make room. Never above what the process's limit of files allows.
-    #[schemars(extend("default" = defaults::CONNECTIONS))]
+    #[schemars(extend("minimum" = 1, "maximum" = 1_000_000, "default" = defaults::CONNECTIONS))]
     pub(super) connections: Option<Whole>,
     /// The largest JSON body or form that is read whole: for the user's id, the model, and another try; and the largest
     /// stream that is assembled before it goes out. At most 64MiB.
@@ -223,7 +226,7 @@ pub(super) struct Provider {
     /// Files for TLS beyond the system's certificates.
     pub(super) tls: Option<Tls>,
     /// Connections that a process keeps open to this provider, over all threads.
-    #[schemars(extend("default" = defaults::MAX_CONNECTIONS))]
+    #[schemars(extend("minimum" = 1, "maximum" = 1_000_000, "default" = defaults::MAX_CONNECTIONS))]
     pub(super) max_connections: Option<Whole>,
     /// Asked with GET below `base_url` to learn whether the provider lives. Any answer but 401, 403 and 5xx means it does.
     #[schemars(extend("default" = defaults::PROBE_PATH))]
@@ -237,13 +240,13 @@ pub(super) struct BreakerRule {
     /// Failures in a row that open it; an answer of the 4xx kind is none. For the canary of a rollout it takes 10 over at
     /// least 3s, so that the guard judges first. For the stable of a rollout with a canary only failures to connect count,
     /// over at least 1s and without any answer between them.
-    #[schemars(extend("default" = defaults::BREAKER_FAILURES))]
+    #[schemars(extend("minimum" = 1, "maximum" = 10_000, "default" = defaults::BREAKER_FAILURES))]
     pub(super) failures: Option<Whole>,
     /// How long it stays open; then one request at a time tries whether the provider is back, and each that fails opens it
     /// for twice as long, up to 2m. For the stable of a rollout with a canary Serin tries a connection of its own, after 1,
     /// 2, 4 seconds and so on up to 15s.
     #[schemars(extend("default" = defaults::BREAKER_OPEN_FOR.to_string()))]
-    pub(super) open_for: Option<Length>,
+    pub(super) open_for: Option<SomeLength>,
 }
 
 /// How long Serin waits for a provider, by what it waits for.
@@ -252,19 +255,19 @@ pub(super) struct BreakerRule {
 pub(super) struct Timeouts {
     /// Name lookup, TCP and TLS together; before that, as long for a free connection where `max_connections` are in use.
     #[schemars(extend("default" = defaults::CONNECT.to_string()))]
-    pub(super) connect: Option<Length>,
+    pub(super) connect: Option<SomeLength>,
     /// From the request's last byte to the head of the answer. An answer that is not streamed has none until it is complete.
     #[schemars(extend("default" = defaults::HEADERS.to_string()))]
-    pub(super) headers: Option<Length>,
+    pub(super) headers: Option<SomeLength>,
     /// The same where a stream was asked for; by default no longer than `headers`.
     #[schemars(extend("default" = defaults::STREAM_HEADERS.to_string()))]
-    pub(super) stream_headers: Option<Length>,
+    pub(super) stream_headers: Option<SomeLength>,
     /// From the head of the answer to its first output; where that cannot be told, to the first byte of its body.
     #[schemars(extend("default" = defaults::FIRST_OUTPUT.to_string()))]
-    pub(super) first_output: Option<Length>,
+    pub(super) first_output: Option<SomeLength>,
     /// Between two pieces of the body.
     #[schemars(extend("default" = defaults::PROVIDER_IDLE.to_string()))]
-    pub(super) idle: Option<Length>,
+    pub(super) idle: Option<SomeLength>,
 }
 
 /// Files for TLS beyond the system's certificates, all PEM.
@@ -286,7 +289,7 @@ pub(super) struct Tls {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rollout {
-    /// What commands, metrics and the dashboard call it: letters, digits, dot, dash, underscore.
+    /// What commands and metrics call it: letters, digits, dot, dash, underscore.
     #[schemars(required, extend("examples" = ["chat"]))]
     pub(super) name: Option<Text>,
     /// The provider that serves users today.
@@ -298,7 +301,7 @@ pub(super) struct Rollout {
     /// The share of users on the canary. auto: the ramp decides; 25%: pinned; 0: everybody back on stable, now. Required
     /// where there is a canary.
     #[schemars(extend("examples" = ["auto", "25%", 0]))]
-    pub(super) percent: Option<Rate>,
+    pub(super) percent: Option<Intent>,
     /// Which requests it takes; every part that is given must fit.
     #[serde(rename = "match")]
     pub(super) matches: Option<Match>,
@@ -336,7 +339,7 @@ pub(super) struct Rollout {
     /// How long the first byte of a streamed canary answer may take while another provider can answer, and how long any
     /// canary answer may be white space or comments alone.
     #[schemars(extend("default" = defaults::GIVE_UP_AFTER.to_string()))]
-    pub(super) give_up_after: Option<Length>,
+    pub(super) give_up_after: Option<SomeLength>,
     /// How long the beginning of a stream is held back while it carries no output and another provider could still
     /// answer. `0s`: nothing is held.
     #[schemars(extend("default" = defaults::HOLD.to_string()))]
@@ -358,9 +361,9 @@ pub(super) struct Rollout {
     /// When an automatic rollback is tried again by itself; each further wait is four times as long, and there are three
     /// tries at most. never: it waits for a human.
     #[schemars(extend("default" = "never", "examples" = ["never", "6h"]))]
-    pub(super) try_again_after: Option<Text>,
+    pub(super) try_again_after: Option<Delay>,
     /// A number higher than the one that was rolled back begins a new try.
-    #[schemars(extend("default" = defaults::ATTEMPT))]
+    #[schemars(extend("minimum" = 1, "maximum" = 1_000_000, "default" = defaults::ATTEMPT))]
     pub(super) attempt: Option<Whole>,
 }
 
@@ -369,7 +372,7 @@ pub(super) struct Rollout {
 #[serde(deny_unknown_fields)]
 pub(super) struct Retry {
     /// How often a provider is asked for one request at most, 1 to 10; 1: never again.
-    #[schemars(extend("default" = defaults::RETRY_ATTEMPTS))]
+    #[schemars(extend("minimum" = 1, "maximum" = defaults::MOST_ATTEMPTS, "default" = defaults::RETRY_ATTEMPTS))]
     pub(super) attempts: Option<Whole>,
     /// The share of the rollout's requests that may be asked again, so that retries never double a failing provider's load.
     #[schemars(extend("default" = defaults::RETRY_BUDGET.to_string()))]
@@ -413,22 +416,22 @@ pub(super) struct Force {
 pub(super) struct Ramp {
     /// The first stage.
     #[schemars(extend("default" = defaults::START.to_string()))]
-    pub(super) start: Option<Rate>,
+    pub(super) start: Option<SomeRate>,
     /// How long the first stage lasts at least. Default: as `every`.
     #[schemars(extend("examples" = ["7d"]))]
     pub(super) hold_start: Option<Length>,
     /// How much each further stage adds.
     #[schemars(extend("default" = defaults::STEP.to_string()))]
-    pub(super) step: Option<Rate>,
+    pub(super) step: Option<SomeRate>,
     /// The stages one by one, in place of `step`.
     #[schemars(extend("maxItems" = defaults::MOST_ENTRIES, "examples" = [["1%", "5%", "25%", "100%"]]))]
-    pub(super) steps: Option<Vec<Rate>>,
+    pub(super) steps: Option<Vec<SomeRate>>,
     /// How long each further stage lasts at least.
     #[schemars(extend("default" = defaults::EVERY.to_string()))]
-    pub(super) every: Option<Length>,
+    pub(super) every: Option<SomeLength>,
     /// Never more than this, whatever asks for it.
     #[schemars(extend("default" = defaults::MAX.to_string()))]
-    pub(super) max: Option<Rate>,
+    pub(super) max: Option<SomeRate>,
     /// When the first stage begins: the schedule is then a function of file and clock, for where state cannot be kept.
     #[schemars(extend("examples" = ["2026-11-23T09:00:00Z"]))]
     pub(super) from: Option<Text>,
@@ -444,23 +447,23 @@ pub(super) struct Guard {
     /// The chance that a canary which is no worse than stable is ever taken back, over all tries of an attempt together.
     /// Above 0%, at most 10%. The smaller it is, the longer a bad canary stays.
     #[schemars(extend("default" = defaults::guard().false_alarm.to_string()))]
-    pub(super) false_alarm: Option<Rate>,
+    pub(super) false_alarm: Option<Chance>,
     /// Up to this multiple of stable's failure rate the canary is not worse; 1 to 100.
-    #[schemars(extend("default" = show_number(defaults::guard().tolerated_ratio)))]
+    #[schemars(extend("minimum" = 1, "maximum" = 100, "default" = show_number(defaults::guard().tolerated_ratio)))]
     pub(super) tolerated_ratio: Option<Number>,
     /// A canary that fails less often than this is not taken back for its failures. 0%: there is no such rate.
     #[schemars(extend("default" = defaults::guard().ignore_below.to_string()))]
     pub(super) ignore_below: Option<Rate>,
     /// So many times longer must a deviation last before the canary is taken back, 0.1 to 1000; one that is down is not
     /// waited for.
-    #[schemars(extend("default" = show_number(defaults::guard().patience)))]
+    #[schemars(extend("minimum" = 0.1, "maximum" = 1000, "default" = show_number(defaults::guard().patience)))]
     pub(super) patience: Option<Number>,
     /// No promotion while the canary's failure rate may lie above this (its 95% upper bound), unless twice stable's rate
-    /// does: then that is the bound.
+    /// does: then that is the bound. It takes nobody back; `ceiling` is the hard limit.
     #[schemars(extend("default" = defaults::guard().max_error_rate.to_string()))]
     pub(super) max_error_rate: Option<Rate>,
     /// No promotion before so many requests were sent to the canary and answered at its present share.
-    #[schemars(extend("default" = defaults::guard().min_requests))]
+    #[schemars(extend("minimum" = 1, "maximum" = 1_000_000_000, "default" = defaults::guard().min_requests))]
     pub(super) min_requests: Option<Whole>,
     /// The rollout is done when everybody is on the canary and its failure rate lies below this, or below one and a half
     /// times stable's.
@@ -480,7 +483,7 @@ pub(super) struct Guard {
     pub(super) ceiling: Option<Ceiling>,
     /// The time over which rates are shown, and held against `ceiling`; 1s to 7d.
     #[schemars(extend("default" = defaults::guard().window.to_string()))]
-    pub(super) window: Option<Length>,
+    pub(super) window: Option<SomeLength>,
     /// What a 429 is to the guard: a `failure`, since users are turned away; or to `ignore`, where limits are being raised
     /// and fallback bridges them.
     #[schemars(extend("default" = "failure", "enum" = ["failure", "ignore"]))]
@@ -516,13 +519,13 @@ pub(super) struct Answers {
 #[serde(deny_unknown_fields)]
 pub(super) struct SlowRule {
     /// Which quantile of stable's times to the first output is looked at, 0.5 to 0.999.
-    #[schemars(extend("default" = show_number(defaults::slow().quantile)))]
+    #[schemars(extend("minimum" = 0.5, "maximum" = 0.999, "default" = show_number(defaults::slow().quantile)))]
     pub(super) quantile: Option<Number>,
     /// An answer is slow that takes more than so many times this quantile; 1 to 100.
-    #[schemars(extend("default" = show_number(defaults::slow().tolerance)))]
+    #[schemars(extend("minimum" = 1, "maximum" = 100, "default" = show_number(defaults::slow().tolerance)))]
     pub(super) tolerance: Option<Number>,
     /// Up to this multiple of stable's share of slow answers the canary is not slower; 1 to 100.
-    #[schemars(extend("default" = show_number(defaults::slow().tolerated_ratio)))]
+    #[schemars(extend("minimum" = 1, "maximum" = 100, "default" = show_number(defaults::slow().tolerated_ratio)))]
     pub(super) tolerated_ratio: Option<Number>,
 }
 

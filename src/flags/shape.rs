@@ -1,10 +1,11 @@
 //! Holds a tree against the schema: keys that do not exist, keys written twice, values of the wrong kind or none.
 //!
 //! Gives back the tree without what does not fit, so that the compiler can still judge the rest and one reading finds
-//! everything. Texts are not judged here.
+//! everything. One mistake is one error: a key whose meaning is plain is told of and then taken for what it means, and
+//! where a key is no known one, what may be missing for it is not told besides. Texts are not judged here.
 
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::error::FlagsError;
 use super::place::push_key;
@@ -17,10 +18,21 @@ pub(super) const MOST_ERRORS: usize = 100;
 /// The longest text that a value or a name may be, in bytes.
 const LONGEST_TEXT: usize = 8192;
 
-/// What fits of a tree, for the mirror; every scalar is a text. `None`: the root is no map.
-pub(super) fn check(tree: &Node, errors: &mut Vec<FlagsError>) -> Option<serde_yaml::Value> {
-    let root = schema::json().as_object()?;
-    Check { errors }.value(tree, root, &Trail::ROOT)
+/// What is left of a tree.
+pub(super) struct Shape {
+    /// What fits, for the mirror; every scalar is a text. `None`: the root is no map.
+    pub(super) fitting: Option<serde_yaml::Value>,
+    /// Keys that are taken for another one, by their place.
+    pub(super) meant: BTreeMap<Spot, String>,
+    /// The paths of maps with a key that is taken for none.
+    pub(super) puzzling: BTreeSet<String>,
+}
+
+/// Checks a tree, and tells what is wrong.
+pub(super) fn check(tree: &Node, errors: &mut Vec<FlagsError>) -> Shape {
+    let mut check = Check { errors, meant: BTreeMap::new(), puzzling: BTreeSet::new() };
+    let fitting = schema::json().as_object().and_then(|root| check.value(tree, root, &Trail::ROOT));
+    Shape { fitting, meant: check.meant, puzzling: check.puzzling }
 }
 
 /// The way from the root, spelt out only for an error.
@@ -74,6 +86,21 @@ impl Trail<'_> {
 
 struct Check<'e> {
     errors: &'e mut Vec<FlagsError>,
+    meant: BTreeMap<Spot, String>,
+    puzzling: BTreeSet<String>,
+}
+
+/// What an entry of a map is, beside its value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role<'s> {
+    /// A key of the schema, or a name that users choose.
+    Known,
+    /// No key, and most likely this one.
+    Meant(&'s str),
+    /// No key.
+    Unknown,
+    /// No key here, and most likely one of the entry above it, which has no value.
+    Outdented,
 }
 
 impl Check<'_> {
@@ -254,39 +281,54 @@ impl Check<'_> {
         let mut seen: HashMap<&str, Spot> = HashMap::new();
         let properties = schema.get("properties").and_then(Value::as_object);
         let chosen = schema.get("additionalProperties").and_then(Value::as_object);
-        for entry in entries {
+        let roles = roles(entries, schema, &|key| later::is_later(&trail.kind(), key));
+        for (index, entry) in entries.iter().enumerate() {
             if self.errors.len() > MOST_ERRORS {
                 break;
             }
-            let here = Trail {
-                up: Some(trail),
-                step: Step::Key {
-                    name: &entry.key,
-                    chosen: properties.is_none_or(|map| !map.contains_key(&entry.key)),
-                },
-            };
-            if self.first_of_its_name(entry, &mut seen, &here).is_none() {
+            let step = |name| Step::Key { name, chosen: properties.is_none_or(|map| !map.contains_key(name)) };
+            let here = Trail { up: Some(trail), step: step(&entry.key) };
+            if self.first_of_its_name(entry, &mut seen, &here).is_none() || roles[index] == Role::Outdented {
                 continue;
             }
-            let inner = properties.and_then(|map| map.get(&entry.key)).and_then(Value::as_object).or(chosen);
+            let name = match roles[index] {
+                Role::Meant(name) => {
+                    self.unknown(entry, Some(name), properties, trail, &here);
+                    self.meant.insert(entry.spot, name.to_owned());
+                    seen.insert(name, entry.spot);
+                    name
+                }
+                _ => entry.key.as_str(),
+            };
+            let inner = properties.and_then(|map| map.get(name)).and_then(Value::as_object).or(chosen);
             let Some(inner) = inner else {
-                self.unknown(entry, properties, trail, &here);
+                self.unknown(entry, None, properties, trail, &here);
+                let is_clear =
+                    later::is_later(&trail.kind(), &entry.key) || place_of(&entry.key, schema::json(), "").is_some();
+                if !is_clear {
+                    self.puzzling.insert(trail.path());
+                }
                 continue;
             };
+            let here = Trail { up: Some(trail), step: step(name) };
             // A value that is not there has no place of its own worth showing.
             let value = if entry.value.is_null() {
-                let remedy = format!("give it a value, such as `{}`, or remove the key", schema::example(inner));
+                let below = entries.get(index + 1).filter(|_| roles.get(index + 1) == Some(&Role::Outdented));
+                let remedy = match below {
+                    Some(below) => format!("indent what belongs to it, from line {} on", below.spot.line),
+                    None => format!("give it a value, such as `{}`, or remove the key", schema::example(inner)),
+                };
                 self.error(entry.spot, &here, format!("`{}` has no value", mask::short(&entry.key)), remedy);
                 None
             } else {
                 self.value(&entry.value, inner, &here)
             };
             if let Some(value) = value {
-                fitting.insert(serde_yaml::Value::String(entry.key.clone()), value);
+                fitting.insert(serde_yaml::Value::String(name.to_owned()), value);
             } else if properties.is_none() && inner.contains_key("properties") {
                 // The name exists, whatever is wrong below it: who refers to it must not be told otherwise.
                 let nothing = serde_yaml::Value::Mapping(serde_yaml::Mapping::new());
-                fitting.insert(serde_yaml::Value::String(entry.key.clone()), nothing);
+                fitting.insert(serde_yaml::Value::String(name.to_owned()), nothing);
             }
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
@@ -299,7 +341,14 @@ impl Check<'_> {
         fitting
     }
 
-    fn unknown(&mut self, entry: &Entry, known: Option<&Map<String, Value>>, map: &Trail<'_>, here: &Trail<'_>) {
+    fn unknown(
+        &mut self,
+        entry: &Entry,
+        meant: Option<&str>,
+        known: Option<&Map<String, Value>>,
+        map: &Trail<'_>,
+        here: &Trail<'_>,
+    ) {
         if self.errors.len() > MOST_ERRORS {
             return;
         }
@@ -309,7 +358,7 @@ impl Check<'_> {
             return self.error(entry.spot, here, format!("`{key}` is not in this version"), remedy);
         }
         let names = || known.into_iter().flat_map(Map::keys).map(String::as_str);
-        let remedy = if let Some(meant) = suggest::nearest(&entry.key, names()) {
+        let remedy = if let Some(meant) = meant.or_else(|| suggest::nearest(&entry.key, names())) {
             format!("did you mean `{meant}`?")
         } else if let Some(place) = place_of(&entry.key, schema::json(), "") {
             format!("it belongs under `{place}`")
@@ -335,6 +384,63 @@ impl Check<'_> {
     }
 }
 
+/// What each entry of a map is. A near name is one slip; so is another word where just one key is missing.
+fn roles<'s>(entries: &[Entry], schema: &'s Map<String, Value>, is_later: &dyn Fn(&str) -> bool) -> Vec<Role<'s>> {
+    let properties = match (schema.get("properties").and_then(Value::as_object), schema.get("additionalProperties")) {
+        (Some(properties), None | Some(Value::Bool(false))) => properties,
+        _ => return vec![Role::Known; entries.len()],
+    };
+    let mut roles: Vec<Role<'s>> = Vec::with_capacity(entries.len());
+    let mut open = false;
+    for entry in entries {
+        let inner = properties.get(&entry.key).and_then(Value::as_object);
+        let role = match inner {
+            Some(_) => Role::Known,
+            None if open && !is_later(&entry.key) => Role::Outdented,
+            None => Role::Unknown,
+        };
+        open = role == Role::Outdented
+            || (entry.value.is_null() && inner.is_some_and(|inner| allows(inner, "object") || allows(inner, "array")));
+        roles.push(role);
+    }
+    let mut written: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    let fits = |entry: &Entry, name: &str| {
+        let inner = properties.get(name).and_then(Value::as_object);
+        inner.is_some_and(|inner| match &entry.value.kind {
+            Kind::Scalar { .. } => allows(inner, "string"),
+            Kind::List(_) => allows(inner, "array"),
+            Kind::Map(_) => allows(inner, "object"),
+        })
+    };
+    // Beyond so many nothing is told.
+    let unknown = |(_, role): &(&Entry, &mut Role<'s>)| **role == Role::Unknown;
+    for (entry, role) in entries.iter().zip(&mut roles).filter(unknown).take(MOST_ERRORS) {
+        if !is_later(&entry.key)
+            && let Some(name) = suggest::nearest(&entry.key, properties.keys().map(String::as_str))
+            && fits(entry, name)
+            && let Some((name, _)) = properties.get_key_value(name)
+            && written.insert(name)
+        {
+            *role = Role::Meant(name);
+        }
+    }
+    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+    let mut missing = required.filter_map(Value::as_str).filter(|key| !written.contains(key));
+    let mut puzzling = entries
+        .iter()
+        .zip(&mut roles)
+        .filter(unknown)
+        .take(MOST_ERRORS)
+        .filter(|(entry, _)| !is_later(&entry.key) && place_of(&entry.key, schema::json(), "").is_none());
+    if let (Some(name), None, Some((entry, role)), None) =
+        (missing.next(), missing.next(), puzzling.next(), puzzling.next())
+        && fits(entry, name)
+    {
+        *role = Role::Meant(name);
+    }
+    roles
+}
+
 fn allows(schema: &Map<String, Value>, kind: &str) -> bool {
     match schema.get("type") {
         Some(Value::String(only)) => only == kind,
@@ -349,11 +455,16 @@ fn takes_anything(schema: &Map<String, Value>) -> bool {
     allows(schema, "array") && allows(schema, "object") && !told("items") && !told("additionalProperties")
 }
 
+/// Whether its texts end in a percent sign.
+fn is_share(schema: &Map<String, Value>) -> bool {
+    schema.get("pattern").and_then(Value::as_str).is_some_and(|pattern| pattern.contains('%'))
+}
+
 fn expected(schema: &Map<String, Value>) -> String {
     let words: [(&str, &str); 6] = [
         ("boolean", "true or false"),
         ("integer", "a whole number"),
-        ("number", if schema.contains_key("maximum") { "a share" } else { "a number" }),
+        ("number", if is_share(schema) { "a share" } else { "a number" }),
         ("string", "a text"),
         ("array", "a list"),
         ("object", "keys with values"),

@@ -4,4 +4,6 @@ mod accepted;
 mod arbitrary;
 mod golden;
 mod kept;
+mod one_mistake;
+mod schema;
 mod shipped;

@@ -4,7 +4,7 @@
 //! merge keys, several documents, maps as keys) and bounds what an alias may multiply. Texts are kept as they are
 //! written; what they mean is for later stages.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -69,6 +69,21 @@ impl Node {
             _ => false,
         }
     }
+}
+
+/// The same tree with other names for the keys at these places.
+pub(super) fn renamed(node: &Rc<Node>, names: &BTreeMap<Spot, String>) -> Rc<Node> {
+    let kind = match &node.kind {
+        Kind::Scalar { .. } => return Rc::clone(node),
+        Kind::List(items) => Kind::List(items.iter().map(|item| renamed(item, names)).collect()),
+        Kind::Map(entries) => {
+            let key = |entry: &Entry| names.get(&entry.spot).unwrap_or(&entry.key).clone();
+            let entry =
+                |entry: &Entry| Entry { key: key(entry), spot: entry.spot, value: renamed(&entry.value, names) };
+            Kind::Map(entries.iter().map(entry).collect())
+        }
+    };
+    Rc::new(Node { spot: node.spot, span: node.span.clone(), kind, size: node.size })
 }
 
 /// A map or list that is not closed yet.

@@ -1,4 +1,7 @@
-//! The demo tells its whole story, and ends well.
+//! The demo tells its whole story, and ends well however it ends.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use crate::support::sidecar::Workspace;
 
@@ -17,10 +20,57 @@ fn the_story_comes_to_its_end() {
         "(rolled_back)",
         "resume",
         "canary at 100%",
+        "requests failed at newcorp; users noticed 0; back on oldcorp in ",
     ] {
         let at = told[from..].find(part).unwrap_or_else(|| panic!("no `{part}` after byte {from} in\n{told}"));
         from += at;
     }
+    assert!(!told.contains("keeps running"), "{told}");
+    let header = told.lines().take_while(|line| !line.starts_with("00:")).count();
+    assert!(header <= 6, "{told}");
+    assert_eq!(left_behind(&workspace), Vec::<String>::new());
+}
+
+/// The demo's own directories that are still there.
+fn left_behind(workspace: &Workspace) -> Vec<String> {
+    let root = workspace.flags().parent().unwrap().parent().unwrap().to_owned();
+    let names = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.starts_with("serin-demo")).collect()
+}
+
+#[test]
+fn a_signal_ends_it_and_leaves_no_directory_behind() {
+    for (signal, once) in [("TERM", false), ("INT", true), ("HUP", false)] {
+        let workspace = Workspace::new("");
+        let mut command = workspace.command(&["demo", "--port", "0"]);
+        let mut child = command.args(once.then_some("--once")).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("canary at ")), "the demo plays");
+        assert_eq!(left_behind(&workspace).len(), 1);
+        assert!(Command::new("kill").args(["-s", signal, &child.id().to_string()]).status().unwrap().success());
+        // Whatever it still says is read, so that it never waits for its reader.
+        lines.for_each(drop);
+        assert_eq!(child.wait().unwrap().code(), Some(i32::from(once)), "{signal}");
+        assert_eq!(left_behind(&workspace), Vec::<String>::new(), "{signal}");
+    }
+}
+
+#[test]
+fn a_provider_can_be_had_alone() {
+    let workspace = Workspace::new("");
+    let mut child = workspace
+        .command(&["demo", "--provider", "--name", "newcorp", "--fail", "100%"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let url = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    let address = url.strip_prefix("http://").unwrap().strip_suffix("/v1").unwrap().parse().unwrap();
+    let answer = crate::support::client::Client::connect(address).unwrap().chat("user-1").unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    let output = workspace.run(&["demo", "--fail", "50%"]);
+    assert_eq!(output.status.code(), Some(64), "only a provider alone can be told to fail");
 }
 
 #[test]
@@ -31,5 +81,7 @@ fn a_port_that_is_taken_is_named() {
     let output = workspace.run(&["demo", "--once", "--port", &port]);
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains(&port) && told.contains("in use"), "{told}");
+    assert!(told.contains(&format!("127.0.0.1:{port} is in use: choose another `--port`")), "{told}");
+    assert!(!told.contains("flags.yaml"), "the demo writes that file itself: {told}");
+    assert_eq!(left_behind(&workspace), Vec::<String>::new());
 }

@@ -21,6 +21,7 @@ mod earlier;
 mod faults;
 mod guard;
 mod kill;
+mod newcomer;
 mod owners;
 mod people;
 mod process;

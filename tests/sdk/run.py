@@ -9,7 +9,7 @@ import sys
 import traceback
 
 # What the SDKs, Node and Serin are told by a user's environment (proxies, base URLs, keys) is no part of a test.
-KEPT = {"PATH", "HOME", "TMPDIR", "SERIN", "PROVIDER", "NODE_WORK", "SDK_PATIENCE", "SERIN_CUT_STEP"}
+KEPT = {"PATH", "HOME", "TMPDIR", "SERIN", "NODE_WORK", "SDK_PATIENCE", "SERIN_CUT_STEP"}
 for variable in set(os.environ) - KEPT:
     del os.environ[variable]
 

@@ -16,8 +16,8 @@ stubborn() {
 roots=/etc/ssl/certs/ca-certificates.crt
 if [ -z "${NODE_EXTRA_CA_CERTS:-}" ] && [ -r "$roots" ]; then export NODE_EXTRA_CA_CERTS="$roots"; fi
 
-cargo build --quiet --locked --bin serin --example provider
-export SERIN="${SERIN:-$target/debug/serin}" PROVIDER="$target/debug/examples/provider" NODE_WORK="$work"
+[ -n "${SERIN:-}" ] || cargo build --quiet --locked --bin serin
+export SERIN="${SERIN:-$target/debug/serin}" NODE_WORK="$work"
 
 # The copies beside the installations are written last, so that half an installation is done again.
 python="$work/venv/bin/python"

@@ -102,7 +102,7 @@ class Stage:
             time.sleep(0.02)
 
     def _provider(self, name, *arguments):
-        command = [os.environ["PROVIDER"], "--name", name, *arguments]
+        command = [os.environ["SERIN"], "demo", "--provider", "--name", name, *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.ending.callback(self._end, process)
         return process.stdout.readline().strip()

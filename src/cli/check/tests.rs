@@ -58,6 +58,11 @@ how long the guard takes to see a fault of the canary, while stable fails 0.4% o
   chat     10%    10          8s             1m 6s       6m 32s     14s
   chat     10%    100         3s             10s         45s        9s
 
+note: line 24: rollouts[0].guard.max_error_rate: this only gates promotion: a canary that fails more than 5% and not more \
+than 1.25 times as often as stable (6% beside 5%) stays where it is, for ever; for a hard limit add `ceiling`, such as \
+`ceiling: 20%`
+note: line 24: rollouts[0].guard.window: this is the time of the rates that are shown, and of `ceiling`, which is not set: \
+nothing is decided by it
 note: `percent: auto` (chat) is for one process: with several replicas each would ramp by itself, so pin the percent in the shared file
 ";
     assert_eq!(text, shipped() + expected);
@@ -90,7 +95,7 @@ fn a_missing_key_is_told_and_a_failing_probe_fails() {
 fn a_bad_file_is_a_usage_error_with_all_that_is_wrong() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bad.yaml");
-    fs::write(&path, "listn: 1\nproviders: { a: { base_url: x } }\n").unwrap();
+    fs::write(&path, "listn: 127.0.0.1:1\nproviders: { a: { base_url: x } }\n").unwrap();
     let path = path.display().to_string();
     let (text, outcome) = examine(&args(&[&path]), &Environment::process(), nobody);
     let failure = outcome.unwrap_err();

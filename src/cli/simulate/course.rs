@@ -36,7 +36,19 @@ impl Course<'_> {
                       <li><span class=\"swatch bad\"></span>the canary's failures</li>\
                       <li><span class=\"swatch quiet\"></span>stable's</li></ul>\n";
         let label = "One rollout: the canary's share, both failure rates and the evidence against its bound, over time";
-        legend.to_owned() + &both(label, HEIGHT, |width| self.draw(width))
+        legend.to_owned() + &both(label, HEIGHT, |width| self.draw(width)) + &self.caption()
+    }
+
+    /// What the shapes mean that a legend does not explain.
+    fn caption(&self) -> String {
+        let mut told = "A bar is the part of the canary's requests that failed in its time.".to_owned();
+        if self.strip.moments().iter().any(|moment| moment.down > 0.0) {
+            told.push_str(
+                " A dotted spike is a few failures in a row: evidence that the canary is down, which the next good \
+                 answer ends. At 100% the guard acts.",
+            );
+        }
+        format!("<p class=\"sub caption\">{told}</p>\n")
     }
 
     fn draw(&self, width: f64) -> String {

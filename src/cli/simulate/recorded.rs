@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::super::Failure;
 use super::super::out::{Style, moment};
@@ -13,7 +14,7 @@ use super::super::out::{Style, moment};
 use super::inputs::Subject;
 use super::report::wrap;
 use super::words;
-use crate::decide::event::{Action, Event};
+use crate::decide::event::{Action, Detail, Event};
 use crate::decide::guard::trace::Line;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::UnixMillis;
@@ -97,27 +98,51 @@ pub(super) fn asked(replayed: &Replayed) -> String {
     )
 }
 
+/// What answered a regression, if anything did.
+fn answer(replayed: &Replayed) -> Option<&Event> {
+    replayed.recording.decisions.last().filter(|_| replayed.recording.ended)
+}
+
+/// Since when it showed that was answered: the canary looked well until then. A recording may begin days before.
+fn showed_at(event: &Event) -> UnixMillis {
+    let Some(decision) = event.decision() else { return event.at };
+    let ago = |seconds: f64| {
+        let length = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_millis();
+        UnixMillis(event.at.0.saturating_sub(u64::try_from(length).unwrap_or_default()))
+    };
+    match &decision.detail {
+        Detail::Run { seconds, .. } => ago(*seconds),
+        Detail::Silence { since, .. } => *since,
+        _ => ago(decision.seconds),
+    }
+}
+
+fn between(from: UnixMillis, to: UnixMillis) -> String {
+    words::time(Some(to.since(from).0 as f64 / 1000.0))
+}
+
 /// What the guard would have done, in a sentence.
 pub(super) fn headline(replayed: &Replayed) -> String {
     let (begin, end) = replayed.span;
-    match replayed.recording.decisions.last().filter(|_| replayed.recording.ended) {
-        Some(event) => {
-            let after = words::time(Some(event.at.since(begin).0 as f64 / 1000.0));
-            format!("This file would have {} after {after}.", acted(event))
-        }
+    match answer(replayed) {
+        Some(event) => format!(
+            "This file would have {} {} after it last looked well, {} into the recording.",
+            acted(event),
+            between(showed_at(event), event.at),
+            between(begin, event.at)
+        ),
         None if replayed.recording.canary.0 == 0.0 => {
             "Nobody was on the canary: there was nothing to judge.".to_owned()
         }
         None => {
-            let watched = words::time(Some(end.since(begin).0 as f64 / 1000.0));
-            format!("This file would not have taken the canary back in these {watched}.")
+            format!("This file would not have taken the canary back in these {}.", between(begin, end))
         }
     }
 }
 
 fn acted(event: &Event) -> &'static str {
     match event.action {
-        Action::Hold => "paused the ramp",
+        Action::Hold => "paused the canary's ramp",
         Action::StepBack => "taken the canary one stage back",
         _ => "taken the canary back",
     }
@@ -135,12 +160,19 @@ pub(super) fn rows(replayed: &Replayed) -> Vec<[String; 4]> {
 
 /// The rules of others, in sentences.
 pub(super) fn others(replayed: &Replayed) -> Vec<(&'static str, String)> {
-    let begin = replayed.span.0;
-    let told = |at: &Option<UnixMillis>| match at {
-        None => "would not have taken it back".to_owned(),
-        Some(at) => {
-            let after = words::time(Some(at.since(begin).0 as f64 / 1000.0));
-            format!("would have taken it back at {}, after {after}", moment(Stamp(*at)))
+    // Counted as the guard's own is, where it acted.
+    let showed = answer(replayed).map(showed_at);
+    let told = |at: &Option<UnixMillis>| match (at, showed) {
+        (None, _) => "would not have taken it back".to_owned(),
+        (Some(at), Some(showed)) if *at >= showed => {
+            format!("would have taken it back at {}, {} after that", moment(Stamp(*at)), between(showed, *at))
+        }
+        (Some(at), Some(showed)) => {
+            format!("would have taken it back at {}, {} before that", moment(Stamp(*at)), between(*at, showed))
+        }
+        (Some(at), None) => {
+            let into = between(replayed.span.0, *at);
+            format!("would have taken it back at {}, {into} into the recording", moment(Stamp(*at)))
         }
     };
     replayed.rivals.iter().map(|(name, at)| (*name, told(at))).collect()

@@ -51,7 +51,7 @@ pub(super) fn table(report: &Report) -> Table {
     };
     if question.is_fault {
         column("too early", &|s| words::of(s.tally.wrong, s.tally.runs));
-        column("found", &|s| words::part(s.tally.found, s.tally.runs - s.tally.wrong));
+        column("found", &|s| words::part(s.tally.found, s.tally.runs));
         column("median", &|s| words::time(s.tally.seconds.median()));
         column("95%", &|s| words::time(s.tally.seconds.most()));
         column("requests", &|s| words::middle(&s.tally.requests));
@@ -86,7 +86,7 @@ fn caption(report: &Report, held: bool) -> String {
     let mut told = Vec::new();
     if question.is_fault {
         told.push("too early: taken back before the fault".to_owned());
-        told.push("found: of those that the fault met".to_owned());
+        told.push("found: taken back after it, of all".to_owned());
         told.push("median, 95%: from the fault to the rollback".to_owned());
         told.push("requests, failures: the canary's in that time, median".to_owned());
     } else if !held {

@@ -237,6 +237,32 @@ fn the_page_stands_for_itself() {
     }
 }
 
+#[test]
+fn the_page_has_one_number_for_one_thing() {
+    let place = Place::new(FILE);
+    let html = place.path("page.html");
+    // Flagger takes some of these back before the fault.
+    place.ran(&format!("--canary-errors 20% --fault-at 1h --for 2h --runs 12 --percent 10% --html {html}")).unwrap();
+    let page = std::fs::read_to_string(&html).unwrap();
+    let after = |begin: &str, end: &str| -> Vec<&str> {
+        page.split(begin).skip(1).map(|rest| rest.split(end).next().unwrap()).collect()
+    };
+    let bars = after("title=\"found: ", "\"");
+    let cells = after("data-title=\"found\">", "<");
+    assert_eq!(bars.len(), 4);
+    for (bar, cell) in bars.iter().zip(&cells) {
+        assert_eq!(bar, cell);
+    }
+    assert!(bars.iter().any(|bar| *bar != "100%"), "{bars:?}");
+    assert!(page.contains("A bar is the part of the canary's requests that failed in its time."));
+    place.ran(&format!("--stable-errors 5% --for 20m --runs 2 --percent 10% --html {html}")).unwrap();
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(
+        page.contains("A dotted spike is a few failures in a row"),
+        "of a healthy canary, whose spikes nothing explains"
+    );
+}
+
 fn recording(place: &Place, fails_from: u64) -> String {
     let mut text = String::new();
     for second in 0..900 {
@@ -263,7 +289,11 @@ fn a_recording_is_replayed_with_reasons() {
     assert_eq!(answer["decisions"][1]["numbers"]["rule"], "worse");
     let html = place.path("page.html");
     place.ran(&format!("--trace {path} --html {html}")).unwrap();
-    assert!(std::fs::read_to_string(&html).unwrap().contains("This file would have taken the canary back after"));
+    assert!(
+        std::fs::read_to_string(&html)
+            .unwrap()
+            .contains("This file would have taken the canary back 4s after it last looked well, 10m 3s into")
+    );
     recording(&place, 10_000);
     assert!(place.ran(&format!("--trace {path}")).unwrap().contains("would not have taken the canary back"));
 }

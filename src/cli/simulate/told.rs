@@ -131,7 +131,7 @@ pub(super) fn headline(report: &Report) -> String {
             (found, middle, _) => format!(
                 "{canary} is {} within {within} in {} of the rollouts, after {} in the median.",
                 done(question),
-                words::part(found, tally.runs - tally.wrong),
+                words::part(found, tally.runs),
                 words::time(middle),
             ),
         };
@@ -203,7 +203,7 @@ fn other(standing: &Standing, question: &Question) -> String {
             format!("{name} takes {}{early}", words::time(Some(middle)))
         }
         Some(middle) => {
-            let found = words::part(tally.found, tally.runs - tally.wrong);
+            let found = words::part(tally.found, tally.runs);
             format!("{name} finds {found}, after {}{early}", words::time(Some(middle)))
         }
         None => format!("{name} does not find it{early}"),

@@ -4,7 +4,7 @@
 //! written down with its place. A value that is wrong is replaced by its default so that the way goes on; nothing is
 //! made of a file with errors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::Path;
@@ -26,12 +26,28 @@ pub(super) struct Findings<'e> {
     pub(super) environment: &'e Environment,
     pub(super) errors: Vec<FlagsError>,
     pub(super) warnings: Vec<(usize, String)>,
+    pub(super) notes: Vec<(usize, String)>,
     /// Which characters of the text are literal secrets.
     pub(super) secrets: Vec<Range<usize>>,
     pub(super) files: BTreeSet<FileRead>,
     pub(super) read: Secrets,
     /// Where each provider begins, in the file's order.
     pub(super) providers: Vec<Spot>,
+    // The paths of maps with a key that nobody knows, which may be any that is missing there.
+    puzzling: BTreeSet<String>,
+    // Names whose own list could not be read.
+    unlisted: Vec<Named>,
+    // Names that nothing has: what of, as it is written, and which error tells it.
+    nameless: Vec<(Named, String, usize)>,
+}
+
+/// What a name of the file may be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Named {
+    /// One of `providers`.
+    Provider,
+    /// One of `rollouts`.
+    Rollout,
 }
 
 /// What became of one text in the place of a secret.
@@ -45,16 +61,87 @@ pub(super) enum Resolved<T> {
 }
 
 impl<'e> Findings<'e> {
-    pub(super) fn new(environment: &'e Environment, errors: Vec<FlagsError>) -> Findings<'e> {
+    pub(super) fn new(
+        environment: &'e Environment,
+        errors: Vec<FlagsError>,
+        puzzling: BTreeSet<String>,
+    ) -> Findings<'e> {
         Findings {
             environment,
             errors,
             warnings: Vec::new(),
+            notes: Vec::new(),
             secrets: Vec::new(),
             files: BTreeSet::new(),
             read: environment.secrets(),
             providers: Vec::new(),
+            puzzling,
+            unlisted: Vec::new(),
+            nameless: Vec::new(),
         }
+    }
+
+    /// Whether the map here has a key that nobody knows: what seems to be missing may be what it means.
+    pub(super) fn is_puzzling(&self, at: &At) -> bool {
+        self.puzzling.contains(&at.path)
+    }
+
+    /// Says whether all names of a kind are known: where not, none is told to be unknown.
+    pub(super) fn names_are_known(&mut self, what: Named, known: bool) {
+        if !known {
+            self.unlisted.push(what);
+        }
+    }
+
+    /// The same as [`given`](Findings::given) for the name of something else in the file.
+    pub(super) fn named<T>(
+        &mut self,
+        at: &At,
+        given: Option<&str>,
+        what: Named,
+        parse: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        let before = self.errors.len();
+        let found = self.given(at, given, parse);
+        if let Some(given) = given.filter(|_| self.errors.len() > before) {
+            self.nameless.push((what, given.to_owned(), before));
+        }
+        found
+    }
+
+    /// Leaves one error for each name that nothing has, however often it is used.
+    pub(super) fn tell_names_once(&mut self) {
+        let mut nameless = std::mem::take(&mut self.nameless);
+        nameless.sort_by_key(|(_, _, index)| (self.errors[*index].line, self.errors[*index].column));
+        let mut first: BTreeMap<(Named, String), usize> = BTreeMap::new();
+        let mut also: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        let mut superfluous: BTreeSet<usize> = BTreeSet::new();
+        for (what, name, index) in nameless {
+            let told = *first.entry((what, name)).or_insert(index);
+            if self.unlisted.contains(&what) {
+                superfluous.insert(index);
+            } else if told != index {
+                also.entry(told).or_default().insert(self.errors[index].line);
+                superfluous.insert(index);
+            }
+        }
+        for (index, mut lines) in also {
+            let error = &mut self.errors[index];
+            lines.remove(&error.line);
+            let lines: Vec<String> = lines.iter().map(usize::to_string).collect();
+            match lines.as_slice() {
+                [] => {}
+                [line] => error.problem.push_str(&format!(" (also on line {line})")),
+                [others @ .., last] => {
+                    error.problem.push_str(&format!(" (also on lines {} and {last})", others.join(", ")));
+                }
+            }
+        }
+        let mut index = 0;
+        self.errors.retain(|_| {
+            index += 1;
+            !superfluous.contains(&(index - 1))
+        });
     }
 
     /// Whether references lead anywhere.
@@ -74,6 +161,14 @@ impl<'e> Findings<'e> {
         let line = at.spot().line;
         if self.warnings.len() < MOST_ERRORS {
             self.warnings.push((line, format!("line {line}: {}: {}", at.path, warning.as_ref())));
+        }
+    }
+
+    /// The same for what is as it should be, and may surprise.
+    pub(super) fn note(&mut self, at: &At, note: impl AsRef<str>) {
+        let line = at.spot().line;
+        if self.notes.len() < MOST_ERRORS {
+            self.notes.push((line, format!("line {line}: {}: {}", at.path, note.as_ref())));
         }
     }
 

@@ -7,15 +7,15 @@
 use crate::decide::policy::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
 use crate::decide::units::{Millis, Percent};
 
-use super::super::kinds::{Number, Rate, Text};
+use super::super::kinds::{Number, Text};
 use super::super::place::At;
 use super::super::scalar::{Wrong, number, rate, whole, wrong};
 use super::super::{choices, defaults, raw};
 use super::findings::Findings;
 use super::provider::some_time;
 
-fn share(given: &Option<Rate>) -> Option<&str> {
-    given.as_ref().map(|text| text.0.as_str())
+fn share<S: AsRef<str>>(given: &Option<S>) -> Option<&str> {
+    given.as_ref().map(AsRef::as_ref)
 }
 
 fn word(given: &Option<Text>) -> Option<&str> {
@@ -62,6 +62,7 @@ pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'
         constants: usual.constants,
     };
     at_odds(&guard, at, findings);
+    only_gates(&guard, at, findings);
     if guard.counting.empty && at.has("answers") && at.key("answers").has("empty") {
         let told = "this changes nothing: with `empty: failure` every empty answer is a failure already";
         findings.warn(&at.key("answers").key("empty"), told);
@@ -120,6 +121,27 @@ fn at_odds(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
              ({ignore_below}) is neither promoted nor taken back"
         );
         findings.warn(&at.key(key), told);
+    }
+}
+
+/// Keys that read like limits at which the canary is taken back, and are none.
+fn only_gates(guard: &Guard, at: &At, findings: &mut Findings<'_>) {
+    if guard.ceiling.is_some() {
+        return;
+    }
+    if at.has("max_error_rate") {
+        let Guard { max_error_rate, tolerated_ratio, .. } = *guard;
+        let told = format!(
+            "this only gates promotion: a canary that fails more than {max_error_rate} and not more than \
+             {tolerated_ratio} times as often as stable (6% beside 5%) stays where it is, for ever; for a hard limit add \
+             `ceiling`, such as `ceiling: 20%`"
+        );
+        findings.note(&at.key("max_error_rate"), told);
+    }
+    if at.has("window") {
+        let told = "this is the time of the rates that are shown, and of `ceiling`, which is not set: nothing is decided by \
+                    it";
+        findings.note(&at.key("window"), told);
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::decide::endpoint;
 use crate::decide::policy::{
     Auth, BaseUrl, DoneMarker, Http2, Provider, Secret, Timeouts, Tls, Unmapped, suggests_secret,
 };
@@ -31,7 +32,7 @@ pub(super) fn some_time(text: &str) -> Result<Millis, Wrong> {
 /// All providers, in the file's order; wrong ones too, so that rollouts can refer to them.
 pub(super) fn all(raw: Option<&Entries<raw::Provider>>, at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
     let entries = raw.map_or(&[][..], |entries| &entries.0);
-    if entries.is_empty() && at.node().is_some() {
+    if entries.is_empty() && raw.is_some() {
         findings.error(at, "there is no provider", "add one: `openai: { base_url: https://api.openai.com/v1 }`");
     }
     findings.providers = entries.iter().map(|(name, _)| at.key(name).name().spot()).collect();
@@ -59,6 +60,11 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             &at.key("base_url"),
             format!("the API of {0} lies below a path; did you mean `https://{0}/v1`?", base_url.host),
         );
+    }
+    if raw.path.is_none()
+        && let Some((before, endpoint)) = endpoint::at_end(&base_url.path)
+    {
+        findings.warn(&at.key("base_url"), with_endpoint(raw, &base_url, before, endpoint));
     }
     let mut unusable = None;
     let place = Place { provider: provider.to_owned(), base_url: base_url.to_string(), key: String::new() };
@@ -159,6 +165,19 @@ fn is_credential(name: &str, value: &str) -> bool {
     let small = value.len() <= 5 && value.bytes().all(|byte| byte.is_ascii_digit());
     let known = WORDS.iter().any(|word| value.eq_ignore_ascii_case(word));
     suggests_secret(&name.to_ascii_lowercase()) && !small && !known
+}
+
+/// What to write for a URL that was copied with an endpoint. One that is made of references is not spelt out.
+fn with_endpoint(raw: &raw::Provider, base_url: &BaseUrl, before: &str, endpoint: &str) -> String {
+    let written = text(&raw.base_url).unwrap_or_default();
+    let path = if before.is_empty() && is_well_known(&base_url.host) { "/v1" } else { before };
+    let meant = BaseUrl { path: path.to_owned(), ..base_url.clone() };
+    let remedy = if written.contains("${") {
+        "end it before that".to_owned()
+    } else {
+        format!("write {}", mask::quoted(&meant.to_string()))
+    };
+    format!("this ends in `/{endpoint}`, which every request brings along, so that none would be answered: {remedy}")
 }
 
 fn is_well_known(host: &str) -> bool {
@@ -274,7 +293,7 @@ fn credential(
 fn timeouts(raw: Option<&raw::Timeouts>, at: &At, findings: &mut Findings<'_>) -> Timeouts {
     let none = raw::Timeouts::default();
     let raw = raw.unwrap_or(&none);
-    let mut clock = |key: &str, given: &Option<super::super::kinds::Length>, default: Millis| {
+    let mut clock = |key: &str, given: &Option<super::super::kinds::SomeLength>, default: Millis| {
         findings.value(&at.key(key), given.as_ref().map(|text| text.0.as_str()), default, some_time)
     };
     let headers = clock("headers", &raw.headers, defaults::HEADERS);

@@ -7,19 +7,15 @@
 use crate::decide::policy::Ramp;
 use crate::decide::units::Percent;
 
-use super::super::kinds::{Length, Rate};
+use super::super::kinds::SomeRate;
 use super::super::place::At;
 use super::super::scalar::{Wrong, hours, moment, rate, wrong};
 use super::super::{defaults, raw};
 use super::findings::Findings;
 use super::provider::some_time;
 
-fn text(given: &Option<Rate>) -> Option<&str> {
-    given.as_ref().map(|text| text.0.as_str())
-}
-
-fn time(given: &Option<Length>) -> Option<&str> {
-    given.as_ref().map(|text| text.0.as_str())
+fn text<S: AsRef<str>>(given: &Option<S>) -> Option<&str> {
+    given.as_ref().map(AsRef::as_ref)
 }
 
 /// A share that is not zero.
@@ -34,11 +30,11 @@ fn some_share(text: &str) -> Result<Percent, Wrong> {
 pub(super) fn ramp(raw: Option<&raw::Ramp>, at: &At, findings: &mut Findings<'_>) -> Ramp {
     let none = raw::Ramp::default();
     let raw = raw.unwrap_or(&none);
-    let every = findings.value(&at.key("every"), time(&raw.every), defaults::EVERY, some_time);
+    let every = findings.value(&at.key("every"), text(&raw.every), defaults::EVERY, some_time);
     let max = findings.value(&at.key("max"), text(&raw.max), defaults::MAX, some_share);
     Ramp {
         stages: stages(raw, max, at, findings),
-        hold_start: findings.value(&at.key("hold_start"), time(&raw.hold_start), every, super::super::scalar::length),
+        hold_start: findings.value(&at.key("hold_start"), text(&raw.hold_start), every, super::super::scalar::length),
         every,
         max,
         from: findings.given(&at.key("from"), raw.from.as_ref().map(|text| text.0.as_str()), moment),
@@ -78,7 +74,13 @@ fn climb(start: Percent, step: Percent, max: Percent) -> Vec<Percent> {
     stages
 }
 
-fn listed(steps: &[Rate], start: Option<Percent>, max: Percent, at: &At, findings: &mut Findings<'_>) -> Vec<Percent> {
+fn listed(
+    steps: &[SomeRate],
+    start: Option<Percent>,
+    max: Percent,
+    at: &At,
+    findings: &mut Findings<'_>,
+) -> Vec<Percent> {
     let at = at.key("steps");
     let mut stages: Vec<Percent> = start.into_iter().collect();
     if steps.is_empty() {

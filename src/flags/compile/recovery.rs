@@ -10,9 +10,9 @@ use super::super::choices;
 use super::super::place::At;
 use super::super::scalar::{Wrong, length, rate, switch, whole, wrong};
 use super::super::{defaults, raw};
-use super::findings::Findings;
+use super::findings::{Findings, Named};
 use super::provider::some_time;
-use super::rollout::provider_named;
+use super::rollout::{provider_named, wants_canary};
 
 /// When a provider is left alone for a while; `None`: never.
 pub(super) fn breaker(raw: Option<&choices::Breaker>, at: &At, findings: &mut Findings<'_>) -> Option<BreakerRule> {
@@ -64,7 +64,7 @@ pub(super) fn recovery(
     findings: &mut Findings<'_>,
 ) -> Recovery {
     let fallback = fallback(raw.fallback.as_ref(), &at.key("fallback"), providers, findings);
-    if !at.has("canary") && fallback == Fallback::List(stable.into_iter().collect()) {
+    if !at.has("canary") && !wants_canary(at, findings) && fallback == Fallback::List(stable.into_iter().collect()) {
         findings.error(
             &at.key("fallback"),
             "a plain route falls back to its own provider",
@@ -121,7 +121,7 @@ fn fallback(raw: Option<&choices::Fallback>, at: &At, providers: &[&str], findin
                     Err(error) => Err(error),
                 },
             };
-            return findings.value(at, Some(&word.0), Fallback::OtherArm, meant);
+            return findings.named(at, Some(&word.0), Named::Provider, meant).unwrap_or(Fallback::OtherArm);
         }
         Some(choices::Fallback::List(names)) => names,
     };
@@ -131,7 +131,9 @@ fn fallback(raw: Option<&choices::Fallback>, at: &At, providers: &[&str], findin
     let mut list: Vec<ProviderId> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let at = at.item(index);
-        let Some(provider) = findings.given(&at, Some(&name.0), |text| provider_named(providers, text)) else {
+        let Some(provider) =
+            findings.named(&at, Some(&name.0), Named::Provider, |text| provider_named(providers, text))
+        else {
             continue;
         };
         if list.contains(&provider) {

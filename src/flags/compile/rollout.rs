@@ -10,17 +10,17 @@ use std::net::SocketAddr;
 use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, Pattern, Rollout, UserSource};
 use crate::decide::units::{Arm, Percent, ProviderId};
 
-use super::super::kinds::{Pins, Text};
+use super::super::kinds::Pins;
 use super::super::place::At;
 use super::super::scalar::{Wrong, name, rate, whole, wrong};
 use super::super::{defaults, mask, raw, suggest, url};
-use super::findings::Findings;
+use super::findings::{Findings, Named};
 use super::provider::some_time;
 use super::recovery::{self, Recovery};
 use super::{guard, ramp};
 
-fn text(text: &Option<Text>) -> Option<&str> {
-    text.as_ref().map(|text| text.0.as_str())
+fn text<S: AsRef<str>>(given: &Option<S>) -> Option<&str> {
+    given.as_ref().map(AsRef::as_ref)
 }
 
 /// The provider of this name.
@@ -85,8 +85,9 @@ fn rollout(
     reached: SocketAddr,
     findings: &mut Findings<'_>,
 ) -> Rollout {
-    let stable = findings.given(&at.key("stable"), text(&raw.stable), |text| provider_named(providers, text));
-    let canary = findings.given(&at.key("canary"), text(&raw.canary), |text| provider_named(providers, text));
+    let named = |text: &str| provider_named(providers, text);
+    let stable = findings.named(&at.key("stable"), text(&raw.stable), Named::Provider, named);
+    let canary = findings.named(&at.key("canary"), text(&raw.canary), Named::Provider, named);
     if stable.is_some() && stable == canary {
         findings.error(
             &at.key("canary"),
@@ -128,33 +129,46 @@ fn rollout(
     }
 }
 
-/// Keys that say how users get to the canary mean nothing without one, and whoever wrote them expects a split.
+/// Keys that say how users get to the canary.
+const NEED_CANARY: [&str; 12] = [
+    "percent",
+    "ramp",
+    "guard",
+    "on_regression",
+    "rollback_to",
+    "try_again_after",
+    "attempt",
+    "force",
+    "pin_users",
+    "exclude",
+    "fallback_4xx",
+    "give_up_after",
+];
+
+/// Whether a rollout without a canary was to have one: what it lacks is told of it.
+pub(super) fn wants_canary(at: &At, findings: &Findings<'_>) -> bool {
+    findings.is_puzzling(at) || NEED_CANARY.iter().any(|key| at.has(key))
+}
+
+/// Such keys mean nothing without a canary, and whoever wrote them expects a split. The first one stands for all.
 fn refuse_canary_keys(at: &At, findings: &mut Findings<'_>) {
-    const NEED_CANARY: [&str; 12] = [
-        "percent",
-        "ramp",
-        "guard",
-        "on_regression",
-        "rollback_to",
-        "try_again_after",
-        "attempt",
-        "force",
-        "pin_users",
-        "exclude",
-        "fallback_4xx",
-        "give_up_after",
-    ];
-    for key in NEED_CANARY.into_iter().filter(|key| at.has(key)) {
-        findings.error(
-            &at.key(key).name(),
-            format!("`{key}` has no meaning without a `canary`"),
-            format!("name the `canary`, or remove `{key}` for a plain route"),
-        );
+    let mut keys: Vec<&str> = NEED_CANARY.into_iter().filter(|key| at.has(key)).collect();
+    keys.sort_by_key(|key| at.key(key).name().spot());
+    if findings.is_puzzling(at) {
+        return;
     }
+    let Some(first) = keys.first() else { return };
+    let names = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let (have, them) = if keys.len() == 1 { ("has", names.as_str()) } else { ("have", "these") };
+    findings.error(
+        &at.key(first).name(),
+        format!("{names} {have} no meaning without a `canary`"),
+        format!("name the `canary`, or remove {them} for a plain route"),
+    );
 }
 
 fn canary(raw: &raw::Rollout, provider: ProviderId, at: &At, findings: &mut Findings<'_>) -> Canary {
-    if !at.has("percent") {
+    if !at.has("percent") && !findings.is_puzzling(at) {
         findings.error(
             at,
             "`percent` is missing",

@@ -14,7 +14,12 @@ fn golden() -> PathBuf {
 }
 
 fn environment() -> Environment {
-    let variables = [("A_KEY", "resolved-key-a"), ("BAD_ADDRESS", "resolved-address"), ("BLANK", " ")];
+    let variables = [
+        ("A_KEY", "resolved-key-a"),
+        ("BAD_ADDRESS", "resolved-address"),
+        ("BLANK", " "),
+        ("A_PATH", "chat/completions"),
+    ];
     Environment::of(variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
 }
 
@@ -31,7 +36,9 @@ fn every_kind_of_bad_input_has_its_message() {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let message = match read(&path, &environment()).result {
             Ok(compiled) => {
-                format!("accepted\n{}", compiled.warnings.iter().map(|w| format!("warning: {w}\n")).collect::<String>())
+                let warnings = compiled.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+                let notes = compiled.notes.iter().map(|note| format!("note: {note}\n"));
+                format!("accepted\n{}", warnings.chain(notes).collect::<String>())
             }
             Err(errors) => render(&errors, &name),
         };

@@ -1,0 +1,77 @@
+//! What a start makes on the disk before it is known whether it succeeds, so that one that fails leaves nothing behind.
+//!
+//! Looks before anything is made, and removes only what was not there then: the database, the lock, and the directories on
+//! the way. Whatever else lies in them stays, and so do they. Invariant: nothing is removed but while this process holds
+//! the directory, so that nobody else has begun to use it.
+
+use std::path::{Path, PathBuf};
+
+use super::dir::{self, LOCK_FILE};
+use super::folder::Folder;
+use super::sqlite;
+
+/// What was not there.
+#[derive(Debug)]
+pub struct Traces {
+    dir: PathBuf,
+    files: Vec<String>,
+    // The innermost first.
+    dirs: Vec<PathBuf>,
+}
+
+impl Traces {
+    /// Looks at the directory that was named for state.
+    #[must_use]
+    pub fn look(named: &Path) -> Traces {
+        let dir = dir::place(named);
+        let is_absent = |path: &Path| {
+            let found = path.symlink_metadata();
+            found.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        };
+        let names = [sqlite::FILE.to_owned(), format!("{}-journal", sqlite::FILE), LOCK_FILE.to_owned()];
+        let files = names.into_iter().filter(|name| is_absent(&dir.join(name))).collect();
+        let dirs = dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && is_absent(dir));
+        Traces { files, dirs: dirs.map(Path::to_owned).collect(), dir }
+    }
+
+    /// Removes what is there now. What cannot be removed stays: the start has failed for a reason of its own.
+    pub fn remove(&self) {
+        let Ok(folder) = Folder::open(&self.dir) else { return };
+        for name in &self.files {
+            let _ = folder.remove(name);
+        }
+        for dir in &self.dirs {
+            // One that is not empty is somebody's.
+            if std::fs::remove_dir(dir).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::units::UnixMillis;
+
+    #[test]
+    fn what_was_made_goes_and_what_was_there_stays() {
+        let root = tempfile::tempdir().unwrap();
+        let state = root.path().join("var/lib/serin");
+        let traces = Traces::look(&state);
+        let opened = super::super::open(&state, UnixMillis(1)).unwrap();
+        assert!(state.join(sqlite::FILE).exists() && state.join(LOCK_FILE).exists());
+        traces.remove();
+        drop(opened);
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 0);
+
+        drop(super::super::open(&state, UnixMillis(1)).unwrap());
+        std::fs::write(state.join("mine"), "").unwrap();
+        std::fs::remove_file(state.join(LOCK_FILE)).unwrap();
+        let traces = Traces::look(&state);
+        let opened = super::super::open(&state, UnixMillis(1)).unwrap();
+        traces.remove();
+        drop(opened);
+        assert!(state.join(sqlite::FILE).exists() && state.join("mine").exists() && !state.join(LOCK_FILE).exists());
+    }
+}
