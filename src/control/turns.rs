@@ -46,12 +46,11 @@ impl Turns {
 
     /// The canary turned: what the history is told.
     pub(super) fn tell_of_canary(&mut self, names: Names<'_>, now: Now) -> Option<Notice> {
+        let Names { rollout, canary, stable } = names;
         if !self.canary_dead {
-            let Names { rollout, canary, stable } = names;
             tracing::warn!(rollout, "{canary} answers again, or {stable} can be reached");
             return None;
         }
-        let Names { rollout, canary, stable } = names;
         let [rollout, canary, stable] = [rollout, canary, stable].map(str::to_owned);
         self.tell_seldom(0, Notice::NobodyAnswers { rollout, canary, stable }, names, now)
     }
