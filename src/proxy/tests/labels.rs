@@ -141,7 +141,8 @@ fn what_an_encoded_answer_says_is_read_whatever_its_coding() {
     fn zstd(text: &[u8]) -> Vec<u8> {
         zstd::stream::encode_all(text, 3).unwrap()
     }
-    let codings: [(&str, fn(&[u8]) -> Vec<u8>); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
+    type Encode = fn(&[u8]) -> Vec<u8>;
+    let codings: [(&str, Encode); 3] = [("gzip", gzip), ("br", brotli), ("zstd", zstd)];
     let events = |parts: &[&str]| parts.concat();
     for (coding, encode) in codings {
         for (kind, plain, outcome) in [
