@@ -18,7 +18,7 @@ fn limited(limits: &str) -> Stage {
         "workers: 1\nlimits: {{ {limits} }}\nproviders:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, percent: 99.99%, pin_users: [ada], user: \"body:user\" }}\n"
     );
-    Stage::start(flags).keeping(corp)
+    Stage::start(&flags).keeping(corp)
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn providers(recorder: &Scripted) -> String {
 
 /// A sidecar whose file is these lines, the providers `one` and `two`, and nothing else.
 fn with(recorder: &Scripted, lines: &str) -> Stage {
-    Stage::start(format!("{lines}\n{}", providers(recorder)))
+    Stage::start(&format!("{lines}\n{}", providers(recorder)))
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn rollout(keys: &str) -> Stage {
         "providers:\n  old: {{ base_url: \"{url}\" }}\n  new: {{ base_url: \"{url}\" }}\n\
          rollouts:\n  - {{ name: chat, stable: old, canary: new, {keys} }}\n"
     );
-    Stage::start(flags).keeping(recorder)
+    Stage::start(&flags).keeping(recorder)
 }
 
 fn provider(client: &mut Client, path: &str, headers: &[(&str, &str)], body: &str) -> String {
@@ -60,7 +60,7 @@ fn user_says_where_the_id_is() {
 #[test]
 fn the_header_of_the_user_stays_with_serin() {
     let recorder = Scripted::healthy("corp");
-    let sidecar = Stage::start(format!(
+    let sidecar = Stage::start(&format!(
         "providers: {{ old: {{ base_url: \"{}\" }} }}\nrollouts: [{{ name: chat, stable: old, user: \"header:x-uid\" }}]\n",
         recorder.base_url()
     ));

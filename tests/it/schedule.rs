@@ -24,7 +24,7 @@ fn rollouts(old: &Provider, new: &Provider, rollouts: &[(&str, String)]) -> Stag
             format!("  - {{ name: {name}, stable: old, canary: new, match: {{ model: {name} }}, {keys}, {GUARD} }}\n")
         })
         .collect();
-    Stage::start(format!(
+    Stage::start(&format!(
         "providers:\n  old: {{ base_url: \"{}\" }}\n  new: {{ base_url: \"{}\" }}\nrollouts:\n{rollouts}",
         old.base_url(),
         new.base_url()

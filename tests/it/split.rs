@@ -32,7 +32,7 @@ fn every_user_has_the_arm_that_the_formula_gives() {
             [("0", 0), ("0.01%", 1), ("7.5%", 750), ("10%", 1000), ("33.33%", 3333), ("99.99%", 9999), ("100%", 10_000)]
         {
             let rollout = format!("percent: {percent}\nsalt: \"{salt}\"");
-            let sidecar = Stage::start(providers.flags(&rollout));
+            let sidecar = Stage::start(&providers.flags(&rollout));
             let mut client = sidecar.client();
             for user in users() {
                 let expected = if bucket(salt, &user) < hundredths { "canary" } else { "stable" };

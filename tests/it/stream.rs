@@ -18,7 +18,7 @@ fn a_piece_arrives_before_the_next_is_sent() {
     let held = Scripted::start("held", |_| Fault::Healthy);
     held.queue([vec![Step::Write(head.into_bytes()), dictated, Step::Write(LAST_CHUNK.to_vec())]]);
     let flags = one(&held.base_url());
-    let sidecar = Stage::start(flags);
+    let sidecar = Stage::start(&flags);
     let mut client = sidecar.client();
     let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
     client.raw().write_all(head.as_bytes()).unwrap();

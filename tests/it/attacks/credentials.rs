@@ -16,7 +16,7 @@ struct Pair {
 
 fn stage(top: &str, stable_keys: &str, canary_keys: &str, percent: &str) -> Pair {
     let (stable, canary) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let sidecar = Stage::start(format!(
+    let sidecar = Stage::start(&format!(
         "{top}\nproviders:\n  old: {{ base_url: \"{}\"{stable_keys} }}\n  new: {{ base_url: \"{}\"{canary_keys} }}\n\
          rollouts: [{{ name: all, stable: old, canary: new, percent: {percent}, match: {{ path: \"*\" }} }}]\n",
         stable.base_url(),
@@ -138,7 +138,7 @@ fn where_serin_has_a_key_the_clients_key_goes_nowhere() {
 #[test]
 fn a_fallback_sees_no_more_than_a_canary() {
     let (first, second) = (Scripted::healthy("corp"), Scripted::healthy("corp"));
-    let sidecar = Stage::start(format!(
+    let sidecar = Stage::start(&format!(
         "providers:\n  dead: {{ base_url: \"http://127.0.0.1:9/v1\", auth: \"header:x-custom-key\" }}\n  \
          other: {{ base_url: \"{}\" }}\n  far: {{ base_url: \"{}\" }}\nrollouts: [{{ name: all, stable: dead, \
          fallback: [other, far] }}]\n",

@@ -44,7 +44,7 @@ const NAMES: [&str; 9] = [
 
 fn stage(provider: &str) -> (Stage, Scripted) {
     let recorder = Scripted::healthy("corp");
-    let sidecar = Stage::start(format!(
+    let sidecar = Stage::start(&format!(
         "providers: {{ one: {{ base_url: \"http://{}/api/v1/public\", api_keys: [sk-of-serin]{provider} }} }}\n\
          rollouts: [{{ name: all, stable: one }}]\n",
         recorder.addr()

@@ -25,7 +25,7 @@ fn everybody_without_an_id_is_told_apart_by_what_they_say() {
 }
 
 fn sidecar(stable: &Scripted, canary: &Scripted, keys: &str) -> Stage {
-    Stage::start(format!(
+    Stage::start(&format!(
         "providers:\n  oldcorp: {{ base_url: \"{}\", breaker: off }}\n  newcorp: {{ base_url: \"{}\", breaker: off }}\n\
          rollouts:\n  - {{ name: chat, stable: oldcorp, canary: newcorp, percent: 100%, {keys} }}\n",
         stable.base_url(),

@@ -107,7 +107,7 @@ impl Deref for Stage {
 
 impl Stage {
     /// With this flags.yaml.
-    pub(crate) fn start(flags: impl fmt::Display) -> Stage {
+    pub(crate) fn start(flags: &impl fmt::Display) -> Stage {
         let workspace = Workspace::new(&flags.to_string());
         let sidecar = workspace.start();
         Stage { sidecar, workspace, providers: Vec::new() }

@@ -100,7 +100,9 @@ async fn play(steps: Vec<Step>, write: &mut (impl AsyncWrite + Unpin)) -> io::Re
                 write.write_all(&bytes).await?;
                 tokio::time::sleep(gap).await;
             },
-            Step::Meet(barrier) => drop(barrier.wait().await),
+            Step::Meet(barrier) => {
+                barrier.wait().await;
+            }
             Step::Dictated(pieces) => {
                 while let Some(piece) = pieces.next().await {
                     write.write_all(&chunk(&piece)).await?;
