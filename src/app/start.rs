@@ -211,7 +211,7 @@ impl Running {
 /// Starts a sidecar: when this returns, every port answers.
 ///
 /// # Errors
-/// What is wrong and how to mend it; nothing is left behind.
+/// What is wrong and how to mend it; one that fails before its ports are bound leaves nothing behind.
 pub fn start(options: Options) -> Result<Running, StartError> {
     let inherited = if options.inherit { Inherited::take() } else { Inherited::default() };
     let sockets = Sockets { listen: options.listen, admin: options.admin, handed_over: inherited.addresses() };

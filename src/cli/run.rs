@@ -52,6 +52,12 @@ enum LogFormat {
 /// # Errors
 /// Why it did not start, or ended without having been asked to.
 pub fn run(args: &RunArgs) -> Outcome {
+    let outcome = serve(args);
+    log::flush();
+    outcome
+}
+
+fn serve(args: &RunArgs) -> Outcome {
     let level = log::level(&std::env::var("SERIN_LOG").unwrap_or_default())
         .map_err(|error| Failure::usage(error.to_string()))?;
     let format = match args.log_format {

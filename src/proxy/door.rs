@@ -287,7 +287,8 @@ impl Socket {
     // What the parser takes for the client's end waits for the answer, unless the client has left.
     fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let open = self.pulse.open.load(Relaxed) > 0;
-        let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(&self.inner, cx));
+        let awaits = self.pulse.awaits_answer.load(Relaxed);
+        let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(&self.inner, awaits, cx));
         if reads_on { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 

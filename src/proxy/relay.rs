@@ -442,8 +442,12 @@ impl Relay {
         end
     }
 
-    /// Serin ends before the answer does, which is nobody else's fault. A stream ends by an event that says so.
+    /// Serin ends before the answer does, which is nobody else's fault. A stream ends by an event that says so; one whose
+    /// last event is out has ended.
     fn cut(&mut self) -> Option<BodyError> {
+        if self.observer.as_deref().is_some_and(Observer::is_decided) {
+            return self.ended(BodyEnd::Early, None);
+        }
         self.over = true;
         self.rest = None;
         self.note_summary();

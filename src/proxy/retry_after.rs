@@ -3,7 +3,7 @@
 //! Reads `retry-after-ms` (of OpenAI and Azure), else `Retry-After` in both of its forms (RFC 9110, 10.2.3): seconds, which
 //! some give a fraction, or a date. A date counts from the answer's own `Date`, so that two clocks that disagree do not
 //! matter; from Serin's clock only where there is none. Decides nothing about what follows. Invariant: what cannot be read
-//! is as good as absent, and a date that has passed is no wait.
+//! is as good as absent, and so is a date that has passed.
 
 use std::time::SystemTime;
 
@@ -24,7 +24,7 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: UnixMillis) -> Option<Millis
     number(asked, 1000.0).or_else(|| {
         let until = date(asked)?;
         let from = text(&DATE).and_then(date).unwrap_or(now);
-        Some(Millis(until.0.saturating_sub(from.0)))
+        until.0.checked_sub(from.0).filter(|wait| *wait > 0).map(Millis)
     })
 }
 
@@ -88,8 +88,8 @@ mod tests {
         assert_eq!(read(&[("retry-after", "Sunday, 06-Nov-94 12:00:03 GMT")]), Some(3000));
         assert_eq!(read(&[("retry-after", "Sun Nov  6 12:00:04 1994")]), Some(4000));
         // Past, and before all dates.
-        assert_eq!(read(&[("retry-after", NOON)]), Some(0));
-        assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 10:00:00 GMT")]), Some(0));
+        assert_eq!(read(&[("retry-after", NOON)]), None);
+        assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1994 10:00:00 GMT")]), None);
         assert_eq!(read(&[("retry-after", "Sun, 06 Nov 1932 10:00:00 GMT")]), None);
         assert_eq!(read(&[("retry-after", "Sun, 31 Feb 1994 25:61:61 GMT")]), None);
     }

@@ -1,17 +1,26 @@
 //! The log: lines on standard error, for people or as JSON, from a plain level up.
 //!
 //! Only Serin's own lines follow the chosen level; libraries are heard from `warn` up, so that `trace` never shows
-//! what travels in a header. Set once, by main's commands; a library user who has a subscriber keeps it.
+//! what travels in a header. Set once, by main's commands; a library user who has a subscriber keeps it. Nobody waits for
+//! standard error: lines go through a [queue](super::log_queue).
 
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use super::log_queue::Queue;
 use crate::decide::printable::printable_lines;
+
+/// How long the end of a process waits for its last lines to be written.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 /// How a line looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +52,11 @@ pub fn level(text: &str) -> Result<LevelFilter, NoLevel> {
 /// Starts the log. A subscriber that is already there stays.
 pub fn start(format: Format, level: LevelFilter) {
     let heard = Targets::new().with_target("serin", level).with_default(level.min(LevelFilter::WARN));
-    let lines = fmt::layer().with_writer(|| Printable(std::io::stderr()));
+    if let Ok(queue) = Queue::start(std::io::stderr()) {
+        // Only a second start finds one there.
+        let _ = QUEUE.set(queue);
+    }
+    let lines = fmt::layer().with_writer(|| Printable(Out(QUEUE.get().cloned())));
     let layer = match format {
         Format::Text => {
             let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -53,6 +66,29 @@ pub fn start(format: Format, level: LevelFilter) {
     };
     // Fails only where a subscriber is set already, which then keeps its lines.
     let _ = tracing_subscriber::registry().with(layer).try_init();
+}
+
+/// Waits, for a bounded time, until what was logged so far is written.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(LAST_LINES);
+    }
+}
+
+/// Where lines go: into the queue, or to standard error itself where there is no thread for one.
+struct Out(Option<Queue>);
+
+impl Write for Out {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match &mut self.0 {
+            Some(queue) => queue.write(line),
+            None => io::stderr().write(line),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Writes whole lines of the log without anything in them that a terminal or a reader of lines would obey. Of what an

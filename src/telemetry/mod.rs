@@ -5,4 +5,5 @@
 
 pub mod access_log;
 pub mod log;
+mod log_queue;
 pub mod metrics;

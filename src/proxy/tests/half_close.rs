@@ -64,6 +64,27 @@ fn one_that_has_left_is_not_waited_for() {
 }
 
 #[test]
+fn one_that_leaves_later_is_noticed_as_well() {
+    let (given_up, seen) = channel::<()>();
+    let old = Scripted::new(move |mut client| {
+        client.message();
+        client.read_to_end();
+        given_up.send(()).unwrap();
+    });
+    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let mut client = sidecar.client();
+    client.send(post("/v1/chat/completions", "", "{}"));
+    until("it is dispatched", || in_flight(&sidecar) == 1);
+    client.stream.shutdown(Shutdown::Write).unwrap();
+    // As a proxy between does: it takes what comes, and closes without a word.
+    client.read_to(INTERIM);
+    drop(client);
+    got(&seen);
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Stable, ProviderId(0)), [(Outcome::ClientGone, 1)]);
+}
+
+#[test]
 fn where_it_cannot_be_asked_it_has_left() {
     let (given_up, seen) = channel::<()>();
     let old = Scripted::new(move |mut client| {

@@ -264,3 +264,21 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     assert_eq!(rollout.series.own(Arm::Stable).requests(Outcome::SerinError), 1);
     assert_eq!(rollout.evidence.totals(Arm::Stable).not_judged, 1);
 }
+
+/// After its last event an answer has ended, even where the connection has not.
+#[test]
+fn a_stream_whose_last_event_is_out_is_not_cut() {
+    let old = Scripted::new(|mut client| {
+        client.message();
+        client.send(stream(&[WORD, STOP]));
+        client.read_to_end();
+    });
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let mut client = Client::connect(running.local_addr());
+    client.send(post("/v1/chat/completions", "", r#"{"stream":true}"#));
+    client.read_to("[DONE]");
+    assert_eq!(runtime().block_on(running.drain(Millis(30))), 1);
+    assert!(!String::from_utf8(client.read_to_end()).unwrap().contains("Serin was stopped"));
+    let series = Arc::clone(shared.load().rollouts[0].series.own(Arm::Stable));
+    assert_eq!((series.requests(Outcome::Ok), series.requests(Outcome::SerinError)), (1, 0));
+}

@@ -108,11 +108,11 @@ async fn reach(
     };
     doing.set(ConnectStep::Tcp);
     let several = addresses.len() > 1;
-    let undialled = match dial::first(addresses, left(), is_ours).await {
+    let undialled = match dial::first(addresses, left(), lacks_socket).await {
         Ok(stream) => return Ok(stream),
         Err(undialled) => undialled,
     };
-    if let Some(error) = undialled.iter().filter_map(|fate| fate.error.as_ref()).find(|error| is_ours(error)) {
+    if let Some(error) = ours(&undialled) {
         return Err(NoConnection::NoSocket { place: place(), problem: error.to_string() });
     }
     let waited = undialled.iter().any(|fate| fate.error.is_none());
@@ -135,7 +135,7 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
     if let Ok(ip) = host.parse() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    let failed = |error: io::Error| match is_ours(&error) {
+    let failed = |error: io::Error| match lacks_socket(&error) {
         true => Unresolved::Ours(error.to_string()),
         false => Unresolved::Unknown(error.to_string()),
     };
@@ -144,10 +144,18 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
     if addresses.is_empty() { Err(Unresolved::Unknown("the name has no address".to_owned())) } else { Ok(addresses) }
 }
 
-/// EMFILE, ENFILE, ENOBUFS, ENOMEM, and no local port left.
-fn is_ours(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12))
-        || matches!(error.kind(), io::ErrorKind::AddrNotAvailable | io::ErrorKind::OutOfMemory)
+/// Why nobody could be dialled for want of something of this machine: of a socket at all, or of a local address or port
+/// for any of them. That there is none for one, as for IPv6 where that is switched off, is that address's own failure.
+fn ours(undialled: &[Undialled]) -> Option<&io::Error> {
+    let mut errors = undialled.iter().filter_map(|fate| fate.error.as_ref());
+    let unavailable =
+        |fate: &Undialled| fate.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable);
+    if undialled.iter().all(unavailable) { errors.next() } else { errors.find(|error| lacks_socket(error)) }
+}
+
+/// EMFILE, ENFILE, ENOBUFS, ENOMEM.
+fn lacks_socket(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(24 | 23 | 105 | 12)) || error.kind() == io::ErrorKind::OutOfMemory
 }
 
 #[cfg(test)]
@@ -157,9 +165,20 @@ mod tests {
     #[test]
     fn a_lack_of_sockets_is_ours_and_a_refusal_is_the_providers() {
         const EMFILE: i32 = 24;
+        const EADDRNOTAVAIL: i32 = 99;
         const ECONNREFUSED: i32 = 111;
-        assert!(is_ours(&io::Error::from_raw_os_error(EMFILE)));
-        assert!(!is_ours(&io::Error::from_raw_os_error(ECONNREFUSED)));
+        let is_ours = |codes: &[Option<i32>]| {
+            let fate = |code: &Option<i32>| Undialled {
+                address: SocketAddr::from(([127, 0, 0, 1], 1)),
+                error: code.map(io::Error::from_raw_os_error),
+            };
+            ours(&codes.iter().map(fate).collect::<Vec<_>>()).is_some()
+        };
+        assert!(is_ours(&[Some(EMFILE)]) && is_ours(&[None, Some(ECONNREFUSED), Some(EMFILE)]));
+        assert!(!is_ours(&[Some(ECONNREFUSED)]) && !is_ours(&[None]));
+        // No port is left; or there is no IPv6 here, and what the other address said is what counts.
+        assert!(is_ours(&[Some(EADDRNOTAVAIL), Some(EADDRNOTAVAIL)]));
+        assert!(!is_ours(&[Some(ECONNREFUSED), Some(EADDRNOTAVAIL)]) && !is_ours(&[None, Some(EADDRNOTAVAIL)]));
         let error = NoConnection::NoSocket { place: "api.example:443".into(), problem: "too many open files".into() };
         assert!(error.is_ours());
         assert_eq!(

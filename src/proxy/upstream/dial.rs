@@ -37,17 +37,17 @@ struct Race {
     failed: Vec<Undialled>,
 }
 
-/// A connection to one of these addresses within this time, else what became of each. `is_ours`: whether an error says
-/// that no address could be dialled, which ends it.
+/// A connection to one of these addresses within this time, else what became of each. `ends`: whether an error says that
+/// no address can be dialled.
 pub(super) async fn first(
     addresses: Vec<SocketAddr>,
     limit: Duration,
-    is_ours: impl Fn(&io::Error) -> bool,
+    ends: impl Fn(&io::Error) -> bool,
 ) -> Result<TcpStream, Vec<Undialled>> {
     let mut race = Race { waiting: in_turns(addresses), dialling: Vec::new(), failed: Vec::new() };
     let mut stagger = pin!(sleep(STAGGER));
     race.dial_next();
-    let raced = poll_fn(|context| race.poll(stagger.as_mut(), context, &is_ours));
+    let raced = poll_fn(|context| race.poll(stagger.as_mut(), context, &ends));
     match tokio::time::timeout(limit, raced).await {
         Ok(Some(stream)) => Ok(stream),
         Ok(None) | Err(_) => Err(race.fates()),
@@ -66,7 +66,7 @@ impl Race {
         &mut self,
         mut stagger: Pin<&mut Sleep>,
         context: &mut Context<'_>,
-        is_ours: &impl Fn(&io::Error) -> bool,
+        ends: &impl Fn(&io::Error) -> bool,
     ) -> Poll<Option<TcpStream>> {
         loop {
             let mut failed = false;
@@ -75,7 +75,7 @@ impl Race {
                 match dialling.as_mut().poll(context) {
                     Poll::Ready(Ok(stream)) => return Poll::Ready(Some(stream)),
                     Poll::Ready(Err(error)) => {
-                        let ends = is_ours(&error);
+                        let ends = ends(&error);
                         self.failed.push(Undialled { address: *address, error: Some(error) });
                         drop(self.dialling.remove(index));
                         if ends {

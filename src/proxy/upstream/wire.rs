@@ -98,7 +98,10 @@ impl Wire {
 
     /// What a write came to, or a flush; of what failed `all` is thrown away, as is all that follows.
     fn wrote<T>(&mut self, polled: Poll<io::Result<T>>, all: T) -> Poll<io::Result<T>> {
-        let Poll::Ready(Err(error)) = polled else { return polled };
+        let error = match polled {
+            Poll::Ready(Err(error)) if is_end(&error) => error,
+            polled => return polled,
+        };
         self.pulse.takes_no_more.store(true, Relaxed);
         self.failed = Some(error);
         Poll::Ready(Ok(all))
@@ -111,6 +114,12 @@ impl Wire {
             Stream::Tls(tls) => tls.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
+}
+
+/// Whether a connection is over, so that a read comes to its end as well.
+fn is_end(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut)
 }
 
 impl AsyncRead for Wire {

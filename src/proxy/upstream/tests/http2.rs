@@ -325,7 +325,7 @@ fn a_goodbye_that_leaves_a_request_out_has_it_repeated_elsewhere() {
 }
 
 #[test]
-fn an_answer_that_comes_before_the_request_was_read_is_the_answer() {
+fn an_answer_to_half_a_request_whose_stream_is_then_reset_is_the_answer() {
     for _ in 0..10 {
         on_a_core(async {
             let (listener, address) = listener().await;
