@@ -290,7 +290,7 @@ impl Relay {
                 return Poll::Ready(None);
             }
             let Some(body) = &mut self.rest else { return Poll::Ready(self.ended_before()) };
-            if self.account.scope().core.is_cutting() {
+            if self.account.scope().core.is_cut() {
                 match self.cut() {
                     Some(error) => return Poll::Ready(Some(Err(error))),
                     None => continue,

@@ -188,13 +188,12 @@ impl AsyncWrite for Wire {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
+        // A socket keeps nothing back.
+        let Stream::Tls(tls) = &mut wire.stream else { return Poll::Ready(Ok(())) };
         if wire.pulse.takes_no_more() {
             return Poll::Ready(Ok(()));
         }
-        let polled = match &mut wire.stream {
-            Stream::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
-            Stream::Tls(tls) => Pin::new(tls).poll_flush(cx),
-        };
+        let polled = Pin::new(tls).poll_flush(cx);
         wire.wrote(polled, ())
     }
 

@@ -264,14 +264,17 @@ const LONGEST_USAGE: usize = 1024;
 /// Only for one that is known to be whole. An error beside a text is a remark, so none is looked for.
 pub(in super::super) fn glance(answer: &[u8]) -> Option<Said<'_>> {
     let keys = &*KEYS;
-    let filled = |at: usize| matches!(value_after(answer, at + keys.content.needle().len()), [b'"', first, ..] if *first != b'"');
-    // The choices are its own, and not those of something within it.
-    let own = |at: usize| memchr::memchr2(b'{', b'[', &answer[1..at]).is_none();
-    let tells = answer.first() == Some(&b'{')
-        && answer.trim_ascii_end().last() == Some(&b'}')
-        && keys.choices.find(answer).is_some_and(own)
-        && keys.content.find(answer).is_some_and(filled);
-    if !tells {
+    if answer.first() != Some(&b'{') || answer.trim_ascii_end().last() != Some(&b'}') {
+        return None;
+    }
+    let choices = keys.choices.find(answer)?;
+    // They are its own, and not those of something within it.
+    if memchr::memchr2(b'{', b'[', &answer[1..choices]).is_some() {
+        return None;
+    }
+    let rest = &answer[choices..];
+    let content = keys.content.find(rest)? + keys.content.needle().len();
+    if !matches!(value_after(rest, content), [b'"', first, ..] if *first != b'"') {
         return None;
     }
     // One reason of one choice; where there are more, or a router's besides, all of it is read.
