@@ -92,6 +92,9 @@ pub struct State {
     /// Why the locks in it cannot be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locks_error: Option<String>,
+    /// Why it does not last, where that is known: `memory`, `container_layer` or `empty_dir`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<String>,
 }
 
 /// One rollout.
@@ -395,6 +398,7 @@ impl StatusReply {
                 dir: status.store.dir.clone(),
                 error: status.store.error.clone(),
                 locks_error: status.store.locks_unread.clone(),
+                ephemeral: status.store.ephemeral.map(|kind| kind.as_str().to_owned()),
             },
             rollouts: status.rollouts.iter().map(Rollout::from).collect(),
             providers: status.providers.iter().map(Provider::from).collect(),

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::{first, in_force, socket};
+use crate::decide::ephemeral::Ephemeral;
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::Percent;
 use crate::flags::{self, Environment};
 use crate::store::folder::Folder;
-use crate::store::{dir, locks};
+use crate::store::{dir, locks, mount};
 
 /// The most that is read of `in-force.json`: a line for each rollout.
 const LARGEST: u64 = 1024 * 1024;
@@ -63,6 +64,12 @@ fn there(state: &Path) -> io::Result<()> {
         }
         (opened, _, _) => opened.map(drop),
     }
+}
+
+/// Why what is written into this state directory does not last, where that is known.
+#[must_use]
+pub fn ephemeral(state: &Path) -> Option<Ephemeral> {
+    mount::ephemeral(state)
 }
 
 /// Takes a lock back that named no rollout after all.

@@ -22,6 +22,7 @@ use crate::app::offline::{self, InForce};
 use crate::clock;
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::{Millis, Percent};
+use crate::describe::ephemeral;
 
 /// How long a process may take to acknowledge, by either way.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -278,6 +279,9 @@ fn judge(args: &RollbackArgs, target: &Target, answers: Answers, report: &mut Re
             report.errors.push(error.to_string());
         }
         other => {
+            if let Some(kind) = target.state.as_deref().filter(|_| on_disk).and_then(offline::ephemeral) {
+                report.notes.push(ephemeral::lock(kind));
+            }
             if let Some(Some(shown)) = answers.shown {
                 let named = |name: &String| args.rollout.as_ref().is_none_or(|rollout| rollout == name);
                 let changed = |(name, percent): (String, Percent)| Changed { name, percent: percent.as_f64() };

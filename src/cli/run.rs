@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use super::out::{self, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::app::{self, Options, Running, StartError};
+use crate::describe::ephemeral;
 use crate::state::status::{RolloutStatus, Status};
 use crate::telemetry::log;
 
@@ -169,7 +170,8 @@ fn warnings(notes: &[String], status: &Status) -> Vec<String> {
     let errors = status.flags.errors.iter().map(ToString::to_string);
     let mut warnings: Vec<String> = errors.chain(status.flags.warnings.iter().cloned()).collect();
     let state = status.store.error.iter().map(|why| format!("state in {} cannot be written: {why}", status.store.dir));
-    for note in state.chain(notes.iter().cloned()) {
+    let lost = status.store.ephemeral.map(|kind| ephemeral::state(&status.store.dir, kind));
+    for note in state.chain(lost).chain(notes.iter().cloned()) {
         if !warnings.contains(&note) {
             warnings.push(note);
         }

@@ -20,6 +20,7 @@ use super::report::{self, Process};
 use super::sampling::Sampling;
 use super::series::{Registry, SeriesFactory};
 use super::tracked::Tracked;
+use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::{Action, Actor, Notice, Reason};
 use crate::decide::policy::{Guard, Policy, Rollout};
 use crate::decide::rollout::state::{Identity, Phase, RolloutState};
@@ -53,6 +54,8 @@ pub struct Begin {
     pub dir: String,
     /// Why it cannot be written.
     pub store_error: Option<String>,
+    /// Why it does not last, where that is known.
+    pub ephemeral: Option<Ephemeral>,
     /// How many cores count.
     pub cores: usize,
     /// How many client connections the process can hold.
@@ -67,7 +70,7 @@ impl Engine {
     pub fn new(mut begin: Begin, now: Now) -> Engine {
         let taken_back = stable_taken_back(&begin);
         begin.notes.extend(taken_back.into_iter().map(|found| sentence(&Warning::StableTakenBack(found))));
-        let Begin { policy, flags, states, dir, store_error, cores, most_connections, notes, .. } = begin;
+        let Begin { policy, flags, states, dir, store_error, ephemeral, cores, most_connections, notes, .. } = begin;
         let blocks = Blocks::new(cores);
         let idle = blocks.make(0, &Guard::default(), &Pauses::default(), &Arc::default());
         let nothing = Snapshot {
@@ -81,7 +84,7 @@ impl Engine {
         };
         let context = Context {
             flags: FlagsStatus { generation: 1, accepted_at: now.unix, ..flags },
-            disk: Disk::new(dir, store_error),
+            disk: Disk::new(dir, store_error, ephemeral),
             locks: Locks::new(begin.locks),
             blocks,
             rollouts: 0,

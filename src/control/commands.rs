@@ -12,7 +12,7 @@ use crate::decide::guard::trace::Line;
 use crate::decide::rollout::answer::Barred;
 use crate::decide::rollout::state::{Lock, RolloutState, Verb};
 use crate::decide::units::{Millis, Percent};
-use crate::describe::command as describe;
+use crate::describe::{command as describe, ephemeral};
 use crate::state::inbox::{Command, Refusal};
 
 /// What a command came to.
@@ -59,6 +59,11 @@ impl Engine {
                 done.locks.extend(moving.state().lock.clone().map(|lock| (name.clone(), lock)));
             }
             done.open_on_canary += tracked.open_on_canary();
+        }
+        if !done.locks.is_empty()
+            && let Some(kind) = self.context.disk.ephemeral()
+        {
+            done.notes.push(ephemeral::lock(kind));
         }
         if done.rollouts.is_empty() {
             done.notes.push(describe::nothing_to_change());

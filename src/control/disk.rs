@@ -4,6 +4,7 @@
 //! may be later, so that whatever must outlive the process waits for it; where state could never be written since the
 //! start nothing can be remembered, and nothing waits. Writes nothing itself.
 
+use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::Notice;
 
 /// The state directory.
@@ -11,14 +12,20 @@ use crate::decide::event::Notice;
 pub(super) struct Disk {
     /// Where it is.
     pub(super) dir: String,
+    ephemeral: Option<Ephemeral>,
     error: Option<String>,
     ever_written: bool,
 }
 
 impl Disk {
-    /// `error`: why it cannot be written from the start.
-    pub(super) fn new(dir: String, error: Option<String>) -> Disk {
-        Disk { dir, ever_written: error.is_none(), error }
+    /// `error`: why it cannot be written from the start. `ephemeral`: why it does not last.
+    pub(super) fn new(dir: String, error: Option<String>, ephemeral: Option<Ephemeral>) -> Disk {
+        Disk { dir, ever_written: error.is_none(), error, ephemeral }
+    }
+
+    /// Why what is written does not last, where that is known.
+    pub(super) const fn ephemeral(&self) -> Option<Ephemeral> {
+        self.ephemeral
     }
 
     /// Why nothing can be written now; `None`: all is well.

@@ -120,7 +120,7 @@ pub struct Started {
 /// one, or the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
     let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, series } = setup;
-    let Opened { store, notes, states, error, state_lost, claim, .. } = store;
+    let Opened { store, notes, states, error, state_lost, ephemeral, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
     let told = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -145,6 +145,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         locks,
         dir: state_dir.display().to_string(),
         store_error: error,
+        ephemeral,
         cores,
         most_connections,
         series,

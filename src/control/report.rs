@@ -81,6 +81,7 @@ pub(super) fn store(Context { disk, locks, .. }: &Context) -> StoreStatus {
         dir: disk.dir.clone(),
         error: disk.error().map(str::to_owned),
         locks_unread: locks.unread().map(str::to_owned),
+        ephemeral: disk.ephemeral(),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod bucket;
 pub mod cause;
 pub mod endpoint;
+pub mod ephemeral;
 pub mod event;
 pub mod exposure;
 pub mod fallback;

@@ -10,6 +10,7 @@ pub mod anonymous;
 pub mod cause;
 pub mod command;
 pub mod decision;
+pub mod ephemeral;
 pub mod event;
 pub mod exposure;
 pub mod in_force;

@@ -11,6 +11,7 @@ use super::access_log::Dropped;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::cause::CauseCount;
+use crate::decide::ephemeral::Ephemeral;
 use crate::decide::file_error::FileError;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::ASPECTS;
@@ -76,6 +77,8 @@ pub struct StoreStatus {
     pub error: Option<String>,
     /// Why the locks in it cannot be read.
     pub locks_unread: Option<String>,
+    /// Why it does not last, where that is known.
+    pub ephemeral: Option<Ephemeral>,
 }
 
 /// One rollout.

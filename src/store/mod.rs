@@ -11,6 +11,7 @@ pub mod folder;
 mod late;
 pub mod locks;
 pub mod memory;
+pub mod mount;
 pub mod sqlite;
 pub mod traces;
 mod upgrade;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::UnixMillis;
@@ -61,6 +63,8 @@ pub struct Opened {
     pub error: Option<String>,
     /// Whether an earlier state was there and could not be read: no ramp may climb as if nothing had happened.
     pub state_lost: bool,
+    /// Why the directory does not last, where that is known.
+    pub ephemeral: Option<Ephemeral>,
     /// Held as long as the process lives.
     pub claim: Option<Claim>,
 }
@@ -85,6 +89,7 @@ pub fn open(named: &Path, now: UnixMillis) -> Result<Opened, AlreadyRunning> {
     };
     opened.notes.extend(note);
     opened.state_lost |= stays.is_some();
+    opened.ephemeral = mount::ephemeral(&dir);
     (opened.claim, opened.dir) = (Some(claim), dir);
     Ok(opened)
 }
@@ -101,6 +106,7 @@ impl Opened {
             last_good: None,
             error,
             state_lost: false,
+            ephemeral: None,
             claim: None,
         }
     }

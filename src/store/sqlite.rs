@@ -111,7 +111,17 @@ pub fn open(dir: &Path, now: UnixMillis) -> Opened {
                 let Contents { states, last_good, notes: unread, .. } = contents;
                 notes.extend(unread);
                 let (dir, store) = (dir.to_owned(), Box::new(store));
-                return Opened { dir, store, notes, states, last_good, error, state_lost, claim: None };
+                return Opened {
+                    dir,
+                    store,
+                    notes,
+                    states,
+                    last_good,
+                    error,
+                    state_lost,
+                    ephemeral: None,
+                    claim: None,
+                };
             }
             Err(error) => error.to_string(),
         },

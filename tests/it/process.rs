@@ -27,6 +27,29 @@ fn state_names_the_directory() {
     assert!(files > 0 && !workspace.state().exists());
 }
 
+#[test]
+fn state_that_is_in_memory_is_told_of_with_what_lasts() {
+    let provider = embedded("corp");
+    let place = tempfile::tempdir_in("/dev/shm").unwrap();
+    let state = place.path().join("state");
+    let text = two(&provider.base_url(), &provider.base_url(), "percent: 10%");
+    let workspace = Workspace::new(&format!("state: \"{}\"\n{text}", state.display()));
+    let sidecar = workspace.start_with_the_files_state();
+    let told = format!("state in {} is in memory", state.display());
+    let said = |arguments: &[&str]| {
+        let output = workspace.run(arguments);
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    };
+    let status = said(&["status"]);
+    assert!(status.contains(&told), "{status}");
+    assert!(said(&["status", "--json"]).contains("\"ephemeral\": \"memory\""));
+    let rollback = said(&["rollback", "--state", &state.to_string_lossy()]);
+    assert!(rollback.contains("the lock is in memory") && rollback.contains("`percent: 0`"), "{rollback}");
+    drop(sidecar);
+    let rollback = said(&["rollback", "--state", &state.to_string_lossy()]);
+    assert!(rollback.contains("the lock is in memory"), "with nobody running: {rollback}");
+}
+
 /// Threads of a process whose name begins so.
 fn threads(sidecar: &mut Sidecar, name: &str) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", sidecar.process().id())).unwrap().flatten();

@@ -63,6 +63,7 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         locks: Ok(disk.locks.clone()),
         dir: "state".to_owned(),
         store_error: None,
+        ephemeral: None,
         cores: 1,
         most_connections: u32::MAX,
         series: Box::new(|labels, cores| {

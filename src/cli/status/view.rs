@@ -10,7 +10,9 @@ use crate::cli::guard_words::{
     INCIDENT, answers, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for,
 };
 use crate::cli::out::{Style, distance, moment, one_line, row, span};
+use crate::decide::ephemeral::Ephemeral;
 use crate::decide::units::{Millis, UnixMillis};
+use crate::describe::ephemeral;
 
 /// How finely the length of the recent traffic is told.
 const SLOT: Millis = Millis(10_000);
@@ -60,6 +62,9 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
     row(text, "state", &state.dir);
     if let Some(error) = &state.error {
         row(text, "", &style.red(&format!("cannot be written: {}", one_line(error))));
+    }
+    if let Some(kind) = state.ephemeral.as_deref().and_then(Ephemeral::of) {
+        row(text, "", &style.yellow(&one_line(&ephemeral::state(&state.dir, kind))));
     }
     for provider in &reply.providers {
         if let Some(told) = breaker(provider, now) {

@@ -168,6 +168,7 @@ pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Be
         locks: Ok(LocksFound::default()),
         dir: "state".to_owned(),
         store_error: None,
+        ephemeral: None,
         cores: 1,
         most_connections: u32::MAX,
         series: Box::new(|labels: Labels, cores| {

@@ -192,6 +192,24 @@ fn an_unusable_canary_is_blocked_with_its_reason_and_goes_on_when_mended() {
 }
 
 #[test]
+fn a_lock_in_a_directory_that_does_not_last_says_so() {
+    use crate::decide::ephemeral::Ephemeral;
+    use crate::state::inbox::Command;
+    let rollback = Command {
+        rollout: None,
+        verb: Verb::Rollback { to: Percent::ZERO },
+        actor: "ops".to_owned(),
+        reason: String::new(),
+    };
+    for kind in [None, Some(Ephemeral::EmptyDir)] {
+        let mut engine = Engine::new(Begin { ephemeral: kind, ..begin(one(canary()), Vec::new()) }, at(0));
+        assert_eq!(engine.status.load().store.ephemeral, kind);
+        let notes = engine.command(&rollback, at(1)).unwrap().notes;
+        assert_eq!(notes.iter().any(|note| note.contains("ends with the pod")), kind.is_some(), "{notes:?}");
+    }
+}
+
+#[test]
 fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
     let start =
         |canary| Engine::new(Begin { store_error: Some("read-only".into()), ..begin(one(canary), Vec::new()) }, at(0));

@@ -27,7 +27,7 @@ fn reply(rollouts: Vec<Rollout>) -> StatusReply {
             from_last_good: false,
             warnings: Vec::new(),
         },
-        state: State { dir: "/var/lib/serin".into(), error: None, locks_error: None },
+        state: State { dir: "/var/lib/serin".into(), error: None, locks_error: None, ephemeral: None },
         rollouts,
         providers: vec![provider("openai", "closed", None), provider("local", "off", None)],
     }
