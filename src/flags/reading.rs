@@ -4,8 +4,10 @@
 //! a regular file, which could keep the reader waiting for ever, and reads no more than the limit says. A file that
 //! cannot be read is a reading too, with one error.
 
+use std::fs::Metadata;
 use std::hash::Hasher;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
@@ -16,6 +18,10 @@ use super::compile::{Compiled, compile_noting};
 use super::environment::{Environment, FileRead};
 use super::error::FlagsError;
 use super::{mask, text};
+
+/// What is said of a file that is mounted by itself, once it was replaced.
+const LEFT_BEHIND: &str = "this file was replaced where it is mounted from, and no edit of what took its place is seen here: \
+                           mount its directory in place of the file, and restart";
 
 /// What one reading of flags.yaml gave.
 #[derive(Clone, Debug)]
@@ -43,6 +49,9 @@ pub(super) struct Loaded {
     pub(super) bytes: Result<Vec<u8>, String>,
     /// When the file was last changed.
     pub(super) modified: Option<UnixMillis>,
+    /// Whether it is mounted here by itself and has no name any more: it was replaced where it came from, and what took its
+    /// place is never seen here.
+    pub(super) left_behind: bool,
 }
 
 /// Loads a file; a large one only in part.
@@ -57,13 +66,16 @@ pub(super) fn load(path: &Path) -> Loaded {
         let mut bytes = Vec::new();
         let most = u64::try_from(text::LARGEST).unwrap_or(u64::MAX).saturating_add(1);
         file.take(most).read_to_end(&mut bytes)?;
+        // A file that is replaced at this moment has no name either, but then the path leads to another.
+        let is_here = |now: Metadata| (now.dev(), now.ino()) == (metadata.dev(), metadata.ino());
+        let left_behind = metadata.nlink() == 0 && std::fs::metadata(path).is_ok_and(is_here);
         let modified = metadata.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
         let modified = modified.and_then(|since| u64::try_from(since.as_millis()).ok()).map(UnixMillis);
-        Ok::<_, std::io::Error>((bytes, modified))
+        Ok::<_, std::io::Error>((bytes, modified, left_behind))
     };
     match regular(path).and_then(|()| open()) {
-        Ok((bytes, modified)) => Loaded { bytes: Ok(bytes), modified },
-        Err(error) => Loaded { bytes: Err(error.to_string()), modified: None },
+        Ok((bytes, modified, left_behind)) => Loaded { bytes: Ok(bytes), modified, left_behind },
+        Err(error) => Loaded { bytes: Err(error.to_string()), modified: None, left_behind: false },
     }
 }
 
@@ -81,7 +93,7 @@ pub(super) fn take(loaded: Loaded, path: &Path, environment: &Environment) -> (R
 }
 
 fn understand(loaded: Loaded, path: &Path, environment: &Environment, files: &mut Vec<FileRead>) -> Reading {
-    let Loaded { bytes, modified } = loaded;
+    let Loaded { bytes, modified, left_behind } = loaded;
     let bytes = match bytes {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -99,10 +111,16 @@ fn understand(loaded: Loaded, path: &Path, environment: &Environment, files: &mu
             Reading { result: Err(vec![FlagsError { source, ..error }]), text: "".into(), hash, modified }
         }
         Ok(text) => {
-            let result = compile_noting(text, environment, files);
+            let mut result = compile_noting(text, environment, files);
+            if left_behind && let Ok(compiled) = &mut result {
+                compiled.warnings.push(LEFT_BEHIND.to_owned());
+            }
             let hashes: Vec<[u8; 8]> = files.iter().map(|file| file.hash.to_ne_bytes()).collect();
             let mut parts = vec![text.as_bytes()];
             parts.extend(hashes.iter().map(<[u8; 8]>::as_slice));
+            if left_behind {
+                parts.push(LEFT_BEHIND.as_bytes());
+            }
             let hash = hash(&parts);
             Reading { result, text: text.into(), hash, modified }
         }

@@ -179,6 +179,8 @@ struct Eye<F> {
     stamp: Option<Option<Stamp>>,
     /// The content that was taken last.
     taken: Option<Result<Vec<u8>, String>>,
+    /// Whether it was replaced where it is mounted from by then.
+    left_behind: bool,
     /// A content that may become the next version if it stands still.
     candidate: Option<Result<Vec<u8>, String>>,
     /// For how many looks it has.
@@ -203,6 +205,7 @@ impl<F: FnMut(Reading)> Eye<F> {
             on_reading,
             stamp: None,
             taken: None,
+            left_behind: false,
             candidate: None,
             still: 0,
             closed: 0,
@@ -264,6 +267,9 @@ impl<F: FnMut(Reading)> Eye<F> {
             self.wary = self.wary.saturating_sub(1);
         }
         let loaded = load(&self.path);
+        if self.taken.as_ref() == Some(&loaded.bytes) && self.left_behind != loaded.left_behind {
+            return self.settle(loaded);
+        }
         if self.taken.as_ref() == Some(&loaded.bytes) {
             self.candidate = None;
             self.closed = 0;
@@ -302,6 +308,7 @@ impl<F: FnMut(Reading)> Eye<F> {
         self.closed = 0;
         self.writing = false;
         self.taken = Some(loaded.bytes.clone());
+        self.left_behind = loaded.left_behind;
         let (reading, files) = take(loaded, &self.path, &self.environment);
         self.secrets = files.into_iter().map(|file| (file, None)).collect();
         if reading.hash != self.known {

@@ -268,3 +268,24 @@ fn dropping_it_ends_it() {
     assert!(scene.readings.recv().is_err());
     assert!(load(&scene.path).bytes.is_ok());
 }
+
+#[test]
+fn a_file_that_is_mounted_by_itself_and_was_replaced_is_told_of_once() {
+    use std::os::fd::AsRawFd as _;
+    let directory = tempfile::tempdir().unwrap();
+    let (named, next) = (directory.path().join("flags.yaml"), directory.path().join("next"));
+    fs::write(&named, version(0)).unwrap();
+    // A path that leads to this very file whatever becomes of its name, as a mount of it does.
+    let file = fs::File::open(&named).unwrap();
+    let mounted = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let scene = Scene::watching(directory, mounted, false);
+    fs::write(&next, version(1)).unwrap();
+    fs::rename(&next, &named).unwrap();
+    let told = scene.next();
+    assert_eq!(&*told.text, version(0));
+    let warnings = told.result.unwrap().warnings;
+    assert!(warnings.iter().any(|warning| warning.contains("replaced where it is mounted from")), "{warnings:?}");
+    // It is told once, and an edit of the file itself is seen as before.
+    fs::write(&scene.path, version(2)).unwrap();
+    assert_eq!(&*scene.next().text, version(2));
+}
