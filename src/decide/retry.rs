@@ -2,7 +2,8 @@
 //!
 //! One table ([`next`]) for every attempt, the first and the last. It knows what is left (keys, candidates, repeats), not
 //! who they are. Invariants: a provider that was silent, or that broke off, is not asked again; nothing is repeated
-//! without end; a refusal of the request itself is asked of stable once, and a content filter is never routed around.
+//! without end; a refusal of the request itself is asked of stable once, or for its length of the list of a plain route; a
+//! content filter is never routed around.
 
 use super::outcome::Outcome;
 use super::units::{Millis, Percent};
@@ -19,6 +20,8 @@ pub struct Failed {
     pub retry_after: Option<Millis>,
     /// Whether the canary refused the request itself, for no reason of policy.
     pub refused: bool,
+    /// Whether the request is longer than the provider takes, where somebody else may take more.
+    pub too_long: bool,
     /// Whether the connection was refused rather than waited for.
     pub at_once: bool,
 }
@@ -80,6 +83,7 @@ pub fn next(failed: Failed, left: Left) -> Next {
             Next::Other
         }
         Outcome::ClientError if failed.refused && left.stable => Next::AskStable,
+        Outcome::ClientError if failed.too_long && left.others => Next::Other,
         _ => Next::Deliver,
     }
 }
@@ -137,7 +141,7 @@ mod tests {
     const ALL: Left = Left { keys: true, others: true, stable: true, repeat: true };
 
     fn failed(outcome: Outcome) -> Failed {
-        Failed { outcome, retry_after: None, refused: true, at_once: true }
+        Failed { outcome, retry_after: None, refused: true, too_long: false, at_once: true }
     }
 
     #[test]
@@ -177,6 +181,16 @@ mod tests {
         assert_eq!(next(throttled(Some(Millis(2001))), lone), Next::Deliver);
         assert_eq!(next(throttled(Some(Millis(1))), Left { repeat: false, ..lone }), Next::Deliver);
         assert_eq!(next(throttled(Some(Millis(1))), Left { others: true, ..lone }), Next::Other);
+    }
+
+    #[test]
+    fn a_request_that_is_too_long_goes_on_and_no_other_refusal_does() {
+        let others = Left { keys: false, others: true, stable: false, repeat: true };
+        let too_long = Failed { too_long: true, ..failed(Outcome::ClientError) };
+        assert_eq!(next(too_long, others), Next::Other);
+        assert_eq!(next(too_long, Left { others: false, ..others }), Next::Deliver);
+        assert_eq!(next(too_long, ALL), Next::AskStable, "a canary's refusal is stable's to judge");
+        assert_eq!(next(Failed { too_long: false, ..too_long }, others), Next::Deliver);
     }
 
     #[test]

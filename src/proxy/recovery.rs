@@ -42,6 +42,7 @@ use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::{Millis, RolloutId};
 use crate::state::provider::Ticket;
 use crate::state::retry_budget::RetryBudget;
+use crate::wire::complaint::{About, Complaint};
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
 
@@ -405,6 +406,7 @@ impl<'a> Recovery<'a> {
             outcome: self.account.attempt().outcome_of(ending),
             retry_after: None,
             refused: false,
+            too_long: false,
             at_once: fault.is_refusal(),
         };
         let problem = match fault {
@@ -423,6 +425,7 @@ impl<'a> Recovery<'a> {
             outcome: self.account.attempt().outcome_of(ending),
             retry_after: retry_after(&weighed.head.headers, clock::unix()),
             refused: is_about_the_request(status) && !ending.is_by_policy(),
+            too_long: self.is_too_long(status, ending, &weighed),
             at_once: false,
         };
         self.note_cause(ending, &weighed);
@@ -447,6 +450,14 @@ impl<'a> Recovery<'a> {
             Said::Problem(self.problem(ending, detail))
         };
         (ending, failed, said)
+    }
+
+    /// Whether a provider of a plain route refused the request for its length alone.
+    fn is_too_long(&self, status: u16, ending: Ending, weighed: &Weighed) -> bool {
+        let plain = self.rollout.is_some_and(|rollout| rollout.canary.is_none());
+        let refused = matches!(status, 400 | 413 | 422) && !ending.is_by_policy();
+        let about = weighed.complaint.as_deref().filter(|_| plain && refused).and_then(Complaint::about);
+        about == Some(About::ContextLength)
     }
 
     /// What has not been tried.

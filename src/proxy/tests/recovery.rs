@@ -12,6 +12,8 @@ use crate::state::counters::Core;
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
 const NEW: ProviderId = ProviderId(1);
+const MESSAGE: &str =
+    r#"{"type":"message","role":"assistant","content":[{"type":"text","text":"taken"}],"stop_reason":"end_turn"}"#;
 const THIRD: ProviderId = ProviderId(2);
 const NOTHING: (u64, u64, u64, u64) = (0, 0, 0, 0);
 const ONE_FAILURE: (u64, u64, u64, u64) = (1, 0, 1, 0);
@@ -153,6 +155,57 @@ fn what_is_no_question_for_stable_is_not_asked() {
         assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ClientError, 1)]);
         assert_eq!(sidecar.judged(Arm::Canary), ONE_NOT_JUDGED);
     }
+}
+
+#[test]
+fn a_plain_route_s_list_is_asked_of_a_request_that_is_too_long_and_of_no_other_refusal() {
+    let openai = r#"{"error":{"message":"Too long.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+    let anthropic = r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}"#;
+    let filter = r#"{"error":{"message":"prompt is too long","type":"x","param":null,"code":"content_filter"}}"#;
+    let from = "x-from: old\r\n";
+    for (path, refusal, list, canary, status) in [
+        (CHAT, json(400, from, openai), true, false, 200),
+        ("/v1/messages", json(400, from, anthropic), true, false, 200),
+        (CHAT, json(400, from, openai), false, false, 400),
+        (CHAT, json(400, from, openai), true, true, 400),
+        (CHAT, json(404, from, openai), true, false, 404),
+        (CHAT, json(400, from, filter), true, false, 400),
+        (CHAT, error(400, from), true, false, 400),
+    ] {
+        let (old, _seen_old) = Scripted::in_turn([refusal.clone()]);
+        let answer = if path == CHAT { completion("taken") } else { json(200, "", MESSAGE) };
+        let (new, seen_new) = Scripted::in_turn([json(400, "", openai), answer]);
+        let mut policy = both_ways(&old, &new);
+        policy.providers.push(Arc::new(provider("third", new.address)));
+        with_rollout(&mut policy, |rollout| {
+            rollout.canary = rollout.canary.take().filter(|_| canary);
+            rollout.fallback = if list { Fallback::List(vec![NEW, THIRD]) } else { Fallback::Nobody };
+        });
+        let sidecar = Sidecar::start(policy, some());
+        let reply = sidecar.ask(&post(path, "x-user-id: u\r\n", "{}"));
+        assert_eq!(reply.status, status, "{path} {refusal}: {reply:?}");
+        assert_eq!(reply.header("x-from").is_none(), status == 200, "{path} {refusal}");
+        sidecar.settle();
+        assert_eq!(seen_new.try_iter().count(), if status == 200 { 2 } else { 0 }, "{path} {refusal}");
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::ClientError, 1)], "{path} {refusal}");
+    }
+}
+
+#[test]
+fn a_request_that_is_too_long_for_everybody_gets_the_words_of_the_first() {
+    let body = r#"{"error":{"message":"Too long.","type":"x","param":null,"code":"context_length_exceeded"}}"#;
+    let (old, _seen_old) = Scripted::in_turn([json(400, "x-from: old\r\n", body)]);
+    let (new, seen_new) = Scripted::in_turn([json(400, "x-from: new\r\n", body)]);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| {
+        (rollout.canary, rollout.fallback) = (None, Fallback::List(vec![NEW]));
+    });
+    let sidecar = Sidecar::start(policy, some());
+    let reply = sidecar.ask(&ask("{}"));
+    assert_eq!((reply.status, reply.header("x-from").as_deref()), (400, Some("old")));
+    got(&seen_new);
+    sidecar.settle();
+    assert_eq!(sidecar.ended(Arm::Stable, Outcome::ClientError), 1);
 }
 
 #[test]
