@@ -167,6 +167,13 @@ impl Account {
         self.scope.plan.counted = false;
     }
 
+    /// Whether a request that is between two attempts may still be sent to whoever was tried last.
+    pub(crate) fn still_stands(&self) -> bool {
+        let now = self.scope.core.in_use();
+        Rc::ptr_eq(&now, &self.scope.in_use)
+            || self.scope.still_stands(&now, self.attempt.target.id, self.attempts == 0)
+    }
+
     /// The last look before the request leaves: begins the attempt and says true if the plan still stands. A newer
     /// snapshot that changes nothing for this request does not send it back.
     pub(crate) fn dispatch(&mut self) -> bool {
