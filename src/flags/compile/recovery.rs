@@ -154,6 +154,11 @@ fn retry(raw: Option<&raw::Retry>, at: &At, findings: &mut Findings<'_>) -> Retr
     let attempts = raw.attempts.as_ref().map(|text| text.0.as_str());
     let attempts = findings
         .value(&at.key("attempts"), attempts, defaults::RETRY_ATTEMPTS, |text| whole(text, 1, defaults::MOST_ATTEMPTS));
+    if attempts == 1 {
+        for key in ["budget", "backoff", "first"].into_iter().filter(|key| at.has(key)) {
+            findings.warn(&at.key(key), "this changes nothing: with `attempts: 1` nobody is asked again");
+        }
+    }
     let budget = raw.budget.as_ref().map(|text| text.0.as_str());
     let usual = Retry::default();
     Retry {

@@ -378,7 +378,7 @@ fn the_rules_for_a_provider_s_bodies_read_as_they_are_written() {
 fn what_happens_when_a_provider_fails_reads_as_it_is_written() {
     let policy = policy(&format!(
         "{TWO}rollouts:\n  - {{ name: r, stable: a, canary: b, percent: 0, fallback: [b, a], fallback_4xx: false, \
-         give_up_after: 1m, hold: 0s, retry: {{ attempts: 1, budget: 0.5%, backoff: 1s..2s, first: same }}, stream_mode: buffered, \
+         give_up_after: 1m, hold: 0s, retry: {{ attempts: 3, budget: 0.5%, backoff: 1s..2s, first: same }}, stream_mode: buffered, \
          guard: {{ throttled: ignore, empty: failure }} }}\n  \
          - {{ name: s, stable: a, canary: b, percent: 0, match: {{ model: x }}, fallback: false }}\n  \
          - {{ name: t, stable: a, match: {{ model: y }}, fallback: b }}\n  \
@@ -389,7 +389,7 @@ fn what_happens_when_a_provider_fails_reads_as_it_is_written() {
     assert_eq!((r.fallback_4xx, r.give_up_after, r.hold), (false, Millis(60_000), Millis(0)));
     let backoff = Backoff { from: Millis(1000), to: Millis(2000) };
     let budget = Percent::from_hundredths(50).unwrap();
-    assert_eq!(r.retry, Retry { attempts: 1, budget, backoff, first: First::Same });
+    assert_eq!(r.retry, Retry { attempts: 3, budget, backoff, first: First::Same });
     assert_eq!(r.stream_mode, StreamMode::Buffered);
     assert_eq!(r.canary.as_ref().unwrap().guard.counting, Counting { throttled: false, empty: true });
     assert_eq!(s.fallback, Fallback::Nobody);
