@@ -295,7 +295,7 @@ pub struct Provider {
     pub failures: u32,
     /// While it is open: until when.
     pub open_until: Option<Stamp>,
-    /// Requests that went elsewhere because it was open.
+    /// Requests that went elsewhere because it was open, and did not come back.
     pub diverted: u64,
 }
 

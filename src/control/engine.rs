@@ -62,8 +62,8 @@ impl Engine {
         self.notice(lost, now);
         let mut publish = false;
         for place in 0..self.rollouts.len() {
-            let diverted = self.providers.diverted(&self.rollouts[place].stable, now.mono);
-            publish |= self.take(place, Input::Look { place, diverted }, now).publish;
+            let stepped_back = self.providers.stepped_back(&self.rollouts[place].stable, now.mono);
+            publish |= self.take(place, Input::Look { place, stepped_back }, now).publish;
         }
         if publish {
             self.publish();

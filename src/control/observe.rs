@@ -70,7 +70,7 @@ pub(super) struct Observer {
     looked: Option<Millis>,
     // How many requests stable's breaker had kept from it at the last tick, and whether there were some since the one
     // before.
-    diverted: u64,
+    stepped_back: u64,
     stable_shut: bool,
     // Whether the canary answers anybody, and whether it answers nobody while stable is shut.
     stand_in: StandIn,
@@ -188,7 +188,7 @@ impl Observer {
             lost,
             traffic,
             looked: None,
-            diverted: 0,
+            stepped_back: 0,
             stable_shut: false,
             stand_in: StandIn::default(),
             canary_dead: false,
@@ -379,9 +379,9 @@ impl Observer {
         self.silent.waiting()
     }
 
-    /// Looks, with a tick for the guard if its time has come. `diverted`: requests that stable's breaker ever kept from it,
+    /// Looks, with a tick for the guard if its time has come. `stepped_back`: requests that stable's breaker ever kept from it,
     /// and whether it would keep one from it now. With little traffic a breaker may be open and meet nobody.
-    pub(super) fn look(&mut self, guard: &Guard, alone: bool, diverted: (u64, bool), now: Millis) -> Observation {
+    pub(super) fn look(&mut self, guard: &Guard, alone: bool, stepped_back: (u64, bool), now: Millis) -> Observation {
         self.pauses.end(now);
         let pause = self.looked.replace(now).map_or(Millis(0), |before| now.since(before));
         let slept = pause > SLEEP;
@@ -397,8 +397,8 @@ impl Observer {
         let (tick, apart) = (!slept && passed >= TICK).then(|| self.tick(guard, alone, passed, now)).unzip();
         let apart = apart.flatten();
         if slept || tick.is_some() {
-            let (diverted, shut) = diverted;
-            self.stable_shut = std::mem::replace(&mut self.diverted, diverted) != diverted || shut;
+            let (stepped_back, shut) = stepped_back;
+            self.stable_shut = std::mem::replace(&mut self.stepped_back, stepped_back) != stepped_back || shut;
         }
         if let Some(tick) = &tick {
             let is_dead = self.stand_in.tick(&guard.constants, tick, apart.as_deref());

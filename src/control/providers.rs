@@ -70,11 +70,11 @@ impl Providers {
         policy.providers.iter().map(known).collect()
     }
 
-    /// How many requests were ever kept from this provider as a rollout's stable, and whether one would be now.
-    pub(super) fn diverted(&self, provider: &Provider, now: Millis) -> (u64, bool) {
+    /// How many requests ever asked somebody else before this provider as a rollout's stable, and whether one would now.
+    pub(super) fn stepped_back(&self, provider: &Provider, now: Millis) -> (u64, bool) {
         let told = |watched: &Watched| {
             let shut = provider.breaker.is_some() && watched.known.state(Breaker::Reach, now) != BreakerState::Closed;
-            (watched.known.diverted(Breaker::Reach), shut)
+            (watched.known.stepped_back(Breaker::Reach), shut)
         };
         self.0.get(&identity(provider)).map_or((0, false), told)
     }

@@ -67,9 +67,9 @@ pub(super) struct Rollout {
 
 /// Something that happens to a rollout.
 pub(super) enum Input<'a> {
-    /// Time has passed. `place`: of the rollout in the file; `diverted`: how many requests stable's breaker ever kept from
+    /// Time has passed. `place`: of the rollout in the file; `stepped_back`: how many requests stable's breaker ever kept from
     /// it, and whether it would keep one from it now.
-    Look { place: usize, diverted: (u64, bool) },
+    Look { place: usize, stepped_back: (u64, bool) },
     /// A human asks for something.
     Command(&'a Command),
     /// A file is in force. `fresh`: evidence begins afresh.
@@ -136,7 +136,7 @@ impl Rollout {
     /// Something happens: what follows from it.
     pub(super) fn take(&mut self, input: Input<'_>, context: &Context, now: Now) -> Effects {
         match input {
-            Input::Look { place, diverted } => self.look(place, diverted, context, now),
+            Input::Look { place, stepped_back } => self.look(place, stepped_back, context, now),
             Input::Command(command) => self.carry_out(command, context, now),
             Input::PolicyChanged { fresh } => {
                 self.see_block(context);
@@ -167,11 +167,11 @@ impl Rollout {
         proposals.iter().find(is_own).map(|(_, proposal)| proposal)
     }
 
-    fn look(&mut self, place: usize, diverted: (u64, bool), context: &Context, now: Now) -> Effects {
+    fn look(&mut self, place: usize, stepped_back: (u64, bool), context: &Context, now: Now) -> Effects {
         self.see_block(context);
         let alone = self.state().in_force == Percent::ALL;
         let several = self.observer.has_several_sources();
-        let mut seen = self.observer.look(&self.asked.canary.guard, alone, diverted, now.mono);
+        let mut seen = self.observer.look(&self.asked.canary.guard, alone, stepped_back, now.mono);
         let several_now = self.observer.has_several_sources();
         seen.refuses = self.findings.commonest();
         let canary_turns = self.turns.see_canary(seen.canary_dead);

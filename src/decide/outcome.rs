@@ -181,6 +181,12 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Whether an answer ended before its end, or fell silent within it.
+    #[must_use]
+    pub const fn is_cut(self) -> bool {
+        matches!(self, Ending::Answered { body: BodyEnd::Early | BodyEnd::NoOutput | BodyEnd::Silent, .. })
+    }
+
     /// Whether it is a refusal by policy: what is refused so is a matter of what was asked, which is the client's to choose.
     #[must_use]
     pub const fn is_by_policy(self) -> bool {

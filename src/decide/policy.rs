@@ -8,6 +8,7 @@ mod access_log;
 mod guard;
 #[cfg(test)]
 pub(crate) mod plain;
+mod retry;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 pub use access_log::{AccessLog, AccessLogOnly, AccessLogTo};
 pub use guard::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
+pub use retry::{Backoff, First, Retry};
 // Parts of a provider that the readers of the wire define.
 pub use crate::wire::body::FieldRules;
 pub use crate::wire::credentials::suggests_secret;
@@ -349,21 +351,6 @@ pub enum Fallback {
     OtherArm,
     /// These, in turn.
     List(Vec<ProviderId>),
-}
-
-/// When the same provider is asked again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// How often it is asked for one request, at most; 1: never again.
-    pub attempts: u8,
-    /// Which share of a rollout's requests may be asked again.
-    pub budget: Percent,
-}
-
-impl Default for Retry {
-    fn default() -> Retry {
-        Retry { attempts: 2, budget: Percent::from_hundredths(1000).unwrap_or(Percent::ALL) }
-    }
 }
 
 /// Whether a streamed answer is passed on as it comes.

@@ -1,13 +1,15 @@
 //! What may still be done for a request whose attempt failed before anything of its answer went out.
 //!
 //! One table ([`next`]) for every attempt, the first and the last. It knows what is left (keys, candidates, repeats), not
-//! who they are. Invariants: a provider that was silent, or that broke off, is not asked again; nothing is repeated
-//! without end; a refusal of the request itself is asked of stable once, and a content filter is never routed around.
+//! who they are. Invariants: a provider that was silent, or that broke off an answer, is not asked again; nothing is repeated
+//! without end; a refusal of the request itself is asked of stable once, or for its length of the list of a plain route; a
+//! content filter is never routed around.
 
 use super::outcome::Outcome;
+use super::policy::{Backoff, First};
 use super::units::{Millis, Percent};
 
-/// The longest pause that a throttled provider may ask for and still be waited for.
+/// The longest pause that a provider may ask for and still be waited for.
 const LONGEST_PAUSE: Millis = Millis(2000);
 
 /// A failed attempt, as far as it decides what comes next.
@@ -19,6 +21,10 @@ pub struct Failed {
     pub retry_after: Option<Millis>,
     /// Whether the canary refused the request itself, for no reason of policy.
     pub refused: bool,
+    /// Whether the request is longer than the provider takes, where somebody else may take more.
+    pub too_long: bool,
+    /// Whether it fell silent, or broke off, within what it answered.
+    pub cut: bool,
     /// Whether the connection was refused rather than waited for.
     pub at_once: bool,
 }
@@ -34,6 +40,32 @@ pub struct Left {
     pub stable: bool,
     /// Whether the same provider may be asked once more.
     pub repeat: bool,
+    /// Whether it may be sent what it may have read already.
+    pub resend: bool,
+}
+
+/// How the same provider is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Who comes first.
+    pub first: First,
+    /// How long is waited before it.
+    pub backoff: Backoff,
+    /// How often it was asked again so far.
+    pub repeats: u8,
+    /// A draw, 0 to 9999.
+    pub draw: u16,
+    /// The longest pause that there is time for.
+    pub most: Millis,
+}
+
+impl Pace {
+    /// Anything up to this repeat's backoff, so that those who failed together do not come back together.
+    fn pause(self) -> Millis {
+        let Backoff { from, to } = self.backoff;
+        let longest = from.0.saturating_mul(1 << self.repeats.min(32)).min(to.0);
+        Millis(longest.saturating_mul(u64::from(self.draw.min(9999)) + 1) / 10_000)
+    }
 }
 
 /// What is done.
@@ -55,14 +87,13 @@ pub enum Next {
 
 /// What is done after a failed attempt.
 #[must_use]
-pub fn next(failed: Failed, left: Left) -> Next {
+pub fn next(failed: Failed, left: Left, pace: Pace) -> Next {
+    if let Some(pause) = again(failed, left, pace) {
+        return Next::Again(pause);
+    }
     match failed.outcome {
         Outcome::Connect if failed.at_once && left.repeat => Next::Redial,
         Outcome::Throttled | Outcome::Quota | Outcome::Auth if left.keys => Next::NextKey,
-        Outcome::Throttled if !left.others => match failed.retry_after {
-            Some(pause) if pause <= LONGEST_PAUSE && left.repeat => Next::Again(pause),
-            _ => Next::Deliver,
-        },
         Outcome::Connect
         | Outcome::Reset
         | Outcome::Timeout
@@ -80,8 +111,24 @@ pub fn next(failed: Failed, left: Left) -> Next {
             Next::Other
         }
         Outcome::ClientError if failed.refused && left.stable => Next::AskStable,
+        Outcome::ClientError if failed.too_long && left.others => Next::Other,
         _ => Next::Deliver,
     }
+}
+
+/// After what pause the same provider is asked again; `None`: it is not.
+fn again(failed: Failed, left: Left, pace: Pace) -> Option<Millis> {
+    let pause = match failed.outcome {
+        Outcome::Throttled if !left.keys && !left.others => failed.retry_after?,
+        Outcome::ServerError | Outcome::Reset
+            if left.resend && !failed.cut && (!left.others || pace.first == First::Same) =>
+        {
+            failed.retry_after.unwrap_or_else(|| pace.pause())
+        }
+        _ => return None,
+    };
+    let asked_for = failed.retry_after.unwrap_or(Millis(0));
+    (left.repeat && asked_for <= LONGEST_PAUSE && pause <= pace.most).then_some(pause)
 }
 
 /// How many requests may be repeated: a share of all, saved up within a bound.
@@ -134,16 +181,27 @@ mod tests {
 
     use super::*;
 
-    const ALL: Left = Left { keys: true, others: true, stable: true, repeat: true };
+    const ALL: Left = Left { keys: true, others: true, stable: true, repeat: true, resend: false };
+    const LONE: Left = Left { keys: false, others: false, stable: false, repeat: true, resend: false };
+    const PACE: Pace = Pace {
+        first: First::Other,
+        backoff: Backoff { from: Millis(500), to: Millis(8000) },
+        repeats: 0,
+        draw: 9999,
+        most: Millis(u64::MAX),
+    };
+
+    fn next(failed: Failed, left: Left) -> Next {
+        super::next(failed, left, PACE)
+    }
 
     fn failed(outcome: Outcome) -> Failed {
-        Failed { outcome, retry_after: None, refused: true, at_once: true }
+        Failed { outcome, retry_after: None, refused: true, too_long: false, cut: false, at_once: true }
     }
 
     #[test]
     fn the_table_of_what_comes_next() {
-        let lone = Left { keys: false, others: false, stable: false, repeat: true };
-        let others = Left { others: true, ..lone };
+        let (lone, others) = (LONE, Left { others: true, ..LONE });
         for (outcome, with_all, with_others, alone) in [
             (Outcome::Connect, Next::Redial, Next::Redial, Next::Redial),
             (Outcome::Reset, Next::Other, Next::Other, Next::Deliver),
@@ -171,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_last_candidate_is_waited_for_only_if_it_asks_for_little() {
-        let lone = Left { keys: false, others: false, stable: false, repeat: true };
+        let lone = LONE;
         let throttled = |pause| Failed { retry_after: pause, ..failed(Outcome::Throttled) };
         assert_eq!(next(throttled(Some(Millis(2000))), lone), Next::Again(Millis(2000)));
         assert_eq!(next(throttled(Some(Millis(2001))), lone), Next::Deliver);
@@ -180,9 +238,68 @@ mod tests {
     }
 
     #[test]
+    fn a_request_that_is_too_long_goes_on_and_no_other_refusal_does() {
+        let others = Left { others: true, ..LONE };
+        let too_long = Failed { too_long: true, ..failed(Outcome::ClientError) };
+        assert_eq!(next(too_long, others), Next::Other);
+        assert_eq!(next(too_long, Left { others: false, ..others }), Next::Deliver);
+        assert_eq!(next(too_long, ALL), Next::AskStable, "a canary's refusal is stable's to judge");
+        assert_eq!(next(Failed { too_long: false, ..too_long }, others), Next::Deliver);
+    }
+
+    #[test]
     fn a_connection_that_was_waited_for_is_not_dialled_again() {
         let slow = Failed { at_once: false, ..failed(Outcome::Connect) };
         assert_eq!(next(slow, ALL), Next::Other);
+    }
+
+    #[test]
+    fn a_provider_that_failed_is_asked_again_where_nobody_else_is_left_or_it_comes_first() {
+        let (other, same) = (PACE, Pace { first: First::Same, ..PACE });
+        let lone = Left { resend: true, ..LONE };
+        let with_others = Left { others: true, ..lone };
+        for outcome in Outcome::ALL {
+            let repeated = matches!(outcome, Outcome::ServerError | Outcome::Reset);
+            let failed = Failed { refused: false, at_once: false, ..failed(outcome) };
+            let again = |left, pace| super::next(failed, left, pace) == Next::Again(Millis(500));
+            assert_eq!(again(lone, other), repeated, "{outcome:?}, the last");
+            assert_eq!(again(with_others, same), repeated, "{outcome:?}, before others");
+            for (left, pace) in [
+                (with_others, other),
+                (Left { repeat: false, ..lone }, other),
+                (Left { resend: false, ..lone }, other),
+                (lone, Pace { most: Millis(499), ..other }),
+            ] {
+                assert!(!again(left, pace), "{outcome:?} {left:?} {pace:?}");
+            }
+            let cut = Failed { cut: true, ..failed };
+            assert!(!matches!(super::next(cut, lone, other), Next::Again(_)), "{outcome:?}, cut");
+        }
+    }
+
+    #[test]
+    fn a_failure_that_asks_for_a_pause_is_given_it_or_is_not_repeated() {
+        let lone = Left { resend: true, ..LONE };
+        let failed = |pause| Failed { retry_after: Some(Millis(pause)), ..failed(Outcome::ServerError) };
+        assert_eq!(next(failed(0), lone), Next::Again(Millis(0)));
+        assert_eq!(next(failed(2000), lone), Next::Again(Millis(2000)));
+        assert_eq!(next(failed(2001), lone), Next::Deliver);
+        let same = Pace { first: First::Same, ..PACE };
+        assert_eq!(super::next(failed(2001), Left { others: true, ..lone }, same), Next::Other);
+    }
+
+    #[test]
+    fn a_pause_is_drawn_up_to_a_backoff_that_doubles() {
+        let pause = |repeats, draw| Pace { repeats, draw, ..PACE }.pause().0;
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5, 9, 255].map(|repeats| pause(repeats, 9999)),
+            [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000]
+        );
+        assert_eq!([0, 4999, 9999, u16::MAX].map(|draw| pause(1, draw)), [0, 500, 1000, 1000]);
+        assert_eq!(
+            Pace { backoff: Backoff { from: Millis(u64::MAX), to: Millis(u64::MAX) }, draw: 1, ..PACE }.pause().0,
+            u64::MAX / 10_000
+        );
     }
 
     proptest! {

@@ -79,6 +79,7 @@ pub(super) const HOLD: Millis = Millis(5 * SECOND);
 pub(super) const RETRY_ATTEMPTS: u32 = 2;
 pub(super) const MOST_ATTEMPTS: u32 = 10;
 pub(super) const RETRY_BUDGET: Percent = percent(10);
+pub(super) const RETRY_BACKOFF: &str = "500ms..8s";
 
 /// The guard that judges where the file says nothing about it: the rule's own numbers.
 pub(super) fn guard() -> Guard {

@@ -377,6 +377,14 @@ pub(super) struct Retry {
     /// The share of the rollout's requests that may be asked again, so that retries never double a failing provider's load.
     #[schemars(extend("default" = defaults::RETRY_BUDGET.to_string()))]
     pub(super) budget: Option<Rate>,
+    /// The longest pause before a 5xx or a reset is repeated, of the first repeat and of any: it doubles in between, and
+    /// what is waited is drawn between none and that.
+    #[schemars(extend("default" = defaults::RETRY_BACKOFF))]
+    pub(super) backoff: Option<Text>,
+    /// Who is asked first after a 5xx or a reset. other: another provider, and the same one where nobody else is left.
+    /// same: the same one, then another.
+    #[schemars(extend("default" = "other", "enum" = ["other", "same"]))]
+    pub(super) first: Option<Text>,
 }
 
 /// Which requests a rollout takes.

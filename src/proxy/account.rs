@@ -52,6 +52,8 @@ pub(crate) struct Account {
     earlier: Vec<AttemptRecord>,
     /// What was attempted by plans that no longer stand.
     before: Replanned,
+    /// Who stepped back because of a breaker, and was not asked after all.
+    passed_over: Vec<(ProviderId, Breaker)>,
     /// What failed it so far, of the provider that the split chose.
     met: Met,
     /// What is kept for its line in the access log.
@@ -99,6 +101,7 @@ impl Account {
             question: None,
             earlier: Vec::new(),
             before: Replanned::default(),
+            passed_over: Vec::new(),
             met: Met::default(),
             draft: None,
         };
@@ -149,6 +152,7 @@ impl Account {
             self.attempt.probe = probe;
         }
         self.attempt.aim(target, own_key);
+        self.passed_over.retain(|(id, _)| *id != target.id);
         if !self.is_own()
             && let Some(sink) = self.scope.guard()
         {
@@ -156,10 +160,18 @@ impl Account {
         }
     }
 
-    /// The breaker sends it elsewhere: whatever follows says nothing about the canary.
+    /// The breaker has somebody else asked first: whatever follows says nothing about the canary.
     pub(crate) fn divert(&mut self, from: ProviderId, breaker: Breaker) {
-        self.scope.in_use.snapshot.provider(from).count_diverted(breaker);
+        self.scope.in_use.snapshot.provider(from).count_step_back(breaker);
+        self.passed_over.push((from, breaker));
         self.scope.plan.counted = false;
+    }
+
+    /// Whether a request that is between two attempts may still be sent to whoever was tried last.
+    pub(crate) fn still_stands(&self) -> bool {
+        let now = self.scope.core.in_use();
+        Rc::ptr_eq(&now, &self.scope.in_use)
+            || self.scope.still_stands(&now, self.attempt.target.id, self.attempts == 0)
     }
 
     /// The last look before the request leaves: begins the attempt and says true if the plan still stands. A newer
@@ -460,6 +472,9 @@ impl Account {
                 &self.earlier
             }
         };
+        for (id, breaker) in &self.passed_over {
+            self.scope.in_use.snapshot.provider(*id).count_diverted(*breaker);
+        }
         let (plan, by) = (&self.scope.plan, self.attempt.target.id);
         let took = end.saturating_duration_since(self.arrived);
         let (before, met) = (self.before.chapters(), &self.met);

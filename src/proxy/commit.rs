@@ -148,11 +148,9 @@ pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output:
     let encoded = observer::coding(&head.headers);
     let plain = encoded.is_none();
     let generated = status.is_success() && asked.dialect.generates();
-    let observed = generated && encoded.is_none_or(coding::is_read);
-    // A whole answer that is encoded is decoded once, at its end.
-    let whole = kind == Kind::Json && encoded.is_some() && asked.stream != Some(true);
-    let form =
-        if observed && !whole { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &scales)) };
+    let embedded = status.is_success() && asked.dialect == Dialect::Embeddings && kind == Kind::Json;
+    let observed = (generated || embedded) && encoded.is_none_or(coding::is_read);
+    let form = if observed { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &scales)) };
     // Where a redirect points to, nobody but stable's clients may follow it.
     let redirect = (asked.dialect != Dialect::Plain && status.is_redirection()).then_some(Shape::Redirect);
     // What cannot be read is known by its label alone.
@@ -165,10 +163,8 @@ pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output:
         }
         return weighed;
     }
-    if observed
-        && (kind == Kind::Events || asked.stream == Some(true))
-        && let Some(body) = &mut weighed.rest
-    {
+    // White space is no sign of life, whatever was asked for.
+    if observed && let Some(body) = &mut weighed.rest {
         body.await_output();
     }
     match form {
@@ -318,6 +314,11 @@ impl Weighed {
                 && let Some(body) = &mut self.rest
             {
                 body.output_seen();
+            }
+            // One encoded object is decoded once, when it is whole.
+            if !look.plain && observer.is_object() {
+                look.form = Form::Object;
+                self.observer = None;
             }
         }
     }

@@ -119,6 +119,8 @@ pub(crate) struct Core {
     cutting: Cell<bool>,
     /// Tasks that are no connection's, and look again when connections do.
     streams: Notify,
+    /// Requests that pause, and look again at each publication.
+    pauses: Notify,
     /// All rollouts' withdrawals when connections last looked at them.
     withdrawals: RefCell<Box<[u32]>>,
     /// Requests that have no answer to relay yet.
@@ -155,6 +157,7 @@ impl Core {
             draining: Cell::new(snapshot.draining),
             cutting: Cell::new(false),
             streams: Notify::new(),
+            pauses: Notify::new(),
             withdrawals: RefCell::default(),
             unanswered: Cell::new(0),
             reader: RefCell::new(reader),
@@ -233,6 +236,16 @@ impl Core {
     /// Until [`Core::wake_connections`], for tasks that are no connection's.
     pub(crate) fn until_woken(&self) -> Notified<'_> {
         self.streams.notified()
+    }
+
+    /// Until [`Core::published`].
+    pub(crate) fn until_published(&self) -> Notified<'_> {
+        self.pauses.notified()
+    }
+
+    /// Has every request that pauses look again at what is in force.
+    pub(crate) fn published(&self) {
+        self.pauses.notify_waiters();
     }
 
     /// Whether requests were withdrawn since this was last asked.

@@ -30,6 +30,7 @@ pub(crate) mod hush;
 mod listener;
 mod observer;
 mod open_attempt;
+mod pause;
 mod pieces;
 mod prefilter;
 mod prepared;

@@ -269,11 +269,11 @@ impl Observer {
         self.asked.thorough && self.reader.is_unreadable()
     }
 
-    /// What it says so far. Only generated answers are read.
+    /// What it says so far.
     pub(crate) fn summary(&self) -> Summary {
         let outputs = self.reader.outputs();
         let (usage, finish) = self.whole.unwrap_or_else(|| (self.reader.usage(), self.reader.finish()));
-        Summary { usage, generated: true, finish, outputs }
+        Summary { usage, generated: self.asked.dialect.generates(), finish, outputs }
     }
 
     /// The header that tells more of it, where it is no answer.

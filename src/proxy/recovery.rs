@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
 
@@ -24,6 +24,7 @@ use super::deadline::Deadline;
 use super::departure::{Original, depart};
 use super::error::Problem;
 use super::observer::{Asked, Summary};
+use super::pause::{Paused, pause};
 use super::prepared::Outbound;
 use super::refusal::Refusal;
 use super::relay::Answer;
@@ -36,12 +37,13 @@ use crate::clock;
 use crate::decide::fallback::others;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome, is_about_the_request};
-use crate::decide::policy::{Fallback, Rollout, Secret, StreamMode};
-use crate::decide::retry::{Failed, Left, Next, next};
+use crate::decide::policy::{Fallback, Retry, Rollout, Secret, StreamMode};
+use crate::decide::retry::{Failed, Left, Next, Pace, next};
 use crate::decide::route::{InForceShare, Plan};
-use crate::decide::units::{Millis, RolloutId};
+use crate::decide::units::Millis;
 use crate::state::provider::Ticket;
 use crate::state::retry_budget::RetryBudget;
+use crate::wire::complaint::{About, Complaint};
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
 
@@ -185,7 +187,7 @@ impl<'a> Recovery<'a> {
         };
         let has_output = Cell::new(false);
         let rollout = self.plan().rollout.filter(|_| recoverable && !original.visit.upgrade);
-        let withdrawable = rollout.and_then(|rollout| withdrawable(in_use, rollout, target, &has_output));
+        let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, target.id, &has_output));
         let account = &mut self.account;
         let make = || depart(original, &in_use.prepared, to, key, entitled);
         let tried = pin!(async {
@@ -339,7 +341,7 @@ impl<'a> Recovery<'a> {
                 Tried::Failed(failure) => self.no_answer(failure),
                 Tried::Answered(weighed) => self.bad_answer(weighed),
             };
-            match next(failed, self.left(target)) {
+            match next(failed, self.left(target), self.pace(target)) {
                 Next::Deliver => {
                     if failed.outcome == Outcome::ClientError && self.account.tells_of_canary() {
                         self.account.refused(self.refusal(ending, &said));
@@ -352,14 +354,23 @@ impl<'a> Recovery<'a> {
                 Next::Redial => {
                     self.spend_repeat();
                 }
-                Next::Again(pause) => {
+                Next::Again(length) => {
                     self.account.failed(ending);
                     self.spend_repeat();
                     // Memory and connection are for others while nobody needs them.
-                    drop(said);
-                    let pause = pin!(tokio::time::sleep(pause.duration()));
-                    if self.core.unless_cut(pause).await.is_none() {
-                        return Err(self.stop());
+                    if self.tries.has_others() {
+                        self.keep(failed.outcome, target, || said)
+                    } else {
+                        drop(said)
+                    }
+                    match self.pause(target, length).await {
+                        Paused::Over => {}
+                        Paused::Cut => return Err(self.stop()),
+                        Paused::Replan => return Ok(Reached::Replan(self.account.forget())),
+                        Paused::Withdrawn => match self.next_target() {
+                            Some(next) => (target, probe) = next,
+                            None => return self.give_up(),
+                        },
                     }
                 }
                 Next::NextKey => {
@@ -405,6 +416,8 @@ impl<'a> Recovery<'a> {
             outcome: self.account.attempt().outcome_of(ending),
             retry_after: None,
             refused: false,
+            too_long: false,
+            cut: false,
             at_once: fault.is_refusal(),
         };
         let problem = match fault {
@@ -423,6 +436,8 @@ impl<'a> Recovery<'a> {
             outcome: self.account.attempt().outcome_of(ending),
             retry_after: retry_after(&weighed.head.headers, clock::unix()),
             refused: is_about_the_request(status) && !ending.is_by_policy(),
+            too_long: self.is_too_long(status, ending, &weighed),
+            cut: weighed.broke.is_some() || ending.is_cut(),
             at_once: false,
         };
         self.note_cause(ending, &weighed);
@@ -449,6 +464,14 @@ impl<'a> Recovery<'a> {
         (ending, failed, said)
     }
 
+    /// Whether a provider of a plain route refused the request for its length alone.
+    fn is_too_long(&self, status: u16, ending: Ending, weighed: &Weighed) -> bool {
+        let plain = self.rollout.is_some_and(|rollout| rollout.canary.is_none());
+        let refused = matches!(status, 400 | 413 | 422) && !ending.is_by_policy();
+        let about = weighed.complaint.as_deref().filter(|_| plain && refused).and_then(Complaint::about);
+        about == Some(About::ContextLength)
+    }
+
     /// What has not been tried.
     fn left(&self, target: Target) -> Left {
         let sendable = self.original.can_be_sent();
@@ -471,7 +494,29 @@ impl<'a> Recovery<'a> {
             others: sendable && self.tries.has_others(),
             stable: sendable && stable.is_some(),
             repeat: again && self.may_repeat(),
+            // What no rollout takes is asked once, as it was sent.
+            resend: self.rollout.is_some() && !self.original.visit.upgrade && self.original.can_be_sent_again(),
         }
+    }
+
+    /// How the same provider is asked again.
+    fn pace(&self, target: Target) -> Pace {
+        let Retry { backoff, first, .. } = self.retry();
+        let until = self.deadline.filter(|_| self.account.scope().is_own(target.id)).and_then(Deadline::at);
+        let most = until.map_or(Duration::MAX, |at| at.saturating_duration_since(clock::instant()));
+        let most = Millis(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
+        Pace { first, backoff, repeats: self.tries.repeats(), draw: self.core.draw(), most }
+    }
+
+    async fn pause(&self, target: Target, length: Millis) -> Paused {
+        let no_output = Cell::new(false);
+        let rollout = self.plan().rollout.filter(|_| self.tries.has_others());
+        let withdrawable = rollout.and_then(|rollout| Withdrawable::of(self.in_use, rollout, target.id, &no_output));
+        pause(self.core, &self.account, withdrawable, length).await
+    }
+
+    fn retry(&self) -> Retry {
+        self.rollout.map_or_else(Retry::default, |rollout| rollout.retry)
     }
 
     /// Keeps what the chosen provider said last, or whoever was first to say anything.
@@ -533,8 +578,7 @@ impl<'a> Recovery<'a> {
 
     fn may_repeat(&self) -> bool {
         let affordable = self.budget().is_none_or(|budget| budget.affords(self.core.id));
-        let retry = self.rollout.map_or_else(Default::default, |rollout| rollout.retry);
-        affordable && self.tries.may_repeat(retry)
+        affordable && self.tries.may_repeat(self.retry())
     }
 
     fn spend_repeat(&mut self) {
@@ -543,19 +587,6 @@ impl<'a> Recovery<'a> {
             budget.spend(self.core.id);
         }
     }
-}
-
-/// What tells a request that waits for this rollout's canary to ask somebody else; `None`: it waits for another provider.
-fn withdrawable<'w>(
-    in_use: &'w InUse,
-    rollout: RolloutId,
-    target: Target,
-    has_output: &'w Cell<bool>,
-) -> Option<Withdrawable<'w>> {
-    let canary = in_use.snapshot.policy.rollouts[usize::from(rollout.0)].canary.as_ref()?;
-    let evidence = &in_use.snapshot.in_force(rollout).evidence;
-    let (withdrawal, second) = (&*evidence.withdrawal, evidence.samples.second());
-    (canary.provider == target.id).then_some(Withdrawable { withdrawal, second, has_output })
 }
 
 /// It was waited for in vain, for as long as the guard took to see it, or until Serin ends.

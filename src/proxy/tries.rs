@@ -151,6 +151,11 @@ impl Tries {
         self.repeats + 1 < retry.attempts
     }
 
+    /// How often it was.
+    pub(crate) const fn repeats(&self) -> u8 {
+        self.repeats
+    }
+
     /// It is.
     pub(crate) fn repeat(&mut self) {
         self.repeats += 1;

@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use tokio::time::Sleep;
 
-use super::core::Core;
+use super::core::{Core, InUse};
+use crate::decide::units::{ProviderId, RolloutId};
 use crate::state::withdrawal::Withdrawal;
 
 /// An answer that is on its way comes within this time.
@@ -33,6 +34,26 @@ pub(crate) struct Withdrawable<'a> {
     pub(crate) has_output: &'a Cell<bool>,
 }
 
+impl<'a> Withdrawable<'a> {
+    /// A request that waits for this provider from now on; `None`: it is not the rollout's canary.
+    pub(crate) fn of(
+        in_use: &'a InUse,
+        rollout: RolloutId,
+        provider: ProviderId,
+        has_output: &'a Cell<bool>,
+    ) -> Option<Withdrawable<'a>> {
+        let canary = in_use.snapshot.policy.rollouts[usize::from(rollout.0)].canary.as_ref()?;
+        let evidence = &in_use.snapshot.in_force(rollout).evidence;
+        let (withdrawal, second) = (&*evidence.withdrawal, evidence.samples.second());
+        (canary.provider == provider).then_some(Withdrawable { withdrawal, second, has_output })
+    }
+
+    /// Whether it is meant.
+    pub(crate) fn is_withdrawn(self) -> bool {
+        self.withdrawal.covers(self.second) && !self.has_output.get()
+    }
+}
+
 /// What comes of the attempt; `None`: it is given up, or the core is cut. `request`: where it may be withdrawn.
 pub(crate) async fn unless_withdrawn<T>(
     core: &Core,
@@ -48,7 +69,7 @@ pub(crate) async fn unless_withdrawn<T>(
             return Poll::Ready(None);
         }
         match request {
-            Some(Withdrawable { withdrawal, second, has_output }) if withdrawal.covers(second) && !has_output.get() => {
+            Some(request) if request.is_withdrawn() => {
                 let leave = || Box::pin(tokio::time::sleep(some_time(core)));
                 leaves.get_or_insert_with(leave).as_mut().poll(context).map(|()| None)
             }

@@ -148,6 +148,7 @@ async fn fence(core: Rc<Core>, shared: Arc<Shared>) {
             if core.has_withdrawn(&in_use) || core.is_draining() {
                 core.wake_connections();
             }
+            core.published();
             in_use.snapshot.revision
         };
         // A request that passed its gate before this lies in the queue of its connection's task, which is awake: one

@@ -47,6 +47,7 @@ impl Breaker {
 struct Cell {
     // A packed `State`. It carries nothing but itself, so no order with other memory is needed.
     word: AtomicU64,
+    stepped_back: AtomicU64,
     diverted: AtomicU64,
 }
 
@@ -210,12 +211,23 @@ impl ProviderState {
         self.breakers.iter().for_each(|cell| cell.word.store(0, Relaxed));
     }
 
-    /// A request went elsewhere because of a breaker, whether or not it came back for want of an answer there.
+    /// Because of a breaker somebody else is asked first. Told at once.
+    pub fn count_step_back(&self, breaker: Breaker) {
+        self.of(breaker).stepped_back.fetch_add(1, Relaxed);
+    }
+
+    /// Requests of which somebody else was asked first because of a breaker.
+    #[must_use]
+    pub fn stepped_back(&self, breaker: Breaker) -> u64 {
+        self.of(breaker).stepped_back.load(Relaxed)
+    }
+
+    /// Such a request is over, and it never came back for want of an answer elsewhere.
     pub fn count_diverted(&self, breaker: Breaker) {
         self.of(breaker).diverted.fetch_add(1, Relaxed);
     }
 
-    /// Requests that went elsewhere because of a breaker.
+    /// Requests that went elsewhere because of a breaker, and did not come back.
     #[must_use]
     pub fn diverted(&self, breaker: Breaker) -> u64 {
         self.of(breaker).diverted.load(Relaxed)

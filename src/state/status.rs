@@ -333,7 +333,7 @@ pub struct ProviderStatus {
     pub name: String,
     /// Where its breaker stands; `None`: it has none.
     pub breaker: Option<BreakerStatus>,
-    /// Requests that the breaker sent elsewhere.
+    /// Requests that the breaker sent elsewhere, and that did not come back.
     pub diverted: u64,
 }
 

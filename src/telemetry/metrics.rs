@@ -76,7 +76,7 @@ metrics_list! {
     BREAKER "serin_breaker_state" Gauge ["provider"]
         "0 while a provider's breaker is closed, 1 while it is tried whether it is back, 2 while nothing is sent there.";
     DIVERTED "serin_breaker_diverted_total" Counter ["provider"]
-        "Requests that went to another provider because this one's breaker was open.";
+        "Requests that went to another provider because this one's breaker was open, and did not come back.";
     PERCENT "serin_rollout_percent" Gauge ["rollout"]
         "Share of users on the canary now, 0 to 100.";
     INTENT "serin_rollout_intent_percent" Gauge ["rollout"]

@@ -11,14 +11,14 @@ struct Bench {
     observer: Observer,
     guard: Guard,
     // By stable's breaker.
-    diverted: (u64, bool),
+    stepped_back: (u64, bool),
 }
 
 fn bench() -> Bench {
     let guard = Guard { window: Millis(60_000), ..Guard::default() };
     let blocks = Blocks::new(2);
     let observer = Observer::new(&RolloutState::new(1, UnixMillis(0)), &blocks, &guard, Millis(0));
-    Bench { blocks, observer, guard, diverted: (0, false) }
+    Bench { blocks, observer, guard, stepped_back: (0, false) }
 }
 
 impl Bench {
@@ -38,7 +38,7 @@ impl Bench {
                 self.observer.sample(&sample, &self.guard, now);
             }
         });
-        self.observer.look(&self.guard, false, self.diverted, now)
+        self.observer.look(&self.guard, false, self.stepped_back, now)
     }
 }
 
@@ -159,12 +159,12 @@ fn a_process_that_slept_has_seen_nothing() {
 fn a_tick_in_which_stables_breaker_kept_requests_from_it_says_so() {
     let mut bench = bench();
     let mut shut = Vec::new();
-    let diverted = [(0, 0), (1000, 0), (1500, 3), (2000, 7), (3000, 7), (3100, 7), (4000, 7)];
+    let stepped_back = [(0, 0), (1000, 0), (1500, 3), (2000, 7), (3000, 7), (3100, 7), (4000, 7)];
     // With hardly any traffic a breaker is open and keeps nobody away.
-    for (now, diverted, open) in
-        diverted.map(|(now, diverted)| (now, diverted, false)).into_iter().chain([(5000, 7, true)])
+    for (now, stepped_back, open) in
+        stepped_back.map(|(now, stepped_back)| (now, stepped_back, false)).into_iter().chain([(5000, 7, true)])
     {
-        bench.diverted = (diverted, open);
+        bench.stepped_back = (stepped_back, open);
         shut.push(bench.look(now).stable_shut);
     }
     assert_eq!(shut, [false, false, false, true, false, false, false, true], "until the next tick is over");
@@ -175,7 +175,7 @@ fn a_canary_that_stands_in_and_fails_everybody_is_seen_without_stable() {
     for (outcome, dead) in [(Outcome::Connect, true), (Outcome::ServerError, true), (Outcome::Ok, false)] {
         for shut in [true, false] {
             let mut bench = bench();
-            bench.diverted = (0, shut);
+            bench.stepped_back = (0, shut);
             let mut seen = Vec::new();
             for second in 0..8 {
                 for user in 0..4 {

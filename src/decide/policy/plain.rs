@@ -77,7 +77,8 @@ pub(crate) fn canary() -> Canary {
     }
 }
 
-/// A plain route of every request to the first provider: nobody is looked for, and nobody answers in its place.
+/// A plain route of every request to the first provider: nobody is looked for, nobody answers in its place, and it is
+/// asked once.
 pub(crate) fn rollout(name: &str) -> Rollout {
     Rollout {
         name: name.to_owned(),
@@ -93,7 +94,7 @@ pub(crate) fn rollout(name: &str) -> Rollout {
         fallback_4xx: true,
         give_up_after: Millis(30_000),
         hold: Millis(5000),
-        retry: Retry::default(),
+        retry: Retry { attempts: 1, ..Retry::default() },
         stream_mode: StreamMode::Live,
     }
 }

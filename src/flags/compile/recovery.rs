@@ -3,7 +3,7 @@
 //! Reads the keys of a rollout and the breaker of a provider; what is done with them is decided per attempt, elsewhere.
 //! A key that promises something which another key takes away is an error or, where nobody is harmed, a warning.
 
-use crate::decide::policy::{BreakerRule, Fallback, Retry, StreamMode};
+use crate::decide::policy::{Backoff, BreakerRule, Fallback, First, Retry, StreamMode};
 use crate::decide::units::{Millis, ProviderId};
 
 use super::super::choices;
@@ -13,6 +13,9 @@ use super::super::{defaults, raw};
 use super::findings::{Findings, Named};
 use super::provider::some_time;
 use super::rollout::{provider_named, wants_canary};
+
+/// Clients wait for no answer longer than some minutes, all pauses together.
+const LONGEST_BACKOFF: Millis = Millis(60_000);
 
 /// When a provider is left alone for a while; `None`: never.
 pub(super) fn breaker(raw: Option<&choices::Breaker>, at: &At, findings: &mut Findings<'_>) -> Option<BreakerRule> {
@@ -151,9 +154,43 @@ fn retry(raw: Option<&raw::Retry>, at: &At, findings: &mut Findings<'_>) -> Retr
     let attempts = raw.attempts.as_ref().map(|text| text.0.as_str());
     let attempts = findings
         .value(&at.key("attempts"), attempts, defaults::RETRY_ATTEMPTS, |text| whole(text, 1, defaults::MOST_ATTEMPTS));
+    if attempts == 1 {
+        for key in ["budget", "backoff", "first"].into_iter().filter(|key| at.has(key)) {
+            findings.warn(&at.key(key), "this changes nothing: with `attempts: 1` nobody is asked again");
+        }
+    }
     let budget = raw.budget.as_ref().map(|text| text.0.as_str());
+    let usual = Retry::default();
     Retry {
         attempts: u8::try_from(attempts).unwrap_or(u8::MAX),
         budget: findings.value(&at.key("budget"), budget, defaults::RETRY_BUDGET, rate),
+        backoff: findings.value(
+            &at.key("backoff"),
+            raw.backoff.as_ref().map(|text| text.0.as_str()),
+            usual.backoff,
+            backoff,
+        ),
+        first: findings.value(&at.key("first"), raw.first.as_ref().map(|text| text.0.as_str()), usual.first, |text| {
+            match text {
+                "other" => Ok(First::Other),
+                "same" => Ok(First::Same),
+                _ => wrong("is nobody who could be asked first", "write `other` or `same`"),
+            }
+        }),
     }
+}
+
+/// `500ms..8s`: two lengths of time, the shorter one first.
+fn backoff(text: &str) -> Result<Backoff, Wrong> {
+    let Some((from, to)) = text.split_once("..") else {
+        return wrong("is no range of pauses", "write the first one and the longest one, such as `500ms..8s`");
+    };
+    let (from, to) = (length(from.trim())?, length(to.trim())?);
+    if from > to {
+        return wrong("begins above its end", format!("write the shorter one first: `{to}..{from}`"));
+    }
+    if to > LONGEST_BACKOFF {
+        return wrong("lets a client wait for too long", format!("write at most `{LONGEST_BACKOFF}`"));
+    }
+    Ok(Backoff { from, to })
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::decide::policy::{
-    Anonymous, Answers, Auth, BreakerRule, Canary, Counting, DoneMarker, Fallback, FieldRules, Guard, Http2, Intent,
-    OnExcess, OnRegression, PathPart, PathTemplate, Policy, Retry, Role, SlowRule, StreamMode, Unmapped, Unmatched,
-    UserSource,
+    Anonymous, Answers, Auth, Backoff, BreakerRule, Canary, Counting, DoneMarker, Fallback, FieldRules, First, Guard,
+    Http2, Intent, OnExcess, OnRegression, PathPart, PathTemplate, Policy, Retry, Role, SlowRule, StreamMode, Unmapped,
+    Unmatched, UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 use crate::decide::unserved::unserved;
@@ -378,7 +378,7 @@ fn the_rules_for_a_provider_s_bodies_read_as_they_are_written() {
 fn what_happens_when_a_provider_fails_reads_as_it_is_written() {
     let policy = policy(&format!(
         "{TWO}rollouts:\n  - {{ name: r, stable: a, canary: b, percent: 0, fallback: [b, a], fallback_4xx: false, \
-         give_up_after: 1m, hold: 0s, retry: {{ attempts: 1, budget: 0.5% }}, stream_mode: buffered, \
+         give_up_after: 1m, hold: 0s, retry: {{ attempts: 3, budget: 0.5%, backoff: 1s..2s, first: same }}, stream_mode: buffered, \
          guard: {{ throttled: ignore, empty: failure }} }}\n  \
          - {{ name: s, stable: a, canary: b, percent: 0, match: {{ model: x }}, fallback: false }}\n  \
          - {{ name: t, stable: a, match: {{ model: y }}, fallback: b }}\n  \
@@ -387,7 +387,9 @@ fn what_happens_when_a_provider_fails_reads_as_it_is_written() {
     let [r, s, t, u] = policy.rollouts.as_slice() else { panic!("four rollouts") };
     assert_eq!(r.fallback, Fallback::List(vec![ProviderId(1), ProviderId(0)]));
     assert_eq!((r.fallback_4xx, r.give_up_after, r.hold), (false, Millis(60_000), Millis(0)));
-    assert_eq!(r.retry, Retry { attempts: 1, budget: Percent::from_hundredths(50).unwrap() });
+    let backoff = Backoff { from: Millis(1000), to: Millis(2000) };
+    let budget = Percent::from_hundredths(50).unwrap();
+    assert_eq!(r.retry, Retry { attempts: 3, budget, backoff, first: First::Same });
     assert_eq!(r.stream_mode, StreamMode::Buffered);
     assert_eq!(r.canary.as_ref().unwrap().guard.counting, Counting { throttled: false, empty: true });
     assert_eq!(s.fallback, Fallback::Nobody);

@@ -205,7 +205,7 @@ rollouts:
     user: [header:x-user-id, body:user]
     pin_users: { u1: canary, u2: stable }
     fallback: [b, a]
-    retry: { attempts: 3, budget: 20% }
+    retry: { attempts: 3, budget: 20%, backoff: 100ms..2s, first: same }
     ramp: { start: 1%, steps: [1%, 5%, 100%], every: 1h, hours: "mon-fri 09:00-17:00" }
     on_regression: step_back
     guard:

@@ -379,7 +379,9 @@ fn a_client_that_leaves_tells_for_how_long_it_had_waited_for_output() {
 #[test]
 fn a_repetition_that_succeeds_is_one_success_and_its_time_is_that_of_both() {
     let (new, _seen) = Scripted::in_turn([json(429, "retry-after-ms: 60\r\n", "{}"), completion("at last")]);
-    let sidecar = Sidecar::start(policy(nobody(), new.address), Percent::ALL);
+    let mut policy = policy(nobody(), new.address);
+    with_rollout(&mut policy, |rollout| rollout.retry.attempts = 2);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
     assert!(sidecar.ask(&ask("{}")).text().contains("at last"));
     sidecar.settle();
     assert_eq!(sidecar.judged(Arm::Canary), ONE_SUCCESS);

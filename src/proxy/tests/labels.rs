@@ -10,6 +10,7 @@ use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 use crate::describe::cause::in_short;
 
 const CHAT: &str = "/v1/chat/completions";
+const EMBEDDINGS: &str = "/v1/embeddings";
 const OLD: ProviderId = ProviderId(0);
 const NEW: ProviderId = ProviderId(1);
 
@@ -123,6 +124,106 @@ fn white_space_goes_out_at_once_where_nobody_else_could_answer() {
         assert!(client.read_to(LAST).contains(body), "{kind}");
         sidecar.settle();
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)], "{kind}");
+    }
+}
+
+/// White space, then an object, in gzip, each in a chunk that can be decoded when it is there.
+fn encoded_in_two(blank: &str, body: &str) -> [Vec<u8>; 2] {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(blank.as_bytes()).unwrap();
+    encoder.flush().unwrap();
+    let first = encoder.get_ref().clone();
+    encoder.write_all(body.as_bytes()).unwrap();
+    let second = encoder.finish().unwrap().split_off(first.len());
+    [first, second].map(|bytes| [format!("{:x}\r\n", bytes.len()).as_bytes(), &bytes, b"\r\n"].concat())
+}
+
+const ENCODED: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\n\
+                       transfer-encoding: chunked\r\n\r\n";
+
+#[test]
+fn white_space_of_embeddings_and_of_encoded_answers_goes_out_as_well() {
+    let vectors = r#"{"object":"list","data":[{"index":0,"embedding":[0.5]}]}"#;
+    let encoded = |body| {
+        let [first, second] = encoded_in_two("\n\n", body);
+        [[ENCODED.as_bytes(), &first].concat(), [&second, LAST.as_bytes()].concat()]
+    };
+    let plain = |body| {
+        let (first, second) = (called("application/json") + &chunk("\n\n"), chunk(body) + LAST);
+        [first.into_bytes(), second.into_bytes()]
+    };
+    for (path, pieces) in [
+        (EMBEDDINGS, plain(vectors)),
+        (EMBEDDINGS, encoded(vectors)),
+        (CHAT, encoded(body_of(OK))),
+        (CHAT, plain(body_of(OK))),
+    ] {
+        let (go, wait) = channel::<()>();
+        let (wait, sent) = (Mutex::new(wait), pieces.clone());
+        let old = Scripted::new(move |mut client| {
+            client.message();
+            client.send(&sent[0]);
+            let _ = wait.lock().unwrap().recv();
+            client.send(&sent[1]);
+            client.read_to_end();
+        });
+        let mut policy = policy(old.address, nobody());
+        with_rollout(&mut policy, |rollout| rollout.matches.endpoints.push("embeddings".to_owned()));
+        let sidecar = Sidecar::start(policy, some());
+        let mut client = sidecar.client();
+        client.send(post(path, "x-user-id: u\r\n", "{}"));
+        client.read_to("\r\n\r\n");
+        let first = pieces[0].len() - pieces[0].windows(4).position(|four| four == b"\r\n\r\n").unwrap() - 4;
+        client.read_exact(first);
+        go.send(()).unwrap();
+        assert!(client.read_exact(pieces[1].len()).eq_ignore_ascii_case(&pieces[1]), "{path}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)], "{path}");
+    }
+}
+
+#[test]
+fn encoded_white_space_is_no_beginning_of_a_canarys_answer_either() {
+    let [blank, _] = encoded_in_two("\n", "{}");
+    let new = Scripted::new(move |mut client| {
+        client.message();
+        client.send(ENCODED);
+        client.send(&blank);
+        client.read_to_end();
+    });
+    let (old, _seen) = Scripted::in_turn([completion("hi")]);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(50));
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert!(sidecar.ask(&ask(false)).text().contains("hi"));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Timeout, 1)]);
+}
+
+#[test]
+fn white_space_is_no_output_for_the_clock_that_waits_for_some() {
+    let body = r#"{"stream":true}"#;
+    for (path, body, kind, blank) in [
+        (CHAT, "{}", "application/json", "\n"),
+        (CHAT, "{}", "", "\n"),
+        (CHAT, body, "text/event-stream", ": keep-alive\n\n"),
+        (EMBEDDINGS, "{}", "application/json", "\n"),
+    ] {
+        let (old, _go) = in_pieces(vec![called(kind) + &chunk(blank) + &chunk(blank)]);
+        let mut policy = policy(old.address, nobody());
+        // The pause between two pieces may be long, and it is not that which is waited for.
+        with_provider(&mut policy, 0, |provider| provider.timeouts.first_output = Millis(50));
+        with_rollout(&mut policy, |rollout| rollout.matches.endpoints.push("embeddings".to_owned()));
+        let sidecar = Sidecar::start(policy, some());
+        let mut client = sidecar.client();
+        client.send(post(path, "x-user-id: u\r\n", body));
+        if kind == "text/event-stream" {
+            assert!(client.read_to(LAST).contains("sent no output in time"));
+        } else {
+            client.read_to_end();
+        }
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Timeout, 1)], "{path} {kind}");
     }
 }
 

@@ -116,6 +116,7 @@ fn what_a_stop_cuts_has_the_status_that_its_client_saw() {
         let mut policy = both_ways(&not_asked(), new);
         with_rollout(&mut policy, |rollout| {
             rollout.hold = Millis(600_000);
+            rollout.retry.attempts = 2;
             if !fallback {
                 rollout.fallback = Fallback::Nobody;
             }

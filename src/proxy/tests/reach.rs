@@ -1,6 +1,7 @@
 //! What leaves a rollout's stable out for others than the request that met it, and what does not.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::support::*;
 use crate::clock;
@@ -154,6 +155,9 @@ fn the_head_of_any_answer_brings_stable_back() {
     out_of_reach(&sidecar);
     assert_eq!(sidecar.ask(&ask("{}")).status, 500, "the words of the provider that the split chose");
     sidecar.settle();
+    let stable = Arc::clone(sidecar.shared.load().provider(OLD));
+    let counts = Breaker::ALL.map(|breaker| (stable.stepped_back(breaker), stable.diverted(breaker)));
+    assert_eq!(counts, [(0, 0), (1, 0)], "it was asked after all");
     assert!(sidecar.shared.load().provider(OLD).is_well());
     assert!(sidecar.ask(&ask("{}")).text().contains("of stable"));
 }

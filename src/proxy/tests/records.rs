@@ -197,6 +197,9 @@ fn a_request_counts_once_for_each_cause_that_it_met() {
         if keys {
             policy = with_keys(policy);
         }
+        if case.starts_with("asked again") {
+            with_rollout(&mut policy, |rollout| rollout.retry.attempts = 2);
+        }
         if !fallback {
             with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
         }

@@ -5,18 +5,27 @@ use std::sync::{Arc, Mutex};
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
-use crate::decide::policy::{Fallback, Secret};
+use crate::decide::policy::{Backoff, Fallback, First, Policy, Retry, Secret};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::state::counters::Core;
 
 const CHAT: &str = "/v1/chat/completions";
 const OLD: ProviderId = ProviderId(0);
 const NEW: ProviderId = ProviderId(1);
+const MESSAGE: &str =
+    r#"{"type":"message","role":"assistant","content":[{"type":"text","text":"taken"}],"stop_reason":"end_turn"}"#;
 const THIRD: ProviderId = ProviderId(2);
 const NOTHING: (u64, u64, u64, u64) = (0, 0, 0, 0);
 const ONE_FAILURE: (u64, u64, u64, u64) = (1, 0, 1, 0);
 const ONE_SUCCESS: (u64, u64, u64, u64) = (1, 1, 0, 0);
 const ONE_NOT_JUDGED: (u64, u64, u64, u64) = (1, 0, 0, 1);
+
+/// Each provider may be asked twice, at once.
+fn twice(mut policy: Policy, first: First) -> Policy {
+    let backoff = Backoff { from: Millis(1), to: Millis(1) };
+    with_rollout(&mut policy, |rollout| rollout.retry = Retry { attempts: 2, backoff, first, ..Retry::default() });
+    policy
+}
 
 /// Of a user whom a bucket sends to the canary at 100% and to stable at 0.01%.
 fn ask(body: &str) -> String {
@@ -156,12 +165,63 @@ fn what_is_no_question_for_stable_is_not_asked() {
 }
 
 #[test]
+fn a_plain_route_s_list_is_asked_of_a_request_that_is_too_long_and_of_no_other_refusal() {
+    let openai = r#"{"error":{"message":"Too long.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#;
+    let anthropic = r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}"#;
+    let filter = r#"{"error":{"message":"prompt is too long","type":"x","param":null,"code":"content_filter"}}"#;
+    let from = "x-from: old\r\n";
+    for (path, refusal, list, canary, status) in [
+        (CHAT, json(400, from, openai), true, false, 200),
+        ("/v1/messages", json(400, from, anthropic), true, false, 200),
+        (CHAT, json(400, from, openai), false, false, 400),
+        (CHAT, json(400, from, openai), true, true, 400),
+        (CHAT, json(404, from, openai), true, false, 404),
+        (CHAT, json(400, from, filter), true, false, 400),
+        (CHAT, error(400, from), true, false, 400),
+    ] {
+        let (old, _seen_old) = Scripted::in_turn([refusal.clone()]);
+        let answer = if path == CHAT { completion("taken") } else { json(200, "", MESSAGE) };
+        let (new, seen_new) = Scripted::in_turn([json(400, "", openai), answer]);
+        let mut policy = both_ways(&old, &new);
+        policy.providers.push(Arc::new(provider("third", new.address)));
+        with_rollout(&mut policy, |rollout| {
+            rollout.canary = rollout.canary.take().filter(|_| canary);
+            rollout.fallback = if list { Fallback::List(vec![NEW, THIRD]) } else { Fallback::Nobody };
+        });
+        let sidecar = Sidecar::start(policy, some());
+        let reply = sidecar.ask(&post(path, "x-user-id: u\r\n", "{}"));
+        assert_eq!(reply.status, status, "{path} {refusal}: {reply:?}");
+        assert_eq!(reply.header("x-from").is_none(), status == 200, "{path} {refusal}");
+        sidecar.settle();
+        assert_eq!(seen_new.try_iter().count(), if status == 200 { 2 } else { 0 }, "{path} {refusal}");
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::ClientError, 1)], "{path} {refusal}");
+    }
+}
+
+#[test]
+fn a_request_that_is_too_long_for_everybody_gets_the_words_of_the_first() {
+    let body = r#"{"error":{"message":"Too long.","type":"x","param":null,"code":"context_length_exceeded"}}"#;
+    let (old, _seen_old) = Scripted::in_turn([json(400, "x-from: old\r\n", body)]);
+    let (new, seen_new) = Scripted::in_turn([json(400, "x-from: new\r\n", body)]);
+    let mut policy = both_ways(&old, &new);
+    with_rollout(&mut policy, |rollout| {
+        (rollout.canary, rollout.fallback) = (None, Fallback::List(vec![NEW]));
+    });
+    let sidecar = Sidecar::start(policy, some());
+    let reply = sidecar.ask(&ask("{}"));
+    assert_eq!((reply.status, reply.header("x-from").as_deref()), (400, Some("old")));
+    got(&seen_new);
+    sidecar.settle();
+    assert_eq!(sidecar.ended(Arm::Stable, Outcome::ClientError), 1);
+}
+
+#[test]
 fn the_last_candidate_is_waited_for_when_it_asks_for_little() {
     for (wait, again) in
         [("retry-after: 0.01\r\n", true), ("retry-after-ms: 10\r\n", true), ("retry-after: 3\r\n", false)]
     {
         let (old, _seen) = Scripted::in_turn([error(429, wait), completion("at last")]);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+        let sidecar = Sidecar::start(twice(policy(old.address, nobody()), First::Other), some());
         let reply = sidecar.ask(&ask("{}"));
         assert_eq!(reply.status, if again { 200 } else { 429 }, "{wait}");
         assert_eq!(reply.header("x-serin-attempts").as_deref(), again.then_some("2"));
@@ -171,6 +231,141 @@ fn the_last_candidate_is_waited_for_when_it_asks_for_little() {
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), expected);
         assert_eq!(sidecar.judged(Arm::Stable), if again { ONE_SUCCESS } else { ONE_FAILURE });
     }
+}
+
+#[test]
+fn a_provider_that_failed_is_asked_again_where_nobody_else_is_left() {
+    let failures = [
+        (error(500, ""), Outcome::ServerError),
+        (error(529, ""), Outcome::ServerError),
+        (error(503, "retry-after-ms: 1\r\n"), Outcome::ServerError),
+        (BREAK.to_string(), Outcome::Reset),
+    ];
+    for (failure, outcome) in failures {
+        for (second, last) in [(completion("at last"), Outcome::Ok), (failure.clone(), outcome)] {
+            let (old, seen) = Scripted::in_turn([failure.clone(), second]);
+            let sidecar = Sidecar::start(twice(policy(old.address, nobody()), First::Other), some());
+            let reply = sidecar.ask(&ask("{}"));
+            assert_eq!(reply.status == 200, last == Outcome::Ok, "{failure}: {reply:?}");
+            assert_eq!(reply.header("x-serin-attempts").is_some(), outcome != Outcome::Reset || reply.status == 200);
+            assert_eq!([got(&seen), got(&seen)].map(|seen| seen.text().to_owned()), ["{}", "{}"]);
+            sidecar.settle();
+            // Every attempt is counted, and the request is evidence once.
+            let judged = if last == Outcome::Ok { ONE_SUCCESS } else { ONE_FAILURE };
+            assert_eq!(sidecar.judged(Arm::Stable), judged, "{failure}");
+            let attempts = sidecar.attempts(Arm::Stable, OLD);
+            assert_eq!(attempts.iter().map(|(_, count)| count).sum::<u64>(), 2, "{attempts:?}");
+            assert!(attempts.contains(&(outcome, if last == Outcome::Ok { 1 } else { 2 })), "{attempts:?}");
+        }
+    }
+}
+
+#[test]
+fn what_may_not_be_asked_again_is_not() {
+    let upgrade = format!(
+        "GET {CHAT} HTTP/1.1\r\nhost: h\r\nx-user-id: u\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+         sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
+    );
+    let upload = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: h\r\nx-user-id: u\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nhi"
+    );
+    let cut = format!("HTTP/1.1 500 X\r\ncontent-length: 9\r\n\r\n{BREAK}");
+    for (case, request, failure, attempts) in [
+        ("an upgrade", upgrade, error(500, ""), 2),
+        ("a streamed upload", upload, error(500, ""), 2),
+        ("a cut within the answer", ask("{}"), cut, 2),
+        ("a long pause", ask("{}"), error(500, "retry-after: 3\r\n"), 2),
+        ("another failure", ask("{}"), json(200, "", "[]"), 2),
+        ("`attempts: 1`", ask("{}"), error(500, ""), 1),
+    ] {
+        let (old, seen) = Scripted::in_turn([failure, completion("not asked")]);
+        let mut policy = twice(policy(old.address, nobody()), First::Other);
+        with_rollout(&mut policy, |rollout| rollout.retry.attempts = attempts);
+        let sidecar = Sidecar::start(policy, some());
+        let mut client = sidecar.client();
+        client.send(&request);
+        if case == "a cut within the answer" {
+            client.read_to_end();
+        } else {
+            assert_ne!(client.reply().text(), body_of(&completion("not asked")), "{case}");
+        }
+        sidecar.settle();
+        assert_eq!(seen.try_iter().count(), 1, "{case}");
+    }
+}
+
+#[test]
+fn repeats_are_bounded_by_the_budget() {
+    let (old, seen) = Scripted::in_turn((0..60).map(|_| error(500, "")));
+    let sidecar = Sidecar::start(twice(policy(old.address, nobody()), First::Other), some());
+    for _ in 0..40 {
+        assert_eq!(sidecar.ask(&ask("{}")).status, 500);
+    }
+    // Ten were saved up, and a tenth of those that came after the first repeat.
+    assert_eq!(seen.try_iter().count(), 53);
+}
+
+#[test]
+fn the_same_provider_is_asked_before_another_where_it_comes_first() {
+    for (first, asked) in [(First::Same, 2), (First::Other, 1)] {
+        let (new, seen_new) = Scripted::in_turn([error(500, ""), error(500, "")]);
+        let (old, seen_old) = Scripted::in_turn([completion("rescued")]);
+        let sidecar = Sidecar::start(twice(both_ways(&old, &new), first), Percent::ALL);
+        assert!(sidecar.ask(&ask("{}")).text().contains("rescued"));
+        sidecar.settle();
+        assert_eq!((seen_new.try_iter().count(), seen_old.try_iter().count()), (asked, 1), "{first:?}");
+        assert_eq!(sidecar.judged(Arm::Canary), ONE_FAILURE, "{first:?}");
+    }
+}
+
+/// Each provider may be asked twice, and after minutes at least.
+fn after_long(mut policy: Policy, first: First) -> Policy {
+    let long = Millis(1_000_000_000);
+    policy = twice(policy, first);
+    with_rollout(&mut policy, |rollout| rollout.retry.backoff = Backoff { from: long, to: long });
+    policy
+}
+
+#[test]
+fn a_rollback_ends_a_pause_and_the_canary_is_not_asked_again() {
+    for first in [First::Same, First::Other] {
+        let (new, seen_new) = Scripted::in_turn([error(500, ""), completion("never")]);
+        let (old, seen_old) = Scripted::in_turn([completion("stable")]);
+        let mut policy = after_long(both_ways(&old, &new), first);
+        if first == First::Other {
+            with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
+        }
+        let sidecar = Sidecar::start(policy, Percent::ALL);
+        let before = sidecar.shared.load();
+        let mut client = sidecar.client();
+        client.send(ask("{}"));
+        until("the first attempt has failed", || sidecar.attempts(Arm::Canary, NEW) == [(Outcome::ServerError, 1)]);
+        sidecar.set_percent(Percent::ZERO);
+        let reply = client.reply();
+        assert!(reply.text().contains("stable"), "{first:?}: {reply:?}");
+        assert_eq!(reply.header("x-serin-arm").as_deref(), Some("stable"));
+        sidecar.settle();
+        assert_eq!((seen_new.try_iter().count(), seen_old.try_iter().count()), (1, 1), "{first:?}");
+        let totals = before.rollouts[0].evidence.totals(Arm::Canary);
+        assert_eq!((totals.dispatched, totals.failed), (1, 1));
+    }
+}
+
+#[test]
+fn a_canary_that_is_found_down_is_not_paused_for() {
+    let (new, seen_new) = Scripted::in_turn([error(500, ""), completion("never")]);
+    let (old, _seen_old) = Scripted::in_turn([completion("stable")]);
+    let sidecar = Sidecar::start(after_long(both_ways(&old, &new), First::Same), Percent::ALL);
+    let before = sidecar.shared.load();
+    let mut client = sidecar.client();
+    client.send(ask("{}"));
+    until("the first attempt has failed", || sidecar.attempts(Arm::Canary, NEW) == [(Outcome::ServerError, 1)]);
+    sidecar.withdraw(&before.rollouts[0].evidence);
+    let reply = client.reply();
+    assert!(reply.text().contains("stable"), "{reply:?}");
+    assert_eq!(reply.header("x-serin-arm").as_deref(), Some("canary"));
+    sidecar.settle();
+    assert_eq!(seen_new.try_iter().count(), 1);
 }
 
 #[test]
@@ -204,7 +399,7 @@ fn a_key_that_is_refused_or_throttled_gives_way_to_the_next_and_then_to_the_next
 fn a_reload_fills_no_budget_and_begins_no_round_of_keys_anew() {
     let throttled = || error(429, "retry-after: 0.01\r\n");
     let (old, seen) = Scripted::in_turn([throttled(), throttled(), throttled(), completion("at last")]);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+    let sidecar = Sidecar::start(twice(policy(old.address, nobody()), First::Other), some());
     let budget = || Arc::clone(&sidecar.shared.load().rollouts[0].retry);
     while budget().affords(Core(0)) {
         budget().spend(Core(0));
@@ -239,7 +434,7 @@ fn a_reload_fills_no_budget_and_begins_no_round_of_keys_anew() {
 #[test]
 fn a_refused_connection_is_dialled_twice_and_is_one_attempt() {
     let (old, _seen) = Scripted::in_turn([completion("rescued")]);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = twice(policy(old.address, nobody()), First::Other);
     with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::OtherArm);
     let sidecar = Sidecar::start(policy, Percent::ALL);
     let reply = sidecar.ask(&ask("{}"));
@@ -356,6 +551,7 @@ fn a_client_that_leaves_between_or_within_attempts_leaves_nothing_behind() {
         let (new, seen_new) = Scripted::in_turn([first.clone()]);
         let mut policy = both_ways(&old, &new);
         if first.contains("429") {
+            policy = twice(policy, First::Other);
             with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::Nobody);
         }
         let sidecar = Sidecar::start(policy, Percent::ALL);

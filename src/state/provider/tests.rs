@@ -47,9 +47,11 @@ fn every_diverted_request_is_counted() {
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| (0..1000).for_each(|_| provider.count_diverted(Breaker::Reach)));
+            scope.spawn(|| (0..500).for_each(|_| provider.count_step_back(Breaker::Reach)));
         }
     });
     assert_eq!(Breaker::ALL.map(|breaker| provider.diverted(breaker)), [0, 4000]);
+    assert_eq!(Breaker::ALL.map(|breaker| provider.stepped_back(breaker)), [0, 2000]);
 }
 
 #[test]

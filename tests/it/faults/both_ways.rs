@@ -69,7 +69,8 @@ fn the_canary_answers_for_stable_as_well() {
 fn nobody_answers_for_anybody_where_the_file_says_so() {
     let stable = Scripted::start("oldcorp", |_| broken(500));
     let canary = Scripted::start("newcorp", |_| broken(503));
-    let stage = Stage::start(&between(&stable, &canary).chat(&format!("{HALF}, fallback: false")));
+    let stage =
+        Stage::start(&between(&stable, &canary).chat(&format!("{HALF}, fallback: false, retry: {{ attempts: 1 }}")));
     for api in Api::ALL {
         expect_refusal_of("newcorp", 503, &ask(&stage, api, "new", true), api);
         expect_refusal_of("oldcorp", 500, &ask(&stage, api, "old", true), api);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::super::support::*;
-use super::table::{Case, Place, others};
+use super::table::{Case, Next, Place, others};
 use super::wire::Source;
 use crate::clock;
 use crate::decide::breaker::Verdict;
@@ -97,6 +97,8 @@ impl Staged {
         }
         rollout.fallback = if self.other.is_some() { Fallback::OtherArm } else { Fallback::Nobody };
         rollout.fallback_4xx = settings.fallback_4xx.unwrap_or(true);
+        // The table tells of single attempts, but where it says that there is another one.
+        rollout.retry.attempts = if case.next == Next::Again { 2 } else { 1 };
         rollout.give_up_after = settings.give_up_after.map_or(rollout.give_up_after, Millis);
         if settings.stream_mode.is_some() {
             rollout.stream_mode = StreamMode::Buffered;
