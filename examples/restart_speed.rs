@@ -188,8 +188,8 @@ fn start(binary: &Path, folder: &Path, listen: SocketAddr, number: usize) -> Res
 struct Load {
     answered: usize,
     refused: usize,
-    /// When each began that failed otherwise, and how.
-    failed: Vec<(Instant, String)>,
+    /// When each began and ended that failed otherwise, and how.
+    failed: Vec<(Instant, Instant, String)>,
 }
 
 fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Result<()> {
@@ -201,7 +201,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
         fill(&state, provider)?;
     }
     let (over, load) = (AtomicBool::new(false), Mutex::new(Load::default()));
-    let (mut sidecar, _) = start(binary, folder.path(), listen, 0)?;
+    let mut sidecar = Some(start(binary, folder.path(), listen, 0)?.0);
     let (mut took, mut kills) = (Vec::new(), Vec::new());
     thread::scope(|scope| -> Result<()> {
         for thread in 0..THREADS {
@@ -217,7 +217,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
                         match told {
                             Ok(()) => load.answered += 1,
                             Err(error) if error.kind() == ErrorKind::ConnectionRefused => load.refused += 1,
-                            Err(error) => load.failed.push((began, error.to_string())),
+                            Err(error) => load.failed.push((began, clock::instant(), error.to_string())),
                         }
                     }
                     thread::park_timeout(PAUSE.saturating_sub(began.elapsed()));
@@ -226,11 +226,11 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
         }
         let rounds = (0..ROUNDS).try_for_each(|round| {
             thread::park_timeout(BETWEEN);
-            let killed = clock::instant();
-            drop(std::mem::replace(&mut sidecar, Sidecar(Command::new("true").spawn()?)));
-            kills.push((killed, clock::instant()));
+            let sent = clock::instant();
+            drop(sidecar.take());
+            kills.push((sent, clock::instant()));
             let (next, time) = start(binary, folder.path(), listen, round)?;
-            sidecar = next;
+            sidecar = Some(next);
             took.push(time);
             Ok(())
         });
@@ -239,9 +239,8 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
         rounds
     })?;
     let load = load.into_inner()?;
-    // In flight at a kill: begun before it was over.
-    let of_a_kill = |began: &Instant| kills.iter().any(|(_, dead)| began <= dead && *dead - *began < BETWEEN);
-    let others: Vec<_> = load.failed.iter().filter(|(began, _)| !of_a_kill(began)).collect();
+    let in_flight = |began, ended| kills.iter().any(|(sent, dead)| began <= dead && ended >= sent);
+    let others: Vec<_> = load.failed.iter().filter(|(began, ended, _)| !in_flight(began, ended)).collect();
     took.sort();
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let size = std::fs::metadata(state_file(&state)?)?.len() as f64 / f64::from(1 << 20);
@@ -256,7 +255,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
         load.failed.len() - others.len(),
         others.len(),
     );
-    for (_, error) in others {
+    for (.., error) in others {
         println!("  {error}");
     }
     Ok(())
