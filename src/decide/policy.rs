@@ -173,6 +173,8 @@ pub struct Provider {
     pub tls: Tls,
     /// Connections a process keeps open to it, over all cores.
     pub max_connections: u32,
+    /// How old a connection may become before another takes its place; `None`: as old as it will.
+    pub max_connection_age: Option<Millis>,
     /// Asked with GET below `base_url` to learn whether it lives; its query may hold a key.
     pub probe_path: Secret,
     /// Whether requests here carry what strangers must not spend: a key, whatever it is written as, or a certificate.

@@ -53,6 +53,8 @@ pub(super) const FIRST_OUTPUT: Millis = Millis(10 * MINUTE);
 pub(super) const PROVIDER_IDLE: Millis = Millis(5 * MINUTE);
 /// As many as there may be clients: by default the provider's side never holds a client up.
 pub(super) const MAX_CONNECTIONS: u32 = CONNECTIONS;
+/// Where a name has moved, most others follow it within minutes as well.
+pub(super) const MAX_CONNECTION_AGE: Millis = Millis(5 * MINUTE);
 pub(super) const BREAKER_FAILURES: u32 = 5;
 pub(super) const BREAKER_OPEN_FOR: Millis = Millis(15 * SECOND);
 pub(super) const PROBE_PATH: &str = "/models";

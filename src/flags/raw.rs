@@ -228,6 +228,11 @@ pub(super) struct Provider {
     /// Connections that a process keeps open to this provider, over all threads.
     #[schemars(extend("minimum" = 1, "maximum" = 1_000_000, "default" = defaults::MAX_CONNECTIONS))]
     pub(super) max_connections: Option<Whole>,
+    /// A connection to this provider takes no new request once it is so old, or up to a tenth less, so that not all go at
+    /// once; what is under way on it is not cut, and for the next one the name is looked up anew. never: it is used for
+    /// as long as it lives.
+    #[schemars(extend("default" = defaults::MAX_CONNECTION_AGE.to_string(), "examples" = ["5m", "never"]))]
+    pub(super) max_connection_age: Option<Delay>,
     /// Asked with GET below `base_url` to learn whether the provider lives. Any answer but 401, 403 and 5xx means it does.
     #[schemars(extend("default" = defaults::PROBE_PATH))]
     pub(super) probe_path: Option<Text>,

@@ -28,6 +28,8 @@ use crate::decide::policy::Limits;
 use crate::decide::units::Millis;
 use crate::state::source_table::Source;
 
+/// For how many turns of its task the end of an HTTP/1 client is put off: a request that came with it is known by then.
+const TURNS: u8 = 8;
 /// How long a connection that was asked to leave may take to do so.
 const TIME_TO_LEAVE: Millis = Millis(1000);
 
@@ -276,12 +278,22 @@ pub(crate) struct Socket {
     farewell: Bytes,
     /// Its client has closed its side, and may read on.
     half_close: Option<HalfClose>,
+    /// How often its end was put off.
+    turns: u8,
 }
 
 impl Socket {
     /// `first` was read before.
     pub(crate) fn new(inner: TcpStream, first: Bytes, pulse: Arc<Pulse>, http2: bool) -> Socket {
-        Socket { inner, first, pulse, frames: http2.then(Frames::default), farewell: Bytes::new(), half_close: None }
+        Socket {
+            inner,
+            first,
+            pulse,
+            frames: http2.then(Frames::default),
+            farewell: Bytes::new(),
+            half_close: None,
+            turns: 0,
+        }
     }
 
     // What the parser takes for the client's end waits for the answer, unless the client has left.
@@ -337,6 +349,11 @@ impl AsyncRead for Socket {
         {
             me.half_close = Some(half_close);
             return me.poll_half_closed(cx);
+        } else if matches!(read, Poll::Ready(Ok(()))) && me.frames.is_none() && me.turns < TURNS {
+            // The end may have come with the request, which is still on its way to whoever serves it.
+            me.turns += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         read
     }

@@ -4,13 +4,14 @@
 //! any moment leaves the last whole batch, and a disk that has become read-only can still be read. Callers hand over
 //! and await the answer; a full channel is an answer too. A database of an earlier version is [upgraded](super::upgrade);
 //! one that cannot be read, or was written by a newer version, is renamed to `serin.db.unreadable-STAMP` and never touched
-//! again. The history is append-only by a trigger. Where the directory cannot be written at the start, every write tries to
+//! again. A start reads what is in force and tries whether the history takes another line; the history itself, which is
+//! large, is [looked through](super::past) afterwards. It is append-only by a trigger. Where the directory cannot be written at the start, every write tries to
 //! open it anew.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::sync::oneshot;
 use super::folder::Folder;
 use super::late::Late;
 use super::memory::answered;
+use super::past::{PAUSE, Past};
 use super::upgrade::{self, EARLIEST, dropped, upgrade};
 use super::{Batch, Opened, Store};
 use crate::decide::event::Event;
@@ -232,8 +234,35 @@ pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connectio
     let mut contents = contents(&connection)?;
     contents.notes.extend(unread);
     // Whether it can be written is known now, and not at the first rollback.
-    let opened = connection.execute("INSERT OR REPLACE INTO kept VALUES ('opened', ?1)", params![now.0.to_string()]);
-    Ok((connection, contents, opened.err().map(|error| error.to_string())))
+    let opened = match try_to_write(&mut connection, &contents, now).map_err(Problem::from) {
+        Ok(()) => None,
+        Err(Problem::Refused(why)) => Some(why),
+        Err(unreadable) => return Err(unreadable),
+    };
+    Ok((connection, contents, opened))
+}
+
+// Of the history only the pages are looked at that the next line of each rollout goes to.
+fn try_to_write(connection: &mut Connection, contents: &Contents, now: UnixMillis) -> rusqlite::Result<()> {
+    let mut writing = connection.transaction()?;
+    writing.execute("INSERT OR REPLACE INTO kept VALUES ('opened', ?1)", params![now.0.to_string()])?;
+    {
+        // Taken back when dropped.
+        let trial = writing.savepoint()?;
+        let mut line = trial.prepare("INSERT INTO history (rollout, event) VALUES (?1, '')")?;
+        let rollouts = contents.states.iter().map(|(identity, _)| Some(identity.rollout.as_str()));
+        for rollout in rollouts.chain([None]) {
+            line.execute(params![rollout])?;
+        }
+    }
+    writing.commit()
+}
+
+/// Whether this table and its indexes make sense, as far as a look at each page tells; `""`: every table.
+pub(super) fn check(connection: &Connection, table: &str) -> Result<(), Problem> {
+    let which = if table.is_empty() { "1" } else { table };
+    let sound: String = connection.query_row(&format!("PRAGMA quick_check({which})"), [], |row| row.get(0))?;
+    if sound == "ok" { Ok(()) } else { Err(Problem::Unreadable(sound)) }
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {
@@ -248,10 +277,8 @@ pub(super) fn contents(connection: &Connection) -> Result<Contents, Problem> {
             "its schema version is {version}, {why}; this one reads {EARLIEST} to {VERSION}"
         )));
     }
-    let sound: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if sound != "ok" {
-        return Err(Problem::Unreadable(sound));
-    }
+    check(connection, "rollout")?;
+    check(connection, "kept")?;
     let (mut states, mut notes) = (Vec::new(), Vec::new());
     let mut rows = connection.prepare("SELECT name, stable, canary, salt, state FROM rollout")?;
     let mut rows = rows.query([])?;
@@ -374,6 +401,23 @@ impl Place {
     }
 }
 
+impl Place {
+    // Looks at some more of the past; `None`: there is no more to be looked at.
+    fn look(&self, mut past: Past) -> Option<Past> {
+        let Place::Open(connection) = self else { return None };
+        match past.look(connection) {
+            Ok(more) => more.then_some(past),
+            Err(why) => {
+                tracing::warn!(
+                    "the history in {FILE} is damaged ({why}): not all of its earlier lines can be told; what is in force \
+                     is sound, and what comes is kept"
+                );
+                None
+            }
+        }
+    }
+}
+
 fn start(place: Place) -> io::Result<Sqlite> {
     let (asks, asked) = sync_channel(QUEUE);
     let thread = thread::Builder::new().name("serin-store".to_owned()).spawn(move || serve(place, &asked))?;
@@ -381,7 +425,20 @@ fn start(place: Place) -> io::Result<Sqlite> {
 }
 
 fn serve(mut place: Place, asked: &Receiver<Ask>) {
-    while let Ok(ask) = asked.recv() {
+    let mut past = Some(Past::new());
+    loop {
+        let ask = match &past {
+            None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(_) => asked.recv_timeout(PAUSE),
+        };
+        let ask = match ask {
+            Ok(ask) => ask,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                past = past.and_then(|past| place.look(past));
+                continue;
+            }
+        };
         // Whoever asked may have given up waiting.
         match ask {
             Ask::Save(batch, reply) => drop(reply.send(place.save(&batch))),

@@ -36,6 +36,7 @@ pub(super) fn upgrade(connection: &mut Connection, folder: &Folder, now: UnixMil
 }
 
 fn within(connection: &mut Connection, folder: &Folder, now: UnixMillis) -> Result<Vec<String>, Problem> {
+    sqlite::check(connection, "")?;
     let contents = sqlite::contents(connection)?;
     let from = contents.version;
     let (copy, is_new) = keep_copy(connection, folder, from, now)?;

@@ -1,5 +1,5 @@
 //! A canary that is killed and comes back, five times, under load: no request fails, and every stream is whole or says
-//! that it is not.
+//! that it is not. And a sidecar that is killed: with the history of years it comes back as it was.
 //!
 //! Killed means: connections reset, port closed. The kills follow the progress of the load and no clock.
 //! `SERIN_REQUESTS` is the number of requests; 10,000 is the full measure.
@@ -9,8 +9,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use serin::clock;
+use serin::decide::event::{Event, Reason};
+use serin::decide::rollout::state::{Identity, Phase, RolloutState};
+use serin::decide::units::{Percent, UnixMillis};
+use serin::store::{self, Batch};
+
 use crate::support::api::{Api, difference, events};
 use crate::support::client::Client;
+use crate::support::embedded::Two;
 use crate::support::eventually::eventually;
 use crate::support::faults::answer;
 use crate::support::faults::fault::Fault;
@@ -138,4 +145,59 @@ fn no_request_fails_when_the_canary_is_killed_again_and_again() {
     for kind in [Kind::Unary, Kind::Streamed, Kind::Upload] {
         assert!(of_canary(kind) > 0, "no {kind:?} was answered by the canary");
     }
+}
+
+/// A line of the history that says which it is.
+fn line(number: u64, at: UnixMillis) -> Event {
+    Event {
+        at,
+        rollout: Some("chat".to_owned()),
+        actor: "ramp".into(),
+        action: "promote".to_owned().into(),
+        reason: Reason::Said { text: format!("line {number}: {}", "because ".repeat(20)) },
+        from: Percent::ZERO,
+        to: Percent::ALL,
+        generation: number,
+    }
+}
+
+#[test]
+fn a_sidecar_with_a_large_history_comes_back_as_it_was() {
+    const LINES: u64 = 20_000;
+    let providers = Two::start();
+    let workspace = providers.workspace("percent: auto");
+    let now = clock::unix();
+    let share = Percent::from_hundredths(2500).unwrap();
+    let identity = |rollout: &str| Identity {
+        rollout: rollout.to_owned(),
+        stable: providers.old.base_url(),
+        canary: providers.new.base_url(),
+        salt: String::new(),
+    };
+    let state = RolloutState { phase: Phase::Ramping, percent: share, in_force: share, ..RolloutState::new(1, now) };
+    let others = (0..49).map(|number| (identity(&format!("gone-{number}")), state.clone()));
+    let states: Vec<_> = others.chain([(identity("chat"), state.clone())]).collect();
+    let lines: Vec<Event> = (0..LINES).map(|number| line(number, now)).collect();
+    let opened = store::open(&workspace.state(), now).unwrap();
+    let batch = Batch { states, events: lines.clone(), last_good: None };
+    opened.store.save(batch).blocking_recv().unwrap().unwrap();
+    drop(opened);
+
+    let sidecar = workspace.start();
+    assert_eq!((sidecar.percent(), sidecar.phase().as_str()), (25.0, "ramping"));
+    assert_eq!(sidecar.change("pause").status, 200);
+    sidecar.kill();
+    let sidecar = workspace.start();
+    let chat = sidecar.chat();
+    assert_eq!((sidecar.percent(), sidecar.phase().as_str()), (25.0, "paused"), "{chat}");
+    assert_eq!(chat["paused"], true, "{chat}");
+    let told = sidecar.history();
+    assert!(told.iter().any(|event| event["action"] == "pause" && event["rollout"] == "chat"), "{told:?}");
+    sidecar.kill();
+
+    let opened = store::open(&workspace.state(), clock::unix()).unwrap();
+    assert!(opened.notes.is_empty() && !opened.state_lost && opened.states.len() == 50, "{:?}", opened.notes);
+    let mut kept = opened.store.history(Some("chat".to_owned()), u32::MAX).blocking_recv().unwrap().unwrap();
+    kept.reverse();
+    assert_eq!(kept[..lines.len()], lines);
 }

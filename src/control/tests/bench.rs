@@ -57,6 +57,7 @@ pub(super) fn provider(name: &str, host: &str) -> Provider {
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 100,
+        max_connection_age: None,
         probe_path: Secret::new("/models".to_owned()),
         unusable: None,
         holds_keys: false,

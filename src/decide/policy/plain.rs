@@ -45,6 +45,7 @@ pub(crate) fn provider(name: &str) -> Provider {
         http2: Http2::Never,
         tls: Tls::default(),
         max_connections: 100,
+        max_connection_age: None,
         probe_path: Secret::new("/models".to_owned()),
         holds_keys: false,
         unusable: None,

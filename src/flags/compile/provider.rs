@@ -29,6 +29,11 @@ pub(super) fn some_time(text: &str) -> Result<Millis, Wrong> {
     }
 }
 
+/// A time above zero; `None`: `never`.
+pub(super) fn never_or_some_time(text: &str) -> Result<Option<Millis>, Wrong> {
+    if text == "never" { Ok(None) } else { some_time(text).map(Some) }
+}
+
 /// All providers, in the file's order; wrong ones too, so that rollouts can refer to them.
 pub(super) fn all(raw: Option<&Entries<raw::Provider>>, at: &At, findings: &mut Findings<'_>) -> Vec<Provider> {
     let entries = raw.map_or(&[][..], |entries| &entries.0);
@@ -122,6 +127,12 @@ fn provider(provider: &str, raw: &raw::Provider, at: &At, findings: &mut Finding
             raw.max_connections.as_ref().map(|text| text.0.as_str()),
             defaults::MAX_CONNECTIONS,
             |text| whole(text, 1, 1_000_000),
+        ),
+        max_connection_age: findings.value(
+            &at.key("max_connection_age"),
+            raw.max_connection_age.as_ref().map(|text| text.0.as_str()),
+            Some(defaults::MAX_CONNECTION_AGE),
+            never_or_some_time,
         ),
         probe_path: Secret::new(probe_path.unwrap_or_else(|| defaults::PROBE_PATH.to_owned())),
         base_url,

@@ -15,7 +15,7 @@ use super::super::place::At;
 use super::super::scalar::{Wrong, name, rate, whole, wrong};
 use super::super::{defaults, mask, raw, suggest, url};
 use super::findings::{Findings, Named};
-use super::provider::some_time;
+use super::provider::never_or_some_time;
 use super::recovery::{self, Recovery};
 use super::{guard, ramp};
 
@@ -203,9 +203,8 @@ fn canary(raw: &raw::Rollout, provider: ProviderId, at: &At, findings: &mut Find
         );
     }
     let on_regression = guard::on_regression(raw.on_regression.as_ref(), &at.key("on_regression"), findings);
-    let try_again_after = findings.value(&at.key("try_again_after"), text(&raw.try_again_after), None, |text| {
-        if text == "never" { Ok(None) } else { some_time(text).map(Some) }
-    });
+    let try_again_after =
+        findings.value(&at.key("try_again_after"), text(&raw.try_again_after), None, never_or_some_time);
     guard::nobody_is_rolled_back(on_regression, try_again_after, at, findings);
     Canary {
         provider,

@@ -344,7 +344,7 @@ fn the_rules_for_a_provider_s_bodies_read_as_they_are_written() {
          temperature: 0.10\n      stream_options.include_usage: true\n      stop: [\"1\", x y, -2e3]\n      \
          metadata.team: { \"a\\\"b\": 'true', c: [] , d: {} }\n    \
          max_fields: { max_completion_tokens: 8192, top_p: '${SHARE}' }\n    \
-         path: /openai/deployments/{model}/x/{rest}\n    done_marker: required\n    \
+         path: /openai/deployments/{model}/x/{rest}\n    done_marker: required\n    max_connection_age: never\n    \
          breaker: { failures: 3 }\n  b: { base_url: http://localhost, breaker: off, drop_fields: n }\nunmatched: a\n"
             .replace("${SHARE}", "${WORKERS}")
             .as_str(),
@@ -370,6 +370,7 @@ fn the_rules_for_a_provider_s_bodies_read_as_they_are_written() {
     let template = vec![text("/openai/deployments/"), PathPart::Model, text("/x/"), PathPart::Rest];
     assert_eq!(provider.path, Some(PathTemplate(template)));
     assert_eq!(provider.done_marker, DoneMarker::Required);
+    assert_eq!(provider.max_connection_age, None);
     assert_eq!(provider.breaker, Some(BreakerRule { failures: 3, open_for: Millis(15_000) }));
     assert_eq!((policy.providers[1].breaker, &policy.providers[1].fields.drop), (None, &vec![path("n")]));
 }
@@ -473,6 +474,7 @@ fn defaults_are_the_design_s() {
     );
     assert_eq!(provider.breaker, Some(BreakerRule { failures: 5, open_for: Millis(15_000) }));
     assert_eq!((provider.done_marker, &provider.path), (DoneMarker::Optional, &None));
+    assert_eq!(provider.max_connection_age, Some(Millis(300_000)));
     assert!(provider.fields.is_empty());
     let rollout = &policy.rollouts[0];
     assert_eq!((&rollout.fallback, rollout.fallback_4xx, rollout.retry), (&Fallback::OtherArm, true, Retry::default()));

@@ -64,6 +64,21 @@ fn one_that_has_left_is_not_waited_for() {
 }
 
 #[test]
+fn one_whose_end_comes_with_its_request_gets_its_answer_too() {
+    let streamed = stream(&[ROLE, WORD, STOP]) + LAST;
+    for (answer, ask, end) in [(OK.to_owned(), "{}", body_of(OK)), (streamed, r#"{"stream":true}"#, LAST)] {
+        let (old, _seen) = Scripted::answering(answer);
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        for _ in 0..20 {
+            let mut client = sidecar.client();
+            client.send(post("/v1/chat/completions", "", ask));
+            client.stream.shutdown(Shutdown::Write).unwrap();
+            client.read_to(end);
+        }
+    }
+}
+
+#[test]
 fn one_that_leaves_later_is_noticed_as_well() {
     let (given_up, seen) = channel::<()>();
     let old = Scripted::new(move |mut client| {

@@ -2,13 +2,14 @@
 //!
 //! Owns the handshake's settings, the count of open streams and what a GOAWAY or REFUSED_STREAM means. Windows are
 //! fixed and large (measuring pings annoy some servers); keep-alive pings go out only while streams are open, and not
-//! faster than servers tolerate. Invariant: a connection is offered while it is alive and below the provider's limit.
+//! faster than servers tolerate. Invariant: a connection is offered while it is alive and below the provider's limit, and
+//! lives on after that for as long as it has streams.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::HOST;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -16,6 +17,7 @@ use http::{HeaderValue, Request, Uri, Version};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
+use super::age::Age;
 use super::alarm::Alarm;
 use super::pool::{Pool, Turn};
 use super::wire::Wire;
@@ -50,12 +52,13 @@ pub(super) struct Shared {
     begun: Cell<bool>,
     leaving: Cell<bool>,
     idle_since: Cell<Millis>,
+    age: Age,
     _turn: Turn,
 }
 
 impl Shared {
     /// The HTTP/2 handshake over a new connection; hyper's words when it fails.
-    pub(super) async fn handshake(wire: Wire, turn: Turn) -> Result<Rc<Shared>, String> {
+    pub(super) async fn handshake(wire: Wire, age: Age, turn: Turn) -> Result<Rc<Shared>, String> {
         let (sender, mut connection) = Builder::new(OnThisCore)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
@@ -74,6 +77,7 @@ impl Shared {
             begun: Cell::new(false),
             leaving: Cell::new(false),
             idle_since: Cell::new(clock::now()),
+            age,
             _turn: turn,
         });
         let told = Rc::downgrade(&shared);
@@ -94,7 +98,17 @@ impl Shared {
 
     /// Whether it has lain without a stream for so long.
     pub(super) fn is_idle_for(&self, length: Duration, now: Millis) -> bool {
-        self.open.get() == 0 && now.since(self.idle_since.get()).duration() >= length
+        self.is_idle() && now.since(self.idle_since.get()).duration() >= length
+    }
+
+    /// Whether no stream is open.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.get() == 0
+    }
+
+    /// From when on another should take its place.
+    pub(super) fn end(&self, most_age: Option<Millis>) -> Option<Instant> {
+        self.age.end(most_age)
     }
 
     /// Whether another stream may be opened.

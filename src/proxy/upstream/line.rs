@@ -18,6 +18,7 @@ use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
+use super::age::Age;
 use super::alarm::Alarm;
 use super::failure::{SendError, explain};
 use super::http2::{self, Stream};
@@ -36,6 +37,7 @@ pub(super) struct Conn {
     pub(super) pulse: Arc<Pulse>,
     pub(super) hush: Arc<Hush>,
     pub(super) alarm: Alarm,
+    pub(super) age: Age,
     /// Whether it has lain in the pool: then the provider may have closed it unseen.
     pub(super) pooled: bool,
     /// Whether a request has gone out on it.

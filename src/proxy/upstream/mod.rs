@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Policy, Provider, Secret};
 
+mod age;
 mod alarm;
 mod connect;
 mod dial;
@@ -53,6 +54,12 @@ struct Known {
     pool: Rc<Pool>,
     /// For requests that ask for an upgrade, which HTTP/2 cannot carry.
     upgrades: Rc<Pool>,
+}
+
+impl Known {
+    fn uses(&self, pool: &Rc<Pool>) -> bool {
+        Rc::ptr_eq(pool, &self.pool) || Rc::ptr_eq(pool, &self.upgrades)
+    }
 }
 
 impl Upstreams {
@@ -126,11 +133,14 @@ impl Upstreams {
             }
         }
         self.pools.borrow_mut().retain(|pool| {
-            let kept = wanted.iter().any(|known| Rc::ptr_eq(pool, &known.pool) || Rc::ptr_eq(pool, &known.upgrades));
-            if !kept {
+            let users: Vec<_> = wanted.iter().filter(|known| known.uses(pool)).collect();
+            if users.is_empty() {
                 pool.retire();
+            } else {
+                // Those who share its connections share the shortest age.
+                pool.renew_after(users.iter().filter_map(|known| known.provider.max_connection_age).min());
             }
-            kept
+            !users.is_empty()
         });
     }
 
@@ -171,7 +181,7 @@ impl Upstreams {
         if let Some(pool) = pools.iter().find(|pool| *pool.target() == target) {
             return Rc::clone(pool);
         }
-        let pool = Pool::new(target, &provider.base_url.authority(), self.share(provider));
+        let pool = Pool::new(target, &provider.base_url.authority(), self.share(provider), provider.max_connection_age);
         pools.push(Rc::clone(&pool));
         pool
     }

@@ -1,9 +1,11 @@
 //! The connections of one core to one target.
 //!
 //! Owns the idle ones (most recently used first, reaped before their provider would close them), the shared HTTP/2 ones,
-//! and whose turn it is: the cores of a process share out `max_connections`, and who comes later waits in line. Refuses
-//! to know what is sent. Invariants: connections open or being opened never exceed this core's share; nobody waits for
-//! a free one longer than `timeouts.connect`.
+//! whose turn it is (the cores of a process share out `max_connections`, and who comes later waits in line), and when a
+//! connection has become too old for new requests: one that lies unused or is shared by the reaper, any other as it comes
+//! back. Refuses to know what is sent. Invariants: connections open or being opened never exceed this core's share, and
+//! where there is no room for another, an old shared one serves on; nobody waits for a free one longer than
+//! `timeouts.connect`.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,6 +17,7 @@ use http::uri::Scheme;
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, Semaphore};
 
+use super::age::Age;
 use super::alarm::Alarm;
 use super::connect::{self, Target};
 use super::http2::Shared;
@@ -34,6 +37,8 @@ pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);
 const BUFFER: usize = 2 * PIECE;
 /// HTTP/2 connections a core opens to one target when their streams run out.
 const SHARED_CONNECTIONS: usize = 4;
+/// How soon an old shared connection is looked at again that nothing could take the place of.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// One core's connections to one target.
 #[derive(Debug)]
@@ -58,12 +63,21 @@ pub(super) struct Pool {
     failed_dials: RefCell<(u64, Option<NoConnection>)>,
     only_http1: Cell<bool>,
     stream_ended: Notify,
+    most_age: Cell<Option<Millis>>,
+    chance: RefCell<fastrand::Rng>,
 }
 
 #[derive(Debug)]
 struct Idle {
     conn: Conn,
     until: Instant,
+}
+
+impl Idle {
+    /// When it is closed, where a connection may become so old.
+    fn end(&self, most_age: Option<Millis>) -> Instant {
+        self.conn.age.end(most_age).map_or(self.until, |end| end.min(self.until))
+    }
 }
 
 /// A place in the line for connections; given back when dropped.
@@ -110,8 +124,8 @@ impl Waiting {
 }
 
 impl Pool {
-    /// Empty. `authority` is what the Host header says.
-    pub(super) fn new(target: Target, authority: &str, limit: usize) -> Rc<Pool> {
+    /// Empty. `authority` is what the Host header says; `most_age` how old a connection may become, `None`: any age.
+    pub(super) fn new(target: Target, authority: &str, limit: usize, most_age: Option<Millis>) -> Rc<Pool> {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
         Rc::new(Pool {
             scheme: if target.https { Scheme::HTTPS } else { Scheme::HTTP },
@@ -130,6 +144,8 @@ impl Pool {
             failed_dials: RefCell::default(),
             only_http1: Cell::new(false),
             stream_ended: Notify::new(),
+            most_age: Cell::new(most_age),
+            chance: RefCell::new(fastrand::Rng::new()),
         })
     }
 
@@ -163,6 +179,15 @@ impl Pool {
             let gone = self.turns.forget_permits(before - limit);
             self.owed.set(self.owed.get() + (before - limit - gone));
             self.trim();
+        }
+    }
+
+    /// Follows an edit of `max_connection_age`, for the connections that there are as well.
+    pub(super) fn renew_after(self: &Rc<Self>, most_age: Option<Millis>) {
+        if self.most_age.replace(most_age) != most_age
+            && let Some(next) = self.reap()
+        {
+            self.reap_at(next);
         }
     }
 
@@ -279,15 +304,19 @@ impl Pool {
     async fn dial(self: &Rc<Self>, limit: Millis, turn: Turn) -> Result<Lease, NoConnection> {
         self.trim();
         let wire = connect::open(&self.target, &self.tls, limit).await?;
+        let age = Age::begin(clock::instant(), &mut self.chance.borrow_mut());
         let preface = |problem| NoConnection::Preface { place: self.target.place(), problem };
         if self.target.http2 == Http2::PriorKnowledge || wire.settled_on_http2() {
-            let shared = Shared::handshake(wire, turn).await.map_err(preface)?;
+            let shared = Shared::handshake(wire, age, turn).await.map_err(preface)?;
             let stream = shared.stream(self);
             self.shared.borrow_mut().push(shared);
+            if let Some(end) = age.end(self.most_age.get()) {
+                self.reap_at(end);
+            }
             return Ok(Lease::new(Line::Http2(stream), Rc::clone(self)));
         }
         self.only_http1.set(true);
-        let conn = http1(wire).await.map_err(preface)?;
+        let conn = http1(wire, age).await.map_err(preface)?;
         Ok(self.lease(conn, turn))
     }
 
@@ -303,7 +332,7 @@ impl Pool {
     }
 
     fn pop_idle(&self) -> Option<Conn> {
-        // The reaper has taken those that lay too long.
+        // The reaper has taken those that lay too long or have become too old.
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { conn, .. }) = idle.pop() {
             if conn.is_usable() {
@@ -313,15 +342,20 @@ impl Pool {
         None
     }
 
-    /// Takes a connection back, unless its provider has closed it or would before it is of use.
+    /// Takes a connection back, unless it is too old, or its provider has closed it or would before it is of use.
     pub(super) fn put_back(self: &Rc<Self>, mut conn: Conn, keep: Duration) {
         if keep.is_zero() || self.retired.get() || !conn.is_usable() {
             return;
         }
-        let Some(until) = clock::instant().checked_add(keep) else { return };
+        let now = clock::instant();
+        let Some(until) = now.checked_add(keep) else { return };
         conn.pooled = true;
-        self.idle.borrow_mut().push(Idle { conn, until });
-        self.reap_at(until);
+        let idle = Idle { conn, until };
+        let end = idle.end(self.most_age.get());
+        if end > now {
+            self.idle.borrow_mut().push(idle);
+            self.reap_at(end);
+        }
     }
 
     /// A stream has ended: who waits for one may look again.
@@ -374,19 +408,31 @@ impl Pool {
 
     /// When there may be something to close again; `None` when nothing is left.
     fn reap(&self) -> Option<Instant> {
-        let now = clock::instant();
+        let (now, most_age) = (clock::instant(), self.most_age.get());
         let mut idle = self.idle.borrow_mut();
-        idle.retain(|idle| idle.until > now && !idle.conn.sender.is_closed());
+        idle.retain(|idle| idle.end(most_age) > now && !idle.conn.sender.is_closed());
         let mut shared = self.shared.borrow_mut();
-        shared.retain(|connection| !connection.is_closed() && !connection.is_idle_for(KEEP_IDLE, clock::now()));
-        let earliest = idle.iter().map(|idle| idle.until).min();
-        let shared = if shared.is_empty() { None } else { now.checked_add(KEEP_IDLE) };
-        earliest.into_iter().chain(shared).min()
+        let (before, room) = (shared.len(), self.turns.available_permits() > 0);
+        shared.retain(|connection| {
+            let old = connection.end(most_age).is_some_and(|end| end <= now);
+            // Its streams keep it until the last of them has ended.
+            let replaced = old && (room || connection.is_idle());
+            !replaced && !connection.is_closed() && !connection.is_idle_for(KEEP_IDLE, clock::now())
+        });
+        if shared.len() < before {
+            // Who waits for a stream may dial instead.
+            self.stream_ended.notify_waiters();
+        }
+        let earliest = idle.iter().map(|idle| idle.end(most_age)).min();
+        let unused = if shared.is_empty() { None } else { now.checked_add(KEEP_IDLE) };
+        let old = shared.iter().filter_map(|connection| connection.end(most_age)).min();
+        let old = old.and_then(|end| if end > now { Some(end) } else { now.checked_add(LOOK_AGAIN) });
+        earliest.into_iter().chain(unused).chain(old).min()
     }
 }
 
 /// The HTTP/1.1 side of a new connection, driven by a task of its own.
-async fn http1(wire: Wire) -> Result<Conn, String> {
+async fn http1(wire: Wire, age: Age) -> Result<Conn, String> {
     let pulse = wire.pulse();
     // One plain write for a head and a usual body is cheaper than a vectored one; the copy is bounded by the piece size
     // in which bodies are handed over, and so is what the connection keeps.
@@ -402,5 +448,5 @@ async fn http1(wire: Wire) -> Result<Conn, String> {
         // Its end reaches whoever waits for an answer; nobody else needs to know.
         let _ = driven.await;
     });
-    Ok(Conn { sender, pulse, hush, alarm: Alarm::default(), pooled: false, served: false })
+    Ok(Conn { sender, pulse, hush, alarm: Alarm::default(), age, pooled: false, served: false })
 }

@@ -23,6 +23,7 @@ use crate::proxy::attempt::{self, Aim, AttemptError, Failure, Gate};
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 use crate::proxy::tests::support;
 
+mod age;
 mod egress;
 mod http1;
 mod http2;

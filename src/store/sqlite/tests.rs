@@ -179,6 +179,64 @@ fn an_unreadable_database_is_set_aside_and_said() {
     );
 }
 
+/// Spoils the first page that has these words.
+fn spoil_the_page_of(file: &Path, words: &str) {
+    let mut bytes = fs::read(file).unwrap();
+    let at = memchr::memmem::find(&bytes, words.as_bytes()).unwrap() / 4096 * 4096;
+    bytes[at..at + 4096].fill(0xee);
+    fs::write(file, bytes).unwrap();
+}
+
+#[test]
+fn a_history_that_takes_no_line_is_set_aside_and_said() {
+    set_aside_and_said(|file| spoil_the_page_of(file, "because"), "could not be read");
+}
+
+#[test]
+fn damage_in_old_lines_costs_no_state_and_is_seen_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = open(dir.path(), UnixMillis(1));
+    let lines = (0..2000).map(|number| event(Some("chat"), &format!("action-{number:04}"))).collect();
+    saved(&opened, Batch { events: lines, ..batch(10, "start") }).unwrap();
+    drop(opened);
+    let file = dir.path().join(FILE);
+    let look_through = || {
+        let (connection, mut past) = (Connection::open(&file).unwrap(), Past::new());
+        let mut looks = 0;
+        loop {
+            looks += 1;
+            match past.look(&connection) {
+                Ok(true) => {}
+                Ok(false) => return Ok(looks),
+                Err(why) => return Err(why),
+            }
+        }
+    };
+    assert!(look_through().unwrap() > 2, "not at once");
+    spoil_the_page_of(&file, "action-1000");
+    let opened = open(dir.path(), UnixMillis(2));
+    assert_eq!((opened.notes.len(), opened.state_lost, opened.error.as_ref()), (0, false, None));
+    assert_eq!(opened.states, [(identity("chat"), state(10))]);
+    assert_eq!(saved(&opened, batch(25, "promote")), Ok(()));
+    assert_eq!(told(&opened, None, 2), ["promote", "action-1999"]);
+    drop(opened);
+    assert_eq!(look_through().unwrap_err(), "database disk image is malformed");
+}
+
+#[test]
+fn trying_whether_a_line_can_be_added_adds_none() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let opened = open(dir.path(), UnixMillis(1));
+        saved(&opened, Batch { states: vec![(identity("chat"), state(10))], ..Batch::default() }).unwrap();
+        assert_eq!(told(&opened, None, 9), Vec::<String>::new());
+    }
+    let mut connection = Connection::open(dir.path().join(FILE)).unwrap();
+    save(&mut connection, &batch(10, "start")).unwrap();
+    let id: i64 = connection.query_row("SELECT max(id) FROM history", [], |row| row.get(0)).unwrap();
+    assert_eq!(id, 1);
+}
+
 #[test]
 fn a_newer_database_is_set_aside_and_said() {
     let newer = |file: &Path| Connection::open(file).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();

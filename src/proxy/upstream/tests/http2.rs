@@ -8,21 +8,21 @@ use super::tls::{Authority, secure};
 use super::*;
 use crate::decide::outcome::Ending;
 
-fn prior_knowledge(address: SocketAddr) -> Provider {
+pub(super) fn prior_knowledge(address: SocketAddr) -> Provider {
     let mut provider = provider(address);
     provider.http2 = Http2::PriorKnowledge;
     provider
 }
 
 /// The provider's end of an HTTP/2 connection, driven by hand.
-type Server = h2::server::Connection<TcpStream, Bytes>;
+pub(super) type Server = h2::server::Connection<TcpStream, Bytes>;
 
-async fn accept(listener: &TcpListener, streams: u32) -> Server {
+pub(super) async fn accept(listener: &TcpListener, streams: u32) -> Server {
     let (stream, _) = listener.accept().await.unwrap();
     h2::server::Builder::new().max_concurrent_streams(streams).handshake(stream).await.unwrap()
 }
 
-fn answer(mut respond: h2::server::SendResponse<Bytes>, body: &'static str) {
+pub(super) fn answer(mut respond: h2::server::SendResponse<Bytes>, body: &'static str) {
     let mut sending = respond.send_response(Response::new(()), false).unwrap();
     sending.send_data(Bytes::from_static(body.as_bytes()), true).unwrap();
 }

@@ -5,12 +5,12 @@ use crate::decide::cause::NoConnection;
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Policy;
 
-fn policy(providers: Vec<Arc<Provider>>) -> Policy {
+pub(super) fn policy(providers: Vec<Arc<Provider>>) -> Policy {
     Policy { providers, ..plain::policy(Vec::new(), Vec::new()) }
 }
 
 /// Answers every request on every connection with "ok"; the count of connections.
-fn serve(listener: TcpListener) -> Rc<Cell<usize>> {
+pub(super) fn serve(listener: TcpListener) -> Rc<Cell<usize>> {
     let connections = Rc::new(Cell::new(0));
     let counted = Rc::clone(&connections);
     tokio::task::spawn_local(async move {
