@@ -107,7 +107,7 @@ impl Account {
 
     /// It was planned before, and attempted.
     pub(crate) fn follows(&mut self, mut before: Replanned) {
-        self.met = before.goes_on(&self.scope);
+        (self.met, self.guard) = before.goes_on(&self.scope);
         self.before = before;
     }
 
@@ -237,14 +237,14 @@ impl Account {
         }
         self.give_probe_back();
         self.stable_said(None);
-        self.end_guard_report(Outcome::SerinError);
         if let Some(at) = self.at {
             self.scope.series(at).leave(self.scope.core.id);
         }
         self.attempt.stage = Stage::Over;
         let mut before = mem::take(&mut self.before);
         let (attempts, met) = (mem::take(&mut self.earlier), mem::take(&mut self.met));
-        before.add(Chapter { scope: self.scope.clone(), attempts, met });
+        let guard = mem::take(&mut self.guard);
+        before.add(Chapter { scope: self.scope.clone(), attempts, met, guard });
         before
     }
 
