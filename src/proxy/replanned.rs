@@ -1,10 +1,10 @@
 //! What was attempted for a request under plans that no longer stand.
 //!
-//! Where what is in force changes while a request is being recovered, it is planned anew: by another version of the file,
-//! or on the other arm. Its attempts stay with the plan by which they were made, since names, series and evidence are that
-//! plan's, until the request ends. Owns no counting. Invariants: a plan without an attempt leaves nothing here; what a request
-//! met in one epoch, and what the guard was told of it there, is carried on as long as that epoch lasts, so that it is one
-//! request there; and what no plan goes on with is ended.
+//! Where what is in force changes while a request is being recovered, it is planned anew: by another version of the
+//! file, or on the other arm. Its attempts stay with the plan by which they were made, since names, series and evidence
+//! are that plan's, until the request ends. Owns no counting. Invariants: a plan without an attempt leaves nothing
+//! here; what a request met in one epoch, and what the guard was told of it there, is carried on as long as that epoch
+//! lasts, so that it is one request there; and what no plan goes on with is ended.
 
 use std::mem;
 use std::sync::Arc;
