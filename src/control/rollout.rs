@@ -5,8 +5,9 @@
 //! [`Rollout::take`] is for whatever is decided upon: it alone changes the state, and [`Effects`] says what is to be told,
 //! written and published, since nothing is carried out here. [`Rollout::see`] is for what was seen: it is kept, nothing
 //! follows, and the next look decides upon it. Besides, [`Rollout::due_probes`] notes which probes it gave away, and
-//! [`Rollout::look_ahead`] keeps a forecast that nothing is decided from. Knows of no other rollout, reads no clock and does
-//! no I/O. Invariant: its state changes by steps only, each of which was decided once.
+//! [`Rollout::look_ahead`] keeps a forecast that nothing is decided from; what is read with time or in words is kept until
+//! it is out of date. Knows of no other rollout, reads no clock and does no I/O. Invariant: its state changes by steps
+//! only, each of which was decided once.
 
 use std::sync::Arc;
 

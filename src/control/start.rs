@@ -1,8 +1,8 @@
 //! How control begins: from the open store and the first file to a running loop.
 //!
 //! The first snapshot is made before the thread exists, so that the data plane never reads an empty one. The thread holds
-//! the claim to the state directory until its last batch is written. Decides nothing. Invariant: where no loop is started,
-//! nothing was published and nothing written.
+//! the claim to the state directory until its last batch is written. Decides nothing. Invariant: whoever gets
+//! the cells that control writes gets them with a running loop.
 
 use std::io;
 use std::path::PathBuf;

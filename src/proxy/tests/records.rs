@@ -12,7 +12,12 @@ use std::sync::mpsc::Receiver;
 
 const CHAT: &str = "/v1/chat/completions";
 const NEW: ProviderId = ProviderId(1);
-const ONE_FAILURE: (u64, u64, u64, u64) = (1, 0, 1, 0);
+/// Exposed, succeeded, failed, not judged.
+type Counted = (u64, u64, u64, u64);
+/// What a reload changes.
+type Change<'a> = &'a dyn Fn(&mut Policy);
+
+const ONE_FAILURE: Counted = (1, 0, 1, 0);
 
 /// Of a user whom a bucket sends to the canary.
 fn ask() -> String {
@@ -56,8 +61,8 @@ fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
     Arc::clone(&sidecar.shared.load().rollouts[0].evidence)
 }
 
-/// What the guard counted of the canary: exposed, succeeded, failed, not judged.
-fn counted(evidence: &Evidence) -> (u64, u64, u64, u64) {
+/// What the guard counted of the canary.
+fn counted(evidence: &Evidence) -> Counted {
     let ArmTotals { dispatched, succeeded, failed, not_judged, .. } = evidence.totals(Arm::Canary);
     (dispatched, succeeded, failed, not_judged)
 }
@@ -108,7 +113,7 @@ fn what_was_attempted_before_a_reload_stays_in_the_requests_record() {
 fn a_request_that_is_planned_again_is_counted_once_by_the_guard() {
     let no_change = |_: &mut Policy| ();
     let salted = |policy: &mut Policy| with_rollout(policy, |rollout| "another".clone_into(&mut rollout.salt));
-    let cases: [(&str, String, &dyn Fn(&mut Policy), (u64, u64, u64, u64)); 3] = [
+    let cases: [(&str, String, Change<'_>, Counted); 3] = [
         // The canary is asked again, with its other key.
         ("all that it amounts to is not known", throttled(), &no_change, (1, 1, 0, 0)),
         // Stable was about to be asked.

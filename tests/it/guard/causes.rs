@@ -203,7 +203,7 @@ fn all_answered(status: &serde_json::Value, rollout: &str) -> Option<(String, u6
 fn told_of_answers(cause: &serde_json::Value) -> String {
     let (count, answered) = (cause["count"].as_u64().unwrap(), cause["answered"].as_object().unwrap());
     let by_stable = answered["oldcorp"].as_u64().unwrap();
-    assert!(answered.len() == 1 && (count - by_stable) as usize <= AT_ONCE, "{cause}");
+    assert!(answered.len() == 1 && usize::try_from(count - by_stable).unwrap() <= AT_ONCE, "{cause}");
     if by_stable == count {
         "all answered by oldcorp".to_owned()
     } else {
