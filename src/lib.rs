@@ -19,8 +19,9 @@
 //!
 //! * [`decide`] and [`wire`] are pure: every decision, and every reading of bytes that leads to one. Time, chance and
 //!   counts come in as parameters, so the same trace in gives the same decisions out.
-//! * [`describe`] is pure as well: it turns what was decided into sentences, for whoever shows them. No sentence is stored
-//!   or compared.
+//! * [`describe`] is pure as well: it turns what was decided into sentences, for whoever shows them. Nothing is decided from
+//!   a sentence. A few are kept as they were said (why a canary is blocked, what a file is warned of), and compared with
+//!   the one before at most, so that nothing is logged twice.
 //! * [`flags`] turns flags.yaml into a [`decide::policy::Policy`], with every error at its place.
 //! * [`state`] is all that requests, control and the surfaces share. Each cell has one writer, or one word.
 //! * [`proxy`] is the data plane: one thread a core, each with its own connections, none of them waiting for another.

@@ -100,7 +100,7 @@ impl Source {
 }
 
 /// Something that breaks a rule.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Finding {
     path: String,
     line: usize,

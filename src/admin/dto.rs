@@ -144,8 +144,8 @@ pub struct Rollout {
     /// What the canary refuses although stable accepts it, what is met most often first.
     #[serde(default)]
     pub findings: Vec<Refusal>,
-    /// Why requests failed, the commonest cause first: of each arm, at the last share at which any did while somebody was on
-    /// the canary.
+    /// Why requests failed, the commonest cause first: of each arm, at the last share at which any did while somebody
+    /// was on the canary.
     #[serde(default)]
     pub seen: Vec<SeenAs>,
     /// How many of an arm's requests another provider than its own has answered since the start, by who did.

@@ -97,7 +97,8 @@ pub(super) fn failed_as(rollout: &Rollout, now: UnixMillis) -> Vec<String> {
     told.map(|seen| one_line(&format!("{}, {}: {}", seen.arm, seen.outcome, seen.words(Stamp(now))))).collect()
 }
 
-/// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`: nobody is on the canary.
+/// How long faults would take to be seen: `a dead canary 3s, one that never answers 14s, 20% errors 14s`; `None`:
+/// nobody is on the canary.
 pub(super) fn seen_in(rollout: &Rollout) -> Option<String> {
     let guard = rollout.guard.as_ref().filter(|_| rollout.percent > 0.0)?;
     if guard.requests_per_second < NONE {

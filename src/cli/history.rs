@@ -1,7 +1,8 @@
 //! `serin history`: what changed, when, by whom and why, newest first.
 //!
 //! Asks a running sidecar and does not read the database itself, which belongs to the process that holds its lock.
-//! `--trace` gives what the guard saw instead of what was decided, as lines for programs. Reasons are texts that somebody sent, so each event is shown without what a terminal would act upon.
+//! `--trace` gives what the guard saw instead of what was decided, as lines for programs. Reasons are texts that
+//! somebody sent, so each event is shown without what a terminal would act upon.
 
 use std::time::Duration;
 

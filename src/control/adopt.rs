@@ -40,7 +40,7 @@ impl Engine {
             if let Some(lock) = &moving.state().lock {
                 before.locks.insert(rollout.name.clone(), lock.clone());
             }
-            before.rollouts.insert(moving.identity.clone(), moving);
+            before.rollouts.insert(moving.identity().clone(), moving);
         }
         let mut fresh = Vec::new();
         for rollout in &policy.rollouts {
@@ -52,7 +52,7 @@ impl Engine {
             self.rollouts.push(tracked);
         }
         let gone = before.rollouts.into_iter();
-        self.elsewhere.extend(gone.map(|(identity, moving)| (identity, moving.course.into_state())));
+        self.elsewhere.extend(gone.map(|(_, moving)| moving.into_kept()));
         let unsplit = policy.providers.iter().map(|provider| self.series.of("none", "none", &provider.name));
         self.unsplit = unsplit.collect();
         self.providers.keep(&policy);

@@ -1,7 +1,7 @@
 //! Blocks of evidence, in which cores count what becomes of requests: a new one for each epoch of a rollout.
 //!
-//! Each has a number of its own, by which a sample is told from those of every other epoch. Keeps none of them. Invariant: no number
-//! is given twice.
+//! Each has a number of its own, by which a sample is told from those of every other epoch. Keeps none of them.
+//! Invariant: no number is given twice.
 
 use std::cell::Cell;
 use std::sync::Arc;

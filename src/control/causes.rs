@@ -1,11 +1,14 @@
 //! Why requests failed, for whoever decides, tells or shows it.
 //!
-//! The causes of an epoch are in its evidence, to which cores add; what became of the requests is known later, and then the
-//! epoch may be over, so that the last epochs are kept. Of each arm one of them is shown: the latest in which a bucket sent
-//! somebody to the canary and a request of that arm failed; where there is none, the latest in which one failed. So what led
-//! to a rollback stays, for both arms, as long as nobody is on the canary, and then until the same arm fails anew; and what
-//! fails after its epoch is over is shown unless a later one has failures of its own. An epoch that was over before anybody
-//! looked at it is not among them. Owns no counts. Invariant: what is told of a decision is what was known when it was made.
+//! The causes of an epoch are in its evidence, and cores still add to them when the epoch is over, so that the evidence of
+//! the last epochs is kept ([`KeptEpochs`]). Of each arm one epoch is shown:
+//!
+//! * the latest one in which a bucket sent somebody to the canary and a request of that arm failed;
+//! * where there is none, the latest one in which a request of that arm failed.
+//!
+//! For example: at 25% the canary fails (epoch 4), it is rolled back to 0% (epoch 5), and goes on at 10% (epoch 6). The
+//! canary's causes of epoch 4 are shown until a request fails there in epoch 6, whatever fails on stable meanwhile. Owns no
+//! counts. Invariant: what is told of a decision is what was known when it was made.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -20,11 +23,11 @@ const MOST: usize = 8;
 /// How many epochs are kept.
 const MOST_EPOCHS: usize = 8;
 
-/// The last epochs, the first one first.
+/// The evidence of the last epochs, oldest first; an epoch that was over before anybody looked at it is not among them.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FailedIn(VecDeque<Arc<Evidence>>);
+pub(super) struct KeptEpochs(VecDeque<Arc<Evidence>>);
 
-impl FailedIn {
+impl KeptEpochs {
     /// Takes the evidence of the present epoch.
     pub(super) fn note(&mut self, evidence: &Arc<Evidence>) {
         if self.0.back().is_some_and(|last| Arc::ptr_eq(last, evidence)) {
@@ -90,63 +93,63 @@ mod tests {
     }
 
     /// The statuses that are shown of stable and of the canary.
-    fn shown(failed_in: &FailedIn) -> [Vec<u16>; 2] {
+    fn shown(kept: &KeptEpochs) -> [Vec<u16>; 2] {
         let status = |count: CauseCount| match count.cause {
             Cause::Status { status, .. } => status,
             other => unreachable!("{other:?}"),
         };
-        failed_in.causes(NOW).map(|causes| causes.into_iter().map(status).collect())
+        kept.causes(NOW).map(|causes| causes.into_iter().map(status).collect())
     }
 
     #[test]
     fn what_led_to_a_rollback_stays_until_the_same_arm_fails_with_somebody_on_the_canary() {
-        let (mut failed_in, [bad, back, again]) = (FailedIn::default(), [1, 2, 3].map(epoch));
+        let (mut kept, [bad, back, again]) = (KeptEpochs::default(), [1, 2, 3].map(epoch));
         somebody_on_the_canary(&bad);
         fails(&bad, Arm::Canary, 500);
         fails(&bad, Arm::Stable, 501);
-        failed_in.note(&bad);
+        kept.note(&bad);
         fails(&back, Arm::Stable, 502);
-        failed_in.note(&back);
-        assert_eq!(shown(&failed_in), [vec![501], vec![500]], "nobody is on the canary");
-        failed_in.note(&again);
+        kept.note(&back);
+        assert_eq!(shown(&kept), [vec![501], vec![500]], "nobody is on the canary");
+        kept.note(&again);
         somebody_on_the_canary(&again);
-        assert_eq!(shown(&failed_in), [vec![501], vec![500]], "nothing failed yet");
+        assert_eq!(shown(&kept), [vec![501], vec![500]], "nothing failed yet");
         fails(&again, Arm::Stable, 503);
-        assert_eq!(shown(&failed_in), [vec![503], vec![500]], "each arm has its own");
+        assert_eq!(shown(&kept), [vec![503], vec![500]], "each arm has its own");
         fails(&again, Arm::Canary, 504);
-        assert_eq!(shown(&failed_in), [vec![503], vec![504]]);
+        assert_eq!(shown(&kept), [vec![503], vec![504]]);
     }
 
     #[test]
     fn what_fails_after_its_epoch_is_shown_even_where_nothing_did_before() {
-        let (mut failed_in, [before, back]) = (FailedIn::default(), [1, 2].map(epoch));
+        let (mut kept, [before, back]) = (KeptEpochs::default(), [1, 2].map(epoch));
         somebody_on_the_canary(&before);
-        failed_in.note(&before);
-        failed_in.note(&back);
-        assert_eq!(shown(&failed_in), [Vec::<u16>::new(), Vec::new()]);
+        kept.note(&before);
+        kept.note(&back);
+        assert_eq!(shown(&kept), [Vec::<u16>::new(), Vec::new()]);
         fails(&before, Arm::Canary, 500);
-        failed_in.note(&back);
-        assert_eq!(shown(&failed_in), [vec![], vec![500]]);
+        kept.note(&back);
+        assert_eq!(shown(&kept), [vec![], vec![500]]);
     }
 
     #[test]
     fn where_nobody_ever_was_on_the_canary_the_latest_failures_are_shown() {
-        let mut failed_in = FailedIn::default();
+        let mut kept = KeptEpochs::default();
         for (number, status) in [(1, 500), (2, 501)] {
             let epoch = epoch(number);
             fails(&epoch, Arm::Stable, status);
-            failed_in.note(&epoch);
+            kept.note(&epoch);
         }
-        assert_eq!(shown(&failed_in), [vec![501], vec![]]);
+        assert_eq!(shown(&kept), [vec![501], vec![]]);
     }
 
     #[test]
     fn what_is_shown_outlasts_any_number_of_epochs_without_failures() {
-        let (mut failed_in, bad) = (FailedIn::default(), epoch(0));
+        let (mut kept, bad) = (KeptEpochs::default(), epoch(0));
         somebody_on_the_canary(&bad);
         fails(&bad, Arm::Canary, 500);
-        failed_in.note(&bad);
-        (1..100).map(epoch).for_each(|epoch| failed_in.note(&epoch));
-        assert_eq!((shown(&failed_in), failed_in.0.len()), ([vec![], vec![500]], MOST_EPOCHS));
+        kept.note(&bad);
+        (1..100).map(epoch).for_each(|epoch| kept.note(&epoch));
+        assert_eq!((shown(&kept), kept.0.len()), ([vec![], vec![500]], MOST_EPOCHS));
     }
 }

@@ -139,7 +139,7 @@ impl Engine {
     /// Whether something is proposed for this rollout.
     pub(super) fn proposes(&self, rollout: &str) -> bool {
         let moving = self.place_of(rollout).and_then(|place| self.rollouts[place].moving.as_ref());
-        moving.is_some_and(|moving| moving.course.proposed().is_some())
+        moving.is_some_and(|moving| moving.proposed().is_some())
     }
 
     /// Withdraws what is proposed for this rollout.
@@ -179,7 +179,7 @@ impl Engine {
         let unknown = || Refusal::Unknown { name: name.to_owned(), known: self.known() };
         let tracked = self.rollouts.iter().find(|tracked| tracked.rollout.name == name).ok_or_else(unknown)?;
         match &tracked.moving {
-            Some(moving) => Ok(moving.lately.lines()),
+            Some(moving) => Ok(moving.lately()),
             None => Err(barred(name, &Barred::NothingToCompare)),
         }
     }

@@ -23,7 +23,7 @@ pub(super) struct Effects {
     pub(super) state: Option<RolloutState>,
     /// To be written before it comes into force.
     pub(super) proposal: Option<Proposal>,
-    /// Whose requests that wait for the canary ask somebody else.
+    /// Whose requests that wait for the canary ask somebody else; the rollout sees to it itself.
     pub(super) rescue: Option<Rescue>,
     /// For whoever handed it in.
     pub(super) answer: Answer,

@@ -16,7 +16,7 @@ use super::now::Now;
 use super::outbox::{Outbox, Proposal};
 use super::providers::{Connection, Providers};
 use super::report::{self, Process};
-use super::rollout::{Input, Probe};
+use super::rollout::{Input, Probe, Seen};
 use super::sampling::Sampling;
 use super::series::Registry;
 use super::tracked::Tracked;
@@ -79,7 +79,7 @@ impl Engine {
     // One a tick: that which has waited longest.
     fn look_ahead(&mut self, now: Now) {
         let moving = self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut());
-        let due = moving.filter_map(|moving| Some((moving.foresight.due(now.mono)?, moving)));
+        let due = moving.filter_map(|moving| Some((moving.foresight().due(now.mono)?, moving)));
         if let Some((_, moving)) = due.min_by_key(|(made, _)| *made) {
             moving.look_ahead(now);
         }
@@ -94,7 +94,7 @@ impl Engine {
     /// What a probe said. It is acted upon with the next tick.
     pub fn probed(&mut self, probe: &Probe, result: Result<(), String>, now: Now) {
         let moving = self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut());
-        moving.for_each(|moving| moving.probed(probe, &result, now));
+        moving.for_each(|moving| moving.see(Seen::Probed(probe, &result), now.mono));
     }
 
     /// Whom a connection should be made to now; each counts as begun.
@@ -207,11 +207,8 @@ impl Engine {
     pub(super) fn take(&mut self, place: usize, input: Input<'_>, now: Now) -> Answer {
         let Some(moving) = &mut self.rollouts[place].moving else { return Answer::default() };
         let effects = moving.take(input, &self.context, now);
-        let Effects { events, landed, notices, state, proposal, rescue, answer } = effects;
-        if let Some(rescue) = rescue {
-            moving.observer.withdraw(rescue, now.mono);
-        }
-        let identity = &moving.identity;
+        let Effects { events, landed, notices, state, proposal, answer, .. } = effects;
+        let identity = moving.identity();
         if let Some(state) = state {
             self.outbox.write(identity, state);
         }

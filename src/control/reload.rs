@@ -72,7 +72,7 @@ impl Engine {
                 continue;
             }
             let taken_back = self.rollouts.iter().find_map(|tracked| {
-                let moving = tracked.moving.as_ref().filter(|moving| moving.identity.canary == stable)?;
+                let moving = tracked.moving.as_ref().filter(|moving| moving.identity().canary == stable)?;
                 let held = moving.state().lock.is_some() || matches!(moving.state().phase, Phase::RolledBack { .. });
                 held.then_some(tracked.rollout.name.as_str())
             });
@@ -97,7 +97,7 @@ impl Engine {
     fn unserved(&self, policy: &Policy) -> Vec<Unserved> {
         unserved_by(policy, |identity: &Identity| {
             let mut moving = self.rollouts.iter().filter_map(|tracked| tracked.moving.as_ref());
-            let known = moving.find(|moving| moving.identity == *identity).map(|moving| moving.state());
+            let known = moving.find(|moving| moving.identity() == identity).map(|moving| moving.state());
             known.or_else(|| self.elsewhere.get(identity))
         })
     }

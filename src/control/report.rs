@@ -88,7 +88,7 @@ pub(super) fn store(Context { disk, locks, .. }: &Context) -> StoreStatus {
 /// What is told of one rollout or plain route.
 pub(super) fn rollout(tracked: &mut Tracked, series: &Registry, context: &Context, now: Now) -> RolloutStatus {
     tracked.named.recent.see(&tracked.rollout.name, series, now.mono);
-    let seen = tracked.moving.as_mut().map(|moving| moving.observer.seen(now.mono));
+    let seen = tracked.moving.as_mut().map(|moving| moving.seen(now));
     let plain = plain(tracked, series);
     match (&tracked.moving, seen) {
         (Some(rollout), Some(seen)) => moving(tracked, rollout, &seen, plain, context, now),
@@ -104,16 +104,16 @@ fn moving(
     context: &Context,
     now: Now,
 ) -> RolloutStatus {
-    let (state, canary, name) = (moving.state(), &moving.asked.canary, &tracked.rollout.name);
+    let (state, canary, name) = (moving.state(), &moving.asked().canary, &tracked.rollout.name);
     let (view, ruling) = (moving.view(context), moving.ruling(context));
     let ahead = outlook(&view, state, seen, now.unix);
-    let waits_for = match moving.course.proposed() {
+    let waits_for = match moving.proposed() {
         Some(proposal) => to_be_written(proposal, &context.disk.dir),
         None => waiting_for(name, &ahead.waiting_for),
     };
     let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
     RolloutStatus {
-        canary: Some(moving.asked.provider.name.clone()),
+        canary: Some(moving.asked().provider.name.clone()),
         standing: ruling.standing,
         percent: ruling.percent,
         intent: match canary.percent {
@@ -129,15 +129,15 @@ fn moving(
         paused: state.paused.is_some(),
         window: [window(seen.window.stable), window(seen.window.canary)],
         window_length: canary.guard.window,
-        window_since: moving.counted_since.max(UnixMillis(now.unix.0.saturating_sub(canary.guard.window.0))),
+        window_since: moving.counted_since().max(UnixMillis(now.unix.0.saturating_sub(canary.guard.window.0))),
         in_flight: [tracked.rollout.stable, canary.provider].map(|provider| tracked.series.in_flight_at(provider)),
         waiting: waiting(moving, now),
         epoch: state.epoch,
         answered: whole(state.judge.answered),
         needed: u64::from(canary.guard.min_requests),
         guard: Some(judged(moving, &view, seen.users)),
-        findings: moving.findings.report(),
-        causes: moving.failed_in.causes(now),
+        findings: moving.findings(),
+        causes: moving.causes(now),
         stable_fault: tracked.stable_fault(ruling.percent),
         ..plain
     }
@@ -162,7 +162,7 @@ fn judged(moving: &Rollout, view: &View<'_>, users: [u32; 2]) -> GuardStatus {
         let Finding { evidence, above_floor, .. } = *finding;
         AspectStatus { evidence, above_floor, doubt: *judge.doubt(aspect), ..status }
     };
-    let traffic = moving.observer.traffic();
+    let traffic = moving.observer().traffic();
     let learnt = |rule: &SlowRule| {
         let limit = |kind| judge.slow_threshold.limit(rule, kind);
         limit(Kind::Streamed).max(limit(Kind::Whole))
@@ -180,22 +180,22 @@ fn judged(moving: &Rollout, view: &View<'_>, users: [u32; 2]) -> GuardStatus {
         per_second: traffic.per_second,
         stable_rate: traffic.stable_rate,
         slow_above: guard.slow.as_ref().and_then(learnt),
-        answers: [Arm::Stable, Arm::Canary].map(|arm| moving.observer.answered().report(arm)),
+        answers: [Arm::Stable, Arm::Canary].map(|arm| moving.observer().answered().report(arm)),
         pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
         forecast: FAULTS
             .iter()
-            .zip(moving.foresight.faults)
+            .zip(moving.foresight().faults)
             .map(|(fault, after)| ForecastStatus { rate: fault.rate, after })
             .collect(),
         silence: *judge.silence(),
-        silent_after: moving.foresight.silent,
+        silent_after: moving.foresight().silent,
     }
 }
 
 /// Who has had no output yet, by arm and age.
 fn waiting(moving: &Rollout, now: Now) -> [[u32; AGES.len() + 1]; 2] {
     [Arm::Stable, Arm::Canary].map(|arm| {
-        let (counts, longer) = moving.observer.waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
+        let (counts, longer) = moving.observer().waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
         let mut all = [longer; AGES.len() + 1];
         all[..AGES.len()].copy_from_slice(&counts);
         all

@@ -1,15 +1,18 @@
 //! One rollout with a canary: what happens to it in, what follows from it out.
 //!
 //! Owns all that is known of it: the state in force and what is proposed ([`Course`]), what is seen of its requests
-//! ([`Observer`]), what its canary refuses, and what was told when. [`Rollout::take`] is the one way in for whatever may
-//! change any of it. It carries nothing out: [`Effects`] says what is to be told, written and published. Knows of no other
-//! rollout, reads no clock and does no I/O but its log lines. Invariant: its state changes by steps only, each of which was
-//! decided once.
+//! ([`Observer`]), what its canary refuses, and what was told when; others read it. There are two ways in.
+//! [`Rollout::take`] is for whatever is decided upon: it alone changes the state, and [`Effects`] says what is to be told,
+//! written and published, since nothing is carried out here. [`Rollout::see`] is for what was seen: it is kept, nothing
+//! follows, and the next look decides upon it. Besides, [`Rollout::due_probes`] notes which probes it gave away, and
+//! [`Rollout::look_ahead`] keeps a forecast that nothing is decided from; what is read with time or in words is kept until
+//! it is out of date. Knows of no other rollout, reads no clock and does no I/O. Invariant: its state changes by steps
+//! only, each of which was decided once.
 
 use std::sync::Arc;
 
 use super::answered;
-use super::causes::{FailedIn, of_canary};
+use super::causes::{KeptEpochs, of_canary};
 use super::context::Context;
 use super::effects::{Answer, Denied, Effects};
 use super::foresight::Foresight;
@@ -21,16 +24,19 @@ use super::outlasting::Outlasting;
 use super::proposals::Course;
 use super::refusals::Findings;
 use super::turns::{Names, Turns};
+use crate::decide::cause::CauseCount;
 use crate::decide::event::{Action, Actor, Event, Reason};
+use crate::decide::guard::trace::Line;
 use crate::decide::policy::{self, Canary, Intent, Provider};
 use crate::decide::rollout::in_force::{Ruling, in_force};
 use crate::decide::rollout::outlook::asks_stable;
 use crate::decide::rollout::state::{Identity, Lock, Phase, RolloutState};
 use crate::decide::rollout::step::{Input as Happening, Step, step as decide};
-use crate::decide::rollout::view::{Blocked, View, blocked};
-use crate::decide::units::{Arm, Percent, UnixMillis};
+use crate::decide::rollout::view::{Blocked, Observation, View, blocked};
+use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::describe::in_force as words;
 use crate::state::inbox::{Command, Refused};
+use crate::state::samples::Sample;
 use crate::state::series_table::SeriesTable;
 use crate::state::status::FindingStatus;
 
@@ -48,21 +54,20 @@ pub(super) struct Asked {
 /// One rollout with a canary.
 #[derive(Debug)]
 pub(super) struct Rollout {
-    pub(super) identity: Identity,
-    pub(super) asked: Asked,
-    pub(super) course: Course,
+    identity: Identity,
+    asked: Asked,
+    course: Course,
     // In words, as the history keeps it.
-    pub(super) blocked: Option<String>,
-    pub(super) observer: Observer,
+    blocked: Option<String>,
+    observer: Observer,
     // When what the observer counts began.
-    pub(super) counted_since: UnixMillis,
-    pub(super) turns: Turns,
-    pub(super) findings: Findings,
-    // The last epoch in which attempts failed: stable's first.
-    pub(super) failed_in: FailedIn,
+    counted_since: UnixMillis,
+    turns: Turns,
+    findings: Findings,
+    kept_epochs: KeptEpochs,
     outlasting: Outlasting,
-    pub(super) foresight: Foresight,
-    pub(super) lately: Lately,
+    foresight: Foresight,
+    lately: Lately,
 }
 
 /// Something that happens to a rollout.
@@ -86,6 +91,16 @@ pub(super) enum Input<'a> {
     Withdraw,
     /// The process is stopping.
     Drain,
+}
+
+/// Something that was seen of a rollout's requests or of its providers.
+pub(super) enum Seen<'a> {
+    /// A core tells of a request.
+    Sample(&'a Sample),
+    /// So many samples found no room since the process began.
+    Lost(u64),
+    /// A probe was answered, or not. One that was asked for in another epoch says nothing.
+    Probed(&'a Probe, &'a Result<(), String>),
 }
 
 /// A provider to be asked whether it lives.
@@ -115,7 +130,7 @@ impl Rollout {
             counted_since: now.unix,
             turns: Turns::default(),
             findings,
-            failed_in: FailedIn::default(),
+            kept_epochs: KeptEpochs::default(),
             outlasting: Outlasting::default(),
             foresight: Foresight::default(),
             lately: Lately::default(),
@@ -128,13 +143,99 @@ impl Rollout {
         Rollout { asked, findings, ..self }
     }
 
+    /// Which rollout it is, wherever its state is kept.
+    pub(super) const fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// What the file says of it.
+    pub(super) const fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
     /// What is in force.
     pub(super) const fn state(&self) -> &RolloutState {
         self.course.state()
     }
 
-    /// Something happens: what follows from it.
+    /// What is in force, as it lasts when the file has the rollout no longer.
+    pub(super) fn into_kept(self) -> (Identity, RolloutState) {
+        (self.identity, self.course.into_state())
+    }
+
+    /// What is on its way to the disk.
+    pub(super) const fn proposed(&self) -> Option<&Proposal> {
+        self.course.proposed()
+    }
+
+    /// What is seen of its requests.
+    pub(super) const fn observer(&self) -> &Observer {
+        &self.observer
+    }
+
+    /// What was seen until now; what has left the guard's window by then is dropped.
+    pub(super) fn seen(&mut self, now: Now) -> Observation {
+        self.observer.seen(now.mono)
+    }
+
+    /// When what the observer counts began.
+    pub(super) const fn counted_since(&self) -> UnixMillis {
+        self.counted_since
+    }
+
+    /// Whether the canary answers nobody.
+    pub(super) fn is_canary_dead(&self) -> bool {
+        self.turns.canary_dead()
+    }
+
+    /// What the canary refuses although stable accepts it.
+    pub(super) fn findings(&self) -> Vec<FindingStatus> {
+        self.findings.report()
+    }
+
+    /// The commonest refusal in plain words, which are kept until there is another.
+    pub(super) fn commonest_refusal(&mut self) -> Option<Arc<str>> {
+        self.findings.commonest()
+    }
+
+    /// Why requests failed, stable's first.
+    pub(super) fn causes(&self, now: Now) -> [Vec<CauseCount>; 2] {
+        self.kept_epochs.causes(now)
+    }
+
+    /// How soon faults would be seen.
+    pub(super) const fn foresight(&self) -> &Foresight {
+        &self.foresight
+    }
+
+    /// What the guard saw lately, oldest first.
+    pub(super) fn lately(&self) -> Vec<Line> {
+        self.lately.lines()
+    }
+
+    /// Something was seen.
+    pub(super) fn see(&mut self, seen: Seen<'_>, now: Millis) {
+        match seen {
+            Seen::Sample(sample) => self.observer.sample(sample, &self.asked.canary.guard, now),
+            Seen::Lost(lost) => self.observer.lost(lost, now),
+            Seen::Probed(probe, result) => {
+                if self.identity == probe.rollout && self.state().epoch == probe.epoch {
+                    self.observer.probed(probe.arm, result.clone(), now);
+                }
+            }
+        }
+    }
+
+    /// Something happens: what follows from it. Whoever waits for a canary that is given up is let go here.
     pub(super) fn take(&mut self, input: Input<'_>, context: &Context, now: Now) -> Effects {
+        let mut effects = self.decided(input, context, now);
+        if let Some(rescue) = effects.rescue.take() {
+            self.observer.withdraw(rescue, now.mono);
+        }
+        effects
+    }
+
+    fn decided(&mut self, input: Input<'_>, context: &Context, now: Now) -> Effects {
         match input {
             Input::Look { place, stepped_back } => self.look(place, stepped_back, context, now),
             Input::Command(command) => self.carry_out(command, context, now),
@@ -173,11 +274,11 @@ impl Rollout {
         let several = self.observer.has_several_sources();
         let mut seen = self.observer.look(&self.asked.canary.guard, alone, stepped_back, now.mono);
         let several_now = self.observer.has_several_sources();
-        seen.refuses = self.findings.commonest();
+        seen.refuses = self.commonest_refusal();
         let canary_turns = self.turns.see_canary(seen.canary_dead);
         let stable_turns = self.turns.see_stable(self.observer.stable_waits().is_some());
         if let Some(tick) = &seen.tick {
-            self.failed_in.note(self.observer.evidence());
+            self.kept_epochs.note(self.observer.evidence());
             seen.causes = of_canary(self.observer.evidence(), now);
             let totals = [Arm::Stable, Arm::Canary].map(|arm| answered::totals(self.asked.series.own(arm)));
             self.observer.count_answers(tick.seconds, totals);
@@ -318,13 +419,6 @@ impl Rollout {
             }
         }
         due
-    }
-
-    /// What a probe said, if it was asked for in this epoch. It is acted upon with the next look.
-    pub(super) fn probed(&mut self, probe: &Probe, result: &Result<(), String>, now: Now) {
-        if self.identity == probe.rollout && self.state().epoch == probe.epoch {
-            self.observer.probed(probe.arm, result.clone(), now.mono);
-        }
     }
 
     /// Works out how soon faults would be seen.

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 
 use super::context::Context;
+use super::rollout::Seen;
 use super::tracked::Tracked;
 use crate::decide::event::Notice;
 use crate::decide::guard::waiting::second_of;
@@ -31,7 +32,7 @@ pub(super) struct Sampling {
 impl Sampling {
     fn know(&mut self, rollouts: &[Tracked], seen: (u64, u64)) {
         if self.seen.replace(seen) != Some(seen) {
-            let now = |tracked: &Tracked| Some(tracked.moving.as_ref()?.observer.blocks().collect::<Vec<_>>());
+            let now = |tracked: &Tracked| Some(tracked.moving.as_ref()?.observer().blocks().collect::<Vec<_>>());
             let owned = rollouts.iter().map(now).enumerate();
             self.owners = owned.flat_map(|(index, ids)| ids.into_iter().flatten().map(move |id| (id, index))).collect();
         }
@@ -54,13 +55,13 @@ impl Sampling {
         samples.drain(|sample| {
             let owner = self.owners.get(&sample.evidence).and_then(|index| rollouts.get_mut(*index));
             if let Some(moving) = owner.and_then(|tracked| tracked.moving.as_mut()) {
-                moving.observer.sample(&sample, &moving.asked.canary.guard, now);
+                moving.see(Seen::Sample(&sample), now);
             }
         });
         samples.set_second(second_of(now));
         let lost = samples.lost();
         for moving in rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut()) {
-            moving.observer.lost(lost, now);
+            moving.see(Seen::Lost(lost), now);
         }
         self.untold(lost, now).map(|lost| Notice::SamplesLost { lost, most: CAPACITY })
     }

@@ -56,9 +56,9 @@ impl Tracked {
         InForce {
             percent: ruling.map_or(Percent::ZERO, |ruling| ruling.percent),
             closed: ruling.is_none_or(|ruling| ruling.closed),
-            diverts: moving.is_none_or(|moving| !moving.turns.canary_dead()),
-            several_sources: moving.is_some_and(|moving| moving.observer.has_several_sources()),
-            evidence: Arc::clone(moving.map_or(idle, |moving| moving.observer.evidence())),
+            diverts: moving.is_none_or(|moving| !moving.is_canary_dead()),
+            several_sources: moving.is_some_and(|moving| moving.observer().has_several_sources()),
+            evidence: Arc::clone(moving.map_or(idle, |moving| moving.observer().evidence())),
             series: self.series.clone(),
             retry: Arc::clone(&self.named.retry),
         }

@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request, StatusCode, Uri};
@@ -181,7 +182,11 @@ impl Drop for Unplanned<'_> {
     fn drop(&mut self) {
         if !self.told && !self.planned.get() {
             let outcome = if self.core.is_cutting() { Outcome::SerinError } else { Outcome::ClientGone };
-            self.offer(RequestLine { outcome: Some(outcome), ..self.line() });
+            let mut line = RequestLine { outcome: Some(outcome), ..self.line() };
+            if thread::panicking() {
+                unwinds(&mut line);
+            }
+            self.offer(line);
         }
     }
 }

@@ -110,7 +110,7 @@ impl Account {
 
     /// It was planned before, and attempted.
     pub(crate) fn follows(&mut self, mut before: Replanned) {
-        self.met = before.goes_on(&self.scope);
+        (self.met, self.guard) = before.goes_on(&self.scope);
         self.before = before;
     }
 
@@ -248,15 +248,16 @@ impl Account {
             self.failed(Ending::CutBySerin);
         }
         self.give_probe_back();
-        self.stable_said(None);
-        self.end_guard_report(Outcome::SerinError);
+        // The guard is told when the request ends, since the same provider may be asked again.
+        let _ = self.answer_question(None);
         if let Some(at) = self.at {
             self.scope.series(at).leave(self.scope.core.id);
         }
         self.attempt.stage = Stage::Over;
         let mut before = mem::take(&mut self.before);
         let (attempts, met) = (mem::take(&mut self.earlier), mem::take(&mut self.met));
-        before.add(Chapter { scope: self.scope.clone(), attempts, met });
+        let guard = mem::take(&mut self.guard);
+        before.add(Chapter { scope: self.scope.clone(), attempts, met, guard });
         before
     }
 
@@ -284,7 +285,14 @@ impl Account {
 
     /// Stable accepted what the canary refused, or refused it as well; `None`: it said neither.
     pub(crate) fn stable_said(&mut self, accepts: Option<bool>) {
-        let Some(question) = self.question.take() else { return };
+        if let Some(outcome) = self.answer_question(accepts) {
+            self.end_guard_report(outcome);
+        }
+    }
+
+    /// Returns what the refusal comes to, if there was one in question.
+    fn answer_question(&mut self, accepts: Option<bool>) -> Option<Outcome> {
+        let question = self.question.take()?;
         let Question { mut record, refusal, place } = *question;
         let accepted = accepts == Some(true);
         record.outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
@@ -297,8 +305,9 @@ impl Account {
             consumers::refusal(&self.scope, record.provider, refusal, accepted);
         }
         self.count(&record, speaks);
-        self.end_guard_report(record.outcome);
+        let outcome = record.outcome;
         self.earlier.insert(place, record);
+        Some(outcome)
     }
 
     /// Whether it is the canary that is asked, as evidence.

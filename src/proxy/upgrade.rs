@@ -86,8 +86,28 @@ async fn pump(
                 _ => Ok(()),
             };
         }
-        passed(read);
         to.write_all(&piece[..read]).await.map_err(|_| End::Write)?;
         to.flush().await.map_err(|_| End::Write)?;
+        passed(read);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Carries a word to whoever is there, or is gone: how many bytes passed, and whether it was carried.
+    async fn carried(is_there: bool) -> (usize, bool) {
+        let (to, other) = tokio::io::duplex(64);
+        let _other = is_there.then_some(other);
+        let mut bytes = 0;
+        let carried = pump(&b"welcome"[..], to, |passed| bytes += passed).await.is_ok();
+        (bytes, carried)
+    }
+
+    #[tokio::test]
+    async fn bytes_that_could_not_be_written_have_not_passed() {
+        assert_eq!(carried(true).await, (7, true));
+        assert_eq!(carried(false).await, (0, false));
     }
 }

@@ -1,11 +1,12 @@
 //! What if: rollouts against stated traffic, thousands of them, beside the rules that others use.
 //!
-//! A [`traffic`] (or a crowd of [`users`], several [`sources`], timed [`answers`], or answers in [`excess`]) gives ticks, a [`rule`] sees them, a [`rollout`] plays
-//! one against the other, [`run`] does it for many seeds on all cores, and a [`tally`] says what became of them.
-//! [`guarded`] is the rule that production runs, with the same code. A [`scenario`] is traffic as an operator states it, a
-//! [`contest`] puts the guard and the others in charge of it, a [`replay`] shows the guard what was recorded. Nothing here
-//! reads a clock or waits: a simulated day lasts milliseconds. Decides nothing about real traffic, and no other layer but
-//! the command line uses it. Invariant: the same seeds give the same result, on any number of cores.
+//! A [`traffic`] (or a crowd of [`users`], several [`sources`], timed [`answers`], or answers in [`excess`]) gives
+//! ticks, a [`rule`] sees them, a [`rollout`] plays one against the other, [`run`] does it for many seeds on all cores,
+//! and a [`tally`] says what became of them. [`guarded`] is the rule that production runs, with the same code. A
+//! [`scenario`] is traffic as an operator states it, a [`contest`] puts the guard and the others in charge of it, a
+//! [`replay`] shows the guard what was recorded. Nothing here reads a clock or waits: a simulated day lasts
+//! milliseconds. Decides nothing about real traffic, and no other layer but the command line uses it. Invariant: the
+//! same seeds give the same result, on any number of cores.
 
 pub mod answers;
 pub mod contest;

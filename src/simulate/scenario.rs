@@ -1,9 +1,9 @@
 //! What an operator states, as a source of ticks: traffic, what fails, and what happens when.
 //!
-//! Owns how the statements go together: an outage hits both providers, a fault the canary, the worse of the two counts, a
-//! provider that dies never comes back, and a canary that is silent takes requests and answers none. Where users are told apart each rule sees
-//! the counts that it would have: Serin pauses a user who fails, the others count everybody. Invariant: the same seed
-//! gives the same requests, whoever looks at them.
+//! Owns how the statements go together: an outage hits both providers, a fault the canary, the worse of the two counts,
+//! a provider that dies never comes back, and a canary that is silent takes requests and answers none. Where users are
+//! told apart each rule sees the counts that it would have: Serin pauses a user who fails, the others count everybody.
+//! Invariant: the same seed gives the same requests, whoever looks at them.
 
 use super::course::Course;
 use super::excess::{Excess, Marker, some_of};

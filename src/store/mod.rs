@@ -1,11 +1,12 @@
 //! What lasts: the state of every rollout, the append-only history, the last good flags.yaml, and humans' locks.
 //!
-//! [`open`] claims a state directory ([`dir`]) and opens its database ([`sqlite`]), which it makes this version's where it is
-//! an earlier one's ([`upgrade`]); where that cannot be written the process goes on with what could be read, says so, and
-//! tries again with every write ([`late`]). The history is looked through once it runs ([`past`]). A start that fails takes
-//! back what it made ([`traces`]). Writes are handed over and answered later: a store never makes its caller wait,
-//! and is never on a request's path. Locks are kept a second time as plain files ([`locks`]) that work without the database
-//! and without a running process. Invariant: what was acknowledged is on the disk; a batch is written whole or not at all.
+//! [`open`] claims a state directory ([`dir`]) and opens its database ([`sqlite`]), which it makes this version's where
+//! it is an earlier one's ([`upgrade`]); where that cannot be written the process goes on with what could be read, says
+//! so, and tries again with every write ([`late`]). The history is looked through once it runs ([`past`]). A start that
+//! fails takes back what it made ([`traces`]). Writes are handed over and answered later: a store never makes its caller
+//! wait, and is never on a request's path. Locks are kept a second time as plain files ([`locks`]) that work without the
+//! database and without a running process. Invariant: what was acknowledged is on the disk; a batch is written whole or
+//! not at all.
 
 pub mod dir;
 pub mod folder;

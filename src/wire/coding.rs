@@ -1,9 +1,9 @@
 //! A decoded copy of an answer's body, so that what is relayed encoded can be read too.
 //!
 //! Owns the undoing of `gzip`, `deflate`, `br` and `zstd` piece by piece; other codings are not read. It is for
-//! observing only: what cannot be decoded, or decodes to more than [`MOST_PER_PIECE`] from one piece, makes it blind for
-//! good, and never an error. Invariant: work and memory for one piece are bounded, whatever it unpacks to, and what a provider
-//! flushed is there as soon as it came.
+//! observing only: what cannot be decoded, or decodes to more than [`MOST_PER_PIECE`] from one piece, makes it blind
+//! for good, and never an error. Invariant: work and memory for one piece are bounded, whatever it unpacks to, and what
+//! a provider flushed is there as soon as it came.
 
 use std::fmt;
 use std::io::{self, Write};

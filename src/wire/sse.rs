@@ -2,8 +2,9 @@
 //!
 //! Owns the framing and nothing else: lines end with LF, CRLF or CR, a blank line ends an event, several `data` lines
 //! join with LF, comments and unknown fields mean nothing, a leading byte-order mark is passed over, and what no blank
-//! line follows is no event unless the stream has ended properly. An event that lies whole in one piece is lent out of that piece; only one that is cut is
-//! copied, up to [`LARGEST_EVENT`]. Invariant: how the stream is cut into pieces changes no event and no boundary.
+//! line follows is no event unless the stream has ended properly. An event that lies whole in one piece is lent out of
+//! that piece; only one that is cut is copied, up to [`LARGEST_EVENT`]. Invariant: how the stream is cut into pieces
+//! changes no event and no boundary.
 
 use memchr::{memchr, memchr2};
 

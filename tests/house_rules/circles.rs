@@ -2,7 +2,8 @@
 //!
 //! Looked for where the state of rollouts is decided and kept, since that is where everything wants to know everything.
 //! An import is any path that begins with `crate`, `super`, `self` or a module that the file declares, in a `use` or in
-//! the midst of code. Tests may import what they like, and a `mod.rs` is a table.
+//! the midst of code. Tests may import what they like, and a `mod.rs` is a
+//! table of modules, which the same rule holds it to.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -143,6 +144,17 @@ fn circles(files: &[Source]) -> Vec<Finding> {
     findings
 }
 
+/// What a table of modules has no place for, since nobody looks for circles through it.
+fn code_in_tables(files: &[Source]) -> Vec<Finding> {
+    let found = |source: &Source| {
+        let mut lines: Vec<usize> =
+            ["fn", "struct", "enum", "trait", "impl"].iter().flat_map(|word| source.lines_with(word, false)).collect();
+        lines.sort_unstable();
+        lines.first().map(|line| source.finding(*line, "code in a table of modules; move it to a file of its own"))
+    };
+    files.iter().filter(|source| !source.test && source.path.ends_with("/mod.rs")).filter_map(found).collect()
+}
+
 /// The shortest way over imports from a file to itself, which is named once.
 fn way_back<'m>(
     start: &'m Vec<String>,
@@ -169,11 +181,12 @@ fn no_two_files_need_each_other() {
         let within = |source: &Source| {
             source.path.strip_prefix(folder).is_some_and(|rest| begin.iter().any(|begin| rest.starts_with(begin)))
         };
-        circles(&sources(folder).into_iter().filter(within).collect::<Vec<_>>())
+        let files: Vec<Source> = sources(folder).into_iter().filter(within).collect();
+        [circles(&files), code_in_tables(&files)].concat()
     };
     let findings: Vec<Finding> = PLACES.iter().flat_map(found).collect();
     let list: String = findings.iter().map(|finding| format!("\n  {finding}")).collect();
-    assert!(findings.is_empty(), "{} circles:{list}\n", findings.len());
+    assert!(findings.is_empty(), "{} findings:{list}\n", findings.len());
 }
 
 fn found(files: &[(&str, &str)]) -> Vec<String> {
@@ -225,4 +238,11 @@ fn what_is_no_circle_is_let_be() {
     assert_eq!(beside("#[cfg(test)]\nmod tests { }\nuse super::a;").len(), 1, "what follows the tests is read on");
     let table = [("src/control/mod.rs", "mod a; use a::A;"), ("src/control/a.rs", "use crate::control::Thing;")];
     assert_eq!(found(&table), Vec::<String>::new());
+}
+
+#[test]
+fn a_table_of_modules_has_no_code() {
+    let told = |text: &str| code_in_tables(&[Source::new("src/control/mod.rs", text)]).len();
+    assert_eq!(told("//! What fn is.\nmod a;\npub mod b;\npub use a::{A, f};"), 0);
+    assert_eq!((told("mod a;\npub fn f() {}"), told("pub struct S { a: u8 }"), told("impl a::A {}")), (1, 1, 1));
 }

@@ -1,7 +1,7 @@
 //! A control loop on the test's own runtime, with hands on everything around it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -16,66 +16,25 @@ use crate::control::now::Now;
 use crate::control::shell;
 use crate::decide::event::Event;
 use crate::decide::guard::constants::Constants;
+pub(super) use crate::decide::policy::plain::{self, percent};
 use crate::decide::policy::*;
 use crate::decide::rollout::state::{Identity, RolloutState, Verb};
-use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
+use crate::decide::units::{Millis, UnixMillis};
 use crate::state::counters::{Labels, Series};
 use crate::state::inbox::{Command, FlagsRead, Inbox, Receipt, Refusal, inbox};
 use crate::state::snapshot::Shared;
 use crate::state::status::{FlagsStatus, RolloutStatus, StatusCell};
 use crate::store::locks::{LocksFound, read_locks};
 use crate::store::{Batch, Store};
-use crate::wire::body::FieldRules;
-use crate::wire::dialect::DoneMarker;
-
-pub(super) fn percent(whole: u16) -> Percent {
-    Percent::from_hundredths(whole * 100).unwrap()
-}
 
 pub(super) fn provider(name: &str, host: &str) -> Provider {
-    Provider {
-        name: name.to_owned(),
-        base_url: BaseUrl { https: true, host: host.to_owned(), port: 443, path: "/v1".to_owned() },
-        api_keys: Vec::new(),
-        auth: Auth::Bearer,
-        query: Vec::new(),
-        timeouts: Timeouts {
-            connect: Millis(5000),
-            headers: Millis(600_000),
-            stream_headers: Millis(60_000),
-            first_output: Millis(600_000),
-            idle: Millis(300_000),
-        },
-        models: BTreeMap::new(),
-        unmapped: Unmapped::Pass,
-        fields: FieldRules::default(),
-        path: None,
-        done_marker: DoneMarker::Optional,
-        breaker: None,
-        set_headers: Vec::new(),
-        forward_headers: BTreeSet::new(),
-        http2: Http2::Never,
-        tls: Tls::default(),
-        max_connections: 100,
-        max_connection_age: None,
-        probe_path: Secret::new("/models".to_owned()),
-        unusable: None,
-        holds_keys: false,
-    }
+    let plain = plain::provider(name);
+    Provider { base_url: BaseUrl { host: host.to_owned(), ..plain.base_url }, ..plain }
 }
 
 pub(super) fn canary() -> Canary {
     Canary {
-        provider: ProviderId(1),
-        percent: Intent::Auto,
-        ramp: Ramp {
-            stages: [10, 25, 40].map(percent).to_vec(),
-            hold_start: Millis(1000),
-            every: Millis(1000),
-            max: Percent::ALL,
-            from: None,
-            hours: None,
-        },
+        ramp: plain::ramp(&[10, 25, 40], Millis(1000)),
         guard: Guard {
             // Ten answers are enough, and ten failures in a second are the end.
             max_error_rate: percent(50),
@@ -84,63 +43,18 @@ pub(super) fn canary() -> Canary {
             window: Millis(60_000),
             ..Guard::default()
         },
-        on_regression: OnRegression::Rollback,
-        rollback_to: Percent::ZERO,
-        try_again_after: None,
-        attempt: 1,
+        ..plain::canary()
     }
 }
 
 pub(super) fn rollout(name: &str, canary: Option<Canary>) -> Rollout {
-    Rollout {
-        name: name.to_owned(),
-        matches: Match { endpoints: Vec::new(), model: None, headers: BTreeMap::new(), path: None },
-        stable: ProviderId(0),
-        canary,
-        user: Vec::new(),
-        anonymous: Anonymous::Stable,
-        salt: String::new(),
-        pins: BTreeMap::new(),
-        force: None,
-        fallback: Fallback::Nobody,
-        fallback_4xx: true,
-        give_up_after: Millis(30_000),
-        hold: Millis(5000),
-        retry: Retry::default(),
-        stream_mode: StreamMode::Live,
-    }
+    Rollout { canary, ..plain::rollout(name) }
 }
 
 pub(super) fn policy(rollouts: Vec<Rollout>) -> Policy {
-    Policy {
-        fixed: Fixed {
-            listen: "127.0.0.1:7171".parse().unwrap(),
-            admin: "127.0.0.1:7172".parse().unwrap(),
-            probe: None,
-            state: None,
-            workers: None,
-        },
-        mount: "/v1".to_owned(),
-        unmatched: Unmatched::Reject,
-        providers: [("openai", "a.test"), ("holysheep", "b.test")].map(|(n, h)| Arc::new(provider(n, h))).to_vec(),
-        rollouts: rollouts.into_iter().map(Arc::new).collect(),
-        flags: BTreeMap::new(),
-        clients: Vec::new(),
-        open: false,
-        tokens: Vec::new(),
-        limits: Limits {
-            header_bytes: 65_536,
-            header_time: Millis(10_000),
-            idle: Millis(600_000),
-            connections: 1000,
-            replay_body: 1 << 23,
-            replay_memory: 1 << 28,
-        },
-        drain: Millis(600_000),
-        egress: None,
-        response_headers: true,
-        access_log: None,
-    }
+    let plain = plain::policy(vec![provider("openai", "a.test"), provider("holysheep", "b.test")], rollouts);
+    let [listen, admin] = ["127.0.0.1:7171", "127.0.0.1:7172"].map(|address| address.parse().unwrap());
+    Policy { fixed: Fixed { listen, admin, ..plain.fixed.clone() }, ..plain }
 }
 
 pub(super) fn one(canary: Canary) -> Policy {

@@ -348,7 +348,7 @@ fn findings_last_until_a_reload_changes_what_they_depend_on() {
 
 #[test]
 fn the_commonest_refusal_is_told_in_plain_words() {
-    let words = |engine: &mut Engine| engine.rollouts[0].moving.as_mut().unwrap().findings.commonest();
+    let words = |engine: &mut Engine| engine.rollouts[0].moving.as_mut().unwrap().commonest_refusal();
     let mut engine = engine();
     let tell = |engine: &mut Engine, finding, status, code: Option<&str>, accepted| {
         let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());

@@ -1,9 +1,9 @@
 //! What the canary is compared with stable on.
 //!
 //! Each aspect has its own events, its own budget of wrong alarms and its own pauses for users, so that a user who is
-//! always slow still counts when a request fails. Four of them are of answers that no status calls bad: each by itself is
-//! fine, and a canary that gives many more of them than stable does is not. Invariant: the place of an aspect in [`Aspect::ALL`] is its number,
-//! and its bit in the masks that cores read.
+//! always slow still counts when a request fails. Four of them are of answers that no status calls bad: each by itself
+//! is fine, and a canary that gives many more of them than stable does is not. Invariant: the place of an aspect in
+//! [`Aspect::ALL`] is its number, and its bit in the masks that cores read.
 
 use serde::{Deserialize, Serialize};
 

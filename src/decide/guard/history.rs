@@ -1,9 +1,9 @@
 //! How stable usually is, and whether it is in an incident now.
 //!
 //! Stable's failure rate over the last hours, fading, is what "usual" means; while stable is far above it the canary's
-//! time stands still and nothing is promoted. What happens in an incident is kept apart and does not colour the history;
-//! one that lasts for an hour of traffic is how stable is nowadays, and becomes it. Outlives a canary's tries, since it says nothing
-//! of the canary.
+//! time stands still and nothing is promoted. What happens in an incident is kept apart and does not colour the
+//! history; one that lasts for an hour of traffic is how stable is nowadays, and becomes it. Outlives a canary's tries,
+//! since it says nothing of the canary.
 
 use serde::{Deserialize, Serialize};
 

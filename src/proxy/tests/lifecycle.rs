@@ -1,14 +1,21 @@
 //! Publications, the drain, and what is cut.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use super::records::{line, logged};
 use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Millis, Percent};
+use crate::proxy::access::Unplanned;
+use crate::proxy::account::Account;
+use crate::proxy::core::{Core, Load, Ticket};
+use crate::proxy::door::Door;
+use crate::proxy::listener::{Gate, Slot};
+use crate::state::snapshot::Shared;
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
@@ -152,8 +159,15 @@ fn a_stream_that_outlasts_the_drain_ends_by_the_error_event_of_its_dialect() {
         ("/v1/messages", MESSAGE, "event: error\ndata: {\"type\":\"error\""),
         ("/v1/responses", RESPONSE, "event: error\ndata: {\"type\":\"error\""),
     ];
+    const HALF: &str = r#"{"half":"#;
     let old = Scripted::new(move |mut client| {
-        let head = client.message().head;
+        let asked = client.message();
+        if asked.text().contains("whole") {
+            client.send(json(200, "", r#"{"half":"the other"}"#).strip_suffix(r#""the other"}"#).unwrap());
+            client.read_to_end();
+            return;
+        }
+        let head = asked.head;
         let (_, event, _) = kinds.iter().find(|(path, ..)| head.contains(path)).unwrap();
         // And the beginning of another, which nobody can read.
         client.send(stream(&[event]) + &chunk("data: {\"id\""));
@@ -170,8 +184,12 @@ fn a_stream_that_outlasts_the_drain_ends_by_the_error_event_of_its_dialect() {
     };
     let mut clients: Vec<_> = kinds.iter().cycle().take(30).map(|kind| (ask(kind), kind.2)).collect();
     // Nothing can be said in the middle of what is no stream of events.
-    let old_series = Arc::clone(shared.load().rollouts[0].series.own(Arm::Stable));
-    assert_eq!(runtime().block_on(running.drain(Millis(30))), 30);
+    let mut whole = Client::connect(running.local_addr());
+    whole.send(post("/v1/files", "", "whole"));
+    assert!(whole.read_to(HALF).contains("content-length: 20\r\n"), "its length was told");
+    let in_force = shared.load();
+    assert_eq!(runtime().block_on(running.drain(Millis(30))), 31);
+    assert!(whole.read_to_end().is_empty(), "it breaks off before the end that was told");
     for (client, beginning) in &mut clients {
         let end = client.read_to_end();
         let end = String::from_utf8(end).unwrap();
@@ -179,7 +197,10 @@ fn a_stream_that_outlasts_the_drain_ends_by_the_error_event_of_its_dialect() {
         assert!(!end.contains("\"id\""), "half an event is none: {end}");
         assert!(end.ends_with(LAST), "{end}");
     }
-    assert_eq!((old_series.requests(Outcome::SerinError), old_series.in_flight()), (20, 0));
+    // Those of the API that no rollout asks for are nobody's share.
+    for (series, cut) in [(in_force.rollouts[0].series.own(Arm::Stable), 20), (&in_force.unsplit[0], 11)] {
+        assert_eq!((series.requests(Outcome::SerinError), series.in_flight()), (cut, 0));
+    }
 }
 
 #[test]
@@ -215,18 +236,18 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
     assert_eq!(shared.load().rollouts[0].series.own(Arm::Stable).requests(Outcome::Ok), STREAMS as u64);
 }
 
+/// One core with a connection, and what it has open.
+fn core_and_door(shared: &Shared) -> (Rc<Core>, Rc<Door>, Arc<Load>) {
+    let load: Arc<Load> = Arc::default();
+    let core = Core::new(0, 1, shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
+    let door = Door::open(&core, 1, shared.sources.somebody(), Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
+    (core, door, load)
+}
+
 #[test]
 fn a_panic_ends_one_request_and_is_counted_as_ours() {
-    use crate::proxy::account::Account;
-    use crate::proxy::core::{Core, Load, Ticket};
-    use crate::proxy::door::Door;
-    use crate::proxy::listener::{Gate, Slot};
-    use crate::state::snapshot::Shared;
-
     let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
-    let load: Arc<Load> = Arc::default();
-    let core = Core::new(0, 1, &shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
-    let door = Door::open(&core, 1, shared.sources.somebody(), Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
+    let (core, door, load) = core_and_door(&shared);
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),
@@ -281,4 +302,23 @@ fn a_stream_whose_last_event_is_out_is_not_cut() {
     assert!(!String::from_utf8(client.read_to_end()).unwrap().contains("Serin was stopped"));
     let series = Arc::clone(shared.load().rollouts[0].series.own(Arm::Stable));
     assert_eq!((series.requests(Outcome::Ok), series.requests(Outcome::SerinError)), (1, 0));
+}
+
+#[test]
+fn a_panic_before_the_plan_has_the_line_of_a_defect() {
+    let shared = Shared::new(snapshot(1, logged(policy(nobody(), nobody())), Percent::ZERO, 1), 1);
+    let entries = shared.access_log.receiver().unwrap();
+    let (core, door, _load) = core_and_door(&shared);
+    let of_door = Rc::clone(&door);
+    let request = async move {
+        let _ticket = Ticket::new(&of_door);
+        let (planned, asked) = (Cell::new(false), http::Request::new(()));
+        let arrived = (core.request_ids.next(), crate::clock::instant());
+        let _unplanned = Unplanned::of(&core, &core.in_use(), &planned, &asked, arrived);
+        panic!("a defect");
+    };
+    let reply = runtime().block_on(crate::proxy::connection::Caught::of(&door, request)).unwrap();
+    let line = line(&entries);
+    assert_eq!((line.status, line.error), (Some(reply.status().as_u16()), Some("defect")), "{line:?}");
+    assert_eq!((line.outcome, line.provider), (Some(Outcome::SerinError), None));
 }

@@ -6,12 +6,18 @@ use crate::decide::outcome::Outcome;
 use crate::decide::policy::{AccessLog, AccessLogOnly, AccessLogTo, Fallback, Policy, Secret, Unmatched};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, UnixMillis};
 use crate::state::access_log::{Entry, RequestLine};
-use crate::state::evidence::Evidence;
+use crate::state::evidence::{ArmTotals, Evidence};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 const CHAT: &str = "/v1/chat/completions";
 const NEW: ProviderId = ProviderId(1);
+/// Exposed, succeeded, failed, not judged.
+type Counted = (u64, u64, u64, u64);
+/// What a reload changes.
+type Change<'a> = &'a dyn Fn(&mut Policy);
+
+const ONE_FAILURE: Counted = (1, 0, 1, 0);
 
 /// Of a user whom a bucket sends to the canary.
 fn ask() -> String {
@@ -55,6 +61,12 @@ fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
     Arc::clone(&sidecar.shared.load().rollouts[0].evidence)
 }
 
+/// What the guard counted of the canary.
+fn counted(evidence: &Evidence) -> Counted {
+    let ArmTotals { dispatched, succeeded, failed, not_judged, .. } = evidence.totals(Arm::Canary);
+    (dispatched, succeeded, failed, not_judged)
+}
+
 fn failure() -> String {
     json(500, "", "{}")
 }
@@ -92,8 +104,38 @@ fn what_was_attempted_before_a_reload_stays_in_the_requests_record() {
     assert_eq!(attempts(&line), [failed, failed, ("old", Outcome::Ok)]);
     assert_eq!((line.status, line.provider.as_deref()), (Some(200), Some("old")));
     // One request, that failed there twice.
+    assert_eq!(counted(&evidence(&sidecar)), ONE_FAILURE);
     let causes = causes(&evidence(&sidecar));
     assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+}
+
+#[test]
+fn a_request_that_is_planned_again_is_counted_once_by_the_guard() {
+    let no_change = |_: &mut Policy| ();
+    let salted = |policy: &mut Policy| with_rollout(policy, |rollout| "another".clone_into(&mut rollout.salt));
+    let cases: [(&str, String, Change<'_>, Counted); 3] = [
+        // The canary is asked again, with its other key.
+        ("all that it amounts to is not known", throttled(), &no_change, (1, 1, 0, 0)),
+        // Stable was about to be asked.
+        ("its failure was told", failure(), &no_change, ONE_FAILURE),
+        // It was exposed as somebody else's, and stays that one's.
+        ("its user has another place", throttled(), &salted, ONE_FAILURE),
+    ];
+    for (case, first, change, expected) in cases {
+        let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
+        let (new, seen_new, go) = when_told([first, completion("well")]);
+        let sidecar = Sidecar::start(with_keys(both_ways(&old, &new)), Percent::ALL);
+        let mut client = sidecar.client();
+        client.send(ask());
+        got(&seen_new);
+        sidecar.reload(change);
+        go.send(()).unwrap();
+        got(&seen_new);
+        go.send(()).unwrap();
+        assert!(client.reply().text().contains("well"), "{case}");
+        sidecar.settle();
+        assert_eq!(counted(&evidence(&sidecar)), expected, "{case}");
+    }
 }
 
 #[test]
@@ -123,6 +165,7 @@ fn a_plan_by_which_nothing_was_attempted_loses_nothing_of_an_earlier_one() {
     assert!(reply.text().contains("rescued"), "{reply:?}");
     assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("3"));
     sidecar.settle();
+    assert_eq!(counted(&evidence(&sidecar)), ONE_FAILURE);
     let causes = causes(&evidence(&sidecar));
     assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
 }
@@ -142,6 +185,7 @@ fn who_answers_after_a_rollback_is_told_of_the_epoch_that_is_over() {
     assert!(client.reply().text().contains("of stable"));
     sidecar.settle();
     assert_eq!(attempts(&line(&entries)), [("new", Outcome::Throttled), ("old", Outcome::Ok)]);
+    assert_eq!(counted(&before), ONE_FAILURE);
     assert_eq!(causes(&before).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
     assert_eq!(causes(&evidence(&sidecar)), []);
 }
@@ -166,6 +210,8 @@ fn a_request_that_nobody_takes_after_a_reload_has_its_line_and_its_cause_is_sett
     let line = line(&entries);
     assert_eq!(attempts(&line), [("new", Outcome::ServerError)]);
     assert_eq!((line.status, line.error), (Some(404), reply.header("x-serin-error").as_deref()), "{line:?}");
+    sidecar.settle();
+    assert_eq!(counted(&evidence), ONE_FAILURE);
     assert_eq!(causes(&evidence).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![], 1)]);
 }
 

@@ -1,8 +1,9 @@
 //! The event that says that an answer broke off, in each dialect's words.
 //!
-//! Owns the bytes after which the official SDKs raise instead of taking a cut answer for a whole one. It never forges an
-//! end: no `[DONE]`, no `message_stop`. For OpenAI's SDKs what counts is the key `error` in the data, for responses too, where
-//! `response.failed` stands before it for applications that wait for an end; for Anthropic's, the event's name.
+//! Owns the bytes after which the official SDKs raise instead of taking a cut answer for a whole one. It never forges
+//! an end: no `[DONE]`, no `message_stop`. For OpenAI's SDKs what counts is the key `error` in the data, for responses
+//! too, where `response.failed` stands before it for applications that wait for an end; for Anthropic's, the event's
+//! name.
 
 use bytes::Bytes;
 use serde::Serialize;

@@ -191,7 +191,7 @@ fn an_upgraded_connection_carries_bytes_both_ways_and_keeps_its_place() {
 #[test]
 fn a_name_is_looked_up_and_every_address_of_it_tried() {
     on_a_core(async {
-        // Where the name has an IPv6 pair.address too, nobody listens there.
+        // Where the name has an IPv6 address too, nobody listens there.
         let pair = Pair::with(|provider| provider.base_url.host = "localhost".into()).await;
         let provider_side = async {
             let mut peer = pair.peer().await;

@@ -1,7 +1,8 @@
 //! The faults of a provider, each as the bytes it writes, the time it lets pass and the way it ends the connection.
 //!
-//! Owns the list and its translation into [`Step`]s, which is pure; playing them is [`scripted`](crate::support::scripted)'s. What makes no sense
-//! in one piece (a cut at an event) is done to the body of the answer at about the same place.
+//! Owns the list and its translation into [`Step`]s, which is pure; playing them is
+//! [`scripted`](crate::support::scripted)'s. What makes no sense in one piece (a cut at an event) is done to the body
+//! of the answer at about the same place.
 
 use std::io::Write;
 use std::time::Duration;

@@ -1,0 +1,121 @@
+//! How control begins: from the open store and the first file to a running loop.
+//!
+//! The first snapshot is made before the thread exists, so that the data plane never reads an empty one. The thread holds
+//! the claim to the state directory until its last batch is written. Decides nothing. Invariant: whoever gets
+//! the cells that control writes gets them with a running loop.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use super::begin::Begin;
+use super::engine::Engine;
+use super::now::Now;
+use super::series::SeriesFactory;
+use super::shell::{self, Prober};
+use crate::clock;
+use crate::decide::file_error::FileError;
+use crate::state::inbox::{FlagsRead, Input};
+use crate::state::snapshot::Shared;
+use crate::state::status::{FlagsStatus, StatusCell};
+use crate::store::Opened;
+use crate::store::locks::read_locks;
+
+/// The flags.yaml that a process begins with.
+#[derive(Clone, Debug)]
+pub struct FirstFlags {
+    /// An accepted reading: the file's own, or of the kept copy.
+    pub read: FlagsRead,
+    /// Whether it is the kept copy of an earlier run.
+    pub from_last_good: bool,
+    /// Why the file itself is not in force; empty: it is.
+    pub errors: Vec<FileError>,
+}
+
+/// What control is started with.
+#[expect(missing_debug_implementations, reason = "it holds closures")]
+pub struct Setup {
+    /// The first file.
+    pub first: FirstFlags,
+    /// flags.yaml's path, for the surfaces.
+    pub path: String,
+    /// The open store.
+    pub store: Opened,
+    /// Where lock files are.
+    pub state_dir: PathBuf,
+    /// Wishes; the loop ends when it is closed.
+    pub inbox: mpsc::Receiver<Input>,
+    /// How many cores count and acknowledge.
+    pub cores: usize,
+    /// How many client connections the process can hold.
+    pub most_connections: u32,
+    /// Made on control's thread.
+    pub prober: Box<dyn FnOnce() -> Prober + Send>,
+    /// How series are made.
+    pub series: SeriesFactory,
+}
+
+/// A running control loop.
+#[derive(Debug)]
+pub struct Started {
+    /// What the data plane reads; the first snapshot is in it.
+    pub shared: Arc<Shared>,
+    /// What the surfaces read.
+    pub status: Arc<StatusCell>,
+    /// Ends when the inbox is closed, or by a panic.
+    pub thread: JoinHandle<()>,
+}
+
+/// Restores what lasts, publishes the first snapshot, and starts the loop. An error: the first reading is no accepted
+/// one, or the thread cannot be started.
+pub fn start(setup: Setup) -> io::Result<Started> {
+    let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, series } = setup;
+    let Opened { store, notes, states, error, state_lost, ephemeral, claim, .. } = store;
+    let locks = read_locks(&state_dir).map_err(|error| error.to_string());
+    let FirstFlags { read, from_last_good, errors } = first;
+    let told = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let policy = read.result.map_err(|errors| io::Error::new(io::ErrorKind::InvalidInput, told(errors)))?;
+    let flags = FlagsStatus {
+        path,
+        shown: read.shown,
+        modified: read.modified,
+        failures: u64::from(!errors.is_empty()),
+        errors,
+        from_last_good,
+        warnings: read.warnings,
+        ..FlagsStatus::default()
+    };
+    let begin = Begin {
+        policy,
+        flags,
+        keep: (!from_last_good).then_some(read.text),
+        states,
+        state_lost,
+        notes,
+        locks,
+        dir: state_dir.display().to_string(),
+        store_error: error,
+        ephemeral,
+        cores,
+        most_connections,
+        series,
+    };
+    let engine = Engine::new(begin, now());
+    let (shared, status) = (Arc::clone(&engine.shared), Arc::clone(&engine.status));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let thread = thread::Builder::new().name("serin-control".to_owned()).spawn(move || {
+        // Held until the last batch is written: nobody else may open the state before.
+        let _claim = claim;
+        let prober = prober();
+        LocalSet::new().block_on(&runtime, shell::run(engine, store, state_dir, inbox, prober, Box::new(now)));
+    })?;
+    Ok(Started { shared, status, thread })
+}
+
+fn now() -> Now {
+    Now { mono: clock::now(), unix: clock::unix() }
+}
