@@ -1,6 +1,7 @@
 //! What is said of a state directory that does not last, and what lasts instead.
 //!
-//! Said at the start, in the status, and to whoever locks a rollout by a rollback. Decides nothing.
+//! Said at the start, in the status, and to whoever locks a rollout by a rollback. Decides nothing. Invariant: each kind
+//! says when what is kept there is lost.
 
 use crate::decide::ephemeral::Ephemeral;
 
