@@ -16,7 +16,7 @@ use http::{Method, Request, StatusCode, Uri};
 use super::core::{Core, InUse};
 use super::departure::Original;
 use super::error::Problem;
-use super::record::{AttemptRecord, Failure, Moment, RequestRecord};
+use super::record::{AttemptRecord, Failure, RequestRecord};
 use super::replanned::{Chapter, Replanned};
 use super::request_id::RequestId;
 use super::rescue;
@@ -116,7 +116,7 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: Draft) {
         line.provider = Some(scope.name(record.by).to_owned());
     }
     line.duration_ms = in_ms(record.took);
-    line.first_output_ms = last.and_then(|last| millis(last.times.first_output));
+    line.first_output_ms = last.and_then(|last| last.times.after(last.times.first_output)).map(in_ms);
     line.tokens = last.and_then(|last| last.usage).map(|usage| Tokens {
         input: usage.input,
         cached: usage.cached,
@@ -199,7 +199,8 @@ fn attempt_lines(before: &[Chapter]) -> Vec<AttemptLine> {
 }
 
 fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
-    let failure = attempt.failure.as_deref();
+    let (failure, times) = (attempt.failure.as_deref(), &attempt.times);
+    let millis = |moment| times.after(moment).map(in_ms);
     AttemptLine {
         provider: scope.name(attempt.provider).to_owned(),
         key: attempt.key,
@@ -208,15 +209,11 @@ fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
         failed: failure.map(|failure| failure.cause.to_string()),
         cause: failure.map(|failure| failure.cause.clone()),
         request_id: failure.and_then(|Failure { request_id, .. }| request_id.as_deref().map(str::to_owned)),
-        connected_ms: millis(attempt.times.connected),
-        head_ms: millis(attempt.times.head),
-        first_output_ms: millis(attempt.times.first_output),
-        end_ms: millis(attempt.times.end),
+        connected_ms: millis(times.connected),
+        head_ms: millis(times.head),
+        first_output_ms: millis(times.first_output),
+        end_ms: millis(times.end),
     }
-}
-
-fn millis(moment: Moment) -> Option<f64> {
-    moment.get().map(in_ms)
 }
 
 fn in_ms(time: Duration) -> f64 {

@@ -20,7 +20,7 @@ use super::core::{Core, InUse};
 use super::guard_report::GuardReport;
 use super::observer::Summary;
 use super::open_attempt::{OpenAttempt, Stage, answered};
-use super::record::{AttemptRecord, Failure, Moment, RequestRecord};
+use super::record::{AttemptRecord, Failure, RequestRecord};
 use super::refusal::Refusal;
 use super::replanned::{Chapter, Replanned};
 use super::scope::Scope;
@@ -38,7 +38,6 @@ use crate::state::provider::{Breaker, Ticket};
 #[derive(Debug)]
 pub(crate) struct Account {
     scope: Scope,
-    arrived: Instant,
     attempt: OpenAttempt,
     /// Whose request it is at present; `None`: not dispatched yet.
     at: Option<ProviderId>,
@@ -93,8 +92,7 @@ impl Account {
         let target = Target { id: plan.provider, turn: 0 };
         let account = Account {
             scope: Scope { core: Rc::clone(core), in_use: Rc::clone(in_use), plan, kind },
-            arrived,
-            attempt: OpenAttempt::at(target),
+            attempt: OpenAttempt::at(target, arrived),
             at: None,
             attempts: 0,
             guard: GuardReport::default(),
@@ -189,7 +187,7 @@ impl Account {
         }
         self.begin();
         let now = clock::instant();
-        self.attempt.times.connected = Moment::of(self.arrived, now);
+        self.attempt.times.connected = Some(now);
         if self.is_own()
             && let Some(sink) = self.scope.guard()
         {
@@ -276,7 +274,7 @@ impl Account {
 
     /// The canary refused the request, and stable is asked whether it was sound.
     pub(crate) fn asks_stable(&mut self, ending: Ending, refusal: Refusal) {
-        let mut record = self.attempt.record(ending, Moment::of(self.arrived, clock::instant()));
+        let mut record = self.attempt.record(ending, clock::instant());
         record.outcome = Outcome::ClientError;
         consumers::breaker(&self.scope, &record, &mut self.attempt.probe);
         self.guard.is_in_question();
@@ -327,7 +325,7 @@ impl Account {
             // It came to nothing before it was dispatched: there was no connection.
             self.begin();
         }
-        let mut record = self.attempt.record(ending, Moment::of(self.arrived, now));
+        let mut record = self.attempt.record(ending, now);
         if matches!(record.outcome, Outcome::Ok | Outcome::ClientError | Outcome::ClientGone) {
             record.failure = None;
         } else if record.failure.is_none() {
@@ -361,7 +359,7 @@ impl Account {
     /// The head of an answer came.
     pub(crate) fn answered(&mut self, status: u16) {
         self.attempt.stage = Stage::Answered { status, begun: false };
-        self.attempt.times.head = Moment::of(self.arrived, clock::instant());
+        self.attempt.times.head = Some(clock::instant());
         self.scope.in_use.snapshot.provider(self.attempt.target.id).heard();
         // What follows is the client's and the provider's own affair.
         if status == 101
@@ -381,7 +379,7 @@ impl Account {
         let now = clock::instant();
         if !begun {
             self.attempt.stage = Stage::Answered { status, begun: true };
-            self.attempt.times.first_output = Moment::of(self.arrived, now);
+            self.attempt.times.first_output = Some(now);
         }
         if awaited && let Some(sink) = self.scope.guard() {
             self.guard.output(sink, now);
@@ -485,7 +483,7 @@ impl Account {
             self.scope.in_use.snapshot.provider(*id).count_diverted(*breaker);
         }
         let (plan, by) = (&self.scope.plan, self.attempt.target.id);
-        let took = end.saturating_duration_since(self.arrived);
+        let took = end.saturating_duration_since(self.attempt.times.arrived);
         let (before, met) = (self.before.chapters(), &self.met);
         let record = RequestRecord { plan, by, outcome, before, attempts, met, took };
         consumers::request_ended(&self.scope, &record, self.draft.take());

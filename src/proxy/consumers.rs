@@ -111,7 +111,7 @@ fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
     let (series, core) = (scope.series(record.by), scope.core.id);
     series.end(core, record.outcome);
     series.duration.record(record.took.as_secs_f64());
-    if let Some(first) = record.attempts.last().and_then(|last| last.times.first_output.get()) {
+    if let Some(first) = record.attempts.last().and_then(|last| last.times.after(last.times.first_output)) {
         series.first_output.record(first.as_secs_f64());
     }
     if record.is_fallback() {
@@ -158,7 +158,7 @@ fn log(scope: &Scope, record: &AttemptRecord) {
         outcome = record.outcome.as_str(),
         status = record.status,
         key = record.key,
-        after = record.times.end.get().map(tracing::field::debug),
+        after = record.times.after(record.times.end).map(tracing::field::debug),
         "attempt failed: {cause}"
     );
 }

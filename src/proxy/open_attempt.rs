@@ -3,8 +3,10 @@
 //! Owns what its [`AttemptRecord`] will be made of. Counts and tells nothing. A request has one of these at a time, used
 //! anew for each attempt. Invariant: a record is made only of an attempt that was dispatched, and then it is idle again.
 
+use std::time::Instant;
+
 use super::observer::Summary;
-use super::record::{AttemptRecord, Failure, Moment, Times};
+use super::record::{AttemptRecord, Failure, Times};
 use super::tries::Target;
 use crate::decide::cause::Cause;
 use crate::decide::finished::Finished;
@@ -44,13 +46,13 @@ pub(crate) struct OpenAttempt {
 }
 
 impl OpenAttempt {
-    /// None yet, at this provider.
-    pub(crate) fn at(target: Target) -> OpenAttempt {
+    /// None yet, at this provider, of a request that arrived then.
+    pub(crate) fn at(target: Target, arrived: Instant) -> OpenAttempt {
         OpenAttempt {
             target,
             probe: None,
             stage: Stage::Idle,
-            times: Times::default(),
+            times: Times::since(arrived),
             said: None,
             own_key: false,
             unreached: false,
@@ -63,7 +65,7 @@ impl OpenAttempt {
         (self.target, self.own_key, self.unreached) = (target, own_key, false);
         // Of a connection that was dialled once more nothing is left.
         self.failure = None;
-        self.times = Times::default();
+        self.times = Times::since(self.times.arrived);
     }
 
     /// Why it will have failed, and by which id the provider knows it. The first word counts.
@@ -98,7 +100,7 @@ impl OpenAttempt {
     }
 
     /// It ended, at this moment of the request.
-    pub(crate) fn record(&mut self, ending: Ending, end: Moment) -> AttemptRecord {
+    pub(crate) fn record(&mut self, ending: Ending, end: Instant) -> AttemptRecord {
         let said = self.said.take();
         let status = match self.stage {
             Stage::Answered { status, .. } => Some(status),
@@ -115,7 +117,7 @@ impl OpenAttempt {
             unreached: self.unreached,
             finished: said.filter(|said| said.generated).and_then(|said| Finished::of(ending, said.finish)),
             usage: said.and_then(|said| said.usage),
-            times: Times { end, ..self.times },
+            times: Times { end: Some(end), ..self.times },
         }
     }
 }

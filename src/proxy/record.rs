@@ -49,34 +49,30 @@ pub(crate) struct Failure {
     pub(crate) request_id: Option<Box<str>>,
 }
 
-/// When an attempt got how far, since the request's arrival.
-#[derive(Clone, Copy, Debug, Default)]
+/// When an attempt got how far. Lengths of time are made of these where somebody asks, since nobody does for most requests.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
+    /// The request arrived.
+    pub(crate) arrived: Instant,
     /// There was a connection, and the request went out.
-    pub(crate) connected: Moment,
+    pub(crate) connected: Option<Instant>,
     /// The head of the answer came.
-    pub(crate) head: Moment,
+    pub(crate) head: Option<Instant>,
     /// The first part of its body went to the client.
-    pub(crate) first_output: Moment,
+    pub(crate) first_output: Option<Instant>,
     /// It was over.
-    pub(crate) end: Moment,
+    pub(crate) end: Option<Instant>,
 }
 
-/// A moment of a request, in ten microseconds since its arrival and one more; 0: it never came. Twelve hours fit in.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Moment(u32);
-
-impl Moment {
-    /// This one.
-    pub(crate) fn of(arrived: Instant, now: Instant) -> Moment {
-        let passed = now.saturating_duration_since(arrived);
-        let tens = passed.as_secs() * 100_000 + u64::from(passed.subsec_nanos() / 10_000);
-        Moment(u32::try_from(tens + 1).unwrap_or(u32::MAX))
+impl Times {
+    /// Nothing has happened since the request arrived.
+    pub(crate) const fn since(arrived: Instant) -> Times {
+        Times { arrived, connected: None, head: None, first_output: None, end: None }
     }
 
     /// How long after the arrival; `None`: it never came.
-    pub(crate) fn get(self) -> Option<Duration> {
-        Some(Duration::from_micros(u64::from(self.0.checked_sub(1)?) * 10))
+    pub(crate) fn after(&self, moment: Option<Instant>) -> Option<Duration> {
+        moment.map(|moment| moment.saturating_duration_since(self.arrived))
     }
 }
 
