@@ -352,7 +352,8 @@ fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, others: &[u32]) -> O
         Ok(()) => {
             let (to, from) = (args.to.hundredths(), state.display());
             let share = if to == 0 { "0".to_owned() } else { args.to.to_string() };
-            format!("nothing is running here; the next start from {from} will be at {share}")
+            let ends = offline::ephemeral(state).map(|kind| format!("; {}", ephemeral::lock(kind))).unwrap_or_default();
+            format!("nothing is running here; the next start from {from} will be at {share}{ends}")
         }
         Err(error) => format!("nothing is running here, and no lock can be written for the next start: {error}"),
     };

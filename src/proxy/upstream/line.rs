@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderValue, Request, Response, StatusCode, Uri, Version};
 use http_body::{Body as _, Frame};
 use hyper::body::Incoming;
@@ -161,7 +161,7 @@ impl Lease {
     }
 
     /// Hands the request to hyper at once, before the returned future is polled, and waits for the answer's head.
-    /// `Host` is the provider's unless the request has one; the URI's path and query are what is sent.
+    /// Its headers are complete, `Host` among them; the URI's path and query are what is sent.
     pub(crate) fn send(
         self,
         request: Request<RequestBody>,
@@ -187,9 +187,6 @@ impl Lease {
                 }
                 let unknown = upload.is_some() && request.body().size_hint().exact().is_none();
                 let headers = request.headers_mut();
-                if !headers.contains_key(HOST) {
-                    headers.insert(HOST, pool.host().clone());
-                }
                 if let Some(coding) = headers.get_mut(TRANSFER_ENCODING) {
                     // However the client spelled it.
                     *coding = HeaderValue::from_static("chunked");

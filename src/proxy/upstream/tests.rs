@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::HOST;
 use http::{Method, Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -82,7 +83,8 @@ async fn try_once(
     let timeouts = &provider.timeouts;
     let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
     let waits = Waits { head: timeouts.headers, client: Millis(10_000), deadline: None, body };
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
+    head.headers.entry(HOST).or_insert_with(|| provider.base_url.authority().parse().unwrap());
     let body = RefCell::new(Some(body));
     let make = || {
         let mut body = body.borrow_mut();
