@@ -46,24 +46,6 @@ fn one_that_reads_on_gets_its_answer() {
 }
 
 #[test]
-fn one_that_has_left_is_not_waited_for() {
-    let (given_up, seen) = channel::<()>();
-    let old = Scripted::new(move |mut client| {
-        client.message();
-        client.read_to_end();
-        given_up.send(()).unwrap();
-    });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
-    let mut client = sidecar.client();
-    client.send(post("/v1/chat/completions", "", "{}"));
-    until("it is dispatched", || in_flight(&sidecar) == 1);
-    drop(client);
-    got(&seen);
-    sidecar.settle();
-    assert_eq!(sidecar.attempts(Arm::Stable, ProviderId(0)), [(Outcome::ClientGone, 1)]);
-}
-
-#[test]
 fn one_whose_end_comes_with_its_request_gets_its_answer_too() {
     let streamed = stream(&[ROLE, WORD, STOP]) + LAST;
     for (answer, ask, end) in [(OK.to_owned(), "{}", body_of(OK)), (streamed, r#"{"stream":true}"#, LAST)] {
@@ -79,24 +61,28 @@ fn one_whose_end_comes_with_its_request_gets_its_answer_too() {
 }
 
 #[test]
-fn one_that_leaves_later_is_noticed_as_well() {
-    let (given_up, seen) = channel::<()>();
-    let old = Scripted::new(move |mut client| {
-        client.message();
-        client.read_to_end();
-        given_up.send(()).unwrap();
-    });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
-    let mut client = sidecar.client();
-    client.send(post("/v1/chat/completions", "", "{}"));
-    until("it is dispatched", || in_flight(&sidecar) == 1);
-    client.stream.shutdown(Shutdown::Write).unwrap();
-    // As a proxy between does: it takes what comes, and closes without a word.
-    client.read_to(INTERIM);
-    drop(client);
-    got(&seen);
-    sidecar.settle();
-    assert_eq!(sidecar.attempts(Arm::Stable, ProviderId(0)), [(Outcome::ClientGone, 1)]);
+fn one_that_has_left_is_not_waited_for_whether_at_once_or_later() {
+    for later in [false, true] {
+        let (given_up, seen) = channel::<()>();
+        let old = Scripted::new(move |mut client| {
+            client.message();
+            client.read_to_end();
+            given_up.send(()).unwrap();
+        });
+        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let mut client = sidecar.client();
+        client.send(post("/v1/chat/completions", "", "{}"));
+        until("it is dispatched", || in_flight(&sidecar) == 1);
+        if later {
+            // As a proxy between does: it takes what comes, and closes without a word.
+            client.stream.shutdown(Shutdown::Write).unwrap();
+            client.read_to(INTERIM);
+        }
+        drop(client);
+        got(&seen);
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, ProviderId(0)), [(Outcome::ClientGone, 1)], "later: {later}");
+    }
 }
 
 #[test]
