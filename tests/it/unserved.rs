@@ -4,12 +4,14 @@
 //! so that no edit in an emergency waits for a secret. What looks like an outage is told by check, status, log, readyz.
 
 use std::fs;
-use std::net::TcpListener;
 
 use crate::support::eventually::{SOON, eventually};
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Sidecar, Workspace, spoken};
 use crate::support::stage::Stage;
+
+/// Nobody listens there.
+const NOBODY: &str = "http://127.0.0.1:9/v1";
 
 /// From `old` to `new` with these further keys of `old`.
 fn flags(old: &str, keys: &str, new: &Scripted, rollout: &str) -> String {
@@ -299,7 +301,7 @@ fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone()
     let (code, told) = check(&old.base_url());
     assert_eq!(code, Some(0), "{told}");
     assert!(told.contains("probe: old answers: 401 in ") && told.contains("not probed with a key: "), "{told}");
-    let (code, told) = check(&nobody());
+    let (code, told) = check(NOBODY);
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("probe: old FAILS: "), "{told}");
     // Nobody's key reaches a canary.
@@ -308,18 +310,12 @@ fn a_stable_whose_key_comes_from_the_application_is_probed_for_an_answer_alone()
     assert_eq!(output.status.code(), Some(1), "{}", spoken(&output));
 }
 
-/// A port where nobody listens.
-fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}/v1", listener.local_addr().unwrap())
-}
-
 #[test]
 fn what_looks_like_an_outage_is_told_with_what_mends_it() {
     let plain = Scripted::healthy("corp");
     let (wrong_path, wrong_key) = (Scripted::refusing(404), Scripted::refusing(401));
     let cases = [
-        ("nobody listens", nobody(), "no connection", "check its `base_url`", "FAILS"),
+        ("nobody listens", NOBODY.to_owned(), "no connection", "check its `base_url`", "FAILS"),
         (
             "it speaks no TLS",
             plain.base_url().replace("http:", "https:"),

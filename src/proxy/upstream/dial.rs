@@ -122,7 +122,16 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
     // Neither is worth failing for.
     let _ = socket.set_nodelay(true);
     let _ = socket.set_keepalive(true);
-    socket.connect(address).await
+    connect(socket, address).await
+}
+
+async fn connect(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = socket.connect(address).await?;
+    if address.ip().is_loopback() && stream.local_addr()? == address {
+        // Where nobody listens the kernel may choose that very port for our end, and connects the socket to itself.
+        return Err(rustix::io::Errno::CONNREFUSED.into());
+    }
+    Ok(stream)
 }
 
 #[cfg(test)]
@@ -166,8 +175,17 @@ mod tests {
         }
     }
 
-    async fn closed() -> SocketAddr {
-        tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    /// Nobody listens there.
+    fn closed() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9))
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn a_socket_that_would_be_connected_to_itself_is_refused() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let own = socket.local_addr().unwrap();
+        assert_eq!(connect(socket, own).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
     }
 
     #[tokio::test(flavor = "current_thread")]
@@ -186,7 +204,7 @@ mod tests {
     #[tokio::test(flavor = "current_thread")]
     async fn one_that_refuses_costs_nothing() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (open, closed) = (listener.local_addr().unwrap(), closed().await);
+        let (open, closed) = (listener.local_addr().unwrap(), closed());
         // Time that stands still passes at once where it is waited for.
         tokio::time::pause();
         let raced = first(vec![closed, closed, closed, open], LONG, |_| false);
@@ -196,7 +214,7 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn where_nobody_accepts_each_one_s_fate_is_told() {
-        let (silent, closed) = (Silent::new(), closed().await);
+        let (silent, closed) = (Silent::new(), closed());
         let fates = first(vec![closed, silent.address], Duration::from_millis(300), |_| false).await.unwrap_err();
         assert_eq!(fates.iter().map(|fate| fate.address).collect::<Vec<_>>(), [closed, silent.address]);
         assert!(fates[0].error.is_some() && fates[1].error.is_none(), "{fates:?}");

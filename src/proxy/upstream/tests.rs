@@ -116,6 +116,11 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
+/// An address where nobody listens.
+fn nobody() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9))
+}
+
 /// The provider's end of a connection.
 struct Peer(TcpStream);
 

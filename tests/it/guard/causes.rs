@@ -125,7 +125,6 @@ fn canaries(dir: &Path) -> Vec<Canary> {
     let mut expired = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
     expired.not_after = rcgen::date_time_ymd(2001, 1, 1);
     let elsewhere = CertificateParams::new(vec!["api.example".to_owned()]).unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let page =
         "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\nconnection: close\r\n\r\n<!doctype html>";
     let moved =
@@ -133,7 +132,7 @@ fn canaries(dir: &Path) -> Vec<Canary> {
     let broken = "HTTP/1.1 500 X\r\ncontent-type: application/json\r\nx-request-id: req_77\r\nconnection: close\r\n\
                   content-length: 66\r\n\r\n{\"error\":{\"message\":\"no\",\"type\":\"server_error\",\"code\":\"gpu_lost\"}}\n";
     vec![
-        Canary::at("refused", format!("http://{closed}/v1"), &["cannot connect to 127.0.0.1:", "refused"]),
+        Canary::at("refused", "http://127.0.0.1:9/v1".to_owned(), &["cannot connect to 127.0.0.1:", "refused"]),
         Canary::at("dns", "http://nowhere.invalid/v1".to_owned(), &["cannot look up nowhere.invalid"]),
         Canary::showing(
             "expired",

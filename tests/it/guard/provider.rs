@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
+use crate::support::closed_port::ClosedPort;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Script, Step, chunk, head, json, sized};
@@ -132,6 +133,8 @@ pub(super) struct Provider {
     // What it says besides, after a minute that its test has not ended, must not meet a closed pipe.
     _says: BufReader<ChildStdout>,
     base_url: String,
+    /// Once it was killed.
+    port: Option<ClosedPort>,
 }
 
 impl Provider {
@@ -144,7 +147,7 @@ impl Provider {
         let base_url =
             says.by_ref().lines().map_while(Result::ok).find_map(|line| Some(line[line.find("http://")?..].to_owned()));
         let base_url = base_url.unwrap_or_else(|| panic!("the provider {name} does not run"));
-        Provider { child, told, _says: says, base_url }
+        Provider { child, told, _says: says, base_url, port: None }
     }
 
     pub(super) fn base_url(&self) -> &str {
@@ -160,6 +163,8 @@ impl Provider {
     pub(super) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        let addr = self.base_url.trim_start_matches("http://").trim_end_matches("/v1");
+        self.port = Some(ClosedPort::at(addr.parse().unwrap()));
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod api;
 pub(crate) mod client;
+pub(crate) mod closed_port;
 pub(crate) mod embedded;
 pub(crate) mod eventually;
 pub(crate) mod faults;

@@ -86,8 +86,7 @@ fn it_asks_as_traffic_would() {
 #[test]
 fn an_unusable_and_an_absent_provider_are_said() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        drop(listener);
+        let address = nobody();
         let said = probe(Arc::new(provider(address)), None).await.unwrap_err();
         let remedy = "check its `base_url` (host, port, http or https), DNS and the network";
         assert_eq!(said, format!("cannot connect to {address}: Connection refused (os error 111); {remedy}"));
@@ -271,8 +270,7 @@ fn an_endpoint_is_asked_for_as_traffic_would_ask() {
 #[test]
 fn what_cannot_be_asked_is_unclear() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        drop(listener);
+        let address = nobody();
         let ask = |provider: Provider| probe_endpoint(Arc::new(provider), None, "responses".into(), None);
         let reply = ask(provider(address)).await;
         let expected = format!("cannot connect to {address}: Connection refused (os error 111)");

@@ -229,8 +229,7 @@ fn a_server_without_tls_and_one_that_says_nothing_are_told_apart() {
 #[test]
 fn nobody_there_and_no_such_name_are_said() {
     on_a_core(async {
-        let (listener, address) = listener().await;
-        drop(listener);
+        let address = nobody();
         let said = sentence(provider(address)).await;
         assert_eq!(said, format!("cannot connect to {address}: Connection refused (os error 111)"));
         let mut nowhere = provider(address);

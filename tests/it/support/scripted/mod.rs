@@ -22,6 +22,7 @@ use self::journal::Journal;
 use self::request::Seen;
 use self::serve::Line;
 use self::step::{Script, Step, json};
+use super::closed_port::ClosedPort;
 use super::eventually::{SOON, eventually};
 use super::faults::fault::Fault;
 
@@ -32,6 +33,8 @@ pub(crate) struct Scripted {
     addr: SocketAddr,
     shared: Arc<Shared>,
     running: Option<(oneshot::Sender<()>, JoinHandle<()>)>,
+    /// Its own, while it is killed.
+    port: Option<ClosedPort>,
 }
 
 struct Shared {
@@ -82,7 +85,8 @@ impl Scripted {
             forgets: AtomicBool::new(false),
             tls,
         };
-        let mut scripted = Scripted { addr: listener.local_addr().unwrap(), shared: Arc::new(shared), running: None };
+        let mut scripted =
+            Scripted { addr: listener.local_addr().unwrap(), shared: Arc::new(shared), running: None, port: None };
         scripted.run(listener);
         scripted
     }
@@ -122,18 +126,24 @@ impl Scripted {
 
     /// As a process that is killed: every connection is reset and the port is closed when this returns.
     pub(crate) fn kill(&mut self) {
-        if let Some((stop, thread)) = self.running.take() {
-            let _ = stop.send(());
-            thread.join().unwrap();
+        if self.stop() {
+            self.port = Some(ClosedPort::at(self.addr));
         }
+    }
+
+    /// Whether it ran.
+    fn stop(&mut self) -> bool {
+        let Some((stop, thread)) = self.running.take() else { return false };
+        let _ = stop.send(());
+        thread.join().unwrap();
+        true
     }
 
     /// On the same port as before.
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let addr = self.addr;
-        let listener = eventually("the port is free again", SOON, || TcpListener::bind(addr).ok());
-        self.run(listener);
+        let port = self.port.take().unwrap();
+        self.run(port.listen());
     }
 
     pub(crate) const fn addr(&self) -> SocketAddr {
@@ -207,7 +217,7 @@ impl Scripted {
 
 impl Drop for Scripted {
     fn drop(&mut self) {
-        self.kill();
+        self.stop();
     }
 }
 
