@@ -17,11 +17,11 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::headers;
-use super::upstream::line::Line;
 use crate::clock;
 use crate::decide::outcome::BodyEnd;
 use crate::decide::units::Millis;
+use crate::proxy::request::headers;
+use crate::proxy::upstream::lease::Line;
 
 /// The largest piece of a held body that is handed to a connection at one time.
 pub(crate) const PIECE: usize = 64 * 1024;

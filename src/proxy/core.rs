@@ -16,13 +16,13 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::door::Door;
-use super::prepared::Prepared;
-use super::replay::{Budget, Share};
-use super::request_id::RequestIds;
 use super::upstream::Upstreams;
 use crate::clock;
 use crate::decide::units::Millis;
+use crate::proxy::downstream::lifetime::Door;
+use crate::proxy::request::memory::{Budget, Share};
+use crate::proxy::request::prepared::Prepared;
+use crate::proxy::request::request_id::RequestIds;
 use crate::state::access_log::AccessLog;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Refused};

@@ -14,10 +14,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
 use super::core::Load;
-use super::listener::{self, Desk, Gate};
-use super::worker::{Intake, Stage, Worker};
 use crate::clock;
 use crate::decide::units::Millis;
+use crate::proxy::downstream::listener::{self, Desk, Gate};
+use crate::proxy::downstream::worker::{Intake, Stage, Worker};
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::Shared;
 

@@ -10,11 +10,11 @@ use super::records::{line, logged};
 use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Millis, Percent};
-use crate::proxy::access::Unplanned;
-use crate::proxy::account::Account;
+use crate::proxy::attempt::account::Account;
 use crate::proxy::core::{Core, Load, Ticket};
-use crate::proxy::door::Door;
-use crate::proxy::listener::{Gate, Slot};
+use crate::proxy::downstream::lifetime::Door;
+use crate::proxy::downstream::listener::{Gate, Slot};
+use crate::proxy::response::access::Unplanned;
 use crate::state::snapshot::Shared;
 
 fn runtime() -> tokio::runtime::Runtime {
@@ -275,7 +275,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         *seen.borrow_mut() = account.dispatch();
         panic!("a defect");
     };
-    let reply = runtime().block_on(crate::proxy::connection::Caught::of(&door, request)).unwrap();
+    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&door, request)).unwrap();
     assert!(*began.borrow());
     assert_eq!((reply.status().as_u16(), &reply.headers()["x-serin-error"]), (500, &"defect".parse().unwrap()));
     assert_eq!(load.open(), 1, "the answer to it is still going out");
@@ -317,7 +317,7 @@ fn a_panic_before_the_plan_has_the_line_of_a_defect() {
         let _unplanned = Unplanned::of(&core, &core.in_use(), &planned, &asked, arrived);
         panic!("a defect");
     };
-    let reply = runtime().block_on(crate::proxy::connection::Caught::of(&door, request)).unwrap();
+    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&door, request)).unwrap();
     let line = line(&entries);
     assert_eq!((line.status, line.error), (Some(reply.status().as_u16()), Some("defect")), "{line:?}");
     assert_eq!((line.outcome, line.provider), (Some(Outcome::SerinError), None));

@@ -12,8 +12,8 @@ use tokio::net::TcpStream;
 
 use super::dial::{self, Undialled};
 use super::egress::Egress;
+use super::stream::Wire;
 use super::tls::TlsCache;
-use super::wire::Wire;
 use crate::clock;
 use crate::decide::cause::{ConnectStep, NoConnection};
 use crate::decide::policy::{Http2, Provider, Tls};

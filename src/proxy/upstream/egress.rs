@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::exempt::{exempts, is_loopback};
+use super::no_proxy::{exempts, is_loopback};
 use crate::wire::printable::printable;
 
 /// What the environment says of proxies; read once.

@@ -18,9 +18,9 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::age::Age;
-use super::alarm::Alarm;
 use super::pool::{Pool, Turn};
-use super::wire::Wire;
+use super::stream::Wire;
+use super::timer::Alarm;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::body::Outgoing;

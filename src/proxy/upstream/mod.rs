@@ -13,25 +13,25 @@ use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Policy, Provider, Secret};
 
 mod age;
-mod alarm;
 mod connect;
+mod deadline;
 mod dial;
 mod egress;
-mod exempt;
-mod failure;
 mod http2;
-pub(crate) mod line;
+pub(crate) mod lease;
+mod no_proxy;
 mod pool;
 mod probe;
+mod send_error;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod tls;
-mod wait;
-mod wire;
 
-pub(crate) use failure::SendError;
-pub(crate) use line::{Lease, Waits};
+pub(crate) use lease::{Lease, Waits};
 pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};
+pub(crate) use send_error::SendError;
 
 use connect::Target;
 use egress::Environment;

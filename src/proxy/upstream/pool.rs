@@ -18,18 +18,18 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, Semaphore};
 
 use super::age::Age;
-use super::alarm::Alarm;
 use super::connect::{self, Target};
 use super::http2::Shared;
-use super::line::{Conn, Held, Lease, Line};
+use super::lease::{Conn, Held, Lease, Line};
+use super::stream::Wire;
+use super::timer::Alarm;
 use super::tls::TlsCache;
-use super::wire::Wire;
 use crate::clock;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Provider};
 use crate::decide::units::Millis;
 use crate::proxy::body::PIECE;
-use crate::proxy::hush::Hush;
+use crate::proxy::downstream::wake_filter::Hush;
 
 /// How long an unused connection is kept: below the 60 s after which common servers and balancers close theirs.
 pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);

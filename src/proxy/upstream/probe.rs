@@ -18,7 +18,7 @@ use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Auth, Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
-use crate::proxy::presented::{self, Key, Presented, presented};
+use crate::proxy::request::presentation::{self, Key, Presented, presented};
 use crate::wire::{media, query};
 
 pub use endpoint::{Reply, probe_endpoint};
@@ -148,6 +148,6 @@ fn request(
     (*request.method_mut(), *request.uri_mut()) = (method, uri);
     let headers = request.headers_mut();
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("serin/", env!("CARGO_PKG_VERSION"))));
-    presented::write(headers, &host, key, &set);
+    presentation::write(headers, &host, key, &set);
     Ok(request)
 }

@@ -20,7 +20,7 @@ use super::egress::Environment;
 use super::{Upstreams, Waits};
 use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
-use crate::proxy::attempt::{self, Aim, AttemptError, Failure, Gate};
+use crate::proxy::attempt::send::{self, Aim, AttemptError, Failure, Gate};
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 use crate::proxy::tests::support;
 
@@ -95,7 +95,7 @@ async fn try_once(
         body.borrow_mut().get_or_insert(unsent);
     };
     let aim = Aim { upstreams, provider, egress, upgrade: false, waits };
-    attempt::run(&aim, gate, make, give_back).await
+    send::run(&aim, gate, make, give_back).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {

@@ -167,7 +167,7 @@ fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_no
             gates.set(gates.get() + 1);
             if gates.get() == 1 { Gate::Go } else { Gate::Replan }
         };
-        let answer = attempt::run(&aim, gate, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
+        let answer = send::run(&aim, gate, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
         assert!(matches!(answer, Err(AttemptError::Replan)), "{answer:?}");
         assert_eq!(gates.get(), 2, "the connection was known to be dead");
         assert!(matches!(body.take(), Some(RequestBody::Streaming(_))), "the body is gone");

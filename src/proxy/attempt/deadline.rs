@@ -1,0 +1,60 @@
+//! Until when the chosen provider is waited for while somebody else could answer (`give_up_after`).
+//!
+//! One moment for all that is waited for in turn: a free connection, a new one, the answer's head, its first byte, and more
+//! than white space; and one for all attempts at that provider, with whatever key. A whole answer of the canary may take as
+//! long as `timeouts` say, so that only white space is given up there: its time begins with it. Owns no timer. Invariant:
+//! once it has begun it is never put off, as long as the request's plan stands.
+
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::decide::guard::waiting::Kind;
+use crate::decide::units::{Arm, Millis};
+use crate::proxy::request::scope::Scope;
+
+/// Later than anybody waits for.
+const FAR: Duration = Duration::from_secs(1 << 30);
+
+/// Until when somebody is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline {
+    patience: Millis,
+    at: Option<Instant>,
+}
+
+impl Deadline {
+    /// Of a request that is sent now to the provider that the split chose; `None`: that is waited for as `timeouts` say. Of
+    /// stable, only while it answers nobody: then a whole answer is waited for no longer than a streamed one.
+    pub(crate) fn of(scope: &Scope) -> Option<Deadline> {
+        let (patience, of_white_space) = match scope.plan.arm? {
+            Arm::Canary => (scope.rollout()?.give_up_after, scope.kind == Kind::Whole),
+            Arm::Stable => (scope.in_force()?.evidence.withdrawal.stable_waits(scope.kind)?, false),
+        };
+        let at = (!of_white_space).then(|| after(clock::instant(), patience));
+        Some(Deadline { patience, at })
+    }
+
+    /// How long is waited.
+    pub(crate) const fn patience(self) -> Millis {
+        self.patience
+    }
+
+    /// When it is over; `None`: it has not begun.
+    pub(crate) const fn at(self) -> Option<Instant> {
+        self.at
+    }
+
+    /// The same, begun now if it had not.
+    pub(crate) fn begun(self, now: Instant) -> Instant {
+        self.at.unwrap_or_else(|| after(now, self.patience))
+    }
+
+    /// Whether it is over by now.
+    pub(crate) fn is_over(self, now: Instant) -> bool {
+        self.at.is_some_and(|at| now >= at)
+    }
+}
+
+fn after(now: Instant, patience: Millis) -> Instant {
+    now.checked_add(patience.duration().min(FAR)).unwrap_or(now)
+}

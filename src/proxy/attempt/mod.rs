@@ -1,0 +1,26 @@
+//! Attempts: who is asked, what came of it, and who is told.
+//!
+//! In: a plan and a request that can be sent. Out: a response that may go to the client, or a problem; and one record for
+//! every attempt and every request. Files in the order in which they are met: [`failover`] (one attempt after another),
+//! [`candidates`] (who may be asked), [`send`] (one attempt), [`open`] (what is known of it so far), [`breaker`],
+//! [`withdrawal`] and [`deadline`] (when it is given up), [`cause`] and [`refusal`] (why it failed), [`retry_after`] and
+//! [`pause`] (when the next one begins), [`replanned`] (attempts of earlier plans). An end becomes a [`record`], by way of
+//! the request's [`account`], and goes to the [`sinks`]; the guard's part of it is [`guard_report`]. Invariant: an attempt
+//! is recorded exactly once.
+
+pub(crate) mod account;
+mod breaker;
+mod candidates;
+pub(crate) mod cause;
+pub(crate) mod deadline;
+pub(crate) mod failover;
+pub(crate) mod guard_report;
+mod open;
+mod pause;
+pub(crate) mod record;
+pub(crate) mod refusal;
+pub(crate) mod replanned;
+mod retry_after;
+pub(crate) mod send;
+pub(crate) mod sinks;
+pub(crate) mod withdrawal;

@@ -1,0 +1,212 @@
+//! One try of one provider: a connection, the last look at what is in force, the request, the answer's head.
+//!
+//! Owns the one silent repetition: a pooled connection that turns out to be dead before any byte of an answer is no
+//! attempt, and is replaced once by a fresh one. Refuses to choose providers, to count, and to hold bodies. The request
+//! is made once there is a connection for it, and anew for the repetition. Invariant: between the gate's `Go` and the
+//! hand-over to hyper nothing waits, so nothing is dispatched by a rollout that was taken back meanwhile.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Request, Response};
+
+use super::deadline::Deadline;
+use crate::decide::cause::{Cause, NoConnection};
+use crate::decide::outcome::Ending;
+use crate::decide::policy::Provider;
+use crate::proxy::body::{AnswerBody, RequestBody};
+use crate::proxy::response::error::Problem;
+use crate::proxy::upstream::{Lease, SendError, Upstreams, Waits};
+
+/// What the last look before a dispatch says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// Send it.
+    Go,
+    /// What is in force has changed: plan anew.
+    Replan,
+}
+
+/// Why an attempt has no answer.
+#[derive(Debug)]
+pub(crate) enum AttemptError {
+    /// The gate closed before anything was sent.
+    Replan,
+    /// No request can be made for this provider.
+    Unfit(Problem),
+    /// It failed.
+    Failed(Failure),
+}
+
+/// A failed attempt.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// In the vocabulary of outcomes.
+    pub(crate) ending: Ending,
+    /// What went wrong, for logs and the client: `Display` has no secrets.
+    pub(crate) fault: Fault,
+}
+
+/// What went wrong.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// There was no connection.
+    Connect(NoConnection),
+    /// There was no answer.
+    Send(SendError),
+    /// The request's body was gone.
+    Spent,
+    /// The guard found the canary down.
+    Withdrawn,
+}
+
+impl Fault {
+    /// As it is counted and told; `None`: it was not the provider.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        match self {
+            Fault::Connect(error) => Some(Cause::NoConnection(error.clone())),
+            Fault::Send(error) => error.cause(),
+            Fault::Withdrawn => Some(Cause::Withdrawn),
+            Fault::Spent => None,
+        }
+    }
+
+    /// Whether the provider cannot be reached, whatever the request is.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Fault::Connect(error) if error.is_unreachable())
+    }
+
+    /// Whether the provider refused the connection, rather than let it be waited for.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Fault::Connect(error) if error.is_refusal())
+    }
+
+    /// Whether it is a file of Serin's own that cannot be used, so that nobody was asked.
+    pub(crate) fn is_own_file(&self) -> bool {
+        matches!(self, Fault::Connect(NoConnection::TlsFile { .. }))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Connect(error) => error.fmt(f),
+            Fault::Send(error) => error.fmt(f),
+            Fault::Withdrawn => Cause::Withdrawn.fmt(f),
+            Fault::Spent => f.write_str("the request's body was given away already"),
+        }
+    }
+}
+
+/// Whom to try, and how long for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Aim<'a> {
+    /// This core's connections.
+    pub(crate) upstreams: &'a Upstreams,
+    /// Who.
+    pub(crate) provider: &'a Arc<Provider>,
+    /// By what proxy.
+    pub(crate) egress: Option<&'a str>,
+    /// Whether the client asks to leave HTTP.
+    pub(crate) upgrade: bool,
+    /// The limits that hold. By its deadline a connection is waited for as well, its turn included.
+    pub(crate) waits: Waits,
+}
+
+impl Aim<'_> {
+    async fn lease(&self, fresh: bool) -> Result<Lease, AttemptError> {
+        let at = self.waits.deadline.and_then(Deadline::at);
+        let Some(at) = at else { return self.connection(fresh).await.map_err(no_connection) };
+        match Box::pin(tokio::time::timeout_at(at.into(), self.connection(fresh))).await {
+            Ok(leased) => leased.map_err(no_connection),
+            Err(_) => Err(no_connection(self.upstreams.too_late(self.provider, self.egress))),
+        }
+    }
+
+    // What is rare is boxed, so that the place of a request's future stays small.
+    async fn connection(&self, fresh: bool) -> Result<Lease, NoConnection> {
+        if self.upgrade {
+            Box::pin(self.upstreams.for_upgrade(self.provider, self.egress, fresh)).await
+        } else if fresh {
+            Box::pin(self.upstreams.connect(self.provider, self.egress)).await
+        } else {
+            self.upstreams.acquire(self.provider, self.egress).await
+        }
+    }
+}
+
+/// Sends the request that `make` gives to the provider and waits for the answer's head. Its URI is the path and query
+/// to send; its headers are complete. `gate` is asked right before each hand-over, and then `make`: once, and once more
+/// if a stale connection is replaced. `make` gives `None` where a body is gone; `give_back` takes one that was not.
+pub(crate) async fn run(
+    aim: &Aim<'_>,
+    mut gate: impl FnMut() -> Gate,
+    mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+    give_back: impl FnOnce(RequestBody),
+) -> Result<Response<AnswerBody>, AttemptError> {
+    let lease = aim.lease(false).await?;
+    if gate() == Gate::Replan {
+        return Err(AttemptError::Replan);
+    }
+    let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(spent()) };
+    let reused = lease.is_reused();
+    // `send` hands over before it returns its future.
+    let again = match lease.send(request, aim.waits).await {
+        Ok(response) => return Ok(response),
+        Err(SendError::Unsent(request, _)) => {
+            give_back(request.into_body());
+            None
+        }
+        Err(error @ (SendError::Lost(_) | SendError::Unprocessed(_))) if reused => {
+            // A body that went with the first cannot be sent again.
+            let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(failed(error)) };
+            Some(request)
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    Box::pin(repeat(aim, again, gate, make)).await
+}
+
+/// The same once more, on a connection that cannot be stale.
+async fn repeat(
+    aim: &Aim<'_>,
+    made: Option<Request<RequestBody>>,
+    mut gate: impl FnMut() -> Gate,
+    mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+) -> Result<Response<AnswerBody>, AttemptError> {
+    let lease = aim.lease(true).await?;
+    if gate() == Gate::Replan {
+        return Err(AttemptError::Replan);
+    }
+    let request = match made {
+        Some(request) => Some(request),
+        None => make().map_err(AttemptError::Unfit)?,
+    };
+    let Some(request) = request else { return Err(spent()) };
+    lease.send(request, aim.waits).await.map_err(failed)
+}
+
+// Never reached as long as nobody is tried with a body that was given away.
+fn spent() -> AttemptError {
+    AttemptError::Failed(Failure { ending: Ending::CutBySerin, fault: Fault::Spent })
+}
+
+fn no_connection(error: NoConnection) -> AttemptError {
+    let ending = if error.is_ours() { Ending::CutBySerin } else { Ending::NoConnection };
+    AttemptError::Failed(Failure { ending, fault: Fault::Connect(error) })
+}
+
+fn failed(error: SendError) -> AttemptError {
+    let ending = match &error {
+        SendError::HeadTimeout(_) => Ending::HeadTimeout,
+        SendError::ClientBroke | SendError::ClientPaused(_) => Ending::ClientLeft,
+        SendError::Unsent(..)
+        | SendError::Unprocessed(_)
+        | SendError::Lost(_)
+        | SendError::FirstStream(_)
+        | SendError::Reset(_)
+        | SendError::Protocol(_)
+        | SendError::Framing(_) => Ending::NoHead,
+    };
+    AttemptError::Failed(Failure { ending, fault: Fault::Send(error) })
+}

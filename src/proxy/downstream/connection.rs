@@ -1,0 +1,180 @@
+//! One client connection: which protocol it speaks, and its requests one by one.
+//!
+//! HTTP/1.1, or HTTP/2 with prior knowledge, told apart by the first bytes. A panic in a request ends that request.
+//! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
+
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::lifetime::{Door, Pulse, Socket, has_something};
+use crate::decide::policy::Limits;
+use crate::proxy::core::{Core, Ticket};
+use crate::proxy::request::pipeline;
+use crate::proxy::response::error::Problem;
+use crate::proxy::response::problem::{self, Shape};
+use crate::proxy::response::relay::{Reply, ReplyBody};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// A smaller bound would keep hyper from reading bodies and writing answers in good pieces.
+const LEAST_BUFFER: usize = 64 * 1024;
+/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
+const ARE_YOU_THERE: Duration = Duration::from_secs(30);
+const SAY_SO: Duration = Duration::from_secs(20);
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(stream: TcpStream, door: Rc<Door>, limits: Limits) {
+    let mut talk = pin!(Arc::clone(&door.hush).drive(talk(stream, &door, limits)));
+    poll_fn(|context| {
+        // Dropping the conversation is what closes it.
+        if door.is_overdue(context) { Poll::Ready(()) } else { talk.as_mut().poll(context) }
+    })
+    .await;
+}
+
+async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
+    let Some((first, http2)) = first_bytes(&mut stream, &door.pulse).await else { return };
+    let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), http2));
+    let service = {
+        let door = Rc::clone(door);
+        // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is
+        // made where it stays, since it is large.
+        service_fn(move |request: Request<Incoming>| {
+            let place = Box::new_uninit();
+            let answer = Box::write(place, pipeline::handle(Rc::clone(&door), request));
+            Caught::of(&door, Box::into_pin(answer))
+        })
+    };
+    let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
+    if !http2 {
+        let connection = http1::Builder::new()
+            .auto_date_header(false)
+            .writev(false)
+            .max_header_size(header_bytes)
+            .max_buf_size(header_bytes.max(LEAST_BUFFER))
+            .header_read_timeout(None)
+            .serve_connection(socket, service)
+            .with_upgrades();
+        // How it ended is in the accounts of its requests.
+        let _ = connection.await;
+        return;
+    }
+    door.pulse.speaks_http2();
+    let connection = http2::Builder::new(OnThisCore(Rc::clone(&door.core)))
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .keep_alive_interval(ARE_YOU_THERE)
+        .keep_alive_timeout(SAY_SO)
+        .max_header_list_size(limits.header_bytes)
+        .initial_stream_window_size(256 * 1024)
+        .initial_connection_window_size(1024 * 1024)
+        .max_send_buf_size(256 * 1024)
+        .serve_connection(socket, service);
+    let mut connection = pin!(connection);
+    let mut said_goodbye = false;
+    let _ = poll_fn(|context| {
+        if !said_goodbye && door.should_say_goodbye() {
+            said_goodbye = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        connection.as_mut().poll(context)
+    })
+    .await;
+}
+
+/// Reads until it is clear whether it is HTTP/2; `None` when nothing more comes, or its place is wanted before.
+async fn first_bytes(stream: &mut TcpStream, pulse: &Pulse) -> Option<(Bytes, bool)> {
+    let mut first = BytesMut::with_capacity(PREFACE.len());
+    loop {
+        let missing = PREFACE.len() - first.len();
+        let mut piece = [0_u8; PREFACE.len()];
+        let mut piece = ReadBuf::new(&mut piece[..missing]);
+        poll_fn(|context| {
+            let read = Pin::new(&mut *stream).poll_read(context, &mut piece);
+            if read.is_pending() && pulse.leaves() && !has_something(stream) {
+                return Poll::Ready(Err(std::io::ErrorKind::Interrupted.into()));
+            }
+            read
+        })
+        .await
+        .ok()?;
+        let read = piece.filled();
+        if read.is_empty() {
+            return None;
+        }
+        pulse.speaks();
+        first.extend_from_slice(read);
+        if !PREFACE.starts_with(&first) {
+            return Some((first.freeze(), false));
+        }
+        if first.len() == PREFACE.len() {
+            return Some((first.freeze(), true));
+        }
+    }
+}
+
+/// Runs hyper's own tasks for HTTP/2 on the core that they belong to, and has them look again when connections do.
+#[derive(Clone, Debug)]
+struct OnThisCore(Rc<Core>);
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisCore {
+    fn execute(&self, future: F) {
+        let core = Rc::clone(&self.0);
+        tokio::task::spawn_local(async move {
+            let (mut future, mut woken) = (pin!(future), pin!(core.until_woken()));
+            poll_fn(|context| {
+                while woken.as_mut().poll(context).is_ready() {
+                    woken.set(core.until_woken());
+                }
+                future.as_mut().poll(context).map(drop)
+            })
+            .await;
+        });
+    }
+}
+
+pin_project! {
+    /// A request whose panic ends nothing but itself.
+    pub(crate) struct Caught<F> {
+        #[pin]
+        inner: F,
+        door: Rc<Door>,
+    }
+}
+
+impl<F: Future<Output = Response<Reply>>> Caught<F> {
+    pub(crate) fn of(door: &Rc<Door>, inner: F) -> Caught<F> {
+        Caught { inner, door: Rc::clone(door) }
+    }
+}
+
+impl<F: Future<Output = Response<Reply>>> Future for Caught<F> {
+    type Output = Result<Response<Reply>, std::convert::Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let me = self.project();
+        // What the request held is dropped, and accounted for, by the unwinding; nothing of it is looked at again.
+        match catch_unwind(AssertUnwindSafe(|| me.inner.poll(context))) {
+            Ok(polled) => polled.map(Ok),
+            Err(_) => {
+                tracing::error!("a request failed by a defect of Serin; other requests are not affected");
+                let answer = problem::answer(&Problem::Defect, Shape::OpenAi);
+                Poll::Ready(Ok(answer.map(|words| Reply::new(ReplyBody::Own(words), Ticket::new(me.door)))))
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! What a request shows of itself before anybody decides about it.
+//!
+//! Reads the path, the framing, the client's key and, where the split needs it, the body. Whoever may not pass is
+//! turned away here, before a byte of the body is read; a browser's question whether it may ask at all is no use of
+//! Serin's keys, and passes without them. Invariant: what is read changes nothing but one thing: a key that was meant
+//! for Serin is taken off the request.
+
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
+    UPGRADE,
+};
+use http::{Method, Uri, Version, request};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use super::headers;
+use super::memory::{self, Held, Whole};
+use super::request_id::RequestId;
+use super::uri;
+use crate::decide::guard::sources::SourceGroup;
+use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
+use crate::proxy::core::{Core, InUse};
+use crate::proxy::downstream::lifetime::Door;
+use crate::proxy::response::error::{Problem, shown};
+use crate::wire::body::{self, Peek, PeekError};
+use crate::wire::segments;
+
+/// What the head of a request says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    /// What it is known by.
+    pub(crate) id: RequestId,
+    /// Where the part of the path below the mount begins.
+    below_at: usize,
+    /// Whether the client asks to leave HTTP.
+    pub(crate) upgrade: bool,
+    /// Whether there is a `Connection` header.
+    pub(crate) connection: bool,
+    /// Whether its content is gRPC's.
+    pub(crate) grpc: bool,
+    /// Where it comes from, as the guard tells it apart: a client by its key, else the connection's other end.
+    source: SourceGroup,
+    /// Whether it comes from nobody of `clients`, so that nothing of Serin's own goes with it: no key, no header, no
+    /// query.
+    pub(crate) stranger: bool,
+}
+
+impl Visit {
+    /// Reads the head, and turns away who may not pass. `bodiless`: nothing follows the head.
+    pub(crate) fn admit(
+        door: &Door,
+        in_use: &InUse,
+        parts: &mut request::Parts,
+        marks: Marks,
+        (id, bodiless): (RequestId, bool),
+    ) -> Result<Visit, Problem> {
+        let policy = &in_use.snapshot.policy;
+        if parts.method == Method::CONNECT {
+            return Err(Problem::Connect);
+        }
+        if parts.method == Method::TRACE {
+            return Err(Problem::Trace);
+        }
+        let hosts = marks.hosts;
+        if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
+            return Err(Problem::Host(hosts));
+        }
+        let path = parts.uri.path();
+        if segments::has_dots(path) {
+            return Err(Problem::Dots(shown(path)));
+        }
+        let Some(below) = uri::below(path, &policy.mount) else {
+            return Err(Problem::OutsideMount { path: shown(path), mount: policy.mount.clone() });
+        };
+        let below_at = path.len() - below.len();
+        if marks.coded
+            && let Some(coding) = headers::unknown_coding(&parts.headers)
+        {
+            return Err(Problem::TransferEncoding(coding));
+        }
+        let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
+        let (mut source, mut stranger) = (&door.source, false);
+        if !policy.clients.is_empty() {
+            match in_use.prepared.key_places.take(&policy.clients, parts) {
+                Some(client) => source = &in_use.prepared.clients[client],
+                None => stranger = true,
+            }
+        }
+        if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
+            return Err(Problem::Unauthorized);
+        }
+        let Marks { connection, grpc, .. } = marks;
+        Ok(Visit { id, below_at, upgrade, connection, grpc, source: source.group, stranger })
+    }
+
+    /// The path below the mount.
+    pub(crate) fn below<'a>(&self, uri: &'a Uri) -> &'a str {
+        uri.path().get(self.below_at..).unwrap_or_default()
+    }
+
+    /// Reads the body, where it has to be known before the request can go anywhere.
+    pub(crate) async fn hold(
+        &self,
+        door: &Door,
+        in_use: &InUse,
+        parts: &request::Parts,
+        body: Incoming,
+    ) -> Result<Held, Problem> {
+        if self.upgrade || !in_use.prepared.reads_body(self.below(&parts.uri)) {
+            return Ok(Held::passing(body));
+        }
+        let limits = &in_use.snapshot.policy.limits;
+        door.pulse.awaits_body(true);
+        let held = memory::hold(&door.core.replay, limits, &parts.headers, body, &door.hush).await;
+        door.pulse.awaits_body(false);
+        held
+    }
+
+    /// The client's end of the connection, where it asks to leave HTTP.
+    pub(crate) fn client_side(&self, parts: &mut request::Parts) -> Option<OnUpgrade> {
+        if self.upgrade { parts.extensions.remove() } else { None }
+    }
+
+    /// Where the request goes by what is in force now.
+    pub(crate) fn plan(
+        &self,
+        core: &Core,
+        in_use: &InUse,
+        parts: &request::Parts,
+        body: Read<'_>,
+    ) -> Result<Plan, Problem> {
+        let snapshot = &in_use.snapshot;
+        let facts = Facts {
+            purpose: Purpose::of(&parts.method, self.upgrade),
+            path: self.below(&parts.uri),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+            body: body.peek,
+            bytes: body.whole.map(|whole| &*whole.bytes),
+        };
+        let in_force = |id| {
+            let rollout = snapshot.in_force(id);
+            InForceShare { percent: rollout.percent, closed: rollout.closed }
+        };
+        let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
+        let plan = Plan { source: self.source, ..plan };
+        Ok(if body.unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
+    }
+}
+
+/// What was read of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Read<'a> {
+    /// All of it, where it was held.
+    pub(crate) whole: Option<&'a Whole>,
+    /// Its fields.
+    pub(crate) peek: Option<&'a Peek<'a>>,
+    /// Whether it should be read and could not be held.
+    pub(crate) unheld: bool,
+}
+
+/// Whether a browser asks on behalf of a page what another origin would let it send. It does so without credentials,
+/// whatever the page would send later.
+fn is_preflight(parts: &request::Parts) -> bool {
+    let has = |name| parts.headers.contains_key(name);
+    parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+/// Headers that most requests do not have, looked for in one walk.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Marks {
+    hosts: usize,
+    coded: bool,
+    upgrades: bool,
+    connection: bool,
+    /// Whether its content is gRPC's.
+    pub(crate) grpc: bool,
+}
+
+impl Marks {
+    pub(crate) fn of(headers: &HeaderMap) -> Marks {
+        let mut marks = Marks::default();
+        for (name, value) in headers {
+            marks.grpc |= name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
+            marks.hosts += usize::from(name == HOST);
+            marks.coded |= name == TRANSFER_ENCODING;
+            marks.upgrades |= name == UPGRADE;
+            marks.connection |= name == CONNECTION;
+        }
+        marks
+    }
+}
+
+/// The fields of a held body. What cannot be read has none, and the provider may say what it thinks of it.
+pub(crate) fn peek<'a>(whole: Option<&'a Whole>, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
+    let Some(Whole { bytes, boundary }) = whole else { return Ok(None) };
+    let wanted = &in_use.prepared.wanted;
+    let peek = match boundary {
+        None => body::peek(bytes, wanted),
+        Some(boundary) => body::peek_form(bytes, boundary, wanted),
+    };
+    match peek {
+        Ok(peek) => Ok(Some(peek)),
+        Err(problem @ PeekError::Duplicate { .. }) => Err(Problem::DuplicateKey(problem)),
+        Err(_) => Ok(None),
+    }
+}
+
+/// Whether a streamed answer is asked for: by the body where it was read, else by the accepted type.
+pub(crate) fn asks_for_stream(peek: Option<&Peek<'_>>, headers: &HeaderMap) -> bool {
+    match peek {
+        Some(peek) => peek.stream(),
+        None => headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream")),
+    }
+}

@@ -1,0 +1,320 @@
+//! Holds a body whole, so that the split can read it and a request can be sent again; within bounds.
+//!
+//! Only JSON and forms that the split (or a rewriting for a provider) has to read are held, up to `limits.replay_body`
+//! each and `limits.replay_memory` in all; what is larger goes on as it comes, what was read of it first. Other bodies
+//! are never held. Answers that are held back borrow from the same memory. Invariant: memory is taken from the budget
+//! before a byte is kept, and given back when the request has been answered or given up.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use http_body::Body as _;
+use hyper::body::Incoming;
+
+use crate::decide::policy::Limits;
+use crate::proxy::body::RequestBody;
+use crate::proxy::downstream::wake_filter::Hush;
+use crate::proxy::response::error::Problem;
+use crate::wire::media;
+use crate::wire::multipart::boundary;
+
+/// What cores take from the process's budget at a time, and keep at most twice of.
+const LEASE: u64 = 1 << 20;
+
+/// The process's memory for held bodies.
+#[derive(Debug, Default)]
+pub(crate) struct Budget {
+    leased: AtomicU64,
+}
+
+impl Budget {
+    fn lease(&self, bytes: u64, limit: u64) -> bool {
+        let fits = |leased: u64| leased.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.leased.try_update(Relaxed, Relaxed, fits).is_ok()
+    }
+}
+
+/// A core's share of it: what is leased and not in use.
+#[derive(Debug)]
+pub(crate) struct Share {
+    budget: Arc<Budget>,
+    spare: Cell<u64>,
+}
+
+impl Share {
+    /// Nothing leased yet.
+    pub(crate) fn of(budget: Arc<Budget>) -> Share {
+        Share { budget, spare: Cell::new(0) }
+    }
+
+    fn take(&self, bytes: u64, limit: u64) -> bool {
+        let spare = self.spare.get();
+        if spare >= bytes {
+            self.spare.set(spare - bytes);
+            return true;
+        }
+        let short = bytes - spare;
+        for ask in [short.max(LEASE), short] {
+            if self.budget.lease(ask, limit) {
+                self.spare.set(spare + ask - bytes);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn give(&self, bytes: u64) {
+        let mut spare = self.spare.get() + bytes;
+        if spare > 2 * LEASE {
+            self.budget.leased.fetch_sub(spare - LEASE, Relaxed);
+            spare = LEASE;
+        }
+        self.spare.set(spare);
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.leased.fetch_sub(self.spare.get(), Relaxed);
+    }
+}
+
+/// Memory of the budget that one body occupies.
+#[derive(Debug)]
+pub(crate) struct Loan {
+    share: Rc<Share>,
+    bytes: u64,
+}
+
+impl Loan {
+    /// Nothing yet.
+    pub(crate) fn of(share: &Rc<Share>) -> Loan {
+        Loan { share: Rc::clone(share), bytes: 0 }
+    }
+
+    /// Takes more, unless `limit` would be passed by all bodies together.
+    pub(crate) fn extend(&mut self, bytes: usize, limit: u64) -> bool {
+        let bytes = bytes as u64;
+        let taken = self.share.take(bytes, limit);
+        self.bytes += if taken { bytes } else { 0 };
+        taken
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.share.give(self.bytes);
+    }
+}
+
+/// A request's body, as far as it is held.
+#[derive(Debug)]
+pub(crate) struct Held {
+    /// What is sent.
+    pub(crate) body: RequestBody,
+    /// The whole of it, as the client sent it, where that can be read.
+    pub(crate) whole: Option<Whole>,
+    /// Whether it should be read and could not be held: nothing of it is known, nor can it be sent again.
+    pub(crate) unheld: bool,
+    _loan: Option<Loan>,
+}
+
+/// A whole body that can be read.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    /// As the client sent it.
+    pub(crate) bytes: Bytes,
+    /// What parts it, where it is a form; else it is JSON.
+    pub(crate) boundary: Option<String>,
+}
+
+impl Held {
+    /// A body that goes on as it comes.
+    pub(crate) fn passing(body: Incoming) -> Held {
+        let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streaming(body) };
+        Held { body, whole: None, unheld: false, _loan: None }
+    }
+}
+
+/// What a body may be read as. Without a content type its first byte decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Json,
+    Maybe,
+    /// With this boundary.
+    Form(String),
+    /// Something to be read, in a coding that is not.
+    Encoded,
+    Other,
+}
+
+impl Kind {
+    fn by(headers: &HeaderMap) -> Kind {
+        let kind = match headers.get(header::CONTENT_TYPE) {
+            None => Kind::Maybe,
+            Some(kind) if media::is_json(kind.as_bytes()) => Kind::Json,
+            Some(kind) => match kind.to_str().ok().and_then(boundary) {
+                Some(boundary) => Kind::Form(boundary),
+                None => return Kind::Other,
+            },
+        };
+        match headers.get(header::CONTENT_ENCODING) {
+            Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => match kind {
+                Kind::Maybe => Kind::Other,
+                _ => Kind::Encoded,
+            },
+            _ => kind,
+        }
+    }
+}
+
+/// Reads a body whole if it can be read and fits; else what was read of it goes before the rest.
+pub(crate) async fn hold(
+    share: &Rc<Share>,
+    limits: &Limits,
+    headers: &HeaderMap,
+    mut body: Incoming,
+    hush: &Arc<Hush>,
+) -> Result<Held, Problem> {
+    if body.is_end_stream() {
+        return Ok(Held::passing(body));
+    }
+    let (boundary, sniff) = match Kind::by(headers) {
+        Kind::Other => return Ok(Held::passing(body)),
+        Kind::Encoded => return Ok(Held { unheld: true, ..Held::passing(body) }),
+        Kind::Json => (None, false),
+        Kind::Maybe => (None, true),
+        Kind::Form(boundary) => (Some(boundary), false),
+    };
+    if body.size_hint().lower() > limits.replay_body {
+        return Ok(Held { unheld: true, ..Held::passing(body) });
+    }
+    let mut loan = Loan::of(share);
+    let mut gathered = Gathered::default();
+    let mut trailers = None;
+    while let Some(frame) = poll_fn(|context| hush.take(&mut body, context)).await {
+        let frame = frame.map_err(|error| Problem::BrokenBody(cause(&error)))?;
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => {
+                trailers = frame.into_trailers().ok().map(Box::new);
+                break;
+            }
+        };
+        let unread = gathered.is_empty() && sniff && !begins_object(&data);
+        let fits = gathered.len() + data.len() as u64 <= limits.replay_body;
+        if unread || !fits || !loan.extend(data.len(), limits.replay_memory) {
+            gathered.add(data);
+            let body = RequestBody::Prefixed(gathered.whole(), body);
+            return Ok(Held { body, whole: None, unheld: !unread, _loan: Some(loan) });
+        }
+        gathered.add(data);
+        if body.is_end_stream() {
+            break;
+        }
+    }
+    let bytes = gathered.whole();
+    let body = match trailers {
+        Some(trailers) => RequestBody::Trailed(bytes.clone(), trailers),
+        None => RequestBody::Whole(bytes.clone()),
+    };
+    Ok(Held { body, whole: Some(Whole { bytes, boundary }), unheld: false, _loan: Some(loan) })
+}
+
+fn begins_object(data: &[u8]) -> bool {
+    data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+}
+
+// The words of the innermost error: what hyper wraps around it says nothing more.
+fn cause(error: &hyper::Error) -> String {
+    let mut last: &dyn std::error::Error = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+/// Pieces of a body. A single piece, which is the usual case, is never copied.
+#[derive(Debug, Default)]
+struct Gathered {
+    first: Bytes,
+    all: BytesMut,
+}
+
+impl Gathered {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.all.is_empty()
+    }
+
+    fn len(&self) -> u64 {
+        (self.first.len() + self.all.len()) as u64
+    }
+
+    fn add(&mut self, piece: Bytes) {
+        if self.is_empty() {
+            self.first = piece;
+            return;
+        }
+        if !self.first.is_empty() {
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.all.extend_from_slice(&piece);
+    }
+
+    fn whole(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_is_never_exceeded_and_comes_back() {
+        let budget = Arc::new(Budget::default());
+        let limit = 3 * LEASE;
+        let (one, two) = (Rc::new(Share::of(Arc::clone(&budget))), Rc::new(Share::of(Arc::clone(&budget))));
+        let mut first = Loan::of(&one);
+        assert!(first.extend(2 << 20, limit));
+        let mut second = Loan::of(&two);
+        assert!(second.extend(1 << 20, limit));
+        assert!(!second.extend(1, limit), "the budget is used up");
+        assert_eq!(budget.leased.load(Relaxed), limit);
+        drop(first);
+        assert!(second.bytes == 1 << 20);
+        drop(second);
+        drop((one, two));
+        assert_eq!(budget.leased.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_budget_below_a_lease_still_serves_small_bodies() {
+        let share = Share::of(Arc::default());
+        assert!(share.take(300, 1000));
+        assert!(share.take(700, 1000));
+        assert!(!share.take(1, 1000));
+    }
+
+    #[test]
+    fn what_can_be_read_is_told_by_its_content_type() {
+        let by = |pairs: &[(&'static str, &'static str)]| {
+            let pairs =
+                pairs.iter().map(|(n, v)| (header::HeaderName::from_static(n), header::HeaderValue::from_static(v)));
+            Kind::by(&pairs.collect())
+        };
+        assert_eq!(by(&[("content-type", "application/json")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "Application/JSON; charset=utf-8")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "application/problem+json; charset=utf-8")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "application/jsonl")]), Kind::Other);
+        assert_eq!(by(&[("content-type", "multipart/form-data; boundary=x")]), Kind::Form("x".to_owned()));
+        assert_eq!(by(&[]), Kind::Maybe);
+        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "gzip")]), Kind::Encoded);
+        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "identity")]), Kind::Json);
+    }
+}

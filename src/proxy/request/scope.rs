@@ -1,0 +1,124 @@
+//! Whose one request is: the core that serves it, what was in force when it was dispatched, and its plan.
+//!
+//! Owns what follows from these alone: whose counts it belongs to, where the guard is told of it, and the words for its
+//! client. Counts and tells nothing. Invariant: as long as a request lives it is charged to the arm that the split chose.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::decide::guard::waiting::Kind;
+use crate::decide::outcome::{BodyEnd, Ending};
+use crate::decide::policy::Rollout;
+use crate::decide::route::Plan;
+use crate::decide::units::{Arm, Percent, ProviderId};
+use crate::proxy::attempt::guard_report::GuardSink;
+use crate::proxy::core::{Core, InUse};
+use crate::proxy::response::error::Problem;
+use crate::state::counters::Series;
+use crate::state::silence::Whose;
+use crate::state::snapshot::InForce;
+
+/// Whose a request is.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    /// Who serves it.
+    pub(crate) core: Rc<Core>,
+    /// What was in force when it was dispatched.
+    pub(crate) in_use: Rc<InUse>,
+    /// Where it was sent, and why.
+    pub(crate) plan: Plan,
+    /// How it wants its answer.
+    pub(crate) kind: Kind,
+}
+
+impl Scope {
+    /// Whether this provider is the one that the split chose.
+    pub(crate) fn is_own(&self, id: ProviderId) -> bool {
+        id == self.plan.provider
+    }
+
+    /// The rollout that took it.
+    pub(crate) fn rollout(&self) -> Option<&Arc<Rollout>> {
+        self.plan.rollout.map(|id| &self.in_use.snapshot.policy.rollouts[usize::from(id.0)])
+    }
+
+    /// What is in force for that.
+    pub(crate) fn in_force(&self) -> Option<&InForce> {
+        self.plan.rollout.map(|id| self.in_use.snapshot.in_force(id))
+    }
+
+    /// Whether this provider is the canary, and the split chose it.
+    pub(crate) fn is_own_canary(&self, id: ProviderId) -> bool {
+        self.is_own(id) && self.plan.arm == Some(Arm::Canary)
+    }
+
+    /// Whether this provider was chosen, and is no canary: whoever is on it has not been moved.
+    pub(crate) fn is_own_stable(&self, id: ProviderId) -> bool {
+        self.is_own(id) && self.plan.arm != Some(Arm::Canary)
+    }
+
+    /// Whether the client's credentials were meant for this provider: for stable, and for whoever serves it where nothing
+    /// is split.
+    pub(crate) fn is_entitled(&self, id: ProviderId) -> bool {
+        self.rollout().is_none_or(|rollout| rollout.stable == id)
+    }
+
+    /// Whether this provider has to answer in the request's API and as it was asked: all that the client's credentials were
+    /// not meant for.
+    pub(crate) fn is_strict(&self, id: ProviderId) -> bool {
+        !self.is_entitled(id)
+    }
+
+    /// Its counts at this provider.
+    pub(crate) fn series(&self, id: ProviderId) -> &Arc<Series> {
+        let snapshot = &self.in_use.snapshot;
+        match self.in_force() {
+            Some(in_force) => in_force.series(self.plan.arm.unwrap_or(Arm::Stable), id),
+            None => snapshot.unsplit(id),
+        }
+    }
+
+    /// Where the guard is told; `None`: the request is nobody's.
+    pub(crate) fn guard(&self) -> Option<GuardSink<'_>> {
+        let (in_force, arm) = (self.in_force()?, self.plan.arm?);
+        let whose = Whose { arm, source: self.plan.source, slot: self.plan.slot };
+        let evidence = &in_force.evidence;
+        Some(GuardSink { evidence, core: self.core.id, whose, kind: self.kind })
+    }
+
+    /// Whether what is in force now changes nothing for a request that is about to be sent to this provider; `first`:
+    /// for the first time.
+    pub(crate) fn still_stands(&self, now: &InUse, id: ProviderId, first: bool) -> bool {
+        if !Rc::ptr_eq(&now.prepared, &self.in_use.prepared) {
+            return false;
+        }
+        let (Some(rollout), Some(old)) = (self.plan.rollout, self.in_force()) else { return true };
+        let on_canary = self.rollout().is_some_and(|rollout| rollout.moves_to(id));
+        if !first && !on_canary {
+            // Whoever is here was sent on by a failure, and not by the split.
+            return true;
+        }
+        let new = now.snapshot.in_force(rollout);
+        old.percent == new.percent && old.closed == new.closed && !(on_canary && new.percent == Percent::ZERO)
+    }
+
+    /// A provider's name.
+    pub(crate) fn name(&self, id: ProviderId) -> &str {
+        &self.in_use.snapshot.policy.provider(id).name
+    }
+
+    /// What a client is told whose answer broke off.
+    pub(crate) fn words_for(&self, id: ProviderId, body: BodyEnd) -> String {
+        let how = match body {
+            BodyEnd::Silent => "fell silent within its answer",
+            BodyEnd::NoOutput => "sent no output in time",
+            _ => "ended its answer before its end",
+        };
+        format!("provider `{}` {how}: what came is incomplete; send the request again (from Serin)", self.name(id))
+    }
+
+    /// Why there is no answer, for the client.
+    pub(crate) fn problem(&self, id: ProviderId, ending: Ending, detail: String) -> Problem {
+        Problem::NoAnswer { provider: self.name(id).to_owned(), arm: self.plan.arm, ending, detail }
+    }
+}

@@ -1,0 +1,242 @@
+//! The line of a request in the access log: begun when it is planned, made of its record, and given to the writer.
+//!
+//! Owns what a line says: never a user id, a key, a query or a byte of a body. Its status is what went to the client, so
+//! that a client which left before has none, whatever a provider had said. Where the file asks for no log nothing is kept of
+//! a request; where it asks for some of them, chance chooses when the request comes. A head that cannot be read as HTTP has
+//! no request, and no line. Invariant: a request has one line at most, and waits for nobody.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use http::{Method, Request, StatusCode, Uri};
+
+use super::error::Problem;
+use super::problem;
+use crate::clock;
+use crate::decide::outcome::Outcome;
+use crate::decide::policy::{AccessLog, Policy};
+use crate::decide::stamp::Stamp;
+use crate::decide::units::Percent;
+use crate::proxy::attempt::record::{AttemptRecord, Failure, RequestRecord};
+use crate::proxy::attempt::replanned::{Chapter, Replanned};
+use crate::proxy::core::{Core, InUse};
+use crate::proxy::request::outbound::Original;
+use crate::proxy::request::request_id::RequestId;
+use crate::proxy::request::scope::Scope;
+use crate::state::access_log::{AttemptLine, Line, RequestLine, Tokens};
+use crate::wire::printable::printable_start;
+
+/// The most characters of a path or a model that are written.
+const LONGEST: usize = 200;
+
+/// What is kept of a request that will have a line.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    policy: Arc<Policy>,
+    grpc: bool,
+    line: RequestLine,
+}
+
+impl Draft {
+    /// For a request that is planned, if it is to have a line.
+    pub(crate) fn of(core: &Core, policy: &Arc<Policy>, original: &Original<'_>) -> Option<Box<Draft>> {
+        let asked = policy.access_log.as_ref()?;
+        if !is_chosen(asked, core) {
+            return None;
+        }
+        let (visit, parts) = (&original.visit, original.parts);
+        let line = RequestLine {
+            model: original.model().map(|model| printable_start(model, LONGEST)),
+            stream: original.streaming,
+            ..begun(visit.id, &parts.method, &parts.uri)
+        };
+        Some(Box::new(Draft { policy: Arc::clone(policy), grpc: visit.grpc, line }))
+    }
+
+    /// The client gets words of Serin's own.
+    pub(crate) fn answered_by_serin(&mut self, problem: &Problem) {
+        self.line.status = Some(problem::status(problem, self.grpc).as_u16());
+        self.line.error = Some(problem.label());
+    }
+
+    /// The client gets an answer with this status.
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.line.status = Some(status.as_u16());
+    }
+
+    /// The request ends by a defect; where nothing has gone out, its client is told so.
+    pub(crate) fn unwinds(&mut self) {
+        unwinds(&mut self.line);
+    }
+
+    /// So many bytes of an answer's body went to the client.
+    pub(crate) fn passed(&mut self, bytes: usize) {
+        self.line.bytes += bytes as u64;
+    }
+}
+
+/// A defect is told in one way, whatever the client speaks.
+fn unwinds(line: &mut RequestLine) {
+    if line.status.is_none() {
+        line.status = Some(problem::status(&Problem::Defect, false).as_u16());
+        line.error = Some(Problem::Defect.label());
+    }
+}
+
+fn is_chosen(asked: &AccessLog, core: &Core) -> bool {
+    asked.sample == Percent::ALL || core.draw() < asked.sample.hundredths()
+}
+
+fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
+    RequestLine {
+        request_id: id.to_string(),
+        method: printable_start(method.as_str(), LONGEST),
+        path: printable_start(uri.path(), LONGEST),
+        ..RequestLine::default()
+    }
+}
+
+/// A request ended that will have a line.
+pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: Draft) {
+    let Draft { policy, mut line, .. } = draft;
+    let Some(asked) = &policy.access_log else { return };
+    if !asked.only.takes(record.outcome, record.tries()) {
+        return;
+    }
+    let (plan, last) = (record.plan, record.attempts.last());
+    line.rollout = scope.rollout().map(|rollout| rollout.name.clone());
+    line.arm = plan.arm.map(|arm| arm.as_str());
+    line.reason = Some(plan.reason.as_str());
+    line.bucket = plan.bucket.map(|bucket| bucket.0);
+    line.outcome = Some(record.outcome);
+    if line.error.is_none() && line.status.is_some() {
+        line.provider = Some(scope.name(record.by).to_owned());
+    }
+    line.duration_ms = in_ms(record.took);
+    line.first_output_ms = last.and_then(|last| last.times.after(last.times.first_output)).map(in_ms);
+    line.tokens = last.and_then(|last| last.usage).map(|usage| Tokens {
+        input: usage.input,
+        cached: usage.cached,
+        output: usage.output,
+        reasoning: usage.reasoning,
+    });
+    line.attempts = attempt_lines(record.before);
+    line.attempts.extend(record.attempts.iter().map(|attempt| attempt_line(scope, attempt)));
+    offer(&scope.core, asked, line);
+}
+
+/// A request that has no plan, where such a one may have a line. It has it when it is turned away, and when it ends without
+/// a word: its client left while its body was read, or Serin did.
+#[derive(Debug)]
+pub(crate) struct Unplanned<'a> {
+    core: &'a Rc<Core>,
+    /// Whether it has a plan by now, and so a line of another kind.
+    planned: &'a Cell<bool>,
+    told: bool,
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+    arrived: Instant,
+}
+
+impl<'a> Unplanned<'a> {
+    /// A request that came, if the file asks for lines.
+    pub(crate) fn of<B>(
+        core: &'a Rc<Core>,
+        in_use: &InUse,
+        planned: &'a Cell<bool>,
+        request: &Request<B>,
+        (id, arrived): (RequestId, Instant),
+    ) -> Option<Unplanned<'a>> {
+        in_use.snapshot.policy.access_log.as_ref()?;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Some(Unplanned { core, planned, told: false, id, method, uri, arrived })
+    }
+
+    /// It is answered by Serin itself, after these attempts by plans that no longer stand.
+    pub(crate) fn turned_away(mut self, status: StatusCode, problem: &Problem, before: &Replanned) {
+        self.told = true;
+        let (status, error) = (Some(status.as_u16()), Some(problem.label()));
+        self.offer(RequestLine { status, error, attempts: attempt_lines(before.chapters()), ..self.line() });
+    }
+
+    fn line(&self) -> RequestLine {
+        let duration_ms = in_ms(clock::instant().saturating_duration_since(self.arrived));
+        RequestLine { duration_ms, ..begun(self.id, &self.method, &self.uri) }
+    }
+
+    fn offer(&self, line: RequestLine) {
+        let in_use = self.core.in_use();
+        if let Some(asked) = &in_use.snapshot.policy.access_log
+            && is_chosen(asked, self.core)
+        {
+            offer(self.core, asked, line);
+        }
+    }
+}
+
+impl Drop for Unplanned<'_> {
+    fn drop(&mut self) {
+        if !self.told && !self.planned.get() {
+            let outcome = if self.core.is_cutting() { Outcome::SerinError } else { Outcome::ClientGone };
+            let mut line = RequestLine { outcome: Some(outcome), ..self.line() };
+            if thread::panicking() {
+                unwinds(&mut line);
+            }
+            self.offer(line);
+        }
+    }
+}
+
+fn attempt_lines(before: &[Chapter]) -> Vec<AttemptLine> {
+    let of = |chapter: &Chapter| -> Vec<AttemptLine> {
+        chapter.attempts.iter().map(|attempt| attempt_line(&chapter.scope, attempt)).collect()
+    };
+    before.iter().flat_map(of).collect()
+}
+
+fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
+    let (failure, times) = (attempt.failure.as_deref(), &attempt.times);
+    let millis = |moment| times.after(moment).map(in_ms);
+    AttemptLine {
+        provider: scope.name(attempt.provider).to_owned(),
+        key: attempt.key,
+        status: attempt.status,
+        outcome: attempt.outcome,
+        failed: failure.map(|failure| failure.cause.to_string()),
+        cause: failure.map(|failure| failure.cause.clone()),
+        request_id: failure.and_then(|Failure { request_id, .. }| request_id.as_deref().map(str::to_owned)),
+        connected_ms: millis(times.connected),
+        head_ms: millis(times.head),
+        first_output_ms: millis(times.first_output),
+        end_ms: millis(times.end),
+    }
+}
+
+fn in_ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn offer(core: &Core, asked: &AccessLog, mut request: RequestLine) {
+    if core.access_log.admits(asked.max_per_second, clock::now()) {
+        request.time = Stamp(clock::unix());
+        core.access_log.offer(Box::new(Line { to: asked.to.clone(), max_bytes: asked.max_bytes, request }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_defect_is_told_where_nothing_has_gone_out() {
+        for (before, after) in [(None, (Some(500), Some("defect"))), (Some(200), (Some(200), None))] {
+            let mut line = RequestLine { status: before, ..RequestLine::default() };
+            unwinds(&mut line);
+            assert_eq!((line.status, line.error), after);
+        }
+    }
+}

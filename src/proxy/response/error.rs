@@ -1,0 +1,230 @@
+//! Why Serin itself answers, instead of a provider.
+//!
+//! One list for the whole data plane: what happened, on whose side, and a label that never changes its meaning
+//! (`x-serin-error`). How a problem becomes a response is [`rescue`](super::problem)'s business alone. Invariant: a
+//! message says what happened, at which provider and arm where one was chosen, and what mends it; it never holds a
+//! key, a body or a user id.
+
+use http::StatusCode;
+
+use crate::decide::outcome::{BodyEnd, Ending};
+use crate::decide::route::Rejected;
+use crate::decide::units::{Arm, Millis};
+use crate::wire::body::PeekError;
+
+/// On whose side a problem lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The client sent something that cannot be served.
+    Client,
+    /// The provider did not answer, or not in HTTP.
+    Provider,
+    /// Serin: its file, its limits, its drain, a defect.
+    Serin,
+}
+
+/// A request that no provider's answer goes back for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Problem {
+    /// CONNECT.
+    #[error("Serin is no forward proxy: CONNECT is not served; use its address as the base URL instead")]
+    Connect,
+    /// TRACE, whose answer would show the provider's key to the client.
+    #[error("TRACE is not served, since its answer repeats credentials; use another method")]
+    Trace,
+    /// No `Host`, or more than one.
+    #[error("the request has {0} host headers; send exactly one")]
+    Host(usize),
+    /// The path is not below the mount.
+    #[error("`{path}` is not below `{mount}`, where Serin serves providers; the base URL ends in `{mount}`")]
+    OutsideMount {
+        /// As requested, shortened.
+        path: String,
+        /// As configured.
+        mount: String,
+    },
+    /// A segment of the path is `.` or `..` to whoever resolves it.
+    #[error(
+        "`{0}` has a segment that decodes to `.` or `..`: a provider would answer for a path above its base URL; \
+         send the path that is meant"
+    )]
+    Dots(String),
+    /// No rollout takes it and `unmatched` is `reject`.
+    #[error("{0}")]
+    Unmatched(Rejected),
+    /// `clients` is set and none of their keys was shown.
+    #[error(
+        "no key of `clients` was presented; send one where a provider's key goes: `authorization: Bearer KEY`, \
+         `x-api-key: KEY`, `?key=KEY`, for a WebSocket `openai-insecure-api-key.KEY`"
+    )]
+    Unauthorized,
+    /// Transfer-Encoding is something else than one `chunked`.
+    #[error("transfer-encoding `{0}` is not served; send `chunked` alone, or a content-length")]
+    TransferEncoding(String),
+    /// A JSON key that the split reads stands there twice.
+    #[error("{0}")]
+    DuplicateKey(PeekError),
+    /// The request's body broke off or broke its framing.
+    #[error("the request's body could not be read to its end ({0}); send it whole and framed as announced")]
+    BrokenBody(String),
+    /// The client sent no more of a body that streams.
+    #[error(
+        "the request's body was paused for longer than `limits.idle` ({0}); send it without such pauses, or raise the limit"
+    )]
+    Paused(Millis),
+    /// The process ends before there is an answer.
+    #[error("Serin is being stopped and has no answer yet; send it again, and raise `drain` if answers take longer")]
+    Stopping,
+    /// The planned provider cannot be used at all.
+    #[error("provider `{provider}` cannot be used: {reason}; mend it in flags.yaml or the environment")]
+    Unusable {
+        /// Its name.
+        provider: String,
+        /// As the policy has it.
+        reason: String,
+    },
+    /// An attempt ended without an answer.
+    #[error("provider `{provider}`{} {}: {detail}; {}", on_arm(*.arm), what(*.ending), remedy(*.ending))]
+    NoAnswer {
+        /// Its name.
+        provider: String,
+        /// The arm that the split chose.
+        arm: Option<Arm>,
+        /// How it ended.
+        ending: Ending,
+        /// In the transport's words.
+        detail: String,
+    },
+    /// A panic.
+    #[error("Serin failed on this request (a defect, it is in the log); other requests are not affected")]
+    Defect,
+}
+
+fn on_arm(arm: Option<Arm>) -> &'static str {
+    match arm {
+        Some(Arm::Stable) => " (stable)",
+        Some(Arm::Canary) => " (canary)",
+        None => "",
+    }
+}
+
+const fn what(ending: Ending) -> &'static str {
+    match ending {
+        Ending::NoConnection => "could not be reached",
+        Ending::HeadTimeout => "sent no response in time",
+        Ending::CutBySerin => "was not asked, since Serin itself ran short",
+        Ending::ClientLeft => "did not get the whole request",
+        Ending::NoHead => "ended the connection before a response",
+        Ending::Answered { body: BodyEnd::NoOutput, .. } => "sent no output in time",
+        Ending::Answered { body: BodyEnd::Silent, .. } => "fell silent within its answer",
+        Ending::Answered { body: BodyEnd::Malformed(_), .. } => "sent what is no answer of this API",
+        Ending::Answered { .. } => "ended its answer before its end",
+    }
+}
+
+const fn remedy(ending: Ending) -> &'static str {
+    match ending {
+        Ending::NoConnection => "check its base_url, DNS and the network (`serin check --probe` tries it)",
+        Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
+            "raise its `timeouts` if it may take longer"
+        }
+        Ending::CutBySerin => "send it again",
+        Ending::ClientLeft => "send the body whole and framed as announced",
+        Ending::Answered { body: BodyEnd::Malformed(_), .. } => {
+            "check its base_url and the endpoints it speaks (`serin check --probe` tries them)"
+        }
+        Ending::NoHead | Ending::Answered { .. } => "send it again, or look at the provider's status",
+    }
+}
+
+impl Problem {
+    /// What the client is answered with.
+    pub(crate) const fn status(&self) -> StatusCode {
+        match self {
+            Problem::Connect | Problem::Trace => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::Paused(_) => StatusCode::REQUEST_TIMEOUT,
+            Problem::OutsideMount { .. } | Problem::Unmatched(_) => StatusCode::NOT_FOUND,
+            Problem::Unauthorized => StatusCode::UNAUTHORIZED,
+            Problem::Host(_)
+            | Problem::Dots(_)
+            | Problem::TransferEncoding(_)
+            | Problem::DuplicateKey(_)
+            | Problem::BrokenBody(_) => StatusCode::BAD_REQUEST,
+            Problem::Unusable { .. } | Problem::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::NoAnswer { ending, .. } => match ending {
+                Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
+                    StatusCode::GATEWAY_TIMEOUT
+                }
+                Ending::CutBySerin => StatusCode::SERVICE_UNAVAILABLE,
+                Ending::ClientLeft => StatusCode::BAD_REQUEST,
+                Ending::NoConnection | Ending::NoHead | Ending::Answered { .. } => StatusCode::BAD_GATEWAY,
+            },
+            Problem::Defect => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The value of `x-serin-error`: stable, of a bounded number.
+    pub(crate) const fn label(&self) -> &'static str {
+        match self {
+            Problem::Connect | Problem::Trace => "method",
+            Problem::Host(_) => "host",
+            Problem::Paused(_) => "body_time",
+            Problem::Stopping => "stopping",
+            Problem::OutsideMount { .. } => "outside_mount",
+            Problem::Dots(_) => "dot_segments",
+            Problem::Unmatched(_) => "unmatched",
+            Problem::Unauthorized => "unauthorized",
+            Problem::TransferEncoding(_) => "framing",
+            Problem::DuplicateKey(_) => "duplicate_key",
+            Problem::BrokenBody(_) => "body",
+            Problem::Unusable { .. } => "unusable",
+            Problem::NoAnswer { ending, .. } => match ending {
+                Ending::NoConnection => "connect",
+                Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput, .. } => "timeout",
+                Ending::Answered { body: BodyEnd::Silent, .. } => "stalled",
+                Ending::Answered { body: BodyEnd::Malformed(_), .. } => "malformed",
+                Ending::Answered { .. } => "truncated",
+                Ending::CutBySerin => "resources",
+                Ending::ClientLeft => "body",
+                Ending::NoHead => "reset",
+            },
+            Problem::Defect => "defect",
+        }
+    }
+
+    /// Whose side it lies on.
+    pub(crate) const fn side(&self) -> Side {
+        match self {
+            Problem::Connect
+            | Problem::Trace
+            | Problem::Host(_)
+            | Problem::Paused(_)
+            | Problem::OutsideMount { .. }
+            | Problem::Dots(_)
+            | Problem::Unauthorized
+            | Problem::TransferEncoding(_)
+            | Problem::DuplicateKey(_)
+            | Problem::BrokenBody(_)
+            | Problem::NoAnswer { ending: Ending::ClientLeft, .. } => Side::Client,
+            Problem::NoAnswer { ending: Ending::CutBySerin, .. }
+            | Problem::Unmatched(_)
+            | Problem::Unusable { .. }
+            | Problem::Stopping
+            | Problem::Defect => Side::Serin,
+            Problem::NoAnswer { .. } => Side::Provider,
+        }
+    }
+
+    /// Seconds after which a client may well try again.
+    pub(crate) const fn retry_after(&self) -> Option<u8> {
+        match self {
+            Problem::NoAnswer { ending: Ending::CutBySerin, .. } | Problem::Stopping => Some(1),
+            _ => None,
+        }
+    }
+}
+
+/// A path as an error message may show it: the query is gone, and so is everything past 100 characters.
+pub(crate) fn shown(path: &str) -> String {
+    path.chars().take(100).collect()
+}

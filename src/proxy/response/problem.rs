@@ -1,0 +1,280 @@
+//! The only place where a [`Problem`] becomes a response.
+//!
+//! The body has the shape that the client's library parses: Anthropic's below `messages`, OpenAI's for everything
+//! else below the mount, a gRPC status for gRPC, plain JSON outside the mount. Every one of them carries
+//! `x-serin-error`, so that nobody blames a provider for it. Invariant: a problem never leaves as anything else.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use serde_json::json;
+
+use super::error::{Problem, Side};
+use crate::proxy::request::uri;
+use crate::wire::path;
+use crate::wire::printable::printable;
+
+const X_SERIN_ERROR: HeaderName = HeaderName::from_static("x-serin-error");
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Whose error shape a client understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `{"error": {message, type, param, code}}`.
+    OpenAi,
+    /// `{"type": "error", "error": {type, message}}`.
+    Anthropic,
+    /// A status in the headers, no body.
+    Grpc,
+    /// `{"error", "message"}`.
+    Plain,
+}
+
+impl Shape {
+    /// By the path below the mount, and whether the request is gRPC's.
+    pub(crate) fn of(mount: &str, path: &str, grpc: bool) -> Shape {
+        if grpc {
+            return Shape::Grpc;
+        }
+        match uri::below(path, mount) {
+            Some(path) if is_messages(path) => Shape::Anthropic,
+            Some(_) => Shape::OpenAi,
+            None => Shape::Plain,
+        }
+    }
+}
+
+fn is_messages(path: &str) -> bool {
+    // Other endpoints are told apart by their first letter.
+    if !matches!(path.as_bytes(), [b'/', b'm' | b'/' | b'%', ..]) {
+        return false;
+    }
+    let path = path::plain(path);
+    path.strip_prefix("/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The status of the response to a problem. gRPC has its own, in a header.
+pub(crate) const fn status(problem: &Problem, grpc: bool) -> StatusCode {
+    if grpc { StatusCode::OK } else { problem.status() }
+}
+
+/// The response to a problem.
+pub(crate) fn answer(problem: &Problem, shape: Shape) -> Response<Bytes> {
+    let mut response = Response::new(body(problem, shape));
+    *response.status_mut() = status(problem, shape == Shape::Grpc);
+    let headers = response.headers_mut();
+    headers.insert(X_SERIN_ERROR, HeaderValue::from_static(problem.label()));
+    if let Some(seconds) = problem.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(u16::from(seconds)));
+    }
+    if matches!(problem, Problem::Connect | Problem::Trace) {
+        headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
+    }
+    if shape == Shape::Grpc {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(GRPC_STATUS, HeaderValue::from(grpc_code(problem.status())));
+        // The message travels percent-encoded; what is left cannot break a header.
+        let text = problem.to_string();
+        let text = percent_encoding::utf8_percent_encode(&text, GRPC_ESCAPED).to_string();
+        if let Ok(text) = HeaderValue::try_from(text) {
+            headers.insert(GRPC_MESSAGE, text);
+        }
+    } else {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    response
+}
+
+const GRPC_ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
+
+fn body(problem: &Problem, shape: Shape) -> Bytes {
+    // It may hold words of a provider, of the system or of the client itself.
+    let message = printable(&format!("{problem} (from Serin)"));
+    let value = match shape {
+        Shape::OpenAi => json!({"error": {
+            "message": message,
+            "type": openai_type(problem),
+            "param": null,
+            "code": problem.label(),
+        }}),
+        Shape::Anthropic => {
+            json!({"type": "error", "error": {"type": anthropic_type(problem.status()), "message": message}})
+        }
+        Shape::Plain => json!({"error": problem.label(), "message": message}),
+        Shape::Grpc => return Bytes::new(),
+    };
+    Bytes::from(value.to_string())
+}
+
+fn openai_type(problem: &Problem) -> &'static str {
+    match problem.side() {
+        _ if matches!(problem, Problem::Unauthorized) => "authentication_error",
+        Side::Client => "invalid_request_error",
+        Side::Provider | Side::Serin => "server_error",
+    }
+}
+
+fn anthropic_type(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        401 => "authentication_error",
+        404 => "not_found_error",
+        400..=499 => "invalid_request_error",
+        _ => "api_error",
+    }
+}
+
+/// The codes of the gRPC specification.
+fn grpc_code(status: StatusCode) -> u16 {
+    match status.as_u16() {
+        400 => 3,
+        401 => 16,
+        404 | 405 => 12,
+        502 | 503 => 14,
+        504 => 4,
+        _ => 13,
+    }
+}
+
+/// What replaces a bare error that the HTTP/1 parser wrote by itself, `None` for a status it does not write.
+pub(crate) fn unparsable(status: &[u8]) -> Option<Bytes> {
+    let (line, label, message) = match status {
+        b"400" => (
+            "400 Bad Request",
+            "malformed",
+            "the request's head is not HTTP/1.1, or its framing is not sound; send one content-length or `chunked` alone",
+        ),
+        b"414" => (
+            "414 URI Too Long",
+            "uri_too_long",
+            "the request's path and query are longer than 65534 bytes; shorten them",
+        ),
+        b"431" => (
+            "431 Request Header Fields Too Large",
+            "header_bytes",
+            "the request's head is larger than `limits.header_bytes`, or has more than 100 fields; send less or raise the limit",
+        ),
+        _ => return None,
+    };
+    let body = json!({"error": {
+        "message": format!("{message} (from Serin)"),
+        "type": "invalid_request_error",
+        "param": null,
+        "code": label,
+    }})
+    .to_string();
+    Some(Bytes::from(format!(
+        "HTTP/1.1 {line}\r\ncontent-type: application/json\r\nx-serin-error: {label}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::outcome::Ending;
+    use crate::decide::route::Rejected;
+    use crate::decide::units::{Arm, Millis};
+    use crate::proxy::request::head::Marks;
+    use crate::wire::body::PeekError;
+
+    fn unreachable() -> Problem {
+        Problem::NoAnswer {
+            provider: "holysheep".to_owned(),
+            arm: Some(Arm::Canary),
+            ending: Ending::NoConnection,
+            detail: "connection refused".to_owned(),
+        }
+    }
+
+    #[test]
+    fn each_dialect_gets_its_own_shape() {
+        let text = |shape| String::from_utf8(answer(&unreachable(), shape).into_body().to_vec()).unwrap();
+        let said = "provider `holysheep` (canary) could not be reached: connection refused; check its base_url, DNS \
+                    and the network (`serin check --probe` tries it) (from Serin)";
+        let openai: serde_json::Value = serde_json::from_str(&text(Shape::OpenAi)).unwrap();
+        assert_eq!(
+            openai,
+            json!({"error": {"message": said, "type": "server_error", "param": null, "code": "connect"}})
+        );
+        let anthropic: serde_json::Value = serde_json::from_str(&text(Shape::Anthropic)).unwrap();
+        assert_eq!(anthropic, json!({"type": "error", "error": {"type": "api_error", "message": said}}));
+        let plain: serde_json::Value = serde_json::from_str(&text(Shape::Plain)).unwrap();
+        assert_eq!(plain, json!({"error": "connect", "message": said}));
+    }
+
+    #[test]
+    fn grpc_gets_its_status_in_the_headers_and_no_body() {
+        let response = answer(&unreachable(), Shape::Grpc);
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["grpc-status"], "14");
+        assert_eq!(response.headers()["x-serin-error"], "connect");
+        assert!(response.headers()["grpc-message"].to_str().unwrap().contains("could not be reached"));
+        assert!(response.body().is_empty());
+    }
+
+    #[test]
+    fn the_shape_follows_path_and_content_type() {
+        for (uri, kind, shape) in [
+            ("/v1/chat/completions", "application/json", Shape::OpenAi),
+            ("/v1/messages", "application/json", Shape::Anthropic),
+            ("/v1/messages/count_tokens?beta=true", "application/json", Shape::Anthropic),
+            ("/v1//message%73/", "application/json", Shape::Anthropic),
+            ("/v1/%6dessages", "application/json", Shape::Anthropic),
+            ("/v1/messagesx", "application/json", Shape::OpenAi),
+            ("/v2/messages", "application/json", Shape::Plain),
+            ("/v1/messages", "application/grpc+proto", Shape::Grpc),
+        ] {
+            let request = http::Request::builder().uri(uri).header(CONTENT_TYPE, kind).body(()).unwrap();
+            let marks = Marks::of(request.headers());
+            assert_eq!(Shape::of("/v1", request.uri().path(), marks.grpc), shape, "{uri} {kind}");
+        }
+    }
+
+    #[test]
+    fn every_problem_has_its_status_label_and_a_message_that_says_what_to_do() {
+        let no_answer =
+            |ending| Problem::NoAnswer { provider: "p".to_owned(), arm: None, ending, detail: "d".to_owned() };
+        let cases = [
+            (Problem::Connect, 405, "method", "use its address as the base URL"),
+            (Problem::Trace, 405, "method", "use another method"),
+            (Problem::Host(2), 400, "host", "2 host headers; send exactly one"),
+            (Problem::Paused(Millis(600_000)), 408, "body_time", "`limits.idle` (10m)"),
+            (Problem::Stopping, 503, "stopping", "send it again"),
+            (
+                Problem::OutsideMount { path: "/x".to_owned(), mount: "/v1".to_owned() },
+                404,
+                "outside_mount",
+                "`/x` is not below `/v1`",
+            ),
+            (Problem::Dots("/v1/..".to_owned()), 400, "dot_segments", "send the path that is meant"),
+            (Problem::Unmatched(Rejected), 404, "unmatched", "add a rollout"),
+            (Problem::Unauthorized, 401, "unauthorized", "authorization: Bearer KEY"),
+            (Problem::TransferEncoding("gzip".to_owned()), 400, "framing", "send `chunked` alone"),
+            (
+                Problem::DuplicateKey(PeekError::Duplicate { key: "user".to_owned() }),
+                400,
+                "duplicate_key",
+                "`user` more than once",
+            ),
+            (Problem::BrokenBody("eof".to_owned()), 400, "body", "send it whole"),
+            (
+                Problem::Unusable { provider: "p".to_owned(), reason: "${KEY} is not set".to_owned() },
+                503,
+                "unusable",
+                "${KEY} is not set; mend it",
+            ),
+            (no_answer(Ending::NoConnection), 502, "connect", "check its base_url"),
+            (no_answer(Ending::NoHead), 502, "reset", "ended the connection"),
+            (no_answer(Ending::HeadTimeout), 504, "timeout", "raise its `timeouts`"),
+            (no_answer(Ending::ClientLeft), 400, "body", "send the body whole"),
+            (no_answer(Ending::CutBySerin), 503, "resources", "Serin itself ran short"),
+            (Problem::Defect, 500, "defect", "other requests are not affected"),
+        ];
+        for (problem, status, label, says) in cases {
+            assert_eq!(problem.status(), status, "{problem}");
+            assert_eq!(problem.label(), label, "{problem}");
+            assert!(problem.to_string().contains(says), "{problem}");
+        }
+    }
+}
