@@ -21,7 +21,7 @@ use crate::clock;
 use crate::decide::outcome::BodyEnd;
 use crate::decide::units::Millis;
 use crate::proxy::request::headers;
-use crate::proxy::upstream::lease::Line;
+use crate::proxy::upstream::lease::ResponseSource;
 
 /// The largest piece of a held body that is handed to a connection at one time.
 pub(crate) const PIECE: usize = 64 * 1024;
@@ -271,15 +271,15 @@ pub(crate) struct BodyClocks {
 #[derive(Debug)]
 pub(crate) struct AnswerBody {
     incoming: Incoming,
-    line: Line,
+    line: ResponseSource,
     clocks: BodyClocks,
-    stage: Stage,
+    stage: RunningClock,
     upgraded: bool,
 }
 
 /// Which of the clocks runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum RunningClock {
     /// To the first piece.
     First,
     /// To the first output, which somebody who understands the pieces will tell of.
@@ -290,8 +290,8 @@ enum Stage {
 
 impl AnswerBody {
     /// `line` is what the answer came by.
-    pub(crate) fn new(incoming: Incoming, line: Line, clocks: BodyClocks, upgraded: bool) -> AnswerBody {
-        let mut body = AnswerBody { incoming, line, clocks, stage: Stage::First, upgraded };
+    pub(crate) fn new(incoming: Incoming, line: ResponseSource, clocks: BodyClocks, upgraded: bool) -> AnswerBody {
+        let mut body = AnswerBody { incoming, line, clocks, stage: RunningClock::First, upgraded };
         if body.incoming.is_end_stream() {
             body.finish();
         }
@@ -300,15 +300,15 @@ impl AnswerBody {
 
     /// The first of its limits holds until [`AnswerBody::output_seen`], however many pieces come before.
     pub(crate) fn await_output(&mut self) {
-        if self.stage == Stage::First {
-            self.stage = Stage::Output;
+        if self.stage == RunningClock::First {
+            self.stage = RunningClock::Output;
         }
     }
 
     /// There was output in what came.
     pub(crate) fn output_seen(&mut self) {
-        if self.stage == Stage::Output {
-            self.stage = Stage::Between;
+        if self.stage == RunningClock::Output {
+            self.stage = RunningClock::Between;
             if let Some(alarm) = self.line.alarm() {
                 alarm.lift();
             }
@@ -330,10 +330,10 @@ impl Body for AnswerBody {
         let body = &mut *self;
         match body.line.take(&mut body.incoming, cx) {
             Poll::Ready(Some(Ok(frame))) => {
-                if body.stage == Stage::First {
-                    body.stage = Stage::Between;
+                if body.stage == RunningClock::First {
+                    body.stage = RunningClock::Between;
                 }
-                if body.stage == Stage::Between
+                if body.stage == RunningClock::Between
                     && let Some(alarm) = body.line.alarm()
                 {
                     alarm.lift();
@@ -353,7 +353,7 @@ impl Body for AnswerBody {
             }
             Poll::Pending => {
                 let Some(alarm) = body.line.alarm() else { return Poll::Ready(None) };
-                let between = body.stage == Stage::Between;
+                let between = body.stage == RunningClock::Between;
                 let limit = if between { body.clocks.idle } else { body.clocks.first_output };
                 if !alarm.is_set() {
                     alarm.set(limit.duration());

@@ -19,8 +19,8 @@ use tokio::sync::futures::Notified;
 use super::upstream::Upstreams;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::downstream::lifetime::Door;
-use crate::proxy::request::memory::{Budget, Share};
+use crate::proxy::downstream::lifetime::ClientConnection;
+use crate::proxy::request::memory::{BodyMemory, CoreShare};
 use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::request_id::RequestIds;
 use crate::state::access_log::AccessLog;
@@ -107,9 +107,9 @@ pub(crate) struct Core {
     /// How busy it is.
     pub(crate) load: Arc<Load>,
     /// Its share of the memory for held requests and answers.
-    pub(crate) replay: Rc<Share>,
+    pub(crate) replay: Rc<CoreShare>,
     /// Open client connections, for the sweep.
-    pub(crate) doors: RefCell<HashMap<u64, Weak<Door>>>,
+    pub(crate) doors: RefCell<HashMap<u64, Weak<ClientConnection>>>,
     inbox: Inbox,
     /// When it last told control of a refusal; those that stable did not accept must not hide the others.
     reported: [Cell<Millis>; 2],
@@ -138,7 +138,7 @@ impl Core {
         shared: &Shared,
         inbox: Inbox,
         load: Arc<Load>,
-        budget: Arc<Budget>,
+        budget: Arc<BodyMemory>,
     ) -> Rc<Core> {
         let (mut reader, mut chance) = (shared.reader(), fastrand::Rng::new());
         let snapshot = Arc::clone(reader.load());
@@ -150,7 +150,7 @@ impl Core {
             request_ids: RequestIds::new(chance.u64(..)),
             upstreams: Upstreams::new(cores),
             load,
-            replay: Rc::new(Share::of(budget)),
+            replay: Rc::new(CoreShare::of(budget)),
             doors: RefCell::default(),
             inbox,
             reported: Default::default(),
@@ -221,8 +221,8 @@ impl Core {
     /// Has every connection and every HTTP/2 stream look again at what it should do.
     pub(crate) fn wake_connections(&self) {
         self.streams.notify_waiters();
-        for door in self.doors.borrow().values().filter_map(Weak::upgrade) {
-            door.wake();
+        for conn in self.doors.borrow().values().filter_map(Weak::upgrade) {
+            conn.wake();
         }
     }
 
@@ -280,15 +280,15 @@ impl Core {
     /// still wanted once there is somebody to ask. Half a head, an answer on its way and a request in flight stay.
     pub(crate) fn make_room(&self, now: Millis, claim: impl FnOnce() -> bool) {
         let doors = self.doors.borrow();
-        let spare = doors.values().filter_map(Weak::upgrade).filter_map(|door| Some((door.spare_since(now)?, door)));
+        let spare = doors.values().filter_map(Weak::upgrade).filter_map(|conn| Some((conn.spare_since(now)?, conn)));
         let mut spare: Vec<_> = spare.filter(|(since, _)| now.since(*since) >= IDLE_LONG_ENOUGH).collect();
         if spare.is_empty() || !claim() {
             return;
         }
         spare.sort_unstable_by_key(|(since, _)| *since);
         let leave = (spare.len() / LEAVE_SHARE).clamp(1, LEAVE_AT_ONCE);
-        for (_, door) in &spare[..leave] {
-            door.leave(now);
+        for (_, conn) in &spare[..leave] {
+            conn.leave(now);
         }
     }
 
@@ -330,23 +330,23 @@ impl Drop for Unanswered<'_> {
 
 /// A request that is being served, until the last byte of its answer is on its way.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub(crate) struct OpenRequest {
     /// The connection that it came by.
-    pub(crate) door: Rc<Door>,
+    pub(crate) conn: Rc<ClientConnection>,
 }
 
-impl Ticket {
+impl OpenRequest {
     /// A request came by this connection.
-    pub(crate) fn new(door: &Rc<Door>) -> Ticket {
-        door.core.load.request_begins();
-        door.pulse.request_begins();
-        Ticket { door: Rc::clone(door) }
+    pub(crate) fn new(conn: &Rc<ClientConnection>) -> OpenRequest {
+        conn.core.load.request_begins();
+        conn.activity.request_begins();
+        OpenRequest { conn: Rc::clone(conn) }
     }
 }
 
-impl Drop for Ticket {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
-        self.door.pulse.request_ends();
-        self.door.core.load.request_ends();
+        self.conn.activity.request_ends();
+        self.conn.core.load.request_ends();
     }
 }

@@ -16,8 +16,8 @@ use tokio::task::LocalSet;
 use super::core::Load;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::downstream::listener::{self, Desk, Gate};
-use crate::proxy::downstream::worker::{Intake, Stage, Worker};
+use crate::proxy::downstream::listener::{self, ConnectionSlots, WorkerHandle};
+use crate::proxy::downstream::worker::{DrainPhase, Intake, Worker};
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::Shared;
 
@@ -51,7 +51,7 @@ pub struct Setup {
 pub struct Running {
     address: SocketAddr,
     loads: Vec<Arc<Load>>,
-    stage: watch::Sender<Stage>,
+    stage: watch::Sender<DrainPhase>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -65,8 +65,8 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     prepare(&listener)?;
     let address = listener.local_addr()?;
     let cores = cores.max(1);
-    let stage = watch::Sender::new(Stage::Running);
-    let gate = Arc::new(Gate::new(most_connections));
+    let stage = watch::Sender::new(DrainPhase::Running);
+    let gate = Arc::new(ConnectionSlots::new(most_connections));
     let budget = Arc::default();
     let loads: Vec<Arc<Load>> = (0..cores).map(|_| Arc::default()).collect();
     let mut running = Running { address, loads: loads.clone(), stage, threads: Vec::with_capacity(cores + 1) };
@@ -79,7 +79,7 @@ pub fn start(setup: Setup) -> io::Result<Running> {
             Intake::Own(listener)
         } else {
             let (desk, dealt) = mpsc::unbounded_channel();
-            desks.push(Desk { load: Arc::clone(load), inbox: desk });
+            desks.push(WorkerHandle { load: Arc::clone(load), inbox: desk });
             Intake::Dealt(dealt)
         };
         let worker = Worker {
@@ -113,10 +113,10 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
 
 async fn acceptor(
     listener: TcpListener,
-    gate: Arc<Gate>,
+    gate: Arc<ConnectionSlots>,
     shared: Arc<Shared>,
-    desks: Vec<Desk>,
-    mut stage: watch::Receiver<Stage>,
+    desks: Vec<WorkerHandle>,
+    mut stage: watch::Receiver<DrainPhase>,
 ) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -128,7 +128,7 @@ async fn acceptor(
     let deal = |stream| listener::deal(stream, &desks, &gate);
     tokio::select! {
         () = listener::accept(listener, Arc::clone(&gate), shared, deal) => {}
-        _ = stage.wait_for(|stage| *stage == Stage::Stopped) => {}
+        _ = stage.wait_for(|stage| *stage == DrainPhase::Stopped) => {}
     }
 }
 
@@ -160,7 +160,7 @@ impl Running {
     /// Asks clients to close, serves them until nothing has been in flight for 2 s or `patience` has passed, and
     /// stops. Gives back how many requests were cut.
     pub async fn drain(mut self, patience: Millis) -> u64 {
-        self.stage.send_replace(Stage::Draining);
+        self.stage.send_replace(DrainPhase::Draining);
         let began = clock::now();
         let mut quiet_since = began;
         let mut served = self.begun();
@@ -177,7 +177,7 @@ impl Running {
             tokio::time::sleep(GLANCE).await;
         }
         let cut = self.open_requests();
-        self.stage.send_replace(Stage::Stopped);
+        self.stage.send_replace(DrainPhase::Stopped);
         let threads = std::mem::take(&mut self.threads);
         let ended = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
         if !ended.await.unwrap_or(false) {
@@ -201,6 +201,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stage.send_replace(Stage::Stopped);
+        self.stage.send_replace(DrainPhase::Stopped);
     }
 }

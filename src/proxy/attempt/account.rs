@@ -13,13 +13,13 @@ use std::slice;
 use std::thread;
 use std::time::Instant;
 
-use super::candidates::Target;
+use super::candidates::Candidate;
 use super::cause;
 use super::guard_report::GuardReport;
-use super::open::{OpenAttempt, Stage, answered};
-use super::record::{AttemptRecord, Failure, RequestRecord};
+use super::open::{AttemptStage, OpenAttempt, answered};
+use super::record::{AttemptRecord, FailureReason, RequestRecord};
 use super::refusal::Refusal;
-use super::replanned::{Chapter, Replanned};
+use super::replanned::{EarlierPlan, EarlierPlans};
 use super::sinks;
 use crate::clock;
 use crate::decide::cause::Cause;
@@ -29,7 +29,7 @@ use crate::decide::route::{Plan, Reason};
 use crate::decide::units::ProviderId;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::request::scope::Scope;
-use crate::proxy::response::access::Draft;
+use crate::proxy::response::access::PendingEntry;
 use crate::proxy::response::observe::Summary;
 use crate::state::causes::Met;
 use crate::state::provider::{Breaker, Ticket};
@@ -50,13 +50,13 @@ pub(crate) struct Account {
     /// Attempts that ended while the request went on.
     earlier: Vec<AttemptRecord>,
     /// What was attempted by plans that no longer stand.
-    before: Replanned,
+    before: EarlierPlans,
     /// Who stepped back because of a breaker, and was not asked after all.
     passed_over: Vec<(ProviderId, Breaker)>,
     /// What failed it so far, of the provider that the split chose.
     met: Met,
     /// What is kept for its line in the access log.
-    draft: Option<Box<Draft>>,
+    draft: Option<Box<PendingEntry>>,
 }
 
 /// A part of an answer's body, with what came before it.
@@ -89,16 +89,16 @@ impl Account {
         kind: Kind,
         arrived: Instant,
     ) -> Box<Account> {
-        let target = Target { id: plan.provider, turn: 0 };
+        let candidate = Candidate { id: plan.provider, turn: 0 };
         let account = Account {
             scope: Scope { core: Rc::clone(core), in_use: Rc::clone(in_use), plan, kind },
-            attempt: OpenAttempt::at(target, arrived),
+            attempt: OpenAttempt::at(candidate, arrived),
             at: None,
             attempts: 0,
             guard: GuardReport::default(),
             question: None,
             earlier: Vec::new(),
-            before: Replanned::default(),
+            before: EarlierPlans::default(),
             passed_over: Vec::new(),
             met: Met::default(),
             draft: None,
@@ -107,18 +107,18 @@ impl Account {
     }
 
     /// It was planned before, and attempted.
-    pub(crate) fn follows(&mut self, mut before: Replanned) {
+    pub(crate) fn follows(&mut self, mut before: EarlierPlans) {
         (self.met, self.guard) = before.goes_on(&self.scope);
         self.before = before;
     }
 
     /// It will have a line in the access log, if that asks for one.
-    pub(crate) fn will_be_logged(&mut self, draft: Option<Box<Draft>>) {
+    pub(crate) fn will_be_logged(&mut self, draft: Option<Box<PendingEntry>>) {
         self.draft = draft;
     }
 
     /// What is kept for its line in the access log.
-    pub(crate) fn draft(&mut self) -> Option<&mut Draft> {
+    pub(crate) fn draft(&mut self) -> Option<&mut PendingEntry> {
         self.draft.as_deref_mut()
     }
 
@@ -144,13 +144,13 @@ impl Account {
 
     /// Who is tried next, and whether with a key of Serin's own. The same provider tried again without a ticket goes on
     /// with the one that it had.
-    pub(crate) fn aim(&mut self, target: Target, probe: Option<Ticket>, own_key: bool) {
-        if probe.is_some() || target.id != self.attempt.target.id {
+    pub(crate) fn begin_attempt(&mut self, candidate: Candidate, probe: Option<Ticket>, own_key: bool) {
+        if probe.is_some() || candidate.id != self.attempt.candidate.id {
             self.give_probe_back();
             self.attempt.probe = probe;
         }
-        self.attempt.aim(target, own_key);
-        self.passed_over.retain(|(id, _)| *id != target.id);
+        self.attempt.begin(candidate, own_key);
+        self.passed_over.retain(|(id, _)| *id != candidate.id);
         if !self.is_own()
             && let Some(sink) = self.scope.guard()
         {
@@ -169,7 +169,7 @@ impl Account {
     pub(crate) fn still_stands(&self) -> bool {
         let now = self.scope.core.in_use();
         Rc::ptr_eq(&now, &self.scope.in_use)
-            || self.scope.still_stands(&now, self.attempt.target.id, self.attempts == 0)
+            || self.scope.still_stands(&now, self.attempt.candidate.id, self.attempts == 0)
     }
 
     /// The last look before the request leaves: begins the attempt and says true if the plan still stands. A newer
@@ -178,7 +178,7 @@ impl Account {
         let now = self.scope.core.in_use();
         if !Rc::ptr_eq(&now, &self.scope.in_use) {
             let first = self.attempts == 0;
-            if !self.scope.still_stands(&now, self.attempt.target.id, first) {
+            if !self.scope.still_stands(&now, self.attempt.candidate.id, first) {
                 return false;
             }
             if first {
@@ -197,12 +197,12 @@ impl Account {
     }
 
     fn begin(&mut self) {
-        if self.attempt.stage != Stage::Idle {
+        if self.attempt.stage != AttemptStage::Idle {
             return;
         }
-        self.attempt.stage = Stage::Dispatched;
+        self.attempt.stage = AttemptStage::Dispatched;
         self.attempts += 1;
-        let (core, id) = (self.scope.core.id, self.attempt.target.id);
+        let (core, id) = (self.scope.core.id, self.attempt.candidate.id);
         self.is_at(id);
         if self.attempts == 1 {
             let (series, plan) = (self.scope.series(id), &self.scope.plan);
@@ -236,13 +236,13 @@ impl Account {
 
     /// Whether the provider that is tried is the one that the split chose.
     fn is_own(&self) -> bool {
-        self.scope.is_own(self.attempt.target.id)
+        self.scope.is_own(self.attempt.candidate.id)
     }
 
     /// The request is planned anew, under another account; gives what was attempted. One that had been sent, on a
     /// connection that was dead by then, says nothing about the provider.
-    pub(crate) fn forget(mut self: Box<Self>) -> Replanned {
-        if matches!(self.attempt.stage, Stage::Dispatched | Stage::Answered { .. }) {
+    pub(crate) fn forget(mut self: Box<Self>) -> EarlierPlans {
+        if matches!(self.attempt.stage, AttemptStage::Dispatched | AttemptStage::Answered { .. }) {
             self.failed(Ending::CutBySerin);
         }
         self.give_probe_back();
@@ -251,11 +251,11 @@ impl Account {
         if let Some(at) = self.at {
             self.scope.series(at).leave(self.scope.core.id);
         }
-        self.attempt.stage = Stage::Over;
+        self.attempt.stage = AttemptStage::Over;
         let mut before = mem::take(&mut self.before);
         let (attempts, met) = (mem::take(&mut self.earlier), mem::take(&mut self.met));
         let guard = mem::take(&mut self.guard);
-        before.add(Chapter { scope: self.scope.clone(), attempts, met, guard });
+        before.add(EarlierPlan { scope: self.scope.clone(), attempts, met, guard });
         before
     }
 
@@ -267,7 +267,7 @@ impl Account {
 
     /// No request could be made for whoever was to be asked. That is known before it is begun, or right after.
     pub(crate) fn unfit(&mut self) {
-        if self.attempt.stage == Stage::Dispatched {
+        if self.attempt.stage == AttemptStage::Dispatched {
             self.failed(Ending::CutBySerin);
         }
     }
@@ -310,18 +310,18 @@ impl Account {
 
     /// Whether it is the canary that is asked, as evidence.
     pub(crate) fn tells_of_canary(&self) -> bool {
-        self.scope.is_own_canary(self.attempt.target.id) && self.guard.is_given()
+        self.scope.is_own_canary(self.attempt.candidate.id) && self.guard.is_given()
     }
 
     /// The canary refused the request, and nobody else is asked about it.
     pub(crate) fn refused(&self, refusal: Refusal) {
-        if self.attempt.stage != Stage::Over && self.tells_of_canary() {
-            sinks::refusal(&self.scope, self.attempt.target.id, refusal, false);
+        if self.attempt.stage != AttemptStage::Over && self.tells_of_canary() {
+            sinks::refusal(&self.scope, self.attempt.candidate.id, refusal, false);
         }
     }
 
     fn close(&mut self, ending: Ending, now: Instant) -> AttemptRecord {
-        if self.attempt.stage == Stage::Idle {
+        if self.attempt.stage == AttemptStage::Idle {
             // It came to nothing before it was dispatched: there was no connection.
             self.begin();
         }
@@ -330,7 +330,7 @@ impl Account {
             record.failure = None;
         } else if record.failure.is_none() {
             let cause = cause::of_answer(ending, None, None, None);
-            record.failure = cause.map(|cause| Box::new(Failure { cause, request_id: None }));
+            record.failure = cause.map(|cause| Box::new(FailureReason { cause, request_id: None }));
         }
         sinks::breaker(&self.scope, &record, &mut self.attempt.probe);
         self.count(&record, !ending.is_by_policy());
@@ -339,14 +339,14 @@ impl Account {
 
     /// An attempt ended. `speaks`: whether it says anything of its provider.
     fn count(&mut self, record: &AttemptRecord, speaks: bool) {
-        let own = sinks::Own { guard: &mut self.guard, met: &mut self.met };
+        let own = sinks::ChosenProvider { guard: &mut self.guard, met: &mut self.met };
         sinks::attempt_ended(&self.scope, record, own, speaks);
     }
 
     /// A probe that comes to nothing: another request may find out.
     fn give_probe_back(&mut self) {
         if self.attempt.probe.is_some() {
-            sinks::give_back(&self.scope, self.attempt.target.id, &mut self.attempt.probe);
+            sinks::give_back(&self.scope, self.attempt.candidate.id, &mut self.attempt.probe);
         }
     }
 
@@ -358,9 +358,9 @@ impl Account {
 
     /// The head of an answer came.
     pub(crate) fn answered(&mut self, status: u16) {
-        self.attempt.stage = Stage::Answered { status, begun: false };
+        self.attempt.stage = AttemptStage::Answered { status, begun: false };
         self.attempt.times.head = Some(clock::instant());
-        self.scope.in_use.snapshot.provider(self.attempt.target.id).heard();
+        self.scope.in_use.snapshot.provider(self.attempt.candidate.id).heard();
         // What follows is the client's and the provider's own affair.
         if status == 101
             && let Some(sink) = self.scope.guard()
@@ -371,14 +371,14 @@ impl Account {
 
     /// A part of the answer's body came.
     pub(crate) fn came(&mut self, part: Part) {
-        let Stage::Answered { status, begun } = self.attempt.stage else { return };
+        let AttemptStage::Answered { status, begun } = self.attempt.stage else { return };
         let awaited = part != Part::Frame && is_success(status) && self.guard.awaits_output();
         if begun && !awaited && part != Part::Last {
             return;
         }
         let now = clock::instant();
         if !begun {
-            self.attempt.stage = Stage::Answered { status, begun: true };
+            self.attempt.stage = AttemptStage::Answered { status, begun: true };
             self.attempt.times.first_output = Some(now);
         }
         if awaited && let Some(sink) = self.scope.guard() {
@@ -399,7 +399,7 @@ impl Account {
 
     /// Output was seen in the answer, whether or not any of it has gone out.
     pub(crate) fn output_seen(&mut self) {
-        let Stage::Answered { status, .. } = self.attempt.stage else { return };
+        let AttemptStage::Answered { status, .. } = self.attempt.stage else { return };
         if is_success(status)
             && self.guard.awaits_output()
             && let Some(sink) = self.scope.guard()
@@ -417,21 +417,21 @@ impl Account {
 
     /// What an answer says of itself, before its end is accounted for: what it cost, and why it ended.
     pub(crate) fn says(&mut self, summary: Option<Summary>) {
-        if self.attempt.stage != Stage::Over && summary.is_some() {
+        if self.attempt.stage != AttemptStage::Over && summary.is_some() {
             self.attempt.said = summary;
         }
     }
 
     /// Why the attempt will have failed, and by which id the provider knows it.
     pub(crate) fn because(&mut self, cause: Cause, request_id: Option<Box<str>>) {
-        if self.attempt.stage != Stage::Over {
+        if self.attempt.stage != AttemptStage::Over {
             self.attempt.because(cause, request_id);
         }
     }
 
     /// The attempt is over, and with it the request. Whatever follows changes nothing.
     pub(crate) fn end(&mut self, ending: Ending) {
-        if self.attempt.stage != Stage::Over {
+        if self.attempt.stage != AttemptStage::Over {
             self.end_at(ending, clock::instant());
         }
     }
@@ -439,8 +439,8 @@ impl Account {
     fn end_at(&mut self, ending: Ending, now: Instant) {
         // Only where an answer was on its way, or none had begun.
         let waited = match self.attempt.stage {
-            Stage::Answered { status, .. } => is_success(status),
-            stage => stage == Stage::Dispatched,
+            AttemptStage::Answered { status, .. } => is_success(status),
+            stage => stage == AttemptStage::Dispatched,
         };
         let left = ending == Ending::ClientLeft;
         // Whoever leaves has seen so far how fast it came.
@@ -461,17 +461,17 @@ impl Account {
     }
 
     /// The request is over after an attempt that was accounted for; `by`: whose answer the client gets.
-    pub(crate) fn finish(&mut self, outcome: Outcome, by: Target) {
+    pub(crate) fn finish(&mut self, outcome: Outcome, by: Candidate) {
         self.give_probe_back();
-        self.attempt.target = by;
+        self.attempt.candidate = by;
         self.finish_at(outcome, clock::instant(), None);
     }
 
     fn finish_at(&mut self, outcome: Outcome, end: Instant, last: Option<AttemptRecord>) {
         self.stable_said(None);
-        self.attempt.stage = Stage::Over;
+        self.attempt.stage = AttemptStage::Over;
         self.end_guard_report(outcome);
-        self.is_at(self.attempt.target.id);
+        self.is_at(self.attempt.candidate.id);
         let attempts = match &last {
             Some(last) if self.earlier.is_empty() => slice::from_ref(last),
             _ => {
@@ -482,7 +482,7 @@ impl Account {
         for (id, breaker) in &self.passed_over {
             self.scope.in_use.snapshot.provider(*id).count_diverted(*breaker);
         }
-        let (plan, by) = (&self.scope.plan, self.attempt.target.id);
+        let (plan, by) = (&self.scope.plan, self.attempt.candidate.id);
         let took = end.saturating_duration_since(self.attempt.times.arrived);
         let (before, met) = (self.before.chapters(), &self.met);
         let record = RequestRecord { plan, by, outcome, before, attempts, met, took };
@@ -503,11 +503,11 @@ impl Drop for Account {
             draft.unwinds();
         }
         match self.attempt.stage {
-            Stage::Over => {}
+            AttemptStage::Over => {}
             // Between two attempts: all that were begun are accounted for.
-            Stage::Idle if self.attempts > 0 => {
-                let (outcome, target) = (self.attempt.outcome_of(ending), self.attempt.target);
-                self.finish(outcome, target);
+            AttemptStage::Idle if self.attempts > 0 => {
+                let (outcome, candidate) = (self.attempt.outcome_of(ending), self.attempt.candidate);
+                self.finish(outcome, candidate);
             }
             _ => self.end(ending),
         }

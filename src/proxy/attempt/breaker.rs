@@ -15,7 +15,7 @@ use crate::state::provider::Ticket;
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct AttemptEnd {
     /// Who was tried.
     pub(crate) provider: ProviderId,
     /// What became of it.
@@ -25,8 +25,8 @@ pub(crate) struct Told {
 }
 
 /// Tells it; `probe`: with the ticket of an attempt that finds out.
-pub(crate) fn tell(scope: &Scope, told: &Told, probe: &mut Option<Ticket>) {
-    let Told { provider, outcome, unreached } = *told;
+pub(crate) fn tell(scope: &Scope, told: &AttemptEnd, probe: &mut Option<Ticket>) {
+    let AttemptEnd { provider, outcome, unreached } = *told;
     let in_use = &scope.in_use;
     let state = in_use.snapshot.provider(provider);
     let verdict = match outcome.told_to_breaker() {

@@ -12,21 +12,21 @@ use crate::decide::fallback::Others;
 use crate::decide::policy::Retry;
 use crate::decide::units::ProviderId;
 use crate::proxy::core::InUse;
-use crate::proxy::request::prepared::Outbound;
+use crate::proxy::request::prepared::PreparedProvider;
 use crate::state::provider::{Admit, Breaker, Ticket};
 
 /// Who is tried now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Target {
+pub(crate) struct Candidate {
     /// Who.
     pub(crate) id: ProviderId,
     /// Which of its keys.
     pub(crate) turn: usize,
 }
 
-/// The order of one request's tries.
+/// The order of one request's candidates.
 #[derive(Debug)]
-pub(crate) struct Tries {
+pub(crate) struct Candidates {
     first: Option<ProviderId>,
     others: Others,
     /// Whom no request may have left out for the others: the stable of a rollout that has a canary.
@@ -43,10 +43,10 @@ pub(crate) struct Tries {
     repeats: u8,
 }
 
-impl Tries {
+impl Candidates {
     /// Begins with the chosen provider.
-    pub(crate) fn new(chosen: ProviderId, others: Others) -> Tries {
-        Tries {
+    pub(crate) fn new(chosen: ProviderId, others: Others) -> Candidates {
+        Candidates {
             first: Some(chosen),
             others,
             stable: None,
@@ -99,12 +99,12 @@ impl Tries {
         &mut self,
         in_use: &InUse,
         mut diverted: impl FnMut(ProviderId, Breaker),
-    ) -> Option<(Target, Option<Ticket>)> {
+    ) -> Option<(Candidate, Option<Ticket>)> {
         (self.keys_used, self.repeats) = (0, 0);
         loop {
             let Some(id) = self.first.take().or_else(|| self.others.next()) else {
                 let id = self.last_resort.pop_front()?;
-                return Some((target(in_use, id), None));
+                return Some((candidate(in_use, id), None));
             };
             let outbound = in_use.prepared.outbound(id);
             if outbound.unusable.is_some() && self.has_others() {
@@ -112,7 +112,7 @@ impl Tries {
             }
             let state = in_use.snapshot.provider(id);
             if state.is_well() {
-                return Some((target(in_use, id), None));
+                return Some((candidate(in_use, id), None));
             }
             let rule = outbound.provider.breaker.as_ref();
             let (breaker, admitted) = if self.stable == Some(id) {
@@ -124,9 +124,9 @@ impl Tries {
                 (Breaker::Failures, state.admits(rule, clock::now()))
             };
             match admitted {
-                Admit::Yes => return Some((target(in_use, id), None)),
-                Admit::Probe(ticket) => return Some((target(in_use, id), Some(ticket))),
-                Admit::No if !self.has_others() => return Some((target(in_use, id), None)),
+                Admit::Yes => return Some((candidate(in_use, id), None)),
+                Admit::Probe(ticket) => return Some((candidate(in_use, id), Some(ticket))),
+                Admit::No if !self.has_others() => return Some((candidate(in_use, id), None)),
                 Admit::No => {
                     diverted(id, breaker);
                     self.last_resort.push_back(id);
@@ -136,14 +136,14 @@ impl Tries {
     }
 
     /// Whether the present provider has a key that was not used.
-    pub(crate) fn has_keys(&self, to: &Outbound) -> bool {
+    pub(crate) fn has_keys(&self, to: &PreparedProvider) -> bool {
         self.keys_used + 1 < to.keys()
     }
 
     /// The same provider with its next key.
-    pub(crate) fn next_key(&mut self, target: Target) -> Target {
+    pub(crate) fn next_key(&mut self, candidate: Candidate) -> Candidate {
         self.keys_used += 1;
-        Target { turn: target.turn.wrapping_add(1), ..target }
+        Candidate { turn: candidate.turn.wrapping_add(1), ..candidate }
     }
 
     /// Whether the present provider may be asked again.
@@ -162,7 +162,7 @@ impl Tries {
     }
 }
 
-fn target(in_use: &InUse, id: ProviderId) -> Target {
+fn candidate(in_use: &InUse, id: ProviderId) -> Candidate {
     let keys = in_use.prepared.outbound(id).keys();
-    Target { id, turn: in_use.snapshot.provider(id).next_turn(keys) }
+    Candidate { id, turn: in_use.snapshot.provider(id).next_turn(keys) }
 }

@@ -1,7 +1,7 @@
-//! From a plan to an answer, over as many tries as it takes.
+//! From a plan to an answer, over as many candidates as it takes.
 //!
-//! Owns the order of things: aim, send, weigh, and after a failure whatever [`retry`](crate::decide::retry) says, until
-//! an answer is good enough to go out or nobody is left. All tries take the same path. When everybody failed, the client
+//! Owns the order of things: dispatch, send, buffer, and after a failure whatever [`retry`](crate::decide::retry) says, until
+//! an answer is good enough to go out or nobody is left. All candidates take the same path. When everybody failed, the client
 //! gets what the provider said that the split chose. Invariant: nothing has gone to the client while this runs, so that
 //! leaving it at any point cancels all of it.
 
@@ -14,14 +14,14 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 
 use super::account::{Account, Part};
-use super::candidates::{Target, Tries};
+use super::candidates::{Candidate, Candidates};
 use super::cause;
 use super::deadline::Deadline;
 use super::pause::{Paused, pause};
 use super::refusal::Refusal;
-use super::replanned::Replanned;
+use super::replanned::EarlierPlans;
 use super::retry_after::retry_after;
-use super::send::{self, Aim, AttemptError, Failure, Gate};
+use super::send::{self, AttemptError, Dispatch, Failure, Recheck};
 use super::withdrawal::{Withdrawable, unless_withdrawn};
 use crate::clock;
 use crate::decide::fallback::others;
@@ -33,14 +33,14 @@ use crate::decide::route::{InForceShare, Plan};
 use crate::decide::units::Millis;
 use crate::proxy::body::BodyClocks;
 use crate::proxy::core::{Core, InUse};
-use crate::proxy::request::outbound::{Original, depart};
-use crate::proxy::request::prepared::Outbound;
-use crate::proxy::response::access::Draft;
-use crate::proxy::response::buffer::{Scales, Weighed, weigh};
+use crate::proxy::request::outbound::{ClientRequest, build};
+use crate::proxy::request::prepared::PreparedProvider;
+use crate::proxy::response::access::PendingEntry;
+use crate::proxy::response::buffer::{BufferRules, BufferedResponse, buffer};
 use crate::proxy::response::error::Problem;
-use crate::proxy::response::observe::{Asked, Summary};
+use crate::proxy::response::observe::{ReadAs, Summary};
 use crate::proxy::response::relay::Answer;
-use crate::proxy::upstream::{SendError, Waits};
+use crate::proxy::upstream::{SendError, SendLimits};
 use crate::state::provider::Ticket;
 use crate::state::retry_budget::RetryBudget;
 use crate::wire::complaint::{About, Complaint};
@@ -48,23 +48,23 @@ use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
 
 /// One request on its way to an answer.
-struct Recovery<'a> {
+struct Failover<'a> {
     core: &'a Rc<Core>,
     in_use: &'a Rc<InUse>,
-    original: &'a Original<'a>,
+    original: &'a ClientRequest<'a>,
     rollout: Option<&'a Arc<Rollout>>,
     account: Box<Account>,
-    tries: Tries,
+    candidates: Candidates,
     /// Until when the chosen provider is waited for, once it was asked while somebody else could answer.
     deadline: Option<Deadline>,
     /// What the provider said that the split chose.
-    kept: Option<Box<Spoilt>>,
+    kept: Option<Box<FailedAttempt>>,
 }
 
 /// What came of one try.
-enum Tried {
+enum AttemptResult {
     /// An answer's head, and as much of its body as it took to be certain.
-    Answered(Box<Weighed>),
+    Answered(Box<BufferedResponse>),
     /// No answer.
     Failed(Failure),
     /// No request could be made for this provider.
@@ -76,23 +76,23 @@ enum Tried {
 }
 
 /// A failure, with all that a client could be told of it.
-struct Spoilt {
+struct FailedAttempt {
     outcome: Outcome,
-    target: Target,
+    candidate: Candidate,
     said: Said,
 }
 
 enum Said {
-    Answer(Box<Weighed>),
+    Answer(Box<BufferedResponse>),
     Problem(Problem),
 }
 
 /// What came of a planned request.
-pub(crate) enum Reached {
+pub(crate) enum FailoverResult {
     /// An answer.
     Answer(Answer),
     /// It is to be planned anew; so far, this was attempted.
-    Replan(Replanned),
+    Replan(EarlierPlans),
 }
 
 /// Sends a planned request to whoever answers it. `before`: what was attempted by earlier plans.
@@ -100,9 +100,9 @@ pub(crate) async fn reach(
     core: &Rc<Core>,
     in_use: &Rc<InUse>,
     plan: Plan,
-    original: &Original<'_>,
-    (arrived, before): (Instant, Replanned),
-) -> Result<Reached, Problem> {
+    original: &ClientRequest<'_>,
+    (arrived, before): (Instant, EarlierPlans),
+) -> Result<FailoverResult, Problem> {
     let policy = &in_use.snapshot.policy;
     let share = plan.rollout.map(|id| {
         let in_force = in_use.snapshot.in_force(id);
@@ -111,13 +111,13 @@ pub(crate) async fn reach(
     let rollout_id = plan.rollout;
     let rollout = rollout_id.map(|id| &policy.rollouts[usize::from(id.0)]);
     let others = others(policy, &plan, share, original.below(), original.model());
-    let mut recovery = Recovery {
+    let mut failover = Failover {
         core,
         in_use,
         original,
         rollout,
         account: Account::planned(core, in_use, plan, Kind::of(original.streaming), arrived),
-        tries: Tries::new(plan.provider, others),
+        candidates: Candidates::new(plan.provider, others),
         deadline: None,
         kept: None,
     };
@@ -125,60 +125,64 @@ pub(crate) async fn reach(
         && let Some(canary) = &rollout.canary
     {
         let diverts = in_use.snapshot.in_force(id).diverts;
-        recovery.tries.between_arms(rollout.stable, canary.provider, diverts);
+        failover.candidates.between_arms(rollout.stable, canary.provider, diverts);
     }
     if before.attempts() > 0 {
-        recovery.account.follows(before);
+        failover.account.follows(before);
     }
-    recovery.account.will_be_logged(Draft::of(core, policy, original));
-    recovery.earn_repeats();
-    let Some((target, probe)) = recovery.next_target() else { return Ok(Reached::Replan(recovery.account.forget())) };
-    match recovery.attempt(target, probe).await {
-        Tried::Answered(weighed) if recovery.is_good(&weighed) => Ok(Reached::Answer(recovery.deliver(weighed))),
+    failover.account.will_be_logged(PendingEntry::of(core, policy, original));
+    failover.earn_repeats();
+    let Some((candidate, probe)) = failover.next_candidate() else {
+        return Ok(FailoverResult::Replan(failover.account.forget()));
+    };
+    match failover.attempt(candidate, probe).await {
+        AttemptResult::Answered(buffered_response) if failover.is_good(&buffered_response) => {
+            Ok(FailoverResult::Answer(failover.deliver(buffered_response)))
+        }
         // What is rare is boxed, so that the place of a request's future stays small.
-        tried => Box::pin(recovery.recover(target, tried)).await,
+        tried => Box::pin(failover.recover(candidate, tried)).await,
     }
 }
 
-impl<'a> Recovery<'a> {
-    fn next_target(&mut self) -> Option<(Target, Option<Ticket>)> {
+impl<'a> Failover<'a> {
+    fn next_candidate(&mut self) -> Option<(Candidate, Option<Ticket>)> {
         let account = &mut self.account;
-        self.tries.next(self.in_use, |id, breaker| account.divert(id, breaker))
+        self.candidates.next(self.in_use, |id, breaker| account.divert(id, breaker))
     }
 
-    async fn attempt(&mut self, target: Target, probe: Option<Ticket>) -> Tried {
+    async fn attempt(&mut self, candidate: Candidate, probe: Option<Ticket>) -> AttemptResult {
         let (in_use, original) = (self.in_use, self.original);
-        let (policy, to) = (&in_use.snapshot.policy, self.outbound(target));
-        let entitled = self.account.scope().is_entitled(target.id);
-        let stranger = original.visit.stranger;
+        let (policy, to) = (&in_use.snapshot.policy, self.outbound(candidate));
+        let entitled = self.account.scope().is_entitled(candidate.id);
+        let stranger = original.request_head.stranger;
         // A key that the client's own credentials stand in for is the client's.
-        self.account.aim(target, probe, !stranger && (to.own_key || !entitled));
+        self.account.begin_attempt(candidate, probe, !stranger && (to.own_key || !entitled));
         if let Some(reason) = &to.unusable {
             let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
-            return Tried::Unfit(problem);
+            return AttemptResult::Unfit(problem);
         }
-        let recoverable = self.tries.has_others() && original.can_be_sent_again();
-        let deadline = self.deadline(target, recoverable);
+        let recoverable = self.candidates.has_others() && original.can_be_sent_again();
+        let deadline = self.deadline(candidate, recoverable);
         let timeouts = &to.provider.timeouts;
         let head = if original.streaming { timeouts.stream_headers } else { timeouts.headers };
-        let aim = Aim {
+        let dispatch = Dispatch {
             upstreams: &self.core.upstreams,
             provider: &to.provider,
             egress: policy.egress.as_ref().map(Secret::reveal),
-            upgrade: original.visit.upgrade,
-            waits: Waits {
+            upgrade: original.request_head.upgrade,
+            waits: SendLimits {
                 head,
                 deadline,
                 client: policy.limits.idle,
                 body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
             },
         };
-        let (key, entitled) = (to.key(target.turn), entitled && !stranger);
+        let (key, entitled) = (to.key(candidate.turn), entitled && !stranger);
         let (core, buffered) =
             (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
         let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
-        let strict = self.account.scope().is_strict(target.id);
-        let asked = Asked {
+        let strict = self.account.scope().is_strict(candidate.id);
+        let asked = ReadAs {
             dialect: original.dialect,
             done: to.provider.done_marker,
             stream: original.read.map(|_| original.streaming),
@@ -186,26 +190,26 @@ impl<'a> Recovery<'a> {
             thorough: strict && buffered && recoverable,
         };
         let has_output = Cell::new(false);
-        let rollout = self.plan().rollout.filter(|_| recoverable && !original.visit.upgrade);
-        let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, target.id, &has_output));
+        let rollout = self.plan().rollout.filter(|_| recoverable && !original.request_head.upgrade);
+        let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
         let account = &mut self.account;
-        let make = || depart(original, &in_use.prepared, to, key, entitled);
+        let make = || build(original, &in_use.prepared, to, key, entitled);
         let tried = pin!(async {
-            let gate = || if account.dispatch() { Gate::Go } else { Gate::Replan };
-            let response = match send::run(&aim, gate, make, |body| original.give_back(body)).await {
+            let gate = || if account.dispatch() { Recheck::Go } else { Recheck::Replan };
+            let response = match send::run(&dispatch, gate, make, |body| original.give_back(body)).await {
                 Ok(response) => response,
                 Err(AttemptError::Failed(failure))
-                    if failure.fault.is_own_file() && account.scope().is_own_stable(target.id) =>
+                    if failure.fault.is_own_file() && account.scope().is_own_stable(candidate.id) =>
                 {
                     let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
-                    return Tried::Unfit(Problem::Unusable { provider, reason });
+                    return AttemptResult::Unfit(Problem::Unusable { provider, reason });
                 }
-                Err(AttemptError::Failed(failure)) => return Tried::Failed(failure),
-                Err(AttemptError::Unfit(problem)) => return Tried::Unfit(problem),
-                Err(AttemptError::Replan) => return Tried::Replan,
+                Err(AttemptError::Failed(failure)) => return AttemptResult::Failed(failure),
+                Err(AttemptError::Unfit(problem)) => return AttemptResult::Unfit(problem),
+                Err(AttemptError::Replan) => return AttemptResult::Replan,
             };
             account.answered(response.status().as_u16());
-            let scales = Scales {
+            let scales = BufferRules {
                 asked,
                 recoverable,
                 buffered,
@@ -217,8 +221,8 @@ impl<'a> Recovery<'a> {
                 has_output.set(true);
                 account.output_seen();
             };
-            let weighed = Weighed::unseen(response, &core.replay, recoverable);
-            Tried::Answered(weigh(weighed, scales, output).await)
+            let buffered_response = BufferedResponse::unseen(response, &core.replay, recoverable);
+            AttemptResult::Answered(buffer(buffered_response, scales, output).await)
         });
         unless_withdrawn(core, withdrawable, tried).await.unwrap_or_else(|| given_up(core))
     }
@@ -226,23 +230,23 @@ impl<'a> Recovery<'a> {
     /// What Serin itself cannot ask of stable is no reason to ask the canary.
     fn leave_canary_alone(&mut self) {
         if let Some(canary) = self.rollout.and_then(|rollout| rollout.canary.as_ref()) {
-            self.tries.leave_out(canary.provider);
+            self.candidates.leave_out(canary.provider);
         }
     }
 
-    fn outbound(&self, target: Target) -> &'a Outbound {
+    fn outbound(&self, candidate: Candidate) -> &'a PreparedProvider {
         let prepared = &self.in_use.prepared;
-        if self.original.visit.stranger {
-            prepared.outbound_of_stranger(target.id)
+        if self.original.request_head.stranger {
+            prepared.outbound_of_stranger(candidate.id)
         } else {
-            prepared.outbound(target.id)
+            prepared.outbound(candidate.id)
         }
     }
 
     /// By when the answer of the chosen provider has to begin while somebody else can answer.
-    fn deadline(&mut self, target: Target, recoverable: bool) -> Option<Deadline> {
+    fn deadline(&mut self, candidate: Candidate, recoverable: bool) -> Option<Deadline> {
         let scope = self.account.scope();
-        if !recoverable || !scope.is_own(target.id) {
+        if !recoverable || !scope.is_own(candidate.id) {
             return None;
         }
         self.deadline = self.deadline.or_else(|| Deadline::of(scope));
@@ -254,101 +258,103 @@ impl<'a> Recovery<'a> {
     }
 
     /// Who is tried.
-    fn target(&self) -> Target {
-        self.account.attempt().target
+    fn candidate(&self) -> Candidate {
+        self.account.attempt().candidate
     }
 
     /// Why there is no answer, for the client.
     fn problem(&self, ending: Ending, detail: String) -> Problem {
-        self.account.scope().problem(self.target().id, ending, detail)
+        self.account.scope().problem(self.candidate().id, ending, detail)
     }
 
     /// Whether it goes out as it is.
-    fn is_good(&self, weighed: &Weighed) -> bool {
-        weighed.ending.is_none_or(|ending| match self.account.attempt().outcome_of(ending) {
+    fn is_good(&self, buffered_response: &BufferedResponse) -> bool {
+        buffered_response.ending.is_none_or(|ending| match self.account.attempt().outcome_of(ending) {
             Outcome::Ok | Outcome::Empty => true,
             // As it always was, so that nobody is moved.
-            Outcome::Malformed => !self.account.scope().is_strict(self.target().id),
+            Outcome::Malformed => !self.account.scope().is_strict(self.candidate().id),
             _ => false,
         })
     }
 
     /// Why an answer came to such an ending, for its record.
-    fn note_cause(&mut self, ending: Ending, weighed: &Weighed) {
-        let headers = &weighed.head.headers;
+    fn note_cause(&mut self, ending: Ending, buffered_response: &BufferedResponse) {
+        let headers = &buffered_response.head.headers;
         let detail = match ending {
             Ending::Answered { body: BodyEnd::Malformed(shape), .. } => cause::detail(shape, headers),
             _ => None,
         };
-        if let Some(cause) = cause::of_answer(ending, weighed.complaint.as_deref(), weighed.broke.as_ref(), detail) {
+        if let Some(cause) =
+            cause::of_answer(ending, buffered_response.complaint.as_deref(), buffered_response.broke.as_ref(), detail)
+        {
             self.account.because(cause, cause::request_id(headers));
         }
     }
 
     /// What was held goes out.
-    fn passes(&mut self, weighed: &Weighed) {
+    fn passes(&mut self, buffered_response: &BufferedResponse) {
         if let Some(draft) = self.account.draft() {
-            draft.passed(usize::try_from(weighed.pieces.length()).unwrap_or(usize::MAX));
+            draft.passed(usize::try_from(buffered_response.pieces.length()).unwrap_or(usize::MAX));
         }
     }
 
     /// The answer that goes out.
-    fn deliver(mut self, weighed: Box<Weighed>) -> Answer {
+    fn deliver(mut self, buffered_response: Box<BufferedResponse>) -> Answer {
         self.account.stable_said(Some(true));
-        self.account.says(weighed.summary);
+        self.account.says(buffered_response.summary);
         if let Some(draft) = self.account.draft() {
-            draft.answered(weighed.head.status);
+            draft.answered(buffered_response.head.status);
         }
-        match weighed.ending {
+        match buffered_response.ending {
             None => {}
             Some(Ending::Answered { body: BodyEnd::Complete, .. }) => {
-                self.passes(&weighed);
+                self.passes(&buffered_response);
                 self.account.came(Part::Last);
             }
             Some(ending) => {
-                self.passes(&weighed);
-                self.note_cause(ending, &weighed);
+                self.passes(&buffered_response);
+                self.note_cause(ending, &buffered_response);
                 self.account.end(ending);
             }
         }
-        Answer { weighed, account: self.account }
+        Answer { buffered_response, account: self.account }
     }
 
-    async fn recover(mut self, mut target: Target, mut tried: Tried) -> Result<Reached, Problem> {
+    async fn recover(mut self, mut candidate: Candidate, mut tried: AttemptResult) -> Result<FailoverResult, Problem> {
         loop {
             let mut probe = None;
             let (ending, failed, said) = match tried {
-                Tried::Answered(weighed) if self.is_good(&weighed) => {
-                    return Ok(Reached::Answer(self.deliver(weighed)));
+                AttemptResult::Answered(buffered_response) if self.is_good(&buffered_response) => {
+                    return Ok(FailoverResult::Answer(self.deliver(buffered_response)));
                 }
-                Tried::Replan => return Ok(Reached::Replan(self.account.forget())),
-                Tried::Cut => return Err(self.stop()),
-                Tried::Unfit(problem) => {
+                AttemptResult::Replan => return Ok(FailoverResult::Replan(self.account.forget())),
+                AttemptResult::Cut => return Err(self.stop()),
+                AttemptResult::Unfit(problem) => {
                     self.account.unfit();
-                    self.keep(Outcome::SerinError, target, || Said::Problem(problem));
-                    if self.account.scope().is_own_stable(target.id) {
+                    self.keep(Outcome::SerinError, candidate, || Said::Problem(problem));
+                    if self.account.scope().is_own_stable(candidate.id) {
                         self.leave_canary_alone();
                     }
-                    match self.next_target() {
+                    match self.next_candidate() {
                         Some((next, probe)) => {
-                            target = next;
-                            tried = self.attempt(target, probe).await;
+                            candidate = next;
+                            tried = self.attempt(candidate, probe).await;
                             continue;
                         }
                         None => return self.give_up(),
                     }
                 }
-                Tried::Failed(failure) => self.no_answer(failure),
-                Tried::Answered(weighed) => self.bad_answer(weighed),
+                AttemptResult::Failed(failure) => self.no_answer(failure),
+                AttemptResult::Answered(buffered_response) => self.bad_answer(buffered_response),
             };
-            match next(failed, self.left(target), self.pace(target)) {
+            match next(failed, self.left(candidate), self.pace(candidate)) {
                 Next::Deliver => {
                     if failed.outcome == Outcome::ClientError && self.account.tells_of_canary() {
                         self.account.refused(self.refusal(ending, &said));
                     }
                     self.account.stable_said((failed.outcome == Outcome::ClientError).then_some(false));
                     self.account.failed(ending);
-                    self.keep(failed.outcome, target, || said);
+                    self.keep(failed.outcome, candidate, || said);
                     return self.give_up();
                 }
                 Next::Redial => {
@@ -358,48 +364,48 @@ impl<'a> Recovery<'a> {
                     self.account.failed(ending);
                     self.spend_repeat();
                     // Memory and connection are for others while nobody needs them.
-                    if self.tries.has_others() {
-                        self.keep(failed.outcome, target, || said)
+                    if self.candidates.has_others() {
+                        self.keep(failed.outcome, candidate, || said)
                     } else {
                         drop(said)
                     }
-                    match self.pause(target, length).await {
+                    match self.pause(candidate, length).await {
                         Paused::Over => {}
                         Paused::Cut => return Err(self.stop()),
-                        Paused::Replan => return Ok(Reached::Replan(self.account.forget())),
-                        Paused::Withdrawn => match self.next_target() {
-                            Some(next) => (target, probe) = next,
+                        Paused::Replan => return Ok(FailoverResult::Replan(self.account.forget())),
+                        Paused::Withdrawn => match self.next_candidate() {
+                            Some(next) => (candidate, probe) = next,
                             None => return self.give_up(),
                         },
                     }
                 }
                 Next::NextKey => {
                     self.account.failed(ending);
-                    self.keep(failed.outcome, target, || said);
-                    target = self.tries.next_key(target);
+                    self.keep(failed.outcome, candidate, || said);
+                    candidate = self.candidates.next_key(candidate);
                 }
                 Next::Other => {
                     self.account.failed(ending);
-                    self.keep(failed.outcome, target, || said);
-                    match self.next_target() {
-                        Some(next) => (target, probe) = next,
+                    self.keep(failed.outcome, candidate, || said);
+                    match self.next_candidate() {
+                        Some(next) => (candidate, probe) = next,
                         None => return self.give_up(),
                     }
                 }
                 Next::AskStable => {
                     let refusal = self.refusal(ending, &said);
                     self.account.asks_stable(ending, refusal);
-                    self.keep(failed.outcome, target, || said);
+                    self.keep(failed.outcome, candidate, || said);
                     if let Some(rollout) = self.rollout {
-                        self.tries.ask_only(rollout.stable);
+                        self.candidates.ask_only(rollout.stable);
                     }
-                    match self.next_target() {
-                        Some(next) => (target, probe) = next,
+                    match self.next_candidate() {
+                        Some(next) => (candidate, probe) = next,
                         None => return self.give_up(),
                     }
                 }
             }
-            tried = self.attempt(target, probe).await;
+            tried = self.attempt(candidate, probe).await;
         }
     }
 
@@ -409,7 +415,7 @@ impl<'a> Recovery<'a> {
             self.account.because(cause, None);
         }
         // A provider may take connections that can be upgraded otherwise than all others.
-        if fault.is_unreachable() && !self.original.visit.upgrade {
+        if fault.is_unreachable() && !self.original.request_head.upgrade {
             self.account.attempt_mut().unreached();
         }
         let failed = Failed {
@@ -427,35 +433,35 @@ impl<'a> Recovery<'a> {
         (ending, failed, Said::Problem(problem))
     }
 
-    fn bad_answer(&mut self, weighed: Box<Weighed>) -> (Ending, Failed, Said) {
+    fn bad_answer(&mut self, buffered_response: Box<BufferedResponse>) -> (Ending, Failed, Said) {
         // Nobody gets it, so what it cost is not counted.
-        self.account.says(weighed.summary.map(|summary| Summary { usage: None, ..summary }));
-        let status = weighed.head.status.as_u16();
-        let ending = weighed.ending.unwrap_or(Ending::NoHead);
+        self.account.says(buffered_response.summary.map(|summary| Summary { usage: None, ..summary }));
+        let status = buffered_response.head.status.as_u16();
+        let ending = buffered_response.ending.unwrap_or(Ending::NoHead);
         let failed = Failed {
             outcome: self.account.attempt().outcome_of(ending),
-            retry_after: retry_after(&weighed.head.headers, clock::unix()),
+            retry_after: retry_after(&buffered_response.head.headers, clock::unix()),
             refused: is_about_the_request(status) && !ending.is_by_policy(),
-            too_long: self.is_too_long(status, ending, &weighed),
-            cut: weighed.broke.is_some() || ending.is_cut(),
+            too_long: self.is_too_long(status, ending, &buffered_response),
+            cut: buffered_response.broke.is_some() || ending.is_cut(),
             at_once: false,
         };
-        self.note_cause(ending, &weighed);
+        self.note_cause(ending, &buffered_response);
         let speaks = match ending {
             // What nobody reads as an answer goes out only where nobody else could be asked, and a redirect never.
             Ending::Answered { body: BodyEnd::Malformed(shape), .. } => {
-                !weighed.recoverable && shape != Shape::Redirect
+                !buffered_response.recoverable && shape != Shape::Redirect
             }
             Ending::Answered { body: BodyEnd::ErrorEvent | BodyEnd::Filtered, .. } => true,
-            _ => !weighed.head.status.is_success(),
+            _ => !buffered_response.head.status.is_success(),
         };
         let said = if speaks {
-            Said::Answer(weighed)
+            Said::Answer(buffered_response)
         } else {
-            let detail = match (&weighed.broke, ending) {
+            let detail = match (&buffered_response.broke, ending) {
                 (Some(broke), _) => broke.to_string(),
                 (None, Ending::Answered { body: BodyEnd::Malformed(shape), .. }) => {
-                    cause::strange(shape, cause::detail(shape, &weighed.head.headers)).to_string()
+                    cause::strange(shape, cause::detail(shape, &buffered_response.head.headers)).to_string()
                 }
                 (None, _) => "its answer ended in the middle of what it said".to_owned(),
             };
@@ -465,53 +471,54 @@ impl<'a> Recovery<'a> {
     }
 
     /// Whether a provider of a plain route refused the request for its length alone.
-    fn is_too_long(&self, status: u16, ending: Ending, weighed: &Weighed) -> bool {
+    fn is_too_long(&self, status: u16, ending: Ending, buffered_response: &BufferedResponse) -> bool {
         let plain = self.rollout.is_some_and(|rollout| rollout.canary.is_none());
         let refused = matches!(status, 400 | 413 | 422) && !ending.is_by_policy();
-        let about = weighed.complaint.as_deref().filter(|_| plain && refused).and_then(Complaint::about);
+        let about = buffered_response.complaint.as_deref().filter(|_| plain && refused).and_then(Complaint::about);
         about == Some(About::ContextLength)
     }
 
     /// What has not been tried.
-    fn left(&self, target: Target) -> Left {
+    fn left(&self, candidate: Candidate) -> Left {
         let sendable = self.original.can_be_sent();
         let scope = self.account.scope();
         let stable = self.rollout.filter(|rollout| {
-            let asks =
-                rollout.fallback_4xx && scope.is_own_canary(target.id) && self.original.dialect != Dialect::Embeddings;
+            let asks = rollout.fallback_4xx
+                && scope.is_own_canary(candidate.id)
+                && self.original.dialect != Dialect::Embeddings;
             let untried = match &rollout.fallback {
                 Fallback::Nobody => false,
                 Fallback::List(list) if !list.contains(&rollout.stable) => true,
-                Fallback::OtherArm | Fallback::List(_) => self.tries.has(rollout.stable),
+                Fallback::OtherArm | Fallback::List(_) => self.candidates.has(rollout.stable),
             };
             asks && untried
         });
         // Whoever has been waited for long enough is not asked again.
-        let over = |deadline: Deadline| scope.is_own(target.id) && deadline.is_over(clock::instant());
+        let over = |deadline: Deadline| scope.is_own(candidate.id) && deadline.is_over(clock::instant());
         let again = sendable && !self.deadline.is_some_and(over);
         Left {
-            keys: again && self.tries.has_keys(self.outbound(target)),
-            others: sendable && self.tries.has_others(),
+            keys: again && self.candidates.has_keys(self.outbound(candidate)),
+            others: sendable && self.candidates.has_others(),
             stable: sendable && stable.is_some(),
             repeat: again && self.may_repeat(),
             // What no rollout takes is asked once, as it was sent.
-            resend: self.rollout.is_some() && !self.original.visit.upgrade && self.original.can_be_sent_again(),
+            resend: self.rollout.is_some() && !self.original.request_head.upgrade && self.original.can_be_sent_again(),
         }
     }
 
     /// How the same provider is asked again.
-    fn pace(&self, target: Target) -> Pace {
+    fn pace(&self, candidate: Candidate) -> Pace {
         let Retry { backoff, first, .. } = self.retry();
-        let until = self.deadline.filter(|_| self.account.scope().is_own(target.id)).and_then(Deadline::at);
+        let until = self.deadline.filter(|_| self.account.scope().is_own(candidate.id)).and_then(Deadline::at);
         let most = until.map_or(Duration::MAX, |at| at.saturating_duration_since(clock::instant()));
         let most = Millis(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
-        Pace { first, backoff, repeats: self.tries.repeats(), draw: self.core.draw(), most }
+        Pace { first, backoff, repeats: self.candidates.repeats(), draw: self.core.draw(), most }
     }
 
-    async fn pause(&self, target: Target, length: Millis) -> Paused {
+    async fn pause(&self, candidate: Candidate, length: Millis) -> Paused {
         let no_output = Cell::new(false);
-        let rollout = self.plan().rollout.filter(|_| self.tries.has_others());
-        let withdrawable = rollout.and_then(|rollout| Withdrawable::of(self.in_use, rollout, target.id, &no_output));
+        let rollout = self.plan().rollout.filter(|_| self.candidates.has_others());
+        let withdrawable = rollout.and_then(|rollout| Withdrawable::of(self.in_use, rollout, candidate.id, &no_output));
         pause(self.core, &self.account, withdrawable, length).await
     }
 
@@ -520,9 +527,9 @@ impl<'a> Recovery<'a> {
     }
 
     /// Keeps what the chosen provider said last, or whoever was first to say anything.
-    fn keep(&mut self, outcome: Outcome, target: Target, said: impl FnOnce() -> Said) {
-        if self.kept.is_none() || self.account.scope().is_own(target.id) {
-            self.kept = Some(Box::new(Spoilt { outcome, target, said: said() }));
+    fn keep(&mut self, outcome: Outcome, candidate: Candidate, said: impl FnOnce() -> Said) {
+        if self.kept.is_none() || self.account.scope().is_own(candidate.id) {
+            self.kept = Some(Box::new(FailedAttempt { outcome, candidate, said: said() }));
         }
     }
 
@@ -535,21 +542,23 @@ impl<'a> Recovery<'a> {
     }
 
     /// Everybody failed.
-    fn give_up(mut self) -> Result<Reached, Problem> {
-        let Some(spoilt) = self.kept.take() else { return Ok(Reached::Replan(self.account.forget())) };
-        let Spoilt { outcome, target, said } = *spoilt;
+    fn give_up(mut self) -> Result<FailoverResult, Problem> {
+        let Some(spoilt) = self.kept.take() else { return Ok(FailoverResult::Replan(self.account.forget())) };
+        let FailedAttempt { outcome, candidate, said } = *spoilt;
         if let Some(draft) = self.account.draft() {
             match &said {
                 Said::Problem(problem) => draft.answered_by_serin(problem),
-                Said::Answer(weighed) => draft.answered(weighed.head.status),
+                Said::Answer(buffered_response) => draft.answered(buffered_response.head.status),
             }
         }
-        if let Said::Answer(weighed) = &said {
-            self.passes(weighed);
+        if let Said::Answer(buffered_response) = &said {
+            self.passes(buffered_response);
         }
-        self.account.finish(outcome, target);
+        self.account.finish(outcome, candidate);
         match said {
-            Said::Answer(weighed) => Ok(Reached::Answer(Answer { weighed, account: self.account })),
+            Said::Answer(buffered_response) => {
+                Ok(FailoverResult::Answer(Answer { buffered_response, account: self.account }))
+            }
             Said::Problem(problem) => Err(problem),
         }
     }
@@ -560,7 +569,7 @@ impl<'a> Recovery<'a> {
             _ => StatusCode::BAD_REQUEST.as_u16(),
         };
         let complaint = match said {
-            Said::Answer(weighed) => weighed.complaint.as_deref(),
+            Said::Answer(buffered_response) => buffered_response.complaint.as_deref(),
             Said::Problem(_) => None,
         };
         Refusal::of(status, complaint, self.original.model(), self.original.below())
@@ -578,11 +587,11 @@ impl<'a> Recovery<'a> {
 
     fn may_repeat(&self) -> bool {
         let affordable = self.budget().is_none_or(|budget| budget.affords(self.core.id));
-        affordable && self.tries.may_repeat(self.retry())
+        affordable && self.candidates.may_repeat(self.retry())
     }
 
     fn spend_repeat(&mut self) {
-        self.tries.repeat();
+        self.candidates.repeat();
         if let Some(budget) = self.budget() {
             budget.spend(self.core.id);
         }
@@ -590,9 +599,9 @@ impl<'a> Recovery<'a> {
 }
 
 /// It was waited for in vain, for as long as the guard took to see it, or until Serin ends.
-fn given_up(core: &Core) -> Tried {
+fn given_up(core: &Core) -> AttemptResult {
     if core.is_cut() {
-        return Tried::Cut;
+        return AttemptResult::Cut;
     }
-    Tried::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn })
+    AttemptResult::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn })
 }

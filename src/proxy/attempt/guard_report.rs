@@ -40,7 +40,7 @@ pub(crate) struct GuardSink<'a> {
 /// How much of it was told.
 #[derive(Debug, Default)]
 pub(crate) struct GuardReport {
-    told: Told,
+    told: Reported,
     /// When it was sent, as long as its first output is awaited.
     sent: Option<Instant>,
     /// When that output came.
@@ -50,7 +50,7 @@ pub(crate) struct GuardReport {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Told {
+enum Reported {
     /// Nothing: the request is no evidence, or not yet.
     #[default]
     Nothing,
@@ -65,15 +65,15 @@ enum Told {
 impl GuardReport {
     /// The provider is asked; again, it is the same request.
     pub(crate) fn asked(&mut self, sink: GuardSink<'_>) {
-        if self.told == Told::Nothing {
+        if self.told == Reported::Nothing {
             sink.evidence.begin(sink.core, sink.whose);
-            self.told = Told::Exposure;
+            self.told = Reported::Exposure;
         }
     }
 
     /// The request is on its way to the provider. From the first time on its output is awaited.
     pub(crate) fn sent(&mut self, sink: GuardSink<'_>, now: Instant) {
-        if matches!(self.told, Told::Exposure | Told::Before(..)) && self.sent.is_none() {
+        if matches!(self.told, Reported::Exposure | Reported::Before(..)) && self.sent.is_none() {
             self.sent = Some(now);
             if self.wait.is_none() {
                 self.wait = Some(sink.evidence.sent(sink.core, sink.whose, sink.kind));
@@ -94,27 +94,27 @@ impl GuardReport {
 
     /// Whether the request is evidence.
     pub(crate) fn is_given(&self) -> bool {
-        self.told != Told::Nothing
+        self.told != Reported::Nothing
     }
 
     /// The provider's attempt ended so; `finished`: with such an answer.
     pub(crate) fn saw(&mut self, outcome: Outcome, finished: Option<Finished>) {
-        if matches!(self.told, Told::Exposure | Told::Before(..)) {
-            self.told = Told::Before(outcome, finished);
+        if matches!(self.told, Reported::Exposure | Reported::Before(..)) {
+            self.told = Reported::Before(outcome, finished);
         }
     }
 
     /// What its last attempt amounts to, somebody else will say.
     pub(crate) fn is_in_question(&mut self) {
-        if let Told::Before(..) = self.told {
-            self.told = Told::Exposure;
+        if let Reported::Before(..) = self.told {
+            self.told = Reported::Exposure;
         }
     }
 
     /// Somebody else is asked from now on, so that what was seen is all that will be.
     pub(crate) fn goes_elsewhere(&mut self, sink: GuardSink<'_>) {
         (self.sent, self.first) = (None, None);
-        if let Told::Before(outcome, _) = self.told {
+        if let Reported::Before(outcome, _) = self.told {
             self.ends(sink, outcome);
         }
         // A refusal says nothing of how long its answer takes.
@@ -124,11 +124,11 @@ impl GuardReport {
     /// All is certain; `unseen`: what it comes to where no attempt ended.
     pub(crate) fn ends(&mut self, sink: GuardSink<'_>, unseen: Outcome) {
         let (outcome, finished) = match self.told {
-            Told::Nothing | Told::All => return,
-            Told::Exposure => (unseen, None),
-            Told::Before(outcome, finished) => (outcome, finished),
+            Reported::Nothing | Reported::All => return,
+            Reported::Exposure => (unseen, None),
+            Reported::Before(outcome, finished) => (outcome, finished),
         };
-        self.told = Told::All;
+        self.told = Reported::All;
         self.waits_no_more(sink, over(outcome));
         sink.evidence.end_answer(sink.core, sink.whose, outcome, finished);
     }

@@ -5,8 +5,8 @@
 
 use std::time::Instant;
 
-use super::candidates::Target;
-use super::record::{AttemptRecord, Failure, Times};
+use super::candidates::Candidate;
+use super::record::{AttemptRecord, FailureReason, Times};
 use crate::decide::cause::Cause;
 use crate::decide::finished::Finished;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, classify};
@@ -15,7 +15,7 @@ use crate::state::provider::Ticket;
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum AttemptStage {
     /// No attempt is under way.
     Idle,
     /// Sent, no head of an answer yet.
@@ -30,11 +30,11 @@ pub(crate) enum Stage {
 #[derive(Debug)]
 pub(crate) struct OpenAttempt {
     /// Who is tried.
-    pub(crate) target: Target,
+    pub(crate) candidate: Candidate,
     /// Whether it finds out for the breaker.
     pub(crate) probe: Option<Ticket>,
     /// How far it is.
-    pub(crate) stage: Stage,
+    pub(crate) stage: AttemptStage,
     /// When it got how far.
     pub(crate) times: Times,
     /// What its answer says of itself.
@@ -42,16 +42,16 @@ pub(crate) struct OpenAttempt {
     own_key: bool,
     /// Whether the provider could not be connected to, for nothing that the request is.
     unreached: bool,
-    failure: Option<Box<Failure>>,
+    failure: Option<Box<FailureReason>>,
 }
 
 impl OpenAttempt {
     /// None yet, at this provider, of a request that arrived then.
-    pub(crate) fn at(target: Target, arrived: Instant) -> OpenAttempt {
+    pub(crate) fn at(candidate: Candidate, arrived: Instant) -> OpenAttempt {
         OpenAttempt {
-            target,
+            candidate,
             probe: None,
-            stage: Stage::Idle,
+            stage: AttemptStage::Idle,
             times: Times::since(arrived),
             said: None,
             own_key: false,
@@ -61,8 +61,8 @@ impl OpenAttempt {
     }
 
     /// Who is tried next, and whether with a key of Serin's own.
-    pub(crate) fn aim(&mut self, target: Target, own_key: bool) {
-        (self.target, self.own_key, self.unreached) = (target, own_key, false);
+    pub(crate) fn begin(&mut self, candidate: Candidate, own_key: bool) {
+        (self.candidate, self.own_key, self.unreached) = (candidate, own_key, false);
         // Of a connection that was dialled once more nothing is left.
         self.failure = None;
         self.times = Times::since(self.times.arrived);
@@ -70,7 +70,7 @@ impl OpenAttempt {
 
     /// Why it will have failed, and by which id the provider knows it. The first word counts.
     pub(crate) fn because(&mut self, cause: Cause, request_id: Option<Box<str>>) {
-        self.failure.get_or_insert_with(|| Box::new(Failure { cause, request_id }));
+        self.failure.get_or_insert_with(|| Box::new(FailureReason { cause, request_id }));
     }
 
     /// There was no connection, for nothing that the request is.
@@ -86,7 +86,7 @@ impl OpenAttempt {
     /// What an end of its answer's body is; `None`: there is no answer.
     pub(crate) const fn ending_of(&self, body: BodyEnd) -> Option<Ending> {
         match self.stage {
-            Stage::Answered { status, .. } => Some(answered(status, body)),
+            AttemptStage::Answered { status, .. } => Some(answered(status, body)),
             _ => None,
         }
     }
@@ -103,13 +103,13 @@ impl OpenAttempt {
     pub(crate) fn record(&mut self, ending: Ending, end: Instant) -> AttemptRecord {
         let said = self.said.take();
         let status = match self.stage {
-            Stage::Answered { status, .. } => Some(status),
+            AttemptStage::Answered { status, .. } => Some(status),
             _ => None,
         };
-        self.stage = Stage::Idle;
+        self.stage = AttemptStage::Idle;
         AttemptRecord {
-            provider: self.target.id,
-            key: self.target.turn,
+            provider: self.candidate.id,
+            key: self.candidate.turn,
             status,
             ending,
             outcome: self.outcome_of(ending),

@@ -26,7 +26,7 @@ pub(crate) enum Paused {
     Cut,
 }
 
-/// Waits for so long. `withdrawable`: what tells that nobody is to wait for this provider.
+/// SendLimits for so long. `withdrawable`: what tells that nobody is to wait for this provider.
 pub(crate) async fn pause(
     core: &Core,
     account: &Account,

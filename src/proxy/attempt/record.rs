@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::replanned::Chapter;
+use super::replanned::EarlierPlan;
 use crate::decide::cause::Cause;
 use crate::decide::finished::Finished;
 use crate::decide::outcome::{Ending, Outcome};
@@ -29,7 +29,7 @@ pub(crate) struct AttemptRecord {
     /// What that amounts to.
     pub(crate) outcome: Outcome,
     /// Why it failed, if it did.
-    pub(crate) failure: Option<Box<Failure>>,
+    pub(crate) failure: Option<Box<FailureReason>>,
     /// Whether no connection could be made, for nothing that the request is.
     pub(crate) unreached: bool,
     /// What kind of answer it was.
@@ -42,7 +42,7 @@ pub(crate) struct AttemptRecord {
 
 /// Why an attempt failed.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct FailureReason {
     /// The cause.
     pub(crate) cause: Cause,
     /// By which id the provider knows the request.
@@ -86,7 +86,7 @@ pub(crate) struct RequestRecord<'a> {
     /// What it came to.
     pub(crate) outcome: Outcome,
     /// What was attempted by earlier plans, the first one first.
-    pub(crate) before: &'a [Chapter],
+    pub(crate) before: &'a [EarlierPlan],
     /// All attempts by this plan, the first one first.
     pub(crate) attempts: &'a [AttemptRecord],
     /// What failed it, of the provider that the split chose.
@@ -102,7 +102,7 @@ impl RequestRecord<'_> {
     }
 
     /// How many attempts there were, by whatever plan.
-    pub(crate) fn tries(&self) -> usize {
+    pub(crate) fn candidates(&self) -> usize {
         self.attempts.len() + self.before.iter().map(|chapter| chapter.attempts.len()).sum::<usize>()
     }
 }

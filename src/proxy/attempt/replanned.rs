@@ -16,7 +16,7 @@ use crate::state::causes::Met;
 
 /// One plan, with what was attempted by it.
 #[derive(Debug)]
-pub(crate) struct Chapter {
+pub(crate) struct EarlierPlan {
     /// Whose request it was then.
     pub(crate) scope: Scope,
     /// The first one first.
@@ -27,7 +27,7 @@ pub(crate) struct Chapter {
     pub(crate) guard: GuardReport,
 }
 
-impl Chapter {
+impl EarlierPlan {
     /// Nobody goes on with what the guard was told.
     fn end_guard_report(&mut self) {
         if let Some(sink) = self.scope.guard() {
@@ -38,11 +38,11 @@ impl Chapter {
 
 /// All of them, the first one first.
 #[derive(Debug, Default)]
-pub(crate) struct Replanned(Vec<Chapter>);
+pub(crate) struct EarlierPlans(Vec<EarlierPlan>);
 
-impl Replanned {
+impl EarlierPlans {
     /// That plan stands no longer. Where nothing was attempted by it, what it went on with goes back to where it was met.
-    pub(crate) fn add(&mut self, chapter: Chapter) {
+    pub(crate) fn add(&mut self, chapter: EarlierPlan) {
         if !chapter.attempts.is_empty() {
             self.0.push(chapter);
             return;
@@ -77,7 +77,7 @@ impl Replanned {
     }
 
     /// Plan by plan.
-    pub(crate) fn chapters(&self) -> &[Chapter] {
+    pub(crate) fn chapters(&self) -> &[EarlierPlan] {
         &self.0
     }
 
@@ -87,8 +87,8 @@ impl Replanned {
     }
 }
 
-impl Drop for Replanned {
+impl Drop for EarlierPlans {
     fn drop(&mut self) {
-        self.0.iter_mut().for_each(Chapter::end_guard_report);
+        self.0.iter_mut().for_each(EarlierPlan::end_guard_report);
     }
 }

@@ -16,11 +16,11 @@ use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
 use crate::proxy::body::{AnswerBody, RequestBody};
 use crate::proxy::response::error::Problem;
-use crate::proxy::upstream::{Lease, SendError, Upstreams, Waits};
+use crate::proxy::upstream::{Lease, SendError, SendLimits, Upstreams};
 
 /// What the last look before a dispatch says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
+pub(crate) enum Recheck {
     /// Send it.
     Go,
     /// What is in force has changed: plan anew.
@@ -100,7 +100,7 @@ impl fmt::Display for Fault {
 
 /// Whom to try, and how long for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Aim<'a> {
+pub(crate) struct Dispatch<'a> {
     /// This core's connections.
     pub(crate) upstreams: &'a Upstreams,
     /// Who.
@@ -110,10 +110,10 @@ pub(crate) struct Aim<'a> {
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
     /// The limits that hold. By its deadline a connection is waited for as well, its turn included.
-    pub(crate) waits: Waits,
+    pub(crate) waits: SendLimits,
 }
 
-impl Aim<'_> {
+impl Dispatch<'_> {
     async fn lease(&self, fresh: bool) -> Result<Lease, AttemptError> {
         let at = self.waits.deadline.and_then(Deadline::at);
         let Some(at) = at else { return self.connection(fresh).await.map_err(no_connection) };
@@ -139,19 +139,19 @@ impl Aim<'_> {
 /// to send; its headers are complete. `gate` is asked right before each hand-over, and then `make`: once, and once more
 /// if a stale connection is replaced. `make` gives `None` where a body is gone; `give_back` takes one that was not.
 pub(crate) async fn run(
-    aim: &Aim<'_>,
-    mut gate: impl FnMut() -> Gate,
+    dispatch: &Dispatch<'_>,
+    mut gate: impl FnMut() -> Recheck,
     mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
     give_back: impl FnOnce(RequestBody),
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    let lease = aim.lease(false).await?;
-    if gate() == Gate::Replan {
+    let lease = dispatch.lease(false).await?;
+    if gate() == Recheck::Replan {
         return Err(AttemptError::Replan);
     }
     let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(spent()) };
     let reused = lease.is_reused();
     // `send` hands over before it returns its future.
-    let again = match lease.send(request, aim.waits).await {
+    let again = match lease.send(request, dispatch.waits).await {
         Ok(response) => return Ok(response),
         Err(SendError::Unsent(request, _)) => {
             give_back(request.into_body());
@@ -164,18 +164,18 @@ pub(crate) async fn run(
         }
         Err(error) => return Err(failed(error)),
     };
-    Box::pin(repeat(aim, again, gate, make)).await
+    Box::pin(repeat(dispatch, again, gate, make)).await
 }
 
 /// The same once more, on a connection that cannot be stale.
 async fn repeat(
-    aim: &Aim<'_>,
+    dispatch: &Dispatch<'_>,
     made: Option<Request<RequestBody>>,
-    mut gate: impl FnMut() -> Gate,
+    mut gate: impl FnMut() -> Recheck,
     mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    let lease = aim.lease(true).await?;
-    if gate() == Gate::Replan {
+    let lease = dispatch.lease(true).await?;
+    if gate() == Recheck::Replan {
         return Err(AttemptError::Replan);
     }
     let request = match made {
@@ -183,7 +183,7 @@ async fn repeat(
         None => make().map_err(AttemptError::Unfit)?,
     };
     let Some(request) = request else { return Err(spent()) };
-    lease.send(request, aim.waits).await.map_err(failed)
+    lease.send(request, dispatch.waits).await.map_err(failed)
 }
 
 // Never reached as long as nobody is tried with a body that was given away.

@@ -7,21 +7,21 @@
 use super::breaker;
 use super::cause::is_failure;
 use super::guard_report::{GuardReport, NOTHING};
-use super::record::{AttemptRecord, Failure, RequestRecord};
+use super::record::{AttemptRecord, FailureReason, RequestRecord};
 use super::refusal::Refusal;
-use super::replanned::{Chapter, Replanned};
+use super::replanned::{EarlierPlan, EarlierPlans};
 use crate::clock;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;
 use crate::proxy::request::scope::Scope;
-use crate::proxy::response::access::{self, Draft};
+use crate::proxy::response::access::{self, PendingEntry};
 use crate::state::causes::{Met, Seen};
 use crate::state::inbox::Refused;
 use crate::state::provider::Ticket;
 
 /// What is kept of the provider that the split chose, until the request has ended.
 #[derive(Debug)]
-pub(crate) struct Own<'a> {
+pub(crate) struct ChosenProvider<'a> {
     /// What the guard was told.
     pub(crate) guard: &'a mut GuardReport,
     /// What failed the request.
@@ -29,7 +29,7 @@ pub(crate) struct Own<'a> {
 }
 
 /// An attempt ended. `speaks`: whether it says anything of its provider.
-pub(crate) fn attempt_ended(scope: &Scope, record: &AttemptRecord, own: Own<'_>, speaks: bool) {
+pub(crate) fn attempt_ended(scope: &Scope, record: &AttemptRecord, own: ChosenProvider<'_>, speaks: bool) {
     count_attempt(scope, record);
     if scope.is_own(record.provider) {
         own.guard.saw(if speaks { record.outcome } else { NOTHING }, record.finished);
@@ -56,7 +56,7 @@ pub(crate) fn give_back(scope: &Scope, provider: ProviderId, probe: &mut Option<
 }
 
 fn tell(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, probe: &mut Option<Ticket>) {
-    breaker::tell(scope, &breaker::Told { provider, outcome, unreached }, probe);
+    breaker::tell(scope, &breaker::AttemptEnd { provider, outcome, unreached }, probe);
 }
 
 /// A provider refused a request: people are advised by it.
@@ -74,7 +74,7 @@ pub(crate) fn refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted:
 }
 
 /// A request ended. `draft`: what was kept for its line in the access log.
-pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, draft: Option<Box<Draft>>) {
+pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, draft: Option<Box<PendingEntry>>) {
     count_request(scope, record);
     if let Some(draft) = draft {
         access::ended(scope, record, *draft);
@@ -90,8 +90,8 @@ pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, draft: Op
 }
 
 /// A request was turned away that had been attempted by plans that no longer stand.
-pub(crate) fn turned_away(before: &Replanned) {
-    for Chapter { scope, met, .. } in before.chapters() {
+pub(crate) fn rejected(before: &EarlierPlans) {
+    for EarlierPlan { scope, met, .. } in before.chapters() {
         settle(scope, met, Outcome::SerinError, "");
     }
 }
@@ -121,7 +121,7 @@ fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
 
 fn note_cause(scope: &Scope, record: &AttemptRecord, met: &mut Met) {
     // What Serin itself lacked is no failure of its provider.
-    if let Some(Failure { cause, request_id }) = record.failure.as_deref()
+    if let Some(FailureReason { cause, request_id }) = record.failure.as_deref()
         && is_failure(record.outcome)
         && let Some(sink) = scope.guard()
     {
@@ -149,7 +149,7 @@ fn settle(scope: &Scope, met: &Met, outcome: Outcome, by: &str) {
 
 /// For whoever asks for all that there is.
 fn log(scope: &Scope, record: &AttemptRecord) {
-    let Some(Failure { cause, .. }) = record.failure.as_deref() else { return };
+    let Some(FailureReason { cause, .. }) = record.failure.as_deref() else { return };
     let (plan, rollout) = (&scope.plan, scope.rollout().map(|rollout| &*rollout.name));
     tracing::debug!(
         rollout = rollout.unwrap_or("-"),

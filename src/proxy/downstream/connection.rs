@@ -21,12 +21,12 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::lifetime::{Door, Pulse, Socket, has_something};
+use super::lifetime::{Activity, ClientConnection, Socket, has_something};
 use crate::decide::policy::Limits;
-use crate::proxy::core::{Core, Ticket};
+use crate::proxy::core::{Core, OpenRequest};
 use crate::proxy::request::pipeline;
 use crate::proxy::response::error::Problem;
-use crate::proxy::response::problem::{self, Shape};
+use crate::proxy::response::problem::{self, ErrorShape};
 use crate::proxy::response::relay::{Reply, ReplyBody};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -37,26 +37,26 @@ const ARE_YOU_THERE: Duration = Duration::from_secs(30);
 const SAY_SO: Duration = Duration::from_secs(20);
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(stream: TcpStream, door: Rc<Door>, limits: Limits) {
-    let mut talk = pin!(Arc::clone(&door.hush).drive(talk(stream, &door, limits)));
+pub(crate) async fn serve(stream: TcpStream, conn: Rc<ClientConnection>, limits: Limits) {
+    let mut talk = pin!(Arc::clone(&conn.hush).drive(talk(stream, &conn, limits)));
     poll_fn(|context| {
         // Dropping the conversation is what closes it.
-        if door.is_overdue(context) { Poll::Ready(()) } else { talk.as_mut().poll(context) }
+        if conn.is_overdue(context) { Poll::Ready(()) } else { talk.as_mut().poll(context) }
     })
     .await;
 }
 
-async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
-    let Some((first, http2)) = first_bytes(&mut stream, &door.pulse).await else { return };
-    let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), http2));
+async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits) {
+    let Some((first, http2)) = first_bytes(&mut stream, &conn.activity).await else { return };
+    let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&conn.activity), http2));
     let service = {
-        let door = Rc::clone(door);
+        let conn = Rc::clone(conn);
         // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is
         // made where it stays, since it is large.
         service_fn(move |request: Request<Incoming>| {
             let place = Box::new_uninit();
-            let answer = Box::write(place, pipeline::handle(Rc::clone(&door), request));
-            Caught::of(&door, Box::into_pin(answer))
+            let answer = Box::write(place, pipeline::handle(Rc::clone(&conn), request));
+            Caught::of(&conn, Box::into_pin(answer))
         })
     };
     let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
@@ -73,8 +73,8 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
         let _ = connection.await;
         return;
     }
-    door.pulse.speaks_http2();
-    let connection = http2::Builder::new(OnThisCore(Rc::clone(&door.core)))
+    conn.activity.speaks_http2();
+    let connection = http2::Builder::new(LocalExecutor(Rc::clone(&conn.core)))
         .timer(TokioTimer::new())
         .auto_date_header(false)
         .keep_alive_interval(ARE_YOU_THERE)
@@ -87,7 +87,7 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
     let mut connection = pin!(connection);
     let mut said_goodbye = false;
     let _ = poll_fn(|context| {
-        if !said_goodbye && door.should_say_goodbye() {
+        if !said_goodbye && conn.should_say_goodbye() {
             said_goodbye = true;
             connection.as_mut().graceful_shutdown();
         }
@@ -97,7 +97,7 @@ async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
 }
 
 /// Reads until it is clear whether it is HTTP/2; `None` when nothing more comes, or its place is wanted before.
-async fn first_bytes(stream: &mut TcpStream, pulse: &Pulse) -> Option<(Bytes, bool)> {
+async fn first_bytes(stream: &mut TcpStream, activity: &Activity) -> Option<(Bytes, bool)> {
     let mut first = BytesMut::with_capacity(PREFACE.len());
     loop {
         let missing = PREFACE.len() - first.len();
@@ -105,7 +105,7 @@ async fn first_bytes(stream: &mut TcpStream, pulse: &Pulse) -> Option<(Bytes, bo
         let mut piece = ReadBuf::new(&mut piece[..missing]);
         poll_fn(|context| {
             let read = Pin::new(&mut *stream).poll_read(context, &mut piece);
-            if read.is_pending() && pulse.leaves() && !has_something(stream) {
+            if read.is_pending() && activity.leaves() && !has_something(stream) {
                 return Poll::Ready(Err(std::io::ErrorKind::Interrupted.into()));
             }
             read
@@ -116,7 +116,7 @@ async fn first_bytes(stream: &mut TcpStream, pulse: &Pulse) -> Option<(Bytes, bo
         if read.is_empty() {
             return None;
         }
-        pulse.speaks();
+        activity.speaks();
         first.extend_from_slice(read);
         if !PREFACE.starts_with(&first) {
             return Some((first.freeze(), false));
@@ -129,9 +129,9 @@ async fn first_bytes(stream: &mut TcpStream, pulse: &Pulse) -> Option<(Bytes, bo
 
 /// Runs hyper's own tasks for HTTP/2 on the core that they belong to, and has them look again when connections do.
 #[derive(Clone, Debug)]
-struct OnThisCore(Rc<Core>);
+struct LocalExecutor(Rc<Core>);
 
-impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisCore {
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
         let core = Rc::clone(&self.0);
         tokio::task::spawn_local(async move {
@@ -152,13 +152,13 @@ pin_project! {
     pub(crate) struct Caught<F> {
         #[pin]
         inner: F,
-        door: Rc<Door>,
+        conn: Rc<ClientConnection>,
     }
 }
 
 impl<F: Future<Output = Response<Reply>>> Caught<F> {
-    pub(crate) fn of(door: &Rc<Door>, inner: F) -> Caught<F> {
-        Caught { inner, door: Rc::clone(door) }
+    pub(crate) fn of(conn: &Rc<ClientConnection>, inner: F) -> Caught<F> {
+        Caught { inner, conn: Rc::clone(conn) }
     }
 }
 
@@ -172,8 +172,8 @@ impl<F: Future<Output = Response<Reply>>> Future for Caught<F> {
             Ok(polled) => polled.map(Ok),
             Err(_) => {
                 tracing::error!("a request failed by a defect of Serin; other requests are not affected");
-                let answer = problem::answer(&Problem::Defect, Shape::OpenAi);
-                Poll::Ready(Ok(answer.map(|words| Reply::new(ReplyBody::Own(words), Ticket::new(me.door)))))
+                let answer = problem::answer(&Problem::Defect, ErrorShape::OpenAi);
+                Poll::Ready(Ok(answer.map(|words| Reply::new(ReplyBody::Own(words), OpenRequest::new(me.conn)))))
             }
         }
     }

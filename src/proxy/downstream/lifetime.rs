@@ -20,8 +20,8 @@ use tokio::net::TcpStream;
 
 use super::half_close::HalfClose;
 use super::http2_frames::Frames;
-use super::listener::Slot;
-use super::wake_filter::Hush;
+use super::listener::ConnectionSlot;
+use super::wake_filter::WakeFilter;
 use crate::decide::policy::Limits;
 use crate::decide::units::Millis;
 use crate::proxy::core::Core;
@@ -35,7 +35,7 @@ const TIME_TO_LEAVE: Millis = Millis(1000);
 
 /// What happens on a connection. One thread writes it; it is atomic because hyper wants its I/O to be `Send`.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse {
+pub(crate) struct Activity {
     /// Rises whenever one of the others changes.
     beat: AtomicU32,
     /// Requests in flight.
@@ -58,7 +58,7 @@ pub(crate) struct Pulse {
     used: AtomicBool,
 }
 
-impl Pulse {
+impl Activity {
     fn beats(&self) {
         self.beat.store(self.beat.load(Relaxed).wrapping_add(1), Relaxed);
     }
@@ -146,15 +146,15 @@ impl Pulse {
 
 /// A client connection, as its core's sweep sees it.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct ClientConnection {
     /// Which core serves it.
     pub(crate) core: Rc<Core>,
     /// What happens on it.
-    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) activity: Arc<Activity>,
     /// Who is at its other end.
     pub(crate) source: Arc<Source>,
     /// How its task is woken by hyper.
-    pub(crate) hush: Arc<Hush>,
+    pub(crate) hush: Arc<WakeFilter>,
     /// Whether it was opened when clients were already asked to close.
     late: bool,
     number: u64,
@@ -163,20 +163,26 @@ pub(crate) struct Door {
     /// When it was asked to make room.
     asked: Cell<Option<Millis>>,
     waker: RefCell<Option<Waker>>,
-    _slot: Slot,
+    _slot: ConnectionSlot,
 }
 
-impl Door {
+impl ClientConnection {
     /// A new connection, in its core's list.
-    pub(crate) fn open(core: &Rc<Core>, number: u64, source: Arc<Source>, slot: Slot, now: Millis) -> Rc<Door> {
-        let pulse = Arc::new(Pulse::default());
-        pulse.head_begins();
-        let door = Rc::new(Door {
+    pub(crate) fn open(
+        core: &Rc<Core>,
+        number: u64,
+        source: Arc<Source>,
+        slot: ConnectionSlot,
+        now: Millis,
+    ) -> Rc<ClientConnection> {
+        let activity = Arc::new(Activity::default());
+        activity.head_begins();
+        let conn = Rc::new(ClientConnection {
             core: Rc::clone(core),
             source,
             hush: Arc::default(),
-            last: Cell::new((pulse.beat.load(Relaxed), now)),
-            pulse,
+            last: Cell::new((activity.beat.load(Relaxed), now)),
+            activity,
             late: core.is_draining(),
             number,
             overdue: Cell::new(false),
@@ -184,8 +190,8 @@ impl Door {
             waker: RefCell::new(None),
             _slot: slot,
         });
-        core.doors.borrow_mut().insert(number, Rc::downgrade(&door));
-        door
+        core.doors.borrow_mut().insert(number, Rc::downgrade(&conn));
+        conn
     }
 
     /// Whether the connection's time is up. Its task asks at every poll, and is woken when the answer changes.
@@ -196,28 +202,28 @@ impl Door {
             *waker = Some(context.waker().clone());
         }
         // Something may have come since the sweep looked.
-        self.overdue.get() && self.last.get().0 == self.pulse.beat.load(Relaxed)
+        self.overdue.get() && self.last.get().0 == self.activity.beat.load(Relaxed)
     }
 
     /// Whether an HTTP/2 client should be told to go. One that came during the drain gets its first request served.
     pub(crate) fn should_say_goodbye(&self) -> bool {
-        self.pulse.leaves() || (self.core.is_draining() && (!self.late || self.pulse.used.load(Relaxed)))
+        self.activity.leaves() || (self.core.is_draining() && (!self.late || self.activity.used.load(Relaxed)))
     }
 
     /// Since when it lies idle, or silent, and could make room for others.
     pub(crate) fn spare_since(&self, now: Millis) -> Option<Millis> {
-        let beat = self.pulse.beat.load(Relaxed);
+        let beat = self.activity.beat.load(Relaxed);
         if beat != self.last.get().0 {
             self.last.set((beat, now));
             self.overdue.set(false);
         }
-        let asked = self.pulse.leaving.load(Relaxed);
-        (!asked && self.pulse.is_spare()).then(|| self.last.get().1)
+        let asked = self.activity.leaving.load(Relaxed);
+        (!asked && self.activity.is_spare()).then(|| self.last.get().1)
     }
 
     /// Asks it to make room. It does so unless something comes at this very moment.
     pub(crate) fn leave(&self, now: Millis) {
-        self.pulse.leaving.store(true, Relaxed);
+        self.activity.leaving.store(true, Relaxed);
         self.asked.set(Some(now));
         self.wake();
     }
@@ -231,7 +237,7 @@ impl Door {
 
     /// The sweep's look at it.
     pub(crate) fn check(&self, now: Millis, limits: &Limits) {
-        let beat = self.pulse.beat.load(Relaxed);
+        let beat = self.activity.beat.load(Relaxed);
         let (last, since) = self.last.get();
         if beat != last {
             self.last.set((beat, now));
@@ -239,14 +245,16 @@ impl Door {
             return;
         }
         // A provider may take its time, and so may a client with its answer; but a body that is held holds memory.
-        let busy = self.pulse.open.load(Relaxed) > 0;
-        if busy && !self.pulse.awaits_body.load(Relaxed) {
+        let busy = self.activity.open.load(Relaxed) > 0;
+        if busy && !self.activity.awaits_body.load(Relaxed) {
             return;
         }
-        let in_head = self.pulse.in_head.load(Relaxed) || self.pulse.in_block.load(Relaxed);
+        let in_head = self.activity.in_head.load(Relaxed) || self.activity.in_block.load(Relaxed);
         let allowed = if in_head && !busy { limits.header_time } else { limits.idle };
-        let refuses_to_leave =
-            self.asked.get().is_some_and(|asked| self.pulse.leaves() && now.since(asked.max(since)) >= TIME_TO_LEAVE);
+        let refuses_to_leave = self
+            .asked
+            .get()
+            .is_some_and(|asked| self.activity.leaves() && now.since(asked.max(since)) >= TIME_TO_LEAVE);
         if now.since(since) >= allowed || refuses_to_leave {
             self.overdue.set(true);
             self.wake();
@@ -254,7 +262,7 @@ impl Door {
     }
 }
 
-impl Drop for Door {
+impl Drop for ClientConnection {
     fn drop(&mut self) {
         self.core.doors.borrow_mut().remove(&self.number);
     }
@@ -271,7 +279,7 @@ pub(crate) fn has_something(stream: &TcpStream) -> bool {
 pub(crate) struct Socket {
     inner: TcpStream,
     first: Bytes,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     /// HTTP/2 only: where in a frame its client is. With HTTP/1, bytes that come between requests are a head.
     frames: Option<Frames>,
     /// What is left of an error of our own that is being written in the parser's stead.
@@ -284,11 +292,11 @@ pub(crate) struct Socket {
 
 impl Socket {
     /// `first` was read before.
-    pub(crate) fn new(inner: TcpStream, first: Bytes, pulse: Arc<Pulse>, http2: bool) -> Socket {
+    pub(crate) fn new(inner: TcpStream, first: Bytes, activity: Arc<Activity>, http2: bool) -> Socket {
         Socket {
             inner,
             first,
-            pulse,
+            activity,
             frames: http2.then(Frames::default),
             farewell: Bytes::new(),
             half_close: None,
@@ -298,8 +306,8 @@ impl Socket {
 
     // What the parser takes for the client's end waits for the answer, unless the client has left.
     fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let open = self.pulse.open.load(Relaxed) > 0;
-        let awaits = self.pulse.awaits_answer.load(Relaxed);
+        let open = self.activity.open.load(Relaxed) > 0;
+        let awaits = self.activity.awaits_answer.load(Relaxed);
         let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(&self.inner, awaits, cx));
         if reads_on { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
@@ -307,7 +315,7 @@ impl Socket {
     // The parser answers a head that it cannot read with a bare status line. Nobody learns from that what to mend,
     // so it is replaced. In this state (part of a head came, no request is open) nothing else writes an error.
     fn farewell(&self, bytes: &[u8]) -> Option<Bytes> {
-        if self.frames.is_some() || !self.pulse.in_head.load(Relaxed) {
+        if self.frames.is_some() || !self.activity.in_head.load(Relaxed) {
             return None;
         }
         let head = bytes.strip_prefix(b"HTTP/1.1 ")?;
@@ -331,20 +339,20 @@ impl AsyncRead for Socket {
         let read = Pin::new(&mut me.inner).poll_read(cx, buf);
         if buf.filled().len() > before {
             match &mut me.frames {
-                None => me.pulse.heard(),
+                None => me.activity.heard(),
                 Some(frames) => {
                     let completed = frames.take(&buf.filled()[before..]);
-                    me.pulse.heard_frames(completed, frames.is_half_way());
+                    me.activity.heard_frames(completed, frames.is_half_way());
                 }
             }
-        } else if read.is_pending() && me.frames.is_none() && me.pulse.leaves() {
+        } else if read.is_pending() && me.frames.is_none() && me.activity.leaves() {
             if !has_something(&me.inner) {
                 // Told that the client has ended, the parser closes what is idle, and nothing else.
                 return Poll::Ready(Ok(()));
             }
-            me.pulse.stays();
+            me.activity.stays();
         } else if matches!(read, Poll::Ready(Ok(())))
-            && me.pulse.awaits_answer.load(Relaxed)
+            && me.activity.awaits_answer.load(Relaxed)
             && let Some(half_close) = HalfClose::ask(&me.inner)
         {
             me.half_close = Some(half_close);
@@ -364,8 +372,8 @@ impl AsyncWrite for Socket {
         if self.farewell.is_empty() {
             let Some(farewell) = self.farewell(buf) else {
                 let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-                self.pulse.awaits_answer.store(false, Relaxed);
-                self.pulse.blocked.store(written.is_pending(), Relaxed);
+                self.activity.awaits_answer.store(false, Relaxed);
+                self.activity.blocked.store(written.is_pending(), Relaxed);
                 return written;
             };
             self.farewell = farewell;

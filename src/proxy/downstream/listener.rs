@@ -24,7 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How many connections are open, how many can be, a bell for when one closes, and one for when one should.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub(crate) struct ConnectionSlots {
     open: AtomicU32,
     /// More than this the process cannot hold, whatever the file says.
     most: u32,
@@ -34,14 +34,14 @@ pub(crate) struct Gate {
     asked: watch::Sender<()>,
 }
 
-impl Gate {
+impl ConnectionSlots {
     /// For a process that can hold this many.
-    pub(crate) fn new(most: u32) -> Gate {
+    pub(crate) fn new(most: u32) -> ConnectionSlots {
         let (open, wanted) = (AtomicU32::new(0), AtomicBool::new(false));
-        Gate { open, most, closed_one: Notify::new(), wanted, asked: watch::Sender::new(()) }
+        ConnectionSlots { open, most, closed_one: Notify::new(), wanted, asked: watch::Sender::new(()) }
     }
 
-    /// Waits until there is a place, asking for one meanwhile.
+    /// SendLimits until there is a place, asking for one meanwhile.
     async fn place(&self, shared: &Shared) {
         while self.open.load(Relaxed) >= shared.load().policy.limits.connections.min(self.most) {
             self.ask(LOOK_AGAIN).await;
@@ -66,20 +66,20 @@ impl Gate {
 
 /// A connection's place in all counts, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Slot {
-    gate: Arc<Gate>,
+pub(crate) struct ConnectionSlot {
+    gate: Arc<ConnectionSlots>,
     load: Arc<Load>,
 }
 
-impl Slot {
-    pub(crate) fn take(gate: &Arc<Gate>, load: &Arc<Load>) -> Slot {
+impl ConnectionSlot {
+    pub(crate) fn take(gate: &Arc<ConnectionSlots>, load: &Arc<Load>) -> ConnectionSlot {
         gate.open.fetch_add(1, Relaxed);
         load.connection_comes();
-        Slot { gate: Arc::clone(gate), load: Arc::clone(load) }
+        ConnectionSlot { gate: Arc::clone(gate), load: Arc::clone(load) }
     }
 }
 
-impl Drop for Slot {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.load.connection_goes();
         self.gate.open.fetch_sub(1, Relaxed);
@@ -89,17 +89,17 @@ impl Drop for Slot {
 
 /// A core, as the acceptor knows it.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct WorkerHandle {
     /// How busy it is.
     pub(crate) load: Arc<Load>,
     /// Where its connections are put.
-    pub(crate) inbox: mpsc::UnboundedSender<(std::net::TcpStream, Slot)>,
+    pub(crate) inbox: mpsc::UnboundedSender<(std::net::TcpStream, ConnectionSlot)>,
 }
 
 /// Accepts for ever, and has `receive` take each connection.
 pub(crate) async fn accept(
     listener: TcpListener,
-    gate: Arc<Gate>,
+    gate: Arc<ConnectionSlots>,
     shared: Arc<Shared>,
     mut receive: impl FnMut(TcpStream),
 ) {
@@ -128,9 +128,9 @@ pub(crate) async fn accept(
 }
 
 /// Hands a connection to the core that has the least to do.
-pub(crate) fn deal(stream: TcpStream, desks: &[Desk], gate: &Arc<Gate>) {
+pub(crate) fn deal(stream: TcpStream, desks: &[WorkerHandle], gate: &Arc<ConnectionSlots>) {
     let Some(desk) = desks.iter().min_by_key(|desk| (desk.load.open(), desk.load.connections())) else { return };
-    let slot = Slot::take(gate, &desk.load);
+    let slot = ConnectionSlot::take(gate, &desk.load);
     // It leaves this thread's runtime and enters the core's. A core that has ended takes no more.
     if let Ok(stream) = stream.into_std() {
         let _ = desk.inbox.send((stream, slot));

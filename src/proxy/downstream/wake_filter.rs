@@ -2,7 +2,7 @@
 //!
 //! Taking a piece out of a hyper body wakes the task of the connection that it came by, so that it can read on. When
 //! that piece was the last, nothing is left to read, and the task is scheduled and polled in vain: twice for every small
-//! request, which is a sizeable part of its cost. A [`Hush`] stands between hyper and the task's waker. Invariant: a
+//! request, which is a sizeable part of its cost. A [`WakeFilter`] stands between hyper and the task's waker. Invariant: a
 //! wake-up is dropped only where the body is known to be complete; any other is passed on.
 
 use std::future::{Future, poll_fn};
@@ -17,13 +17,13 @@ use hyper::body::Incoming;
 
 /// The waker that one connection's task gives to hyper.
 #[derive(Debug, Default)]
-pub(crate) struct Hush {
+pub(crate) struct WakeFilter {
     task: OnceLock<Waker>,
     hushed: AtomicBool,
     missed: AtomicBool,
 }
 
-impl Wake for Hush {
+impl Wake for WakeFilter {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
@@ -37,7 +37,7 @@ impl Wake for Hush {
     }
 }
 
-impl Hush {
+impl WakeFilter {
     /// Drives a connection to its end, as the whole of a task or within it.
     pub(crate) async fn drive<F: Future>(self: Arc<Self>, connection: F) -> F::Output {
         let mut connection = pin!(connection);

@@ -13,11 +13,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
 use super::connection;
-use super::lifetime::Door;
-use super::listener::{self, Gate, Slot};
+use super::lifetime::ClientConnection;
+use super::listener::{self, ConnectionSlot, ConnectionSlots};
 use crate::clock;
 use crate::proxy::core::{Core, Load};
-use crate::proxy::request::memory::Budget;
+use crate::proxy::request::memory::BodyMemory;
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::Shared;
 
@@ -26,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the process wants of its cores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
+pub(crate) enum DrainPhase {
     /// To serve.
     Running,
     /// To serve, and to ask clients to close.
@@ -40,7 +40,7 @@ pub(crate) enum Intake {
     /// It accepts them itself.
     Own(std::net::TcpListener),
     /// The acceptor hands them over.
-    Dealt(mpsc::UnboundedReceiver<(std::net::TcpStream, Slot)>),
+    Dealt(mpsc::UnboundedReceiver<(std::net::TcpStream, ConnectionSlot)>),
 }
 
 /// What a core is made of.
@@ -52,9 +52,9 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) inbox: Inbox,
     pub(crate) load: Arc<Load>,
-    pub(crate) budget: Arc<Budget>,
-    pub(crate) gate: Arc<Gate>,
-    pub(crate) stage: watch::Receiver<Stage>,
+    pub(crate) budget: Arc<BodyMemory>,
+    pub(crate) gate: Arc<ConnectionSlots>,
+    pub(crate) stage: watch::Receiver<DrainPhase>,
     pub(crate) intake: Intake,
 }
 
@@ -78,12 +78,12 @@ impl Worker {
         let mut number = 0_u64;
         let mut open = {
             let core = Rc::clone(&core);
-            move |stream: TcpStream, slot: Slot| {
+            move |stream: TcpStream, slot: ConnectionSlot| {
                 number += 1;
                 let now = clock::now();
-                let door = Door::open(&core, number, core.source_of(&stream, now), slot, now);
+                let conn = ClientConnection::open(&core, number, core.source_of(&stream, now), slot, now);
                 let limits = core.in_use().snapshot.policy.limits;
-                spawn_local(connection::serve(stream, door, limits));
+                spawn_local(connection::serve(stream, conn, limits));
             }
         };
         match intake {
@@ -91,7 +91,7 @@ impl Worker {
                 Ok(socket) => {
                     let receive = {
                         let gate = Arc::clone(&gate);
-                        move |stream| open(stream, Slot::take(&gate, &load))
+                        move |stream| open(stream, ConnectionSlot::take(&gate, &load))
                     };
                     spawn_local(listener::accept(socket, gate, shared, receive));
                 }
@@ -109,9 +109,9 @@ impl Worker {
         }
         loop {
             match *stage.borrow_and_update() {
-                Stage::Running => {}
-                Stage::Draining => core.drain(),
-                Stage::Stopped => break,
+                DrainPhase::Running => {}
+                DrainPhase::Draining => core.drain(),
+                DrainPhase::Stopped => break,
             }
             if stage.changed().await.is_err() {
                 break;
@@ -169,8 +169,8 @@ async fn sweep(core: Rc<Core>) {
         let pause = (limits.header_time.0.min(limits.idle.0) / 4).clamp(20, 1000);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let now = clock::now();
-        for door in core.doors.borrow().values().filter_map(std::rc::Weak::upgrade) {
-            door.check(now, &limits);
+        for conn in core.doors.borrow().values().filter_map(std::rc::Weak::upgrade) {
+            conn.check(now, &limits);
         }
     }
 }

@@ -13,19 +13,19 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use subtle::ConstantTimeEq as _;
 
-use super::name_filter::Prefilter;
+use super::name_filter::NameFilter;
 use crate::decide::policy::{Auth, Client, Policy, Provider, suggests_secret};
 use crate::wire::credentials::{Kind, Place, TABLE, is_named};
 use crate::wire::query;
 
 /// What a file adds to the table: by what its providers are authenticated.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct OfFile(Vec<(Place, String)>);
+pub(crate) struct ProviderCredentials(Vec<(Place, String)>);
 
-impl OfFile {
+impl ProviderCredentials {
     /// Of all providers of a file.
-    pub(crate) fn new(policy: &Policy) -> OfFile {
-        OfFile(policy.providers.iter().flat_map(|provider| named_by(provider)).collect())
+    pub(crate) fn new(policy: &Policy) -> ProviderCredentials {
+        ProviderCredentials(policy.providers.iter().flat_map(|provider| named_by(provider)).collect())
     }
 
     /// All names of a kind of place, those of the table first.
@@ -62,7 +62,7 @@ fn named_by(provider: &Provider) -> impl Iterator<Item = (Place, String)> {
 /// Names under which something is taken off a request.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    prefilter: Prefilter,
+    prefilter: NameFilter,
     headers: Box<[HeaderName]>,
     begins: Box<[String]>,
     /// Headers that begin so and pass all the same.
@@ -87,7 +87,7 @@ impl Names {
                 Place::Subprotocol => subprotocols.push(name.into_owned()),
             }
         }
-        let mut prefilter = Prefilter::default();
+        let mut prefilter = NameFilter::default();
         headers.iter().for_each(|name| prefilter.add(name.as_str()));
         begins.iter().for_each(|begin| prefilter.add_beginning(begin));
         Names {
@@ -102,7 +102,7 @@ impl Names {
 
     /// What a provider does not see of the client's credentials. `entitled`: they were meant for it, so that they pass
     /// unless Serin's own key stands in their place.
-    pub(crate) fn withheld(of_file: &OfFile, provider: &Provider, own_key: bool, entitled: bool) -> Names {
+    pub(crate) fn withheld(of_file: &ProviderCredentials, provider: &Provider, own_key: bool, entitled: bool) -> Names {
         let kinds = match (entitled, own_key) {
             (false, _) => &[Kind::Key, Kind::Account][..],
             (true, true) => &[Kind::Key],
@@ -169,7 +169,7 @@ pub(crate) struct KeyPlaces(Names);
 
 impl KeyPlaces {
     /// Wherever a provider's key may, so that an application need not be rewritten.
-    pub(crate) fn new(of_file: &OfFile) -> KeyPlaces {
+    pub(crate) fn new(of_file: &ProviderCredentials) -> KeyPlaces {
         let names = of_file.names(&[Kind::Key]);
         // A signature is no key that could be compared.
         KeyPlaces(Names::new(names.into_iter().filter(|(_, name)| !name.starts_with("x-amz-"))))

@@ -14,20 +14,20 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::headers;
-use super::memory::{self, Held, Whole};
+use super::memory::{self, HeldBody, WholeBody};
 use super::request_id::RequestId;
 use super::uri;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
 use crate::proxy::core::{Core, InUse};
-use crate::proxy::downstream::lifetime::Door;
+use crate::proxy::downstream::lifetime::ClientConnection;
 use crate::proxy::response::error::{Problem, shown};
 use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::segments;
 
 /// What the head of a request says.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Visit {
+pub(crate) struct RequestHead {
     /// What it is known by.
     pub(crate) id: RequestId,
     /// Where the part of the path below the mount begins.
@@ -45,15 +45,15 @@ pub(crate) struct Visit {
     pub(crate) stranger: bool,
 }
 
-impl Visit {
+impl RequestHead {
     /// Reads the head, and turns away who may not pass. `bodiless`: nothing follows the head.
     pub(crate) fn admit(
-        door: &Door,
+        conn: &ClientConnection,
         in_use: &InUse,
         parts: &mut request::Parts,
-        marks: Marks,
+        marks: RareHeaders,
         (id, bodiless): (RequestId, bool),
-    ) -> Result<Visit, Problem> {
+    ) -> Result<RequestHead, Problem> {
         let policy = &in_use.snapshot.policy;
         if parts.method == Method::CONNECT {
             return Err(Problem::Connect);
@@ -79,7 +79,7 @@ impl Visit {
             return Err(Problem::TransferEncoding(coding));
         }
         let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
-        let (mut source, mut stranger) = (&door.source, false);
+        let (mut source, mut stranger) = (&conn.source, false);
         if !policy.clients.is_empty() {
             match in_use.prepared.key_places.take(&policy.clients, parts) {
                 Some(client) => source = &in_use.prepared.clients[client],
@@ -89,8 +89,8 @@ impl Visit {
         if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
             return Err(Problem::Unauthorized);
         }
-        let Marks { connection, grpc, .. } = marks;
-        Ok(Visit { id, below_at, upgrade, connection, grpc, source: source.group, stranger })
+        let RareHeaders { connection, grpc, .. } = marks;
+        Ok(RequestHead { id, below_at, upgrade, connection, grpc, source: source.group, stranger })
     }
 
     /// The path below the mount.
@@ -101,18 +101,18 @@ impl Visit {
     /// Reads the body, where it has to be known before the request can go anywhere.
     pub(crate) async fn hold(
         &self,
-        door: &Door,
+        conn: &ClientConnection,
         in_use: &InUse,
         parts: &request::Parts,
         body: Incoming,
-    ) -> Result<Held, Problem> {
+    ) -> Result<HeldBody, Problem> {
         if self.upgrade || !in_use.prepared.reads_body(self.below(&parts.uri)) {
-            return Ok(Held::passing(body));
+            return Ok(HeldBody::passing(body));
         }
         let limits = &in_use.snapshot.policy.limits;
-        door.pulse.awaits_body(true);
-        let held = memory::hold(&door.core.replay, limits, &parts.headers, body, &door.hush).await;
-        door.pulse.awaits_body(false);
+        conn.activity.awaits_body(true);
+        let held = memory::hold(&conn.core.replay, limits, &parts.headers, body, &conn.hush).await;
+        conn.activity.awaits_body(false);
         held
     }
 
@@ -127,7 +127,7 @@ impl Visit {
         core: &Core,
         in_use: &InUse,
         parts: &request::Parts,
-        body: Read<'_>,
+        body: ReadBody<'_>,
     ) -> Result<Plan, Problem> {
         let snapshot = &in_use.snapshot;
         let facts = Facts {
@@ -150,9 +150,9 @@ impl Visit {
 
 /// What was read of a request's body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Read<'a> {
+pub(crate) struct ReadBody<'a> {
     /// All of it, where it was held.
-    pub(crate) whole: Option<&'a Whole>,
+    pub(crate) whole: Option<&'a WholeBody>,
     /// Its fields.
     pub(crate) peek: Option<&'a Peek<'a>>,
     /// Whether it should be read and could not be held.
@@ -168,7 +168,7 @@ fn is_preflight(parts: &request::Parts) -> bool {
 
 /// Headers that most requests do not have, looked for in one walk.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Marks {
+pub(crate) struct RareHeaders {
     hosts: usize,
     coded: bool,
     upgrades: bool,
@@ -177,9 +177,9 @@ pub(crate) struct Marks {
     pub(crate) grpc: bool,
 }
 
-impl Marks {
-    pub(crate) fn of(headers: &HeaderMap) -> Marks {
-        let mut marks = Marks::default();
+impl RareHeaders {
+    pub(crate) fn of(headers: &HeaderMap) -> RareHeaders {
+        let mut marks = RareHeaders::default();
         for (name, value) in headers {
             marks.grpc |= name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
             marks.hosts += usize::from(name == HOST);
@@ -192,8 +192,8 @@ impl Marks {
 }
 
 /// The fields of a held body. What cannot be read has none, and the provider may say what it thinks of it.
-pub(crate) fn peek<'a>(whole: Option<&'a Whole>, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
-    let Some(Whole { bytes, boundary }) = whole else { return Ok(None) };
+pub(crate) fn peek<'a>(whole: Option<&'a WholeBody>, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
+    let Some(WholeBody { bytes, boundary }) = whole else { return Ok(None) };
     let wanted = &in_use.prepared.wanted;
     let peek = match boundary {
         None => body::peek(bytes, wanted),

@@ -8,8 +8,8 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::name_filter::Prefilter;
-use super::prepared::Outbound;
+use super::name_filter::NameFilter;
+use super::prepared::PreparedProvider;
 use super::presentation::{self, Key};
 use crate::wire::credentials::{Credential, Place, TABLE, is_named, suggests_secret};
 
@@ -17,7 +17,7 @@ const X_SERIN: &str = "x-serin-";
 const OWN_RULE: [&str; 7] = ["close", "keep-alive", "upgrade", "te", "trailer", "transfer-encoding", "content-length"];
 
 /// What [`passes_never`] knows, and what is written anew.
-static OF_HOPS: Prefilter = Prefilter::of(
+static OF_HOPS: NameFilter = NameFilter::of(
     &[
         "connection",
         "cookie",
@@ -34,7 +34,7 @@ static OF_HOPS: Prefilter = Prefilter::of(
     &[X_SERIN],
 );
 /// What of an answer [`inbound`] knows.
-static OF_ANSWERS: Prefilter = Prefilter::of(
+static OF_ANSWERS: NameFilter = NameFilter::of(
     &[
         "connection",
         "keep-alive",
@@ -50,9 +50,9 @@ static OF_ANSWERS: Prefilter = Prefilter::of(
 
 /// What decides about a request's headers.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Passage<'a> {
+pub(crate) struct HeaderRules<'a> {
     /// The provider.
-    pub(crate) to: &'a Outbound,
+    pub(crate) to: &'a PreparedProvider,
     /// The key of Serin's own that is presented.
     pub(crate) key: Option<&'a Key>,
     /// Whether the client's credentials were meant for it.
@@ -70,7 +70,7 @@ pub(crate) struct Passage<'a> {
 }
 
 /// A request's headers, fit for a provider.
-pub(crate) fn outbound(original: &HeaderMap, passage: Passage<'_>) -> HeaderMap {
+pub(crate) fn outbound(original: &HeaderMap, passage: HeaderRules<'_>) -> HeaderMap {
     let to = passage.to;
     let listed = if passage.connection { listed_by_connection(original) } else { Vec::new() };
     // A copy as it stands is cheaper than one name by name: nothing is hashed.

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 
 use crate::decide::policy::Limits;
 use crate::proxy::body::RequestBody;
-use crate::proxy::downstream::wake_filter::Hush;
+use crate::proxy::downstream::wake_filter::WakeFilter;
 use crate::proxy::response::error::Problem;
 use crate::wire::media;
 use crate::wire::multipart::boundary;
@@ -28,11 +28,11 @@ const LEASE: u64 = 1 << 20;
 
 /// The process's memory for held bodies.
 #[derive(Debug, Default)]
-pub(crate) struct Budget {
+pub(crate) struct BodyMemory {
     leased: AtomicU64,
 }
 
-impl Budget {
+impl BodyMemory {
     fn lease(&self, bytes: u64, limit: u64) -> bool {
         let fits = |leased: u64| leased.checked_add(bytes).filter(|sum| *sum <= limit);
         self.leased.try_update(Relaxed, Relaxed, fits).is_ok()
@@ -41,15 +41,15 @@ impl Budget {
 
 /// A core's share of it: what is leased and not in use.
 #[derive(Debug)]
-pub(crate) struct Share {
-    budget: Arc<Budget>,
+pub(crate) struct CoreShare {
+    budget: Arc<BodyMemory>,
     spare: Cell<u64>,
 }
 
-impl Share {
+impl CoreShare {
     /// Nothing leased yet.
-    pub(crate) fn of(budget: Arc<Budget>) -> Share {
-        Share { budget, spare: Cell::new(0) }
+    pub(crate) fn of(budget: Arc<BodyMemory>) -> CoreShare {
+        CoreShare { budget, spare: Cell::new(0) }
     }
 
     fn take(&self, bytes: u64, limit: u64) -> bool {
@@ -78,7 +78,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for CoreShare {
     fn drop(&mut self) {
         self.budget.leased.fetch_sub(self.spare.get(), Relaxed);
     }
@@ -86,15 +86,15 @@ impl Drop for Share {
 
 /// Memory of the budget that one body occupies.
 #[derive(Debug)]
-pub(crate) struct Loan {
-    share: Rc<Share>,
+pub(crate) struct Reservation {
+    share: Rc<CoreShare>,
     bytes: u64,
 }
 
-impl Loan {
+impl Reservation {
     /// Nothing yet.
-    pub(crate) fn of(share: &Rc<Share>) -> Loan {
-        Loan { share: Rc::clone(share), bytes: 0 }
+    pub(crate) fn of(share: &Rc<CoreShare>) -> Reservation {
+        Reservation { share: Rc::clone(share), bytes: 0 }
     }
 
     /// Takes more, unless `limit` would be passed by all bodies together.
@@ -106,7 +106,7 @@ impl Loan {
     }
 }
 
-impl Drop for Loan {
+impl Drop for Reservation {
     fn drop(&mut self) {
         self.share.give(self.bytes);
     }
@@ -114,36 +114,36 @@ impl Drop for Loan {
 
 /// A request's body, as far as it is held.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct HeldBody {
     /// What is sent.
     pub(crate) body: RequestBody,
     /// The whole of it, as the client sent it, where that can be read.
-    pub(crate) whole: Option<Whole>,
+    pub(crate) whole: Option<WholeBody>,
     /// Whether it should be read and could not be held: nothing of it is known, nor can it be sent again.
     pub(crate) unheld: bool,
-    _loan: Option<Loan>,
+    _loan: Option<Reservation>,
 }
 
 /// A whole body that can be read.
 #[derive(Debug)]
-pub(crate) struct Whole {
+pub(crate) struct WholeBody {
     /// As the client sent it.
     pub(crate) bytes: Bytes,
     /// What parts it, where it is a form; else it is JSON.
     pub(crate) boundary: Option<String>,
 }
 
-impl Held {
+impl HeldBody {
     /// A body that goes on as it comes.
-    pub(crate) fn passing(body: Incoming) -> Held {
+    pub(crate) fn passing(body: Incoming) -> HeldBody {
         let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streaming(body) };
-        Held { body, whole: None, unheld: false, _loan: None }
+        HeldBody { body, whole: None, unheld: false, _loan: None }
     }
 }
 
 /// What a body may be read as. Without a content type its first byte decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
+enum BodyFormat {
     Json,
     Maybe,
     /// With this boundary.
@@ -153,20 +153,20 @@ enum Kind {
     Other,
 }
 
-impl Kind {
-    fn by(headers: &HeaderMap) -> Kind {
+impl BodyFormat {
+    fn by(headers: &HeaderMap) -> BodyFormat {
         let kind = match headers.get(header::CONTENT_TYPE) {
-            None => Kind::Maybe,
-            Some(kind) if media::is_json(kind.as_bytes()) => Kind::Json,
+            None => BodyFormat::Maybe,
+            Some(kind) if media::is_json(kind.as_bytes()) => BodyFormat::Json,
             Some(kind) => match kind.to_str().ok().and_then(boundary) {
-                Some(boundary) => Kind::Form(boundary),
-                None => return Kind::Other,
+                Some(boundary) => BodyFormat::Form(boundary),
+                None => return BodyFormat::Other,
             },
         };
         match headers.get(header::CONTENT_ENCODING) {
             Some(coding) if !coding.as_bytes().eq_ignore_ascii_case(b"identity") => match kind {
-                Kind::Maybe => Kind::Other,
-                _ => Kind::Encoded,
+                BodyFormat::Maybe => BodyFormat::Other,
+                _ => BodyFormat::Encoded,
             },
             _ => kind,
         }
@@ -175,26 +175,26 @@ impl Kind {
 
 /// Reads a body whole if it can be read and fits; else what was read of it goes before the rest.
 pub(crate) async fn hold(
-    share: &Rc<Share>,
+    share: &Rc<CoreShare>,
     limits: &Limits,
     headers: &HeaderMap,
     mut body: Incoming,
-    hush: &Arc<Hush>,
-) -> Result<Held, Problem> {
+    hush: &Arc<WakeFilter>,
+) -> Result<HeldBody, Problem> {
     if body.is_end_stream() {
-        return Ok(Held::passing(body));
+        return Ok(HeldBody::passing(body));
     }
-    let (boundary, sniff) = match Kind::by(headers) {
-        Kind::Other => return Ok(Held::passing(body)),
-        Kind::Encoded => return Ok(Held { unheld: true, ..Held::passing(body) }),
-        Kind::Json => (None, false),
-        Kind::Maybe => (None, true),
-        Kind::Form(boundary) => (Some(boundary), false),
+    let (boundary, sniff) = match BodyFormat::by(headers) {
+        BodyFormat::Other => return Ok(HeldBody::passing(body)),
+        BodyFormat::Encoded => return Ok(HeldBody { unheld: true, ..HeldBody::passing(body) }),
+        BodyFormat::Json => (None, false),
+        BodyFormat::Maybe => (None, true),
+        BodyFormat::Form(boundary) => (Some(boundary), false),
     };
     if body.size_hint().lower() > limits.replay_body {
-        return Ok(Held { unheld: true, ..Held::passing(body) });
+        return Ok(HeldBody { unheld: true, ..HeldBody::passing(body) });
     }
-    let mut loan = Loan::of(share);
+    let mut loan = Reservation::of(share);
     let mut gathered = Gathered::default();
     let mut trailers = None;
     while let Some(frame) = poll_fn(|context| hush.take(&mut body, context)).await {
@@ -211,7 +211,7 @@ pub(crate) async fn hold(
         if unread || !fits || !loan.extend(data.len(), limits.replay_memory) {
             gathered.add(data);
             let body = RequestBody::Prefixed(gathered.whole(), body);
-            return Ok(Held { body, whole: None, unheld: !unread, _loan: Some(loan) });
+            return Ok(HeldBody { body, whole: None, unheld: !unread, _loan: Some(loan) });
         }
         gathered.add(data);
         if body.is_end_stream() {
@@ -223,7 +223,7 @@ pub(crate) async fn hold(
         Some(trailers) => RequestBody::Trailed(bytes.clone(), trailers),
         None => RequestBody::Whole(bytes.clone()),
     };
-    Ok(Held { body, whole: Some(Whole { bytes, boundary }), unheld: false, _loan: Some(loan) })
+    Ok(HeldBody { body, whole: Some(WholeBody { bytes, boundary }), unheld: false, _loan: Some(loan) })
 }
 
 fn begins_object(data: &[u8]) -> bool {
@@ -277,12 +277,12 @@ mod tests {
 
     #[test]
     fn the_budget_is_never_exceeded_and_comes_back() {
-        let budget = Arc::new(Budget::default());
+        let budget = Arc::new(BodyMemory::default());
         let limit = 3 * LEASE;
-        let (one, two) = (Rc::new(Share::of(Arc::clone(&budget))), Rc::new(Share::of(Arc::clone(&budget))));
-        let mut first = Loan::of(&one);
+        let (one, two) = (Rc::new(CoreShare::of(Arc::clone(&budget))), Rc::new(CoreShare::of(Arc::clone(&budget))));
+        let mut first = Reservation::of(&one);
         assert!(first.extend(2 << 20, limit));
-        let mut second = Loan::of(&two);
+        let mut second = Reservation::of(&two);
         assert!(second.extend(1 << 20, limit));
         assert!(!second.extend(1, limit), "the budget is used up");
         assert_eq!(budget.leased.load(Relaxed), limit);
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn a_budget_below_a_lease_still_serves_small_bodies() {
-        let share = Share::of(Arc::default());
+        let share = CoreShare::of(Arc::default());
         assert!(share.take(300, 1000));
         assert!(share.take(700, 1000));
         assert!(!share.take(1, 1000));
@@ -306,15 +306,15 @@ mod tests {
         let by = |pairs: &[(&'static str, &'static str)]| {
             let pairs =
                 pairs.iter().map(|(n, v)| (header::HeaderName::from_static(n), header::HeaderValue::from_static(v)));
-            Kind::by(&pairs.collect())
+            BodyFormat::by(&pairs.collect())
         };
-        assert_eq!(by(&[("content-type", "application/json")]), Kind::Json);
-        assert_eq!(by(&[("content-type", "Application/JSON; charset=utf-8")]), Kind::Json);
-        assert_eq!(by(&[("content-type", "application/problem+json; charset=utf-8")]), Kind::Json);
-        assert_eq!(by(&[("content-type", "application/jsonl")]), Kind::Other);
-        assert_eq!(by(&[("content-type", "multipart/form-data; boundary=x")]), Kind::Form("x".to_owned()));
-        assert_eq!(by(&[]), Kind::Maybe);
-        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "gzip")]), Kind::Encoded);
-        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "identity")]), Kind::Json);
+        assert_eq!(by(&[("content-type", "application/json")]), BodyFormat::Json);
+        assert_eq!(by(&[("content-type", "Application/JSON; charset=utf-8")]), BodyFormat::Json);
+        assert_eq!(by(&[("content-type", "application/problem+json; charset=utf-8")]), BodyFormat::Json);
+        assert_eq!(by(&[("content-type", "application/jsonl")]), BodyFormat::Other);
+        assert_eq!(by(&[("content-type", "multipart/form-data; boundary=x")]), BodyFormat::Form("x".to_owned()));
+        assert_eq!(by(&[]), BodyFormat::Maybe);
+        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "gzip")]), BodyFormat::Encoded);
+        assert_eq!(by(&[("content-type", "application/json"), ("content-encoding", "identity")]), BodyFormat::Json);
     }
 }

@@ -6,12 +6,12 @@
 
 /// The lengths of a list's names, by their first letter.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Prefilter([u64; 32]);
+pub(crate) struct NameFilter([u64; 32]);
 
-impl Prefilter {
+impl NameFilter {
     /// For these names, and those that begin so.
-    pub(crate) const fn of(names: &[&str], beginnings: &[&str]) -> Prefilter {
-        let mut filter = Prefilter([0; 32]);
+    pub(crate) const fn of(names: &[&str], beginnings: &[&str]) -> NameFilter {
+        let mut filter = NameFilter([0; 32]);
         let mut at = 0;
         while at < names.len() {
             filter.add(names[at]);
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn most_names_are_told_apart() {
-        let filter = Prefilter::of(&["authorization", "x-api-key"], &["x-amz-"]);
+        let filter = NameFilter::of(&["authorization", "x-api-key"], &["x-amz-"]);
         for name in ["host", "accept", "user-agent", "content-type", "content-length", "x-a", "apple", ""] {
             assert!(!filter.may_have(name), "{name}");
         }
@@ -72,7 +72,7 @@ mod tests {
         #[test]
         fn no_name_of_the_list_is_missed(names in prop::collection::vec("[a-z0-9-]{1,80}", 0..5), rest in "[a-z-]{0,80}") {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
-            let (exact, beginnings) = (Prefilter::of(&names, &[]), Prefilter::of(&[], &names));
+            let (exact, beginnings) = (NameFilter::of(&names, &[]), NameFilter::of(&[], &names));
             for name in names {
                 prop_assert!(exact.may_have(name));
                 let longer = format!("{name}{rest}");

@@ -9,9 +9,9 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use http::{Request, request};
 
-use super::head::Visit;
-use super::headers::{self, Passage};
-use super::prepared::{Outbound, Prepared};
+use super::head::RequestHead;
+use super::headers::{self, HeaderRules};
+use super::prepared::{Prepared, PreparedProvider};
 use super::presentation::Key;
 use crate::proxy::body::RequestBody;
 use crate::proxy::response::error::Problem;
@@ -20,9 +20,9 @@ use crate::wire::dialect::Dialect;
 
 /// A request as the client sent it: what every attempt is made from.
 #[derive(Debug)]
-pub(crate) struct Original<'a> {
+pub(crate) struct ClientRequest<'a> {
     /// What its head says.
-    pub(crate) visit: Visit,
+    pub(crate) request_head: RequestHead,
     /// Its head.
     pub(crate) parts: &'a request::Parts,
     /// The whole body and its fields, where it was read.
@@ -35,7 +35,7 @@ pub(crate) struct Original<'a> {
     pub(crate) dialect: Dialect,
 }
 
-impl Original<'_> {
+impl ClientRequest<'_> {
     /// The model's name, as the application wrote it.
     pub(crate) fn model(&self) -> Option<&str> {
         self.read.and_then(|(_, peek)| peek.model())
@@ -43,7 +43,7 @@ impl Original<'_> {
 
     /// The path below the mount.
     pub(crate) fn below(&self) -> &str {
-        self.visit.below(&self.parts.uri)
+        self.request_head.below(&self.parts.uri)
     }
 
     /// Whether it can be sent to somebody else after this.
@@ -71,10 +71,10 @@ impl Original<'_> {
 }
 
 /// The request for a provider, with this key of Serin's; `None` once its body was given away.
-pub(crate) fn depart(
-    original: &Original<'_>,
+pub(crate) fn build(
+    original: &ClientRequest<'_>,
     prepared: &Prepared,
-    to: &Outbound,
+    to: &PreparedProvider,
     key: Option<&Key>,
     entitled: bool,
 ) -> Result<Option<Request<RequestBody>>, Problem> {
@@ -99,13 +99,13 @@ pub(crate) fn depart(
             }
         }
     }
-    let passage = Passage {
+    let passage = HeaderRules {
         to,
         key,
         entitled,
         private: &prepared.private,
-        upgrade: original.visit.upgrade,
-        connection: original.visit.connection,
+        upgrade: original.request_head.upgrade,
+        connection: original.request_head.connection,
         plain_answer: original.streaming && original.dialect.generates(),
         new_length: length,
     };

@@ -13,31 +13,31 @@ use http::{HeaderName, Method, Request, Response, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
-use super::head::{self, Marks, Read, Visit};
-use super::outbound::Original;
+use super::head::{self, RareHeaders, ReadBody, RequestHead};
+use super::outbound::ClientRequest;
 use super::request_id::RequestId;
 use crate::clock;
-use crate::proxy::attempt::failover::{self, Reached};
-use crate::proxy::attempt::replanned::Replanned;
+use crate::proxy::attempt::failover::{self, FailoverResult};
+use crate::proxy::attempt::replanned::EarlierPlans;
 use crate::proxy::attempt::sinks;
-use crate::proxy::core::{InUse, Ticket};
-use crate::proxy::downstream::lifetime::Door;
+use crate::proxy::core::{InUse, OpenRequest};
+use crate::proxy::downstream::lifetime::ClientConnection;
 use crate::proxy::response::access::Unplanned;
 use crate::proxy::response::error::Problem;
-use crate::proxy::response::problem::{self, Shape};
+use crate::proxy::response::problem::{self, ErrorShape};
 use crate::proxy::response::relay::{self, Answer, Reply, ReplyBody};
 use crate::wire::dialect::Dialect;
 
 const X_SERIN_REQUEST_ID: HeaderName = HeaderName::from_static("x-serin-request-id");
 
 /// Answers one request.
-pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Response<Reply> {
-    let ticket = Ticket::new(&door); // 1. accepted
-    let core = &door.core;
+pub(crate) async fn handle(conn: Rc<ClientConnection>, request: Request<Incoming>) -> Response<Reply> {
+    let open_request = OpenRequest::new(&conn); // 1. accepted
+    let core = &conn.core;
     let version = request.version();
-    let marks = Marks::of(request.headers());
+    let marks = RareHeaders::of(request.headers());
     let in_use = core.in_use(); // 2. the snapshot
-    let shape = Shape::of(&in_use.snapshot.policy.mount, request.uri().path(), marks.grpc);
+    let shape = ErrorShape::of(&in_use.snapshot.policy.mount, request.uri().path(), marks.grpc);
     let id = core.request_ids.next();
     let arrived = clock::instant();
     let progress = Progress {
@@ -46,28 +46,28 @@ pub(crate) async fn handle(door: Rc<Door>, request: Request<Incoming>) -> Respon
         before: RefCell::default(),
     };
     let unplanned = Unplanned::of(core, &in_use, &progress.planned, &request, (id, arrived));
-    let serving = pin!(serve(&door, &in_use, request, marks, id, arrived, &progress));
+    let serving = pin!(serve(&conn, &in_use, request, marks, id, arrived, &progress));
     let answer = core.unless_cut(serving).await.unwrap_or(Err(Problem::Stopping));
-    let mut response = match answer.and_then(|(answer, upgrade)| relay::answer(&door, answer, upgrade)) {
+    let mut response = match answer.and_then(|(answer, upgrade)| relay::answer(&conn, answer, upgrade)) {
         Ok(response) => response, // 7. relay, and 8. finish when its body has ended
         Err(problem) => {
             let mut response = problem::answer(&problem, shape).map(ReplyBody::Own);
             if !progress.planned.get() {
                 let before = progress.before.take();
-                sinks::turned_away(&before);
+                sinks::rejected(&before);
                 if let Some(unplanned) = unplanned {
-                    unplanned.turned_away(response.status(), &problem, &before);
+                    unplanned.rejected(response.status(), &problem, &before);
                 }
             }
-            relay::say_goodbye(progress.unread.get(), version, response.headers_mut());
+            relay::announce_close(progress.unread.get(), version, response.headers_mut());
             response
         }
     };
     if in_use.snapshot.policy.response_headers {
         response.headers_mut().insert(X_SERIN_REQUEST_ID, core.request_ids.header(id));
     }
-    relay::say_goodbye(core.is_draining(), version, response.headers_mut());
-    response.map(|body| Reply::new(body, ticket))
+    relay::announce_close(core.is_draining(), version, response.headers_mut());
+    response.map(|body| Reply::new(body, open_request))
 }
 
 /// How far a request has come.
@@ -77,40 +77,40 @@ struct Progress {
     /// Whether it has an account.
     planned: Cell<bool>,
     /// What was attempted by plans that no longer stand.
-    before: RefCell<Replanned>,
+    before: RefCell<EarlierPlans>,
 }
 
 async fn serve(
-    door: &Door,
+    conn: &ClientConnection,
     in_use: &InUse,
     request: Request<Incoming>,
-    marks: Marks,
+    marks: RareHeaders,
     id: RequestId,
     arrived: Instant,
     progress: &Progress,
 ) -> Result<(Answer, Option<OnUpgrade>), Problem> {
-    let core = &door.core;
+    let core = &conn.core;
     let (mut parts, incoming) = request.into_parts();
-    let visit = Visit::admit(door, in_use, &mut parts, marks, (id, incoming.is_end_stream()))?; // 3. the facts
-    let held = visit.hold(door, in_use, &parts, incoming).await?;
+    let request_head = RequestHead::admit(conn, in_use, &mut parts, marks, (id, incoming.is_end_stream()))?; // 3. the facts
+    let held = request_head.hold(conn, in_use, &parts, incoming).await?;
     if held.whole.is_some() {
         progress.unread.set(false);
     }
     if !progress.unread.get() && parts.version == Version::HTTP_11 {
-        door.pulse.awaits_answer();
+        conn.activity.awaits_answer();
     }
-    let upgrade = visit.client_side(&mut parts);
-    let generates = parts.method == Method::POST || visit.upgrade;
-    let dialect = if generates { Dialect::of(visit.below(&parts.uri)) } else { Dialect::Plain };
+    let upgrade = request_head.client_side(&mut parts);
+    let generates = parts.method == Method::POST || request_head.upgrade;
+    let dialect = if generates { Dialect::of(request_head.below(&parts.uri)) } else { Dialect::Plain };
     let body = RefCell::new(Some(held.body));
     loop {
         let in_use = core.in_use(); // reading the body took its time
         let peek = head::peek(held.whole.as_ref(), &in_use)?;
-        let read = Read { whole: held.whole.as_ref(), peek: peek.as_ref(), unheld: held.unheld };
-        let plan = visit.plan(core, &in_use, &parts, read)?; // 4. plan
+        let read = ReadBody { whole: held.whole.as_ref(), peek: peek.as_ref(), unheld: held.unheld };
+        let plan = request_head.plan(core, &in_use, &parts, read)?; // 4. plan
         progress.planned.set(true);
-        let original = Original {
-            visit,
+        let original = ClientRequest {
+            request_head,
             parts: &parts,
             read: held.whole.as_ref().map(|whole| &whole.bytes).zip(peek.as_ref()),
             body: &body,
@@ -119,8 +119,8 @@ async fn serve(
         };
         // 5. attempts, 6. upstream, until one has answered
         match failover::reach(core, &in_use, plan, &original, (arrived, progress.before.take())).await? {
-            Reached::Answer(answer) => return Ok((answer, upgrade)),
-            Reached::Replan(before) => {
+            FailoverResult::Answer(answer) => return Ok((answer, upgrade)),
+            FailoverResult::Replan(before) => {
                 progress.planned.set(false);
                 progress.before.replace(before);
             }

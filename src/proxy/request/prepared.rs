@@ -9,9 +9,9 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{self, HeaderName, HeaderValue};
 
-use super::credentials::{KeyPlaces, Names, OfFile};
-use super::presentation::{Key, Presented, presented};
-use super::uri::Target;
+use super::credentials::{KeyPlaces, Names, ProviderCredentials};
+use super::presentation::{Key, Presentation, presented};
+use super::uri::UriRewrite;
 use crate::clock;
 use crate::decide::policy::{Fallback, Policy, Provider, UserSource};
 use crate::decide::route::{takes_path, wanted};
@@ -27,9 +27,9 @@ pub(crate) struct Prepared {
     /// Which fields of a body are read.
     pub(crate) wanted: Wanted,
     /// By [`ProviderId`].
-    pub(crate) providers: Box<[Outbound]>,
+    pub(crate) providers: Box<[PreparedProvider]>,
     /// The same for those who are none of `clients`; empty where everybody is a client.
-    for_strangers: Box<[Outbound]>,
+    for_strangers: Box<[PreparedProvider]>,
     /// The rollouts' names as header values, by rollout id.
     pub(crate) rollouts: Box<[HeaderValue]>,
     /// Headers that `user:` and `force:` name, of all rollouts: never forwarded.
@@ -48,7 +48,7 @@ pub(crate) struct Prepared {
 
 /// How requests are made fit for one provider.
 #[derive(Debug)]
-pub(crate) struct Outbound {
+pub(crate) struct PreparedProvider {
     /// Who it is.
     pub(crate) provider: Arc<Provider>,
     /// Its name, for the response header.
@@ -56,7 +56,7 @@ pub(crate) struct Outbound {
     /// What replaces Host.
     pub(crate) host: HeaderValue,
     /// How it is addressed where its key is not in the query.
-    target: Target,
+    target: UriRewrite,
     /// Whether it is the canary of a rollout, so that its breaker leaves the guard time to judge first.
     pub(crate) is_canary: bool,
     /// Whether Serin presents a key of its own, in place of the client's.
@@ -98,9 +98,9 @@ impl Prepared {
             let provider = policy.provider(id);
             !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
         };
-        let of_file = OfFile::new(policy);
+        let of_file = ProviderCredentials::new(policy);
         let strangers = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
-        let for_stranger = |provider| Outbound::for_stranger(provider, &policy.mount, &of_file);
+        let for_stranger = |provider| PreparedProvider::for_stranger(provider, &policy.mount, &of_file);
         Prepared {
             key_places: KeyPlaces::new(&of_file),
             clients: policy.clients.iter().map(|client| sources.client(&client.name, clock::now())).collect(),
@@ -110,9 +110,9 @@ impl Prepared {
             providers: policy
                 .providers
                 .iter()
-                .map(|provider| Outbound {
+                .map(|provider| PreparedProvider {
                     is_canary: is_canary(provider),
-                    ..Outbound::new(provider, &policy.mount, &of_file)
+                    ..PreparedProvider::new(provider, &policy.mount, &of_file)
                 })
                 .collect(),
             rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
@@ -139,30 +139,30 @@ impl Prepared {
     }
 
     /// How requests are made fit for this provider.
-    pub(crate) fn outbound(&self, id: ProviderId) -> &Outbound {
+    pub(crate) fn outbound(&self, id: ProviderId) -> &PreparedProvider {
         &self.providers[usize::from(id.0)]
     }
 
     /// How those of whoever is none of `clients` are.
-    pub(crate) fn outbound_of_stranger(&self, id: ProviderId) -> &Outbound {
+    pub(crate) fn outbound_of_stranger(&self, id: ProviderId) -> &PreparedProvider {
         self.for_strangers.get(usize::from(id.0)).unwrap_or_else(|| self.outbound(id))
     }
 }
 
-impl Outbound {
+impl PreparedProvider {
     /// With nothing that the operator has for this provider: whoever is no client spends no key, and values that are
     /// set in headers and in the query may be keys as well.
-    fn for_stranger(provider: &Arc<Provider>, mount: &str, of_file: &OfFile) -> Outbound {
+    fn for_stranger(provider: &Arc<Provider>, mount: &str, of_file: &ProviderCredentials) -> PreparedProvider {
         let mut bare = Provider::clone(provider);
         bare.api_keys.clear();
         bare.query.clear();
         bare.set_headers.retain(|(name, _)| name.eq_ignore_ascii_case(header::HOST.as_str()));
-        Outbound { provider: Arc::clone(provider), ..Outbound::new(&Arc::new(bare), mount, of_file) }
+        PreparedProvider { provider: Arc::clone(provider), ..PreparedProvider::new(&Arc::new(bare), mount, of_file) }
     }
 
-    pub(crate) fn new(provider: &Arc<Provider>, mount: &str, of_file: &OfFile) -> Outbound {
-        let Presented { host, target, keys, set, unusable } = presented(provider, mount, provider.path.as_ref());
-        Outbound {
+    pub(crate) fn new(provider: &Arc<Provider>, mount: &str, of_file: &ProviderCredentials) -> PreparedProvider {
+        let Presentation { host, target, keys, set, unusable } = presented(provider, mount, provider.path.as_ref());
+        PreparedProvider {
             name: named(&provider.name),
             host,
             target,

@@ -7,7 +7,7 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::uri::Target;
+use super::uri::UriRewrite;
 use crate::decide::policy::{Auth, PathTemplate, Provider};
 
 /// One of a provider's keys, where it wants it.
@@ -16,16 +16,16 @@ pub(crate) enum Key {
     /// In this header.
     Header(HeaderName, HeaderValue),
     /// In the query.
-    Query(Target),
+    Query(UriRewrite),
 }
 
 /// What a request to one provider has of the file.
 #[derive(Debug)]
-pub(crate) struct Presented {
+pub(crate) struct Presentation {
     /// What replaces Host.
     pub(crate) host: HeaderValue,
     /// How it is addressed where its key is not in the query.
-    pub(crate) target: Target,
+    pub(crate) target: UriRewrite,
     /// Its keys; empty: none of Serin's own is presented.
     pub(crate) keys: Vec<Key>,
     /// Set over what the client sent.
@@ -35,7 +35,7 @@ pub(crate) struct Presented {
 }
 
 /// For requests below `mount`; `template`: what stands below the base path.
-pub(crate) fn presented(provider: &Provider, mount: &str, template: Option<&PathTemplate>) -> Presented {
+pub(crate) fn presented(provider: &Provider, mount: &str, template: Option<&PathTemplate>) -> Presentation {
     let mut unusable = provider.unusable.clone();
     let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");
     let query = || provider.query.iter().map(|(name, value)| (name.as_str(), value.reveal()));
@@ -47,7 +47,7 @@ pub(crate) fn presented(provider: &Provider, mount: &str, template: Option<&Path
             Auth::Header(name) => (HeaderName::try_from(name.as_str()), key.to_owned()),
             Auth::Query(name) => {
                 let query = query().chain([(name.as_str(), key)]);
-                keys.push(Key::Query(Target::new(path, mount, query, template)));
+                keys.push(Key::Query(UriRewrite::new(path, mount, query, template)));
                 continue;
             }
             Auth::None => break,
@@ -87,7 +87,7 @@ pub(crate) fn presented(provider: &Provider, mount: &str, template: Option<&Path
             set.push((name, value));
         }
     }
-    Presented { host, target: Target::new(path, mount, query(), template), keys, set, unusable }
+    Presentation { host, target: UriRewrite::new(path, mount, query(), template), keys, set, unusable }
 }
 
 /// Writes the headers of these into a request, over what stands there.
@@ -121,7 +121,7 @@ mod tests {
     use crate::decide::policy::Secret;
     use crate::proxy::tests::support::provider;
 
-    fn with_key(key: &str, auth: Auth) -> Presented {
+    fn with_key(key: &str, auth: Auth) -> Presentation {
         let mut provider = provider("acme", "127.0.0.1:9".parse().unwrap());
         (provider.api_keys, provider.auth) = (vec![Secret::new(key.to_owned())], auth);
         presented(&provider, "/v1", None)
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_key_is_put_where_the_provider_wants_it_and_never_shown() {
         let written = |auth| {
-            let Presented { host, keys, set, .. } = with_key("s&k", auth);
+            let Presentation { host, keys, set, .. } = with_key("s&k", auth);
             let mut headers = HeaderMap::new();
             headers.insert("authorization", "Bearer client".parse().unwrap());
             write(&mut headers, &host, keys.first(), &set);

@@ -21,7 +21,7 @@ pub(crate) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
 
 /// How one provider is addressed, prepared once per generation.
 #[derive(Clone, Debug)]
-pub(crate) struct Target {
+pub(crate) struct UriRewrite {
     /// `base_url`'s path, without a trailing slash.
     path: String,
     /// Whether that is the mount itself and all, so that most requests go on with their URI untouched.
@@ -32,18 +32,18 @@ pub(crate) struct Target {
     template: Option<Box<[PathPart]>>,
 }
 
-impl Target {
+impl UriRewrite {
     /// For a provider with this base path, these additions to the query, and this template for what is below.
     pub(crate) fn new<'a>(
         path: &str,
         mount: &str,
         query: impl Iterator<Item = (&'a str, &'a str)>,
         template: Option<&PathTemplate>,
-    ) -> Target {
+    ) -> UriRewrite {
         let query: Vec<String> = query.map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         let template = template.map(|template| template.0.clone().into());
         let path_is_mount = path == mount && template.is_none();
-        Target { path: path.to_owned(), path_is_mount, query: query.join("&"), template }
+        UriRewrite { path: path.to_owned(), path_is_mount, query: query.join("&"), template }
     }
 
     /// The origin-form URI for a request. `below` is the part of its path below the mount; the pairs of its query that
@@ -158,7 +158,7 @@ mod tests {
     fn path_and_query_arrive_byte_for_byte() {
         let to = |base: &str, mount: &str, query: &[(&str, &str)], without: &[&str], uri: &str| {
             let uri: Uri = uri.parse().unwrap();
-            let target = Target::new(base, mount, query.iter().copied(), None);
+            let target = UriRewrite::new(base, mount, query.iter().copied(), None);
             target
                 .uri(&uri, below(uri.path(), mount).unwrap(), |pair| without.contains(&name(pair)), Some("m"))
                 .unwrap()
@@ -192,7 +192,7 @@ mod tests {
         let to = |base: &str, template: &[PathPart], uri: &str, model: Option<&str>| {
             let uri: Uri = uri.parse().unwrap();
             let version = [("api-version", "1")].into_iter();
-            let target = Target::new(base, "/v1", version, Some(&PathTemplate(template.to_vec())));
+            let target = UriRewrite::new(base, "/v1", version, Some(&PathTemplate(template.to_vec())));
             target.uri(&uri, below(uri.path(), "/v1").unwrap(), |pair| name(pair) == "key", model).unwrap().to_string()
         };
         for (base, uri, model, expected) in [

@@ -20,10 +20,10 @@ use crate::decide::outcome::Outcome;
 use crate::decide::policy::{AccessLog, Policy};
 use crate::decide::stamp::Stamp;
 use crate::decide::units::Percent;
-use crate::proxy::attempt::record::{AttemptRecord, Failure, RequestRecord};
-use crate::proxy::attempt::replanned::{Chapter, Replanned};
+use crate::proxy::attempt::record::{AttemptRecord, FailureReason, RequestRecord};
+use crate::proxy::attempt::replanned::{EarlierPlan, EarlierPlans};
 use crate::proxy::core::{Core, InUse};
-use crate::proxy::request::outbound::Original;
+use crate::proxy::request::outbound::ClientRequest;
 use crate::proxy::request::request_id::RequestId;
 use crate::proxy::request::scope::Scope;
 use crate::state::access_log::{AttemptLine, Line, RequestLine, Tokens};
@@ -34,26 +34,26 @@ const LONGEST: usize = 200;
 
 /// What is kept of a request that will have a line.
 #[derive(Debug)]
-pub(crate) struct Draft {
+pub(crate) struct PendingEntry {
     policy: Arc<Policy>,
     grpc: bool,
     line: RequestLine,
 }
 
-impl Draft {
+impl PendingEntry {
     /// For a request that is planned, if it is to have a line.
-    pub(crate) fn of(core: &Core, policy: &Arc<Policy>, original: &Original<'_>) -> Option<Box<Draft>> {
+    pub(crate) fn of(core: &Core, policy: &Arc<Policy>, original: &ClientRequest<'_>) -> Option<Box<PendingEntry>> {
         let asked = policy.access_log.as_ref()?;
         if !is_chosen(asked, core) {
             return None;
         }
-        let (visit, parts) = (&original.visit, original.parts);
+        let (request_head, parts) = (&original.request_head, original.parts);
         let line = RequestLine {
             model: original.model().map(|model| printable_start(model, LONGEST)),
             stream: original.streaming,
-            ..begun(visit.id, &parts.method, &parts.uri)
+            ..begun(request_head.id, &parts.method, &parts.uri)
         };
-        Some(Box::new(Draft { policy: Arc::clone(policy), grpc: visit.grpc, line }))
+        Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request_head.grpc, line }))
     }
 
     /// The client gets words of Serin's own.
@@ -100,10 +100,10 @@ fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
 }
 
 /// A request ended that will have a line.
-pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: Draft) {
-    let Draft { policy, mut line, .. } = draft;
+pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: PendingEntry) {
+    let PendingEntry { policy, mut line, .. } = draft;
     let Some(asked) = &policy.access_log else { return };
-    if !asked.only.takes(record.outcome, record.tries()) {
+    if !asked.only.takes(record.outcome, record.candidates()) {
         return;
     }
     let (plan, last) = (record.plan, record.attempts.last());
@@ -157,7 +157,7 @@ impl<'a> Unplanned<'a> {
     }
 
     /// It is answered by Serin itself, after these attempts by plans that no longer stand.
-    pub(crate) fn turned_away(mut self, status: StatusCode, problem: &Problem, before: &Replanned) {
+    pub(crate) fn rejected(mut self, status: StatusCode, problem: &Problem, before: &EarlierPlans) {
         self.told = true;
         let (status, error) = (Some(status.as_u16()), Some(problem.label()));
         self.offer(RequestLine { status, error, attempts: attempt_lines(before.chapters()), ..self.line() });
@@ -191,8 +191,8 @@ impl Drop for Unplanned<'_> {
     }
 }
 
-fn attempt_lines(before: &[Chapter]) -> Vec<AttemptLine> {
-    let of = |chapter: &Chapter| -> Vec<AttemptLine> {
+fn attempt_lines(before: &[EarlierPlan]) -> Vec<AttemptLine> {
+    let of = |chapter: &EarlierPlan| -> Vec<AttemptLine> {
         chapter.attempts.iter().map(|attempt| attempt_line(&chapter.scope, attempt)).collect()
     };
     before.iter().flat_map(of).collect()
@@ -208,7 +208,7 @@ fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
         outcome: attempt.outcome,
         failed: failure.map(|failure| failure.cause.to_string()),
         cause: failure.map(|failure| failure.cause.clone()),
-        request_id: failure.and_then(|Failure { request_id, .. }| request_id.as_deref().map(str::to_owned)),
+        request_id: failure.and_then(|FailureReason { request_id, .. }| request_id.as_deref().map(str::to_owned)),
         connected_ms: millis(times.connected),
         head_ms: millis(times.head),
         first_output_ms: millis(times.first_output),

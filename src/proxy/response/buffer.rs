@@ -13,19 +13,19 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::observe::{self, Asked, Kind, Label, Observer, Summary};
+use super::observe::{self, DeclaredKind, Label, Observer, ReadAs, Summary};
 use super::pieces::Pieces;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::body::{AnswerBody, BodyError};
-use crate::proxy::request::memory::{Loan, Share};
+use crate::proxy::request::memory::{CoreShare, Reservation};
 use crate::wire::coding;
 use crate::wire::complaint::{Complaint, read_complaint};
 use crate::wire::dialect::Dialect;
 use crate::wire::shape::Shape;
 use bytes::Bytes;
-use clock::{Clock, Rings, Waits};
+use clock::{Clock, Expired, WaitsFor};
 use http::{Response, StatusCode, response};
 use http_body::Body as _;
 
@@ -36,11 +36,11 @@ const MOST_ERROR: u64 = 64 * 1024;
 /// Of a JSON answer.
 const MOST_JSON: u64 = 1024 * 1024;
 
-/// By what an answer is weighed.
+/// How a response is buffered.
 #[derive(Debug)]
-pub(crate) struct Scales {
+pub(crate) struct BufferRules {
     /// By what it is read.
-    pub(crate) asked: Asked,
+    pub(crate) asked: ReadAs,
     /// Whether somebody else could still answer.
     pub(crate) recoverable: bool,
     /// Whether a stream is assembled before it goes out.
@@ -55,7 +55,7 @@ pub(crate) struct Scales {
 
 /// An answer, as far as it was seen.
 #[derive(Debug)]
-pub(crate) struct Weighed {
+pub(crate) struct BufferedResponse {
     /// Its head.
     pub(crate) head: response::Parts,
     /// What was seen of its body.
@@ -77,7 +77,7 @@ pub(crate) struct Weighed {
     /// Whether somebody else could still answer.
     pub(crate) recoverable: bool,
     /// The memory that what is held occupies.
-    pub(crate) loan: Loan,
+    pub(crate) loan: Reservation,
 }
 
 /// What an answer is held for.
@@ -95,31 +95,31 @@ enum Hold {
 
 impl Hold {
     /// By how an answer is called, where its bytes are not asked. `announced`: how long the body is at least.
-    fn by_label(status: StatusCode, kind: Kind, announced: u64, scales: &Scales) -> Hold {
+    fn by_label(status: StatusCode, kind: DeclaredKind, announced: u64, scales: &BufferRules) -> Hold {
         if status.is_client_error() || status.is_server_error() {
             return Hold::whole(MOST_ERROR, announced, scales);
         }
         match kind {
             _ if !status.is_success() => Hold::Nothing,
-            Kind::Json if scales.asked.dialect != Dialect::Plain || scales.recoverable => {
+            DeclaredKind::Json if scales.asked.dialect != Dialect::Plain || scales.recoverable => {
                 Hold::whole(MOST_JSON, announced, scales)
             }
             _ if !scales.recoverable => Hold::Nothing,
-            Kind::Json | Kind::Events | Kind::Opaque => Hold::FirstByte,
+            DeclaredKind::Json | DeclaredKind::Events | DeclaredKind::Opaque => Hold::FirstByte,
         }
     }
 
     /// Of a stream.
-    fn of_stream(announced: u64, scales: &Scales) -> Hold {
+    fn of_stream(announced: u64, scales: &BufferRules) -> Hold {
         match scales {
-            Scales { recoverable: false, .. } => Hold::Nothing,
-            Scales { buffered: true, .. } => Hold::whole(scales.most.0, announced, scales),
+            BufferRules { recoverable: false, .. } => Hold::Nothing,
+            BufferRules { buffered: true, .. } => Hold::whole(scales.most.0, announced, scales),
             _ => Hold::Output,
         }
     }
 
     /// What is longer than may be held is not held in part: its first byte commits it.
-    fn whole(most: u64, announced: u64, scales: &Scales) -> Hold {
+    fn whole(most: u64, announced: u64, scales: &BufferRules) -> Hold {
         match announced > most {
             false => Hold::Whole(most),
             true if scales.recoverable => Hold::FirstByte,
@@ -140,44 +140,49 @@ enum Form {
 }
 
 /// Sees as much of an answer as it takes to be certain. `output` is called as soon as output is seen in what is held.
-pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output: impl FnMut()) -> Box<Weighed> {
-    let head = &weighed.head;
+pub(crate) async fn buffer(
+    mut buffered_response: Box<BufferedResponse>,
+    scales: BufferRules,
+    mut output: impl FnMut(),
+) -> Box<BufferedResponse> {
+    let head = &buffered_response.head;
     let (asked, status) = (scales.asked, head.status);
-    let kind = Kind::of(&head.headers);
-    let announced = weighed.rest.as_ref().map_or(0, |body| body.size_hint().lower());
+    let kind = DeclaredKind::of(&head.headers);
+    let announced = buffered_response.rest.as_ref().map_or(0, |body| body.size_hint().lower());
     let encoded = observe::coding(&head.headers);
     let plain = encoded.is_none();
     let generated = status.is_success() && asked.dialect.generates();
-    let embedded = status.is_success() && asked.dialect == Dialect::Embeddings && kind == Kind::Json;
+    let embedded = status.is_success() && asked.dialect == Dialect::Embeddings && kind == DeclaredKind::Json;
     let observed = (generated || embedded) && encoded.is_none_or(coding::is_read);
     let form = if observed { Form::Unseen } else { Form::Label(Hold::by_label(status, kind, announced, &scales)) };
     // Where a redirect points to, nobody but stable's clients may follow it.
     let redirect = (asked.dialect != Dialect::Plain && status.is_redirection()).then_some(Shape::Redirect);
     // What cannot be read is known by its label alone.
-    let page = || if generated && !observed && asked.strict { observe::page(&weighed.head.headers) } else { None };
+    let page =
+        || if generated && !observed && asked.strict { observe::page(&buffered_response.head.headers) } else { None };
     if let Some(shape) = redirect.or_else(page) {
-        weighed.observer = Observer::strange(asked, status, &weighed.head.headers, shape);
+        buffered_response.observer = Observer::strange(asked, status, &buffered_response.head.headers, shape);
         if asked.strict {
-            weighed.ending = Some(malformed(status, shape));
-            weighed.rest = None;
+            buffered_response.ending = Some(malformed(status, shape));
+            buffered_response.rest = None;
         }
-        return weighed;
+        return buffered_response;
     }
     // White space is no sign of life, whatever was asked for.
-    if observed && let Some(body) = &mut weighed.rest {
+    if observed && let Some(body) = &mut buffered_response.rest {
         body.await_output();
     }
     match form {
-        Form::Label(Hold::Nothing) => return weighed,
+        Form::Label(Hold::Nothing) => return buffered_response,
         // Nothing would be held whatever it is.
-        Form::Unseen if !scales.recoverable && kind != Kind::Json => {
-            weighed.observer = Observer::of(asked, status, &weighed.head.headers);
-            return weighed;
+        Form::Unseen if !scales.recoverable && kind != DeclaredKind::Json => {
+            buffered_response.observer = Observer::of(asked, status, &buffered_response.head.headers);
+            return buffered_response;
         }
         _ => {}
     }
     // As where nothing is held: an answer that is read whole has its output then, any other that cannot be read at once.
-    let blind = matches!(form, Form::Label(_)) && !(kind == Kind::Json && asked.dialect != Dialect::Plain);
+    let blind = matches!(form, Form::Label(_)) && !(kind == DeclaredKind::Json && asked.dialect != Dialect::Plain);
     let mut look = Look { form, kind, announced, plain };
     let mut clock = Clock::new(&scales);
     let mut came = |seen: bool| {
@@ -185,9 +190,9 @@ pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output:
             output();
         }
     };
-    let seen = poll_fn(|context| weighed.poll(&mut look, &scales, &mut clock, &mut came, context)).await;
-    weighed.conclude(seen, &look, &scales);
-    weighed
+    let seen = poll_fn(|context| buffered_response.poll(&mut look, &scales, &mut clock, &mut came, context)).await;
+    buffered_response.conclude(seen, &look, &scales);
+    buffered_response
 }
 
 /// How the looking goes on.
@@ -195,7 +200,7 @@ pub(crate) async fn weigh(mut weighed: Box<Weighed>, scales: Scales, mut output:
 struct Look {
     form: Form,
     /// How it is called.
-    kind: Kind,
+    kind: DeclaredKind,
     announced: u64,
     /// Whether its bytes are as they are read.
     plain: bool,
@@ -214,14 +219,18 @@ fn malformed(status: StatusCode, shape: Shape) -> Ending {
     Ending::Answered { status: status.as_u16(), grounds: Grounds::default(), body: BodyEnd::Malformed(shape) }
 }
 
-impl Weighed {
+impl BufferedResponse {
     /// An answer of which nothing was seen but its head. It is large, and lies in one place from here on.
-    pub(crate) fn unseen(response: Response<AnswerBody>, memory: &Rc<Share>, recoverable: bool) -> Box<Weighed> {
+    pub(crate) fn unseen(
+        response: Response<AnswerBody>,
+        memory: &Rc<CoreShare>,
+        recoverable: bool,
+    ) -> Box<BufferedResponse> {
         let place = Box::new_uninit();
         let (head, body) = response.into_parts();
         Box::write(
             place,
-            Weighed {
+            BufferedResponse {
                 head,
                 pieces: Pieces::default(),
                 rest: Some(body),
@@ -232,7 +241,7 @@ impl Weighed {
                 summary: None,
                 unfinished: 0,
                 recoverable,
-                loan: Loan::of(memory),
+                loan: Reservation::of(memory),
             },
         )
     }
@@ -240,7 +249,7 @@ impl Weighed {
     fn poll(
         &mut self,
         look: &mut Look,
-        scales: &Scales,
+        scales: &BufferRules,
         clock: &mut Clock,
         came: &mut impl FnMut(bool),
         context: &mut Context<'_>,
@@ -262,8 +271,8 @@ impl Weighed {
                 Poll::Pending => {
                     let waits = self.waits(look, scales);
                     return clock.poll(waits, context).map(|rings| match rings {
-                        Rings::Commit => Seen::Enough,
-                        Rings::GiveUp => Seen::End(BodyEnd::NoOutput),
+                        Expired::Commit => Seen::Enough,
+                        Expired::GiveUp => Seen::End(BodyEnd::NoOutput),
                     });
                 }
             };
@@ -294,7 +303,7 @@ impl Weighed {
     }
 
     /// Finds out what it is, and reads on if it is a stream.
-    fn look(&mut self, data: &[u8], look: &mut Look, asked: Asked) {
+    fn look(&mut self, data: &[u8], look: &mut Look, asked: ReadAs) {
         if self.observer.is_none() && look.form == Form::Unseen {
             if look.plain && data[0] == b'{' {
                 look.form = Form::Object;
@@ -324,13 +333,13 @@ impl Weighed {
     }
 
     /// Of an object that is too long to be held it matters only whether one was asked for.
-    fn note_length(&mut self, look: &Look, asked: Asked) {
+    fn note_length(&mut self, look: &Look, asked: ReadAs) {
         if look.form == Form::Object && asked.strict && asked.stream == Some(true) {
             self.observer = Observer::long(asked, self.head.status, &self.head.headers);
         }
     }
 
-    fn hold(&self, look: &Look, scales: &Scales) -> Hold {
+    fn hold(&self, look: &Look, scales: &BufferRules) -> Hold {
         match (look.form, &self.observer) {
             (Form::Label(hold), _) => hold,
             (Form::Unseen, Some(observer)) if observer.is_stream() => Hold::of_stream(look.announced, scales),
@@ -352,17 +361,17 @@ impl Weighed {
     }
 
     /// What is waited for while nothing comes.
-    fn waits(&self, look: &Look, scales: &Scales) -> Waits {
+    fn waits(&self, look: &Look, scales: &BufferRules) -> WaitsFor {
         if self.pieces.length() == 0 {
-            return Waits::FirstByte;
+            return WaitsFor::FirstByte;
         }
         if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && scales.deadline.is_some() {
-            return Waits::Beginning;
+            return WaitsFor::Beginning;
         }
-        if self.hold(look, scales) == Hold::Output { Waits::Output } else { Waits::End }
+        if self.hold(look, scales) == Hold::Output { WaitsFor::Output } else { WaitsFor::End }
     }
 
-    fn conclude(&mut self, seen: Seen, look: &Look, scales: &Scales) {
+    fn conclude(&mut self, seen: Seen, look: &Look, scales: &BufferRules) {
         let status = self.head.status;
         if status.is_client_error() || status.is_server_error() {
             return self.conclude_error(seen);
@@ -426,15 +435,17 @@ impl Weighed {
         self.ending = Some(Ending::Answered { status: status.as_u16(), grounds, body });
     }
 
-    fn is_read(&self, look: &Look, asked: Asked) -> bool {
+    fn is_read(&self, look: &Look, asked: ReadAs) -> bool {
         match look.form {
             Form::Object => true,
             Form::Unseen => asked.dialect.generates(),
-            Form::Label(_) => look.kind == Kind::Json && (asked.dialect.generates() || self.pieces.length() > 0),
+            Form::Label(_) => {
+                look.kind == DeclaredKind::Json && (asked.dialect.generates() || self.pieces.length() > 0)
+            }
         }
     }
 
-    fn read_whole(&mut self, look: &Look, asked: Asked) -> BodyEnd {
+    fn read_whole(&mut self, look: &Look, asked: ReadAs) -> BodyEnd {
         let label = Label {
             kind: look.kind,
             status: self.head.status,

@@ -124,14 +124,14 @@ const fn what(ending: Ending) -> &'static str {
 
 const fn remedy(ending: Ending) -> &'static str {
     match ending {
-        Ending::NoConnection => "check its base_url, DNS and the network (`serin check --probe` tries it)",
+        Ending::NoConnection => "check its base_url, DNS and the network (`serin check --probe` candidates it)",
         Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
             "raise its `timeouts` if it may take longer"
         }
         Ending::CutBySerin => "send it again",
         Ending::ClientLeft => "send the body whole and framed as announced",
         Ending::Answered { body: BodyEnd::Malformed(_), .. } => {
-            "check its base_url and the endpoints it speaks (`serin check --probe` tries them)"
+            "check its base_url and the endpoints it speaks (`serin check --probe` candidates them)"
         }
         Ending::NoHead | Ending::Answered { .. } => "send it again, or look at the provider's status",
     }

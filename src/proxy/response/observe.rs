@@ -26,7 +26,7 @@ const MOST_UNHELD: usize = 64 * 1024;
 
 /// By what an answer is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ReadAs {
     /// What the request speaks.
     pub(crate) dialect: Dialect,
     /// What ends a stream.
@@ -41,7 +41,7 @@ pub(crate) struct Asked {
 
 /// What kind of answer it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum DeclaredKind {
     /// Server-sent events.
     Events,
     /// One JSON value.
@@ -50,16 +50,16 @@ pub(crate) enum Kind {
     Opaque,
 }
 
-impl Kind {
+impl DeclaredKind {
     /// By its content type.
-    pub(crate) fn of(headers: &HeaderMap) -> Kind {
-        let Some(kind) = headers.get(CONTENT_TYPE) else { return Kind::Opaque };
+    pub(crate) fn of(headers: &HeaderMap) -> DeclaredKind {
+        let Some(kind) = headers.get(CONTENT_TYPE) else { return DeclaredKind::Opaque };
         if media::is_events(kind.as_bytes()) {
-            Kind::Events
+            DeclaredKind::Events
         } else if media::is_json(kind.as_bytes()) {
-            Kind::Json
+            DeclaredKind::Json
         } else {
-            Kind::Opaque
+            DeclaredKind::Opaque
         }
     }
 }
@@ -80,8 +80,8 @@ pub(crate) struct Summary {
 /// Reads one answer that goes out as it comes, or of which it does not show at once what it is.
 #[derive(Debug)]
 pub(crate) struct Observer {
-    asked: Asked,
-    label: Kind,
+    asked: ReadAs,
+    label: DeclaredKind,
     status: StatusCode,
     /// The header that tells more of what is no answer.
     detail: Option<HeaderValue>,
@@ -116,7 +116,7 @@ enum Reading {
 
 impl Observer {
     /// For the answer of this head; `None`: its coding cannot be undone.
-    pub(crate) fn of(asked: Asked, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
+    pub(crate) fn of(asked: ReadAs, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
         let decoder = match coding(headers) {
             None => None,
             Some(coding) => Some((Decoder::for_coding(coding)?, Vec::new())),
@@ -125,7 +125,7 @@ impl Observer {
         let open_ended = decoder.is_none() && !headers.contains_key(CONTENT_LENGTH);
         Some(Box::new(Observer {
             asked,
-            label: Kind::of(headers),
+            label: DeclaredKind::of(headers),
             status,
             detail: headers.get(CONTENT_TYPE).cloned(),
             reading: Reading::Unsure(Sniffer::default()),
@@ -138,7 +138,7 @@ impl Observer {
 
     /// For an answer that is none, whatever its body.
     pub(crate) fn strange(
-        asked: Asked,
+        asked: ReadAs,
         status: StatusCode,
         headers: &HeaderMap,
         shape: Shape,
@@ -150,7 +150,7 @@ impl Observer {
     }
 
     /// For one JSON object that is too long to be held.
-    pub(crate) fn long(asked: Asked, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
+    pub(crate) fn long(asked: ReadAs, status: StatusCode, headers: &HeaderMap) -> Option<Box<Observer>> {
         let mut observer = Observer::of(asked, status, headers)?;
         observer.reading = Reading::Object { body: Vec::new(), long: true };
         Some(observer)
@@ -206,7 +206,7 @@ impl Observer {
             Opening::Events => Reading::Events,
             Opening::Object => Reading::Object { body: Vec::new(), long: false },
             // A field that is not known may stand first.
-            Opening::Other(Shape::Text) if self.label == Kind::Events => Reading::Events,
+            Opening::Other(Shape::Text) if self.label == DeclaredKind::Events => Reading::Events,
             Opening::Other(shape) => Reading::Strange(shape),
         };
     }
@@ -285,7 +285,7 @@ impl Observer {
     pub(crate) fn can_be_told(&self) -> bool {
         let stream = match self.reading {
             Reading::Events => true,
-            Reading::Unsure(_) => self.label == Kind::Events,
+            Reading::Unsure(_) => self.label == DeclaredKind::Events,
             Reading::Object { .. } | Reading::Strange(_) => false,
         };
         self.open_ended && stream
@@ -377,11 +377,11 @@ impl Observer {
 }
 
 /// What an answer without a body amounts to, by how it is called.
-fn nothing(label: Kind, status: StatusCode) -> BodyEnd {
+fn nothing(label: DeclaredKind, status: StatusCode) -> BodyEnd {
     match label {
-        Kind::Events => BodyEnd::Early,
-        Kind::Json if status == StatusCode::OK => BodyEnd::Empty,
-        Kind::Json | Kind::Opaque => BodyEnd::Malformed(Shape::Empty),
+        DeclaredKind::Events => BodyEnd::Early,
+        DeclaredKind::Json if status == StatusCode::OK => BodyEnd::Empty,
+        DeclaredKind::Json | DeclaredKind::Opaque => BodyEnd::Malformed(Shape::Empty),
     }
 }
 
@@ -396,7 +396,7 @@ fn answers(end: BodyEnd, mismatch: Option<Shape>) -> BodyEnd {
 /// What the head of a whole answer says of its body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Label<'a> {
-    pub(crate) kind: Kind,
+    pub(crate) kind: DeclaredKind,
     pub(crate) status: StatusCode,
     /// How it is encoded; `None`: not at all.
     pub(crate) coding: Option<&'a str>,
@@ -416,7 +416,7 @@ pub(crate) struct WholeAnswer {
 }
 
 /// Reads a whole answer.
-pub(crate) fn read_whole(asked: Asked, label: Label<'_>, body: &[u8]) -> WholeAnswer {
+pub(crate) fn read_whole(asked: ReadAs, label: Label<'_>, body: &[u8]) -> WholeAnswer {
     let Label { kind, status, coding, announced } = label;
     let generates = asked.dialect.generates();
     let summary = |usage, finish| Summary { usage, generated: generates, finish, outputs: 0 };
@@ -443,7 +443,7 @@ pub(crate) fn read_whole(asked: Asked, label: Label<'_>, body: &[u8]) -> WholeAn
     if coding.is_some() && generates && opening(body, true) == Some(Opening::Events) {
         let mut observer = Observer {
             asked,
-            label: Kind::Events,
+            label: DeclaredKind::Events,
             status,
             detail: None,
             reading: Reading::Events,

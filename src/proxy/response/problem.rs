@@ -20,7 +20,7 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
 /// Whose error shape a client understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(crate) enum ErrorShape {
     /// `{"error": {message, type, param, code}}`.
     OpenAi,
     /// `{"type": "error", "error": {type, message}}`.
@@ -31,16 +31,16 @@ pub(crate) enum Shape {
     Plain,
 }
 
-impl Shape {
+impl ErrorShape {
     /// By the path below the mount, and whether the request is gRPC's.
-    pub(crate) fn of(mount: &str, path: &str, grpc: bool) -> Shape {
+    pub(crate) fn of(mount: &str, path: &str, grpc: bool) -> ErrorShape {
         if grpc {
-            return Shape::Grpc;
+            return ErrorShape::Grpc;
         }
         match uri::below(path, mount) {
-            Some(path) if is_messages(path) => Shape::Anthropic,
-            Some(_) => Shape::OpenAi,
-            None => Shape::Plain,
+            Some(path) if is_messages(path) => ErrorShape::Anthropic,
+            Some(_) => ErrorShape::OpenAi,
+            None => ErrorShape::Plain,
         }
     }
 }
@@ -60,9 +60,9 @@ pub(crate) const fn status(problem: &Problem, grpc: bool) -> StatusCode {
 }
 
 /// The response to a problem.
-pub(crate) fn answer(problem: &Problem, shape: Shape) -> Response<Bytes> {
+pub(crate) fn answer(problem: &Problem, shape: ErrorShape) -> Response<Bytes> {
     let mut response = Response::new(body(problem, shape));
-    *response.status_mut() = status(problem, shape == Shape::Grpc);
+    *response.status_mut() = status(problem, shape == ErrorShape::Grpc);
     let headers = response.headers_mut();
     headers.insert(X_SERIN_ERROR, HeaderValue::from_static(problem.label()));
     if let Some(seconds) = problem.retry_after() {
@@ -71,7 +71,7 @@ pub(crate) fn answer(problem: &Problem, shape: Shape) -> Response<Bytes> {
     if matches!(problem, Problem::Connect | Problem::Trace) {
         headers.insert(http::header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
     }
-    if shape == Shape::Grpc {
+    if shape == ErrorShape::Grpc {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         headers.insert(GRPC_STATUS, HeaderValue::from(grpc_code(problem.status())));
         // The message travels percent-encoded; what is left cannot break a header.
@@ -88,21 +88,21 @@ pub(crate) fn answer(problem: &Problem, shape: Shape) -> Response<Bytes> {
 
 const GRPC_ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
 
-fn body(problem: &Problem, shape: Shape) -> Bytes {
+fn body(problem: &Problem, shape: ErrorShape) -> Bytes {
     // It may hold words of a provider, of the system or of the client itself.
     let message = printable(&format!("{problem} (from Serin)"));
     let value = match shape {
-        Shape::OpenAi => json!({"error": {
+        ErrorShape::OpenAi => json!({"error": {
             "message": message,
             "type": openai_type(problem),
             "param": null,
             "code": problem.label(),
         }}),
-        Shape::Anthropic => {
+        ErrorShape::Anthropic => {
             json!({"type": "error", "error": {"type": anthropic_type(problem.status()), "message": message}})
         }
-        Shape::Plain => json!({"error": problem.label(), "message": message}),
-        Shape::Grpc => return Bytes::new(),
+        ErrorShape::Plain => json!({"error": problem.label(), "message": message}),
+        ErrorShape::Grpc => return Bytes::new(),
     };
     Bytes::from(value.to_string())
 }
@@ -175,7 +175,7 @@ mod tests {
     use crate::decide::outcome::Ending;
     use crate::decide::route::Rejected;
     use crate::decide::units::{Arm, Millis};
-    use crate::proxy::request::head::Marks;
+    use crate::proxy::request::head::RareHeaders;
     use crate::wire::body::PeekError;
 
     fn unreachable() -> Problem {
@@ -191,21 +191,21 @@ mod tests {
     fn each_dialect_gets_its_own_shape() {
         let text = |shape| String::from_utf8(answer(&unreachable(), shape).into_body().to_vec()).unwrap();
         let said = "provider `holysheep` (canary) could not be reached: connection refused; check its base_url, DNS \
-                    and the network (`serin check --probe` tries it) (from Serin)";
-        let openai: serde_json::Value = serde_json::from_str(&text(Shape::OpenAi)).unwrap();
+                    and the network (`serin check --probe` candidates it) (from Serin)";
+        let openai: serde_json::Value = serde_json::from_str(&text(ErrorShape::OpenAi)).unwrap();
         assert_eq!(
             openai,
             json!({"error": {"message": said, "type": "server_error", "param": null, "code": "connect"}})
         );
-        let anthropic: serde_json::Value = serde_json::from_str(&text(Shape::Anthropic)).unwrap();
+        let anthropic: serde_json::Value = serde_json::from_str(&text(ErrorShape::Anthropic)).unwrap();
         assert_eq!(anthropic, json!({"type": "error", "error": {"type": "api_error", "message": said}}));
-        let plain: serde_json::Value = serde_json::from_str(&text(Shape::Plain)).unwrap();
+        let plain: serde_json::Value = serde_json::from_str(&text(ErrorShape::Plain)).unwrap();
         assert_eq!(plain, json!({"error": "connect", "message": said}));
     }
 
     #[test]
     fn grpc_gets_its_status_in_the_headers_and_no_body() {
-        let response = answer(&unreachable(), Shape::Grpc);
+        let response = answer(&unreachable(), ErrorShape::Grpc);
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["grpc-status"], "14");
         assert_eq!(response.headers()["x-serin-error"], "connect");
@@ -216,18 +216,18 @@ mod tests {
     #[test]
     fn the_shape_follows_path_and_content_type() {
         for (uri, kind, shape) in [
-            ("/v1/chat/completions", "application/json", Shape::OpenAi),
-            ("/v1/messages", "application/json", Shape::Anthropic),
-            ("/v1/messages/count_tokens?beta=true", "application/json", Shape::Anthropic),
-            ("/v1//message%73/", "application/json", Shape::Anthropic),
-            ("/v1/%6dessages", "application/json", Shape::Anthropic),
-            ("/v1/messagesx", "application/json", Shape::OpenAi),
-            ("/v2/messages", "application/json", Shape::Plain),
-            ("/v1/messages", "application/grpc+proto", Shape::Grpc),
+            ("/v1/chat/completions", "application/json", ErrorShape::OpenAi),
+            ("/v1/messages", "application/json", ErrorShape::Anthropic),
+            ("/v1/messages/count_tokens?beta=true", "application/json", ErrorShape::Anthropic),
+            ("/v1//message%73/", "application/json", ErrorShape::Anthropic),
+            ("/v1/%6dessages", "application/json", ErrorShape::Anthropic),
+            ("/v1/messagesx", "application/json", ErrorShape::OpenAi),
+            ("/v2/messages", "application/json", ErrorShape::Plain),
+            ("/v1/messages", "application/grpc+proto", ErrorShape::Grpc),
         ] {
             let request = http::Request::builder().uri(uri).header(CONTENT_TYPE, kind).body(()).unwrap();
-            let marks = Marks::of(request.headers());
-            assert_eq!(Shape::of("/v1", request.uri().path(), marks.grpc), shape, "{uri} {kind}");
+            let marks = RareHeaders::of(request.headers());
+            assert_eq!(ErrorShape::of("/v1", request.uri().path(), marks.grpc), shape, "{uri} {kind}");
         }
     }
 

@@ -16,7 +16,7 @@ use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::upgrade::OnUpgrade;
 
-use super::buffer::Weighed;
+use super::buffer::BufferedResponse;
 use super::error::Problem;
 use super::observe::{Observer, Summary};
 use super::pieces::Pieces;
@@ -27,10 +27,10 @@ use crate::proxy::attempt::account::{Account, Part};
 use crate::proxy::attempt::cause;
 use crate::proxy::attempt::refusal::Refusal;
 use crate::proxy::body::{AnswerBody, BodyError};
-use crate::proxy::core::Ticket;
-use crate::proxy::downstream::lifetime::Door;
+use crate::proxy::core::OpenRequest;
+use crate::proxy::downstream::lifetime::ClientConnection;
 use crate::proxy::request::headers;
-use crate::proxy::request::memory::Loan;
+use crate::proxy::request::memory::Reservation;
 
 const X_SERIN_PROVIDER: HeaderName = HeaderName::from_static("x-serin-provider");
 const X_SERIN_ROLLOUT: HeaderName = HeaderName::from_static("x-serin-rollout");
@@ -49,7 +49,7 @@ const MOST_UNFINISHED: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// As far as it was seen.
-    pub(crate) weighed: Box<Weighed>,
+    pub(crate) buffered_response: Box<BufferedResponse>,
     /// Its account.
     pub(crate) account: Box<Account>,
 }
@@ -57,15 +57,15 @@ pub(crate) struct Answer {
 /// Turns a provider's answer into the client's. `upgrade`: the client's end of the connection, where it asked to leave
 /// HTTP.
 pub(crate) fn answer(
-    door: &Rc<Door>,
+    conn: &Rc<ClientConnection>,
     answer: Answer,
     upgrade: Option<OnUpgrade>,
 ) -> Result<Response<ReplyBody>, Problem> {
-    let Answer { weighed, account } = answer;
-    let Weighed { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *weighed;
+    let Answer { buffered_response, account } = answer;
+    let BufferedResponse { mut head, mut pieces, rest, broke, observer, unfinished, loan, .. } = *buffered_response;
     let switching = head.status == StatusCode::SWITCHING_PROTOCOLS;
     let scope = account.scope();
-    let entitled = scope.is_entitled(account.attempt().target.id);
+    let entitled = scope.is_entitled(account.attempt().candidate.id);
     let observed = observer.is_some() && rest.is_some();
     let request_id = if observed { cause::request_id(&head.headers) } else { None };
     headers::inbound(&mut head.headers, switching, entitled);
@@ -76,7 +76,7 @@ pub(crate) fn answer(
             let (Some(client), Some(provider)) = (upgrade, head.extensions.remove::<OnUpgrade>()) else {
                 return Err(unasked_upgrade(account));
             };
-            upgrade::carry(client, provider, body, account, Ticket::new(door));
+            upgrade::carry(client, provider, body, account, OpenRequest::new(conn));
             ReplyBody::Own(Bytes::new())
         }
         (_, None) if broke.is_none() && pieces.is_one() => ReplyBody::Own(pieces.take().unwrap_or_default()),
@@ -108,7 +108,7 @@ pub(crate) fn answer(
 /// The provider switched to a protocol that nobody asked for.
 fn unasked_upgrade(mut account: Box<Account>) -> Problem {
     let said = "it answered 101 to a request that asked for no upgrade";
-    let problem = account.scope().problem(account.attempt().target.id, Ending::NoHead, said.to_owned());
+    let problem = account.scope().problem(account.attempt().candidate.id, Ending::NoHead, said.to_owned());
     account.because(Cause::NotHttp { error: said.to_owned() }, None);
     if let Some(draft) = account.draft() {
         draft.answered_by_serin(&problem);
@@ -123,7 +123,7 @@ fn introduce(account: &Account, headers: &mut HeaderMap) {
     if !prepared.policy.response_headers {
         return;
     }
-    headers.insert(X_SERIN_PROVIDER, prepared.outbound(account.attempt().target.id).name.clone());
+    headers.insert(X_SERIN_PROVIDER, prepared.outbound(account.attempt().candidate.id).name.clone());
     if let Some(rollout) = plan.rollout {
         headers.insert(X_SERIN_ROLLOUT, prepared.rollouts[usize::from(rollout.0)].clone());
     }
@@ -137,7 +137,7 @@ fn introduce(account: &Account, headers: &mut HeaderMap) {
 }
 
 /// Where this is the connection's last answer, tells an HTTP/1 client so. HTTP/2 has its own way.
-pub(crate) fn say_goodbye(last: bool, version: Version, headers: &mut HeaderMap) {
+pub(crate) fn announce_close(last: bool, version: Version, headers: &mut HeaderMap) {
     if last && version <= Version::HTTP_11 && !headers.contains_key(header::UPGRADE) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
@@ -147,7 +147,7 @@ pub(crate) fn say_goodbye(last: bool, version: Version, headers: &mut HeaderMap)
 #[derive(Debug)]
 pub(crate) struct Reply {
     body: ReplyBody,
-    _ticket: Ticket,
+    _ticket: OpenRequest,
 }
 
 /// Whose words they are.
@@ -160,9 +160,9 @@ pub(crate) enum ReplyBody {
 }
 
 impl Reply {
-    /// An answer to the request of this ticket.
-    pub(crate) fn new(body: ReplyBody, ticket: Ticket) -> Reply {
-        Reply { body, _ticket: ticket }
+    /// An answer to the request of this open_request.
+    pub(crate) fn new(body: ReplyBody, open_request: OpenRequest) -> Reply {
+        Reply { body, _ticket: open_request }
     }
 }
 
@@ -220,7 +220,7 @@ pub(crate) struct Relay {
     pace: Pace,
     over: bool,
     /// The memory that what was held occupies, until it went out.
-    loan: Option<Loan>,
+    loan: Option<Reservation>,
 }
 
 /// Whether the provider was waited for, or the client: where pieces are there before they are asked for, it is the client
@@ -481,7 +481,7 @@ impl Relay {
         }
         let outcome = self.account.attempt().outcome_of_body(end);
         if observer.can_be_told() {
-            let words = self.account.scope().words_for(self.account.attempt().target.id, end);
+            let words = self.account.scope().words_for(self.account.attempt().candidate.id, end);
             self.next = Some(observer.error_event(self.midway, outcome.as_str(), &words));
         }
         self.account.body_ended(end);

@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use crate::decide::outcome::{BodyEnd, Ending};
 use crate::proxy::attempt::account::Account;
 use crate::proxy::body::AnswerBody;
-use crate::proxy::core::Ticket;
+use crate::proxy::core::OpenRequest;
 
 /// How much is read at a time, each way.
 const PIECE: usize = 8 * 1024;
@@ -24,10 +24,10 @@ pub(crate) fn carry(
     provider: OnUpgrade,
     place: AnswerBody,
     mut account: Box<Account>,
-    ticket: Ticket,
+    open_request: OpenRequest,
 ) {
     tokio::task::spawn_local(async move {
-        let _held = (place, ticket);
+        let _held = (place, open_request);
         match tunnel(client, provider, &mut account).await {
             Ok(()) => account.body_ended(BodyEnd::Complete),
             Err(Broken::Provider) => account.body_ended(BodyEnd::Early),

@@ -11,9 +11,9 @@ use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::proxy::attempt::account::Account;
-use crate::proxy::core::{Core, Load, Ticket};
-use crate::proxy::downstream::lifetime::Door;
-use crate::proxy::downstream::listener::{Gate, Slot};
+use crate::proxy::core::{Core, Load, OpenRequest};
+use crate::proxy::downstream::lifetime::ClientConnection;
+use crate::proxy::downstream::listener::{ConnectionSlot, ConnectionSlots};
 use crate::proxy::response::access::Unplanned;
 use crate::state::snapshot::Shared;
 
@@ -237,17 +237,23 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
 }
 
 /// One core with a connection, and what it has open.
-fn core_and_door(shared: &Shared) -> (Rc<Core>, Rc<Door>, Arc<Load>) {
+fn core_and_door(shared: &Shared) -> (Rc<Core>, Rc<ClientConnection>, Arc<Load>) {
     let load: Arc<Load> = Arc::default();
     let core = Core::new(0, 1, shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
-    let door = Door::open(&core, 1, shared.sources.somebody(), Slot::take(&Arc::new(Gate::new(1)), &load), Millis(0));
-    (core, door, load)
+    let conn = ClientConnection::open(
+        &core,
+        1,
+        shared.sources.somebody(),
+        ConnectionSlot::take(&Arc::new(ConnectionSlots::new(1)), &load),
+        Millis(0),
+    );
+    (core, conn, load)
 }
 
 #[test]
 fn a_panic_ends_one_request_and_is_counted_as_ours() {
     let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
-    let (core, door, load) = core_and_door(&shared);
+    let (core, conn, load) = core_and_door(&shared);
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),
@@ -262,9 +268,9 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     };
     let began = Rc::new(RefCell::new(false));
     let seen = Rc::clone(&began);
-    let (of_core, of_door) = (Rc::clone(&core), Rc::clone(&door));
+    let (of_core, of_door) = (Rc::clone(&core), Rc::clone(&conn));
     let request = async move {
-        let _ticket = Ticket::new(&of_door);
+        let _ticket = OpenRequest::new(&of_door);
         let mut account = Account::planned(
             &of_core,
             &of_core.in_use(),
@@ -275,7 +281,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         *seen.borrow_mut() = account.dispatch();
         panic!("a defect");
     };
-    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&door, request)).unwrap();
+    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&conn, request)).unwrap();
     assert!(*began.borrow());
     assert_eq!((reply.status().as_u16(), &reply.headers()["x-serin-error"]), (500, &"defect".parse().unwrap()));
     assert_eq!(load.open(), 1, "the answer to it is still going out");
@@ -308,16 +314,16 @@ fn a_stream_whose_last_event_is_out_is_not_cut() {
 fn a_panic_before_the_plan_has_the_line_of_a_defect() {
     let shared = Shared::new(snapshot(1, logged(policy(nobody(), nobody())), Percent::ZERO, 1), 1);
     let entries = shared.access_log.receiver().unwrap();
-    let (core, door, _load) = core_and_door(&shared);
-    let of_door = Rc::clone(&door);
+    let (core, conn, _load) = core_and_door(&shared);
+    let of_door = Rc::clone(&conn);
     let request = async move {
-        let _ticket = Ticket::new(&of_door);
+        let _ticket = OpenRequest::new(&of_door);
         let (planned, asked) = (Cell::new(false), http::Request::new(()));
         let arrived = (core.request_ids.next(), crate::clock::instant());
         let _unplanned = Unplanned::of(&core, &core.in_use(), &planned, &asked, arrived);
         panic!("a defect");
     };
-    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&door, request)).unwrap();
+    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&conn, request)).unwrap();
     let line = line(&entries);
     assert_eq!((line.status, line.error), (Some(reply.status().as_u16()), Some("defect")), "{line:?}");
     assert_eq!((line.outcome, line.provider), (Some(Outcome::SerinError), None));

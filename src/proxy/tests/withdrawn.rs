@@ -13,7 +13,7 @@ use crate::decide::policy::Fallback;
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
 use crate::proxy::attempt::withdrawal::{Withdrawable, unless_withdrawn};
 use crate::proxy::core::Core;
-use crate::proxy::request::memory::Budget;
+use crate::proxy::request::memory::BodyMemory;
 use crate::state::evidence::Evidence;
 use crate::state::inbox::inbox;
 use crate::state::snapshot::Shared;
@@ -271,7 +271,7 @@ fn when_stable_fails_too_the_client_is_told_what_was_waited_for() {
 fn core() -> Rc<Core> {
     let address = ([127, 0, 0, 1], 80).into();
     let shared = Shared::new(snapshot(1, policy(address, address), Percent::ALL, 1), 1);
-    Core::new(0, 1, &shared, inbox().0, Arc::default(), Arc::new(Budget::default()))
+    Core::new(0, 1, &shared, inbox().0, Arc::default(), Arc::new(BodyMemory::default()))
 }
 
 /// By which of these moments an attempt that never ends is given up; `None`: by none of them.

@@ -1,6 +1,6 @@
 //! From a provider's address to a byte stream: name lookup, TCP, the egress proxy's tunnel, TLS, within one time limit.
 //!
-//! Owns what a connection is identified by ([`Target`]), and says why there is none ([`NoConnection`]). Refuses to retry:
+//! Owns what a connection is identified by ([`PoolKey`]), and says why there is none ([`NoConnection`]). Refuses to retry:
 //! whoever asked decides. Names are looked up anew for every connection.
 
 use std::cell::Cell;
@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::dial::{self, Undialled};
+use super::dial::{self, FailedDial};
 use super::egress::Egress;
-use super::stream::Wire;
+use super::stream::ProviderStream;
 use super::tls::TlsCache;
 use crate::clock;
 use crate::decide::cause::{ConnectStep, NoConnection};
@@ -21,7 +21,7 @@ use crate::decide::units::Millis;
 
 /// What makes one connection as good as another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct PoolKey {
     pub(super) https: bool,
     pub(super) host: String,
     pub(super) port: u16,
@@ -30,10 +30,10 @@ pub(super) struct Target {
     pub(super) egress: Option<Egress>,
 }
 
-impl Target {
+impl PoolKey {
     /// Where a provider's connections lead; `http2` may differ from the provider's own setting.
-    pub(super) fn of(provider: &Provider, http2: Http2, egress: Option<Egress>) -> Target {
-        Target {
+    pub(super) fn of(provider: &Provider, http2: Http2, egress: Option<Egress>) -> PoolKey {
+        PoolKey {
             https: provider.base_url.https,
             host: provider.base_url.host.clone(),
             port: provider.base_url.port,
@@ -54,7 +54,7 @@ impl Target {
 }
 
 /// A new byte stream to the target, ready for HTTP.
-pub(super) async fn open(target: &Target, tls: &TlsCache, limit: Millis) -> Result<Wire, NoConnection> {
+pub(super) async fn open(target: &PoolKey, tls: &TlsCache, limit: Millis) -> Result<ProviderStream, NoConnection> {
     let doing = Cell::new(ConnectStep::Lookup);
     match tokio::time::timeout(limit.duration(), steps(target, tls, limit, &doing)).await {
         Ok(result) => result,
@@ -63,11 +63,11 @@ pub(super) async fn open(target: &Target, tls: &TlsCache, limit: Millis) -> Resu
 }
 
 async fn steps(
-    target: &Target,
+    target: &PoolKey,
     tls: &TlsCache,
     limit: Millis,
     doing: &Cell<ConnectStep>,
-) -> Result<Wire, NoConnection> {
+) -> Result<ProviderStream, NoConnection> {
     let deadline = clock::instant().checked_add(limit.duration());
     let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
     // A file that cannot be read is found before anybody is dialled.
@@ -85,10 +85,10 @@ async fn steps(
         }
     };
     match tls {
-        None => Ok(Wire::plain(stream)),
+        None => Ok(ProviderStream::plain(stream)),
         Some(config) => {
             doing.set(ConnectStep::Tls);
-            super::tls::handshake(target, config, stream).await.map(Wire::tls)
+            super::tls::handshake(target, config, stream).await.map(ProviderStream::tls)
         }
     }
 }
@@ -116,7 +116,7 @@ async fn reach(
         return Err(NoConnection::NoSocket { place: place(), problem: error.to_string() });
     }
     let waited = undialled.iter().any(|fate| fate.error.is_none());
-    let problem = |Undialled { address, error }| {
+    let problem = |FailedDial { address, error }| {
         let error = error.map_or_else(|| "no answer".to_owned(), |error| error.to_string());
         if several { format!("{} {error}", address.ip()) } else { error }
     };
@@ -146,10 +146,10 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
 
 /// Why nobody could be dialled for want of something of this machine: of a socket at all, or of a local address or port
 /// for any of them. That there is none for one, as for IPv6 where that is switched off, is that address's own failure.
-fn ours(undialled: &[Undialled]) -> Option<&io::Error> {
+fn ours(undialled: &[FailedDial]) -> Option<&io::Error> {
     let mut errors = undialled.iter().filter_map(|fate| fate.error.as_ref());
     let unavailable =
-        |fate: &Undialled| fate.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable);
+        |fate: &FailedDial| fate.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable);
     if undialled.iter().all(unavailable) { errors.next() } else { errors.find(|error| lacks_socket(error)) }
 }
 
@@ -168,7 +168,7 @@ mod tests {
         const EADDRNOTAVAIL: i32 = 99;
         const ECONNREFUSED: i32 = 111;
         let is_ours = |codes: &[Option<i32>]| {
-            let fate = |code: &Option<i32>| Undialled {
+            let fate = |code: &Option<i32>| FailedDial {
                 address: SocketAddr::from(([127, 0, 0, 1], 1)),
                 error: code.map(io::Error::from_raw_os_error),
             };

@@ -14,8 +14,8 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
-use super::lease::Line;
-use super::stream::Pulse;
+use super::lease::ResponseSource;
+use super::stream::Activity;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::body::{Outgoing, Upload};
@@ -25,9 +25,9 @@ pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Outgoing>
 
 /// The wait for an answer's head, and its clock.
 pub(super) struct Wait<'a> {
-    pub(super) line: &'a mut Line,
+    pub(super) line: &'a mut ResponseSource,
     pub(super) upload: Option<&'a Upload>,
-    pub(super) pulse: Option<&'a Pulse>,
+    pub(super) activity: Option<&'a Activity>,
     pub(super) limit: Millis,
     /// When the provider is waited for no more, though its limit be not over.
     pub(super) by: Option<Instant>,
@@ -36,7 +36,7 @@ pub(super) struct Wait<'a> {
 
 /// Who took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Late {
+pub(super) enum TimedOut {
     /// The provider, with its answer or with taking the request.
     Provider,
     /// The provider, beyond the moment at which somebody else is asked.
@@ -47,9 +47,9 @@ pub(super) enum Late {
 
 impl Wait<'_> {
     /// What came, or who was late.
-    pub(super) async fn head(&mut self, answer: impl Future<Output = Sent>) -> Result<Sent, Late> {
+    pub(super) async fn head(&mut self, answer: impl Future<Output = Sent>) -> Result<Sent, TimedOut> {
         let mut answer = pin!(answer);
-        let mut turn = Late::Provider;
+        let mut turn = TimedOut::Provider;
         poll_fn(|cx| {
             if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
                 if let Some(alarm) = self.line.alarm() {
@@ -59,20 +59,20 @@ impl Wait<'_> {
             }
             loop {
                 let moved = self.last_movement();
-                let Some(alarm) = self.line.alarm() else { return Poll::Ready(Err(Late::Provider)) };
+                let Some(alarm) = self.line.alarm() else { return Poll::Ready(Err(TimedOut::Provider)) };
                 let now = match self.upload {
                     Some(upload) if upload.is_starved() => {
                         upload.wake_when_fed(cx);
-                        Late::Client
+                        TimedOut::Client
                     }
-                    _ => Late::Provider,
+                    _ => TimedOut::Provider,
                 };
                 if now != turn {
                     turn = now;
                     alarm.lift();
                 }
-                let limit = if turn == Late::Client { self.client } else { self.limit };
-                let by = self.by.filter(|_| turn == Late::Provider);
+                let limit = if turn == TimedOut::Client { self.client } else { self.limit };
+                let by = self.by.filter(|_| turn == TimedOut::Provider);
                 if !alarm.is_set() {
                     alarm.set(limit.duration());
                     alarm.no_later(by);
@@ -81,7 +81,7 @@ impl Wait<'_> {
                     return Poll::Pending;
                 }
                 if by.is_some_and(|by| clock::instant() >= by) {
-                    return Poll::Ready(Err(Late::GivenUp));
+                    return Poll::Ready(Err(TimedOut::GivenUp));
                 }
                 // Time is over, unless the request was still moving meanwhile.
                 let quiet = moved.map(|moved| clock::now().since(moved));
@@ -99,6 +99,6 @@ impl Wait<'_> {
 
     fn last_movement(&self) -> Option<Millis> {
         let moved = self.upload.map(Upload::moved).filter(|moved| moved.0 > 0);
-        moved.max(self.pulse.and_then(Pulse::last_write))
+        moved.max(self.activity.and_then(Activity::last_write))
     }
 }

@@ -21,7 +21,7 @@ const STAGGER: Duration = Duration::from_millis(250);
 
 /// An address at which there is no connection.
 #[derive(Debug)]
-pub(super) struct Undialled {
+pub(super) struct FailedDial {
     /// Which.
     pub(super) address: SocketAddr,
     /// Why; `None`: it had not answered yet.
@@ -34,7 +34,7 @@ type Dialling = Pin<Box<dyn Future<Output = io::Result<TcpStream>>>>;
 struct Race {
     waiting: VecDeque<SocketAddr>,
     dialling: Vec<(SocketAddr, Dialling)>,
-    failed: Vec<Undialled>,
+    failed: Vec<FailedDial>,
 }
 
 /// A connection to one of these addresses within this time, else what became of each. `ends`: whether an error says that
@@ -43,7 +43,7 @@ pub(super) async fn first(
     addresses: Vec<SocketAddr>,
     limit: Duration,
     ends: impl Fn(&io::Error) -> bool,
-) -> Result<TcpStream, Vec<Undialled>> {
+) -> Result<TcpStream, Vec<FailedDial>> {
     let mut race = Race { waiting: in_turns(addresses), dialling: Vec::new(), failed: Vec::new() };
     let mut stagger = pin!(sleep(STAGGER));
     race.dial_next();
@@ -76,7 +76,7 @@ impl Race {
                     Poll::Ready(Ok(stream)) => return Poll::Ready(Some(stream)),
                     Poll::Ready(Err(error)) => {
                         let ends = ends(&error);
-                        self.failed.push(Undialled { address: *address, error: Some(error) });
+                        self.failed.push(FailedDial { address: *address, error: Some(error) });
                         drop(self.dialling.remove(index));
                         if ends {
                             return Poll::Ready(None);
@@ -98,8 +98,8 @@ impl Race {
         }
     }
 
-    fn fates(self) -> Vec<Undialled> {
-        let silent = self.dialling.into_iter().map(|(address, _)| Undialled { address, error: None });
+    fn fates(self) -> Vec<FailedDial> {
+        let silent = self.dialling.into_iter().map(|(address, _)| FailedDial { address, error: None });
         self.failed.into_iter().chain(silent).collect()
     }
 }

@@ -18,9 +18,9 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::age::Age;
-use super::pool::{Pool, Turn};
-use super::stream::Wire;
-use super::timer::Alarm;
+use super::pool::{Pool, QueuePlace};
+use super::stream::ProviderStream;
+use super::timer::DeadlineTimer;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::body::Outgoing;
@@ -35,9 +35,9 @@ const STREAMS_UNTIL_TOLD: usize = 100;
 
 /// Spawns hyper's tasks where everything else of a core runs.
 #[derive(Clone, Copy, Debug)]
-struct OnThisCore;
+struct LocalExecutor;
 
-impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for OnThisCore {
+impl<F: Future<Output = ()> + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, task: F) {
         tokio::task::spawn_local(task);
     }
@@ -53,13 +53,13 @@ pub(super) struct Shared {
     leaving: Cell<bool>,
     idle_since: Cell<Millis>,
     age: Age,
-    _turn: Turn,
+    _turn: QueuePlace,
 }
 
 impl Shared {
     /// The HTTP/2 handshake over a new connection; hyper's words when it fails.
-    pub(super) async fn handshake(wire: Wire, age: Age, turn: Turn) -> Result<Rc<Shared>, String> {
-        let (sender, mut connection) = Builder::new(OnThisCore)
+    pub(super) async fn handshake(wire: ProviderStream, age: Age, turn: QueuePlace) -> Result<Rc<Shared>, String> {
+        let (sender, mut connection) = Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -120,7 +120,7 @@ impl Shared {
     pub(super) fn stream(self: &Rc<Self>, pool: &Rc<Pool>) -> Stream {
         self.open.set(self.open.get() + 1);
         let first = !self.begun.replace(true);
-        Stream { shared: Rc::clone(self), pool: Rc::downgrade(pool), first, alarm: Alarm::default() }
+        Stream { shared: Rc::clone(self), pool: Rc::downgrade(pool), first, alarm: DeadlineTimer::default() }
     }
 }
 
@@ -130,7 +130,7 @@ pub(crate) struct Stream {
     shared: Rc<Shared>,
     pool: Weak<Pool>,
     first: bool,
-    pub(super) alarm: Alarm,
+    pub(super) alarm: DeadlineTimer,
 }
 
 impl Stream {

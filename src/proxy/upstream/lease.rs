@@ -19,24 +19,24 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 
 use super::age::Age;
-use super::deadline::{Late, Wait};
+use super::deadline::{TimedOut, Wait};
 use super::http2::{self, Stream};
-use super::pool::{Pool, Turn};
+use super::pool::{Pool, QueuePlace};
 use super::send_error::{SendError, explain};
-use super::stream::Pulse;
-use super::timer::Alarm;
+use super::stream::Activity;
+use super::timer::DeadlineTimer;
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::body::{AnswerBody, BodyClocks, Outgoing, RequestBody};
-use crate::proxy::downstream::wake_filter::Hush;
+use crate::proxy::downstream::wake_filter::WakeFilter;
 
 /// An open HTTP/1.1 connection.
 #[derive(Debug)]
 pub(super) struct Conn {
     pub(super) sender: SendRequest<Outgoing>,
-    pub(super) pulse: Arc<Pulse>,
-    pub(super) hush: Arc<Hush>,
-    pub(super) alarm: Alarm,
+    pub(super) activity: Arc<Activity>,
+    pub(super) hush: Arc<WakeFilter>,
+    pub(super) alarm: DeadlineTimer,
     pub(super) age: Age,
     /// Whether it has lain in the pool: then the provider may have closed it unseen.
     pub(super) pooled: bool,
@@ -48,27 +48,27 @@ impl Conn {
     /// Whether nothing is outstanding on it. One that was never used has not been asked yet.
     pub(super) fn is_usable(&self) -> bool {
         let open = self.sender.is_ready() || (!self.served && !self.sender.is_closed());
-        open && !self.pulse.takes_no_more()
+        open && !self.activity.takes_no_more()
     }
 }
 
 /// A connection out of the pool. Dropped while reusable, it goes back.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct PooledConnection {
     conn: Option<Conn>,
     reusable: bool,
     keep: Duration,
     // After the connection, so that whoever waits for this turn finds it in the pool.
-    turn: Turn,
+    turn: QueuePlace,
 }
 
-impl Held {
-    pub(super) fn new(conn: Conn, turn: Turn) -> Held {
-        Held { conn: Some(conn), reusable: true, keep: super::pool::KEEP_IDLE, turn }
+impl PooledConnection {
+    pub(super) fn new(conn: Conn, turn: QueuePlace) -> PooledConnection {
+        PooledConnection { conn: Some(conn), reusable: true, keep: super::pool::KEEP_IDLE, turn }
     }
 }
 
-impl Drop for Held {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(mut conn) = self.conn.take()
             && self.reusable
@@ -81,19 +81,19 @@ impl Drop for Held {
 
 /// What an answer comes by.
 #[derive(Debug)]
-pub(crate) enum Line {
+pub(crate) enum ResponseSource {
     /// A connection of its own.
-    Http1(Held),
+    Http1(PooledConnection),
     /// A stream of a shared one.
     Http2(Stream),
     /// Nothing any more.
     Done,
 }
 
-impl Line {
+impl ResponseSource {
     /// The answer is complete.
     pub(crate) fn done(&mut self) {
-        if let Line::Http1(mut held) = std::mem::replace(self, Line::Done) {
+        if let ResponseSource::Http1(mut held) = std::mem::replace(self, ResponseSource::Done) {
             // Not so while the request is still going out: the answer came early.
             held.reusable = held.conn.as_ref().is_some_and(|conn| conn.sender.is_ready());
         }
@@ -101,7 +101,7 @@ impl Line {
 
     /// The answer will not be completed.
     pub(crate) fn cut(&mut self) {
-        *self = Line::Done;
+        *self = ResponseSource::Done;
     }
 
     /// Takes the next piece of the answer that comes by this line.
@@ -111,24 +111,24 @@ impl Line {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self {
-            Line::Http1(Held { conn: Some(conn), .. }) => conn.hush.take(answer, context),
+            ResponseSource::Http1(PooledConnection { conn: Some(conn), .. }) => conn.hush.take(answer, context),
             _ => Pin::new(answer).poll_frame(context),
         }
     }
 
     /// The clock for this line; `None` once it is done or cut.
-    pub(crate) fn alarm(&mut self) -> Option<&mut Alarm> {
+    pub(crate) fn alarm(&mut self) -> Option<&mut DeadlineTimer> {
         match self {
-            Line::Http1(held) => held.conn.as_mut().map(|conn| &mut conn.alarm),
-            Line::Http2(stream) => Some(&mut stream.alarm),
-            Line::Done => None,
+            ResponseSource::Http1(held) => held.conn.as_mut().map(|conn| &mut conn.alarm),
+            ResponseSource::Http2(stream) => Some(&mut stream.alarm),
+            ResponseSource::Done => None,
         }
     }
 }
 
 /// How long the provider may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Waits {
+pub(crate) struct SendLimits {
     /// From the request's last byte to the head.
     pub(crate) head: Millis,
     /// By when the head must have come, whatever the provider has taken of the request by then.
@@ -142,21 +142,21 @@ pub(crate) struct Waits {
 /// A connection, or a stream of one, ready for one request.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    line: Line,
+    line: ResponseSource,
     pool: Rc<Pool>,
 }
 
 impl Lease {
-    pub(super) fn new(line: Line, pool: Rc<Pool>) -> Lease {
+    pub(super) fn new(line: ResponseSource, pool: Rc<Pool>) -> Lease {
         Lease { line, pool }
     }
 
     /// Whether the provider may have closed the connection unseen: a loss before the first byte says nothing about it.
     pub(crate) fn is_reused(&self) -> bool {
         match &self.line {
-            Line::Http1(held) => held.conn.as_ref().is_some_and(|conn| conn.pooled),
-            Line::Http2(stream) => !stream.is_first(),
-            Line::Done => false,
+            ResponseSource::Http1(held) => held.conn.as_ref().is_some_and(|conn| conn.pooled),
+            ResponseSource::Http2(stream) => !stream.is_first(),
+            ResponseSource::Done => false,
         }
     }
 
@@ -165,7 +165,7 @@ impl Lease {
     pub(crate) fn send(
         self,
         request: Request<RequestBody>,
-        waits: Waits,
+        waits: SendLimits,
     ) -> impl Future<Output = Result<Response<AnswerBody>, SendError>> {
         let Lease { mut line, pool } = self;
         // Changed where it lies: a request is large, and every move of it costs.
@@ -175,10 +175,10 @@ impl Lease {
             upload = watched;
             outgoing
         });
-        let http1 = matches!(line, Line::Http1(_));
-        let mut pulse = None;
+        let http1 = matches!(line, ResponseSource::Http1(_));
+        let mut activity = None;
         let answer = match &mut line {
-            Line::Http1(held) => {
+            ResponseSource::Http1(held) => {
                 *request.version_mut() = Version::HTTP_11;
                 if request.uri().authority().is_some() {
                     // The absolute form is for proxies.
@@ -197,22 +197,22 @@ impl Lease {
                 held.reusable = false;
                 held.conn.as_mut().map(|conn| {
                     conn.served = true;
-                    conn.pulse.begin();
-                    pulse = Some(Arc::clone(&conn.pulse));
+                    conn.activity.begin();
+                    activity = Some(Arc::clone(&conn.activity));
                     Answer::One(conn.sender.try_send_request(request))
                 })
             }
-            Line::Http2(stream) => {
+            ResponseSource::Http2(stream) => {
                 http2::address(&mut request, pool.scheme(), pool.host());
                 Some(Answer::Two(stream.sender().try_send_request(request)))
             }
-            Line::Done => None,
+            ResponseSource::Done => None,
         };
         async move {
             let mut wait = Wait {
                 line: &mut line,
                 upload: upload.as_deref(),
-                pulse: pulse.as_deref(),
+                activity: activity.as_deref(),
                 limit: waits.head,
                 by: waits.deadline.and_then(Deadline::at),
                 client: waits.client,
@@ -220,30 +220,30 @@ impl Lease {
             let outcome = match answer {
                 Some(Answer::One(answer)) => wait.head(answer).await,
                 Some(Answer::Two(answer)) => wait.head(answer).await,
-                None => Err(Late::Provider),
+                None => Err(TimedOut::Provider),
             };
             let mut response = match outcome {
                 Ok(Ok(response)) => response,
                 Ok(Err(_)) if upload.is_some_and(|upload| upload.is_broken()) => return Err(SendError::ClientBroke),
                 Ok(Err(error)) => {
-                    let error = explain(error, pulse.is_some_and(|pulse| pulse.heard()));
+                    let error = explain(error, activity.is_some_and(|activity| activity.heard()));
                     return Err(match &line {
-                        Line::Http2(stream) if error.is_of_the_connection() => {
+                        ResponseSource::Http2(stream) if error.is_of_the_connection() => {
                             stream.abandon();
                             if stream.is_first() { SendError::FirstStream(Box::new(error)) } else { error }
                         }
                         _ => error,
                     });
                 }
-                Err(Late::Provider) => return Err(SendError::HeadTimeout(waits.head)),
-                Err(Late::GivenUp) => {
+                Err(TimedOut::Provider) => return Err(SendError::HeadTimeout(waits.head)),
+                Err(TimedOut::GivenUp) => {
                     return Err(SendError::HeadTimeout(waits.deadline.map_or(waits.head, Deadline::patience)));
                 }
-                Err(Late::Client) => return Err(SendError::ClientPaused(waits.client)),
+                Err(TimedOut::Client) => return Err(SendError::ClientPaused(waits.client)),
             };
             if http1 {
                 let keep = check_framing(response.headers_mut())?;
-                if let (Line::Http1(held), Some(keep)) = (&mut line, keep) {
+                if let (ResponseSource::Http1(held), Some(keep)) = (&mut line, keep) {
                     held.keep = keep;
                 }
             }

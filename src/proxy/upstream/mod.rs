@@ -29,11 +29,11 @@ mod tests;
 mod timer;
 mod tls;
 
-pub(crate) use lease::{Lease, Waits};
+pub(crate) use lease::{Lease, SendLimits};
 pub use probe::{Redirect, Reply, connects, probe, probe_endpoint, probe_without_key};
 pub(crate) use send_error::SendError;
 
-use connect::Target;
+use connect::PoolKey;
 use egress::Environment;
 use pool::Pool;
 
@@ -164,11 +164,11 @@ impl Upstreams {
             .environment
             .choose(egress, url.https, &url.host, url.port)
             .map_err(|problem| NoConnection::Egress { problem })?;
-        let pool = self.pool(provider, Target::of(provider, provider.http2, proxy.clone()));
+        let pool = self.pool(provider, PoolKey::of(provider, provider.http2, proxy.clone()));
         let upgrades = match provider.http2 {
             Http2::Never => Rc::clone(&pool),
             Http2::Auto if !url.https => Rc::clone(&pool),
-            Http2::Auto | Http2::PriorKnowledge => self.pool(provider, Target::of(provider, Http2::Never, proxy)),
+            Http2::Auto | Http2::PriorKnowledge => self.pool(provider, PoolKey::of(provider, Http2::Never, proxy)),
         };
         let known =
             Rc::new(Known { provider: Arc::clone(provider), egress: egress.map(str::to_owned), pool, upgrades });
@@ -176,7 +176,7 @@ impl Upstreams {
         Ok(known)
     }
 
-    fn pool(&self, provider: &Provider, target: Target) -> Rc<Pool> {
+    fn pool(&self, provider: &Provider, target: PoolKey) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
         if let Some(pool) = pools.iter().find(|pool| *pool.target() == target) {
             return Rc::clone(pool);

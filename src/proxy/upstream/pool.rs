@@ -18,18 +18,18 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::{Notify, Semaphore};
 
 use super::age::Age;
-use super::connect::{self, Target};
+use super::connect::{self, PoolKey};
 use super::http2::Shared;
-use super::lease::{Conn, Held, Lease, Line};
-use super::stream::Wire;
-use super::timer::Alarm;
+use super::lease::{Conn, Lease, PooledConnection, ResponseSource};
+use super::stream::ProviderStream;
+use super::timer::DeadlineTimer;
 use super::tls::TlsCache;
 use crate::clock;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Provider};
 use crate::decide::units::Millis;
 use crate::proxy::body::PIECE;
-use crate::proxy::downstream::wake_filter::Hush;
+use crate::proxy::downstream::wake_filter::WakeFilter;
 
 /// How long an unused connection is kept: below the 60 s after which common servers and balancers close theirs.
 pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);
@@ -43,7 +43,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// One core's connections to one target.
 #[derive(Debug)]
 pub(super) struct Pool {
-    target: Target,
+    target: PoolKey,
     tls: TlsCache,
     host: HeaderValue,
     scheme: Scheme,
@@ -82,15 +82,15 @@ impl Idle {
 
 /// A place in the line for connections; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Turn(Rc<Pool>);
+pub(super) struct QueuePlace(Rc<Pool>);
 
-impl Turn {
+impl QueuePlace {
     pub(super) fn pool(&self) -> &Rc<Pool> {
         &self.0
     }
 }
 
-impl Drop for Turn {
+impl Drop for QueuePlace {
     fn drop(&mut self) {
         let owed = self.0.owed.get();
         if owed > 0 {
@@ -125,7 +125,7 @@ impl Waiting {
 
 impl Pool {
     /// Empty. `authority` is what the Host header says; `most_age` how old a connection may become, `None`: any age.
-    pub(super) fn new(target: Target, authority: &str, limit: usize, most_age: Option<Millis>) -> Rc<Pool> {
+    pub(super) fn new(target: PoolKey, authority: &str, limit: usize, most_age: Option<Millis>) -> Rc<Pool> {
         let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
         Rc::new(Pool {
             scheme: if target.https { Scheme::HTTPS } else { Scheme::HTTP },
@@ -149,7 +149,7 @@ impl Pool {
         })
     }
 
-    pub(super) fn target(&self) -> &Target {
+    pub(super) fn target(&self) -> &PoolKey {
         &self.target
     }
 
@@ -291,17 +291,17 @@ impl Pool {
         }
     }
 
-    async fn turn(self: &Rc<Self>, waiting: &mut Waiting) -> Result<Turn, NoConnection> {
+    async fn turn(self: &Rc<Self>, waiting: &mut Waiting) -> Result<QueuePlace, NoConnection> {
         // Never closed: an error is that there is none now.
         if let Ok(permit) = self.turns.try_acquire() {
             permit.forget();
         } else if let Ok(permit) = Box::pin(waiting.until(self, self.turns.acquire())).await? {
             permit.forget();
         }
-        Ok(Turn(Rc::clone(self)))
+        Ok(QueuePlace(Rc::clone(self)))
     }
 
-    async fn dial(self: &Rc<Self>, limit: Millis, turn: Turn) -> Result<Lease, NoConnection> {
+    async fn dial(self: &Rc<Self>, limit: Millis, turn: QueuePlace) -> Result<Lease, NoConnection> {
         self.trim();
         let wire = connect::open(&self.target, &self.tls, limit).await?;
         let age = Age::begin(clock::instant(), &mut self.chance.borrow_mut());
@@ -313,22 +313,22 @@ impl Pool {
             if let Some(end) = age.end(self.most_age.get()) {
                 self.reap_at(end);
             }
-            return Ok(Lease::new(Line::Http2(stream), Rc::clone(self)));
+            return Ok(Lease::new(ResponseSource::Http2(stream), Rc::clone(self)));
         }
         self.only_http1.set(true);
         let conn = http1(wire, age).await.map_err(preface)?;
         Ok(self.lease(conn, turn))
     }
 
-    fn lease(self: &Rc<Self>, conn: Conn, turn: Turn) -> Lease {
-        Lease::new(Line::Http1(Held::new(conn, turn)), Rc::clone(self))
+    fn lease(self: &Rc<Self>, conn: Conn, turn: QueuePlace) -> Lease {
+        Lease::new(ResponseSource::Http1(PooledConnection::new(conn, turn)), Rc::clone(self))
     }
 
     fn free_stream(self: &Rc<Self>) -> Option<Lease> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|connection| !connection.is_closed());
         let connection = shared.iter().find(|connection| connection.has_room())?;
-        Some(Lease::new(Line::Http2(connection.stream(self)), Rc::clone(self)))
+        Some(Lease::new(ResponseSource::Http2(connection.stream(self)), Rc::clone(self)))
     }
 
     fn pop_idle(&self) -> Option<Conn> {
@@ -432,8 +432,8 @@ impl Pool {
 }
 
 /// The HTTP/1.1 side of a new connection, driven by a task of its own.
-async fn http1(wire: Wire, age: Age) -> Result<Conn, String> {
-    let pulse = wire.pulse();
+async fn http1(wire: ProviderStream, age: Age) -> Result<Conn, String> {
+    let activity = wire.activity();
     // One plain write for a head and a usual body is cheaper than a vectored one; the copy is bounded by the piece size
     // in which bodies are handed over, and so is what the connection keeps.
     let (sender, connection) = hyper::client::conn::http1::Builder::new()
@@ -442,11 +442,11 @@ async fn http1(wire: Wire, age: Age) -> Result<Conn, String> {
         .handshake(TokioIo::new(wire))
         .await
         .map_err(|error| error.to_string())?;
-    let hush: Arc<Hush> = Arc::default();
+    let hush: Arc<WakeFilter> = Arc::default();
     let driven = Arc::clone(&hush).drive(connection.with_upgrades());
     tokio::task::spawn_local(async move {
         // Its end reaches whoever waits for an answer; nobody else needs to know.
         let _ = driven.await;
     });
-    Ok(Conn { sender, pulse, hush, alarm: Alarm::default(), age, pooled: false, served: false })
+    Ok(Conn { sender, activity, hush, alarm: DeadlineTimer::default(), age, pooled: false, served: false })
 }

@@ -12,13 +12,13 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 
-use super::{Upstreams, Waits};
+use super::{SendLimits, Upstreams};
 use crate::clock;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Auth, Provider, Secret};
 use crate::decide::units::Millis;
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
-use crate::proxy::request::presentation::{self, Key, Presented, presented};
+use crate::proxy::request::presentation::{self, Key, Presentation, presented};
 use crate::wire::{media, query};
 
 pub use endpoint::{Reply, probe_endpoint};
@@ -105,8 +105,8 @@ fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
     String::new()
 }
 
-fn waits(provider: &Provider) -> Waits {
-    Waits {
+fn waits(provider: &Provider) -> SendLimits {
+    SendLimits {
         client: provider.timeouts.idle,
         head: PATIENCE.min(provider.timeouts.headers),
         deadline: None,
@@ -127,7 +127,7 @@ fn request(
     body: RequestBody,
 ) -> Result<Request<RequestBody>, String> {
     let wrong = |problem: String| format!("the probe of provider `{}` cannot be written: {problem}", provider.name);
-    let Presented { host, target, keys, set, unusable } = presented(provider, "", None);
+    let Presentation { host, target, keys, set, unusable } = presented(provider, "", None);
     if let Some(reason) = unusable {
         return Err(wrong(reason));
     }

@@ -1,9 +1,9 @@
 //! The byte stream to a provider, plain or TLS, and what can be seen of its life from outside.
 //!
 //! Hyper's errors do not tell whether a broken connection had already said something, nor when the last of a request
-//! went out. A [`Pulse`] does: it notes the first byte heard and the last write. A provider may answer before it has read
+//! went out. A [`Activity`] does: it notes the first byte heard and the last write. A provider may answer before it has read
 //! the request, and close: then what is written fails while its answer lies there to be read. So a failed write is no end;
-//! what follows of the request is thrown away, and what is read decides. Invariants: a pulse is reset at every dispatch,
+//! what follows of the request is thrown away, and what is read decides. Invariants: activity is reset at every dispatch,
 //! so what it tells is about the request in flight; a connection that takes no more carries no other request.
 
 use std::io;
@@ -22,14 +22,14 @@ use crate::decide::units::Millis;
 
 /// Signs of life on one connection. Atomic only because an upgraded stream must be `Send`.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
+pub(super) struct Activity {
     heard: AtomicBool,
     takes_no_more: AtomicBool,
     writes: AtomicU32,
     last_write: AtomicU64,
 }
 
-impl Pulse {
+impl Activity {
     /// A request is about to go out.
     pub(super) fn begin(&self) {
         self.heard.store(false, Relaxed);
@@ -73,27 +73,27 @@ enum Stream {
 
 /// A connection's bytes.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct ProviderStream {
     stream: Stream,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     /// Why a write failed, until it is told.
     failed: Option<io::Error>,
 }
 
-impl Wire {
+impl ProviderStream {
     /// Without TLS.
-    pub(super) fn plain(stream: TcpStream) -> Wire {
-        Wire { stream: Stream::Plain(stream), pulse: Arc::default(), failed: None }
+    pub(super) fn plain(stream: TcpStream) -> ProviderStream {
+        ProviderStream { stream: Stream::Plain(stream), activity: Arc::default(), failed: None }
     }
 
     /// After the TLS handshake.
-    pub(super) fn tls(stream: TlsStream<TcpStream>) -> Wire {
-        Wire { stream: Stream::Tls(Box::new(stream)), pulse: Arc::default(), failed: None }
+    pub(super) fn tls(stream: TlsStream<TcpStream>) -> ProviderStream {
+        ProviderStream { stream: Stream::Tls(Box::new(stream)), activity: Arc::default(), failed: None }
     }
 
     /// What can be seen of it once hyper owns it.
-    pub(super) fn pulse(&self) -> Arc<Pulse> {
-        Arc::clone(&self.pulse)
+    pub(super) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.activity)
     }
 
     /// What a write came to, or a flush; of what failed `all` is thrown away, as is all that follows.
@@ -102,7 +102,7 @@ impl Wire {
             Poll::Ready(Err(error)) if is_end(&error) => error,
             polled => return polled,
         };
-        self.pulse.takes_no_more.store(true, Relaxed);
+        self.activity.takes_no_more.store(true, Relaxed);
         self.failed = Some(error);
         Poll::Ready(Ok(all))
     }
@@ -122,7 +122,7 @@ fn is_end(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut)
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ProviderStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         let before = buf.filled().len();
@@ -131,9 +131,9 @@ impl AsyncRead for Wire {
             Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         };
         if buf.filled().len() > before {
-            wire.pulse.heard.store(true, Relaxed);
+            wire.activity.heard.store(true, Relaxed);
         } else if matches!(polled, Poll::Ready(Ok(())))
-            && !wire.pulse.heard()
+            && !wire.activity.heard()
             && let Some(error) = wire.failed.take()
         {
             // It ends without an answer, and this is why.
@@ -143,10 +143,10 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ProviderStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
-        if wire.pulse.takes_no_more() {
+        if wire.activity.takes_no_more() {
             return Poll::Ready(Ok(buf.len()));
         }
         let polled = match &mut wire.stream {
@@ -154,7 +154,7 @@ impl AsyncWrite for Wire {
             Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         };
         if polled.is_ready() {
-            wire.pulse.note_write();
+            wire.activity.note_write();
         }
         wire.wrote(polled, buf.len())
     }
@@ -166,7 +166,7 @@ impl AsyncWrite for Wire {
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
         let all: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if wire.pulse.takes_no_more() {
+        if wire.activity.takes_no_more() {
             return Poll::Ready(Ok(all));
         }
         let polled = match &mut wire.stream {
@@ -174,7 +174,7 @@ impl AsyncWrite for Wire {
             Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         };
         if polled.is_ready() {
-            wire.pulse.note_write();
+            wire.activity.note_write();
         }
         wire.wrote(polled, all)
     }
@@ -190,7 +190,7 @@ impl AsyncWrite for Wire {
         let wire = self.get_mut();
         // A socket keeps nothing back.
         let Stream::Tls(tls) = &mut wire.stream else { return Poll::Ready(Ok(())) };
-        if wire.pulse.takes_no_more() {
+        if wire.activity.takes_no_more() {
             return Poll::Ready(Ok(()));
         }
         let polled = Pin::new(tls).poll_flush(cx);

@@ -17,10 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use super::egress::Environment;
-use super::{Upstreams, Waits};
+use super::{SendLimits, Upstreams};
 use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
-use crate::proxy::attempt::send::{self, Aim, AttemptError, Failure, Gate};
+use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure, Recheck};
 use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 use crate::proxy::tests::support;
 
@@ -69,7 +69,7 @@ async fn send(
     provider: &Arc<Provider>,
     request: Request<RequestBody>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
-    try_once(upstreams, provider, None, request, || Gate::Go).await
+    try_once(upstreams, provider, None, request, || Recheck::Go).await
 }
 
 /// One try. Its head may take as long as `timeouts.headers`.
@@ -78,11 +78,11 @@ async fn try_once(
     provider: &Arc<Provider>,
     egress: Option<&str>,
     request: Request<RequestBody>,
-    gate: impl FnMut() -> Gate,
+    gate: impl FnMut() -> Recheck,
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let timeouts = &provider.timeouts;
     let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
-    let waits = Waits { head: timeouts.headers, client: Millis(10_000), deadline: None, body };
+    let waits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body };
     let (mut head, body) = request.into_parts();
     head.headers.entry(HOST).or_insert_with(|| provider.base_url.authority().parse().unwrap());
     let body = RefCell::new(Some(body));
@@ -94,8 +94,8 @@ async fn try_once(
     let give_back = |unsent| {
         body.borrow_mut().get_or_insert(unsent);
     };
-    let aim = Aim { upstreams, provider, egress, upgrade: false, waits };
-    send::run(&aim, gate, make, give_back).await
+    let dispatch = Dispatch { upstreams, provider, egress, upgrade: false, waits };
+    send::run(&dispatch, gate, make, give_back).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {

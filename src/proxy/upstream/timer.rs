@@ -15,30 +15,30 @@ use crate::clock;
 
 /// A deadline that is cheap to set, put off and lift.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm {
+pub(crate) struct DeadlineTimer {
     timer: Option<Pin<Box<Sleep>>>,
     due: Option<Instant>,
 }
 
-impl Alarm {
+impl DeadlineTimer {
     /// Whether a deadline is set.
     pub(crate) fn is_set(&self) -> bool {
         self.due.is_some()
     }
 
-    /// Rings this long from now; a time beyond what the clock can count never comes.
+    /// Expired this long from now; a time beyond what the clock can count never comes.
     pub(crate) fn set(&mut self, from_now: Duration) {
         self.due = clock::instant().checked_add(from_now);
     }
 
-    /// Rings at this moment at the latest.
+    /// Expired at this moment at the latest.
     pub(crate) fn no_later(&mut self, at: Option<Instant>) {
         if let (Some(due), Some(at)) = (&mut self.due, at) {
             *due = at.min(*due);
         }
     }
 
-    /// Rings no more.
+    /// Expired no more.
     pub(crate) fn lift(&mut self) {
         self.due = None;
     }
@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deadline_put_off_is_kept_and_one_brought_forward_is_met() {
-        let mut alarm = Alarm::default();
+        let mut alarm = DeadlineTimer::default();
         let began = clock::instant();
         alarm.set(Duration::from_millis(20));
         assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
@@ -85,7 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lifted_deadline_never_rings() {
-        let mut alarm = Alarm::default();
+        let mut alarm = DeadlineTimer::default();
         alarm.set(Duration::ZERO);
         alarm.lift();
         assert!(!alarm.is_set());

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connect::Target;
+use super::connect::PoolKey;
 use crate::decide::cause::{NoConnection, TlsFault};
 use crate::decide::policy::Http2;
 use crate::wire::printable::printable_start;
@@ -36,7 +36,7 @@ type Stamp = (PathBuf, Option<(u64, SystemTime)>);
 
 impl TlsCache {
     /// The configuration for the target's next connection.
-    pub(super) fn config(&self, target: &Target) -> Result<Arc<ClientConfig>, NoConnection> {
+    pub(super) fn config(&self, target: &PoolKey) -> Result<Arc<ClientConfig>, NoConnection> {
         let stamps = stamps(target);
         if let Some((known, config)) = self.0.borrow().as_ref()
             && *known == stamps
@@ -54,7 +54,7 @@ impl TlsCache {
     }
 }
 
-fn stamps(target: &Target) -> Vec<Stamp> {
+fn stamps(target: &PoolKey) -> Vec<Stamp> {
     let tls = &target.tls;
     [&tls.ca_file, &tls.cert_file, &tls.key_file]
         .into_iter()
@@ -66,7 +66,7 @@ fn stamps(target: &Target) -> Vec<Stamp> {
         .collect()
 }
 
-fn configure(target: &Target) -> Result<ClientConfig, String> {
+fn configure(target: &PoolKey) -> Result<ClientConfig, String> {
     let tls = &target.tls;
     let roots = match &tls.ca_file {
         None => Arc::clone(system_roots()),
@@ -144,7 +144,7 @@ pub(super) fn system_roots() -> &'static Arc<RootCertStore> {
 
 /// TLS over a TCP connection to the target, its certificate verified.
 pub(super) async fn handshake(
-    target: &Target,
+    target: &PoolKey,
     config: Arc<ClientConfig>,
     stream: TcpStream,
 ) -> Result<TlsStream<TcpStream>, NoConnection> {

@@ -10,11 +10,11 @@ fn provider(change: impl FnOnce(&mut Provider)) -> Provider {
     provider
 }
 
-fn of_file(providers: &[Provider]) -> OfFile {
-    OfFile(providers.iter().flat_map(named_by).collect())
+fn of_file(providers: &[Provider]) -> ProviderCredentials {
+    ProviderCredentials(providers.iter().flat_map(named_by).collect())
 }
 
-fn withheld(of_file: &OfFile, own_key: bool, entitled: bool, forward: &[&str]) -> Names {
+fn withheld(of_file: &ProviderCredentials, own_key: bool, entitled: bool, forward: &[&str]) -> Names {
     let to = provider(|provider| provider.forward_headers = forward.iter().map(|name| (*name).to_owned()).collect());
     Names::withheld(of_file, &to, own_key, entitled)
 }
@@ -38,7 +38,7 @@ const OTHERS: [&str; 6] =
 
 #[test]
 fn keys_and_accounts_are_withheld_from_others_and_keys_where_serin_has_its_own() {
-    let plain = OfFile::default();
+    let plain = ProviderCredentials::default();
     let (others, own, mine) =
         (withheld(&plain, false, false, &[]), withheld(&plain, true, true, &[]), withheld(&plain, false, true, &[]));
     for name in KEYS {
@@ -81,7 +81,7 @@ fn what_any_provider_is_authenticated_by_is_a_credential() {
 
 #[test]
 fn forward_headers_gives_back_what_it_names_and_no_more() {
-    let names = withheld(&OfFile::default(), false, false, &["cookie", "x-amz-date", "query:key"]);
+    let names = withheld(&ProviderCredentials::default(), false, false, &["cookie", "x-amz-date", "query:key"]);
     assert!(!has(&names, "cookie") && !has(&names, "x-amz-date") && !names.has_parameter("key=a"));
     assert!(has(&names, "x-amz-security-token") && has(&names, "authorization") && names.has_parameter("api-key=a"));
 }
@@ -95,7 +95,7 @@ fn what_serin_writes_into_the_query_stands_there_once() {
         provider.forward_headers = ["query:token".to_owned()].into();
     });
     for entitled in [true, false] {
-        let names = Names::withheld(&OfFile::default(), &to, true, entitled);
+        let names = Names::withheld(&ProviderCredentials::default(), &to, true, entitled);
         assert!(names.has_parameter("token=theirs") && names.has_parameter("appkey=theirs"));
         assert!(!names.has_parameter("api-version=theirs"));
     }
@@ -108,7 +108,7 @@ fn items_of_the_subprotocol_are_taken_out_one_by_one() {
         for line in lines {
             headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::try_from(*line).unwrap());
         }
-        withheld(&OfFile::default(), own_key, entitled, &[]).strip_subprotocols(&mut headers);
+        withheld(&ProviderCredentials::default(), own_key, entitled, &[]).strip_subprotocols(&mut headers);
         headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let all = "realtime,  openai-insecure-api-key.K , openai-organization.O, openai-beta.realtime-v1";

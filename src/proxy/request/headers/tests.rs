@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::decide::policy::{Auth, Secret};
-use crate::proxy::request::credentials::OfFile;
+use crate::proxy::request::credentials::ProviderCredentials;
 use crate::proxy::tests::support;
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -29,16 +29,16 @@ fn owned(pairs: Pairs<'_>) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn to(change: impl FnOnce(&mut crate::decide::policy::Provider)) -> Outbound {
+fn to(change: impl FnOnce(&mut crate::decide::policy::Provider)) -> PreparedProvider {
     let mut provider = support::provider("p", ([127, 0, 0, 1], 80).into());
     provider.base_url.host = "api.example.com".to_owned();
     change(&mut provider);
-    Outbound::new(&Arc::new(provider), "/v1", &OfFile::default())
+    PreparedProvider::new(&Arc::new(provider), "/v1", &ProviderCredentials::default())
 }
 
 /// To one's own provider, with nothing of note.
-fn bare(to: &Outbound) -> Passage<'_> {
-    Passage {
+fn bare(to: &PreparedProvider) -> HeaderRules<'_> {
+    HeaderRules {
         to,
         key: None,
         entitled: true,
@@ -50,10 +50,10 @@ fn bare(to: &Outbound) -> Passage<'_> {
     }
 }
 
-fn passed(to: &Outbound, entitled: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
+fn passed(to: &PreparedProvider, entitled: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
     let private = [HeaderName::from_static("x-user-id")];
     let key = to.key(0);
-    let passage = Passage {
+    let passage = HeaderRules {
         to,
         key,
         entitled,
@@ -187,7 +187,7 @@ fn framing_cannot_be_set() {
 #[test]
 fn a_rewritten_body_gets_its_own_length_and_loses_digests_of_the_old_one() {
     let to = to(|_| {});
-    let rewritten = |sent| list(&outbound(&map(sent), Passage { new_length: Some(12), ..bare(&to) }));
+    let rewritten = |sent| list(&outbound(&map(sent), HeaderRules { new_length: Some(12), ..bare(&to) }));
     let sent: Pairs<'_> = &[("content-length", "10"), ("content-digest", "d"), ("content-md5", "m")];
     assert_eq!(rewritten(sent), owned(&[("content-length", "12"), HOST]));
     assert_eq!(rewritten(&[("transfer-encoding", "chunked")]), owned(&[HOST, ("transfer-encoding", "chunked")]));
@@ -196,7 +196,7 @@ fn a_rewritten_body_gets_its_own_length_and_loses_digests_of_the_old_one() {
 #[test]
 fn a_stream_that_is_read_comes_unencoded() {
     let to = to(|_| {});
-    let asked = |sent| list(&outbound(&map(sent), Passage { plain_answer: true, ..bare(&to) }));
+    let asked = |sent| list(&outbound(&map(sent), HeaderRules { plain_answer: true, ..bare(&to) }));
     assert_eq!(asked(&[("accept-encoding", "gzip, br")]), owned(&[("accept-encoding", "identity"), HOST]));
     assert_eq!(asked(&[]), owned(&[("accept-encoding", "identity"), HOST]));
 }

@@ -8,14 +8,14 @@ use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
 
-use super::Scales;
+use super::BufferRules;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Waits {
+pub(super) enum WaitsFor {
     /// The first byte.
     FirstByte,
     /// More than white space and comments.
@@ -28,7 +28,7 @@ pub(super) enum Waits {
 
 /// What the clock says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rings {
+pub(super) enum Expired {
     /// What is held has been held for long enough.
     Commit,
     /// What is waited for does not come.
@@ -39,28 +39,28 @@ pub(super) enum Rings {
 pub(super) struct Clock {
     hold: Millis,
     deadline: Option<Deadline>,
-    timer: Option<(Waits, Pin<Box<Sleep>>)>,
+    timer: Option<(WaitsFor, Pin<Box<Sleep>>)>,
 }
 
 impl Clock {
     /// By what is waited for in these.
-    pub(super) fn new(scales: &Scales) -> Clock {
-        let Scales { hold, deadline, .. } = *scales;
+    pub(super) fn new(scales: &BufferRules) -> Clock {
+        let BufferRules { hold, deadline, .. } = *scales;
         Clock { hold, deadline, timer: None }
     }
 
     /// Whether the time for this is up.
-    pub(super) fn poll(&mut self, waits: Waits, context: &mut Context<'_>) -> Poll<Rings> {
+    pub(super) fn poll(&mut self, waits: WaitsFor, context: &mut Context<'_>) -> Poll<Expired> {
         if self.timer.as_ref().is_none_or(|(set, _)| *set != waits) {
             let at = match waits {
-                Waits::FirstByte => self.deadline.and_then(Deadline::at),
-                Waits::Beginning => self.deadline.map(|deadline| deadline.begun(clock::instant())),
-                Waits::Output => clock::instant().checked_add(self.hold.duration()),
-                Waits::End => None,
+                WaitsFor::FirstByte => self.deadline.and_then(Deadline::at),
+                WaitsFor::Beginning => self.deadline.map(|deadline| deadline.begun(clock::instant())),
+                WaitsFor::Output => clock::instant().checked_add(self.hold.duration()),
+                WaitsFor::End => None,
             };
             self.timer = at.map(|at| (waits, Box::pin(tokio::time::sleep_until(at.into()))));
         }
-        let rings = if waits == Waits::Output { Rings::Commit } else { Rings::GiveUp };
+        let rings = if waits == WaitsFor::Output { Expired::Commit } else { Expired::GiveUp };
         match &mut self.timer {
             Some((_, timer)) => timer.as_mut().poll(context).map(|()| rings),
             None => Poll::Pending,

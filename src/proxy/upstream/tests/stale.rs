@@ -39,7 +39,7 @@ fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
             let gates = Cell::new(0);
             let gate = || {
                 gates.set(gates.get() + 1);
-                Gate::Go
+                Recheck::Go
             };
             let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), gate);
             let (_fresh, response) = tokio::join!(provider_side, sent);
@@ -135,7 +135,7 @@ fn a_closed_gate_sends_nothing_and_gives_the_connection_back() {
     on_a_core(async {
         let pair = Pair::new().await;
         let mut peer = pooled(&pair).await;
-        let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), || Gate::Replan).await;
+        let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), || Recheck::Replan).await;
         assert!(matches!(sent, Err(AttemptError::Replan)));
         assert_eq!(pair.upstreams.idle_count(), 1);
         // The next request on the same connection is the first that the provider sees.
@@ -160,14 +160,15 @@ fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_no
         let body = Cell::new(Some(RequestBody::Streaming(incoming)));
         let timeouts = &pair.provider.timeouts;
         let clocks = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
-        let waits = Waits { head: timeouts.headers, client: Millis(10_000), deadline: None, body: clocks };
-        let aim = Aim { upstreams: &pair.upstreams, provider: &pair.provider, egress: None, upgrade: false, waits };
+        let waits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body: clocks };
+        let dispatch =
+            Dispatch { upstreams: &pair.upstreams, provider: &pair.provider, egress: None, upgrade: false, waits };
         let gates = Cell::new(0);
         let gate = || {
             gates.set(gates.get() + 1);
-            if gates.get() == 1 { Gate::Go } else { Gate::Replan }
+            if gates.get() == 1 { Recheck::Go } else { Recheck::Replan }
         };
-        let answer = send::run(&aim, gate, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
+        let answer = send::run(&dispatch, gate, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
         assert!(matches!(answer, Err(AttemptError::Replan)), "{answer:?}");
         assert_eq!(gates.get(), 2, "the connection was known to be dead");
         assert!(matches!(body.take(), Some(RequestBody::Streaming(_))), "the body is gone");
