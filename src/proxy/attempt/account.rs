@@ -2,7 +2,7 @@
 //!
 //! It is charged to the arm that the split chose and to the snapshot by which it was first dispatched; an attempt at
 //! another provider is counted under that provider's name and is never evidence. Owns the order of a request's moments, and
-//! makes a record of each attempt and of the request where they end; what follows from a record is [`consumers`]' to say.
+//! makes a record of each attempt and of the request where they end; what follows from a record is decided in [`sinks`].
 //! What was seen decides: an answer that reached its end is complete, even if the connection is dropped right after. A drop
 //! before that is the client's leaving, or Serin's own doing while it cuts or unwinds. Invariants: every attempt that was
 //! dispatched ends with exactly one outcome, and so does every request that began.

@@ -26,7 +26,7 @@ pub(crate) enum Paused {
     Cut,
 }
 
-/// SendLimits for so long. `withdrawable`: what tells that nobody is to wait for this provider.
+/// Waits for this long. `withdrawable`: what says that the provider is not to be waited for.
 pub(crate) async fn pause(
     core: &Core,
     account: &Account,

@@ -1,7 +1,7 @@
 //! What is known of an attempt, and of a request, once it has ended.
 //!
 //! Each is made once, where the attempt or the request ends, and read by whoever counts, judges or logs
-//! ([`consumers`](super::sinks)). Owns the shapes and nothing else: no record is changed after it was made. Holds no
+//! ([`sinks`](super::sinks)). Owns the shapes and nothing else: no record is changed after it was made. Holds no
 //! body, no key and no user id. Invariant: an attempt that was dispatched has one record, and so has a request that began.
 
 use std::time::{Duration, Instant};

@@ -41,7 +41,7 @@ impl ConnectionSlots {
         ConnectionSlots { open, most, closed_one: Notify::new(), wanted, asked: watch::Sender::new(()) }
     }
 
-    /// SendLimits until there is a place, asking for one meanwhile.
+    /// Waits until there is a place, and asks for one meanwhile.
     async fn place(&self, shared: &Shared) {
         while self.open.load(Relaxed) >= shared.load().policy.limits.connections.min(self.most) {
             self.ask(LOOK_AGAIN).await;

@@ -1,7 +1,7 @@
 //! The path of one request, in eight stops.
 //!
 //! This file shows their order and nothing else; each stop is a call to the file that owns it. Whatever goes wrong at
-//! a stop is a [`Problem`], and leaves through [`rescue`]. Invariant: a request is dispatched by what is in force at
+//! a stop is a [`Problem`], and becomes a response in [`problem`]. Invariant: a request is dispatched by what is in force at
 //! that moment, or planned anew.
 
 use std::cell::{Cell, RefCell};

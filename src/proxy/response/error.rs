@@ -1,7 +1,7 @@
 //! Why Serin itself answers, instead of a provider.
 //!
 //! One list for the whole data plane: what happened, on whose side, and a label that never changes its meaning
-//! (`x-serin-error`). How a problem becomes a response is [`rescue`](super::problem)'s business alone. Invariant: a
+//! (`x-serin-error`). How a problem becomes a response is decided in [`problem`](super::problem) alone. Invariant: a
 //! message says what happened, at which provider and arm where one was chosen, and what mends it; it never holds a
 //! key, a body or a user id.
 
@@ -124,14 +124,14 @@ const fn what(ending: Ending) -> &'static str {
 
 const fn remedy(ending: Ending) -> &'static str {
     match ending {
-        Ending::NoConnection => "check its base_url, DNS and the network (`serin check --probe` candidates it)",
+        Ending::NoConnection => "check its base_url, DNS and the network (`serin check --probe` tries it)",
         Ending::HeadTimeout | Ending::Answered { body: BodyEnd::NoOutput | BodyEnd::Silent, .. } => {
             "raise its `timeouts` if it may take longer"
         }
         Ending::CutBySerin => "send it again",
         Ending::ClientLeft => "send the body whole and framed as announced",
         Ending::Answered { body: BodyEnd::Malformed(_), .. } => {
-            "check its base_url and the endpoints it speaks (`serin check --probe` candidates them)"
+            "check its base_url and the endpoints it speaks (`serin check --probe` tries them)"
         }
         Ending::NoHead | Ending::Answered { .. } => "send it again, or look at the provider's status",
     }

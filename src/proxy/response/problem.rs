@@ -191,7 +191,7 @@ mod tests {
     fn each_dialect_gets_its_own_shape() {
         let text = |shape| String::from_utf8(answer(&unreachable(), shape).into_body().to_vec()).unwrap();
         let said = "provider `holysheep` (canary) could not be reached: connection refused; check its base_url, DNS \
-                    and the network (`serin check --probe` candidates it) (from Serin)";
+                    and the network (`serin check --probe` tries it) (from Serin)";
         let openai: serde_json::Value = serde_json::from_str(&text(ErrorShape::OpenAi)).unwrap();
         assert_eq!(
             openai,

@@ -160,7 +160,7 @@ pub(crate) enum ReplyBody {
 }
 
 impl Reply {
-    /// An answer to the request of this open_request.
+    /// A reply to this open request.
     pub(crate) fn new(body: ReplyBody, open_request: OpenRequest) -> Reply {
         Reply { body, _ticket: open_request }
     }

@@ -274,7 +274,7 @@ fn buffered(begin: String, end: String) -> (Sidecar, Sender<()>) {
     (Sidecar::start(policy, Percent::ALL), go)
 }
 
-/// SendLimits for the time of the output, while the answer's end is still to come.
+/// Waits for the time of the output, while the answer's end is still to come.
 fn output_told(evidence: &Evidence, arm: Arm) {
     let mut said = Vec::new();
     until("the time of the output is told", || {

@@ -187,7 +187,7 @@ impl Sidecar {
         (dispatched, succeeded, failed, not_judged)
     }
 
-    /// SendLimits until nothing is open or in flight any more, and holds the accounts to their sums.
+    /// Waits until nothing is open or in flight any more, and holds the accounts to their sums.
     pub(super) fn settle(&self) {
         until("no request is open", || self.running.open_requests() == 0);
         let snapshot = self.shared.load();
@@ -208,7 +208,7 @@ impl Sidecar {
     }
 }
 
-/// SendLimits for what other threads bring about.
+/// Waits for what other threads bring about.
 pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = clock::instant();
     while !holds() {

@@ -1,7 +1,7 @@
 //! The byte stream to a provider, plain or TLS, and what can be seen of its life from outside.
 //!
 //! Hyper's errors do not tell whether a broken connection had already said something, nor when the last of a request
-//! went out. A [`Activity`] does: it notes the first byte heard and the last write. A provider may answer before it has read
+//! went out. An [`Activity`] does: it notes the first byte heard and the last write. A provider may answer before it has read
 //! the request, and close: then what is written fails while its answer lies there to be read. So a failed write is no end;
 //! what follows of the request is thrown away, and what is read decides. Invariants: activity is reset at every dispatch,
 //! so what it tells is about the request in flight; a connection that takes no more carries no other request.

@@ -26,19 +26,19 @@ impl DeadlineTimer {
         self.due.is_some()
     }
 
-    /// Expired this long from now; a time beyond what the clock can count never comes.
+    /// Sets it to this long from now; a time beyond what the clock can count never comes.
     pub(crate) fn set(&mut self, from_now: Duration) {
         self.due = clock::instant().checked_add(from_now);
     }
 
-    /// Expired at this moment at the latest.
+    /// Makes it expire at this moment at the latest.
     pub(crate) fn no_later(&mut self, at: Option<Instant>) {
         if let (Some(due), Some(at)) = (&mut self.due, at) {
             *due = at.min(*due);
         }
     }
 
-    /// Expired no more.
+    /// Clears it.
     pub(crate) fn lift(&mut self) {
         self.due = None;
     }
