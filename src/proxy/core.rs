@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::upstream::Upstreams;
+use super::upstream::upstreams::Upstreams;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::downstream::lifetime::ClientConnection;

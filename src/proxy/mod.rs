@@ -3,12 +3,11 @@
 //! [`start`] runs it on threads of its own, one runtime a core ([`core`](self::core)) and nothing shared between them but the
 //! snapshot and a few counts. A request meets the folders in this order: [`downstream`] (connections from clients),
 //! [`request`] (whose `pipeline` shows the whole path, in eight stops), [`attempt`] (who is asked, and what came of it),
-//! [`upstream`] (connections to providers), [`response`] (on its way back). [`body`] is what both directions are made of. It
+//! [`upstream`] (connections to providers), [`response`] (on its way back). It
 //! decides nothing that `decide` can decide, and knows neither flags.yaml nor the admin API. Invariant: what it dispatches
 //! is in force at that moment.
 
 pub(crate) mod attempt;
-pub(crate) mod body;
 mod core;
 pub(crate) mod downstream;
 mod request;

@@ -15,11 +15,11 @@ use std::time::Instant;
 
 use super::candidates::Candidate;
 use super::cause;
+use super::earlier_plans::{EarlierPlan, EarlierPlans};
 use super::guard_report::GuardReport;
 use super::open::{AttemptStage, OpenAttempt, answered};
 use super::record::{AttemptRecord, FailureReason, RequestRecord};
 use super::refusal::Refusal;
-use super::replanned::{EarlierPlan, EarlierPlans};
 use super::sinks;
 use crate::clock;
 use crate::decide::cause::Cause;

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::decide::cause::Cause;
 use crate::decide::outcome::{BodyEnd, Ending, Outcome};
-use crate::proxy::body::BodyError;
+use crate::proxy::response::body::BodyError;
 use crate::wire::complaint::Complaint;
 use crate::wire::printable::printable_start;
 use crate::wire::shape::Shape;

@@ -4,7 +4,7 @@
 //! every attempt and every request. Files in the order in which they are met: [`failover`] (one attempt after another),
 //! [`candidates`] (who may be asked), [`send`] (one attempt), [`open`] (what is known of it so far), [`breaker`],
 //! [`withdrawal`] and [`deadline`] (when it is given up), [`cause`] and [`refusal`] (why it failed), [`retry_after`] and
-//! [`pause`] (when the next one begins), [`replanned`] (attempts of earlier plans). An end becomes a [`record`], by way of
+//! [`pause`] (when the next one begins), [`earlier_plans`] (attempts of earlier plans). An end becomes a [`record`], by way of
 //! the request's [`account`], and goes to the [`sinks`]; the guard's part of it is [`guard_report`]. Invariant: an attempt
 //! is recorded exactly once.
 
@@ -13,13 +13,13 @@ mod breaker;
 mod candidates;
 pub(crate) mod cause;
 pub(crate) mod deadline;
+pub(crate) mod earlier_plans;
 pub(crate) mod failover;
 pub(crate) mod guard_report;
 mod open;
 mod pause;
 pub(crate) mod record;
 pub(crate) mod refusal;
-pub(crate) mod replanned;
 mod retry_after;
 pub(crate) mod send;
 pub(crate) mod sinks;

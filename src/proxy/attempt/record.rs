@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::replanned::EarlierPlan;
+use super::earlier_plans::EarlierPlan;
 use crate::decide::cause::Cause;
 use crate::decide::finished::Finished;
 use crate::decide::outcome::{Ending, Outcome};

@@ -14,9 +14,11 @@ use super::deadline::Deadline;
 use crate::decide::cause::{Cause, NoConnection};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
-use crate::proxy::body::{AnswerBody, RequestBody};
+use crate::proxy::response::body::{AnswerBody, RequestBody};
 use crate::proxy::response::error::Problem;
-use crate::proxy::upstream::{Lease, SendError, SendLimits, Upstreams};
+use crate::proxy::upstream::lease::{Lease, SendLimits};
+use crate::proxy::upstream::send_error::SendError;
+use crate::proxy::upstream::upstreams::Upstreams;
 
 /// What the last look before a dispatch says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,10 @@
 
 use super::breaker;
 use super::cause::is_failure;
+use super::earlier_plans::{EarlierPlan, EarlierPlans};
 use super::guard_report::{GuardReport, NOTHING};
 use super::record::{AttemptRecord, FailureReason, RequestRecord};
 use super::refusal::Refusal;
-use super::replanned::{EarlierPlan, EarlierPlans};
 use crate::clock;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;

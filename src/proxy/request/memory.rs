@@ -17,8 +17,8 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 
 use crate::decide::policy::Limits;
-use crate::proxy::body::RequestBody;
 use crate::proxy::downstream::wake_filter::WakeFilter;
+use crate::proxy::response::body::RequestBody;
 use crate::proxy::response::error::Problem;
 use crate::wire::media;
 use crate::wire::multipart::boundary;

@@ -13,7 +13,7 @@ use super::head::RequestHead;
 use super::headers::{self, HeaderRules};
 use super::prepared::{Prepared, PreparedProvider};
 use super::presentation::Key;
-use crate::proxy::body::RequestBody;
+use crate::proxy::response::body::RequestBody;
 use crate::proxy::response::error::Problem;
 use crate::wire::body::{Peek, rewrite};
 use crate::wire::dialect::Dialect;

@@ -8,6 +8,7 @@
 //! nothing is tried again.
 
 pub(crate) mod access;
+pub(crate) mod body;
 pub(crate) mod buffer;
 pub(crate) mod error;
 pub(crate) mod observe;

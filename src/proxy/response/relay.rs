@@ -26,11 +26,11 @@ use crate::decide::outcome::{BodyEnd, Ending};
 use crate::proxy::attempt::account::{Account, Part};
 use crate::proxy::attempt::cause;
 use crate::proxy::attempt::refusal::Refusal;
-use crate::proxy::body::{AnswerBody, BodyError};
 use crate::proxy::core::OpenRequest;
 use crate::proxy::downstream::lifetime::ClientConnection;
 use crate::proxy::request::headers;
 use crate::proxy::request::memory::Reservation;
+use crate::proxy::response::body::{AnswerBody, BodyError};
 
 const X_SERIN_PROVIDER: HeaderName = HeaderName::from_static("x-serin-provider");
 const X_SERIN_ROLLOUT: HeaderName = HeaderName::from_static("x-serin-rollout");

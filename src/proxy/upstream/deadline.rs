@@ -18,7 +18,7 @@ use super::lease::ResponseSource;
 use super::stream::Activity;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::body::{Outgoing, Upload};
+use crate::proxy::response::body::{Outgoing, Upload};
 
 /// What hyper makes of a request.
 pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>;

@@ -23,7 +23,7 @@ use super::stream::ProviderStream;
 use super::timer::DeadlineTimer;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::body::Outgoing;
+use crate::proxy::response::body::Outgoing;
 
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;

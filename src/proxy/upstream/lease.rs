@@ -27,8 +27,8 @@ use super::stream::Activity;
 use super::timer::DeadlineTimer;
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
-use crate::proxy::body::{AnswerBody, BodyClocks, Outgoing, RequestBody};
 use crate::proxy::downstream::wake_filter::WakeFilter;
+use crate::proxy::response::body::{AnswerBody, BodyClocks, Outgoing, RequestBody};
 
 /// An open HTTP/1.1 connection.
 #[derive(Debug)]

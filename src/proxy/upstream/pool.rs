@@ -28,8 +28,8 @@ use crate::clock;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Provider};
 use crate::decide::units::Millis;
-use crate::proxy::body::PIECE;
 use crate::proxy::downstream::wake_filter::WakeFilter;
+use crate::proxy::response::body::PIECE;
 
 /// How long an unused connection is kept: below the 60 s after which common servers and balancers close theirs.
 pub(super) const KEEP_IDLE: Duration = Duration::from_secs(55);

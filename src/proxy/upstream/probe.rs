@@ -12,13 +12,14 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
 use http::{Method, Request, Response, Uri};
 
-use super::{SendLimits, Upstreams};
+use super::lease::SendLimits;
+use super::upstreams::Upstreams;
 use crate::clock;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Auth, Provider, Secret};
 use crate::decide::units::Millis;
-use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
 use crate::proxy::request::presentation::{self, Key, Presentation, presented};
+use crate::proxy::response::body::{AnswerBody, BodyClocks, RequestBody};
 use crate::wire::{media, query};
 
 pub use endpoint::{Reply, probe_endpoint};

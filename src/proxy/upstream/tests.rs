@@ -17,11 +17,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
 use super::egress::Environment;
-use super::{SendLimits, Upstreams};
+use super::lease::SendLimits;
+use super::upstreams::Upstreams;
 use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure, Recheck};
-use crate::proxy::body::{AnswerBody, BodyClocks, RequestBody};
+use crate::proxy::response::body::{AnswerBody, BodyClocks, RequestBody};
 use crate::proxy::tests::support;
 
 mod age;
