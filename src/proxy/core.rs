@@ -1,15 +1,13 @@
 //! What one data-plane core owns: its view of what is in force, its connections to providers, its share of budgets.
 //!
-//! Everything here is used by one thread only, hence cells and no locks; what other threads read is in [`Load`].
+//! Everything here is used by one thread only, hence cells and no locks; what other threads read is in its [`Load`].
 //! Invariant: [`Core::in_use`] never hands out anything older than what was published when it was called.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Poll;
 
 use tokio::net::TcpStream;
@@ -19,7 +17,8 @@ use tokio::sync::futures::Notified;
 use super::upstream::upstreams::Upstreams;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::downstream::lifetime::ClientConnection;
+use crate::proxy::downstream::load::Load;
+use crate::proxy::downstream::open_connections::OpenConnections;
 use crate::proxy::request::memory::{BodyMemory, CoreShare};
 use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::request_id::RequestIds;
@@ -29,58 +28,8 @@ use crate::state::inbox::{Inbox, Refused};
 use crate::state::snapshot::{Reader, Shared, Snapshot};
 use crate::state::source_table::{Source, SourceTable};
 
-/// How long a connection must have been idle before its place is given to another.
-const IDLE_LONG_ENOUGH: Millis = Millis(1000);
-/// At most this many leave at one time, and this share of those that could.
-const LEAVE_AT_ONCE: usize = 32;
-const LEAVE_SHARE: usize = 8;
 /// How long control is left in peace.
 const BETWEEN_REPORTS: Millis = Millis(100);
-
-/// How busy a core is: written by it (and, for connections, by the acceptor), read by the acceptor and the drain.
-#[derive(Debug, Default)]
-pub(crate) struct Load {
-    open: AtomicU32,
-    begun: AtomicU64,
-    connections: AtomicU32,
-}
-
-impl Load {
-    /// Requests that are being served.
-    pub(crate) fn open(&self) -> u32 {
-        self.open.load(Relaxed)
-    }
-
-    /// Requests ever begun.
-    pub(crate) fn begun(&self) -> u64 {
-        self.begun.load(Relaxed)
-    }
-
-    /// Open client connections, those on their way to the core included.
-    pub(crate) fn connections(&self) -> u32 {
-        self.connections.load(Relaxed)
-    }
-
-    /// A connection is handed to the core.
-    pub(crate) fn connection_comes(&self) {
-        self.connections.fetch_add(1, Relaxed);
-    }
-
-    /// It is closed.
-    pub(crate) fn connection_goes(&self) {
-        self.connections.fetch_sub(1, Relaxed);
-    }
-
-    // Only the owning core writes these two, so that no locked instruction is needed.
-    fn request_begins(&self) {
-        self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
-        self.begun.store(self.begun.load(Relaxed).wrapping_add(1), Relaxed);
-    }
-
-    fn request_ends(&self) {
-        self.open.store(self.open.load(Relaxed).wrapping_sub(1), Relaxed);
-    }
-}
 
 /// The snapshot in force, with what was prepared for its version of the file.
 #[derive(Debug)]
@@ -108,8 +57,8 @@ pub(crate) struct Core {
     pub(crate) load: Arc<Load>,
     /// Its share of the memory for held requests and answers.
     pub(crate) replay: Rc<CoreShare>,
-    /// Open client connections, for the sweep.
-    pub(crate) doors: RefCell<HashMap<u64, Weak<ClientConnection>>>,
+    /// Its open client connections.
+    pub(crate) connections: OpenConnections,
     inbox: Inbox,
     /// When it last told control of a refusal; those that stable did not accept must not hide the others.
     reported: [Cell<Millis>; 2],
@@ -151,7 +100,7 @@ impl Core {
             upstreams: Upstreams::new(cores),
             load,
             replay: Rc::new(CoreShare::of(budget)),
-            doors: RefCell::default(),
+            connections: OpenConnections::default(),
             inbox,
             reported: Default::default(),
             draining: Cell::new(snapshot.draining),
@@ -221,9 +170,7 @@ impl Core {
     /// Has every connection and every HTTP/2 stream look again at what it should do.
     pub(crate) fn wake_connections(&self) {
         self.streams.notify_waiters();
-        for conn in self.doors.borrow().values().filter_map(Weak::upgrade) {
-            conn.wake();
-        }
+        self.connections.wake();
     }
 
     /// What ends from now on was ended by Serin, and who has no answer yet is told so.
@@ -276,22 +223,6 @@ impl Core {
         self.cutting.get()
     }
 
-    /// Asks those connections to leave that have been idle, or silent, for the longest; `claim` is asked whether room is
-    /// still wanted once there is somebody to ask. Half a head, an answer on its way and a request in flight stay.
-    pub(crate) fn make_room(&self, now: Millis, claim: impl FnOnce() -> bool) {
-        let doors = self.doors.borrow();
-        let spare = doors.values().filter_map(Weak::upgrade).filter_map(|conn| Some((conn.spare_since(now)?, conn)));
-        let mut spare: Vec<_> = spare.filter(|(since, _)| now.since(*since) >= IDLE_LONG_ENOUGH).collect();
-        if spare.is_empty() || !claim() {
-            return;
-        }
-        spare.sort_unstable_by_key(|(since, _)| *since);
-        let leave = (spare.len() / LEAVE_SHARE).clamp(1, LEAVE_AT_ONCE);
-        for (_, conn) in &spare[..leave] {
-            conn.leave(now);
-        }
-    }
-
     /// Whether an end that nobody saw coming is Serin's own doing.
     pub(crate) fn is_cutting(&self) -> bool {
         self.cutting.get() || std::thread::panicking()
@@ -325,28 +256,5 @@ impl<'a> Unanswered<'a> {
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         self.0.unanswered.set(self.0.unanswered.get().saturating_sub(1));
-    }
-}
-
-/// A request that is being served, until the last byte of its answer is on its way.
-#[derive(Debug)]
-pub(crate) struct OpenRequest {
-    /// The connection that it came by.
-    pub(crate) conn: Rc<ClientConnection>,
-}
-
-impl OpenRequest {
-    /// A request came by this connection.
-    pub(crate) fn new(conn: &Rc<ClientConnection>) -> OpenRequest {
-        conn.core.load.request_begins();
-        conn.activity.request_begins();
-        OpenRequest { conn: Rc::clone(conn) }
-    }
-}
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        self.conn.activity.request_ends();
-        self.conn.core.load.request_ends();
     }
 }

@@ -13,11 +13,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
 use tokio::task::LocalSet;
 
-use super::core::Load;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::downstream::listener::{self, ConnectionSlots, WorkerHandle};
-use crate::proxy::downstream::worker::{DrainPhase, Intake, Worker};
+use crate::proxy::downstream::load::Load;
+use crate::proxy::downstream::worker::{ConnectionSource, DrainPhase, Worker};
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::Shared;
 
@@ -51,7 +51,7 @@ pub struct Setup {
 pub struct Running {
     address: SocketAddr,
     loads: Vec<Arc<Load>>,
-    stage: watch::Sender<DrainPhase>,
+    phase: watch::Sender<DrainPhase>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -65,22 +65,22 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     prepare(&listener)?;
     let address = listener.local_addr()?;
     let cores = cores.max(1);
-    let stage = watch::Sender::new(DrainPhase::Running);
-    let gate = Arc::new(ConnectionSlots::new(most_connections));
+    let phase = watch::Sender::new(DrainPhase::Running);
+    let slots = Arc::new(ConnectionSlots::new(most_connections));
     let budget = Arc::default();
     let loads: Vec<Arc<Load>> = (0..cores).map(|_| Arc::default()).collect();
-    let mut running = Running { address, loads: loads.clone(), stage, threads: Vec::with_capacity(cores + 1) };
-    let mut desks = Vec::with_capacity(cores);
+    let mut running = Running { address, loads: loads.clone(), phase, threads: Vec::with_capacity(cores + 1) };
+    let mut workers = Vec::with_capacity(cores);
     let mut own = Some(listener);
     for (id, load) in (0..=u16::MAX).zip(&loads) {
-        let intake = if cores == 1
+        let connections = if cores == 1
             && let Some(listener) = own.take()
         {
-            Intake::Own(listener)
+            ConnectionSource::Listener(listener)
         } else {
-            let (desk, dealt) = mpsc::unbounded_channel();
-            desks.push(WorkerHandle { load: Arc::clone(load), inbox: desk });
-            Intake::Dealt(dealt)
+            let (inbox_of_core, dealt) = mpsc::unbounded_channel();
+            workers.push(WorkerHandle { load: Arc::clone(load), inbox: inbox_of_core });
+            ConnectionSource::Acceptor(dealt)
         };
         let worker = Worker {
             id,
@@ -89,16 +89,16 @@ pub fn start(setup: Setup) -> io::Result<Running> {
             inbox: inbox.clone(),
             load: Arc::clone(load),
             budget: Arc::clone(&budget),
-            gate: Arc::clone(&gate),
-            stage: running.stage.subscribe(),
-            intake,
+            slots: Arc::clone(&slots),
+            phase: running.phase.subscribe(),
+            connections,
         };
         running.spawn(format!("serin-core-{id}"), move |runtime| worker.run(runtime))?;
     }
     if let Some(listener) = own {
-        let stage = running.stage.subscribe();
+        let phase = running.phase.subscribe();
         running.spawn("serin-acceptor".to_owned(), move |runtime| {
-            LocalSet::new().block_on(runtime, acceptor(listener, gate, shared, desks, stage));
+            LocalSet::new().block_on(runtime, acceptor(listener, slots, shared, workers, phase));
         })?;
     }
     Ok(running)
@@ -113,10 +113,10 @@ fn prepare(listener: &TcpListener) -> io::Result<()> {
 
 async fn acceptor(
     listener: TcpListener,
-    gate: Arc<ConnectionSlots>,
+    slots: Arc<ConnectionSlots>,
     shared: Arc<Shared>,
-    desks: Vec<WorkerHandle>,
-    mut stage: watch::Receiver<DrainPhase>,
+    workers: Vec<WorkerHandle>,
+    mut phase: watch::Receiver<DrainPhase>,
 ) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
@@ -125,10 +125,10 @@ async fn acceptor(
             return;
         }
     };
-    let deal = |stream| listener::deal(stream, &desks, &gate);
+    let deal = |stream| listener::deal(stream, &workers, &slots);
     tokio::select! {
-        () = listener::accept(listener, Arc::clone(&gate), shared, deal) => {}
-        _ = stage.wait_for(|stage| *stage == DrainPhase::Stopped) => {}
+        () = listener::accept(listener, Arc::clone(&slots), shared, deal) => {}
+        _ = phase.wait_for(|phase| *phase == DrainPhase::Stopped) => {}
     }
 }
 
@@ -160,7 +160,7 @@ impl Running {
     /// Asks clients to close, serves them until nothing has been in flight for 2 s or `patience` has passed, and
     /// stops. Gives back how many requests were cut.
     pub async fn drain(mut self, patience: Millis) -> u64 {
-        self.stage.send_replace(DrainPhase::Draining);
+        self.phase.send_replace(DrainPhase::Draining);
         let began = clock::now();
         let mut quiet_since = began;
         let mut served = self.begun();
@@ -177,7 +177,7 @@ impl Running {
             tokio::time::sleep(GLANCE).await;
         }
         let cut = self.open_requests();
-        self.stage.send_replace(DrainPhase::Stopped);
+        self.phase.send_replace(DrainPhase::Stopped);
         let threads = std::mem::take(&mut self.threads);
         let ended = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok()));
         if !ended.await.unwrap_or(false) {
@@ -201,6 +201,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.stage.send_replace(DrainPhase::Stopped);
+        self.phase.send_replace(DrainPhase::Stopped);
     }
 }

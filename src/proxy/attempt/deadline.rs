@@ -8,9 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::decide::guard::waiting::Kind;
-use crate::decide::units::{Arm, Millis};
-use crate::proxy::request::scope::Scope;
+use crate::decide::units::Millis;
 
 /// Later than anybody waits for.
 const FAR: Duration = Duration::from_secs(1 << 30);
@@ -23,15 +21,9 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// Of a request that is sent now to the provider that the split chose; `None`: that is waited for as `timeouts` say. Of
-    /// stable, only while it answers nobody: then a whole answer is waited for no longer than a streamed one.
-    pub(crate) fn of(scope: &Scope) -> Option<Deadline> {
-        let (patience, of_white_space) = match scope.plan.arm? {
-            Arm::Canary => (scope.rollout()?.give_up_after, scope.kind == Kind::Whole),
-            Arm::Stable => (scope.in_force()?.evidence.withdrawal.stable_waits(scope.kind)?, false),
-        };
-        let at = (!of_white_space).then(|| after(clock::instant(), patience));
-        Some(Deadline { patience, at })
+    /// Begins now; `of_white_space`: with the first white space of a response.
+    pub(crate) fn new(patience: Millis, of_white_space: bool) -> Deadline {
+        Deadline { patience, at: (!of_white_space).then(|| after(clock::instant(), patience)) }
     }
 
     /// How long is waited.

@@ -250,7 +250,7 @@ impl<'a> Failover<'a> {
         if !recoverable || !scope.is_own(candidate.id) {
             return None;
         }
-        self.deadline = self.deadline.or_else(|| Deadline::of(scope));
+        self.deadline = self.deadline.or_else(|| scope.deadline());
         self.deadline
     }
 

@@ -20,6 +20,7 @@ mod open;
 mod pause;
 pub(crate) mod record;
 pub(crate) mod refusal;
+pub(crate) mod request_record;
 mod retry_after;
 pub(crate) mod send;
 pub(crate) mod sinks;

@@ -6,13 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::earlier_plans::EarlierPlan;
 use crate::decide::cause::Cause;
 use crate::decide::finished::Finished;
 use crate::decide::outcome::{Ending, Outcome};
-use crate::decide::route::Plan;
 use crate::decide::units::ProviderId;
-use crate::state::causes::Met;
 use crate::wire::usage::Usage;
 
 /// An attempt that ended.
@@ -73,36 +70,5 @@ impl Times {
     /// How long after the arrival; `None`: it never came.
     pub(crate) fn after(&self, moment: Option<Instant>) -> Option<Duration> {
         moment.map(|moment| moment.saturating_duration_since(self.arrived))
-    }
-}
-
-/// A request that ended.
-#[derive(Debug)]
-pub(crate) struct RequestRecord<'a> {
-    /// Where it was sent, and why.
-    pub(crate) plan: &'a Plan,
-    /// Whose answer the client got.
-    pub(crate) by: ProviderId,
-    /// What it came to.
-    pub(crate) outcome: Outcome,
-    /// What was attempted by earlier plans, the first one first.
-    pub(crate) before: &'a [EarlierPlan],
-    /// All attempts by this plan, the first one first.
-    pub(crate) attempts: &'a [AttemptRecord],
-    /// What failed it, of the provider that the split chose.
-    pub(crate) met: &'a Met,
-    /// From its arrival to its end.
-    pub(crate) took: Duration,
-}
-
-impl RequestRecord<'_> {
-    /// Whether another provider answered than the split chose.
-    pub(crate) fn is_fallback(&self) -> bool {
-        self.by != self.plan.provider && self.outcome == Outcome::Ok
-    }
-
-    /// How many attempts there were, by whatever plan.
-    pub(crate) fn candidates(&self) -> usize {
-        self.attempts.len() + self.before.iter().map(|chapter| chapter.attempts.len()).sum::<usize>()
     }
 }

@@ -14,7 +14,8 @@ use super::deadline::Deadline;
 use crate::decide::cause::{Cause, NoConnection};
 use crate::decide::outcome::Ending;
 use crate::decide::policy::Provider;
-use crate::proxy::response::body::{AnswerBody, RequestBody};
+use crate::proxy::request::body::RequestBody;
+use crate::proxy::response::body::AnswerBody;
 use crate::proxy::response::error::Problem;
 use crate::proxy::upstream::lease::{Lease, SendLimits};
 use crate::proxy::upstream::send_error::SendError;
@@ -121,7 +122,7 @@ impl Dispatch<'_> {
         let Some(at) = at else { return self.connection(fresh).await.map_err(no_connection) };
         match Box::pin(tokio::time::timeout_at(at.into(), self.connection(fresh))).await {
             Ok(leased) => leased.map_err(no_connection),
-            Err(_) => Err(no_connection(self.upstreams.too_late(self.provider, self.egress))),
+            Err(_) => Err(no_connection(self.upstreams.timed_out(self.provider, self.egress))),
         }
     }
 

@@ -21,9 +21,11 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead as _, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::lifetime::{Activity, ClientConnection, Socket, has_something};
+use super::activity::Activity;
+use super::client_connection::{ClientConnection, OpenRequest};
+use super::socket::{Socket, has_unread};
 use crate::decide::policy::Limits;
-use crate::proxy::core::{Core, OpenRequest};
+use crate::proxy::core::Core;
 use crate::proxy::request::pipeline;
 use crate::proxy::response::error::Problem;
 use crate::proxy::response::problem::{self, ErrorShape};
@@ -32,13 +34,13 @@ use crate::proxy::response::relay::{Reply, ReplyBody};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A smaller bound would keep hyper from reading bodies and writing answers in good pieces.
 const LEAST_BUFFER: usize = 64 * 1024;
-/// How often an HTTP/2 client is asked whether it is still there, and how long it may take to say so.
-const ARE_YOU_THERE: Duration = Duration::from_secs(30);
-const SAY_SO: Duration = Duration::from_secs(20);
+/// How often an HTTP/2 client is pinged, and how long it may take to answer.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(stream: TcpStream, conn: Rc<ClientConnection>, limits: Limits) {
-    let mut talk = pin!(Arc::clone(&conn.hush).drive(talk(stream, &conn, limits)));
+    let mut talk = pin!(Arc::clone(&conn.wake_filter).drive(talk(stream, &conn, limits)));
     poll_fn(|context| {
         // Dropping the conversation is what closes it.
         if conn.is_overdue(context) { Poll::Ready(()) } else { talk.as_mut().poll(context) }
@@ -56,7 +58,7 @@ async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits
         service_fn(move |request: Request<Incoming>| {
             let place = Box::new_uninit();
             let answer = Box::write(place, pipeline::handle(Rc::clone(&conn), request));
-            Caught::of(&conn, Box::into_pin(answer))
+            UnwindGuard::of(&conn, Box::into_pin(answer))
         })
     };
     let header_bytes = usize::try_from(limits.header_bytes).unwrap_or(usize::MAX);
@@ -77,8 +79,8 @@ async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits
     let connection = http2::Builder::new(LocalExecutor(Rc::clone(&conn.core)))
         .timer(TokioTimer::new())
         .auto_date_header(false)
-        .keep_alive_interval(ARE_YOU_THERE)
-        .keep_alive_timeout(SAY_SO)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT)
         .max_header_list_size(limits.header_bytes)
         .initial_stream_window_size(256 * 1024)
         .initial_connection_window_size(1024 * 1024)
@@ -87,7 +89,7 @@ async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits
     let mut connection = pin!(connection);
     let mut said_goodbye = false;
     let _ = poll_fn(|context| {
-        if !said_goodbye && conn.should_say_goodbye() {
+        if !said_goodbye && conn.should_go_away() {
             said_goodbye = true;
             connection.as_mut().graceful_shutdown();
         }
@@ -105,7 +107,7 @@ async fn first_bytes(stream: &mut TcpStream, activity: &Activity) -> Option<(Byt
         let mut piece = ReadBuf::new(&mut piece[..missing]);
         poll_fn(|context| {
             let read = Pin::new(&mut *stream).poll_read(context, &mut piece);
-            if read.is_pending() && activity.leaves() && !has_something(stream) {
+            if read.is_pending() && activity.leaves() && !has_unread(stream) {
                 return Poll::Ready(Err(std::io::ErrorKind::Interrupted.into()));
             }
             read
@@ -149,20 +151,20 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
 
 pin_project! {
     /// A request whose panic ends nothing but itself.
-    pub(crate) struct Caught<F> {
+    pub(crate) struct UnwindGuard<F> {
         #[pin]
         inner: F,
         conn: Rc<ClientConnection>,
     }
 }
 
-impl<F: Future<Output = Response<Reply>>> Caught<F> {
-    pub(crate) fn of(conn: &Rc<ClientConnection>, inner: F) -> Caught<F> {
-        Caught { inner, conn: Rc::clone(conn) }
+impl<F: Future<Output = Response<Reply>>> UnwindGuard<F> {
+    pub(crate) fn of(conn: &Rc<ClientConnection>, inner: F) -> UnwindGuard<F> {
+        UnwindGuard { inner, conn: Rc::clone(conn) }
     }
 }
 
-impl<F: Future<Output = Response<Reply>>> Future for Caught<F> {
+impl<F: Future<Output = Response<Reply>>> Future for UnwindGuard<F> {
     type Output = Result<Response<Reply>, std::convert::Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

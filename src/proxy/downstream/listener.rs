@@ -13,8 +13,9 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::load::Load;
 use crate::clock;
-use crate::proxy::core::{Core, Load};
+use crate::proxy::core::Core;
 use crate::state::snapshot::Shared;
 
 /// How long to wait before an accept that failed for want of resources is tried again, unless a connection closes.
@@ -55,11 +56,11 @@ impl ConnectionSlots {
         let _ = tokio::time::timeout(patience, self.closed_one.notified()).await;
     }
 
-    /// A core's part in it: lets go of idle connections when there is need.
-    pub(crate) async fn usher(&self, core: &Core) {
+    /// Runs on every core: has idle connections closed when there is need for room.
+    pub(crate) async fn make_room(&self, core: &Core) {
         let mut asked = self.asked.subscribe();
         while asked.changed().await.is_ok() {
-            core.make_room(clock::now(), || self.wanted.swap(false, Relaxed));
+            core.connections.make_room(clock::now(), || self.wanted.swap(false, Relaxed));
         }
     }
 }
@@ -67,23 +68,23 @@ impl ConnectionSlots {
 /// A connection's place in all counts, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionSlot {
-    gate: Arc<ConnectionSlots>,
+    slots: Arc<ConnectionSlots>,
     load: Arc<Load>,
 }
 
 impl ConnectionSlot {
-    pub(crate) fn take(gate: &Arc<ConnectionSlots>, load: &Arc<Load>) -> ConnectionSlot {
-        gate.open.fetch_add(1, Relaxed);
-        load.connection_comes();
-        ConnectionSlot { gate: Arc::clone(gate), load: Arc::clone(load) }
+    pub(crate) fn take(slots: &Arc<ConnectionSlots>, load: &Arc<Load>) -> ConnectionSlot {
+        slots.open.fetch_add(1, Relaxed);
+        load.connection_opens();
+        ConnectionSlot { slots: Arc::clone(slots), load: Arc::clone(load) }
     }
 }
 
 impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.load.connection_goes();
-        self.gate.open.fetch_sub(1, Relaxed);
-        self.gate.closed_one.notify_one();
+        self.load.connection_closes();
+        self.slots.open.fetch_sub(1, Relaxed);
+        self.slots.closed_one.notify_one();
     }
 }
 
@@ -99,7 +100,7 @@ pub(crate) struct WorkerHandle {
 /// Accepts for ever, and has `receive` take each connection.
 pub(crate) async fn accept(
     listener: TcpListener,
-    gate: Arc<ConnectionSlots>,
+    slots: Arc<ConnectionSlots>,
     shared: Arc<Shared>,
     mut receive: impl FnMut(TcpStream),
 ) {
@@ -111,7 +112,7 @@ pub(crate) async fn accept(
                 // Small frames must not wait for the acknowledgement of the last one.
                 let _ = stream.set_nodelay(true);
                 // Only now is it certain that somebody wants to come in.
-                gate.place(&shared).await;
+                slots.place(&shared).await;
                 receive(stream);
             }
             Err(error) if is_shortage(&error) => {
@@ -119,7 +120,7 @@ pub(crate) async fn accept(
                     tracing::warn!(%error, "no connection is accepted until one closes; raise the limit of open files");
                 }
                 short_of = true;
-                gate.ask(BREATHER).await;
+                slots.ask(BREATHER).await;
             }
             // The client was gone before it was accepted.
             Err(_) => tokio::task::yield_now().await,
@@ -128,12 +129,14 @@ pub(crate) async fn accept(
 }
 
 /// Hands a connection to the core that has the least to do.
-pub(crate) fn deal(stream: TcpStream, desks: &[WorkerHandle], gate: &Arc<ConnectionSlots>) {
-    let Some(desk) = desks.iter().min_by_key(|desk| (desk.load.open(), desk.load.connections())) else { return };
-    let slot = ConnectionSlot::take(gate, &desk.load);
+pub(crate) fn deal(stream: TcpStream, workers: &[WorkerHandle], slots: &Arc<ConnectionSlots>) {
+    let Some(worker) = workers.iter().min_by_key(|worker| (worker.load.open(), worker.load.connections())) else {
+        return;
+    };
+    let slot = ConnectionSlot::take(slots, &worker.load);
     // It leaves this thread's runtime and enters the core's. A core that has ended takes no more.
     if let Ok(stream) = stream.into_std() {
-        let _ = desk.inbox.send((stream, slot));
+        let _ = worker.inbox.send((stream, slot));
     }
 }
 

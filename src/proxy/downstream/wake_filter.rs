@@ -19,7 +19,7 @@ use hyper::body::Incoming;
 #[derive(Debug, Default)]
 pub(crate) struct WakeFilter {
     task: OnceLock<Waker>,
-    hushed: AtomicBool,
+    quiet: AtomicBool,
     missed: AtomicBool,
 }
 
@@ -29,7 +29,7 @@ impl Wake for WakeFilter {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.hushed.load(Relaxed) {
+        if self.quiet.load(Relaxed) {
             self.missed.store(true, Relaxed);
         } else if let Some(task) = self.task.get() {
             task.wake_by_ref();
@@ -58,9 +58,9 @@ impl WakeFilter {
         body: &mut Incoming,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.hushed.store(true, Relaxed);
+        self.quiet.store(true, Relaxed);
         let polled = Pin::new(&mut *body).poll_frame(context);
-        self.hushed.store(false, Relaxed);
+        self.quiet.store(false, Relaxed);
         if self.missed.swap(false, Relaxed) && !body.is_end_stream() {
             self.wake_by_ref();
         }

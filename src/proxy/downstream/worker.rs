@@ -1,6 +1,6 @@
 //! A data-plane core: one thread, one runtime, and the tasks that serve its connections.
 //!
-//! Besides connections it runs a sweep (connections whose time is up) and a fence: on every publication it waits until
+//! Besides connections it runs a sweep (connections whose time is over) and a fence: on every publication it waits until
 //! what was dispatched before has reached its sockets, and says so. Invariant: what a core acknowledged, it dispatches
 //! by.
 
@@ -12,35 +12,36 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
+use super::client_connection::ClientConnection;
 use super::connection;
-use super::lifetime::ClientConnection;
 use super::listener::{self, ConnectionSlot, ConnectionSlots};
+use super::load::Load;
 use crate::clock;
-use crate::proxy::core::{Core, Load};
+use crate::proxy::core::Core;
 use crate::proxy::request::memory::BodyMemory;
 use crate::state::inbox::Inbox;
 use crate::state::snapshot::Shared;
 
 /// How long the last answers may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
-/// What the process wants of its cores.
+/// How far a process is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DrainPhase {
-    /// To serve.
+    /// Requests are served.
     Running,
-    /// To serve, and to ask clients to close.
+    /// Requests are served, and clients are asked to close.
     Draining,
-    /// To end at once.
+    /// Cores end at once.
     Stopped,
 }
 
 /// Where a core's connections come from.
-pub(crate) enum Intake {
-    /// It accepts them itself.
-    Own(std::net::TcpListener),
+pub(crate) enum ConnectionSource {
+    /// The core accepts them itself.
+    Listener(std::net::TcpListener),
     /// The acceptor hands them over.
-    Dealt(mpsc::UnboundedReceiver<(std::net::TcpStream, ConnectionSlot)>),
+    Acceptor(mpsc::UnboundedReceiver<(std::net::TcpStream, ConnectionSlot)>),
 }
 
 /// What a core is made of.
@@ -53,9 +54,9 @@ pub(crate) struct Worker {
     pub(crate) inbox: Inbox,
     pub(crate) load: Arc<Load>,
     pub(crate) budget: Arc<BodyMemory>,
-    pub(crate) gate: Arc<ConnectionSlots>,
-    pub(crate) stage: watch::Receiver<DrainPhase>,
-    pub(crate) intake: Intake,
+    pub(crate) slots: Arc<ConnectionSlots>,
+    pub(crate) phase: watch::Receiver<DrainPhase>,
+    pub(crate) connections: ConnectionSource,
 }
 
 impl Worker {
@@ -67,13 +68,13 @@ impl Worker {
     }
 
     async fn serve(self) {
-        let Worker { id, cores, shared, inbox, load, budget, gate, mut stage, intake } = self;
+        let Worker { id, cores, shared, inbox, load, budget, slots, mut phase, connections } = self;
         let core = Core::new(id, cores, &shared, inbox, Arc::clone(&load), budget);
         spawn_local(fence(Rc::clone(&core), Arc::clone(&shared)));
         spawn_local(sweep(Rc::clone(&core)));
         {
-            let (core, gate) = (Rc::clone(&core), Arc::clone(&gate));
-            spawn_local(async move { gate.usher(&core).await });
+            let (core, slots) = (Rc::clone(&core), Arc::clone(&slots));
+            spawn_local(async move { slots.make_room(&core).await });
         }
         let mut number = 0_u64;
         let mut open = {
@@ -86,18 +87,18 @@ impl Worker {
                 spawn_local(connection::serve(stream, conn, limits));
             }
         };
-        match intake {
-            Intake::Own(socket) => match TcpListener::from_std(socket) {
+        match connections {
+            ConnectionSource::Listener(socket) => match TcpListener::from_std(socket) {
                 Ok(socket) => {
                     let receive = {
-                        let gate = Arc::clone(&gate);
-                        move |stream| open(stream, ConnectionSlot::take(&gate, &load))
+                        let slots = Arc::clone(&slots);
+                        move |stream| open(stream, ConnectionSlot::take(&slots, &load))
                     };
-                    spawn_local(listener::accept(socket, gate, shared, receive));
+                    spawn_local(listener::accept(socket, slots, shared, receive));
                 }
                 Err(error) => tracing::error!(%error, "the listening socket cannot be used"),
             },
-            Intake::Dealt(mut dealt) => {
+            ConnectionSource::Acceptor(mut dealt) => {
                 spawn_local(async move {
                     while let Some((stream, slot)) = dealt.recv().await {
                         if let Ok(stream) = TcpStream::from_std(stream) {
@@ -108,34 +109,34 @@ impl Worker {
             }
         }
         loop {
-            match *stage.borrow_and_update() {
+            match *phase.borrow_and_update() {
                 DrainPhase::Running => {}
                 DrainPhase::Draining => core.drain(),
                 DrainPhase::Stopped => break,
             }
-            if stage.changed().await.is_err() {
+            if phase.changed().await.is_err() {
                 break;
             }
         }
         core.cut();
-        farewell(&core).await;
+        write_last_answers(&core).await;
     }
 }
 
-/// Lets those who have no answer yet hear so.
-async fn farewell(core: &Core) {
+/// Gives requests that have no answer yet the time to be answered with an error.
+async fn write_last_answers(core: &Core) {
     let turns = async {
         while core.unanswered() > 0 {
             tokio::task::yield_now().await;
         }
         // A turn of the loop writes some dozens of connections; HTTP/2 takes a second one.
-        let rounds = 8 + core.doors.borrow().len() / 16;
+        let rounds = 8 + core.connections.count() / 16;
         for _ in 0..rounds {
             tokio::task::yield_now().await;
         }
     };
-    // Whoever does not take it by then had his chance.
-    let _ = tokio::time::timeout(LAST_WORDS, turns).await;
+    // A client that does not read it by then does not get it.
+    let _ = tokio::time::timeout(LAST_ANSWERS, turns).await;
 }
 
 /// Acknowledges publications.
@@ -151,7 +152,7 @@ async fn fence(core: Rc<Core>, shared: Arc<Shared>) {
             core.published();
             in_use.snapshot.revision
         };
-        // A request that passed its gate before this lies in the queue of its connection's task, which is awake: one
+        // A request that was dispatched before this lies in the queue of its connection's task, which is awake: one
         // turn of the loop writes it. The second turn is for the task of an HTTP/2 connection, which hands it on.
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
@@ -162,15 +163,13 @@ async fn fence(core: Rc<Core>, shared: Arc<Shared>) {
     }
 }
 
-/// Closes connections whose time is up.
+/// Closes connections whose time is over.
 async fn sweep(core: Rc<Core>) {
     loop {
         let limits = core.in_use().snapshot.policy.limits;
         let pause = (limits.header_time.0.min(limits.idle.0) / 4).clamp(20, 1000);
         tokio::time::sleep(Duration::from_millis(pause)).await;
         let now = clock::now();
-        for conn in core.doors.borrow().values().filter_map(std::rc::Weak::upgrade) {
-            conn.check(now, &limits);
-        }
+        core.connections.sweep(now, &limits);
     }
 }

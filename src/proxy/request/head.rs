@@ -20,7 +20,7 @@ use super::uri;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::route::{self, Facts, InForceShare, Plan, Purpose, Reason};
 use crate::proxy::core::{Core, InUse};
-use crate::proxy::downstream::lifetime::ClientConnection;
+use crate::proxy::downstream::client_connection::ClientConnection;
 use crate::proxy::response::error::{Problem, shown};
 use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::segments;
@@ -111,7 +111,7 @@ impl RequestHead {
         }
         let limits = &in_use.snapshot.policy.limits;
         conn.activity.awaits_body(true);
-        let held = memory::hold(&conn.core.replay, limits, &parts.headers, body, &conn.hush).await;
+        let held = memory::hold(&conn.core.replay, limits, &parts.headers, body, &conn.wake_filter).await;
         conn.activity.awaits_body(false);
         held
     }

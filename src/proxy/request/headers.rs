@@ -6,7 +6,9 @@
 //! read, so that every attempt begins from it. Invariants: the order among equal names stays; a credential reaches
 //! nobody it was not meant for.
 
+use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http_body::Frame;
 
 use super::name_filter::NameFilter;
 use super::prepared::PreparedProvider;
@@ -152,6 +154,17 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) 
     }
     for name in doomed {
         headers.remove(name);
+    }
+}
+
+/// A frame as it may pass: trailers lose what may only stand in a head.
+pub(crate) fn passing_frame(frame: Frame<Bytes>, to_provider: bool) -> Frame<Bytes> {
+    if frame.is_data() {
+        return frame;
+    }
+    match frame.into_trailers() {
+        Ok(trailers) => Frame::trailers(trailing(trailers, to_provider)),
+        Err(frame) => frame,
     }
 }
 

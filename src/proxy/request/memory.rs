@@ -16,9 +16,9 @@ use http::{HeaderMap, header};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
+use super::body::RequestBody;
 use crate::decide::policy::Limits;
 use crate::proxy::downstream::wake_filter::WakeFilter;
-use crate::proxy::response::body::RequestBody;
 use crate::proxy::response::error::Problem;
 use crate::wire::media;
 use crate::wire::multipart::boundary;
@@ -179,7 +179,7 @@ pub(crate) async fn hold(
     limits: &Limits,
     headers: &HeaderMap,
     mut body: Incoming,
-    hush: &Arc<WakeFilter>,
+    wake_filter: &Arc<WakeFilter>,
 ) -> Result<HeldBody, Problem> {
     if body.is_end_stream() {
         return Ok(HeldBody::passing(body));
@@ -197,7 +197,7 @@ pub(crate) async fn hold(
     let mut loan = Reservation::of(share);
     let mut gathered = Gathered::default();
     let mut trailers = None;
-    while let Some(frame) = poll_fn(|context| hush.take(&mut body, context)).await {
+    while let Some(frame) = poll_fn(|context| wake_filter.take(&mut body, context)).await {
         let frame = frame.map_err(|error| Problem::BrokenBody(cause(&error)))?;
         let data = match frame.into_data() {
             Ok(data) => data,

@@ -7,6 +7,7 @@
 //! [`name_filter`] and [`presentation`]. [`prepared`] is what a core computes once for each generation; [`request_id`]
 //! numbers requests. Refuses to choose a provider (`decide` does) and to send anything.
 
+pub(crate) mod body;
 mod credentials;
 pub(crate) mod head;
 pub(crate) mod headers;

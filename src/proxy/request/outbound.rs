@@ -9,11 +9,11 @@ use std::cell::RefCell;
 use bytes::Bytes;
 use http::{Request, request};
 
+use super::body::RequestBody;
 use super::head::RequestHead;
 use super::headers::{self, HeaderRules};
 use super::prepared::{Prepared, PreparedProvider};
 use super::presentation::Key;
-use crate::proxy::response::body::RequestBody;
 use crate::proxy::response::error::Problem;
 use crate::wire::body::{Peek, rewrite};
 use crate::wire::dialect::Dialect;

@@ -11,6 +11,7 @@ use crate::decide::outcome::{BodyEnd, Ending};
 use crate::decide::policy::Rollout;
 use crate::decide::route::Plan;
 use crate::decide::units::{Arm, Percent, ProviderId};
+use crate::proxy::attempt::deadline::Deadline;
 use crate::proxy::attempt::guard_report::GuardSink;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::response::error::Problem;
@@ -84,6 +85,16 @@ impl Scope {
         let whose = Whose { arm, source: self.plan.source, slot: self.plan.slot };
         let evidence = &in_force.evidence;
         Some(GuardSink { evidence, core: self.core.id, whose, kind: self.kind })
+    }
+
+    /// Until when the provider that the split chose is waited for, if the request is sent to it now; `None`: as long as its
+    /// `timeouts` say. Stable has a deadline only while it answers no request: then a whole answer is waited for no longer
+    /// than a streamed one.
+    pub(crate) fn deadline(&self) -> Option<Deadline> {
+        Some(match self.plan.arm? {
+            Arm::Canary => Deadline::new(self.rollout()?.give_up_after, self.kind == Kind::Whole),
+            Arm::Stable => Deadline::new(self.in_force()?.evidence.withdrawal.stable_waits(self.kind)?, false),
+        })
     }
 
     /// Whether what is in force now changes nothing for a request that is about to be sent to this provider; `first`:

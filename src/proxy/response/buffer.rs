@@ -184,7 +184,7 @@ pub(crate) async fn buffer(
     // As where nothing is held: an answer that is read whole has its output then, any other that cannot be read at once.
     let blind = matches!(form, Form::Label(_)) && !(kind == DeclaredKind::Json && asked.dialect != Dialect::Plain);
     let mut look = Look { form, kind, announced, plain };
-    let mut clock = Clock::new(&scales);
+    let mut clock = Clock::new(scales.hold, scales.deadline);
     let mut came = |seen: bool| {
         if seen || blind {
             output();

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::decide::outcome::{BodyEnd, Ending};
 use crate::proxy::attempt::account::Account;
-use crate::proxy::core::OpenRequest;
+use crate::proxy::downstream::client_connection::OpenRequest;
 use crate::proxy::response::body::AnswerBody;
 
 /// How much is read at a time, each way.

@@ -11,9 +11,11 @@ use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::proxy::attempt::account::Account;
-use crate::proxy::core::{Core, Load, OpenRequest};
-use crate::proxy::downstream::lifetime::ClientConnection;
+use crate::proxy::core::Core;
+use crate::proxy::downstream::client_connection::{ClientConnection, OpenRequest};
+use crate::proxy::downstream::connection::UnwindGuard;
 use crate::proxy::downstream::listener::{ConnectionSlot, ConnectionSlots};
+use crate::proxy::downstream::load::Load;
 use crate::proxy::response::access::Unplanned;
 use crate::state::snapshot::Shared;
 
@@ -281,7 +283,7 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
         *seen.borrow_mut() = account.dispatch();
         panic!("a defect");
     };
-    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&conn, request)).unwrap();
+    let reply = runtime().block_on(UnwindGuard::of(&conn, request)).unwrap();
     assert!(*began.borrow());
     assert_eq!((reply.status().as_u16(), &reply.headers()["x-serin-error"]), (500, &"defect".parse().unwrap()));
     assert_eq!(load.open(), 1, "the answer to it is still going out");
@@ -323,7 +325,7 @@ fn a_panic_before_the_plan_has_the_line_of_a_defect() {
         let _unplanned = Unplanned::of(&core, &core.in_use(), &planned, &asked, arrived);
         panic!("a defect");
     };
-    let reply = runtime().block_on(crate::proxy::downstream::connection::Caught::of(&conn, request)).unwrap();
+    let reply = runtime().block_on(UnwindGuard::of(&conn, request)).unwrap();
     let line = line(&entries);
     assert_eq!((line.status, line.error), (Some(reply.status().as_u16()), Some("defect")), "{line:?}");
     assert_eq!((line.outcome, line.provider), (Some(Outcome::SerinError), None));

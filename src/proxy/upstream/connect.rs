@@ -1,7 +1,7 @@
 //! From a provider's address to a byte stream: name lookup, TCP, the egress proxy's tunnel, TLS, within one time limit.
 //!
-//! Owns what a connection is identified by ([`PoolKey`]), and says why there is none ([`NoConnection`]). Refuses to retry:
-//! whoever asked decides. Names are looked up anew for every connection.
+//! Owns the order of these steps, and says which of them failed ([`NoConnection`]). Refuses to retry: the caller decides.
+//! Names are looked up anew for every connection. Invariant: all steps together take no longer than the limit.
 
 use std::cell::Cell;
 use std::io;
@@ -11,47 +11,12 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::dial::{self, FailedDial};
-use super::egress::Egress;
+use super::pool_key::PoolKey;
 use super::stream::ProviderStream;
 use super::tls::TlsCache;
 use crate::clock;
 use crate::decide::cause::{ConnectStep, NoConnection};
-use crate::decide::policy::{Http2, Provider, Tls};
 use crate::decide::units::Millis;
-
-/// What makes one connection as good as another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PoolKey {
-    pub(super) https: bool,
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) http2: Http2,
-    pub(super) tls: Tls,
-    pub(super) egress: Option<Egress>,
-}
-
-impl PoolKey {
-    /// Where a provider's connections lead; `http2` may differ from the provider's own setting.
-    pub(super) fn of(provider: &Provider, http2: Http2, egress: Option<Egress>) -> PoolKey {
-        PoolKey {
-            https: provider.base_url.https,
-            host: provider.base_url.host.clone(),
-            port: provider.base_url.port,
-            http2,
-            tls: provider.tls.clone(),
-            egress,
-        }
-    }
-
-    /// `host:port`, for messages and CONNECT.
-    pub(super) fn place(&self) -> String {
-        if self.host.contains(':') {
-            format!("[{}]:{}", self.host, self.port)
-        } else {
-            format!("{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// A new byte stream to the target, ready for HTTP.
 pub(super) async fn open(target: &PoolKey, tls: &TlsCache, limit: Millis) -> Result<ProviderStream, NoConnection> {
@@ -70,7 +35,7 @@ async fn steps(
 ) -> Result<ProviderStream, NoConnection> {
     let deadline = clock::instant().checked_add(limit.duration());
     let left = || deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(clock::instant()));
-    // A file that cannot be read is found before anybody is dialled.
+    // A file that cannot be read is found before any address is dialled.
     let tls = if target.https { Some(tls.config(target)?) } else { None };
     let stream = match &target.egress {
         None => reach(&target.host, target.port, left, doing).await?,
@@ -108,25 +73,25 @@ async fn reach(
     };
     doing.set(ConnectStep::Tcp);
     let several = addresses.len() > 1;
-    let undialled = match dial::first(addresses, left(), lacks_socket).await {
+    let failed = match dial::first(addresses, left(), lacks_socket).await {
         Ok(stream) => return Ok(stream),
-        Err(undialled) => undialled,
+        Err(failed) => failed,
     };
-    if let Some(error) = ours(&undialled) {
+    if let Some(error) = ours(&failed) {
         return Err(NoConnection::NoSocket { place: place(), problem: error.to_string() });
     }
-    let waited = undialled.iter().any(|fate| fate.error.is_none());
+    let waited = failed.iter().any(|fate| fate.error.is_none());
     let problem = |FailedDial { address, error }| {
         let error = error.map_or_else(|| "no answer".to_owned(), |error| error.to_string());
         if several { format!("{} {error}", address.ip()) } else { error }
     };
-    let problems: Vec<String> = undialled.into_iter().map(problem).collect();
+    let problems: Vec<String> = failed.into_iter().map(problem).collect();
     Err(NoConnection::Tcp { place: place(), problem: problems.join(", "), waited })
 }
 
 /// Why a name has no address, in the resolver's words.
 enum Unresolved {
-    /// Nobody could be asked: there was no socket.
+    /// There was no socket to ask with.
     Ours(String),
     Unknown(String),
 }
@@ -144,13 +109,13 @@ async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Unresolved> {
     if addresses.is_empty() { Err(Unresolved::Unknown("the name has no address".to_owned())) } else { Ok(addresses) }
 }
 
-/// Why nobody could be dialled for want of something of this machine: of a socket at all, or of a local address or port
-/// for any of them. That there is none for one, as for IPv6 where that is switched off, is that address's own failure.
-fn ours(undialled: &[FailedDial]) -> Option<&io::Error> {
-    let mut errors = undialled.iter().filter_map(|fate| fate.error.as_ref());
+/// The failure that this machine caused: there is no socket at all, or no local address or port for any of them. Where
+/// only one address has none, as with IPv6 switched off, that is a failure of this address.
+fn ours(failed: &[FailedDial]) -> Option<&io::Error> {
+    let mut errors = failed.iter().filter_map(|fate| fate.error.as_ref());
     let unavailable =
         |fate: &FailedDial| fate.error.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::AddrNotAvailable);
-    if undialled.iter().all(unavailable) { errors.next() } else { errors.find(|error| lacks_socket(error)) }
+    if failed.iter().all(unavailable) { errors.next() } else { errors.find(|error| lacks_socket(error)) }
 }
 
 /// EMFILE, ENFILE, ENOBUFS, ENOMEM.

@@ -1,9 +1,9 @@
-//! The wait for an answer's head, and the clock that runs meanwhile.
+//! The wait for a response's head, and its time limit.
 //!
-//! The clock is the provider's: it stands still while a streamed request waits for its client, and starts anew whenever
-//! the provider has taken another piece of the request. Invariant: it rings only after the provider alone was waited
-//! for, for the whole limit, or at the moment at which somebody else is asked. A client that pauses within its request has
-//! a limit of its own.
+//! The timer counts the provider's time only: it is stopped while a streamed request waits for its client, and starts anew
+//! whenever the provider has taken another piece of the request. A client that pauses within its request has a limit of
+//! its own. Invariant: it expires only after the provider alone was waited for, for the whole limit, or at the moment at
+//! which another candidate is asked.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -14,52 +14,52 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 
-use super::lease::ResponseSource;
-use super::stream::Activity;
+use super::response_source::ResponseSource;
+use super::stream::StreamActivity;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::response::body::{Outgoing, Upload};
+use crate::proxy::request::body::{Outgoing, Upload};
 
 /// What hyper makes of a request.
 pub(super) type Sent = Result<Response<Incoming>, TrySendError<Request<Outgoing>>>;
 
-/// The wait for an answer's head, and its clock.
+/// The wait for a response's head.
 pub(super) struct Wait<'a> {
-    pub(super) line: &'a mut ResponseSource,
+    pub(super) source: &'a mut ResponseSource,
     pub(super) upload: Option<&'a Upload>,
-    pub(super) activity: Option<&'a Activity>,
+    pub(super) activity: Option<&'a StreamActivity>,
     pub(super) limit: Millis,
-    /// When the provider is waited for no more, though its limit be not over.
+    /// When the wait ends even if the limit is not over.
     pub(super) by: Option<Instant>,
     pub(super) client: Millis,
 }
 
-/// Who took too long.
+/// Which side took too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimedOut {
     /// The provider, with its answer or with taking the request.
     Provider,
-    /// The provider, beyond the moment at which somebody else is asked.
+    /// The provider, up to the moment at which another candidate is asked.
     GivenUp,
     /// The client, with the rest of its request.
     Client,
 }
 
 impl Wait<'_> {
-    /// What came, or who was late.
+    /// The head, or the side that took too long.
     pub(super) async fn head(&mut self, answer: impl Future<Output = Sent>) -> Result<Sent, TimedOut> {
         let mut answer = pin!(answer);
-        let mut turn = TimedOut::Provider;
+        let mut waits_for = TimedOut::Provider;
         poll_fn(|cx| {
             if let Poll::Ready(sent) = answer.as_mut().poll(cx) {
-                if let Some(alarm) = self.line.alarm() {
-                    alarm.lift();
+                if let Some(timer) = self.source.timer() {
+                    timer.clear();
                 }
                 return Poll::Ready(Ok(sent));
             }
             loop {
                 let moved = self.last_movement();
-                let Some(alarm) = self.line.alarm() else { return Poll::Ready(Err(TimedOut::Provider)) };
+                let Some(timer) = self.source.timer() else { return Poll::Ready(Err(TimedOut::Provider)) };
                 let now = match self.upload {
                     Some(upload) if upload.is_starved() => {
                         upload.wake_when_fed(cx);
@@ -67,17 +67,17 @@ impl Wait<'_> {
                     }
                     _ => TimedOut::Provider,
                 };
-                if now != turn {
-                    turn = now;
-                    alarm.lift();
+                if now != waits_for {
+                    waits_for = now;
+                    timer.clear();
                 }
-                let limit = if turn == TimedOut::Client { self.client } else { self.limit };
-                let by = self.by.filter(|_| turn == TimedOut::Provider);
-                if !alarm.is_set() {
-                    alarm.set(limit.duration());
-                    alarm.no_later(by);
+                let limit = if waits_for == TimedOut::Client { self.client } else { self.limit };
+                let by = self.by.filter(|_| waits_for == TimedOut::Provider);
+                if !timer.is_set() {
+                    timer.set(limit.duration());
+                    timer.no_later(by);
                 }
-                if alarm.poll(cx).is_pending() {
+                if timer.poll(cx).is_pending() {
                     return Poll::Pending;
                 }
                 if by.is_some_and(|by| clock::instant() >= by) {
@@ -87,10 +87,10 @@ impl Wait<'_> {
                 let quiet = moved.map(|moved| clock::now().since(moved));
                 match quiet {
                     Some(quiet) if quiet < limit => {
-                        alarm.set(limit.since(quiet).duration());
-                        alarm.no_later(by);
+                        timer.set(limit.since(quiet).duration());
+                        timer.no_later(by);
                     }
-                    _ => return Poll::Ready(Err(turn)),
+                    _ => return Poll::Ready(Err(waits_for)),
                 }
             }
         })
@@ -99,6 +99,6 @@ impl Wait<'_> {
 
     fn last_movement(&self) -> Option<Millis> {
         let moved = self.upload.map(Upload::moved).filter(|moved| moved.0 > 0);
-        moved.max(self.activity.and_then(Activity::last_write))
+        moved.max(self.activity.and_then(StreamActivity::last_write))
     }
 }

@@ -12,26 +12,28 @@ use std::rc::{Rc, Weak};
 use std::time::{Duration, Instant};
 
 use http::header::HOST;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Request, Uri, Version};
+use http::uri::{Authority, PathAndQuery};
+use http::{Request, Uri, Version};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioIo, TokioTimer};
 
 use super::age::Age;
-use super::pool::{Pool, QueuePlace};
+use super::owner::ConnectionOwner;
+use super::pool_key::Origin;
+use super::queue::QueuePlace;
 use super::stream::ProviderStream;
 use super::timer::DeadlineTimer;
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::proxy::response::body::Outgoing;
+use crate::proxy::request::body::Outgoing;
 
 const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 const HEADER_LIST: u32 = 64 * 1024;
 const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_PATIENCE: Duration = Duration::from_secs(20);
-/// What a server must allow before it has said anything else.
-const STREAMS_UNTIL_TOLD: usize = 100;
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// What a server must allow until its settings have come.
+const STREAMS_BEFORE_SETTINGS: usize = 100;
 
 /// Spawns hyper's tasks where everything else of a core runs.
 #[derive(Clone, Copy, Debug)]
@@ -53,37 +55,37 @@ pub(super) struct Shared {
     leaving: Cell<bool>,
     idle_since: Cell<Millis>,
     age: Age,
-    _turn: QueuePlace,
+    _place: QueuePlace,
 }
 
 impl Shared {
     /// The HTTP/2 handshake over a new connection; hyper's words when it fails.
-    pub(super) async fn handshake(wire: ProviderStream, age: Age, turn: QueuePlace) -> Result<Rc<Shared>, String> {
+    pub(super) async fn handshake(stream: ProviderStream, age: Age, place: QueuePlace) -> Result<Rc<Shared>, String> {
         let (sender, mut connection) = Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .initial_max_send_streams(STREAMS_UNTIL_TOLD)
+            .initial_max_send_streams(STREAMS_BEFORE_SETTINGS)
             .max_header_list_size(HEADER_LIST)
             .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_PATIENCE)
-            .handshake(TokioIo::new(wire))
+            .keep_alive_timeout(PING_TIMEOUT)
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| error.to_string())?;
         let shared = Rc::new(Shared {
             sender: RefCell::new(sender),
             open: Cell::new(0),
-            allowed: Cell::new(STREAMS_UNTIL_TOLD),
+            allowed: Cell::new(STREAMS_BEFORE_SETTINGS),
             begun: Cell::new(false),
             leaving: Cell::new(false),
             idle_since: Cell::new(clock::now()),
             age,
-            _turn: turn,
+            _place: place,
         });
-        let told = Rc::downgrade(&shared);
+        let weak = Rc::downgrade(&shared);
         tokio::task::spawn_local(poll_fn(move |cx| {
             let polled = Pin::new(&mut connection).poll(cx);
-            if let Some(shared) = Weak::upgrade(&told) {
+            if let Some(shared) = Weak::upgrade(&weak) {
                 shared.allowed.set(connection.current_max_send_streams());
             }
             polled.map(|_| ())
@@ -91,12 +93,12 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Whether it takes no stream any more: closed, or told to go away.
+    /// Whether it takes no new stream: it is closed, or the provider is closing it.
     pub(super) fn is_closed(&self) -> bool {
         self.leaving.get() || self.sender.borrow().is_closed()
     }
 
-    /// Whether it has lain without a stream for so long.
+    /// Whether it has had no stream for this long.
     pub(super) fn is_idle_for(&self, length: Duration, now: Millis) -> bool {
         self.is_idle() && now.since(self.idle_since.get()).duration() >= length
     }
@@ -106,7 +108,7 @@ impl Shared {
         self.open.get() == 0
     }
 
-    /// From when on another should take its place.
+    /// When another connection should replace it.
     pub(super) fn end(&self, most_age: Option<Millis>) -> Option<Instant> {
         self.age.end(most_age)
     }
@@ -117,29 +119,29 @@ impl Shared {
     }
 
     /// A place for one request.
-    pub(super) fn stream(self: &Rc<Self>, pool: &Rc<Pool>) -> Stream {
+    pub(super) fn stream(self: &Rc<Self>, owner: Weak<dyn ConnectionOwner>) -> Http2Stream {
         self.open.set(self.open.get() + 1);
         let first = !self.begun.replace(true);
-        Stream { shared: Rc::clone(self), pool: Rc::downgrade(pool), first, alarm: DeadlineTimer::default() }
+        Http2Stream { shared: Rc::clone(self), owner, first, timer: DeadlineTimer::default() }
     }
 }
 
 /// One request's place on a shared connection.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub(crate) struct Http2Stream {
     shared: Rc<Shared>,
-    pool: Weak<Pool>,
+    owner: Weak<dyn ConnectionOwner>,
     first: bool,
-    pub(super) alarm: DeadlineTimer,
+    pub(super) timer: DeadlineTimer,
 }
 
-impl Stream {
+impl Http2Stream {
     /// Whether nothing went before it on its connection.
     pub(super) fn is_first(&self) -> bool {
         self.first
     }
 
-    /// No further stream may be opened here: the connection broke or said goodbye.
+    /// No further stream may be opened here: the connection broke, or the provider is closing it.
     pub(super) fn abandon(&self) {
         self.shared.leaving.set(true);
     }
@@ -149,23 +151,23 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for Http2Stream {
     fn drop(&mut self) {
         self.shared.open.set(self.shared.open.get() - 1);
         self.shared.idle_since.set(clock::now());
-        if let Some(pool) = self.pool.upgrade() {
-            pool.stream_ended();
+        if let Some(owner) = self.owner.upgrade() {
+            owner.stream_ended();
         }
     }
 }
 
-/// Puts the host where HTTP/2 has it: into the URI, and nowhere else.
-pub(super) fn address<B>(request: &mut Request<B>, scheme: &Scheme, host: &HeaderValue) {
+/// Moves the host to where HTTP/2 has it, into the URI.
+pub(super) fn address<B>(request: &mut Request<B>, origin: &Origin) {
     *request.version_mut() = Version::HTTP_2;
-    let host = request.headers_mut().remove(HOST).unwrap_or_else(|| host.clone());
+    let host = request.headers_mut().remove(HOST).unwrap_or_else(|| origin.host.clone());
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return };
     let mut uri = std::mem::take(request.uri_mut()).into_parts();
-    uri.scheme = Some(scheme.clone());
+    uri.scheme = Some(origin.scheme.clone());
     uri.authority = Some(authority);
     uri.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
     if let Ok(uri) = Uri::from_parts(uri) {

@@ -1,22 +1,30 @@
 //! Connections to providers.
 //!
 //! In: a provider, and a request for it. Out: a response, or the reason why there is none. Files in the order in which a
-//! request meets them: [`upstreams`] (all pools of a core), [`pool`] (the connections to one target), [`connect`] (a new
-//! connection), which uses [`egress`], [`no_proxy`], [`dial`] and [`tls`], [`stream`] (its bytes), [`age`] (how old it may
-//! become), [`http2`] (a connection that requests share), [`lease`] (what one request is sent by), [`deadline`] and
-//! [`timer`] (how long is waited for the head), [`send_error`] (why there is no response). [`probe`] asks a provider
-//! outside all traffic. Refuses to choose a provider, to retry, and to count.
+//! request meets them: [`upstreams`] (all pools of a core), [`pool`] with [`pool_key`], [`queue`], [`idle`], [`reaper`] and
+//! [`owner`] (the connections to one target), [`connect`] with [`egress`], [`no_proxy`], [`dial`], [`tls`], [`stream`] and
+//! [`age`] (a new connection), [`http1`] and [`http2`], [`lease`] (one request's use of a connection), [`deadline`] and
+//! [`timer`] (the time limit for the head), [`framing`], [`response_source`] (what the response comes by), [`send_error`]
+//! (why there is none). [`probe`] asks a provider outside all traffic. Refuses to choose a provider, to retry, and to count.
 
 mod age;
 mod connect;
 mod deadline;
 mod dial;
 mod egress;
+mod framing;
+mod http1;
 mod http2;
+mod idle;
 pub(crate) mod lease;
 mod no_proxy;
+mod owner;
 mod pool;
+mod pool_key;
 mod probe;
+mod queue;
+mod reaper;
+pub(crate) mod response_source;
 pub(crate) mod send_error;
 mod stream;
 #[cfg(test)]

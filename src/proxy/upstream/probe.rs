@@ -1,32 +1,30 @@
-//! Whether a provider lives: one request on a connection of its own; or whether it can be reached: the connection alone.
+//! Whether a provider is alive: one request on a connection of its own; or whether it is reachable: the connection alone.
 //!
 //! Any answer but 401, 403 and 5xx counts: a 404 for the probed path still shows a server that listens and a key that
-//! was not refused. To reach it takes no answer, and no key is shown. Refuses to share a pool with traffic, so that it
-//! also tells whether a connection can be made now.
+//! was not refused. A provider is reachable without an answer, and no key is sent for that. Refuses to share a pool with
+//! traffic, so that a probe also shows whether a connection can be made now.
 
 mod endpoint;
 mod redirect;
+mod request;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_TYPE, HeaderValue, LOCATION, USER_AGENT};
-use http::{Method, Request, Response, Uri};
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use http::{Method, Response};
 
-use super::lease::SendLimits;
 use super::upstreams::Upstreams;
 use crate::clock;
 use crate::decide::cause::NoConnection;
-use crate::decide::policy::{Auth, Provider, Secret};
-use crate::decide::units::Millis;
-use crate::proxy::request::presentation::{self, Key, Presentation, presented};
-use crate::proxy::response::body::{AnswerBody, BodyClocks, RequestBody};
-use crate::wire::{media, query};
+use crate::decide::policy::{Provider, Secret};
+use crate::proxy::request::body::RequestBody;
+use crate::proxy::response::body::AnswerBody;
+use crate::wire::media;
+
+use request::{limits, probe_request, shows_nothing};
 
 pub use endpoint::{Reply, probe_endpoint};
 pub use redirect::Redirect;
-
-/// A probe's answer may take no longer, whatever the provider's own timeouts allow.
-const PATIENCE: Millis = Millis(10_000);
 
 /// `200 in 12 ms` when the provider lives, else a sentence why not. Runs on any current-thread `LocalSet`.
 pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
@@ -45,10 +43,10 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
     let began = clock::instant();
     let upstreams = Upstreams::new(1);
     let below = provider.probe_path.reveal();
-    let request = request(&provider, Method::GET, below, RequestBody::Empty)?;
+    let request = probe_request(&provider, Method::GET, below, RequestBody::Empty)?;
     let lease =
         upstreams.connect(&provider, egress.as_ref().map(Secret::reveal)).await.map_err(|error| unreachable(&error))?;
-    let response = lease.send(request, waits(&provider)).await.map_err(|error| error.to_string())?;
+    let response = lease.send(request, limits(&provider)).await.map_err(|error| error.to_string())?;
     let took = clock::instant().saturating_duration_since(began).as_millis();
     // What stands behind a `?` may be a key.
     let asked = below.split('?').next().unwrap_or_default();
@@ -104,51 +102,4 @@ fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
         return ", as a web page (text/html): is that the address of an API?".to_owned();
     }
     String::new()
-}
-
-fn waits(provider: &Provider) -> SendLimits {
-    SendLimits {
-        client: provider.timeouts.idle,
-        head: PATIENCE.min(provider.timeouts.headers),
-        deadline: None,
-        body: BodyClocks { first_output: PATIENCE, idle: PATIENCE },
-    }
-}
-
-/// Whether a probe has nothing by which the provider could know it.
-fn shows_nothing(provider: &Provider) -> bool {
-    (provider.api_keys.is_empty() || provider.auth == Auth::None) && !provider.holds_keys
-}
-
-/// A request to a path below the provider's base URL, with all that the provider wants to see in one.
-fn request(
-    provider: &Provider,
-    method: Method,
-    below: &str,
-    body: RequestBody,
-) -> Result<Request<RequestBody>, String> {
-    let wrong = |problem: String| format!("the probe of provider `{}` cannot be written: {problem}", provider.name);
-    let Presentation { host, target, keys, set, unusable } = presented(provider, "", None);
-    if let Some(reason) = unusable {
-        return Err(wrong(reason));
-    }
-    let key = keys.first();
-    let own = match (key, &provider.auth) {
-        (Some(Key::Query(_)), Auth::Query(name)) => Some(name.as_bytes()),
-        _ => None,
-    };
-    // Its key stands there once.
-    let is_key = |pair: &str| own.is_some_and(|own| *query::name(pair) == *own);
-    let target = if let Some(Key::Query(target)) = key { target } else { &target };
-    let slash = if below.starts_with('/') { "" } else { "/" };
-    // What stands behind a `?` may be a key.
-    let no_path = || wrong(format!("`{}` is no path", below.split('?').next().unwrap_or_default()));
-    let uri: Uri = format!("{slash}{below}").parse().map_err(|_| no_path())?;
-    let uri = target.uri(&uri, uri.path(), is_key, None).ok_or_else(no_path)?;
-    let mut request = Request::new(body);
-    (*request.method_mut(), *request.uri_mut()) = (method, uri);
-    let headers = request.headers_mut();
-    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("serin/", env!("CARGO_PKG_VERSION"))));
-    presentation::write(headers, &host, key, &set);
-    Ok(request)
 }

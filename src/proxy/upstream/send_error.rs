@@ -9,7 +9,7 @@ use hyper::client::conn::TrySendError;
 use super::http2;
 use crate::decide::cause::Cause;
 use crate::decide::units::Millis;
-use crate::proxy::response::body::{Outgoing, RequestBody};
+use crate::proxy::request::body::{Outgoing, RequestBody};
 
 /// Why there is no answer.
 #[derive(Debug)]

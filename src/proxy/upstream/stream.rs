@@ -1,7 +1,7 @@
 //! The byte stream to a provider, plain or TLS, and what can be seen of its life from outside.
 //!
 //! Hyper's errors do not tell whether a broken connection had already said something, nor when the last of a request
-//! went out. An [`Activity`] does: it notes the first byte heard and the last write. A provider may answer before it has read
+//! went out. A [`StreamActivity`] does: it notes the first byte heard and the last write. A provider may answer before it has read
 //! the request, and close: then what is written fails while its answer lies there to be read. So a failed write is no end;
 //! what follows of the request is thrown away, and what is read decides. Invariants: activity is reset at every dispatch,
 //! so what it tells is about the request in flight; a connection that takes no more carries no other request.
@@ -22,14 +22,14 @@ use crate::decide::units::Millis;
 
 /// Signs of life on one connection. Atomic only because an upgraded stream must be `Send`.
 #[derive(Debug, Default)]
-pub(super) struct Activity {
+pub(super) struct StreamActivity {
     heard: AtomicBool,
     takes_no_more: AtomicBool,
     writes: AtomicU32,
     last_write: AtomicU64,
 }
 
-impl Activity {
+impl StreamActivity {
     /// A request is about to go out.
     pub(super) fn begin(&self) {
         self.heard.store(false, Relaxed);
@@ -75,7 +75,7 @@ enum Stream {
 #[derive(Debug)]
 pub(super) struct ProviderStream {
     stream: Stream,
-    activity: Arc<Activity>,
+    activity: Arc<StreamActivity>,
     /// Why a write failed, until it is told.
     failed: Option<io::Error>,
 }
@@ -92,7 +92,7 @@ impl ProviderStream {
     }
 
     /// What can be seen of it once hyper owns it.
-    pub(super) fn activity(&self) -> Arc<Activity> {
+    pub(super) fn activity(&self) -> Arc<StreamActivity> {
         Arc::clone(&self.activity)
     }
 
@@ -124,17 +124,17 @@ fn is_end(error: &io::Error) -> bool {
 
 impl AsyncRead for ProviderStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let wire = self.get_mut();
+        let this = self.get_mut();
         let before = buf.filled().len();
-        let polled = match &mut wire.stream {
+        let polled = match &mut this.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
         };
         if buf.filled().len() > before {
-            wire.activity.heard.store(true, Relaxed);
+            this.activity.heard.store(true, Relaxed);
         } else if matches!(polled, Poll::Ready(Ok(())))
-            && !wire.activity.heard()
-            && let Some(error) = wire.failed.take()
+            && !this.activity.heard()
+            && let Some(error) = this.failed.take()
         {
             // It ends without an answer, and this is why.
             return Poll::Ready(Err(error));
@@ -145,18 +145,18 @@ impl AsyncRead for ProviderStream {
 
 impl AsyncWrite for ProviderStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let wire = self.get_mut();
-        if wire.activity.takes_no_more() {
+        let this = self.get_mut();
+        if this.activity.takes_no_more() {
             return Poll::Ready(Ok(buf.len()));
         }
-        let polled = match &mut wire.stream {
+        let polled = match &mut this.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Stream::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
         };
         if polled.is_ready() {
-            wire.activity.note_write();
+            this.activity.note_write();
         }
-        wire.wrote(polled, buf.len())
+        this.wrote(polled, buf.len())
     }
 
     fn poll_write_vectored(
@@ -164,19 +164,19 @@ impl AsyncWrite for ProviderStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let wire = self.get_mut();
+        let this = self.get_mut();
         let all: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if wire.activity.takes_no_more() {
+        if this.activity.takes_no_more() {
             return Poll::Ready(Ok(all));
         }
-        let polled = match &mut wire.stream {
+        let polled = match &mut this.stream {
             Stream::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Stream::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
         };
         if polled.is_ready() {
-            wire.activity.note_write();
+            this.activity.note_write();
         }
-        wire.wrote(polled, all)
+        this.wrote(polled, all)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -187,14 +187,14 @@ impl AsyncWrite for ProviderStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let wire = self.get_mut();
+        let this = self.get_mut();
         // A socket keeps nothing back.
-        let Stream::Tls(tls) = &mut wire.stream else { return Poll::Ready(Ok(())) };
-        if wire.activity.takes_no_more() {
+        let Stream::Tls(tls) = &mut this.stream else { return Poll::Ready(Ok(())) };
+        if this.activity.takes_no_more() {
             return Poll::Ready(Ok(()));
         }
         let polled = Pin::new(tls).poll_flush(cx);
-        wire.wrote(polled, ())
+        this.wrote(polled, ())
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

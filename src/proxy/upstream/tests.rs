@@ -22,7 +22,8 @@ use super::upstreams::Upstreams;
 use crate::decide::policy::{Auth, Http2, Provider, Secret, plain};
 use crate::decide::units::Millis;
 use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure, Recheck};
-use crate::proxy::response::body::{AnswerBody, BodyClocks, RequestBody};
+use crate::proxy::request::body::RequestBody;
+use crate::proxy::response::body::{AnswerBody, BodyClocks};
 use crate::proxy::tests::support;
 
 mod age;

@@ -1,9 +1,9 @@
 //! One timer that serves a connection for its whole life.
 //!
-//! A deadline of minutes is set for every request and almost never rings. So the runtime's timer is made once, stays
-//! registered, and is only touched when a new deadline lies before the one it is set for; when it rings early, for a
-//! deadline that was since put off, it is set to the true one. Invariant: it never rings before `due`, and a disarmed
-//! alarm never rings.
+//! A deadline of minutes is set for every request and almost never expires. So the runtime's timer is made once, stays
+//! registered, and is only touched when a new deadline lies before the one it is set for; when it fires for a deadline
+//! that was put off since, it is set to the new one. Invariant: it never expires before `due`, and never while no deadline
+//! is set.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 
 use crate::clock;
 
-/// A deadline that is cheap to set, put off and lift.
+/// A deadline that is cheap to set, put off and clear.
 #[derive(Debug, Default)]
 pub(crate) struct DeadlineTimer {
     timer: Option<Pin<Box<Sleep>>>,
@@ -39,11 +39,11 @@ impl DeadlineTimer {
     }
 
     /// Clears it.
-    pub(crate) fn lift(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.due = None;
     }
 
-    /// Ready once the deadline has passed. While none is set this is pending and wakes nobody.
+    /// Ready once the deadline has passed. While none is set this stays pending and wakes no task.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(due) = self.due else { return Poll::Pending };
         let due = tokio::time::Instant::from_std(due);
@@ -69,26 +69,26 @@ mod tests {
 
     #[tokio::test]
     async fn a_deadline_put_off_is_kept_and_one_brought_forward_is_met() {
-        let mut alarm = DeadlineTimer::default();
+        let mut timer = DeadlineTimer::default();
         let began = clock::instant();
-        alarm.set(Duration::from_millis(20));
-        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
-        alarm.set(Duration::from_millis(120));
-        poll_fn(|cx| alarm.poll(cx)).await;
-        assert!(began.elapsed() >= Duration::from_millis(120), "it rang for the first deadline");
-        alarm.set(Duration::from_secs(60));
-        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
-        alarm.set(Duration::from_millis(20));
-        let brought_forward = poll_fn(|cx| alarm.poll(cx));
+        timer.set(Duration::from_millis(20));
+        assert!(poll_fn(|cx| Poll::Ready(timer.poll(cx))).await.is_pending());
+        timer.set(Duration::from_millis(120));
+        poll_fn(|cx| timer.poll(cx)).await;
+        assert!(began.elapsed() >= Duration::from_millis(120), "it expired at the first deadline");
+        timer.set(Duration::from_secs(60));
+        assert!(poll_fn(|cx| Poll::Ready(timer.poll(cx))).await.is_pending());
+        timer.set(Duration::from_millis(20));
+        let brought_forward = poll_fn(|cx| timer.poll(cx));
         assert!(tokio::time::timeout(Duration::from_secs(10), brought_forward).await.is_ok());
     }
 
     #[tokio::test]
-    async fn a_lifted_deadline_never_rings() {
-        let mut alarm = DeadlineTimer::default();
-        alarm.set(Duration::ZERO);
-        alarm.lift();
-        assert!(!alarm.is_set());
-        assert!(poll_fn(|cx| Poll::Ready(alarm.poll(cx))).await.is_pending());
+    async fn a_deadline_that_was_cleared_never_expires() {
+        let mut timer = DeadlineTimer::default();
+        timer.set(Duration::ZERO);
+        timer.clear();
+        assert!(!timer.is_set());
+        assert!(poll_fn(|cx| Poll::Ready(timer.poll(cx))).await.is_pending());
     }
 }

@@ -1,4 +1,4 @@
-//! TLS towards providers: whom we trust, who we are, and what went wrong.
+//! TLS towards providers: the authorities that are trusted, the certificate that is shown, and what went wrong.
 //!
 //! Owns the system's roots (loaded once a process), a target's configuration (made at its first connection, and anew
 //! when its files on disk have changed and can be used), and which fault a failure is. Refuses to connect without
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connect::PoolKey;
+use super::pool_key::PoolKey;
 use crate::decide::cause::{NoConnection, TlsFault};
 use crate::decide::policy::Http2;
 use crate::wire::printable::printable_start;
@@ -45,7 +45,7 @@ impl TlsCache {
         }
         let config = match (configure(target), self.0.borrow().as_ref()) {
             (Ok(config), _) => Arc::new(config),
-            // Whoever reads flags.yaml is told that the files are not what they were.
+            // The watcher of flags.yaml reports that the files have changed.
             (Err(_), Some((_, known))) => Arc::clone(known),
             (Err(problem), None) => return Err(NoConnection::TlsFile { problem }),
         };

@@ -1,6 +1,6 @@
 //! Connections to providers: found, made, pooled and given back, per core.
 //!
-//! [`Upstreams`] is one core's whole stock. It maps a provider to a pool by what identifies a connection (scheme, host,
+//! [`Upstreams`] maps a provider to a pool by what identifies a connection (scheme, host,
 //! port, TLS files, HTTP version, egress proxy), so a reload that changes none of these keeps every connection, and one
 //! that changes any of them leaves the old ones to their last requests. Refuses to decide where a request goes, to
 //! retry, and to count. Invariant: nothing here is shared between cores but the system's root certificates.
@@ -9,10 +9,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::connect::PoolKey;
 use super::egress::Environment;
 use super::lease::Lease;
 use super::pool::Pool;
+use super::pool_key::PoolKey;
 use super::tls;
 use crate::decide::cause::NoConnection;
 use crate::decide::policy::{Http2, Policy, Provider, Secret};
@@ -26,7 +26,7 @@ pub(crate) struct Upstreams {
     pools: RefCell<Vec<Rc<Pool>>>,
 }
 
-/// What was worked out for a provider of a policy: found again by comparing pointers.
+/// The pools of one provider of a policy. Pointers are compared to find them again.
 #[derive(Debug)]
 struct Known {
     provider: Arc<Provider>,
@@ -52,28 +52,32 @@ impl Upstreams {
         Rc::new(Upstreams { cores: cores.max(1), environment, known: RefCell::default(), pools: RefCell::default() })
     }
 
-    /// A connection to the provider, pooled or new; waits its turn at this core's share of `max_connections`, for
+    /// A connection to the provider, pooled or new. Waits in the queue for this core's share of `max_connections`, for
     /// `timeouts.connect` at most.
     pub(crate) async fn acquire(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
         let known = self.known(provider, egress)?;
         match known.pool.acquire(provider).await {
-            Err(NoConnection::NoSocket { .. }) if self.let_go().await => Box::pin(known.pool.connect(provider)).await,
+            Err(NoConnection::NoSocket { .. }) if self.close_idle().await => {
+                Box::pin(known.pool.connect(provider)).await
+            }
             leased => leased,
         }
     }
 
-    /// A connection that nobody has used before, for the one retry after a stale one.
+    /// A connection that cannot be stale, for the one retry after a stale one.
     pub(crate) async fn connect(&self, provider: &Arc<Provider>, egress: Option<&str>) -> Result<Lease, NoConnection> {
         let known = self.known(provider, egress)?;
         match Box::pin(known.pool.connect(provider)).await {
-            Err(NoConnection::NoSocket { .. }) if self.let_go().await => Box::pin(known.pool.connect(provider)).await,
+            Err(NoConnection::NoSocket { .. }) if self.close_idle().await => {
+                Box::pin(known.pool.connect(provider)).await
+            }
             leased => leased,
         }
     }
 
-    // Closes what lies unused, whatever provider it leads to; says whether that gave a socket back.
-    async fn let_go(&self) -> bool {
-        let closed: usize = self.pools.borrow().iter().map(|pool| pool.let_go()).sum();
+    /// Closes unused connections to all providers. Returns whether there were any.
+    async fn close_idle(&self) -> bool {
+        let closed: usize = self.pools.borrow().iter().map(|pool| pool.close_idle()).sum();
         // The tasks that hold the sockets end now.
         tokio::task::yield_now().await;
         closed > 0
@@ -90,15 +94,15 @@ impl Upstreams {
         if fresh { Box::pin(known.upgrades.connect(provider)).await } else { known.upgrades.acquire(provider).await }
     }
 
-    /// Why there was no connection by the time that somebody else was asked.
-    pub(crate) fn too_late(&self, provider: &Arc<Provider>, egress: Option<&str>) -> NoConnection {
+    /// Why there was no connection in time.
+    pub(crate) fn timed_out(&self, provider: &Arc<Provider>, egress: Option<&str>) -> NoConnection {
         match self.known(provider, egress) {
-            Ok(known) => known.pool.too_late(),
+            Ok(known) => known.pool.timed_out(),
             Err(error) => error,
         }
     }
 
-    /// A new policy is in force: what its providers do not use is let go, once its last request has ended.
+    /// A new policy is in force: pools that none of its providers uses are closed, each once its last request has ended.
     pub(crate) fn retain(&self, policy: &Policy) {
         self.known.borrow_mut().retain(|known| policy.providers.iter().any(|kept| Arc::ptr_eq(kept, &known.provider)));
         if policy.providers.iter().any(|provider| provider.base_url.https) {
@@ -117,14 +121,14 @@ impl Upstreams {
             if users.is_empty() {
                 pool.retire();
             } else {
-                // Those who share its connections share the shortest age.
+                // Providers that share connections share the shortest age.
                 pool.renew_after(users.iter().filter_map(|known| known.provider.max_connection_age).min());
             }
             !users.is_empty()
         });
     }
 
-    /// Connections that lie unused, over all pools.
+    /// Unused connections of all pools.
     #[cfg(test)]
     pub(super) fn idle_count(&self) -> usize {
         self.pools.borrow().iter().map(|pool| pool.idle_count()).sum()
@@ -156,12 +160,12 @@ impl Upstreams {
         Ok(known)
     }
 
-    fn pool(&self, provider: &Provider, target: PoolKey) -> Rc<Pool> {
+    fn pool(&self, provider: &Provider, key: PoolKey) -> Rc<Pool> {
         let mut pools = self.pools.borrow_mut();
-        if let Some(pool) = pools.iter().find(|pool| *pool.target() == target) {
+        if let Some(pool) = pools.iter().find(|pool| *pool.key() == key) {
             return Rc::clone(pool);
         }
-        let pool = Pool::new(target, &provider.base_url.authority(), self.share(provider), provider.max_connection_age);
+        let pool = Pool::new(key, &provider.base_url.authority(), self.share(provider), provider.max_connection_age);
         pools.push(Rc::clone(&pool));
         pool
     }

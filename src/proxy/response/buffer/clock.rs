@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 
 use tokio::time::Sleep;
 
-use super::BufferRules;
 use crate::clock;
 use crate::decide::units::Millis;
 use crate::proxy::attempt::deadline::Deadline;
@@ -43,9 +42,8 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// By what is waited for in these.
-    pub(super) fn new(scales: &BufferRules) -> Clock {
-        let BufferRules { hold, deadline, .. } = *scales;
+    /// `hold`: how long frames without output are held.
+    pub(super) fn new(hold: Millis, deadline: Option<Deadline>) -> Clock {
         Clock { hold, deadline, timer: None }
     }
 

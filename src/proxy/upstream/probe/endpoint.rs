@@ -14,11 +14,12 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::redirect::Redirect;
-use super::{PATIENCE, request, shows_nothing, waits};
+use super::request::{PATIENCE, limits, probe_request, shows_nothing};
 use crate::decide::policy::{PathPart, Provider, Secret};
 use crate::proxy::attempt::cause;
+use crate::proxy::request::body::RequestBody;
 use crate::proxy::request::uri::encoded;
-use crate::proxy::response::body::{AnswerBody, RequestBody};
+use crate::proxy::response::body::AnswerBody;
 use crate::proxy::upstream::upstreams::Upstreams;
 use crate::wire::answer::read_answer;
 use crate::wire::coding::Decoder;
@@ -82,7 +83,7 @@ async fn ask(
     endpoint: &str,
     below: String,
 ) -> Result<Reply, String> {
-    let mut request = request(provider, Method::POST, &below, RequestBody::Whole(Bytes::from_static(b"{}")))?;
+    let mut request = probe_request(provider, Method::POST, &below, RequestBody::Whole(Bytes::from_static(b"{}")))?;
     let headers = request.headers_mut();
     let version = HeaderName::from_static("anthropic-version");
     if endpoint == "messages" && !headers.contains_key(&version) {
@@ -93,7 +94,7 @@ async fn ask(
     }
     let upstreams = Upstreams::new(1);
     let lease = upstreams.connect(provider, egress.map(Secret::reveal)).await.map_err(|error| error.to_string())?;
-    let response = lease.send(request, waits(provider)).await.map_err(|error| error.to_string())?;
+    let response = lease.send(request, limits(provider)).await.map_err(|error| error.to_string())?;
     Ok(match response.status().as_u16() {
         status @ (401 | 403) if !shows_nothing(provider) => Reply::Refused(status, KEY_REFUSED),
         status @ (401 | 403) if provider.forward_headers.is_empty() => {

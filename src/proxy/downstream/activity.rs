@@ -1,0 +1,169 @@
+//! What happens on one client connection.
+//!
+//! The socket and the requests write it; the connection's lifetime and the socket read it. No time is read here. Refuses to
+//! decide anything about the connection. Invariant: `beat` rises whenever something happens that shows that the client is
+//! alive or that a request began or ended.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+/// What happens on a connection. One thread writes it; it is atomic because hyper requires its I/O to be `Send`.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    /// Rises whenever one of the others changes.
+    beat: AtomicU32,
+    /// Requests in flight.
+    open: AtomicU32,
+    /// Whether a head is on its way in.
+    in_head: AtomicBool,
+    /// HTTP/2: whether a frame or a block of headers is half-way in.
+    in_block: AtomicBool,
+    /// Whether any byte ever came.
+    spoken: AtomicBool,
+    /// Whether the client does not take what is written to it.
+    blocked: AtomicBool,
+    /// Whether its place is wanted by others.
+    leaving: AtomicBool,
+    /// Whether a request waits for its body to be complete before it goes anywhere.
+    awaits_body: AtomicBool,
+    /// HTTP/1.1: whether a request has come whole and nothing of its answer has gone out.
+    awaits_answer: AtomicBool,
+    /// Whether a request was ever begun.
+    used: AtomicBool,
+}
+
+impl Activity {
+    pub(super) fn beats(&self) {
+        self.beat.store(self.beat.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    /// The connection is a new one, or the first byte of a head came.
+    pub(crate) fn head_begins(&self) {
+        if !self.in_head.load(Relaxed) {
+            self.in_head.store(true, Relaxed);
+            self.beats();
+        }
+    }
+
+    /// It is HTTP/2, where heads are frames. The first of them is waited for.
+    pub(crate) fn speaks_http2(&self) {
+        self.in_head.store(false, Relaxed);
+        self.in_block.store(true, Relaxed);
+        self.beats();
+    }
+
+    /// The first bytes came.
+    pub(crate) fn speaks(&self) {
+        self.spoken.store(true, Relaxed);
+    }
+
+    /// Whether the connection is to make room, and may: nothing is under way on it.
+    pub(crate) fn leaves(&self) -> bool {
+        self.leaving.load(Relaxed) && self.is_spare()
+    }
+
+    /// It stays after all.
+    pub(crate) fn stays(&self) {
+        self.leaving.store(false, Relaxed);
+    }
+
+    // Between requests, or never heard of; half a head is a request to come.
+    pub(super) fn is_spare(&self) -> bool {
+        let in_head = self.in_head.load(Relaxed) && self.spoken.load(Relaxed);
+        let busy = self.open.load(Relaxed) > 0 || self.blocked.load(Relaxed);
+        !busy && !in_head && !self.in_block.load(Relaxed)
+    }
+
+    /// A request waits for its whole body, or does no longer.
+    pub(crate) fn awaits_body(&self, waits: bool) {
+        self.awaits_body.store(waits, Relaxed);
+    }
+
+    /// A request of an HTTP/1.1 client has come whole, and waits for its answer.
+    pub(crate) fn awaits_answer(&self) {
+        self.awaits_answer.store(true, Relaxed);
+    }
+
+    /// Rises with everything that happens.
+    pub(super) fn beat(&self) -> u32 {
+        self.beat.load(Relaxed)
+    }
+
+    /// Whether a request is being served.
+    pub(super) fn is_serving(&self) -> bool {
+        self.open.load(Relaxed) > 0
+    }
+
+    /// Whether a request waits for its whole body.
+    pub(super) fn is_awaiting_body(&self) -> bool {
+        self.awaits_body.load(Relaxed)
+    }
+
+    /// Whether a request came whole and nothing of its answer was written.
+    pub(super) fn is_awaiting_answer(&self) -> bool {
+        self.awaits_answer.load(Relaxed)
+    }
+
+    /// Whether a head, or a frame of HTTP/2, is half-way in.
+    pub(super) fn is_half_way(&self) -> bool {
+        self.in_head.load(Relaxed) || self.in_block.load(Relaxed)
+    }
+
+    /// Whether a head of HTTP/1 is half-way in.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.in_head.load(Relaxed)
+    }
+
+    /// Whether a request was ever begun.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Relaxed)
+    }
+
+    /// Its place is wanted by others.
+    pub(super) fn ask_to_leave(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    /// Whether it was asked to leave, and has not refused.
+    pub(super) fn is_asked_to_leave(&self) -> bool {
+        self.leaving.load(Relaxed)
+    }
+
+    /// Bytes were written to the client; `blocked`: it does not take them.
+    pub(super) fn wrote(&self, blocked: bool) {
+        self.awaits_answer.store(false, Relaxed);
+        self.blocked.store(blocked, Relaxed);
+    }
+
+    /// Bytes came from an HTTP/1 client.
+    pub(super) fn heard(&self) {
+        if self.open.load(Relaxed) == 0 {
+            self.head_begins();
+        } else if self.awaits_body.load(Relaxed) {
+            self.beats();
+        }
+    }
+
+    /// Bytes came from an HTTP/2 client: whether they `completed` something, and whether something is half-way in now.
+    pub(super) fn heard_frames(&self, completed: bool, half_way: bool) {
+        let before = self.in_block.load(Relaxed);
+        self.in_block.store(half_way, Relaxed);
+        if self.awaits_body.load(Relaxed) || (half_way && (completed || !before)) || (before && !half_way) {
+            self.beats();
+        }
+    }
+
+    /// A request is being served.
+    pub(crate) fn request_begins(&self) {
+        self.in_head.store(false, Relaxed);
+        self.awaits_answer.store(false, Relaxed);
+        self.used.store(true, Relaxed);
+        self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
+        self.beats();
+    }
+
+    /// Its answer is out.
+    pub(crate) fn request_ends(&self) {
+        self.open.store(self.open.load(Relaxed).wrapping_sub(1), Relaxed);
+        self.beats();
+    }
+}

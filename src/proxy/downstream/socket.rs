@@ -1,0 +1,152 @@
+//! A client's socket, as hyper reads and writes it.
+//!
+//! Puts back what was read to learn the protocol, notes what happens in the connection's [`Activity`], keeps a client that
+//! has closed its sending side connected until its answer is out, and replaces the bare status line that the HTTP/1 parser
+//! writes by an error that says what is wrong. Refuses to time anything. Invariant: no byte of a request or an answer is
+//! changed.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use super::activity::Activity;
+use super::half_close::HalfClose;
+use super::http2_frames::Frames;
+use crate::proxy::response::problem;
+
+/// For how many polls of its task the end of an HTTP/1 client is put off: a request that came with it has begun by then.
+const POLLS: u8 = 8;
+
+/// Whether bytes have come that are not read yet. The runtime may not know of them.
+pub(crate) fn has_unread(stream: &TcpStream) -> bool {
+    let peeked = socket2::SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
+    !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// A client's socket, with what was read of it to learn the protocol put back before the rest.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    inner: TcpStream,
+    first: Bytes,
+    activity: Arc<Activity>,
+    /// HTTP/2 only: where in a frame its client is. With HTTP/1, bytes that come between requests are a head.
+    frames: Option<Frames>,
+    /// What is left of an error that replaces the one of the parser.
+    error: Bytes,
+    /// Its client has closed its side, and may read on.
+    half_close: Option<HalfClose>,
+    /// How often its end was put off.
+    polls: u8,
+}
+
+impl Socket {
+    /// `first` was read before.
+    pub(crate) fn new(inner: TcpStream, first: Bytes, activity: Arc<Activity>, http2: bool) -> Socket {
+        Socket {
+            inner,
+            first,
+            activity,
+            frames: http2.then(Frames::default),
+            error: Bytes::new(),
+            half_close: None,
+            polls: 0,
+        }
+    }
+
+    // What the parser takes for the client's end waits for the answer, unless the client has left.
+    fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let open = self.activity.is_serving();
+        let awaits = self.activity.is_awaiting_answer();
+        let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(&self.inner, awaits, cx));
+        if reads_on { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    // The parser answers a head that it cannot read with a bare status line, which does not say what is wrong, so it
+    // is replaced. In this state (part of a head came, no request is open) nothing else writes an error.
+    fn parse_error(&self, bytes: &[u8]) -> Option<Bytes> {
+        if self.frames.is_some() || !self.activity.is_in_head() {
+            return None;
+        }
+        let head = bytes.strip_prefix(b"HTTP/1.1 ")?;
+        (bytes.ends_with(b"\r\n\r\n") && bytes.len() < 200).then(|| problem::unparsable(head.get(..3)?)).flatten()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.first.is_empty() {
+            let take = self.first.len().min(buf.remaining());
+            buf.put_slice(&self.first[..take]);
+            self.first.advance(take);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let me = &mut *self;
+        if me.half_close.is_some() {
+            return me.poll_half_closed(cx);
+        }
+        let read = Pin::new(&mut me.inner).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            match &mut me.frames {
+                None => me.activity.heard(),
+                Some(frames) => {
+                    let completed = frames.take(&buf.filled()[before..]);
+                    me.activity.heard_frames(completed, frames.is_half_way());
+                }
+            }
+        } else if read.is_pending() && me.frames.is_none() && me.activity.leaves() {
+            if !has_unread(&me.inner) {
+                // When the client seems to have ended, the parser closes an idle connection, and no other.
+                return Poll::Ready(Ok(()));
+            }
+            me.activity.stays();
+        } else if matches!(read, Poll::Ready(Ok(())))
+            && me.activity.is_awaiting_answer()
+            && let Some(half_close) = HalfClose::ask(&me.inner)
+        {
+            me.half_close = Some(half_close);
+            return me.poll_half_closed(cx);
+        } else if matches!(read, Poll::Ready(Ok(()))) && me.frames.is_none() && me.polls < POLLS {
+            // The end may have come with the request, which is not being served yet.
+            me.polls += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.error.is_empty() {
+            let Some(error) = self.parse_error(buf) else {
+                let written = Pin::new(&mut self.inner).poll_write(cx, buf);
+                self.activity.wrote(written.is_pending());
+                return written;
+            };
+            self.error = error;
+        }
+        while !self.error.is_empty() {
+            let me = &mut *self;
+            match Pin::new(&mut me.inner).poll_write(cx, &me.error) {
+                Poll::Ready(Ok(written)) => me.error.advance(written),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
