@@ -28,7 +28,7 @@ use crate::state::inbox::{Inbox, Refused};
 use crate::state::snapshot::{Reader, Shared, Snapshot};
 use crate::state::source_table::{Source, SourceTable};
 
-/// How long control is left in peace.
+/// The least time between two reports to control.
 const BETWEEN_REPORTS: Millis = Millis(100);
 
 /// The snapshot in force, with what was prepared for its version of the file.
@@ -40,27 +40,21 @@ pub(crate) struct InUse {
     pub(crate) prepared: Rc<Prepared>,
 }
 
-/// One core.
+/// One core of the data plane.
 #[derive(Debug)]
 pub(crate) struct Core {
-    /// Whose cells it counts in.
+    /// By which its counters are found.
     pub(crate) id: counters::Core,
-    /// Where requests come from.
     sources: Arc<SourceTable>,
-    /// Where their lines go.
     pub(crate) access_log: Arc<AccessLog>,
-    /// What they are known by.
     pub(crate) request_ids: RequestIds,
-    /// Its connections to providers.
     pub(crate) upstreams: Rc<Upstreams>,
-    /// How busy it is.
     pub(crate) load: Arc<Load>,
     /// Its share of the memory for held requests and answers.
     pub(crate) replay: Rc<CoreShare>,
-    /// Its open client connections.
     pub(crate) connections: OpenConnections,
     inbox: Inbox,
-    /// When it last told control of a refusal; those that stable did not accept must not hide the others.
+    /// When a refusal was last reported to control. Those that stable did not accept must not hide the others.
     reported: [Cell<Millis>; 2],
     /// Whether clients are being asked to close.
     draining: Cell<bool>,
@@ -173,7 +167,7 @@ impl Core {
         self.connections.wake();
     }
 
-    /// What ends from now on was ended by Serin, and who has no answer yet is told so.
+    /// Serin ends what is open, and requests without an answer get an error.
     pub(crate) fn cut(&self) {
         self.draining.set(true);
         self.cutting.set(true);
@@ -223,12 +217,12 @@ impl Core {
         self.cutting.get()
     }
 
-    /// Whether an end that nobody saw coming is Serin's own doing.
+    /// Whether an end without an outcome was caused by Serin.
     pub(crate) fn is_cutting(&self) -> bool {
         self.cutting.get() || std::thread::panicking()
     }
 
-    /// Tells control; what comes too soon after the last word of its kind is left unsaid.
+    /// Reports to control. A report that comes too soon after the last one of its kind is dropped.
     pub(crate) fn report(&self, refused: Refused) {
         let (now, last) = (clock::now(), &self.reported[usize::from(refused.accepted)]);
         if last.get() == Millis(0) || now.since(last.get()) >= BETWEEN_REPORTS {
@@ -237,7 +231,7 @@ impl Core {
         }
     }
 
-    /// A draw for requests that belong to nobody: 0..=9999.
+    /// A random number for requests without a user: 0..=9999.
     pub(crate) fn draw(&self) -> u16 {
         self.chance.borrow_mut().u16(0..10_000)
     }

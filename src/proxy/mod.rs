@@ -7,15 +7,15 @@
 //! decides nothing that `decide` can decide, and knows neither flags.yaml nor the admin API. Invariant: what it dispatches
 //! is in force at that moment.
 
-pub(crate) mod attempt;
+mod attempt;
 mod core;
-pub(crate) mod downstream;
+mod downstream;
 mod request;
 mod response;
 mod server;
 #[cfg(test)]
 pub(crate) mod tests;
-pub(crate) mod upstream;
+mod upstream;
 
 pub use downstream::connection_limit::most_connections;
 pub use server::{Running, Setup, start};

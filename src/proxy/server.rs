@@ -1,7 +1,7 @@
 //! The data plane as a whole: started on a bound socket, drained, stopped.
 //!
 //! With one core, it accepts for itself; with more, an acceptor on a thread of its own deals connections out. Invariant:
-//! a drain accepts connections to its end, so that nobody is refused who still finds this process.
+//! a drain accepts connections to its end, so that no client that still reaches this process is refused.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -38,7 +38,7 @@ pub struct Setup {
     pub listener: TcpListener,
     /// What is in force; made for `cores` cores.
     pub shared: Arc<Shared>,
-    /// Where control is told what canaries refuse.
+    /// Where refusals of canaries are reported to control.
     pub inbox: Inbox,
     /// How many threads serve; at least 1.
     pub cores: usize,
@@ -104,7 +104,7 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     Ok(running)
 }
 
-/// What accepted connections inherit: a client that has vanished without a word is noticed within two minutes.
+/// What accepted connections inherit: a client that has vanished is noticed within two minutes.
 fn prepare(listener: &TcpListener) -> io::Result<()> {
     let socket = socket2::SockRef::from(listener);
     socket.listen(BACKLOG)?;

@@ -1,31 +1,26 @@
-//! One request's account: begun once, ended once, with an attempt or more in between.
+//! The account of one request: begun once, ended once, with one attempt or more in between.
 //!
-//! It is charged to the arm that the split chose and to the snapshot by which it was first dispatched; an attempt at
-//! another provider is counted under that provider's name and is never evidence. Owns the order of a request's moments, and
-//! makes a record of each attempt and of the request where they end; what follows from a record is decided in [`sinks`].
-//! What was seen decides: an answer that reached its end is complete, even if the connection is dropped right after. A drop
-//! before that is the client's leaving, or Serin's own doing while it cuts or unwinds. Invariants: every attempt that was
-//! dispatched ends with exactly one outcome, and so does every request that began.
+//! Charged to the arm that the split chose and to the snapshot by which the request was first dispatched. An attempt at another
+//! provider is counted under that provider's name and is never evidence. Owns the order of a request's events, and makes a
+//! record of each attempt and of the request where they end; what follows from a record is decided in [`sinks`](super::sinks).
+//! Invariants: every attempt that was dispatched ends with exactly one outcome, and so does every request that began.
 
-use std::mem;
+mod end;
+mod refusals;
+
 use std::rc::Rc;
-use std::slice;
-use std::thread;
 use std::time::Instant;
 
 use super::candidates::Candidate;
-use super::cause;
-use super::earlier_plans::{EarlierPlan, EarlierPlans};
+use super::earlier_plans::EarlierPlans;
 use super::guard_report::GuardReport;
 use super::open::{AttemptStage, OpenAttempt, answered};
-use super::record::{AttemptRecord, FailureReason};
-use super::refusal::Refusal;
-use super::request_record::RequestRecord;
-use super::sinks;
+use super::record::AttemptRecord;
+use super::refusal::PendingRefusal;
 use crate::clock;
 use crate::decide::cause::Cause;
 use crate::decide::guard::waiting::Kind;
-use crate::decide::outcome::{BodyEnd, Ending, Outcome};
+use crate::decide::outcome::BodyEnd;
 use crate::decide::route::{Plan, Reason};
 use crate::decide::units::ProviderId;
 use crate::proxy::core::{Core, InUse};
@@ -40,24 +35,24 @@ use crate::state::provider::{Breaker, Ticket};
 pub(crate) struct Account {
     scope: Scope,
     attempt: OpenAttempt,
-    /// Whose request it is at present; `None`: not dispatched yet.
+    /// The provider whose request it is at present; `None`: not dispatched yet.
     at: Option<ProviderId>,
     /// Attempts by this plan so far.
     attempts: u16,
-    /// What the guard is told.
+    /// What the guard knows of it.
     guard: GuardReport,
-    /// A refusal whose meaning hangs on stable's answer.
-    question: Option<Box<Question>>,
+    /// A refusal whose meaning depends on stable's answer.
+    pending_refusal: Option<Box<PendingRefusal>>,
     /// Attempts that ended while the request went on.
-    earlier: Vec<AttemptRecord>,
+    ended: Vec<AttemptRecord>,
     /// What was attempted by plans that no longer stand.
-    before: EarlierPlans,
-    /// Who stepped back because of a breaker, and was not asked after all.
-    passed_over: Vec<(ProviderId, Breaker)>,
-    /// What failed it so far, of the provider that the split chose.
+    earlier_plans: EarlierPlans,
+    /// Providers that were not asked because of a breaker.
+    diverted: Vec<(ProviderId, Breaker)>,
+    /// Why the provider that the split chose failed it so far.
     met: Met,
-    /// What is kept for its line in the access log.
-    draft: Option<Box<PendingEntry>>,
+    /// Its entry in the access log, if it has one.
+    entry: Option<Box<PendingEntry>>,
 }
 
 /// A part of an answer's body, with what came before it.
@@ -71,18 +66,8 @@ pub(crate) enum Part {
     Last,
 }
 
-/// What the canary refused.
-#[derive(Debug)]
-struct Question {
-    record: AttemptRecord,
-    refusal: Refusal,
-    /// How many attempts had ended before it.
-    place: usize,
-}
-
 impl Account {
-    /// For a request that is about to be dispatched by this plan. It goes through many hands, hence the box, and is made
-    /// where it stays.
+    /// For a request that is about to be dispatched by this plan. It is large and often passed on, so it is made in a box.
     pub(crate) fn planned(
         core: &Rc<Core>,
         in_use: &Rc<InUse>,
@@ -97,33 +82,32 @@ impl Account {
             at: None,
             attempts: 0,
             guard: GuardReport::default(),
-            question: None,
-            earlier: Vec::new(),
-            before: EarlierPlans::default(),
-            passed_over: Vec::new(),
+            pending_refusal: None,
+            ended: Vec::new(),
+            earlier_plans: EarlierPlans::default(),
+            diverted: Vec::new(),
             met: Met::default(),
-            draft: None,
+            entry: None,
         };
         Box::write(Box::new_uninit(), account)
     }
 
     /// It was planned before, and attempted.
-    pub(crate) fn follows(&mut self, mut before: EarlierPlans) {
-        (self.met, self.guard) = before.goes_on(&self.scope);
-        self.before = before;
+    pub(super) fn continue_from(&mut self, mut earlier: EarlierPlans) {
+        (self.met, self.guard) = earlier.resume(&self.scope);
+        self.earlier_plans = earlier;
     }
 
-    /// It will have a line in the access log, if that asks for one.
-    pub(crate) fn will_be_logged(&mut self, draft: Option<Box<PendingEntry>>) {
-        self.draft = draft;
+    /// Gives it an entry in the access log.
+    pub(super) fn set_log_entry(&mut self, entry: Option<Box<PendingEntry>>) {
+        self.entry = entry;
     }
 
-    /// What is kept for its line in the access log.
-    pub(crate) fn draft(&mut self) -> Option<&mut PendingEntry> {
-        self.draft.as_deref_mut()
+    /// Its entry in the access log.
+    pub(crate) fn log_entry(&mut self) -> Option<&mut PendingEntry> {
+        self.entry.as_deref_mut()
     }
 
-    /// Whose request it is.
     pub(crate) fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -133,48 +117,48 @@ impl Account {
         &self.attempt
     }
 
-    /// The same, for what is learnt of it.
-    pub(crate) fn attempt_mut(&mut self) -> &mut OpenAttempt {
+    /// The attempt under way, to note what is learnt of it.
+    pub(super) fn attempt_mut(&mut self) -> &mut OpenAttempt {
         &mut self.attempt
     }
 
     /// How many attempts there were, by whatever plan.
     pub(crate) fn attempts(&self) -> usize {
-        self.before.attempts() + usize::from(self.attempts)
+        self.earlier_plans.attempts() + usize::from(self.attempts)
     }
 
-    /// Who is tried next, and whether with a key of Serin's own. The same provider tried again without a ticket goes on
-    /// with the one that it had.
+    /// Begins another attempt; `own_key`: with a key of Serin's. The same provider asked again without a ticket keeps the one
+    /// that it had.
     pub(crate) fn begin_attempt(&mut self, candidate: Candidate, probe: Option<Ticket>, own_key: bool) {
         if probe.is_some() || candidate.id != self.attempt.candidate.id {
-            self.give_probe_back();
+            self.release_probe();
             self.attempt.probe = probe;
         }
         self.attempt.begin(candidate, own_key);
-        self.passed_over.retain(|(id, _)| *id != candidate.id);
-        if !self.is_own()
+        self.diverted.retain(|(id, _)| *id != candidate.id);
+        if !self.is_at_chosen()
             && let Some(sink) = self.scope.guard()
         {
-            self.guard.goes_elsewhere(sink);
+            self.guard.other_is_asked(sink);
         }
     }
 
-    /// The breaker has somebody else asked first: whatever follows says nothing about the canary.
-    pub(crate) fn divert(&mut self, from: ProviderId, breaker: Breaker) {
+    /// A breaker has another provider asked first: what follows says nothing about the canary.
+    pub(super) fn divert(&mut self, from: ProviderId, breaker: Breaker) {
         self.scope.in_use.snapshot.provider(from).count_step_back(breaker);
-        self.passed_over.push((from, breaker));
+        self.diverted.push((from, breaker));
         self.scope.plan.counted = false;
     }
 
-    /// Whether a request that is between two attempts may still be sent to whoever was tried last.
+    /// Whether a request between two attempts may still be sent to the provider that was asked last.
     pub(crate) fn still_stands(&self) -> bool {
         let now = self.scope.core.in_use();
         Rc::ptr_eq(&now, &self.scope.in_use)
             || self.scope.still_stands(&now, self.attempt.candidate.id, self.attempts == 0)
     }
 
-    /// The last look before the request leaves: begins the attempt and says true if the plan still stands. A newer
-    /// snapshot that changes nothing for this request does not send it back.
+    /// Checks the plan right before the request is sent. Begins the attempt and returns true if it still stands. A newer
+    /// snapshot that changes nothing for this request does not have it planned anew.
     pub(crate) fn dispatch(&mut self) -> bool {
         let now = self.scope.core.in_use();
         if !Rc::ptr_eq(&now, &self.scope.in_use) {
@@ -189,7 +173,7 @@ impl Account {
         self.begin();
         let now = clock::instant();
         self.attempt.times.connected = Some(now);
-        if self.is_own()
+        if self.is_at_chosen()
             && let Some(sink) = self.scope.guard()
         {
             self.guard.sent(sink, now);
@@ -204,7 +188,7 @@ impl Account {
         self.attempt.stage = AttemptStage::Dispatched;
         self.attempts += 1;
         let (core, id) = (self.scope.core.id, self.attempt.candidate.id);
-        self.is_at(id);
+        self.move_to(id);
         if self.attempts == 1 {
             let (series, plan) = (self.scope.series(id), &self.scope.plan);
             if plan.anonymous {
@@ -215,15 +199,15 @@ impl Account {
             }
         }
         if self.scope.plan.counted
-            && self.is_own()
+            && self.is_at_chosen()
             && let Some(sink) = self.scope.guard()
         {
-            self.guard.asked(sink);
+            self.guard.expose(sink);
         }
     }
 
-    /// From now on it is this provider's request.
-    fn is_at(&mut self, id: ProviderId) {
+    /// Counts it as this provider's request from now on.
+    fn move_to(&mut self, id: ProviderId) {
         let (scope, core) = (&self.scope, self.scope.core.id);
         match self.at.replace(id) {
             None => scope.series(id).begin(core),
@@ -235,143 +219,26 @@ impl Account {
         }
     }
 
-    /// Whether the provider that is tried is the one that the split chose.
-    fn is_own(&self) -> bool {
-        self.scope.is_own(self.attempt.candidate.id)
-    }
-
-    /// The request is planned anew, under another account; gives what was attempted. One that had been sent, on a
-    /// connection that was dead by then, says nothing about the provider.
-    pub(crate) fn forget(mut self: Box<Self>) -> EarlierPlans {
-        if matches!(self.attempt.stage, AttemptStage::Dispatched | AttemptStage::Answered { .. }) {
-            self.failed(Ending::CutBySerin);
-        }
-        self.give_probe_back();
-        // The guard is told when the request ends, since the same provider may be asked again.
-        let _ = self.answer_question(None);
-        if let Some(at) = self.at {
-            self.scope.series(at).leave(self.scope.core.id);
-        }
-        self.attempt.stage = AttemptStage::Over;
-        let mut before = mem::take(&mut self.before);
-        let (attempts, met) = (mem::take(&mut self.earlier), mem::take(&mut self.met));
-        let guard = mem::take(&mut self.guard);
-        before.add(EarlierPlan { scope: self.scope.clone(), attempts, met, guard });
-        before
-    }
-
-    /// The attempt ended, and nothing of it has gone to the client.
-    pub(crate) fn failed(&mut self, ending: Ending) {
-        let record = self.close(ending, clock::instant());
-        self.earlier.push(record);
-    }
-
-    /// No request could be made for whoever was to be asked. That is known before it is begun, or right after.
-    pub(crate) fn unfit(&mut self) {
-        if self.attempt.stage == AttemptStage::Dispatched {
-            self.failed(Ending::CutBySerin);
-        }
-    }
-
-    /// The canary refused the request, and stable is asked whether it was sound.
-    pub(crate) fn asks_stable(&mut self, ending: Ending, refusal: Refusal) {
-        let mut record = self.attempt.record(ending, clock::instant());
-        record.outcome = Outcome::ClientError;
-        sinks::breaker(&self.scope, &record, &mut self.attempt.probe);
-        self.guard.is_in_question();
-        self.question = Some(Box::new(Question { record, refusal, place: self.earlier.len() }));
-    }
-
-    /// Stable accepted what the canary refused, or refused it as well; `None`: it said neither.
-    pub(crate) fn stable_said(&mut self, accepts: Option<bool>) {
-        if let Some(outcome) = self.answer_question(accepts) {
-            self.end_guard_report(outcome);
-        }
-    }
-
-    /// Returns what the refusal comes to, if there was one in question.
-    fn answer_question(&mut self, accepts: Option<bool>) -> Option<Outcome> {
-        let question = self.question.take()?;
-        let Question { mut record, refusal, place } = *question;
-        let accepted = accepts == Some(true);
-        record.outcome = if accepted { Outcome::Unsupported } else { Outcome::ClientError };
-        if !accepted {
-            record.failure = None;
-        }
-        // What both refuse says nothing of either.
-        let speaks = accepts != Some(false);
-        if accepted || self.guard.is_given() {
-            sinks::refusal(&self.scope, record.provider, refusal, accepted);
-        }
-        self.count(&record, speaks);
-        let outcome = record.outcome;
-        self.earlier.insert(place, record);
-        Some(outcome)
-    }
-
-    /// Whether it is the canary that is asked, as evidence.
-    pub(crate) fn tells_of_canary(&self) -> bool {
-        self.scope.is_own_canary(self.attempt.candidate.id) && self.guard.is_given()
-    }
-
-    /// The canary refused the request, and nobody else is asked about it.
-    pub(crate) fn refused(&self, refusal: Refusal) {
-        if self.attempt.stage != AttemptStage::Over && self.tells_of_canary() {
-            sinks::refusal(&self.scope, self.attempt.candidate.id, refusal, false);
-        }
-    }
-
-    fn close(&mut self, ending: Ending, now: Instant) -> AttemptRecord {
-        if self.attempt.stage == AttemptStage::Idle {
-            // It came to nothing before it was dispatched: there was no connection.
-            self.begin();
-        }
-        let mut record = self.attempt.record(ending, now);
-        if matches!(record.outcome, Outcome::Ok | Outcome::ClientError | Outcome::ClientGone) {
-            record.failure = None;
-        } else if record.failure.is_none() {
-            let cause = cause::of_answer(ending, None, None, None);
-            record.failure = cause.map(|cause| Box::new(FailureReason { cause, request_id: None }));
-        }
-        sinks::breaker(&self.scope, &record, &mut self.attempt.probe);
-        self.count(&record, !ending.is_by_policy());
-        record
-    }
-
-    /// An attempt ended. `speaks`: whether it says anything of its provider.
-    fn count(&mut self, record: &AttemptRecord, speaks: bool) {
-        let own = sinks::ChosenProvider { guard: &mut self.guard, met: &mut self.met };
-        sinks::attempt_ended(&self.scope, record, own, speaks);
-    }
-
-    /// A probe that comes to nothing: another request may find out.
-    fn give_probe_back(&mut self) {
-        if self.attempt.probe.is_some() {
-            sinks::give_back(&self.scope, self.attempt.candidate.id, &mut self.attempt.probe);
-        }
-    }
-
-    fn end_guard_report(&mut self, unseen: Outcome) {
-        if let Some(sink) = self.scope.guard() {
-            self.guard.ends(sink, unseen);
-        }
+    /// Whether the provider that is asked is the one that the split chose.
+    fn is_at_chosen(&self) -> bool {
+        self.scope.is_chosen(self.attempt.candidate.id)
     }
 
     /// The head of an answer came.
-    pub(crate) fn answered(&mut self, status: u16) {
+    pub(super) fn head_came(&mut self, status: u16) {
         self.attempt.stage = AttemptStage::Answered { status, begun: false };
         self.attempt.times.head = Some(clock::instant());
         self.scope.in_use.snapshot.provider(self.attempt.candidate.id).heard();
-        // What follows is the client's and the provider's own affair.
+        // What follows belongs to client and provider alone.
         if status == 101
             && let Some(sink) = self.scope.guard()
         {
-            self.guard.switched(sink);
+            self.guard.upgraded(sink);
         }
     }
 
     /// A part of the answer's body came.
-    pub(crate) fn came(&mut self, part: Part) {
+    pub(crate) fn note_part(&mut self, part: Part) {
         let AttemptStage::Answered { status, begun } = self.attempt.stage else { return };
         let awaited = part != Part::Frame && is_success(status) && self.guard.awaits_output();
         if begun && !awaited && part != Part::Last {
@@ -392,10 +259,10 @@ impl Account {
 
     /// So many bytes came after the answer that left HTTP, and go to the client.
     pub(crate) fn carried(&mut self, bytes: usize) {
-        if let Some(draft) = self.draft() {
-            draft.passed(bytes);
+        if let Some(entry) = self.log_entry() {
+            entry.add_bytes(bytes);
         }
-        self.came(Part::Output);
+        self.note_part(Part::Output);
     }
 
     /// Output was seen in the answer, whether or not any of it has gone out.
@@ -409,108 +276,21 @@ impl Account {
         }
     }
 
-    /// The answer's body ended.
-    pub(crate) fn body_ended(&mut self, body: BodyEnd) {
-        if let Some(ending) = self.attempt.ending_of(body) {
-            self.end(ending);
-        }
-    }
-
-    /// What an answer says of itself, before its end is accounted for: what it cost, and why it ended.
-    pub(crate) fn says(&mut self, summary: Option<Summary>) {
+    /// Notes what an answer says about itself: what it cost, and why it finished. Called before its end.
+    pub(crate) fn note_summary(&mut self, summary: Option<Summary>) {
         if self.attempt.stage != AttemptStage::Over && summary.is_some() {
-            self.attempt.said = summary;
+            self.attempt.summary = summary;
         }
     }
 
-    /// Why the attempt will have failed, and by which id the provider knows it.
-    pub(crate) fn because(&mut self, cause: Cause, request_id: Option<Box<str>>) {
+    /// Notes why the attempt fails, and the provider's id of the request.
+    pub(crate) fn note_cause(&mut self, cause: Cause, request_id: Option<Box<str>>) {
         if self.attempt.stage != AttemptStage::Over {
-            self.attempt.because(cause, request_id);
+            self.attempt.note_cause(cause, request_id);
         }
-    }
-
-    /// The attempt is over, and with it the request. Whatever follows changes nothing.
-    pub(crate) fn end(&mut self, ending: Ending) {
-        if self.attempt.stage != AttemptStage::Over {
-            self.end_at(ending, clock::instant());
-        }
-    }
-
-    fn end_at(&mut self, ending: Ending, now: Instant) {
-        // Only where an answer was on its way, or none had begun.
-        let waited = match self.attempt.stage {
-            AttemptStage::Answered { status, .. } => is_success(status),
-            stage => stage == AttemptStage::Dispatched,
-        };
-        let left = ending == Ending::ClientLeft;
-        // Whoever leaves has seen so far how fast it came.
-        let paced = left || matches!(ending, Ending::Answered { body: BodyEnd::Complete, .. });
-        let said = self.attempt.said.filter(|said| said.generated && said.outputs > 0 && paced);
-        if ((left && waited) || said.is_some())
-            && let Some(sink) = self.scope.guard()
-        {
-            if left && waited {
-                self.guard.client_left(sink, now);
-            }
-            if let Some(Summary { outputs, .. }) = said.filter(|_| self.is_own()) {
-                self.guard.paced(sink, outputs, now);
-            }
-        }
-        let record = self.close(ending, now);
-        self.finish_at(record.outcome, now, Some(record));
-    }
-
-    /// The request is over after an attempt that was accounted for; `by`: whose answer the client gets.
-    pub(crate) fn finish(&mut self, outcome: Outcome, by: Candidate) {
-        self.give_probe_back();
-        self.attempt.candidate = by;
-        self.finish_at(outcome, clock::instant(), None);
-    }
-
-    fn finish_at(&mut self, outcome: Outcome, end: Instant, last: Option<AttemptRecord>) {
-        self.stable_said(None);
-        self.attempt.stage = AttemptStage::Over;
-        self.end_guard_report(outcome);
-        self.is_at(self.attempt.candidate.id);
-        let attempts = match &last {
-            Some(last) if self.earlier.is_empty() => slice::from_ref(last),
-            _ => {
-                self.earlier.extend(last);
-                &self.earlier
-            }
-        };
-        for (id, breaker) in &self.passed_over {
-            self.scope.in_use.snapshot.provider(*id).count_diverted(*breaker);
-        }
-        let (plan, by) = (&self.scope.plan, self.attempt.candidate.id);
-        let took = end.saturating_duration_since(self.attempt.times.arrived);
-        let (before, met) = (self.before.chapters(), &self.met);
-        let record = RequestRecord { plan, by, outcome, before, attempts, met, took };
-        sinks::request_ended(&self.scope, &record, self.draft.take());
     }
 }
 
 const fn is_success(status: u16) -> bool {
     matches!(status, 200..=299)
-}
-
-impl Drop for Account {
-    fn drop(&mut self) {
-        let ending = if self.scope.core.is_cutting() { Ending::CutBySerin } else { Ending::ClientLeft };
-        if thread::panicking()
-            && let Some(draft) = self.draft()
-        {
-            draft.unwinds();
-        }
-        match self.attempt.stage {
-            AttemptStage::Over => {}
-            // Between two attempts: all that were begun are accounted for.
-            AttemptStage::Idle if self.attempts > 0 => {
-                let (outcome, candidate) = (self.attempt.outcome_of(ending), self.attempt.candidate);
-                self.finish(outcome, candidate);
-            }
-            _ => self.end(ending),
-        }
-    }
 }

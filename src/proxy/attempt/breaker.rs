@@ -1,10 +1,9 @@
-//! What an attempt tells the breakers of its provider.
+//! What an attempt means for the breakers of its provider.
 //!
-//! Owns which of them hears of it: of a rollout's stable the one of failures to connect, and of nothing else, since
-//! whatever else it does may be one user's doing; of everybody else the one of failures in a row, with whose request it
-//! was. Of a rollout's canary only those are heard whom the split sent there: what stable could not answer is no test of
-//! it. Decides nothing about when one opens. Invariant: a request that nobody else could have answered leaves no provider
-//! out for others.
+//! Owns which breaker it is reported to. A rollout's stable: only failures to connect, since any other failure may be caused by
+//! one user. All others: failures in a row, with the user or the source of the request. A rollout's canary: only requests
+//! that the split sent there, since what stable could not answer is no test of the canary. Decides nothing about when a
+//! breaker opens. Invariant: a request that no other candidate could have answered has no provider passed over for others.
 
 use crate::clock;
 use crate::decide::breaker::{Caller, Verdict};
@@ -16,17 +15,15 @@ use crate::state::provider::Ticket;
 /// How an attempt ended.
 #[derive(Debug)]
 pub(crate) struct AttemptEnd {
-    /// Who was tried.
     pub(crate) provider: ProviderId,
-    /// What became of it.
     pub(crate) outcome: Outcome,
-    /// Whether there was no connection, for nothing that the request is.
-    pub(crate) unreached: bool,
+    /// Whether the provider is unreachable, whatever the request is.
+    pub(super) unreached: bool,
 }
 
-/// Tells it; `probe`: with the ticket of an attempt that finds out.
-pub(crate) fn tell(scope: &Scope, told: &AttemptEnd, probe: &mut Option<Ticket>) {
-    let AttemptEnd { provider, outcome, unreached } = *told;
+/// Reports it; `probe`: the ticket of an attempt that is the breaker's probe.
+pub(super) fn attempt_ended(scope: &Scope, end: &AttemptEnd, probe: &mut Option<Ticket>) {
+    let AttemptEnd { provider, outcome, unreached } = *end;
     let in_use = &scope.in_use;
     let state = in_use.snapshot.provider(provider);
     let verdict = match outcome.told_to_breaker() {
@@ -43,16 +40,16 @@ pub(crate) fn tell(scope: &Scope, told: &AttemptEnd, probe: &mut Option<Ticket>)
             }
         }
         Some(rollout)
-            if rollout.moves_to(provider) && !(scope.plan.counted && scope.is_own(provider)) && probe.is_none() => {}
+            if rollout.moves_to(provider) && !(scope.plan.counted && scope.is_chosen(provider)) && probe.is_none() => {}
         None if probe.is_none() => {}
         _ => {
-            let canary = in_use.prepared.outbound(provider).is_canary.then(|| caller(scope, unreached));
+            let canary = in_use.prepared.provider(provider).is_canary.then(|| caller(scope, unreached));
             state.tell(rule, canary, probe.take(), verdict, clock::now());
         }
     }
 }
 
-/// Whose request it is. That no connection can be made is no request's doing.
+/// The user or source of the request. A connection that cannot be made is caused by neither.
 fn caller(scope: &Scope, unreached: bool) -> Caller {
     match scope.in_force() {
         Some(_) if unreached => Caller::UNKNOWN,

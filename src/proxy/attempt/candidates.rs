@@ -1,9 +1,8 @@
-//! Who is tried for one request, in turn: the provider that the split chose, then the others.
+//! The candidates for one request, in turn: the provider that the split chose, then the others.
 //!
-//! Owns the order, what the breakers make of it, and how often the same provider was asked. A provider whose breaker is
-//! open steps back, and is asked after all if nobody else is left: a breaker never refuses a request. A rollout's stable
-//! steps back only where it cannot be reached, and where that helps. Decides nothing about failures
-//! ([`retry`](crate::decide::retry) does), and counts nothing.
+//! Owns their order, what the breakers change in it, and how often the same provider was asked. A provider whose breaker is open
+//! is put last: a breaker never refuses a request. A rollout's stable is put last only where it is unreachable, and where
+//! that helps. Decides nothing about failures ([`retry`](crate::decide::retry) does), and counts nothing.
 
 use std::collections::VecDeque;
 
@@ -15,12 +14,11 @@ use crate::proxy::core::InUse;
 use crate::proxy::request::prepared::PreparedProvider;
 use crate::state::provider::{Admit, Breaker, Ticket};
 
-/// Who is tried now.
+/// A provider, with one of its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// Who.
     pub(crate) id: ProviderId,
-    /// Which of its keys.
+    /// Counts its keys around.
     pub(crate) turn: usize,
 }
 
@@ -29,18 +27,18 @@ pub(crate) struct Candidate {
 pub(crate) struct Candidates {
     first: Option<ProviderId>,
     others: Others,
-    /// Whom no request may have left out for the others: the stable of a rollout that has a canary.
+    /// The stable of a rollout that has a canary: no failure but an unreachable one puts it last.
     stable: Option<ProviderId>,
     /// The rollout's canary, where the split chose another.
     canary_unchosen: Option<ProviderId>,
-    /// Whether that steps back where it cannot be reached.
+    /// Whether stable is put last where it is unreachable.
     diverts: bool,
-    /// Those who stepped back.
+    /// Those that were put last.
     last_resort: VecDeque<ProviderId>,
-    /// Keys of the present provider that were used.
+    /// How many keys of the present provider were used.
     keys_used: usize,
     /// How often the present provider was asked again.
-    repeats: u8,
+    retries: u8,
 }
 
 impl Candidates {
@@ -54,19 +52,19 @@ impl Candidates {
             diverts: true,
             last_resort: VecDeque::new(),
             keys_used: 0,
-            repeats: 0,
+            retries: 0,
         }
     }
 
-    /// In a rollout with this stable and this canary. `diverts`: whether somebody else is asked first while it cannot be
-    /// reached.
-    pub(crate) fn between_arms(&mut self, stable: ProviderId, canary: ProviderId, diverts: bool) {
+    /// In a rollout with this stable and this canary. `diverts`: whether another candidate is asked first while stable is
+    /// unreachable.
+    pub(super) fn between_arms(&mut self, stable: ProviderId, canary: ProviderId, diverts: bool) {
         (self.stable, self.diverts) = (Some(stable), diverts);
         self.canary_unchosen = (self.first != Some(canary)).then_some(canary);
     }
 
-    /// Whether somebody is left after the present one.
-    pub(crate) fn has_others(&self) -> bool {
+    /// Whether another candidate is left.
+    pub(super) fn has_others(&self) -> bool {
         !self.others.is_empty() || !self.last_resort.is_empty()
     }
 
@@ -75,8 +73,8 @@ impl Candidates {
         self.others.has(id) || self.last_resort.contains(&id)
     }
 
-    /// Nobody is asked after the present one.
-    pub(crate) fn settle(&mut self) {
+    /// No other candidate is asked.
+    pub(super) fn drop_others(&mut self) {
         self.others = Others::NOBODY;
         self.last_resort.clear();
     }
@@ -88,37 +86,37 @@ impl Candidates {
     }
 
     /// Only this one is asked from now on.
-    pub(crate) fn ask_only(&mut self, id: ProviderId) {
-        self.settle();
+    pub(super) fn ask_only(&mut self, id: ProviderId) {
+        self.drop_others();
         self.first = Some(id);
     }
 
-    /// The next one to try, with the breaker's ticket where it is the one that finds out; `None`: everybody was tried.
-    /// `diverted` is told of each that steps back, and by which breaker.
+    /// The next candidate, with the breaker's ticket where the attempt is its probe; `None`: all were tried. `diverted` is
+    /// called with each that is put last, and with its breaker.
     pub(crate) fn next(
         &mut self,
         in_use: &InUse,
         mut diverted: impl FnMut(ProviderId, Breaker),
     ) -> Option<(Candidate, Option<Ticket>)> {
-        (self.keys_used, self.repeats) = (0, 0);
+        (self.keys_used, self.retries) = (0, 0);
         loop {
             let Some(id) = self.first.take().or_else(|| self.others.next()) else {
                 let id = self.last_resort.pop_front()?;
                 return Some((candidate(in_use, id), None));
             };
-            let outbound = in_use.prepared.outbound(id);
-            if outbound.unusable.is_some() && self.has_others() {
+            let prepared = in_use.prepared.provider(id);
+            if prepared.unusable.is_some() && self.has_others() {
                 continue;
             }
             let state = in_use.snapshot.provider(id);
             if state.is_well() {
                 return Some((candidate(in_use, id), None));
             }
-            let rule = outbound.provider.breaker.as_ref();
+            let rule = prepared.provider.breaker.as_ref();
             let (breaker, admitted) = if self.stable == Some(id) {
                 (Breaker::Reach, if self.diverts { state.admits_to_stable(rule) } else { Admit::Yes })
             } else if self.canary_unchosen == Some(id) {
-                // In stable's place it finds out nothing about the canary.
+                // A request meant for stable is no probe of the canary.
                 (Breaker::Failures, state.admits_unprobed(rule))
             } else {
                 (Breaker::Failures, state.admits(rule, clock::now()))
@@ -136,7 +134,7 @@ impl Candidates {
     }
 
     /// Whether the present provider has a key that was not used.
-    pub(crate) fn has_keys(&self, to: &PreparedProvider) -> bool {
+    pub(super) fn has_keys(&self, to: &PreparedProvider) -> bool {
         self.keys_used + 1 < to.keys()
     }
 
@@ -147,22 +145,21 @@ impl Candidates {
     }
 
     /// Whether the present provider may be asked again.
-    pub(crate) fn may_repeat(&self, retry: Retry) -> bool {
-        self.repeats + 1 < retry.attempts
+    pub(super) fn may_retry(&self, retry: Retry) -> bool {
+        self.retries + 1 < retry.attempts
     }
 
-    /// How often it was.
-    pub(crate) const fn repeats(&self) -> u8 {
-        self.repeats
+    pub(crate) const fn retries(&self) -> u8 {
+        self.retries
     }
 
-    /// It is.
-    pub(crate) fn repeat(&mut self) {
-        self.repeats += 1;
+    /// It is asked again.
+    pub(super) fn count_retry(&mut self) {
+        self.retries += 1;
     }
 }
 
 fn candidate(in_use: &InUse, id: ProviderId) -> Candidate {
-    let keys = in_use.prepared.outbound(id).keys();
+    let keys = in_use.prepared.provider(id).keys();
     Candidate { id, turn: in_use.snapshot.provider(id).next_turn(keys) }
 }

@@ -1,8 +1,8 @@
 //! From what was seen of a failed attempt to its [`Cause`].
 //!
-//! What came instead of an answer is told by its media type as it was sent and by what kind of body it is; a redirect by
-//! the host that it points to; an error by its status, type and code. Each is short, printable and taken from the head or
-//! from the names of an error: no other byte of a body is ever shown, whatever its type says.
+//! A malformed answer is described by its media type as it was sent and by the shape of its body; a redirect by the host that
+//! it points to; an error by its status, type and code. Each is short, printable and taken from the head or from the names
+//! of an error: no other byte of a body is ever shown, whatever its type says.
 
 use http::header::{CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderValue};
@@ -21,13 +21,13 @@ const LONGEST_HOST: usize = 64;
 /// The most characters of an error's type or code, and of the provider's id of a request.
 const LONGEST_NAME: usize = 64;
 
-/// The header that tells more of it.
+/// The header that says more of a malformed answer.
 pub(crate) fn detail(shape: Shape, headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(if shape == Shape::Redirect { LOCATION } else { CONTENT_TYPE })
 }
 
-/// What came instead of an answer, with the header that tells more of it.
-pub(crate) fn strange(shape: Shape, detail: Option<&HeaderValue>) -> Cause {
+/// Of a malformed answer, with the header that says more of it.
+pub(crate) fn of_malformed(shape: Shape, detail: Option<&HeaderValue>) -> Cause {
     let detail = detail.map(HeaderValue::as_bytes).unwrap_or_default();
     if shape == Shape::Redirect {
         return Cause::Redirect { host: host(detail).map(|host| shown(host, LONGEST_HOST)) };
@@ -36,8 +36,8 @@ pub(crate) fn strange(shape: Shape, detail: Option<&HeaderValue>) -> Cause {
     Cause::Malformed { shape, media: (!media.is_empty()).then(|| shown(media, LONGEST_TYPE)) }
 }
 
-/// Of an answer that came as far as its head: by its ending, what its body says of an error, what broke it off, and the
-/// header that tells more of what is no answer.
+/// Of an answer whose head came: by its ending, what its body says of an error, what broke it off, and the
+/// header that says more of a malformed answer.
 pub(crate) fn of_answer(
     ending: Ending,
     complaint: Option<&Complaint>,
@@ -54,7 +54,7 @@ pub(crate) fn of_answer(
         (BodyEnd::Complete, _) => None,
         (BodyEnd::Empty, _) => Some(Cause::Empty),
         (BodyEnd::ErrorEvent | BodyEnd::Filtered, _) => Some(Cause::ErrorEvent { kind, code }),
-        (BodyEnd::Malformed(shape), _) => Some(strange(shape, detail)),
+        (BodyEnd::Malformed(shape), _) => Some(of_malformed(shape, detail)),
         (BodyEnd::Early, _) => Some(Cause::Cut),
         (BodyEnd::NoOutput, Some(BodyError::NoOutput(limit))) => Some(Cause::NoOutput { limit: Some(*limit) }),
         (BodyEnd::NoOutput, _) => Some(Cause::NoOutput { limit: None }),
@@ -68,7 +68,7 @@ pub(super) const fn is_failure(outcome: Outcome) -> bool {
     !matches!(outcome, Outcome::Ok | Outcome::ClientError | Outcome::ClientGone | Outcome::SerinError)
 }
 
-/// By which id a provider knows a request.
+/// A provider's id of a request.
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<Box<str>> {
     const NAMES: [&str; 4] = ["x-request-id", "request-id", "apim-request-id", "x-ms-request-id"];
     let id = NAMES.iter().find_map(|name| headers.get(*name))?;
@@ -87,7 +87,7 @@ fn host(location: &[u8]) -> Option<&[u8]> {
     (absolute && !host.is_empty()).then_some(host)
 }
 
-/// The beginning of what somebody sent, in so many characters at most.
+/// The beginning of what was sent, in at most this many characters.
 fn shown(bytes: &[u8], most: usize) -> String {
     printable_start(&String::from_utf8_lossy(bytes), most).replace('`', "'")
 }
@@ -97,9 +97,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_came_is_told_by_its_type_and_kind() {
+    fn a_malformed_answer_is_described_by_its_type_and_shape() {
         let value = |text: &'static str| Some(HeaderValue::from_static(text));
-        for (shape, detail, told) in [
+        for (shape, detail, shown) in [
             (Shape::Html, value("text/html; charset=utf-8"), "text/html, `<!doctype html>`"),
             (Shape::NoMembers, value("application/json"), "application/json, `{}`"),
             (Shape::Empty, None, "no content type, no body"),
@@ -111,13 +111,19 @@ mod tests {
             (Shape::Redirect, value("/login?to=https://x.example"), "redirects to another path of its own"),
             (Shape::Redirect, None, "redirects to another path of its own"),
         ] {
-            assert_eq!(strange(shape, detail.as_ref()).to_string(), told);
+            assert_eq!(of_malformed(shape, detail.as_ref()).to_string(), shown);
         }
         let long = HeaderValue::from_str(&"x".repeat(500)).unwrap();
-        assert_eq!(strange(Shape::Text, Some(&long)).to_string(), format!("{}…, text", "x".repeat(40)));
+        assert_eq!(of_malformed(Shape::Text, Some(&long)).to_string(), format!("{}…, text", "x".repeat(40)));
         let turned = HeaderValue::from_bytes("\u{202e}".repeat(40).as_bytes()).unwrap();
-        assert_eq!(strange(Shape::Text, Some(&turned)).to_string(), format!("{}\\u20…, text", "\\u202e".repeat(6)));
+        assert_eq!(
+            of_malformed(Shape::Text, Some(&turned)).to_string(),
+            format!("{}\\u20…, text", "\\u202e".repeat(6))
+        );
         let unreadable = HeaderValue::from_bytes(&[0xff; 40]).unwrap();
-        assert_eq!(strange(Shape::Text, Some(&unreadable)).to_string(), format!("{}, text", "\u{fffd}".repeat(40)));
+        assert_eq!(
+            of_malformed(Shape::Text, Some(&unreadable)).to_string(),
+            format!("{}, text", "\u{fffd}".repeat(40))
+        );
     }
 }

@@ -1,8 +1,8 @@
-//! Until when the chosen provider is waited for while somebody else could answer (`give_up_after`).
+//! Until when the chosen provider is waited for while another candidate could answer (`give_up_after`).
 //!
-//! One moment for all that is waited for in turn: a free connection, a new one, the answer's head, its first byte, and more
-//! than white space; and one for all attempts at that provider, with whatever key. A whole answer of the canary may take as
-//! long as `timeouts` say, so that only white space is given up there: its time begins with it. Owns no timer. Invariant:
+//! One moment for all that is waited for in turn: a place in the queue, a connection, the answer's head, its first byte, and more
+//! than white space; and one for all attempts at this provider, with whatever key. A whole answer of the canary may take as
+//! long as `timeouts` say, so that only white space is limited there: its time begins with it. Owns no timer. Invariant:
 //! once it has begun it is never put off, as long as the request's plan stands.
 
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use crate::clock;
 use crate::decide::units::Millis;
 
-/// Later than anybody waits for.
+/// Later than any request waits.
 const FAR: Duration = Duration::from_secs(1 << 30);
 
-/// Until when somebody is waited for.
+/// Until when a provider is waited for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
     patience: Millis,

@@ -1,15 +1,15 @@
 //! What was attempted for a request under plans that no longer stand.
 //!
-//! Where what is in force changes while a request is being recovered, it is planned anew: by another version of the
+//! Where what is in force changes while a request is being recovered, the request is planned anew: by another version of the
 //! file, or on the other arm. Its attempts stay with the plan by which they were made, since names, series and evidence
-//! are that plan's, until the request ends. Owns no counting. Invariants: a plan without an attempt leaves nothing
-//! here; what a request met in one epoch, and what the guard was told of it there, is carried on as long as that epoch
-//! lasts, so that it is one request there; and what no plan goes on with is ended.
+//! belong to that plan, until the request ends. Counts nothing. Invariants: a plan without an attempt leaves nothing here;
+//! within one epoch a request is one request to the guard, over all its plans; and a guard report that no plan continues is
+//! ended.
 
 use std::mem;
 use std::sync::Arc;
 
-use super::guard_report::{GuardReport, NOTHING};
+use super::guard_report::{GuardReport, NO_VERDICT};
 use super::record::AttemptRecord;
 use crate::proxy::request::scope::Scope;
 use crate::state::causes::Met;
@@ -17,55 +17,53 @@ use crate::state::causes::Met;
 /// One plan, with what was attempted by it.
 #[derive(Debug)]
 pub(crate) struct EarlierPlan {
-    /// Whose request it was then.
     pub(crate) scope: Scope,
-    /// The first one first.
+    /// In order.
     pub(crate) attempts: Vec<AttemptRecord>,
-    /// What failed it, if it went on in another epoch.
+    /// Why the chosen provider failed it, if it was continued in another epoch.
     pub(crate) met: Met,
-    /// What the guard was told, until another plan goes on with it or it is ended.
+    /// Until another plan continues it or it is ended.
     pub(crate) guard: GuardReport,
 }
 
 impl EarlierPlan {
-    /// Nobody goes on with what the guard was told.
+    /// No plan continues the guard report.
     fn end_guard_report(&mut self) {
         if let Some(sink) = self.scope.guard() {
-            self.guard.ends(sink, NOTHING);
+            self.guard.end(sink, NO_VERDICT);
         }
     }
 }
 
-/// All of them, the first one first.
+/// All of them, in order.
 #[derive(Debug, Default)]
 pub(crate) struct EarlierPlans(Vec<EarlierPlan>);
 
 impl EarlierPlans {
-    /// That plan stands no longer. Where nothing was attempted by it, what it went on with goes back to where it was met.
-    pub(crate) fn add(&mut self, chapter: EarlierPlan) {
-        if !chapter.attempts.is_empty() {
-            self.0.push(chapter);
+    /// This plan stands no longer. Where nothing was attempted by it, what it continued goes back to the plan before.
+    pub(crate) fn add(&mut self, plan: EarlierPlan) {
+        if !plan.attempts.is_empty() {
+            self.0.push(plan);
             return;
         }
         let Some(last) = self.0.last_mut() else { return };
-        if !chapter.met.is_empty() {
-            last.met = chapter.met;
+        if !plan.met.is_empty() {
+            last.met = plan.met;
         }
-        if chapter.guard.is_given() {
-            last.guard = chapter.guard;
+        if plan.guard.has_begun() {
+            last.guard = plan.guard;
         }
     }
 
-    /// What a request met by the last plan and what the guard was told of it, where that was made in the same epoch and on
-    /// the same arm as this.
-    pub(crate) fn goes_on(&mut self, scope: &Scope) -> (Met, GuardReport) {
+    /// Causes and guard report of the last plan, if it was made in the same epoch and on the same arm as this one.
+    pub(crate) fn resume(&mut self, scope: &Scope) -> (Met, GuardReport) {
         let Some(last) = self.0.last_mut() else { return Default::default() };
         match (last.scope.guard(), scope.guard()) {
             (Some(then), Some(now)) if Arc::ptr_eq(then.evidence, now.evidence) && then.whose.arm == now.whose.arm => {
                 if then.whose != now.whose {
-                    // Counted as another's: it ends as that one's, and is not counted anew.
-                    last.guard.goes_elsewhere(then);
-                    last.guard.ends(then, NOTHING);
+                    // It was counted for another user: it ends there, and is not counted again.
+                    last.guard.other_is_asked(then);
+                    last.guard.end(then, NO_VERDICT);
                 }
                 (mem::take(&mut last.met), mem::take(&mut last.guard))
             }
@@ -76,14 +74,12 @@ impl EarlierPlans {
         }
     }
 
-    /// Plan by plan.
-    pub(crate) fn chapters(&self) -> &[EarlierPlan] {
+    pub(crate) fn plans(&self) -> &[EarlierPlan] {
         &self.0
     }
 
-    /// How many attempts there were.
     pub(crate) fn attempts(&self) -> usize {
-        self.0.iter().map(|chapter| chapter.attempts.len()).sum()
+        self.0.iter().map(|plan| plan.attempts.len()).sum()
     }
 }
 

@@ -1,11 +1,11 @@
-//! What one request tells the guard of the provider that the split chose.
+//! The guard's part of one request at the provider that the split chose.
 //!
-//! It is told that the request was sent when it is sent; what became of it as soon as that is certain, which is when
-//! somebody else is asked and not when a slow rescue has ended; and how long its first output took, or for how long its
-//! client waited in vain. Owns the order of these and decides nothing: the [`Account`](super::account::Account) says what
-//! is certain, and only begins for requests that count. Output counts from when it was seen and not from when it went
-//! out, so that an answer that is held is no slower than one that is not. Invariant: each of them is told once at most,
-//! and what another provider does is never told. No provider is asked again after output of its own was seen.
+//! Reports that the request was sent, when it is sent; its outcome as soon as that is certain, which is when another candidate
+//! is asked and not when a slow recovery has ended; and how long its first output took, or how long its client waited
+//! without any. Decides nothing: the [`Account`](super::account::Account) knows what is certain, and begins a report only for
+//! requests that count. Output counts from when it was seen, so that an answer that is held is no slower than one that is
+//! not. Invariant: each of these is reported at most once, and what another provider does is never reported. No provider is
+//! asked again after output of its own was seen.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,61 +19,60 @@ use crate::state::counters::Core;
 use crate::state::evidence::Evidence;
 use crate::state::silence::Whose;
 
-/// Of an attempt that speaks neither for its provider nor against it.
-pub(crate) const NOTHING: Outcome = Outcome::SerinError;
-/// A stream of fewer outputs has no pace to speak of.
+/// The outcome of an attempt that says nothing about its provider.
+pub(super) const NO_VERDICT: Outcome = Outcome::SerinError;
+/// The pace of a stream of fewer outputs is not measured.
 const LEAST_OUTPUTS: u32 = 10;
 
-/// Where it is told, and whose request it is.
+/// Where a request is reported, and for whom it counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct GuardSink<'a> {
-    /// Of the epoch in which the request was sent first.
+    /// Of the epoch in which the request was first sent.
     pub(crate) evidence: &'a Arc<Evidence>,
-    /// Whose cells are counted in.
+    /// The core in whose cells it is counted.
     pub(crate) core: Core,
-    /// The arm that the split chose, where it comes from, and its user's place.
+    /// The arm that the split chose, its source, and its user's slot.
     pub(crate) whose: Whose,
-    /// How it wants its answer.
+    /// How it asks for its answer.
     pub(crate) kind: Kind,
 }
 
-/// How much of it was told.
+/// How much of a request was reported.
 #[derive(Debug, Default)]
 pub(crate) struct GuardReport {
-    told: Reported,
-    /// When it was sent, as long as its first output is awaited.
+    reported: Reported,
+    /// When it was sent, while its first output is awaited.
     sent: Option<Instant>,
     /// When that output came.
     first: Option<Instant>,
-    /// The same for those who count who waits: until it is known what became of it.
+    /// The wait for its first output, until its outcome is known.
     wait: Option<Wait>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Reported {
-    /// Nothing: the request is no evidence, or not yet.
+    /// Nothing: the request is not evidence, or not yet.
     #[default]
     Nothing,
     /// That it was sent.
     Exposure,
-    /// That alone, though an attempt ended so: the same provider may be asked again.
+    /// The same, and an attempt has ended so. The same provider may be asked again.
     Before(Outcome, Option<Finished>),
-    /// All there is to tell.
     All,
 }
 
 impl GuardReport {
-    /// The provider is asked; again, it is the same request.
-    pub(crate) fn asked(&mut self, sink: GuardSink<'_>) {
-        if self.told == Reported::Nothing {
+    /// The provider is asked. Asked again, it is the same request.
+    pub(crate) fn expose(&mut self, sink: GuardSink<'_>) {
+        if self.reported == Reported::Nothing {
             sink.evidence.begin(sink.core, sink.whose);
-            self.told = Reported::Exposure;
+            self.reported = Reported::Exposure;
         }
     }
 
-    /// The request is on its way to the provider. From the first time on its output is awaited.
+    /// The request was sent. From the first time on its output is awaited.
     pub(crate) fn sent(&mut self, sink: GuardSink<'_>, now: Instant) {
-        if matches!(self.told, Reported::Exposure | Reported::Before(..)) && self.sent.is_none() {
+        if matches!(self.reported, Reported::Exposure | Reported::Before(..)) && self.sent.is_none() {
             self.sent = Some(now);
             if self.wait.is_none() {
                 self.wait = Some(sink.evidence.sent(sink.core, sink.whose, sink.kind));
@@ -81,60 +80,60 @@ impl GuardReport {
         }
     }
 
-    /// The provider left HTTP, as it was asked to: that is its answer.
-    pub(crate) fn switched(&mut self, sink: GuardSink<'_>) {
-        self.waits_no_more(sink, Over::Answered);
+    /// The provider switched protocols as it was asked to: that is its answer.
+    pub(crate) fn upgraded(&mut self, sink: GuardSink<'_>) {
+        self.end_wait(sink, Over::Answered);
     }
 
-    fn waits_no_more(&mut self, sink: GuardSink<'_>, how: Over) {
+    fn end_wait(&mut self, sink: GuardSink<'_>, how: Over) {
         if let Some(wait) = self.wait.take() {
             sink.evidence.over(sink.core, sink.whose, wait, how);
         }
     }
 
     /// Whether the request is evidence.
-    pub(crate) fn is_given(&self) -> bool {
-        self.told != Reported::Nothing
+    pub(crate) fn has_begun(&self) -> bool {
+        self.reported != Reported::Nothing
     }
 
-    /// The provider's attempt ended so; `finished`: with such an answer.
-    pub(crate) fn saw(&mut self, outcome: Outcome, finished: Option<Finished>) {
-        if matches!(self.told, Reported::Exposure | Reported::Before(..)) {
-            self.told = Reported::Before(outcome, finished);
+    /// An attempt at the provider ended so.
+    pub(super) fn attempt_ended(&mut self, outcome: Outcome, finished: Option<Finished>) {
+        if matches!(self.reported, Reported::Exposure | Reported::Before(..)) {
+            self.reported = Reported::Before(outcome, finished);
         }
     }
 
-    /// What its last attempt amounts to, somebody else will say.
-    pub(crate) fn is_in_question(&mut self) {
-        if let Reported::Before(..) = self.told {
-            self.told = Reported::Exposure;
+    /// The outcome of its last attempt depends on another provider's answer.
+    pub(crate) fn reopen(&mut self) {
+        if let Reported::Before(..) = self.reported {
+            self.reported = Reported::Exposure;
         }
     }
 
-    /// Somebody else is asked from now on, so that what was seen is all that will be.
-    pub(crate) fn goes_elsewhere(&mut self, sink: GuardSink<'_>) {
+    /// Another provider is asked from now on, so that what was seen is final.
+    pub(super) fn other_is_asked(&mut self, sink: GuardSink<'_>) {
         (self.sent, self.first) = (None, None);
-        if let Reported::Before(outcome, _) = self.told {
-            self.ends(sink, outcome);
+        if let Reported::Before(outcome, _) = self.reported {
+            self.end(sink, outcome);
         }
-        // A refusal says nothing of how long its answer takes.
-        self.waits_no_more(sink, Over::Dropped);
+        // A refusal says nothing about how long an answer takes.
+        self.end_wait(sink, Over::Dropped);
     }
 
-    /// All is certain; `unseen`: what it comes to where no attempt ended.
-    pub(crate) fn ends(&mut self, sink: GuardSink<'_>, unseen: Outcome) {
-        let (outcome, finished) = match self.told {
+    /// The outcome is final; `otherwise`: where no attempt has ended.
+    pub(crate) fn end(&mut self, sink: GuardSink<'_>, otherwise: Outcome) {
+        let (outcome, finished) = match self.reported {
             Reported::Nothing | Reported::All => return,
-            Reported::Exposure => (unseen, None),
+            Reported::Exposure => (otherwise, None),
             Reported::Before(outcome, finished) => (outcome, finished),
         };
-        self.told = Reported::All;
-        self.waits_no_more(sink, over(outcome));
+        self.reported = Reported::All;
+        self.end_wait(sink, over(outcome));
         sink.evidence.end_answer(sink.core, sink.whose, outcome, finished);
     }
 
-    /// Whether its first output is news.
-    pub(crate) fn awaits_output(&self) -> bool {
+    /// Whether its first output is still awaited.
+    pub(super) fn awaits_output(&self) -> bool {
         self.sent.is_some()
     }
 
@@ -157,8 +156,8 @@ impl GuardReport {
         }
     }
 
-    /// The client left; where it still waited for output, that is told.
-    pub(crate) fn client_left(&mut self, sink: GuardSink<'_>, now: Instant) {
+    /// The client left; if it still waited for output, that is reported.
+    pub(super) fn client_left(&mut self, sink: GuardSink<'_>, now: Instant) {
         if let Some(sent) = self.sent.take() {
             let after = millis(now.saturating_duration_since(sent));
             sink.evidence.left_waiting(sink.core, sink.whose, self.wait.take(), after);
@@ -166,7 +165,7 @@ impl GuardReport {
     }
 }
 
-/// What an outcome says of a wait for output.
+/// How a wait for output ends with this outcome.
 fn over(outcome: Outcome) -> Over {
     match outcome.judged(Counting::default()) {
         _ if outcome == Outcome::Empty => Over::Answered,

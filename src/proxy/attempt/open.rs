@@ -1,6 +1,6 @@
-//! The attempt that is under way: how far it is, and what is known of it so far.
+//! The attempt that is under way: its stage, and what is known of it so far.
 //!
-//! Owns what its [`AttemptRecord`] will be made of. Counts and tells nothing. A request has one of these at a time, used
+//! Owns what its [`AttemptRecord`] will be made of. Counts nothing. A request has one of these at a time, used
 //! anew for each attempt. Invariant: a record is made only of an attempt that was dispatched, and then it is idle again.
 
 use std::time::Instant;
@@ -13,7 +13,6 @@ use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, classify};
 use crate::proxy::response::observe::Summary;
 use crate::state::provider::Ticket;
 
-/// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AttemptStage {
     /// No attempt is under way.
@@ -29,18 +28,15 @@ pub(crate) enum AttemptStage {
 /// The attempt under way.
 #[derive(Debug)]
 pub(crate) struct OpenAttempt {
-    /// Who is tried.
     pub(crate) candidate: Candidate,
-    /// Whether it finds out for the breaker.
+    /// The breaker's ticket, if this attempt is its probe.
     pub(crate) probe: Option<Ticket>,
-    /// How far it is.
     pub(crate) stage: AttemptStage,
-    /// When it got how far.
     pub(crate) times: Times,
-    /// What its answer says of itself.
-    pub(crate) said: Option<Summary>,
+    /// What its answer says about itself.
+    pub(crate) summary: Option<Summary>,
     own_key: bool,
-    /// Whether the provider could not be connected to, for nothing that the request is.
+    /// Whether the provider is unreachable, whatever the request is.
     unreached: bool,
     failure: Option<Box<FailureReason>>,
 }
@@ -53,33 +49,32 @@ impl OpenAttempt {
             probe: None,
             stage: AttemptStage::Idle,
             times: Times::since(arrived),
-            said: None,
+            summary: None,
             own_key: false,
             unreached: false,
             failure: None,
         }
     }
 
-    /// Who is tried next, and whether with a key of Serin's own.
     pub(crate) fn begin(&mut self, candidate: Candidate, own_key: bool) {
         (self.candidate, self.own_key, self.unreached) = (candidate, own_key, false);
-        // Of a connection that was dialled once more nothing is left.
+        // What failed before a connection was dialled again is not its cause.
         self.failure = None;
         self.times = Times::since(self.times.arrived);
     }
 
-    /// Why it will have failed, and by which id the provider knows it. The first word counts.
-    pub(crate) fn because(&mut self, cause: Cause, request_id: Option<Box<str>>) {
+    /// Notes why it fails, and the provider's id of the request. The first cause counts.
+    pub(crate) fn note_cause(&mut self, cause: Cause, request_id: Option<Box<str>>) {
         self.failure.get_or_insert_with(|| Box::new(FailureReason { cause, request_id }));
     }
 
-    /// There was no connection, for nothing that the request is.
-    pub(crate) const fn unreached(&mut self) {
+    /// Notes that the provider is unreachable, whatever the request is.
+    pub(super) const fn note_unreachable(&mut self) {
         self.unreached = true;
     }
 
     /// What an ending of it means.
-    pub(crate) const fn outcome_of(&self, ending: Ending) -> Outcome {
+    pub(super) const fn outcome_of(&self, ending: Ending) -> Outcome {
         classify(ending, self.own_key)
     }
 
@@ -101,7 +96,7 @@ impl OpenAttempt {
 
     /// It ended, at this moment of the request.
     pub(crate) fn record(&mut self, ending: Ending, end: Instant) -> AttemptRecord {
-        let said = self.said.take();
+        let summary = self.summary.take();
         let status = match self.stage {
             AttemptStage::Answered { status, .. } => Some(status),
             _ => None,
@@ -115,8 +110,10 @@ impl OpenAttempt {
             outcome: self.outcome_of(ending),
             failure: self.failure.take(),
             unreached: self.unreached,
-            finished: said.filter(|said| said.generated).and_then(|said| Finished::of(ending, said.finish)),
-            usage: said.and_then(|said| said.usage),
+            finished: summary
+                .filter(|summary| summary.generated)
+                .and_then(|summary| Finished::of(ending, summary.finish)),
+            usage: summary.and_then(|summary| summary.usage),
             times: Times { end: Some(end), ..self.times },
         }
     }

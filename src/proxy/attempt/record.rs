@@ -1,8 +1,8 @@
-//! What is known of an attempt, and of a request, once it has ended.
+//! What is known of an attempt once it has ended.
 //!
-//! Each is made once, where the attempt or the request ends, and read by whoever counts, judges or logs
-//! ([`sinks`](super::sinks)). Owns the shapes and nothing else: no record is changed after it was made. Holds no
-//! body, no key and no user id. Invariant: an attempt that was dispatched has one record, and so has a request that began.
+//! Made once, where the attempt ends, and read where attempts are counted, judged and logged ([`sinks`](super::sinks)). Holds
+//! no body, no key and no user id. Invariant: an attempt that was dispatched has one record, and no record is changed after
+//! it was handed on.
 
 use std::time::{Duration, Instant};
 
@@ -15,38 +15,32 @@ use crate::wire::usage::Usage;
 /// An attempt that ended.
 #[derive(Debug)]
 pub(crate) struct AttemptRecord {
-    /// Who was asked.
     pub(crate) provider: ProviderId,
-    /// With which of its keys.
+    /// The index of its key.
     pub(crate) key: usize,
-    /// The status of its answer.
     pub(crate) status: Option<u16>,
-    /// How it ended.
     pub(crate) ending: Ending,
-    /// What that amounts to.
     pub(crate) outcome: Outcome,
     /// Why it failed, if it did.
     pub(crate) failure: Option<Box<FailureReason>>,
-    /// Whether no connection could be made, for nothing that the request is.
-    pub(crate) unreached: bool,
-    /// What kind of answer it was.
+    /// Whether the provider is unreachable, whatever the request is.
+    pub(super) unreached: bool,
+    /// Which kind of answer it was.
     pub(crate) finished: Option<Finished>,
-    /// What the answer took.
+    /// The tokens of the answer.
     pub(crate) usage: Option<Usage>,
-    /// When it got how far.
     pub(crate) times: Times,
 }
 
 /// Why an attempt failed.
 #[derive(Debug)]
 pub(crate) struct FailureReason {
-    /// The cause.
     pub(crate) cause: Cause,
-    /// By which id the provider knows the request.
+    /// The provider's id of the request.
     pub(crate) request_id: Option<Box<str>>,
 }
 
-/// When an attempt got how far. Lengths of time are made of these where somebody asks, since nobody does for most requests.
+/// When an attempt reached which stage. Durations are computed only where they are needed, which is rare.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
     /// The request arrived.

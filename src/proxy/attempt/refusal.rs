@@ -1,8 +1,9 @@
-//! A request that a provider refused, as it put it: what control is told, and people are advised by.
+//! A provider's refusal of a request, in its own words.
 //!
-//! Owns which of the words of an error matter: its code or type, and what it says is wrong with the request. Says nothing
-//! of whether the refusal was right, and holds no words of a prompt.
+//! Owns which words of an error matter: its code or type, and what it says is wrong with the request. Control shows them to
+//! people. Refuses to judge whether the refusal was right. Invariant: no words of a prompt are kept.
 
+use super::record::AttemptRecord;
 use crate::decide::advice::Finding;
 use crate::wire::complaint::Complaint;
 
@@ -20,7 +21,16 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// By the words of its error. `model` as the application wrote it, `path` below the mount.
     pub(crate) fn of(status: u16, complaint: Option<&Complaint>, model: Option<&str>, path: &str) -> Refusal {
-        let code = complaint.and_then(|said| said.code.as_ref().or(said.kind.as_ref()));
+        let code = complaint.and_then(|complaint| complaint.code.as_ref().or(complaint.kind.as_ref()));
         Refusal { status, code: code.cloned(), finding: Finding::of(status, complaint, model, path) }
     }
+}
+
+/// A refusal of the canary, until stable has answered.
+#[derive(Debug)]
+pub(crate) struct PendingRefusal {
+    pub(crate) record: AttemptRecord,
+    pub(crate) refusal: Refusal,
+    /// How many attempts had ended before it.
+    pub(crate) place: usize,
 }

@@ -15,17 +15,15 @@ use crate::state::causes::Met;
 /// A request that ended.
 #[derive(Debug)]
 pub(crate) struct RequestRecord<'a> {
-    /// Where it was sent, and why.
     pub(crate) plan: &'a Plan,
-    /// Whose answer the client got.
+    /// The provider whose answer the client got.
     pub(crate) by: ProviderId,
-    /// What it came to.
     pub(crate) outcome: Outcome,
-    /// What was attempted by earlier plans, the first one first.
-    pub(crate) before: &'a [EarlierPlan],
-    /// All attempts by this plan, the first one first.
+    /// In order.
+    pub(crate) earlier: &'a [EarlierPlan],
+    /// Attempts by this plan, in order.
     pub(crate) attempts: &'a [AttemptRecord],
-    /// What failed it, of the provider that the split chose.
+    /// Why the provider that the split chose failed it.
     pub(crate) met: &'a Met,
     /// From its arrival to its end.
     pub(crate) took: Duration,
@@ -33,12 +31,12 @@ pub(crate) struct RequestRecord<'a> {
 
 impl RequestRecord<'_> {
     /// Whether another provider answered than the split chose.
-    pub(crate) fn is_fallback(&self) -> bool {
+    pub(super) fn is_fallback(&self) -> bool {
         self.by != self.plan.provider && self.outcome == Outcome::Ok
     }
 
     /// How many attempts there were, by whatever plan.
-    pub(crate) fn candidates(&self) -> usize {
-        self.attempts.len() + self.before.iter().map(|chapter| chapter.attempts.len()).sum::<usize>()
+    pub(crate) fn attempt_count(&self) -> usize {
+        self.attempts.len() + self.earlier.iter().map(|plan| plan.attempts.len()).sum::<usize>()
     }
 }

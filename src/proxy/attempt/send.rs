@@ -1,9 +1,9 @@
-//! One try of one provider: a connection, the last look at what is in force, the request, the answer's head.
+//! One attempt at one provider: a connection, a last check of the plan, the request, the response's head.
 //!
-//! Owns the one silent repetition: a pooled connection that turns out to be dead before any byte of an answer is no
-//! attempt, and is replaced once by a fresh one. Refuses to choose providers, to count, and to hold bodies. The request
-//! is made once there is a connection for it, and anew for the repetition. Invariant: between the gate's `Go` and the
-//! hand-over to hyper nothing waits, so nothing is dispatched by a rollout that was taken back meanwhile.
+//! Owns the one silent retry: a pooled connection that turns out to be dead before any byte of a response is no attempt, and is
+//! replaced once by a fresh one. Refuses to choose providers, to count, and to hold bodies. The request is made once there
+//! is a connection for it, and anew for the retry. Invariant: between the check and the hand-over to hyper nothing waits, so
+//! no request is dispatched by a rollout that was rolled back meanwhile.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,30 +21,28 @@ use crate::proxy::upstream::lease::{Lease, SendLimits};
 use crate::proxy::upstream::send_error::SendError;
 use crate::proxy::upstream::upstreams::Upstreams;
 
-/// What the last look before a dispatch says.
+/// What the last check before a dispatch says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recheck {
-    /// Send it.
+    /// The plan stands.
     Go,
-    /// What is in force has changed: plan anew.
+    /// What is in force has changed: the request is planned anew.
     Replan,
 }
 
 /// Why an attempt has no answer.
 #[derive(Debug)]
 pub(crate) enum AttemptError {
-    /// The gate closed before anything was sent.
+    /// The plan no longer stood before anything was sent.
     Replan,
     /// No request can be made for this provider.
     Unfit(Problem),
-    /// It failed.
     Failed(Failure),
 }
 
 /// A failed attempt.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// In the vocabulary of outcomes.
     pub(crate) ending: Ending,
     /// What went wrong, for logs and the client: `Display` has no secrets.
     pub(crate) fault: Fault,
@@ -64,7 +62,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// As it is counted and told; `None`: it was not the provider.
+    /// As it is counted and shown; `None`: it was not the provider.
     pub(crate) fn cause(&self) -> Option<Cause> {
         match self {
             Fault::Connect(error) => Some(Cause::NoConnection(error.clone())),
@@ -74,18 +72,18 @@ impl Fault {
         }
     }
 
-    /// Whether the provider cannot be reached, whatever the request is.
+    /// Whether the provider is unreachable, whatever the request is.
     pub(crate) fn is_unreachable(&self) -> bool {
         matches!(self, Fault::Connect(error) if error.is_unreachable())
     }
 
-    /// Whether the provider refused the connection, rather than let it be waited for.
+    /// Whether the provider refused the connection at once.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Fault::Connect(error) if error.is_refusal())
     }
 
-    /// Whether it is a file of Serin's own that cannot be used, so that nobody was asked.
-    pub(crate) fn is_own_file(&self) -> bool {
+    /// Whether a file of Serin's own cannot be used, so that no provider was asked.
+    pub(super) fn is_own_file(&self) -> bool {
         matches!(self, Fault::Connect(NoConnection::TlsFile { .. }))
     }
 }
@@ -101,24 +99,22 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Whom to try, and how long for.
+/// What an attempt is sent with: one value, since the silent retry needs all of it again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Dispatch<'a> {
-    /// This core's connections.
     pub(crate) upstreams: &'a Upstreams,
-    /// Who.
     pub(crate) provider: &'a Arc<Provider>,
-    /// By what proxy.
+    /// The egress proxy.
     pub(crate) egress: Option<&'a str>,
     /// Whether the client asks to leave HTTP.
     pub(crate) upgrade: bool,
-    /// The limits that hold. By its deadline a connection is waited for as well, its turn included.
-    pub(crate) waits: SendLimits,
+    /// Its deadline holds for the connection as well, the queue included.
+    pub(crate) limits: SendLimits,
 }
 
 impl Dispatch<'_> {
     async fn lease(&self, fresh: bool) -> Result<Lease, AttemptError> {
-        let at = self.waits.deadline.and_then(Deadline::at);
+        let at = self.limits.deadline.and_then(Deadline::at);
         let Some(at) = at else { return self.connection(fresh).await.map_err(no_connection) };
         match Box::pin(tokio::time::timeout_at(at.into(), self.connection(fresh))).await {
             Ok(leased) => leased.map_err(no_connection),
@@ -138,23 +134,23 @@ impl Dispatch<'_> {
     }
 }
 
-/// Sends the request that `make` gives to the provider and waits for the answer's head. Its URI is the path and query
-/// to send; its headers are complete. `gate` is asked right before each hand-over, and then `make`: once, and once more
-/// if a stale connection is replaced. `make` gives `None` where a body is gone; `give_back` takes one that was not.
+/// Sends a request to the provider and waits for the response's head. `recheck` is called right before each hand-over, and
+/// then `make_request`: once, and once more if a stale connection is replaced. `make_request` returns `None` if the body is
+/// gone; `give_back` gets a body that was not sent.
 pub(crate) async fn run(
     dispatch: &Dispatch<'_>,
-    mut gate: impl FnMut() -> Recheck,
-    mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+    mut recheck: impl FnMut() -> Recheck,
+    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
     give_back: impl FnOnce(RequestBody),
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let lease = dispatch.lease(false).await?;
-    if gate() == Recheck::Replan {
+    if recheck() == Recheck::Replan {
         return Err(AttemptError::Replan);
     }
-    let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(spent()) };
+    let Some(request) = make_request().map_err(AttemptError::Unfit)? else { return Err(spent()) };
     let reused = lease.is_reused();
     // `send` hands over before it returns its future.
-    let again = match lease.send(request, dispatch.waits).await {
+    let again = match lease.send(request, dispatch.limits).await {
         Ok(response) => return Ok(response),
         Err(SendError::Unsent(request, _)) => {
             give_back(request.into_body());
@@ -162,34 +158,34 @@ pub(crate) async fn run(
         }
         Err(error @ (SendError::Lost(_) | SendError::Unprocessed(_))) if reused => {
             // A body that went with the first cannot be sent again.
-            let Some(request) = make().map_err(AttemptError::Unfit)? else { return Err(failed(error)) };
+            let Some(request) = make_request().map_err(AttemptError::Unfit)? else { return Err(failed(error)) };
             Some(request)
         }
         Err(error) => return Err(failed(error)),
     };
-    Box::pin(repeat(dispatch, again, gate, make)).await
+    Box::pin(send_again(dispatch, again, recheck, make_request)).await
 }
 
-/// The same once more, on a connection that cannot be stale.
-async fn repeat(
+/// Sends it once more, on a connection that cannot be stale.
+async fn send_again(
     dispatch: &Dispatch<'_>,
-    made: Option<Request<RequestBody>>,
-    mut gate: impl FnMut() -> Recheck,
-    mut make: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
+    again: Option<Request<RequestBody>>,
+    mut recheck: impl FnMut() -> Recheck,
+    mut make_request: impl FnMut() -> Result<Option<Request<RequestBody>>, Problem>,
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let lease = dispatch.lease(true).await?;
-    if gate() == Recheck::Replan {
+    if recheck() == Recheck::Replan {
         return Err(AttemptError::Replan);
     }
-    let request = match made {
+    let request = match again {
         Some(request) => Some(request),
-        None => make().map_err(AttemptError::Unfit)?,
+        None => make_request().map_err(AttemptError::Unfit)?,
     };
     let Some(request) = request else { return Err(spent()) };
-    lease.send(request, dispatch.waits).await.map_err(failed)
+    lease.send(request, dispatch.limits).await.map_err(failed)
 }
 
-// Never reached as long as nobody is tried with a body that was given away.
+// Never reached as long as no candidate is asked with a body that was given away.
 fn spent() -> AttemptError {
     AttemptError::Failed(Failure { ending: Ending::CutBySerin, fault: Fault::Spent })
 }

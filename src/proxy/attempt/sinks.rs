@@ -1,13 +1,13 @@
-//! What follows from a record: the one place from which attempts and requests that ended are counted, judged and logged.
+//! What follows from a record: the one place from which ended attempts and requests are counted, judged and logged.
 //!
-//! Whoever wants to know of them is called here, with the record and whose request it was. What has to be told earlier (a
-//! request was sent, output came, somebody else is asked) is the [`guard report`](super::guard_report)'s. Owns no state.
-//! Invariant: each consumer is given each record once.
+//! Each sink is called here with the record and the request's scope. What must be known earlier (a request was sent, output
+//! came, another candidate is asked) is reported by the [`guard report`](super::guard_report). Has no state. Invariant: each
+//! sink gets each record once.
 
 use super::breaker;
 use super::cause::is_failure;
 use super::earlier_plans::{EarlierPlan, EarlierPlans};
-use super::guard_report::{GuardReport, NOTHING};
+use super::guard_report::{GuardReport, NO_VERDICT};
 use super::record::{AttemptRecord, FailureReason};
 use super::refusal::Refusal;
 use super::request_record::RequestRecord;
@@ -20,48 +20,47 @@ use crate::state::causes::{Met, Seen};
 use crate::state::inbox::Refused;
 use crate::state::provider::Ticket;
 
-/// What is kept of the provider that the split chose, until the request has ended.
+/// What an account has of the provider that the split chose, until the request ends.
 #[derive(Debug)]
 pub(crate) struct ChosenProvider<'a> {
-    /// What the guard was told.
     pub(crate) guard: &'a mut GuardReport,
-    /// What failed the request.
+    /// Why it failed the request.
     pub(crate) met: &'a mut Met,
 }
 
-/// An attempt ended. `speaks`: whether it says anything of its provider.
-pub(crate) fn attempt_ended(scope: &Scope, record: &AttemptRecord, own: ChosenProvider<'_>, speaks: bool) {
+/// An attempt ended. `counts`: whether it says anything about its provider.
+pub(super) fn attempt_ended(scope: &Scope, record: &AttemptRecord, chosen: ChosenProvider<'_>, counts: bool) {
     count_attempt(scope, record);
-    if scope.is_own(record.provider) {
-        own.guard.saw(if speaks { record.outcome } else { NOTHING }, record.finished);
-        if own.guard.is_given() {
-            note_cause(scope, record, own.met);
+    if scope.is_chosen(record.provider) {
+        chosen.guard.attempt_ended(if counts { record.outcome } else { NO_VERDICT }, record.finished);
+        if chosen.guard.has_begun() {
+            note_cause(scope, record, chosen.met);
         }
     }
     log(scope, record);
 }
 
-/// What it means for the provider's breaker, which is told at once.
-pub(crate) fn breaker(scope: &Scope, record: &AttemptRecord, probe: &mut Option<Ticket>) {
-    // A refusal says that the provider lives, whatever it means.
+/// Reports an attempt to the provider's breaker, at once.
+pub(super) fn report_to_breaker(scope: &Scope, record: &AttemptRecord, probe: &mut Option<Ticket>) {
+    // A refusal shows that the provider is alive.
     let refused = matches!(record.ending, Ending::Answered { status: 400..=499, .. });
     // What stable always sent opens no breaker.
-    let lives = refused || (record.outcome == Outcome::Malformed && !scope.is_strict(record.provider));
-    let outcome = if lives { Outcome::ClientError } else { record.outcome };
-    tell(scope, record.provider, outcome, record.unreached, probe);
+    let alive = refused || (record.outcome == Outcome::Malformed && !scope.is_strict(record.provider));
+    let outcome = if alive { Outcome::ClientError } else { record.outcome };
+    end_in_breaker(scope, record.provider, outcome, record.unreached, probe);
 }
 
-/// An attempt that was to find out for the breaker comes to nothing.
-pub(crate) fn give_back(scope: &Scope, provider: ProviderId, probe: &mut Option<Ticket>) {
-    tell(scope, provider, Outcome::SerinError, false, probe);
+/// The breaker's probe was not made.
+pub(super) fn release_probe(scope: &Scope, provider: ProviderId, probe: &mut Option<Ticket>) {
+    end_in_breaker(scope, provider, Outcome::SerinError, false, probe);
 }
 
-fn tell(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, probe: &mut Option<Ticket>) {
-    breaker::tell(scope, &breaker::AttemptEnd { provider, outcome, unreached }, probe);
+fn end_in_breaker(scope: &Scope, provider: ProviderId, outcome: Outcome, unreached: bool, probe: &mut Option<Ticket>) {
+    breaker::attempt_ended(scope, &breaker::AttemptEnd { provider, outcome, unreached }, probe);
 }
 
-/// A provider refused a request: people are advised by it.
-pub(crate) fn refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted: bool) {
+/// Reports to control that a provider refused a request, as advice for people.
+pub(crate) fn report_refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted: bool) {
     let Some(rollout) = scope.rollout() else { return };
     let Refusal { status, code, finding } = refusal;
     scope.core.report(Refused {
@@ -74,26 +73,26 @@ pub(crate) fn refusal(scope: &Scope, by: ProviderId, refusal: Refusal, accepted:
     });
 }
 
-/// A request ended. `draft`: what was kept for its line in the access log.
-pub(crate) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, draft: Option<Box<PendingEntry>>) {
+/// A request ended. `entry`: its entry in the access log.
+pub(super) fn request_ended(scope: &Scope, record: &RequestRecord<'_>, entry: Option<Box<PendingEntry>>) {
     count_request(scope, record);
-    if let Some(draft) = draft {
-        access::ended(scope, record, *draft);
+    if let Some(entry) = entry {
+        access::ended(scope, record, *entry);
     }
-    if record.met.is_empty() && record.before.is_empty() {
+    if record.met.is_empty() && record.earlier.is_empty() {
         return;
     }
     let by = scope.name(record.by);
-    settle(scope, record.met, record.outcome, by);
-    for chapter in record.before {
-        settle(&chapter.scope, &chapter.met, record.outcome, by);
+    report_causes(scope, record.met, record.outcome, by);
+    for plan in record.earlier {
+        report_causes(&plan.scope, &plan.met, record.outcome, by);
     }
 }
 
-/// A request was turned away that had been attempted by plans that no longer stand.
-pub(crate) fn rejected(before: &EarlierPlans) {
-    for EarlierPlan { scope, met, .. } in before.chapters() {
-        settle(scope, met, Outcome::SerinError, "");
+/// A request was rejected that had been attempted by plans that no longer stand.
+pub(crate) fn rejected(earlier: &EarlierPlans) {
+    for EarlierPlan { scope, met, .. } in earlier.plans() {
+        report_causes(scope, met, Outcome::SerinError, "");
     }
 }
 
@@ -121,7 +120,7 @@ fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
 }
 
 fn note_cause(scope: &Scope, record: &AttemptRecord, met: &mut Met) {
-    // What Serin itself lacked is no failure of its provider.
+    // A shortage of Serin's own is no failure of its provider.
     if let Some(FailureReason { cause, request_id }) = record.failure.as_deref()
         && is_failure(record.outcome)
         && let Some(sink) = scope.guard()
@@ -131,8 +130,8 @@ fn note_cause(scope: &Scope, record: &AttemptRecord, met: &mut Met) {
     }
 }
 
-/// What became of a request that the chosen provider failed. `by`: whose answer its client got.
-fn settle(scope: &Scope, met: &Met, outcome: Outcome, by: &str) {
+/// Reports what became of a request that the chosen provider failed. `by`: the provider whose answer its client got.
+fn report_causes(scope: &Scope, met: &Met, outcome: Outcome, by: &str) {
     if met.is_empty() {
         return;
     }
@@ -142,13 +141,12 @@ fn settle(scope: &Scope, met: &Met, outcome: Outcome, by: &str) {
         Outcome::Ok | Outcome::Empty | Outcome::ClientError if by != scope.name(scope.plan.provider) => {
             causes.answered(sink.whose.arm, met, by);
         }
-        // Whoever left was answered by nobody and saw no error.
+        // A client that left got no answer and saw no error.
         Outcome::Ok | Outcome::Empty | Outcome::ClientError | Outcome::ClientGone => {}
         _ => causes.failed(sink.whose.arm, met, sink.whose.slot),
     }
 }
 
-/// For whoever asks for all that there is.
 fn log(scope: &Scope, record: &AttemptRecord) {
     let Some(FailureReason { cause, .. }) = record.failure.as_deref() else { return };
     let (plan, rollout) = (&scope.plan, scope.rollout().map(|rollout| &*rollout.name));

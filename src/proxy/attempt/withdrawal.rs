@@ -1,10 +1,10 @@
-//! An attempt that is given up when the guard finds the canary down: whoever waits there asks somebody else.
+//! Gives up attempts that wait for a canary which the guard has found down, so that another candidate is asked.
 //!
-//! A core wakes its connections when control has withdrawn requests, and each request that waits looks whether it is
-//! meant; until then it costs nothing. They leave one by one over two seconds, so that stable is not asked for all at once;
-//! an answer that comes meanwhile is taken. Only an attempt of which no output was seen is given up, wherever it waits: for
-//! its turn, a connection, a head, or the first output behind one. Invariant: what is given up was never in part at the
-//! client.
+//! A core wakes its connections when control has withdrawn requests, and each request that waits checks whether it is one of
+//! them; until then this costs nothing. They leave one by one over two seconds, so that stable is not asked for all at once;
+//! an answer that comes meanwhile is used. An attempt is given up only while no output of it was seen, wherever it waits: in
+//! the queue, for a connection, for a head, or for its first output. Invariant: no part of an attempt that is given up was
+//! sent to the client.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -20,13 +20,13 @@ use crate::state::withdrawal::Withdrawal;
 
 /// An answer that is on its way comes within this time.
 const GRACE: Duration = Duration::from_millis(500);
-/// Over which time those who wait leave, that included.
+/// Over which time requests leave, the grace included.
 const SPREAD: Duration = Duration::from_secs(2);
 
 /// A request that may be withdrawn.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Withdrawable<'a> {
-    /// Where it is told.
+    /// Which requests are withdrawn.
     pub(crate) withdrawal: &'a Withdrawal,
     /// The number of the second in which it began to wait.
     pub(crate) second: u32,
@@ -48,13 +48,13 @@ impl<'a> Withdrawable<'a> {
         (canary.provider == provider).then_some(Withdrawable { withdrawal, second, has_output })
     }
 
-    /// Whether it is meant.
-    pub(crate) fn is_withdrawn(self) -> bool {
+    /// Whether it was withdrawn.
+    pub(super) fn is_withdrawn(self) -> bool {
         self.withdrawal.covers(self.second) && !self.has_output.get()
     }
 }
 
-/// What comes of the attempt; `None`: it is given up, or the core is cut. `request`: where it may be withdrawn.
+/// The attempt's result; `None`: it is given up, or the core is cut. `request`: if it may be withdrawn.
 pub(crate) async fn unless_withdrawn<T>(
     core: &Core,
     request: Option<Withdrawable<'_>>,
@@ -70,7 +70,7 @@ pub(crate) async fn unless_withdrawn<T>(
         }
         match request {
             Some(request) if request.is_withdrawn() => {
-                let leave = || Box::pin(tokio::time::sleep(some_time(core)));
+                let leave = || Box::pin(tokio::time::sleep(leave_after(core)));
                 leaves.get_or_insert_with(leave).as_mut().poll(context).map(|()| None)
             }
             _ => Poll::Pending,
@@ -79,7 +79,7 @@ pub(crate) async fn unless_withdrawn<T>(
     .await
 }
 
-/// When one of those who wait leaves.
-fn some_time(core: &Core) -> Duration {
+/// After which time a request leaves.
+fn leave_after(core: &Core) -> Duration {
     GRACE + (SPREAD - GRACE).mul_f64(f64::from(core.draw()) / 10_000.0)
 }

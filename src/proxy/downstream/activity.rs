@@ -18,7 +18,7 @@ pub(crate) struct Activity {
     /// HTTP/2: whether a frame or a block of headers is half-way in.
     in_block: AtomicBool,
     /// Whether any byte ever came.
-    spoken: AtomicBool,
+    has_bytes: AtomicBool,
     /// Whether the client does not take what is written to it.
     blocked: AtomicBool,
     /// Whether its place is wanted by others.
@@ -32,28 +32,27 @@ pub(crate) struct Activity {
 }
 
 impl Activity {
-    pub(super) fn beats(&self) {
+    pub(super) fn beat_once(&self) {
         self.beat.store(self.beat.load(Relaxed).wrapping_add(1), Relaxed);
     }
 
     /// The connection is a new one, or the first byte of a head came.
-    pub(crate) fn head_begins(&self) {
+    pub(super) fn head_begins(&self) {
         if !self.in_head.load(Relaxed) {
             self.in_head.store(true, Relaxed);
-            self.beats();
+            self.beat_once();
         }
     }
 
     /// It is HTTP/2, where heads are frames. The first of them is waited for.
-    pub(crate) fn speaks_http2(&self) {
+    pub(super) fn set_http2(&self) {
         self.in_head.store(false, Relaxed);
         self.in_block.store(true, Relaxed);
-        self.beats();
+        self.beat_once();
     }
 
-    /// The first bytes came.
-    pub(crate) fn speaks(&self) {
-        self.spoken.store(true, Relaxed);
+    pub(super) fn first_bytes_came(&self) {
+        self.has_bytes.store(true, Relaxed);
     }
 
     /// Whether the connection is to make room, and may: nothing is under way on it.
@@ -66,9 +65,9 @@ impl Activity {
         self.leaving.store(false, Relaxed);
     }
 
-    // Between requests, or never heard of; half a head is a request to come.
+    /// Whether it is between requests, or no byte came yet. Half a head is a request to come.
     pub(super) fn is_spare(&self) -> bool {
-        let in_head = self.in_head.load(Relaxed) && self.spoken.load(Relaxed);
+        let in_head = self.in_head.load(Relaxed) && self.has_bytes.load(Relaxed);
         let busy = self.open.load(Relaxed) > 0 || self.blocked.load(Relaxed);
         !busy && !in_head && !self.in_block.load(Relaxed)
     }
@@ -139,7 +138,7 @@ impl Activity {
         if self.open.load(Relaxed) == 0 {
             self.head_begins();
         } else if self.awaits_body.load(Relaxed) {
-            self.beats();
+            self.beat_once();
         }
     }
 
@@ -148,22 +147,22 @@ impl Activity {
         let before = self.in_block.load(Relaxed);
         self.in_block.store(half_way, Relaxed);
         if self.awaits_body.load(Relaxed) || (half_way && (completed || !before)) || (before && !half_way) {
-            self.beats();
+            self.beat_once();
         }
     }
 
     /// A request is being served.
-    pub(crate) fn request_begins(&self) {
+    pub(super) fn request_begins(&self) {
         self.in_head.store(false, Relaxed);
         self.awaits_answer.store(false, Relaxed);
         self.used.store(true, Relaxed);
         self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
-        self.beats();
+        self.beat_once();
     }
 
     /// Its answer is out.
-    pub(crate) fn request_ends(&self) {
+    pub(super) fn request_ends(&self) {
         self.open.store(self.open.load(Relaxed).wrapping_sub(1), Relaxed);
-        self.beats();
+        self.beat_once();
     }
 }

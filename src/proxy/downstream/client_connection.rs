@@ -16,7 +16,6 @@ use crate::decide::units::Millis;
 use crate::proxy::core::Core;
 use crate::state::source_table::Source;
 
-/// A client connection.
 #[derive(Debug)]
 pub(crate) struct ClientConnection {
     /// The core that serves it.

@@ -1,6 +1,6 @@
 //! One client connection: which protocol it speaks, and its requests one by one.
 //!
-//! HTTP/1.1, or HTTP/2 with prior knowledge, told apart by the first bytes. A panic in a request ends that request.
+//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show. A panic in a request ends that request.
 //! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
 
 use std::future::{Future, poll_fn};
@@ -29,7 +29,7 @@ use crate::proxy::core::Core;
 use crate::proxy::request::pipeline;
 use crate::proxy::response::error::Problem;
 use crate::proxy::response::problem::{self, ErrorShape};
-use crate::proxy::response::relay::{Reply, ReplyBody};
+use crate::proxy::response::reply::{Reply, ReplyBody};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A smaller bound would keep hyper from reading bodies and writing answers in good pieces.
@@ -57,7 +57,7 @@ async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits
         // made where it stays, since it is large.
         service_fn(move |request: Request<Incoming>| {
             let place = Box::new_uninit();
-            let answer = Box::write(place, pipeline::handle(Rc::clone(&conn), request));
+            let answer = Box::write(place, pipeline::serve(Rc::clone(&conn), request));
             UnwindGuard::of(&conn, Box::into_pin(answer))
         })
     };
@@ -75,7 +75,7 @@ async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits
         let _ = connection.await;
         return;
     }
-    conn.activity.speaks_http2();
+    conn.activity.set_http2();
     let connection = http2::Builder::new(LocalExecutor(Rc::clone(&conn.core)))
         .timer(TokioTimer::new())
         .auto_date_header(false)
@@ -118,7 +118,7 @@ async fn first_bytes(stream: &mut TcpStream, activity: &Activity) -> Option<(Byt
         if read.is_empty() {
             return None;
         }
-        activity.speaks();
+        activity.first_bytes_came();
         first.extend_from_slice(read);
         if !PREFACE.starts_with(&first) {
             return Some((first.freeze(), false));
@@ -175,7 +175,7 @@ impl<F: Future<Output = Response<Reply>>> Future for UnwindGuard<F> {
             Err(_) => {
                 tracing::error!("a request failed by a defect of Serin; other requests are not affected");
                 let answer = problem::answer(&Problem::Defect, ErrorShape::OpenAi);
-                Poll::Ready(Ok(answer.map(|words| Reply::new(ReplyBody::Own(words), OpenRequest::new(me.conn)))))
+                Poll::Ready(Ok(answer.map(|body| Reply::new(ReplyBody::Own(body), OpenRequest::new(me.conn)))))
             }
         }
     }

@@ -1,13 +1,13 @@
 //! How many client connections the process can hold, by its limit of open files.
 //!
 //! Every request may need a socket to a provider besides its client's, and the operators' ports, the state directory and
-//! flags.yaml need files at any time: so clients get less than half. Invariant: what is left for the others is never
-//! taken by clients, however many come.
+//! flags.yaml need files at any time: so clients get less than half. Invariant: clients never use files that are reserved
+//! for others.
 
-/// What is kept for everything but requests.
-const KEPT: u64 = 256;
+/// Files that are reserved for everything but requests.
+const RESERVED: u64 = 256;
 
-/// The most client connections that this process can hold; no bound where the system does not tell.
+/// The most client connections that this process can hold; no bound where the system reports none.
 #[must_use]
 pub fn most_connections() -> u32 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -21,8 +21,8 @@ fn open_files(limits: &str) -> Option<u64> {
 }
 
 fn within(files: u64) -> u32 {
-    let kept = KEPT.min(files / 4);
-    u32::try_from((files - kept) / 2).unwrap_or(u32::MAX).max(1)
+    let reserved = RESERVED.min(files / 4);
+    u32::try_from((files - reserved) / 2).unwrap_or(u32::MAX).max(1)
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
-//! A client that closes its side of the connection while it waits for an answer: whether it has left, or reads on.
+//! A client that closes its side of the connection while it waits for an answer: whether it has left, or still reads.
 //!
-//! On the wire both begin with the same FIN. What is sent to a client that has closed the whole connection is answered by
-//! a reset; one that has closed its sending side alone (`shutdown(SHUT_WR)`) takes it. So it is sent an interim answer,
-//! which HTTP/1.1 lets a server send at any time before the final one and has clients read over (RFC 9110, 15.2); those
-//! that do not, close the whole connection. A proxy between may take it in the client's place, and resets at the next one:
-//! hence it is sent again and again. Refuses to ask where that cannot be: of HTTP/1.0 clients, once an answer has begun,
-//! while the request is not whole, or where its body was passed on as it came. Invariant: a reset is noticed within
+//! Both begin with the same FIN. A client that has closed the whole connection answers further bytes with a reset; one that has
+//! closed its sending side alone (`shutdown(SHUT_WR)`) reads them. So it is sent an interim answer, which HTTP/1.1 allows at any
+//! time before the final one (RFC 9110, 15.2). A proxy between may read the first one in the client's place, and resets at
+//! the next: hence it is sent repeatedly. Refuses to ask where that is impossible: of HTTP/1.0 clients, once an answer has
+//! begun, while the request is not whole, or where its body was passed on as it came. Invariant: a reset is noticed within
 //! [`LONGEST`].
 
 use std::future::Future as _;

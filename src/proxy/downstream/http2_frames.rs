@@ -1,8 +1,8 @@
-//! Where in an HTTP/2 frame a client is, told from the bytes as they pass.
+//! Where in an HTTP/2 frame a client is, found from the bytes as they pass.
 //!
-//! Nothing is interpreted beyond length, kind and one flag: enough to know whether a block of headers, or any frame but
-//! one of data, is half-way in, so that a client who drips one is bounded in time like one who drips an HTTP/1 head.
-//! Errors of the protocol are the parser's business. Invariant: constant memory, no byte is looked at twice.
+//! Reads length, kind and one flag of each frame: enough to know whether a block of headers, or any frame but one of data, is
+//! half-way in, so that a client that sends one slowly is limited in time like one that sends an HTTP/1 head slowly. The
+//! parser handles errors of the protocol. Invariant: constant memory, no byte is read twice.
 
 const HEAD: usize = 9;
 const DATA: u8 = 0x0;
@@ -56,7 +56,7 @@ impl Frames {
     }
 
     /// Whether the client has begun something that it has to finish before anything else: not so within data.
-    pub(crate) fn is_half_way(&self) -> bool {
+    pub(super) fn is_half_way(&self) -> bool {
         let in_frame = self.known > 0 && !(self.known == HEAD && self.head[3] == DATA);
         !self.begun || self.in_block || in_frame
     }

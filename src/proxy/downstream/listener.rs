@@ -20,17 +20,17 @@ use crate::state::snapshot::Shared;
 
 /// How long to wait before an accept that failed for want of resources is tried again, unless a connection closes.
 const BREATHER: Duration = Duration::from_millis(100);
-/// How often a full house asks for room again, and looks whether the limit was raised.
+/// How often room is asked for again while all slots are taken, and the limit is read again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
-/// How many connections are open, how many can be, a bell for when one closes, and one for when one should.
+/// How many connections are open and how many may be, with signals for when one closes and when one should.
 #[derive(Debug)]
 pub(crate) struct ConnectionSlots {
     open: AtomicU32,
     /// More than this the process cannot hold, whatever the file says.
     most: u32,
     closed_one: Notify,
-    /// Whether somebody waits for a place.
+    /// Whether a connection waits for a slot.
     wanted: AtomicBool,
     asked: watch::Sender<()>,
 }
@@ -111,7 +111,7 @@ pub(crate) async fn accept(
                 short_of = false;
                 // Small frames must not wait for the acknowledgement of the last one.
                 let _ = stream.set_nodelay(true);
-                // Only now is it certain that somebody wants to come in.
+                // Only now is it certain that a slot is needed.
                 slots.place(&shared).await;
                 receive(stream);
             }

@@ -30,12 +30,11 @@ impl Load {
     }
 
     /// A connection is handed to the core.
-    pub(crate) fn connection_opens(&self) {
+    pub(super) fn connection_opens(&self) {
         self.connections.fetch_add(1, Relaxed);
     }
 
-    /// It is closed.
-    pub(crate) fn connection_closes(&self) {
+    pub(super) fn connection_closes(&self) {
         self.connections.fetch_sub(1, Relaxed);
     }
 

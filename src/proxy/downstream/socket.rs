@@ -23,7 +23,7 @@ use crate::proxy::response::problem;
 const POLLS: u8 = 8;
 
 /// Whether bytes have come that are not read yet. The runtime may not know of them.
-pub(crate) fn has_unread(stream: &TcpStream) -> bool {
+pub(super) fn has_unread(stream: &TcpStream) -> bool {
     let peeked = socket2::SockRef::from(stream).peek(&mut [std::mem::MaybeUninit::uninit()]);
     !matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }

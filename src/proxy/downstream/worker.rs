@@ -46,7 +46,6 @@ pub(crate) enum ConnectionSource {
 
 /// What a core is made of.
 pub(crate) struct Worker {
-    /// Its index.
     pub(crate) id: u16,
     /// How many there are.
     pub(crate) cores: usize,
@@ -152,7 +151,7 @@ async fn fence(core: Rc<Core>, shared: Arc<Shared>) {
             core.published();
             in_use.snapshot.revision
         };
-        // A request that was dispatched before this lies in the queue of its connection's task, which is awake: one
+        // A request that was dispatched before this is in the queue of its connection's task, which is awake: one
         // turn of the loop writes it. The second turn is for the task of an HTTP/2 connection, which hands it on.
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;

@@ -42,7 +42,7 @@ impl RequestBody {
     }
 
     /// The same with other bytes in its place.
-    pub(crate) fn with_whole(self, bytes: Bytes) -> RequestBody {
+    pub(super) fn with_whole(self, bytes: Bytes) -> RequestBody {
         match self {
             RequestBody::Trailed(_, trailers) => RequestBody::Trailed(bytes, trailers),
             _ => RequestBody::Whole(bytes),

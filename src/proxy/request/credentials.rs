@@ -1,9 +1,8 @@
 //! Which credentials of a client are taken off a request, and where a key of `clients` is looked for.
 //!
-//! Built once per generation from the table in [`wire::credentials`](crate::wire::credentials) and from the file: what
-//! any provider is authenticated by is a credential of the client's too. Refuses to know of requests' ways: who a
-//! credential was meant for is the plan's to say. Invariant: names are compared as servers read them, so upper case and
-//! escapes hide none.
+//! Built once per generation from the table in [`wire::credentials`](crate::wire::credentials) and from the file: what any
+//! provider is authenticated by is a credential of the client's too. Refuses to decide for which provider a credential was
+//! meant: the plan does. Invariant: names are compared as servers read them, so upper case and escapes hide none.
 
 use std::borrow::Cow;
 
@@ -62,7 +61,7 @@ fn named_by(provider: &Provider) -> impl Iterator<Item = (Place, String)> {
 /// Names under which something is taken off a request.
 #[derive(Debug, Default)]
 pub(crate) struct Names {
-    prefilter: NameFilter,
+    name_filter: NameFilter,
     headers: Box<[HeaderName]>,
     begins: Box<[String]>,
     /// Headers that begin so and pass all the same.
@@ -87,11 +86,11 @@ impl Names {
                 Place::Subprotocol => subprotocols.push(name.into_owned()),
             }
         }
-        let mut prefilter = NameFilter::default();
-        headers.iter().for_each(|name| prefilter.add(name.as_str()));
-        begins.iter().for_each(|begin| prefilter.add_beginning(begin));
+        let mut name_filter = NameFilter::default();
+        headers.iter().for_each(|name| name_filter.add(name.as_str()));
+        begins.iter().for_each(|begin| name_filter.add_beginning(begin));
         Names {
-            prefilter,
+            name_filter,
             headers: headers.into(),
             begins: begins.into(),
             spared: Box::default(),
@@ -100,15 +99,20 @@ impl Names {
         }
     }
 
-    /// What a provider does not see of the client's credentials. `entitled`: they were meant for it, so that they pass
+    /// What a provider does not see of the client's credentials. `trusted`: they were meant for it, so that they pass
     /// unless Serin's own key stands in their place.
-    pub(crate) fn withheld(of_file: &ProviderCredentials, provider: &Provider, own_key: bool, entitled: bool) -> Names {
-        let kinds = match (entitled, own_key) {
+    pub(super) fn withheld(
+        credentials: &ProviderCredentials,
+        provider: &Provider,
+        own_key: bool,
+        trusted: bool,
+    ) -> Names {
+        let kinds = match (trusted, own_key) {
             (false, _) => &[Kind::Key, Kind::Account][..],
             (true, true) => &[Kind::Key],
             (true, false) => &[],
         };
-        let names = if kinds.is_empty() { Vec::new() } else { of_file.names(kinds) };
+        let names = if kinds.is_empty() { Vec::new() } else { credentials.names(kinds) };
         let forwards = |place: Place, name: &str| match place {
             Place::Header => provider.forward_headers.contains(name),
             Place::Query => provider.forward_headers.contains(&format!("query:{name}")),
@@ -126,21 +130,21 @@ impl Names {
     }
 
     /// Whether this header is among them.
-    pub(crate) fn has_header(&self, name: &str) -> bool {
-        self.prefilter.may_have(name)
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        self.name_filter.may_have(name)
             && (self.headers.iter().any(|header| header.as_str() == name)
                 || (self.begins.iter().any(|begin| name.starts_with(begin.as_str()))
                     && !self.spared.iter().any(|spared| spared == name)))
     }
 
     /// Whether this pair of a query is among them.
-    pub(crate) fn has_parameter(&self, pair: &str) -> bool {
+    pub(super) fn has_parameter(&self, pair: &str) -> bool {
         let name = query::name(pair);
         str::from_utf8(&name).is_ok_and(|name| self.query.iter().any(|pattern| is_named(pattern, name)))
     }
 
     /// Takes their items out of `sec-websocket-protocol`; without any of them it stays byte for byte.
-    pub(crate) fn strip_subprotocols(&self, headers: &mut HeaderMap) {
+    pub(super) fn strip_subprotocols(&self, headers: &mut HeaderMap) {
         let is_one = |item: &str| self.subprotocols.iter().any(|pattern| is_named(pattern, item));
         without_items(headers, is_one);
     }
@@ -169,8 +173,8 @@ pub(crate) struct KeyPlaces(Names);
 
 impl KeyPlaces {
     /// Wherever a provider's key may, so that an application need not be rewritten.
-    pub(crate) fn new(of_file: &ProviderCredentials) -> KeyPlaces {
-        let names = of_file.names(&[Kind::Key]);
+    pub(crate) fn new(credentials: &ProviderCredentials) -> KeyPlaces {
+        let names = credentials.names(&[Kind::Key]);
         // A signature is no key that could be compared.
         KeyPlaces(Names::new(names.into_iter().filter(|(_, name)| !name.starts_with("x-amz-"))))
     }

@@ -1,9 +1,9 @@
-//! What a request shows of itself before anybody decides about it.
+//! What the head of a request says, and whether the request may pass.
 //!
-//! Reads the path, the framing, the client's key and, where the split needs it, the body. Whoever may not pass is
-//! turned away here, before a byte of the body is read; a browser's question whether it may ask at all is no use of
-//! Serin's keys, and passes without them. Invariant: what is read changes nothing but one thing: a key that was meant
-//! for Serin is taken off the request.
+//! Reads the path, the framing and the client's key, and plans by them and by the body where the split needs it. A request that
+//! may not pass is rejected before a byte of its body is read. A browser's preflight passes without a key of `clients`, since
+//! no key of Serin's goes with it. Invariant: nothing of the request is changed but one thing: a key that was meant for Serin
+//! is taken off.
 
 use http::header::{
     ACCEPT, ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
@@ -25,10 +25,9 @@ use crate::proxy::response::error::{Problem, shown};
 use crate::wire::body::{self, Peek, PeekError};
 use crate::wire::segments;
 
-/// What the head of a request says.
+/// What the head of a request says. Copied to every attempt, and small.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestHead {
-    /// What it is known by.
     pub(crate) id: RequestId,
     /// Where the part of the path below the mount begins.
     below_at: usize,
@@ -36,22 +35,20 @@ pub(crate) struct RequestHead {
     pub(crate) upgrade: bool,
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
-    /// Whether its content is gRPC's.
     pub(crate) grpc: bool,
-    /// Where it comes from, as the guard tells it apart: a client by its key, else the connection's other end.
+    /// Its source for the guard: a client by its key, else the address of the connection.
     source: SourceGroup,
-    /// Whether it comes from nobody of `clients`, so that nothing of Serin's own goes with it: no key, no header, no
-    /// query.
-    pub(crate) stranger: bool,
+    /// Whether it has no key of `clients`, so that nothing of Serin's goes with it: no key, no header, no query.
+    pub(crate) unauthenticated: bool,
 }
 
 impl RequestHead {
-    /// Reads the head, and turns away who may not pass. `bodiless`: nothing follows the head.
+    /// Reads the head, and rejects requests that may not pass. `bodiless`: nothing follows the head.
     pub(crate) fn admit(
-        conn: &ClientConnection,
+        connection: &ClientConnection,
         in_use: &InUse,
         parts: &mut request::Parts,
-        marks: RareHeaders,
+        rare_headers: RareHeaders,
         (id, bodiless): (RequestId, bool),
     ) -> Result<RequestHead, Problem> {
         let policy = &in_use.snapshot.policy;
@@ -61,7 +58,7 @@ impl RequestHead {
         if parts.method == Method::TRACE {
             return Err(Problem::Trace);
         }
-        let hosts = marks.hosts;
+        let hosts = rare_headers.hosts;
         if hosts > 1 || (hosts == 0 && parts.version == Version::HTTP_11) {
             return Err(Problem::Host(hosts));
         }
@@ -73,24 +70,24 @@ impl RequestHead {
             return Err(Problem::OutsideMount { path: shown(path), mount: policy.mount.clone() });
         };
         let below_at = path.len() - below.len();
-        if marks.coded
+        if rare_headers.coded
             && let Some(coding) = headers::unknown_coding(&parts.headers)
         {
             return Err(Problem::TransferEncoding(coding));
         }
-        let upgrade = marks.upgrades && headers::asks_to_upgrade(&parts.headers);
-        let (mut source, mut stranger) = (&conn.source, false);
+        let upgrade = rare_headers.upgrades && headers::asks_to_upgrade(&parts.headers);
+        let (mut source, mut unauthenticated) = (&connection.source, false);
         if !policy.clients.is_empty() {
             match in_use.prepared.key_places.take(&policy.clients, parts) {
                 Some(client) => source = &in_use.prepared.clients[client],
-                None => stranger = true,
+                None => unauthenticated = true,
             }
         }
-        if stranger && (upgrade || !bodiless || !is_preflight(parts)) {
+        if unauthenticated && (upgrade || !bodiless || !is_preflight(parts)) {
             return Err(Problem::Unauthorized);
         }
-        let RareHeaders { connection, grpc, .. } = marks;
-        Ok(RequestHead { id, below_at, upgrade, connection, grpc, source: source.group, stranger })
+        let RareHeaders { connection, grpc, .. } = rare_headers;
+        Ok(RequestHead { id, below_at, upgrade, connection, grpc, source: source.group, unauthenticated })
     }
 
     /// The path below the mount.
@@ -101,7 +98,7 @@ impl RequestHead {
     /// Reads the body, where it has to be known before the request can go anywhere.
     pub(crate) async fn hold(
         &self,
-        conn: &ClientConnection,
+        connection: &ClientConnection,
         in_use: &InUse,
         parts: &request::Parts,
         body: Incoming,
@@ -110,9 +107,9 @@ impl RequestHead {
             return Ok(HeldBody::passing(body));
         }
         let limits = &in_use.snapshot.policy.limits;
-        conn.activity.awaits_body(true);
-        let held = memory::hold(&conn.core.replay, limits, &parts.headers, body, &conn.wake_filter).await;
-        conn.activity.awaits_body(false);
+        connection.activity.awaits_body(true);
+        let held = memory::hold(&connection.core.replay, limits, &parts.headers, body, &connection.wake_filter).await;
+        connection.activity.awaits_body(false);
         held
     }
 
@@ -127,7 +124,7 @@ impl RequestHead {
         core: &Core,
         in_use: &InUse,
         parts: &request::Parts,
-        body: ReadBody<'_>,
+        (held, peek): (&HeldBody, Option<&Peek<'_>>),
     ) -> Result<Plan, Problem> {
         let snapshot = &in_use.snapshot;
         let facts = Facts {
@@ -135,8 +132,8 @@ impl RequestHead {
             path: self.below(&parts.uri),
             query: parts.uri.query(),
             headers: &parts.headers,
-            body: body.peek,
-            bytes: body.whole.map(|whole| &*whole.bytes),
+            body: peek,
+            bytes: held.whole.as_ref().map(|whole| &*whole.bytes),
         };
         let in_force = |id| {
             let rollout = snapshot.in_force(id);
@@ -144,23 +141,11 @@ impl RequestHead {
         };
         let plan = route::plan(&snapshot.policy, in_force, &facts, || core.draw()).map_err(Problem::Unmatched)?;
         let plan = Plan { source: self.source, ..plan };
-        Ok(if body.unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
+        Ok(if held.unheld { plan.back_on_stable(&snapshot.policy, Reason::Unheld) } else { plan })
     }
 }
 
-/// What was read of a request's body.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ReadBody<'a> {
-    /// All of it, where it was held.
-    pub(crate) whole: Option<&'a WholeBody>,
-    /// Its fields.
-    pub(crate) peek: Option<&'a Peek<'a>>,
-    /// Whether it should be read and could not be held.
-    pub(crate) unheld: bool,
-}
-
-/// Whether a browser asks on behalf of a page what another origin would let it send. It does so without credentials,
-/// whatever the page would send later.
+/// Whether it is a browser's preflight request, which has no credentials whatever the page sends later.
 fn is_preflight(parts: &request::Parts) -> bool {
     let has = |name| parts.headers.contains_key(name);
     parts.method == Method::OPTIONS && has(ORIGIN) && has(ACCESS_CONTROL_REQUEST_METHOD)
@@ -173,25 +158,24 @@ pub(crate) struct RareHeaders {
     coded: bool,
     upgrades: bool,
     connection: bool,
-    /// Whether its content is gRPC's.
     pub(crate) grpc: bool,
 }
 
 impl RareHeaders {
     pub(crate) fn of(headers: &HeaderMap) -> RareHeaders {
-        let mut marks = RareHeaders::default();
+        let mut rare_headers = RareHeaders::default();
         for (name, value) in headers {
-            marks.grpc |= name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
-            marks.hosts += usize::from(name == HOST);
-            marks.coded |= name == TRANSFER_ENCODING;
-            marks.upgrades |= name == UPGRADE;
-            marks.connection |= name == CONNECTION;
+            rare_headers.grpc |= name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/grpc");
+            rare_headers.hosts += usize::from(name == HOST);
+            rare_headers.coded |= name == TRANSFER_ENCODING;
+            rare_headers.upgrades |= name == UPGRADE;
+            rare_headers.connection |= name == CONNECTION;
         }
-        marks
+        rare_headers
     }
 }
 
-/// The fields of a held body. What cannot be read has none, and the provider may say what it thinks of it.
+/// The fields of a held body. One that cannot be read has none, and the provider may refuse it.
 pub(crate) fn peek<'a>(whole: Option<&'a WholeBody>, in_use: &'a InUse) -> Result<Option<Peek<'a>>, Problem> {
     let Some(WholeBody { bytes, boundary }) = whole else { return Ok(None) };
     let wanted = &in_use.prepared.wanted;
@@ -207,7 +191,7 @@ pub(crate) fn peek<'a>(whole: Option<&'a WholeBody>, in_use: &'a InUse) -> Resul
 }
 
 /// Whether a streamed answer is asked for: by the body where it was read, else by the accepted type.
-pub(crate) fn asks_for_stream(peek: Option<&Peek<'_>>, headers: &HeaderMap) -> bool {
+pub(super) fn asks_for_stream(peek: Option<&Peek<'_>>, headers: &HeaderMap) -> bool {
     match peek {
         Some(peek) => peek.stream(),
         None => headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream")),

@@ -4,7 +4,7 @@
 //! `x-serin-*`, the headers that carry a user id or force an arm, and, on its way to a provider other than the one
 //! they were meant for, the client's credentials and cookies. What goes out is a map of its own: the client's is only
 //! read, so that every attempt begins from it. Invariants: the order among equal names stays; a credential reaches
-//! nobody it was not meant for.
+//! only providers that it was meant for.
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -53,12 +53,11 @@ static OF_ANSWERS: NameFilter = NameFilter::of(
 /// What decides about a request's headers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeaderRules<'a> {
-    /// The provider.
     pub(crate) to: &'a PreparedProvider,
     /// The key of Serin's own that is presented.
     pub(crate) key: Option<&'a Key>,
     /// Whether the client's credentials were meant for it.
-    pub(crate) entitled: bool,
+    pub(crate) trusted: bool,
     /// The headers that `user:` and `force:` name.
     pub(crate) private: &'a [HeaderName],
     /// Whether the client asks to leave HTTP.
@@ -66,40 +65,40 @@ pub(crate) struct HeaderRules<'a> {
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
     /// Whether the answer must come unencoded, so that its events can be told apart.
-    pub(crate) plain_answer: bool,
+    pub(super) plain_answer: bool,
     /// The body's length, where it was rewritten.
-    pub(crate) new_length: Option<usize>,
+    pub(super) new_length: Option<usize>,
 }
 
 /// A request's headers, fit for a provider.
-pub(crate) fn outbound(original: &HeaderMap, passage: HeaderRules<'_>) -> HeaderMap {
-    let to = passage.to;
-    let listed = if passage.connection { listed_by_connection(original) } else { Vec::new() };
+pub(crate) fn outbound(original: &HeaderMap, rules: HeaderRules<'_>) -> HeaderMap {
+    let to = rules.to;
+    let listed = if rules.connection { listed_by_connection(original) } else { Vec::new() };
     // A copy as it stands is cheaper than one name by name: nothing is hashed.
     let mut headers = original.clone();
-    let withheld = to.withheld(passage.entitled);
+    let withheld = to.withheld(rules.trusted);
     let mut cookies = 0_usize;
     let mut subprotocols = false;
     let mut last = None;
     for (name, value) in original {
         let text = name.as_str();
         let mut drop = withheld.has_header(text)
-            || passage.private.contains(name)
+            || rules.private.contains(name)
             || listed.contains(name)
-            || (passage.new_length.is_some() && is_outdated(text));
+            || (rules.new_length.is_some() && is_outdated(text));
         if OF_HOPS.may_have(text) {
             cookies += usize::from(name == header::COOKIE);
             subprotocols |= name == header::SEC_WEBSOCKET_PROTOCOL;
-            drop |= passes_never(text, value, passage.upgrade);
+            drop |= passes_never(text, value, rules.upgrade);
         }
         // What Serin's own key is written over need not be taken off before.
-        let is_replaced = matches!(passage.key, Some(Key::Header(own, _)) if own == name);
+        let is_replaced = matches!(rules.key, Some(Key::Header(own, _)) if own == name);
         if drop && !is_replaced && last != Some(name) {
             headers.remove(name);
             last = Some(name);
         }
     }
-    // HTTP/2 may split what HTTP/1 has in one line; everybody understands the one line.
+    // HTTP/2 may split what HTTP/1 has in one line; both understand one line.
     if cookies > 1 && headers.contains_key(header::COOKIE) {
         let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
         if let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
@@ -109,29 +108,29 @@ pub(crate) fn outbound(original: &HeaderMap, passage: HeaderRules<'_>) -> Header
     if subprotocols {
         withheld.strip_subprotocols(&mut headers);
     }
-    if passage.upgrade {
+    if rules.upgrade {
         headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     }
-    if passage.plain_answer {
+    if rules.plain_answer {
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     }
-    if let Some(length) = passage.new_length
+    if let Some(length) = rules.new_length
         && original.contains_key(header::CONTENT_LENGTH)
     {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    presentation::write(&mut headers, &to.host, passage.key, &to.set);
+    presentation::write(&mut headers, &to.host, rules.key, &to.set);
     headers
 }
 
-/// Whether a header speaks of the body as it was before it was rewritten.
+/// Whether a header describes the body as it was before it was rewritten.
 fn is_outdated(name: &str) -> bool {
     matches!(name, "content-length" | "content-digest" | "repr-digest" | "digest" | "content-md5")
 }
 
-/// Makes a response's headers fit for the client. `switching`: it is a 101; `entitled`: it comes from whom the client's
+/// Makes a response's headers fit for the client. `switching`: it is a 101; `trusted`: it comes from whom the client's
 /// own cookies go to.
-pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) {
+pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, trusted: bool) {
     let mut doomed: Vec<HeaderName> = Vec::new();
     for name in headers.keys() {
         let text = name.as_str();
@@ -145,7 +144,7 @@ pub(crate) fn inbound(headers: &mut HeaderMap, switching: bool, entitled: bool) 
             }
             "upgrade" => !switching,
             "keep-alive" | "proxy-connection" | "proxy-authenticate" | "transfer-encoding" | "te" => true,
-            "set-cookie" => !entitled,
+            "set-cookie" => !trusted,
             text => text.starts_with(X_SERIN),
         };
         if drop {
@@ -201,7 +200,7 @@ pub(crate) fn trailing(mut trailers: HeaderMap, to_provider: bool) -> HeaderMap 
 }
 
 /// The transfer coding of a request that cannot be served: anything but one `chunked`.
-pub(crate) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
+pub(super) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let first = codings.next()?;
     if codings.next().is_none() && first.as_bytes().eq_ignore_ascii_case(b"chunked") {
@@ -212,7 +211,7 @@ pub(crate) fn unknown_coding(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Whether the client asks to leave HTTP for a protocol that Serin carries (any but HTTP/2).
-pub(crate) fn asks_to_upgrade(headers: &HeaderMap) -> bool {
+pub(super) fn asks_to_upgrade(headers: &HeaderMap) -> bool {
     headers.get(header::UPGRADE).is_some_and(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"h2c"))
         && tokens(headers).any(|token| token.eq_ignore_ascii_case("upgrade"))
 }

@@ -1,11 +1,11 @@
 //! Holds a body whole, so that the split can read it and a request can be sent again; within bounds.
 //!
-//! Only JSON and forms that the split (or a rewriting for a provider) has to read are held, up to `limits.replay_body`
-//! each and `limits.replay_memory` in all; what is larger goes on as it comes, what was read of it first. Other bodies
-//! are never held. Answers that are held back borrow from the same memory. Invariant: memory is taken from the budget
-//! before a byte is kept, and given back when the request has been answered or given up.
+//! Only JSON and forms that the split (or a rewriting for a provider) has to read are held, up to `limits.replay_body` each and
+//! `limits.replay_memory` in all. A larger body goes on as it comes, after what was read of it. Other bodies are never held.
+//! Answers that are buffered use the same memory. Invariant: memory is reserved before a byte is kept, and given back when
+//! the request has been answered or given up.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::proxy::response::error::Problem;
 use crate::wire::media;
 use crate::wire::multipart::boundary;
 
-/// What cores take from the process's budget at a time, and keep at most twice of.
+/// What a core takes from the process's memory at a time. It keeps at most twice as much.
 const LEASE: u64 = 1 << 20;
 
 /// The process's memory for held bodies.
@@ -47,7 +47,7 @@ pub(crate) struct CoreShare {
 }
 
 impl CoreShare {
-    /// Nothing leased yet.
+    /// With nothing leased yet.
     pub(crate) fn of(budget: Arc<BodyMemory>) -> CoreShare {
         CoreShare { budget, spare: Cell::new(0) }
     }
@@ -92,12 +92,12 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Nothing yet.
+    /// Of no bytes yet.
     pub(crate) fn of(share: &Rc<CoreShare>) -> Reservation {
         Reservation { share: Rc::clone(share), bytes: 0 }
     }
 
-    /// Takes more, unless `limit` would be passed by all bodies together.
+    /// Takes more, unless all bodies together would exceed `limit`.
     pub(crate) fn extend(&mut self, bytes: usize, limit: u64) -> bool {
         let bytes = bytes as u64;
         let taken = self.share.take(bytes, limit);
@@ -112,24 +112,24 @@ impl Drop for Reservation {
     }
 }
 
-/// A request's body, as far as it is held.
+/// A request's body, as far as it is held, and the memory that it occupies.
 #[derive(Debug)]
 pub(crate) struct HeldBody {
-    /// What is sent.
-    pub(crate) body: RequestBody,
-    /// The whole of it, as the client sent it, where that can be read.
+    /// What is sent; `None` once it was given away.
+    pub(crate) body: RefCell<Option<RequestBody>>,
+    /// All of it, where it was held and can be read.
     pub(crate) whole: Option<WholeBody>,
-    /// Whether it should be read and could not be held: nothing of it is known, nor can it be sent again.
+    /// Whether it should be read and could not be held. Then it cannot be sent again.
     pub(crate) unheld: bool,
-    _loan: Option<Reservation>,
+    _reservation: Option<Reservation>,
 }
 
-/// A whole body that can be read.
+/// A whole body that can be read. Kept beside what is sent, since that is given away.
 #[derive(Debug)]
 pub(crate) struct WholeBody {
     /// As the client sent it.
     pub(crate) bytes: Bytes,
-    /// What parts it, where it is a form; else it is JSON.
+    /// Of a form; else it is JSON.
     pub(crate) boundary: Option<String>,
 }
 
@@ -137,18 +137,18 @@ impl HeldBody {
     /// A body that goes on as it comes.
     pub(crate) fn passing(body: Incoming) -> HeldBody {
         let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streaming(body) };
-        HeldBody { body, whole: None, unheld: false, _loan: None }
+        HeldBody { body: RefCell::new(Some(body)), whole: None, unheld: false, _reservation: None }
     }
 }
 
-/// What a body may be read as. Without a content type its first byte decides.
+/// How a body may be read. Without a content type its first byte decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum BodyFormat {
     Json,
     Maybe,
     /// With this boundary.
     Form(String),
-    /// Something to be read, in a coding that is not.
+    /// Something to be read, in an encoding.
     Encoded,
     Other,
 }
@@ -194,7 +194,7 @@ pub(crate) async fn hold(
     if body.size_hint().lower() > limits.replay_body {
         return Ok(HeldBody { unheld: true, ..HeldBody::passing(body) });
     }
-    let mut loan = Reservation::of(share);
+    let mut reservation = Reservation::of(share);
     let mut gathered = Gathered::default();
     let mut trailers = None;
     while let Some(frame) = poll_fn(|context| wake_filter.take(&mut body, context)).await {
@@ -208,10 +208,15 @@ pub(crate) async fn hold(
         };
         let unread = gathered.is_empty() && sniff && !begins_object(&data);
         let fits = gathered.len() + data.len() as u64 <= limits.replay_body;
-        if unread || !fits || !loan.extend(data.len(), limits.replay_memory) {
+        if unread || !fits || !reservation.extend(data.len(), limits.replay_memory) {
             gathered.add(data);
             let body = RequestBody::Prefixed(gathered.whole(), body);
-            return Ok(HeldBody { body, whole: None, unheld: !unread, _loan: Some(loan) });
+            return Ok(HeldBody {
+                body: RefCell::new(Some(body)),
+                whole: None,
+                unheld: !unread,
+                _reservation: Some(reservation),
+            });
         }
         gathered.add(data);
         if body.is_end_stream() {
@@ -223,14 +228,15 @@ pub(crate) async fn hold(
         Some(trailers) => RequestBody::Trailed(bytes.clone(), trailers),
         None => RequestBody::Whole(bytes.clone()),
     };
-    Ok(HeldBody { body, whole: Some(WholeBody { bytes, boundary }), unheld: false, _loan: Some(loan) })
+    let whole = Some(WholeBody { bytes, boundary });
+    Ok(HeldBody { body: RefCell::new(Some(body)), whole, unheld: false, _reservation: Some(reservation) })
 }
 
 fn begins_object(data: &[u8]) -> bool {
     data.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
 }
 
-// The words of the innermost error: what hyper wraps around it says nothing more.
+// The message of the innermost error: what hyper wraps around it adds nothing.
 fn cause(error: &hyper::Error) -> String {
     let mut last: &dyn std::error::Error = error;
     while let Some(source) = last.source() {

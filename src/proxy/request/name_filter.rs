@@ -1,15 +1,14 @@
-//! Tells most header names from those of a list at a glance: by their first letter and their length.
+//! Sorts out most header names that are not in a list, by their first letter and their length.
 //!
-//! A name is compared with a list only where one of the list begins alike and is as long. Names are lower case, as those
-//! of a header map are. Owns no names and no meaning. Invariant: it may take any name for one of the list, and misses
-//! none that is.
+//! A name is compared with a list only if one of the list begins alike and is as long. Names are lower case, as those of a
+//! header map are. Holds no names. Invariant: it may pass a name that is not in the list, and never drops one that is.
 
 /// The lengths of a list's names, by their first letter.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct NameFilter([u64; 32]);
 
 impl NameFilter {
-    /// For these names, and those that begin so.
+    /// For these names, and for names with these beginnings.
     pub(crate) const fn of(names: &[&str], beginnings: &[&str]) -> NameFilter {
         let mut filter = NameFilter([0; 32]);
         let mut at = 0;
@@ -32,13 +31,13 @@ impl NameFilter {
     }
 
     /// All names that begin so.
-    pub(crate) const fn add_beginning(&mut self, beginning: &str) {
+    pub(super) const fn add_beginning(&mut self, beginning: &str) {
         let (row, length) = place(beginning);
         self.0[row] |= u64::MAX << length;
     }
 
     /// Whether this name may be one of them.
-    pub(crate) const fn may_have(&self, name: &str) -> bool {
+    pub(super) const fn may_have(&self, name: &str) -> bool {
         let (row, length) = place(name);
         self.0[row] >> length & 1 != 0
     }

@@ -28,17 +28,16 @@ pub(crate) struct Prepared {
     pub(crate) wanted: Wanted,
     /// By [`ProviderId`].
     pub(crate) providers: Box<[PreparedProvider]>,
-    /// The same for those who are none of `clients`; empty where everybody is a client.
-    for_strangers: Box<[PreparedProvider]>,
+    /// The same for requests without a key of `clients`; empty where none is needed.
+    without_keys: Box<[PreparedProvider]>,
     /// The rollouts' names as header values, by rollout id.
     pub(crate) rollouts: Box<[HeaderValue]>,
     /// Headers that `user:` and `force:` name, of all rollouts: never forwarded.
     pub(crate) private: Box<[HeaderName]>,
     /// Where a key of `clients` may stand.
-    pub(crate) key_places: KeyPlaces,
+    pub(super) key_places: KeyPlaces,
     /// The clients as sources of requests, in the file's order.
     pub(crate) clients: Box<[Arc<Source>]>,
-    /// The generation as a header value.
     pub(crate) generation: HeaderValue,
     /// Which rollouts have to see a body, by rollout id.
     readers: Box<[bool]>,
@@ -46,10 +45,9 @@ pub(crate) struct Prepared {
     unmatched_translates: bool,
 }
 
-/// How requests are made fit for one provider.
+/// How requests to one provider are made.
 #[derive(Debug)]
 pub(crate) struct PreparedProvider {
-    /// Who it is.
     pub(crate) provider: Arc<Provider>,
     /// Its name, for the response header.
     pub(crate) name: HeaderValue,
@@ -98,13 +96,13 @@ impl Prepared {
             let provider = policy.provider(id);
             !provider.models.is_empty() || !provider.fields.is_empty() || provider.path.is_some()
         };
-        let of_file = ProviderCredentials::new(policy);
-        let strangers = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
-        let for_stranger = |provider| PreparedProvider::for_stranger(provider, &policy.mount, &of_file);
+        let credentials = ProviderCredentials::new(policy);
+        let open_to = if policy.clients.is_empty() { &[][..] } else { policy.providers.as_slice() };
+        let without_keys_of = |provider| PreparedProvider::without_keys_of(provider, &policy.mount, &credentials);
         Prepared {
-            key_places: KeyPlaces::new(&of_file),
+            key_places: KeyPlaces::new(&credentials),
             clients: policy.clients.iter().map(|client| sources.client(&client.name, clock::now())).collect(),
-            for_strangers: strangers.iter().map(for_stranger).collect(),
+            without_keys: open_to.iter().map(without_keys_of).collect(),
             policy: Arc::clone(policy),
             wanted: wanted(policy),
             providers: policy
@@ -112,7 +110,7 @@ impl Prepared {
                 .iter()
                 .map(|provider| PreparedProvider {
                     is_canary: is_canary(provider),
-                    ..PreparedProvider::new(provider, &policy.mount, &of_file)
+                    ..PreparedProvider::new(provider, &policy.mount, &credentials)
                 })
                 .collect(),
             rollouts: policy.rollouts.iter().map(|rollout| named(&rollout.name)).collect(),
@@ -133,34 +131,36 @@ impl Prepared {
     }
 
     /// Whether a JSON body at this path below the mount has to be read before the request can go anywhere.
-    pub(crate) fn reads_body(&self, path: &str) -> bool {
+    pub(super) fn reads_body(&self, path: &str) -> bool {
         let mut rollouts = self.policy.rollouts.iter().zip(&self.readers);
         self.unmatched_translates || rollouts.any(|(rollout, reads)| *reads && takes_path(&rollout.matches, path))
     }
 
-    /// How requests are made fit for this provider.
-    pub(crate) fn outbound(&self, id: ProviderId) -> &PreparedProvider {
+    /// How requests to this provider are made.
+    pub(crate) fn provider(&self, id: ProviderId) -> &PreparedProvider {
         &self.providers[usize::from(id.0)]
     }
 
-    /// How those of whoever is none of `clients` are.
-    pub(crate) fn outbound_of_stranger(&self, id: ProviderId) -> &PreparedProvider {
-        self.for_strangers.get(usize::from(id.0)).unwrap_or_else(|| self.outbound(id))
+    /// The same for a request without a key of `clients`.
+    pub(crate) fn provider_without_keys(&self, id: ProviderId) -> &PreparedProvider {
+        self.without_keys.get(usize::from(id.0)).unwrap_or_else(|| self.provider(id))
     }
 }
 
 impl PreparedProvider {
-    /// With nothing that the operator has for this provider: whoever is no client spends no key, and values that are
-    /// set in headers and in the query may be keys as well.
-    fn for_stranger(provider: &Arc<Provider>, mount: &str, of_file: &ProviderCredentials) -> PreparedProvider {
+    /// Without the operator's keys. Values that are set in headers and in the query may be keys as well.
+    fn without_keys_of(provider: &Arc<Provider>, mount: &str, credentials: &ProviderCredentials) -> PreparedProvider {
         let mut bare = Provider::clone(provider);
         bare.api_keys.clear();
         bare.query.clear();
         bare.set_headers.retain(|(name, _)| name.eq_ignore_ascii_case(header::HOST.as_str()));
-        PreparedProvider { provider: Arc::clone(provider), ..PreparedProvider::new(&Arc::new(bare), mount, of_file) }
+        PreparedProvider {
+            provider: Arc::clone(provider),
+            ..PreparedProvider::new(&Arc::new(bare), mount, credentials)
+        }
     }
 
-    pub(crate) fn new(provider: &Arc<Provider>, mount: &str, of_file: &ProviderCredentials) -> PreparedProvider {
+    pub(crate) fn new(provider: &Arc<Provider>, mount: &str, credentials: &ProviderCredentials) -> PreparedProvider {
         let Presentation { host, target, keys, set, unusable } = presented(provider, mount, provider.path.as_ref());
         PreparedProvider {
             name: named(&provider.name),
@@ -168,8 +168,8 @@ impl PreparedProvider {
             target,
             is_canary: false,
             own_key: !keys.is_empty(),
-            withheld: Names::withheld(of_file, provider, !keys.is_empty(), true),
-            withheld_from_others: Names::withheld(of_file, provider, !keys.is_empty(), false),
+            withheld: Names::withheld(credentials, provider, !keys.is_empty(), true),
+            withheld_from_others: Names::withheld(credentials, provider, !keys.is_empty(), false),
             keys: keys.into(),
             set: set.into(),
             unusable,
@@ -177,27 +177,25 @@ impl PreparedProvider {
         }
     }
 
-    /// What of the client's credentials is taken off. `entitled`: they were meant for this provider.
-    pub(crate) fn withheld(&self, entitled: bool) -> &Names {
-        if entitled { &self.withheld } else { &self.withheld_from_others }
+    /// What of the client's credentials is taken off. `trusted`: they were meant for this provider.
+    pub(super) fn withheld(&self, trusted: bool) -> &Names {
+        if trusted { &self.withheld } else { &self.withheld_from_others }
     }
 
-    /// How many keys there are to choose from.
     pub(crate) fn keys(&self) -> usize {
         self.keys.len()
     }
 
-    /// The key of a turn.
     pub(crate) fn key(&self, turn: usize) -> Option<&Key> {
         self.keys.get(turn.checked_rem(self.keys.len())?)
     }
 
-    /// The URI of a request on its way here. `entitled`: the client's credentials were meant for this provider.
+    /// The URI of a request on its way here. `trusted`: the client's credentials were meant for this provider.
     pub(crate) fn uri(
         &self,
         original: &Uri,
         below: &str,
-        entitled: bool,
+        trusted: bool,
         key: Option<&Key>,
         model: Option<&str>,
     ) -> Option<Uri> {
@@ -205,7 +203,7 @@ impl PreparedProvider {
             Some(Key::Query(target)) => target,
             _ => &self.target,
         };
-        target.uri(original, below, |pair| self.withheld(entitled).has_parameter(pair), model)
+        target.uri(original, below, |pair| self.withheld(trusted).has_parameter(pair), model)
     }
 }
 

@@ -1,9 +1,9 @@
-//! By what a provider is addressed and authenticated: the same for the application's requests and for Serin's own probes.
+//! How Serin presents itself to a provider: the same for the application's requests and for Serin's own probes.
 //!
-//! Built from the file alone, once: its keys where `auth` wants them, `set_headers`, `query`, `Host` and the base path. What
-//! of the client's own credentials is taken off is the header rules' business. Refuses to send anything. Invariants: each
-//! header is set by one rule only, values that may be secret are marked sensitive, and what cannot travel makes its provider
-//! unusable, with a reason that does not show it.
+//! Built from the file alone, once: keys where `auth` wants them, `set_headers`, `query`, `Host` and the base path. The header
+//! rules decide which of the client's own credentials are taken off. Refuses to send anything. Invariants: each header is
+//! set by one rule only, values that may be secret are marked sensitive, and a value that no header can carry makes its
+//! provider unusable, with a reason that does not show it.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -19,14 +19,14 @@ pub(crate) enum Key {
     Query(UriRewrite),
 }
 
-/// What a request to one provider has of the file.
+/// What every request to one provider gets from the file.
 #[derive(Debug)]
 pub(crate) struct Presentation {
     /// What replaces Host.
     pub(crate) host: HeaderValue,
-    /// How it is addressed where its key is not in the query.
+    /// The URIs of its requests, where its key is not in the query.
     pub(crate) target: UriRewrite,
-    /// Its keys; empty: none of Serin's own is presented.
+    /// Empty: no key of Serin's is presented.
     pub(crate) keys: Vec<Key>,
     /// Set over what the client sent.
     pub(crate) set: Vec<(HeaderName, HeaderValue)>,
@@ -34,7 +34,7 @@ pub(crate) struct Presentation {
     pub(crate) unusable: Option<String>,
 }
 
-/// For requests below `mount`; `template`: what stands below the base path.
+/// For requests below `mount`; `template`: the path below the base path.
 pub(crate) fn presented(provider: &Provider, mount: &str, template: Option<&PathTemplate>) -> Presentation {
     let mut unusable = provider.unusable.clone();
     let unsendable = |what: &str| format!("{what} holds characters that no HTTP header can carry");
@@ -90,7 +90,7 @@ pub(crate) fn presented(provider: &Provider, mount: &str, template: Option<&Path
     Presentation { host, target: UriRewrite::new(path, mount, query(), template), keys, set, unusable }
 }
 
-/// Writes the headers of these into a request, over what stands there.
+/// Writes host, key and set headers into a request, over headers of the same names.
 pub(crate) fn write(headers: &mut HeaderMap, host: &HeaderValue, key: Option<&Key>, set: &[(HeaderName, HeaderValue)]) {
     headers.insert(header::HOST, host.clone());
     if let Some(Key::Header(name, value)) = key {

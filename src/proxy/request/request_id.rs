@@ -1,7 +1,7 @@
 //! The number that a request is known by in answers and in the access log.
 //!
 //! Sixteen hexadecimal digits: where a core began, by chance, and how many requests it has had since, mixed so that two of
-//! them look nothing alike. Owns no meaning: nothing is told from one. Invariant: a core gives none twice, and two cores
+//! them look nothing alike. Owns no meaning: nothing is read from an id. Invariant: a core gives none twice, and two cores
 //! or processes hardly ever the same.
 
 use std::cell::{Cell, RefCell};
@@ -41,7 +41,6 @@ impl RequestIds {
         RequestIds { last: Cell::new(begin), room: RefCell::default() }
     }
 
-    /// The next one.
     pub(crate) fn next(&self) -> RequestId {
         let next = self.last.get().wrapping_add(STEP);
         self.last.set(next);

@@ -1,7 +1,8 @@
-//! Whose one request is: the core that serves it, what was in force when it was dispatched, and its plan.
+//! What one request belongs to: the core that serves it, what was in force when it was dispatched, and its plan.
 //!
-//! Owns what follows from these alone: whose counts it belongs to, where the guard is told of it, and the words for its
-//! client. Counts and tells nothing. Invariant: as long as a request lives it is charged to the arm that the split chose.
+//! Owns what follows from these alone: in which series it is counted, where the guard's report goes, its deadline, and the error
+//! messages for its client. One value, since an account keeps it for as long as the request lives, and earlier plans beyond
+//! that. Counts nothing. Invariant: a request is charged to the arm that the split chose.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,55 +20,52 @@ use crate::state::counters::Series;
 use crate::state::silence::Whose;
 use crate::state::snapshot::InForce;
 
-/// Whose a request is.
+/// What a request belongs to.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
-    /// Who serves it.
     pub(crate) core: Rc<Core>,
     /// What was in force when it was dispatched.
     pub(crate) in_use: Rc<InUse>,
-    /// Where it was sent, and why.
     pub(crate) plan: Plan,
-    /// How it wants its answer.
+    /// How it asks for its answer.
     pub(crate) kind: Kind,
 }
 
 impl Scope {
     /// Whether this provider is the one that the split chose.
-    pub(crate) fn is_own(&self, id: ProviderId) -> bool {
+    pub(crate) fn is_chosen(&self, id: ProviderId) -> bool {
         id == self.plan.provider
     }
 
-    /// The rollout that took it.
     pub(crate) fn rollout(&self) -> Option<&Arc<Rollout>> {
         self.plan.rollout.map(|id| &self.in_use.snapshot.policy.rollouts[usize::from(id.0)])
     }
 
-    /// What is in force for that.
+    /// What is in force for its rollout.
     pub(crate) fn in_force(&self) -> Option<&InForce> {
         self.plan.rollout.map(|id| self.in_use.snapshot.in_force(id))
     }
 
     /// Whether this provider is the canary, and the split chose it.
-    pub(crate) fn is_own_canary(&self, id: ProviderId) -> bool {
-        self.is_own(id) && self.plan.arm == Some(Arm::Canary)
+    pub(crate) fn is_chosen_canary(&self, id: ProviderId) -> bool {
+        self.is_chosen(id) && self.plan.arm == Some(Arm::Canary)
     }
 
-    /// Whether this provider was chosen, and is no canary: whoever is on it has not been moved.
-    pub(crate) fn is_own_stable(&self, id: ProviderId) -> bool {
-        self.is_own(id) && self.plan.arm != Some(Arm::Canary)
+    /// Whether this provider was chosen, and is no canary: its users were not moved.
+    pub(crate) fn is_chosen_stable(&self, id: ProviderId) -> bool {
+        self.is_chosen(id) && self.plan.arm != Some(Arm::Canary)
     }
 
-    /// Whether the client's credentials were meant for this provider: for stable, and for whoever serves it where nothing
-    /// is split.
-    pub(crate) fn is_entitled(&self, id: ProviderId) -> bool {
+    /// Whether the client's credentials were meant for this provider: for stable, and for any provider where nothing is
+    /// split.
+    pub(crate) fn is_trusted(&self, id: ProviderId) -> bool {
         self.rollout().is_none_or(|rollout| rollout.stable == id)
     }
 
-    /// Whether this provider has to answer in the request's API and as it was asked: all that the client's credentials were
-    /// not meant for.
+    /// Whether this provider has to answer in the request's API and as it was asked: any that the client's credentials were not
+    /// meant for.
     pub(crate) fn is_strict(&self, id: ProviderId) -> bool {
-        !self.is_entitled(id)
+        !self.is_trusted(id)
     }
 
     /// Its counts at this provider.
@@ -79,7 +77,7 @@ impl Scope {
         }
     }
 
-    /// Where the guard is told; `None`: the request is nobody's.
+    /// Where the guard's report goes; `None`: the request belongs to no rollout.
     pub(crate) fn guard(&self) -> Option<GuardSink<'_>> {
         let (in_force, arm) = (self.in_force()?, self.plan.arm?);
         let whose = Whose { arm, source: self.plan.source, slot: self.plan.slot };
@@ -106,20 +104,19 @@ impl Scope {
         let (Some(rollout), Some(old)) = (self.plan.rollout, self.in_force()) else { return true };
         let on_canary = self.rollout().is_some_and(|rollout| rollout.moves_to(id));
         if !first && !on_canary {
-            // Whoever is here was sent on by a failure, and not by the split.
+            // A failure sent it to this provider, and not the split.
             return true;
         }
         let new = now.snapshot.in_force(rollout);
         old.percent == new.percent && old.closed == new.closed && !(on_canary && new.percent == Percent::ZERO)
     }
 
-    /// A provider's name.
     pub(crate) fn name(&self, id: ProviderId) -> &str {
         &self.in_use.snapshot.policy.provider(id).name
     }
 
-    /// What a client is told whose answer broke off.
-    pub(crate) fn words_for(&self, id: ProviderId, body: BodyEnd) -> String {
+    /// The message for a client whose answer broke off.
+    pub(crate) fn break_message(&self, id: ProviderId, body: BodyEnd) -> String {
         let how = match body {
             BodyEnd::Silent => "fell silent within its answer",
             BodyEnd::NoOutput => "sent no output in time",

@@ -1,9 +1,9 @@
-//! Where a request goes, by its path: the mount is replaced by the provider's base path, byte for byte.
+//! The URI of a request to a provider: the mount is replaced by the provider's base path, byte for byte.
 //!
-//! Nothing is decoded, normalised or collapsed: `%2F`, `//` and the query arrive as they were sent, so a provider sees
-//! what the application wrote; a path with a segment of dots never gets here. What is added or taken is a provider's
-//! own `query` and credentials in the query, and what its path template puts around the path. Invariants: `/v1x` is not
-//! below `/v1`, and a model's name fills one segment of a path, whatever characters it has.
+//! Nothing is decoded, normalised or collapsed: `%2F`, `//` and the query arrive as they were sent, so a provider sees what the
+//! application wrote. A path with dot segments is rejected before. A provider's own `query` is added, credentials in the query
+//! are taken off, and its path template is filled in. Invariants: `/v1x` is not below `/v1`, and a model's name fills one
+//! segment of a path, whatever characters it has.
 
 use bytes::Bytes;
 use http::Uri;
@@ -13,7 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use crate::decide::policy::{PathPart, PathTemplate};
 use crate::wire::segments;
 
-/// What is left of a path below the mount: empty, or from a slash on. `None`: it is not below.
+/// The part of a path below the mount: empty, or from a slash on. `None`: the path is not below it.
 pub(crate) fn below<'a>(path: &'a str, mount: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(mount)?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)

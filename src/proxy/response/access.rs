@@ -1,9 +1,9 @@
-//! The line of a request in the access log: begun when it is planned, made of its record, and given to the writer.
+//! The line of a request in the access log: begun when it is planned, completed from its record, and given to the writer.
 //!
-//! Owns what a line says: never a user id, a key, a query or a byte of a body. Its status is what went to the client, so
-//! that a client which left before has none, whatever a provider had said. Where the file asks for no log nothing is kept of
-//! a request; where it asks for some of them, chance chooses when the request comes. A head that cannot be read as HTTP has
-//! no request, and no line. Invariant: a request has one line at most, and waits for nobody.
+//! Owns what a line says: never a user id, a key, a query or a byte of a body. Its status is what went to the client, so a
+//! client that left before has none, whatever a provider had answered. Where the file asks for no log nothing is kept of a
+//! request; where it asks for a sample, chance chooses when the request comes. A head that cannot be read as HTTP has no
+//! request, and no line. Invariant: a request has at most one line, and never waits for it.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -24,7 +24,7 @@ use crate::proxy::attempt::earlier_plans::{EarlierPlan, EarlierPlans};
 use crate::proxy::attempt::record::{AttemptRecord, FailureReason};
 use crate::proxy::attempt::request_record::RequestRecord;
 use crate::proxy::core::{Core, InUse};
-use crate::proxy::request::outbound::ClientRequest;
+use crate::proxy::request::client_request::ClientRequest;
 use crate::proxy::request::request_id::RequestId;
 use crate::proxy::request::scope::Scope;
 use crate::state::access_log::{AttemptLine, Line, RequestLine, Tokens};
@@ -33,7 +33,7 @@ use crate::wire::printable::printable_start;
 /// The most characters of a path or a model that are written.
 const LONGEST: usize = 200;
 
-/// What is kept of a request that will have a line.
+/// A line that is not complete yet.
 #[derive(Debug)]
 pub(crate) struct PendingEntry {
     policy: Arc<Policy>,
@@ -43,21 +43,25 @@ pub(crate) struct PendingEntry {
 
 impl PendingEntry {
     /// For a request that is planned, if it is to have a line.
-    pub(crate) fn of(core: &Core, policy: &Arc<Policy>, original: &ClientRequest<'_>) -> Option<Box<PendingEntry>> {
+    pub(crate) fn of(
+        core: &Core,
+        policy: &Arc<Policy>,
+        client_request: &ClientRequest<'_>,
+    ) -> Option<Box<PendingEntry>> {
         let asked = policy.access_log.as_ref()?;
         if !is_chosen(asked, core) {
             return None;
         }
-        let (request_head, parts) = (&original.request_head, original.parts);
+        let (request_head, parts) = (&client_request.request_head, client_request.parts);
         let line = RequestLine {
-            model: original.model().map(|model| printable_start(model, LONGEST)),
-            stream: original.streaming,
+            model: client_request.model().map(|model| printable_start(model, LONGEST)),
+            stream: client_request.streaming,
             ..begun(request_head.id, &parts.method, &parts.uri)
         };
         Some(Box::new(PendingEntry { policy: Arc::clone(policy), grpc: request_head.grpc, line }))
     }
 
-    /// The client gets words of Serin's own.
+    /// The client gets a response of Serin's own.
     pub(crate) fn answered_by_serin(&mut self, problem: &Problem) {
         self.line.status = Some(problem::status(problem, self.grpc).as_u16());
         self.line.error = Some(problem.label());
@@ -68,19 +72,19 @@ impl PendingEntry {
         self.line.status = Some(status.as_u16());
     }
 
-    /// The request ends by a defect; where nothing has gone out, its client is told so.
-    pub(crate) fn unwinds(&mut self) {
-        unwinds(&mut self.line);
+    /// The request ends by a defect; where nothing has gone out, its client gets an error.
+    pub(crate) fn note_defect(&mut self) {
+        note_defect(&mut self.line);
     }
 
     /// So many bytes of an answer's body went to the client.
-    pub(crate) fn passed(&mut self, bytes: usize) {
+    pub(crate) fn add_bytes(&mut self, bytes: usize) {
         self.line.bytes += bytes as u64;
     }
 }
 
-/// A defect is told in one way, whatever the client speaks.
-fn unwinds(line: &mut RequestLine) {
+/// A defect has one status, whatever the client's API.
+fn note_defect(line: &mut RequestLine) {
     if line.status.is_none() {
         line.status = Some(problem::status(&Problem::Defect, false).as_u16());
         line.error = Some(Problem::Defect.label());
@@ -101,10 +105,10 @@ fn begun(id: RequestId, method: &Method, uri: &Uri) -> RequestLine {
 }
 
 /// A request ended that will have a line.
-pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: PendingEntry) {
-    let PendingEntry { policy, mut line, .. } = draft;
+pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, entry: PendingEntry) {
+    let PendingEntry { policy, mut line, .. } = entry;
     let Some(asked) = &policy.access_log else { return };
-    if !asked.only.takes(record.outcome, record.candidates()) {
+    if !asked.only.takes(record.outcome, record.attempt_count()) {
         return;
     }
     let (plan, last) = (record.plan, record.attempts.last());
@@ -124,19 +128,19 @@ pub(crate) fn ended(scope: &Scope, record: &RequestRecord<'_>, draft: PendingEnt
         output: usage.output,
         reasoning: usage.reasoning,
     });
-    line.attempts = attempt_lines(record.before);
+    line.attempts = attempt_lines(record.earlier);
     line.attempts.extend(record.attempts.iter().map(|attempt| attempt_line(scope, attempt)));
     offer(&scope.core, asked, line);
 }
 
-/// A request that has no plan, where such a one may have a line. It has it when it is turned away, and when it ends without
-/// a word: its client left while its body was read, or Serin did.
+/// A request that has no plan yet, if it may have a line. The line is written when the request is rejected, or when it ends
+/// unanswered because its client left while its body was read, or because Serin ends.
 #[derive(Debug)]
 pub(crate) struct Unplanned<'a> {
     core: &'a Rc<Core>,
-    /// Whether it has a plan by now, and so a line of another kind.
-    planned: &'a Cell<bool>,
-    told: bool,
+    /// Whether it has a plan by now, and so a [`PendingEntry`].
+    planned: Cell<bool>,
+    written: bool,
     id: RequestId,
     method: Method,
     uri: Uri,
@@ -148,20 +152,24 @@ impl<'a> Unplanned<'a> {
     pub(crate) fn of<B>(
         core: &'a Rc<Core>,
         in_use: &InUse,
-        planned: &'a Cell<bool>,
         request: &Request<B>,
         (id, arrived): (RequestId, Instant),
     ) -> Option<Unplanned<'a>> {
         in_use.snapshot.policy.access_log.as_ref()?;
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        Some(Unplanned { core, planned, told: false, id, method, uri, arrived })
+        Some(Unplanned { core, planned: Cell::new(false), written: false, id, method, uri, arrived })
     }
 
-    /// It is answered by Serin itself, after these attempts by plans that no longer stand.
-    pub(crate) fn rejected(mut self, status: StatusCode, problem: &Problem, before: &EarlierPlans) {
-        self.told = true;
+    /// Whether it has a plan by now.
+    pub(crate) fn set_planned(&self, planned: bool) {
+        self.planned.set(planned);
+    }
+
+    /// Serin answers it, after these attempts by plans that no longer stand.
+    pub(crate) fn rejected(mut self, status: StatusCode, problem: &Problem, earlier: &EarlierPlans) {
+        self.written = true;
         let (status, error) = (Some(status.as_u16()), Some(problem.label()));
-        self.offer(RequestLine { status, error, attempts: attempt_lines(before.chapters()), ..self.line() });
+        self.offer(RequestLine { status, error, attempts: attempt_lines(earlier.plans()), ..self.line() });
     }
 
     fn line(&self) -> RequestLine {
@@ -181,22 +189,22 @@ impl<'a> Unplanned<'a> {
 
 impl Drop for Unplanned<'_> {
     fn drop(&mut self) {
-        if !self.told && !self.planned.get() {
+        if !self.written && !self.planned.get() {
             let outcome = if self.core.is_cutting() { Outcome::SerinError } else { Outcome::ClientGone };
             let mut line = RequestLine { outcome: Some(outcome), ..self.line() };
             if thread::panicking() {
-                unwinds(&mut line);
+                note_defect(&mut line);
             }
             self.offer(line);
         }
     }
 }
 
-fn attempt_lines(before: &[EarlierPlan]) -> Vec<AttemptLine> {
-    let of = |chapter: &EarlierPlan| -> Vec<AttemptLine> {
-        chapter.attempts.iter().map(|attempt| attempt_line(&chapter.scope, attempt)).collect()
+fn attempt_lines(earlier: &[EarlierPlan]) -> Vec<AttemptLine> {
+    let of = |plan: &EarlierPlan| -> Vec<AttemptLine> {
+        plan.attempts.iter().map(|attempt| attempt_line(&plan.scope, attempt)).collect()
     };
-    before.iter().flat_map(of).collect()
+    earlier.iter().flat_map(of).collect()
 }
 
 fn attempt_line(scope: &Scope, attempt: &AttemptRecord) -> AttemptLine {
@@ -233,10 +241,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_defect_is_told_where_nothing_has_gone_out() {
+    fn a_defect_has_a_status_where_nothing_has_gone_out() {
         for (before, after) in [(None, (Some(500), Some("defect"))), (Some(200), (Some(200), None))] {
             let mut line = RequestLine { status: before, ..RequestLine::default() };
-            unwinds(&mut line);
+            note_defect(&mut line);
             assert_eq!((line.status, line.error), after);
         }
     }

@@ -102,7 +102,7 @@ impl AnswerBody {
     }
 
     /// Makes the limit for the first output hold until [`AnswerBody::output_seen`], however many pieces come before.
-    pub(crate) fn await_output(&mut self) {
+    pub(super) fn await_output(&mut self) {
         if self.clock == RunningClock::First {
             self.clock = RunningClock::Output;
         }

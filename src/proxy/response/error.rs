@@ -26,7 +26,6 @@ pub(crate) enum Side {
 /// A request that no provider's answer goes back for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
-    /// CONNECT.
     #[error("Serin is no forward proxy: CONNECT is not served; use its address as the base URL instead")]
     Connect,
     /// TRACE, whose answer would show the provider's key to the client.
@@ -43,7 +42,7 @@ pub(crate) enum Problem {
         /// As configured.
         mount: String,
     },
-    /// A segment of the path is `.` or `..` to whoever resolves it.
+    /// A segment of the path is `.` or `..` once it is decoded.
     #[error(
         "`{0}` has a segment that decodes to `.` or `..`: a provider would answer for a path above its base URL; \
          send the path that is meant"
@@ -78,7 +77,6 @@ pub(crate) enum Problem {
     /// The planned provider cannot be used at all.
     #[error("provider `{provider}` cannot be used: {reason}; mend it in flags.yaml or the environment")]
     Unusable {
-        /// Its name.
         provider: String,
         /// As the policy has it.
         reason: String,
@@ -86,7 +84,6 @@ pub(crate) enum Problem {
     /// An attempt ended without an answer.
     #[error("provider `{provider}`{} {}: {detail}; {}", on_arm(*.arm), what(*.ending), remedy(*.ending))]
     NoAnswer {
-        /// Its name.
         provider: String,
         /// The arm that the split chose.
         arm: Option<Arm>,

@@ -1,18 +1,25 @@
 //! A response on its way to the client.
 //!
-//! In: a provider's response, or a problem. Out: bytes for the client, and what was seen of them. Files in the order in
-//! which a response meets them: [`buffer`] (how much is seen before any of it goes out), [`pieces`] (what is held of it),
-//! [`observe`] (reads a copy as it passes), [`relay`] (passes it on), [`upgrade`] (after a 101). A request without a
-//! provider's response gets one of Serin's own: [`error`] says why, and [`problem`] makes the response. [`access`] is the
-//! line of the access log. Refuses to change a byte of a provider's body. Invariant: after the first byte has gone out
-//! nothing is tried again.
+//! In: a provider's answer, or a problem. Out: a response for the client, and what was seen of the answer. Files in the order
+//! in which an answer meets them: [`body`] (its bytes as they come), [`buffer`] (how much is seen before any of it goes out)
+//! into a [`buffered_response`] of [`pieces`], [`declared`], [`observe`], [`whole_answer`] and [`body_end`] (what it says and
+//! how it ended), [`respond`] (the response's head), [`relay`] (passes the body on), [`upgrade`] (after a 101), [`reply`]
+//! (what hyper polls). A request without an answer gets a response from Serin: [`error`] says why, and [`problem`] makes it.
+//! [`access`] is the line of the access log. Refuses to change a byte of a provider's body. Invariant: after the first byte
+//! has gone out no other candidate is asked.
 
 pub(crate) mod access;
 pub(crate) mod body;
+mod body_end;
 pub(crate) mod buffer;
+pub(crate) mod buffered_response;
+mod declared;
 pub(crate) mod error;
 pub(crate) mod observe;
 mod pieces;
 pub(crate) mod problem;
-pub(crate) mod relay;
+mod relay;
+pub(crate) mod reply;
+pub(crate) mod respond;
 mod upgrade;
+mod whole_answer;

@@ -2,7 +2,7 @@
 //!
 //! The body has the shape that the client's library parses: Anthropic's below `messages`, OpenAI's for everything
 //! else below the mount, a gRPC status for gRPC, plain JSON outside the mount. Every one of them carries
-//! `x-serin-error`, so that nobody blames a provider for it. Invariant: a problem never leaves as anything else.
+//! `x-serin-error`, so that no provider is blamed for it. Invariant: a problem never leaves as anything else.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -59,7 +59,6 @@ pub(crate) const fn status(problem: &Problem, grpc: bool) -> StatusCode {
     if grpc { StatusCode::OK } else { problem.status() }
 }
 
-/// The response to a problem.
 pub(crate) fn answer(problem: &Problem, shape: ErrorShape) -> Response<Bytes> {
     let mut response = Response::new(body(problem, shape));
     *response.status_mut() = status(problem, shape == ErrorShape::Grpc);

@@ -1,7 +1,7 @@
 //! What follows a 101: bytes, both ways, until both sides have ended.
 //!
 //! Any protocol that a client asks to upgrade to is carried, WebSocket first among them; nothing of it is parsed, so
-//! close frames arrive as they were sent. One side's end is passed on while the other may still speak; no idle limit
+//! close frames arrive as they were sent. One side's end is passed on while the other may still send; no idle limit
 //! applies. Invariant: the account ends when the bytes do, with the side to blame that broke.
 
 use std::io;
@@ -96,7 +96,7 @@ async fn pump(
 mod tests {
     use super::*;
 
-    /// Carries a word to whoever is there, or is gone: how many bytes passed, and whether it was carried.
+    /// Carries some bytes to the other side, which may be gone: how many passed, and whether all did.
     async fn carried(is_there: bool) -> (usize, bool) {
         let (to, other) = tokio::io::duplex(64);
         let _other = is_there.then_some(other);

@@ -1,6 +1,6 @@
 //! Publications, the drain, and what is cut.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -238,8 +238,8 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
     assert_eq!(shared.load().rollouts[0].series.own(Arm::Stable).requests(Outcome::Ok), STREAMS as u64);
 }
 
-/// One core with a connection, and what it has open.
-fn core_and_door(shared: &Shared) -> (Rc<Core>, Rc<ClientConnection>, Arc<Load>) {
+/// A core with one connection, and its load.
+fn core_and_connection(shared: &Shared) -> (Rc<Core>, Rc<ClientConnection>, Arc<Load>) {
     let load: Arc<Load> = Arc::default();
     let core = Core::new(0, 1, shared, crate::state::inbox::inbox().0, Arc::clone(&load), Arc::default());
     let conn = ClientConnection::open(
@@ -255,7 +255,7 @@ fn core_and_door(shared: &Shared) -> (Rc<Core>, Rc<ClientConnection>, Arc<Load>)
 #[test]
 fn a_panic_ends_one_request_and_is_counted_as_ours() {
     let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
-    let (core, conn, load) = core_and_door(&shared);
+    let (core, conn, load) = core_and_connection(&shared);
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
         arm: Some(Arm::Stable),
@@ -270,9 +270,9 @@ fn a_panic_ends_one_request_and_is_counted_as_ours() {
     };
     let began = Rc::new(RefCell::new(false));
     let seen = Rc::clone(&began);
-    let (of_core, of_door) = (Rc::clone(&core), Rc::clone(&conn));
+    let (of_core, of_connection) = (Rc::clone(&core), Rc::clone(&conn));
     let request = async move {
-        let _ticket = OpenRequest::new(&of_door);
+        let _open_request = OpenRequest::new(&of_connection);
         let mut account = Account::planned(
             &of_core,
             &of_core.in_use(),
@@ -316,13 +316,13 @@ fn a_stream_whose_last_event_is_out_is_not_cut() {
 fn a_panic_before_the_plan_has_the_line_of_a_defect() {
     let shared = Shared::new(snapshot(1, logged(policy(nobody(), nobody())), Percent::ZERO, 1), 1);
     let entries = shared.access_log.receiver().unwrap();
-    let (core, conn, _load) = core_and_door(&shared);
-    let of_door = Rc::clone(&conn);
+    let (core, conn, _load) = core_and_connection(&shared);
+    let of_connection = Rc::clone(&conn);
     let request = async move {
-        let _ticket = OpenRequest::new(&of_door);
-        let (planned, asked) = (Cell::new(false), http::Request::new(()));
+        let _open_request = OpenRequest::new(&of_connection);
+        let asked = http::Request::new(());
         let arrived = (core.request_ids.next(), crate::clock::instant());
-        let _unplanned = Unplanned::of(&core, &core.in_use(), &planned, &asked, arrived);
+        let _unplanned = Unplanned::of(&core, &core.in_use(), &asked, arrived);
         panic!("a defect");
     };
     let reply = runtime().block_on(UnwindGuard::of(&conn, request)).unwrap();

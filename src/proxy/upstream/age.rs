@@ -1,15 +1,15 @@
 //! How old a connection may become before it takes no new request.
 //!
-//! A provider moves behind its name, and a connection that is always busy would never notice: after a while another
-//! takes its place, for which the name is looked up anew. Owns when a connection was opened and how much sooner than
-//! `max_connection_age` it goes, drawn for each, so that those opened together do not all go at once. Refuses to close
-//! anything. Invariant: the draw stays, so that an edit of the key moves every end by the same share.
+//! A provider may move to other addresses, and a connection that is always busy would not follow: after a while another replaces
+//! it, for which the name is looked up anew. Owns when a connection was opened and how much sooner than `max_connection_age`
+//! it is replaced, drawn for each, so that connections that were opened together are not all replaced at once. Refuses to
+//! close anything. Invariant: the draw stays, so that an edit of the key moves every end by the same share.
 
 use std::time::Instant;
 
 use crate::decide::units::Millis;
 
-/// The most by which a connection goes sooner, in thousandths of the whole age: a tenth.
+/// The most by which a connection is replaced sooner, in thousandths of the whole age: a tenth.
 const MOST_SOONER: u64 = 100;
 
 /// Of one connection.
@@ -26,7 +26,7 @@ impl Age {
         Age { opened: now, sooner: chance.u64(..=MOST_SOONER) }
     }
 
-    /// From when on it takes no new request, where it may become as old as `most`; `None`: never.
+    /// When it stops taking requests, if it may become as old as `most`; `None`: never.
     pub(super) fn end(&self, most: Option<Millis>) -> Option<Instant> {
         let most = most?.0;
         self.opened.checked_add(Millis(most - most / 1000 * self.sooner - most % 1000 * self.sooner / 1000).duration())

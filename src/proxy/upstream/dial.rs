@@ -1,9 +1,9 @@
-//! A TCP connection to whichever of a name's addresses accepts first (RFC 8305).
+//! A TCP connection to the first of a name's addresses that accepts (RFC 8305).
 //!
-//! Addresses are tried in the resolver's order, the families in turns. The next one is dialled as soon as one has failed,
-//! or after [`STAGGER`] while those before it are silent, which go on meanwhile; the first that accepts wins, and the
-//! others are dropped. Refuses to look names up and to bound the whole. Invariant: an address that swallows what it is
-//! sent costs those behind it one stagger, however long it is waited for.
+//! Addresses are tried in the resolver's order, the families in turns. The next one is dialled as soon as one has failed, or
+//! after [`STAGGER`] while those before it are still silent. The first that accepts is used, and the others are dropped.
+//! Refuses to look names up and to limit the whole time. Invariant: an address that never answers delays those behind it by
+//! one stagger only.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -22,7 +22,6 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// An address at which there is no connection.
 #[derive(Debug)]
 pub(super) struct FailedDial {
-    /// Which.
     pub(super) address: SocketAddr,
     /// Why; `None`: it had not answered yet.
     pub(super) error: Option<io::Error>,
@@ -128,7 +127,7 @@ async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
 async fn connect(socket: TcpSocket, address: SocketAddr) -> io::Result<TcpStream> {
     let stream = socket.connect(address).await?;
     if address.ip().is_loopback() && stream.local_addr()? == address {
-        // Where nobody listens the kernel may choose that very port for our end, and connects the socket to itself.
+        // Where nothing listens, the kernel may choose this very port for the local side, and connects the socket to itself.
         return Err(rustix::io::Errno::CONNREFUSED.into());
     }
     Ok(stream)
@@ -219,7 +218,7 @@ mod tests {
         assert_eq!(fates.iter().map(|fate| fate.address).collect::<Vec<_>>(), [closed, silent.address]);
         assert!(fates[0].error.is_some() && fates[1].error.is_none(), "{fates:?}");
         assert_eq!(first(vec![closed, closed], LONG, |_| false).await.unwrap_err().len(), 2);
-        // Without a socket nobody is dialled, so nobody else is tried.
+        // Without a socket no address can be dialled, so the others are not tried.
         let ended = first(vec![closed, closed], LONG, |_| true).await.unwrap_err();
         assert_eq!(ended.len(), 1);
         assert!(first(Vec::new(), LONG, |_| true).await.unwrap_err().is_empty());

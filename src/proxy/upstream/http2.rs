@@ -59,7 +59,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The HTTP/2 handshake over a new connection; hyper's words when it fails.
+    /// The HTTP/2 handshake over a new connection; the error has hyper's words.
     pub(super) async fn handshake(stream: ProviderStream, age: Age, place: QueuePlace) -> Result<Rc<Shared>, String> {
         let (sender, mut connection) = Builder::new(LocalExecutor)
             .timer(TokioTimer::new())

@@ -32,7 +32,6 @@ pub(crate) struct SendLimits {
     pub(crate) deadline: Option<Deadline>,
     /// For a client that has to send more of a body that streams.
     pub(crate) client: Millis,
-    /// For the body.
     pub(crate) body: BodyClocks,
 }
 
@@ -65,7 +64,7 @@ impl Lease {
         waits: SendLimits,
     ) -> impl Future<Output = Result<Response<AnswerBody>, SendError>> {
         let Lease { mut source, origin } = self;
-        // Changed where it lies: a request is large, and every move of it costs.
+        // Changed in place: a request is large, and every move of it costs.
         let mut upload = None;
         let mut request = request.map(|body| {
             let (outgoing, watched) = Outgoing::new(body);
@@ -88,7 +87,7 @@ impl Lease {
                     // However the client spelled it.
                     *coding = HeaderValue::from_static("chunked");
                 } else if unknown && !headers.contains_key(CONTENT_LENGTH) {
-                    // Hyper sends a body of unknown length with any method once told so.
+                    // Hyper sends a body of unknown length with any method if this header is set.
                     headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
                 }
                 pooled.reusable = false;

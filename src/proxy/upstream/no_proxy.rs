@@ -2,7 +2,7 @@
 //!
 //! An entry is `*`, a host, `.suffix` or `*.suffix` (a plain name covers its subdomains), an IP address, or a range of
 //! them (`10.0.0.0/8`, `fd00::/8`); each but `*` may have a `:port`. Addresses are compared as numbers, and only where
-//! the provider's `base_url` has one: no name is looked up for this. What is none of these exempts nobody.
+//! the provider's `base_url` has one: no name is looked up for this. Anything else exempts no provider.
 
 use std::net::IpAddr;
 
@@ -66,7 +66,7 @@ fn covers(network: IpAddr, length: u32, host: IpAddr) -> bool {
         (IpAddr::V6(network), IpAddr::V6(host)) => (network.to_bits(), host.to_bits(), 128),
         _ => return false,
     };
-    // A shift by all bits is none: a range of length 0 covers everybody.
+    // A shift by all bits is none: a range of length 0 covers all addresses.
     length <= bits && (network ^ host).checked_shr(bits - length).unwrap_or(0) == 0
 }
 

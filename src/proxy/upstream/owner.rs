@@ -1,4 +1,4 @@
-//! What connections and streams tell the pool that they belong to.
+//! What connections and streams report to the pool that they belong to.
 //!
 //! Owns the [`ConnectionOwner`], which the pool implements, so that a connection needs to know nothing else of its pool.
 //! Invariant: a connection and a stream belong to one owner for life.

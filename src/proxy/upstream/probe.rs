@@ -26,12 +26,12 @@ use request::{limits, probe_request, shows_nothing};
 pub use endpoint::{Reply, probe_endpoint};
 pub use redirect::Redirect;
 
-/// `200 in 12 ms` when the provider lives, else a sentence why not. Runs on any current-thread `LocalSet`.
+/// `200 in 12 ms` when the provider is alive, else a sentence why not. Runs on any current-thread `LocalSet`.
 pub async fn probe(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
     ask(provider, egress, false).await
 }
 
-/// The same for a provider to which the application's own key passes: that it wants one shows that it lives.
+/// The same for a provider to which the application's own key passes: that it wants one shows that it is alive.
 pub async fn probe_without_key(provider: Arc<Provider>, egress: Option<Secret>) -> Result<String, String> {
     ask(provider, egress, true).await
 }
@@ -72,7 +72,7 @@ pub async fn connects(provider: Arc<Provider>, egress: Option<Secret>) -> Result
     connected.map_err(|error| error.to_string())
 }
 
-/// Why there is no connection, with what mends it where the words do not say it already.
+/// Why there is no connection, with what to check where the message does not say it.
 fn unreachable(error: &NoConnection) -> String {
     match error {
         NoConnection::Lookup { .. } | NoConnection::Tcp { .. } | NoConnection::Timeout { .. } => {
@@ -83,7 +83,7 @@ fn unreachable(error: &NoConnection) -> String {
     }
 }
 
-/// What makes a live provider doubtful, to be put behind how it answered: it may still have its endpoints.
+/// A doubt about a provider that is alive, appended to its status: it may still have its endpoints.
 fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
     let headers = response.headers();
     if response.status().is_redirection() {

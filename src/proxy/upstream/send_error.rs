@@ -1,6 +1,6 @@
-//! Why a request that was sent has no answer, told from hyper's error and from what was seen on the wire.
+//! Why a request that was sent has no answer, by hyper's error and by what was seen on the connection.
 //!
-//! The distinctions are those that decide what may be done next: nothing was written, the provider vouches that it did
+//! The distinctions are those that decide what may be done next: nothing was written, the provider guarantees that it did
 //! not begin, the connection ended before a byte of an answer, or it answered and the answer is no use.
 
 use http::Request;
@@ -51,7 +51,7 @@ impl std::fmt::Display for SendError {
 impl std::error::Error for SendError {}
 
 impl SendError {
-    /// As it is counted and told; `None`: it was the client.
+    /// As it is counted and shown; `None`: it was the client.
     pub(crate) fn cause(&self) -> Option<Cause> {
         Some(match self {
             SendError::Unsent(_, error) => Cause::Unsent { error: chain(error) },
@@ -91,7 +91,7 @@ fn chain(error: &hyper::Error) -> String {
     text
 }
 
-/// What hyper's error amounts to; `heard` tells whether any byte of an answer was seen.
+/// What hyper's error amounts to; `heard`: whether any byte of a response was seen.
 pub(super) fn explain(mut error: TrySendError<Request<Outgoing>>, heard: bool) -> SendError {
     let message = error.take_message();
     let error = error.into_error();

@@ -1,10 +1,10 @@
 //! The byte stream to a provider, plain or TLS, and what can be seen of its life from outside.
 //!
-//! Hyper's errors do not tell whether a broken connection had already said something, nor when the last of a request
+//! Hyper's errors do not say whether a broken connection had already sent something, nor when the last of a request
 //! went out. A [`StreamActivity`] does: it notes the first byte heard and the last write. A provider may answer before it has read
-//! the request, and close: then what is written fails while its answer lies there to be read. So a failed write is no end;
+//! the request, and close: then writes fail while its answer can still be read. So a failed write is no end;
 //! what follows of the request is thrown away, and what is read decides. Invariants: activity is reset at every dispatch,
-//! so what it tells is about the request in flight; a connection that takes no more carries no other request.
+//! so what it says is about the request in flight; a connection that takes no more carries no other request.
 
 use std::io;
 use std::io::IoSlice;
@@ -76,12 +76,11 @@ enum Stream {
 pub(super) struct ProviderStream {
     stream: Stream,
     activity: Arc<StreamActivity>,
-    /// Why a write failed, until it is told.
+    /// Why a write failed, until it is reported.
     failed: Option<io::Error>,
 }
 
 impl ProviderStream {
-    /// Without TLS.
     pub(super) fn plain(stream: TcpStream) -> ProviderStream {
         ProviderStream { stream: Stream::Plain(stream), activity: Arc::default(), failed: None }
     }

@@ -50,7 +50,7 @@ fn provider(address: SocketAddr) -> Provider {
     Provider { timeouts, max_connections: 64, ..support::provider("acme", address) }
 }
 
-/// One core, blind to the environment of whoever runs the tests.
+/// One core, without the environment of the process.
 fn upstreams() -> Rc<Upstreams> {
     Upstreams::with_environment(1, Environment::default())
 }
@@ -80,11 +80,11 @@ async fn try_once(
     provider: &Arc<Provider>,
     egress: Option<&str>,
     request: Request<RequestBody>,
-    gate: impl FnMut() -> Recheck,
+    recheck: impl FnMut() -> Recheck,
 ) -> Result<Response<AnswerBody>, AttemptError> {
     let timeouts = &provider.timeouts;
     let body = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
-    let waits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body };
+    let limits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body };
     let (mut head, body) = request.into_parts();
     head.headers.entry(HOST).or_insert_with(|| provider.base_url.authority().parse().unwrap());
     let body = RefCell::new(Some(body));
@@ -96,8 +96,8 @@ async fn try_once(
     let give_back = |unsent| {
         body.borrow_mut().get_or_insert(unsent);
     };
-    let dispatch = Dispatch { upstreams, provider, egress, upgrade: false, waits };
-    send::run(&dispatch, gate, make, give_back).await
+    let dispatch = Dispatch { upstreams, provider, egress, upgrade: false, limits };
+    send::run(&dispatch, recheck, make, give_back).await
 }
 
 fn failure(result: Result<Response<AnswerBody>, AttemptError>) -> Failure {
@@ -118,8 +118,8 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
+/// An address where nothing listens.
+fn unused_address() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9))
 }
 

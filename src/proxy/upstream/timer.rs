@@ -32,7 +32,7 @@ impl DeadlineTimer {
     }
 
     /// Makes it expire at this moment at the latest.
-    pub(crate) fn no_later(&mut self, at: Option<Instant>) {
+    pub(super) fn no_later(&mut self, at: Option<Instant>) {
         if let (Some(due), Some(at)) = (&mut self.due, at) {
             *due = at.min(*due);
         }

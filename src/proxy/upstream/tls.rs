@@ -22,7 +22,7 @@ use crate::decide::cause::{NoConnection, TlsFault};
 use crate::decide::policy::Http2;
 use crate::wire::printable::printable_start;
 
-/// Of the names that a certificate is for, so many are told,
+/// The most names of a certificate that an error shows,
 const MOST_NAMES: usize = 4;
 /// each with so many characters at most.
 const LONGEST_NAME: usize = 64;

@@ -10,13 +10,13 @@ fn provider(change: impl FnOnce(&mut Provider)) -> Provider {
     provider
 }
 
-fn of_file(providers: &[Provider]) -> ProviderCredentials {
+fn credentials(providers: &[Provider]) -> ProviderCredentials {
     ProviderCredentials(providers.iter().flat_map(named_by).collect())
 }
 
-fn withheld(of_file: &ProviderCredentials, own_key: bool, entitled: bool, forward: &[&str]) -> Names {
+fn withheld(credentials: &ProviderCredentials, own_key: bool, trusted: bool, forward: &[&str]) -> Names {
     let to = provider(|provider| provider.forward_headers = forward.iter().map(|name| (*name).to_owned()).collect());
-    Names::withheld(of_file, &to, own_key, entitled)
+    Names::withheld(credentials, &to, own_key, trusted)
 }
 
 fn has(names: &Names, header: &'static str) -> bool {
@@ -61,7 +61,7 @@ fn keys_and_accounts_are_withheld_from_others_and_keys_where_serin_has_its_own()
 #[test]
 fn what_any_provider_is_authenticated_by_is_a_credential() {
     let secret = |text: &str| Secret::new(text.to_owned());
-    let of_file = of_file(&[
+    let credentials = credentials(&[
         provider(|provider| provider.auth = Auth::Header("x-custom-key".to_owned())),
         provider(|provider| provider.auth = Auth::Query("Token".to_owned())),
         provider(|provider| {
@@ -70,12 +70,12 @@ fn what_any_provider_is_authenticated_by_is_a_credential() {
             provider.query = vec![("sig_key".to_owned(), secret("s")), ("api-version".to_owned(), secret("1"))];
         }),
     ]);
-    let others = withheld(&of_file, false, false, &[]);
+    let others = withheld(&credentials, false, false, &[]);
     assert!(has(&others, "x-custom-key") && has(&others, "x-gateway-auth") && has(&others, "authorization"));
     assert!(!has(&others, "x-team"));
     assert!(others.has_parameter("token=1") && others.has_parameter("TOK%45N=1") && others.has_parameter("sig_key=1"));
     assert!(!others.has_parameter("api-version=1"));
-    let mine = withheld(&of_file, false, true, &[]);
+    let mine = withheld(&credentials, false, true, &[]);
     assert!(!has(&mine, "x-custom-key") && !mine.has_parameter("token=1"), "it was meant for this one");
 }
 
@@ -94,8 +94,8 @@ fn what_serin_writes_into_the_query_stands_there_once() {
         provider.query = vec![("appkey".to_owned(), ours.clone()), ("api-version".to_owned(), ours)];
         provider.forward_headers = ["query:token".to_owned()].into();
     });
-    for entitled in [true, false] {
-        let names = Names::withheld(&ProviderCredentials::default(), &to, true, entitled);
+    for trusted in [true, false] {
+        let names = Names::withheld(&ProviderCredentials::default(), &to, true, trusted);
         assert!(names.has_parameter("token=theirs") && names.has_parameter("appkey=theirs"));
         assert!(!names.has_parameter("api-version=theirs"));
     }
@@ -103,12 +103,12 @@ fn what_serin_writes_into_the_query_stands_there_once() {
 
 #[test]
 fn items_of_the_subprotocol_are_taken_out_one_by_one() {
-    let stripped = |own_key, entitled, lines: &[&str]| {
+    let stripped = |own_key, trusted, lines: &[&str]| {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::try_from(*line).unwrap());
         }
-        withheld(&ProviderCredentials::default(), own_key, entitled, &[]).strip_subprotocols(&mut headers);
+        withheld(&ProviderCredentials::default(), own_key, trusted, &[]).strip_subprotocols(&mut headers);
         headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(|line| line.to_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let all = "realtime,  openai-insecure-api-key.K , openai-organization.O, openai-beta.realtime-v1";
@@ -138,11 +138,11 @@ fn request(uri: &str, headers: &[(&str, &str)]) -> Parts {
 fn a_clients_key_is_found_wherever_a_providers_key_may_stand_and_taken_off() {
     let client = |key: &str| Client { name: key.to_owned(), key: Secret::new(key.to_owned()) };
     let clients = [client("one"), client("two +")];
-    let of_file = of_file(&[
+    let credentials = credentials(&[
         provider(|provider| provider.auth = Auth::Header("x-custom-key".to_owned())),
         provider(|provider| provider.auth = Auth::Query("token".to_owned())),
     ]);
-    let places = KeyPlaces::new(&of_file);
+    let places = KeyPlaces::new(&credentials);
     let cases: &[Case] = &[
         ("/v1/x", &[("authorization", "Bearer one")], Some(0)),
         ("/v1/x", &[("authorization", "bearer  two +")], Some(1)),

@@ -41,7 +41,7 @@ fn bare(to: &PreparedProvider) -> HeaderRules<'_> {
     HeaderRules {
         to,
         key: None,
-        entitled: true,
+        trusted: true,
         private: &[],
         upgrade: false,
         connection: false,
@@ -50,20 +50,20 @@ fn bare(to: &PreparedProvider) -> HeaderRules<'_> {
     }
 }
 
-fn passed(to: &PreparedProvider, entitled: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
+fn passed(to: &PreparedProvider, trusted: bool, upgrade: bool, sent: Pairs<'_>) -> Vec<(String, String)> {
     let private = [HeaderName::from_static("x-user-id")];
     let key = to.key(0);
-    let passage = HeaderRules {
+    let rules = HeaderRules {
         to,
         key,
-        entitled,
+        trusted,
         private: &private,
         upgrade,
         connection: true,
         plain_answer: false,
         new_length: None,
     };
-    list(&outbound(&map(sent), passage))
+    list(&outbound(&map(sent), rules))
 }
 
 const HOST: (&str, &str) = ("host", "api.example.com");
@@ -105,7 +105,7 @@ fn what_is_between_two_hops_stays_there() {
 }
 
 #[test]
-fn credentials_reach_only_whom_they_were_meant_for() {
+fn credentials_reach_only_providers_they_were_meant_for() {
     let sent: Pairs<'_> = &[
         ("api-key", "a"),
         ("authorization", "Bearer app"),

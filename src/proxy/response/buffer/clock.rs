@@ -1,7 +1,7 @@
-//! How long an answer is looked at before some of it goes out, or somebody else is asked.
+//! How long an answer is buffered before some of it goes out, or another candidate is asked.
 //!
 //! What may be waited for changes as the answer comes: its first byte, more than white space and comments, its first
-//! output, its end. One timer runs at a time, made when it is first waited for, so that an answer that is there costs none.
+//! output, its end. One timer runs at a time, made when it is first polled, so that an answer that is there costs none.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,26 +15,24 @@ use crate::proxy::attempt::deadline::Deadline;
 /// What is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
-    /// The first byte.
     FirstByte,
     /// More than white space and comments.
     Beginning,
     /// The first output.
     Output,
-    /// The end.
     End,
 }
 
-/// What the clock says.
+/// What follows when the time is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expired {
-    /// What is held has been held for long enough.
+    /// What is held goes out.
     Commit,
-    /// What is waited for does not come.
+    /// The answer is given up.
     GiveUp,
 }
 
-/// How long is looked at most. Its timer is made when it is first waited for.
+/// The time limit of what is waited for. Its timer is made when it is first polled.
 pub(super) struct Clock {
     hold: Millis,
     deadline: Option<Deadline>,
@@ -47,7 +45,7 @@ impl Clock {
         Clock { hold, deadline, timer: None }
     }
 
-    /// Whether the time for this is up.
+    /// Ready when the time for this is over.
     pub(super) fn poll(&mut self, waits: WaitsFor, context: &mut Context<'_>) -> Poll<Expired> {
         if self.timer.as_ref().is_none_or(|(set, _)| *set != waits) {
             let at = match waits {
@@ -58,9 +56,9 @@ impl Clock {
             };
             self.timer = at.map(|at| (waits, Box::pin(tokio::time::sleep_until(at.into()))));
         }
-        let rings = if waits == WaitsFor::Output { Expired::Commit } else { Expired::GiveUp };
+        let expired = if waits == WaitsFor::Output { Expired::Commit } else { Expired::GiveUp };
         match &mut self.timer {
-            Some((_, timer)) => timer.as_mut().poll(context).map(|()| rings),
+            Some((_, timer)) => timer.as_mut().poll(context).map(|()| expired),
             None => Poll::Pending,
         }
     }

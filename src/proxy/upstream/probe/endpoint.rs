@@ -1,4 +1,4 @@
-//! Whether a provider speaks an endpoint: one request that costs nothing, and what its refusal tells.
+//! Whether a provider has an endpoint: one request that costs nothing, and what its refusal shows.
 //!
 //! The body is an empty object, which every provider refuses before it generates anything. A refusal of the request
 //! shows an endpoint that reads requests; a not-found that says nothing of a model shows that there is none; a redirect,
@@ -32,7 +32,7 @@ const LARGEST: usize = 64 * 1024;
 /// What a provider made of an empty request to one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// It speaks the endpoint: it read the request, and answered with this status.
+    /// It has the endpoint: it read the request, and answered with this status.
     Speaks(u16),
     /// There is no such endpoint: this status.
     Absent(u16),
@@ -46,7 +46,7 @@ pub enum Reply {
     Unclear(String),
 }
 
-/// Why a provider lets in nobody who shows its key.
+/// Why a provider refuses a probe with its key.
 const KEY_REFUSED: &str = "its key is refused";
 
 impl Reply {
@@ -118,7 +118,7 @@ async fn ask(
     })
 }
 
-/// A success must be an answer, and a refusal in the words of an API.
+/// A success must be an answer of the API, and a refusal must not be a page.
 async fn answered(status: u16, endpoint: &str, response: Response<AnswerBody>) -> Reply {
     let (head, body) = response.into_parts();
     let body = decoded(&head.headers, beginning(body).await);
@@ -131,7 +131,7 @@ async fn answered(status: u16, endpoint: &str, response: Response<AnswerBody>) -
         }
     };
     let Some(shape) = shape else { return Reply::Speaks(status) };
-    let words = cause::strange(shape, cause::detail(shape, &head.headers)).to_string();
+    let words = cause::of_malformed(shape, cause::detail(shape, &head.headers)).to_string();
     if status < 300 {
         return Reply::Other(status, words);
     }
@@ -139,7 +139,7 @@ async fn answered(status: u16, endpoint: &str, response: Response<AnswerBody>) -
     Reply::Unclear(format!("{status}: {words}"))
 }
 
-/// Where the endpoint lies below the provider's `base_url`; `None`: not to be said without a model.
+/// Where the endpoint lies below the provider's `base_url`; `None`: the path needs a model.
 fn below(provider: &Provider, endpoint: &str, model: Option<&str>) -> Option<String> {
     let mut path = String::new();
     let Some(template) = &provider.path else {
@@ -168,7 +168,7 @@ async fn beginning(mut body: AnswerBody) -> Vec<u8> {
     read
 }
 
-/// A body without its content coding, which nobody asked for; one that is not known is left on.
+/// A body without its content coding, which was not asked for; one that is not known is left on.
 fn decoded(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
     let coding = headers.get(CONTENT_ENCODING).and_then(|coding| coding.to_str().ok());
     let Some(mut decoder) = coding.and_then(Decoder::for_coding) else { return body };
@@ -177,18 +177,18 @@ fn decoded(headers: &HeaderMap, body: Vec<u8>) -> Vec<u8> {
     plain
 }
 
-/// Whether this is an error that speaks of a model: then the endpoint is there, and the model is not.
+/// Whether this is an error about a model: then the endpoint is there, and the model is not.
 fn names_a_model(body: &[u8]) -> bool {
-    fn told(value: &Value) -> bool {
+    fn mentions(value: &Value) -> bool {
         match value {
             Value::String(text) => {
                 let text = text.to_ascii_lowercase();
                 text.contains("model") || text.contains("deployment")
             }
-            Value::Array(items) => items.iter().any(told),
-            Value::Object(entries) => entries.values().any(told),
+            Value::Array(items) => items.iter().any(mentions),
+            Value::Object(entries) => entries.values().any(mentions),
             _ => false,
         }
     }
-    serde_json::from_slice::<Value>(body).is_ok_and(|value| told(&value))
+    serde_json::from_slice::<Value>(body).is_ok_and(|value| mentions(&value))
 }

@@ -1,6 +1,6 @@
 //! Where a redirect points to, and the `base_url` that would have been answered without it.
 //!
-//! Only what may be shown is kept of a Location: its scheme, host and path. What stands before an `@` and behind a `?` may
+//! Only what may be shown of a Location is used: its scheme, host and path. What stands before an `@` and behind a `?` may
 //! be a key. Invariant: a `base_url` is proposed only where the redirect leads to the same endpoint elsewhere.
 
 use http::Uri;
@@ -83,7 +83,7 @@ mod tests {
         let mut provider = provider("new", "127.0.0.1:8000".parse().unwrap());
         provider.base_url.path = "/api".to_owned();
         let redirect = |location| Redirect::new(&provider, "/chat/completions", location);
-        let told = |location| {
+        let seen = |location| {
             let Redirect { to, base_url } = redirect(Some(location));
             (to.unwrap_or_default(), base_url.unwrap_or_default())
         };
@@ -111,10 +111,10 @@ mod tests {
             ("", "", ""),
             ("not a place", "", ""),
         ] {
-            assert_eq!(told(location), (to.to_owned(), base_url.to_owned()), "{location}");
+            assert_eq!(seen(location), (to.to_owned(), base_url.to_owned()), "{location}");
         }
         assert_eq!(redirect(None), Redirect { to: None, base_url: None });
         let long = format!("/{}", "x".repeat(5000));
-        assert_eq!(told(&long).0.len(), LONGEST);
+        assert_eq!(seen(&long).0.len(), LONGEST);
     }
 }

@@ -93,7 +93,7 @@ fn what_the_provider_says_right_behind_the_proxys_answer_is_not_lost() {
 }
 
 #[test]
-fn refusals_are_told_apart_and_show_no_password() {
+fn refusals_are_distinguished_and_show_no_password() {
     on_a_core(async {
         let nowhere = "127.0.0.1:9".parse().unwrap();
         let refuse = "HTTP/1.1 403 Forbidden by rule 7\r\n\r\n";

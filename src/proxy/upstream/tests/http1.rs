@@ -98,7 +98,7 @@ async fn body_after(said: &str) -> Result<Bytes, BodyEnd> {
 }
 
 #[test]
-fn an_answer_that_ends_early_is_told_from_one_that_ends_by_closing() {
+fn an_answer_that_ends_early_is_distinguished_from_one_that_ends_by_closing() {
     on_a_core(async {
         let head = "HTTP/1.1 200 OK\r\n";
         let length = format!("{head}content-length: 9\r\n\r\nshort");
@@ -191,7 +191,7 @@ fn an_upgraded_connection_carries_bytes_both_ways_and_keeps_its_place() {
 #[test]
 fn a_name_is_looked_up_and_every_address_of_it_tried() {
     on_a_core(async {
-        // Where the name has an IPv6 address too, nobody listens there.
+        // Where the name has an IPv6 address too, nothing listens there.
         let pair = Pair::with(|provider| provider.base_url.host = "localhost".into()).await;
         let provider_side = async {
             let mut peer = pair.peer().await;
@@ -237,7 +237,7 @@ fn an_answer_that_comes_before_the_request_was_read_is_the_answer() {
 }
 
 #[test]
-fn a_connection_that_breaks_under_an_upload_without_an_answer_is_told_by_the_write_that_failed() {
+fn a_connection_that_breaks_under_an_upload_without_an_answer_has_the_error_of_the_write() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let (provider, upstreams) = (Arc::new(provider(address)), upstreams());

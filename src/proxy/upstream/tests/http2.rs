@@ -1,4 +1,4 @@
-//! Shared connections: many streams, goodbyes, refusals, and what ALPN settles on.
+//! Shared connections: many streams, GOAWAYs, refusals, and what ALPN settles on.
 
 use std::collections::VecDeque;
 
@@ -99,11 +99,11 @@ fn a_free_stream_is_waited_for_no_longer_than_a_connection() {
 }
 
 #[test]
-fn after_a_goodbye_requests_go_by_a_new_connection() {
+fn after_a_goaway_requests_go_by_a_new_connection() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let (provider, upstreams) = (Arc::new(prior_knowledge(address)), upstreams());
-        let (said_goodbye, goodbye) = oneshot::channel();
+        let (sent_goaway, goaway) = oneshot::channel();
         tokio::task::spawn_local(async move {
             let mut server = accept(&listener, 100).await;
             answer(server.accept().await.unwrap().unwrap().1, "first");
@@ -111,13 +111,13 @@ fn after_a_goodbye_requests_go_by_a_new_connection() {
             let first = tokio::task::spawn_local(async move { while server.accept().await.is_some() {} });
             let mut server = accept(&listener, 100).await;
             answer(server.accept().await.unwrap().unwrap().1, "second");
-            let _ = said_goodbye.send(());
+            let _ = sent_goaway.send(());
             let _ = server.accept().await;
             first.await.unwrap();
         });
         assert_eq!(text(send(&upstreams, &provider, post(whole("1"))).await.unwrap()).await, "first");
         assert_eq!(text(send(&upstreams, &provider, post(whole("2"))).await.unwrap()).await, "second");
-        goodbye.await.unwrap();
+        goaway.await.unwrap();
     });
 }
 
@@ -299,7 +299,7 @@ async fn frame(peer: &mut Peer) -> (u8, u32) {
 }
 
 #[test]
-fn a_goodbye_that_leaves_a_request_out_has_it_repeated_elsewhere() {
+fn a_goaway_that_leaves_a_request_out_has_it_repeated_elsewhere() {
     const HEADERS: u8 = 1;
     on_a_core(async {
         let (listener, address) = listener().await;
@@ -309,9 +309,9 @@ fn a_goodbye_that_leaves_a_request_out_has_it_repeated_elsewhere() {
             peer.0.read_exact(&mut [0; 24]).await.unwrap();
             peer.0.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).await.unwrap();
             while frame(&mut peer).await != (HEADERS, 3) {}
-            let goodbye_after_1 = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+            let goaway_after_1 = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
             let status_200_on_1 = [0, 0, 1, HEADERS, 5, 0, 0, 0, 1, 0x88];
-            peer.0.write_all(&goodbye_after_1).await.unwrap();
+            peer.0.write_all(&goaway_after_1).await.unwrap();
             peer.0.write_all(&status_200_on_1).await.unwrap();
             let mut server = accept(&listener, 100).await;
             answer(server.accept().await.unwrap().unwrap().1, "elsewhere");

@@ -231,7 +231,7 @@ fn a_connection_that_was_waited_for_was_not_refused() {
 }
 
 #[test]
-fn nobody_waits_for_a_free_connection_longer_than_for_a_new_one() {
+fn no_request_waits_for_a_free_connection_longer_than_for_a_new_one() {
     on_a_core(async {
         let (listener, address) = listener().await;
         let mut short = provider(address);
@@ -249,7 +249,7 @@ fn nobody_waits_for_a_free_connection_longer_than_for_a_new_one() {
         }
         let failed = failure(send(&upstreams, &provider, post(whole("x"))).await);
         assert_eq!(failed.ending, Ending::CutBySerin);
-        // Who waited in vain has taken nobody's place.
+        // A request that gave up waiting has taken no place.
         drop(lease);
         let _peer = Peer::accept(&listener).await;
         upstreams.connect(&provider, None).await.unwrap();

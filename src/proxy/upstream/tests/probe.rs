@@ -86,7 +86,7 @@ fn it_asks_as_traffic_would() {
 #[test]
 fn an_unusable_and_an_absent_provider_are_said() {
     on_a_core(async {
-        let address = nobody();
+        let address = unused_address();
         let said = probe(Arc::new(provider(address)), None).await.unwrap_err();
         let remedy = "check its `base_url` (host, port, http or https), DNS and the network";
         assert_eq!(said, format!("cannot connect to {address}: Connection refused (os error 111); {remedy}"));
@@ -115,7 +115,7 @@ async fn asked(status: &str, body: &str, endpoint: &str, edit: impl FnOnce(&mut 
 }
 
 #[test]
-fn a_refusal_of_an_empty_request_tells_whether_the_endpoint_is_there() {
+fn a_refusal_of_an_empty_request_shows_whether_the_endpoint_is_there() {
     on_a_core(async {
         let no_model = r#"{"error": {"message": "The model `` does not exist", "code": "model_not_found"}}"#;
         let no_deployment = r#"{"error": {"code": "DeploymentNotFound", "message": "It does not exist."}}"#;
@@ -148,7 +148,7 @@ fn a_refusal_of_an_empty_request_tells_whether_the_endpoint_is_there() {
 }
 
 #[test]
-fn something_else_than_the_endpoint_is_told_by_what_it_answers() {
+fn something_else_than_the_endpoint_is_recognised_by_its_answer() {
     const JSON: &str = "200 OK\r\ncontent-type: application/json";
     let answer = r#"{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}"#;
     on_a_core(async {
@@ -192,7 +192,7 @@ fn something_else_than_the_endpoint_is_told_by_what_it_answers() {
 }
 
 #[test]
-fn a_redirect_is_told_with_the_address_to_write() {
+fn a_redirect_is_shown_with_the_address_to_write() {
     on_a_core(async {
         for status in ["301", "302", "303", "307", "308"] {
             let answer = format!("{status} Moved\r\nlocation: https://api.example/v1/responses?key=k1");
@@ -270,7 +270,7 @@ fn an_endpoint_is_asked_for_as_traffic_would_ask() {
 #[test]
 fn what_cannot_be_asked_is_unclear() {
     on_a_core(async {
-        let address = nobody();
+        let address = unused_address();
         let ask = |provider: Provider| probe_endpoint(Arc::new(provider), None, "responses".into(), None);
         let reply = ask(provider(address)).await;
         let expected = format!("cannot connect to {address}: Connection refused (os error 111)");

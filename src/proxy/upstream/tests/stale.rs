@@ -1,4 +1,4 @@
-//! Pooled connections that die: noticed, repeated once, or told.
+//! Pooled connections that die: noticed, repeated once, or reported.
 
 use super::*;
 use crate::decide::outcome::Ending;
@@ -36,15 +36,15 @@ fn a_connection_that_dies_under_a_request_is_replaced_once_and_is_no_failure() {
                 fresh.answer("second").await;
                 fresh
             };
-            let gates = Cell::new(0);
-            let gate = || {
-                gates.set(gates.get() + 1);
+            let rechecks = Cell::new(0);
+            let recheck = || {
+                rechecks.set(rechecks.get() + 1);
                 Recheck::Go
             };
-            let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), gate);
+            let sent = try_once(&pair.upstreams, &pair.provider, None, post(whole("2")), recheck);
             let (_fresh, response) = tokio::join!(provider_side, sent);
             assert_eq!(text(response.unwrap()).await, "second");
-            assert_eq!(gates.get(), 2, "the second dispatch must look again");
+            assert_eq!(rechecks.get(), 2, "the second dispatch must look again");
         });
     }
 }
@@ -160,17 +160,17 @@ fn a_body_of_which_nothing_was_sent_is_given_back_when_the_second_dispatch_is_no
         let body = Cell::new(Some(RequestBody::Streaming(incoming)));
         let timeouts = &pair.provider.timeouts;
         let clocks = BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle };
-        let waits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body: clocks };
+        let limits = SendLimits { head: timeouts.headers, client: Millis(10_000), deadline: None, body: clocks };
         let dispatch =
-            Dispatch { upstreams: &pair.upstreams, provider: &pair.provider, egress: None, upgrade: false, waits };
-        let gates = Cell::new(0);
-        let gate = || {
-            gates.set(gates.get() + 1);
-            if gates.get() == 1 { Recheck::Go } else { Recheck::Replan }
+            Dispatch { upstreams: &pair.upstreams, provider: &pair.provider, egress: None, upgrade: false, limits };
+        let rechecks = Cell::new(0);
+        let recheck = || {
+            rechecks.set(rechecks.get() + 1);
+            if rechecks.get() == 1 { Recheck::Go } else { Recheck::Replan }
         };
-        let answer = send::run(&dispatch, gate, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
+        let answer = send::run(&dispatch, recheck, || Ok(body.take().map(post)), |unsent| body.set(Some(unsent))).await;
         assert!(matches!(answer, Err(AttemptError::Replan)), "{answer:?}");
-        assert_eq!(gates.get(), 2, "the connection was known to be dead");
+        assert_eq!(rechecks.get(), 2, "the connection was known to be dead");
         assert!(matches!(body.take(), Some(RequestBody::Streaming(_))), "the body is gone");
     });
 }

@@ -84,7 +84,7 @@ async fn silent_after(said: &'static str, edit: impl FnOnce(&mut Provider)) -> B
 }
 
 #[test]
-fn silence_before_and_after_the_first_byte_are_told_apart() {
+fn silence_before_and_after_the_first_byte_are_distinguished() {
     on_a_core(async {
         assert_eq!(silent_after("", |p| p.timeouts.first_output = SHORT).await, BodyEnd::NoOutput);
         assert_eq!(silent_after("2\r\nok\r\n", |p| p.timeouts.idle = SHORT).await, BodyEnd::Silent);
@@ -92,7 +92,7 @@ fn silence_before_and_after_the_first_byte_are_told_apart() {
 }
 
 #[test]
-fn no_clock_runs_while_nobody_asks_for_more() {
+fn no_time_limit_runs_while_the_body_is_not_polled() {
     on_a_core(async {
         let pair = Pair::with(|provider| {
             provider.timeouts.first_output = Millis(300);

@@ -200,7 +200,7 @@ fn a_changed_ca_file_is_read_again() {
 }
 
 #[test]
-fn a_server_without_tls_and_one_that_says_nothing_are_told_apart() {
+fn a_server_without_tls_and_a_silent_one_are_distinguished() {
     on_a_core(async {
         let (plain, address) = listener().await;
         tokio::task::spawn_local(async move {
@@ -227,9 +227,9 @@ fn a_server_without_tls_and_one_that_says_nothing_are_told_apart() {
 }
 
 #[test]
-fn nobody_there_and_no_such_name_are_said() {
+fn an_unused_port_and_an_unknown_name_have_their_errors() {
     on_a_core(async {
-        let address = nobody();
+        let address = unused_address();
         let said = sentence(provider(address)).await;
         assert_eq!(said, format!("cannot connect to {address}: Connection refused (os error 111)"));
         let mut nowhere = provider(address);

@@ -1,0 +1,153 @@
+//! One attempt: the request for one candidate, made, sent, and its answer buffered.
+//!
+//! Puts together what the attempt is made of: key, time limits, how the answer is read, and for how long it may be held.
+//! Refuses to decide what follows from a failure. Invariant: an attempt ends early only when the core is cut, or when the
+//! guard has withdrawn the canary's requests.
+
+use std::cell::Cell;
+use std::pin::pin;
+
+use super::{AttemptResult, Failover};
+use crate::decide::outcome::Ending;
+use crate::decide::policy::{Secret, StreamMode};
+use crate::decide::units::Millis;
+use crate::proxy::attempt::candidates::Candidate;
+use crate::proxy::attempt::deadline::Deadline;
+use crate::proxy::attempt::send::{self, AttemptError, Dispatch, Failure, Recheck};
+use crate::proxy::attempt::withdrawal::{Withdrawable, unless_withdrawn};
+use crate::proxy::core::Core;
+use crate::proxy::request::outbound::build;
+use crate::proxy::request::prepared::PreparedProvider;
+use crate::proxy::response::body::BodyClocks;
+use crate::proxy::response::buffer::{BufferRules, buffer};
+use crate::proxy::response::buffered_response::BufferedResponse;
+use crate::proxy::response::error::Problem;
+use crate::proxy::response::observe::ReadAs;
+use crate::proxy::upstream::lease::SendLimits;
+use crate::state::provider::Ticket;
+
+impl<'a> Failover<'a> {
+    /// Chooses the next candidate, by the breakers, and its key. `None`: all candidates were tried.
+    pub(crate) fn begin_attempt(&mut self) -> Option<Candidate> {
+        let (candidate, probe) = self.next_candidate()?;
+        self.begin_with(candidate, probe);
+        Some(candidate)
+    }
+
+    /// One more attempt, after a failure.
+    pub(super) async fn attempt(&mut self, candidate: Candidate, probe: Option<Ticket>) -> AttemptResult {
+        self.begin_with(candidate, probe);
+        self.send(Some(candidate)).await
+    }
+
+    fn begin_with(&mut self, candidate: Candidate, probe: Option<Ticket>) {
+        let unauthenticated = self.client_request.request_head.unauthenticated;
+        let key_of_serin = self.prepared_provider(candidate).own_key || !self.account.scope().is_trusted(candidate.id);
+        // Where the client's own credentials are sent in its place, the key is the client's.
+        self.account.begin_attempt(candidate, probe, !unauthenticated && key_of_serin);
+    }
+
+    /// Makes the request for the candidate, sends it, and buffers the answer.
+    pub(crate) async fn send(&mut self, candidate: Option<Candidate>) -> AttemptResult {
+        let Some(candidate) = candidate else { return AttemptResult::Replan };
+        let (in_use, client_request) = (self.in_use, self.client_request);
+        let (policy, to) = (&in_use.snapshot.policy, self.prepared_provider(candidate));
+        let trusted = self.account.scope().is_trusted(candidate.id) && !client_request.request_head.unauthenticated;
+        if let Some(reason) = &to.unusable {
+            let problem = Problem::Unusable { provider: to.provider.name.clone(), reason: reason.clone() };
+            return AttemptResult::Unfit(problem);
+        }
+        let recoverable = self.candidates.has_others() && client_request.can_be_sent_again();
+        let deadline = self.deadline(candidate, recoverable);
+        let timeouts = &to.provider.timeouts;
+        let head = if client_request.streaming { timeouts.stream_headers } else { timeouts.headers };
+        let dispatch = Dispatch {
+            upstreams: &self.core.upstreams,
+            provider: &to.provider,
+            egress: policy.egress.as_ref().map(Secret::reveal),
+            upgrade: client_request.request_head.upgrade,
+            limits: SendLimits {
+                head,
+                deadline,
+                client: policy.limits.idle,
+                body: BodyClocks { first_output: timeouts.first_output, idle: timeouts.idle },
+            },
+        };
+        let key = to.key(candidate.turn);
+        let (core, buffered) =
+            (self.core, self.rollout.is_some_and(|rollout| rollout.stream_mode == StreamMode::Buffered));
+        let hold = self.rollout.map_or(Millis(0), |rollout| rollout.hold);
+        let strict = self.account.scope().is_strict(candidate.id);
+        let read_as = ReadAs {
+            dialect: client_request.dialect,
+            done: to.provider.done_marker,
+            stream: client_request.read.map(|_| client_request.streaming),
+            strict,
+            thorough: strict && buffered && recoverable,
+        };
+        let has_output = Cell::new(false);
+        let rollout = self.plan().rollout.filter(|_| recoverable && !client_request.request_head.upgrade);
+        let withdrawable = rollout.and_then(|rollout| Withdrawable::of(in_use, rollout, candidate.id, &has_output));
+        let account = &mut self.account;
+        let make_request = || build(client_request, &in_use.prepared, to, key, trusted);
+        let result = pin!(async {
+            let recheck = || if account.dispatch() { Recheck::Go } else { Recheck::Replan };
+            let response =
+                match send::run(&dispatch, recheck, make_request, |body| client_request.give_back(body)).await {
+                    Ok(response) => response,
+                    Err(AttemptError::Failed(failure))
+                        if failure.fault.is_own_file() && account.scope().is_chosen_stable(candidate.id) =>
+                    {
+                        let (provider, reason) = (to.provider.name.clone(), failure.fault.to_string());
+                        return AttemptResult::Unfit(Problem::Unusable { provider, reason });
+                    }
+                    Err(AttemptError::Failed(failure)) => return AttemptResult::Failed(failure),
+                    Err(AttemptError::Unfit(problem)) => return AttemptResult::Unfit(problem),
+                    Err(AttemptError::Replan) => return AttemptResult::Replan,
+                };
+            account.head_came(response.status().as_u16());
+            let rules = BufferRules {
+                read_as,
+                recoverable,
+                buffered,
+                hold,
+                deadline,
+                most: (policy.limits.replay_body, policy.limits.replay_memory),
+            };
+            let output = || {
+                has_output.set(true);
+                account.output_seen();
+            };
+            let buffered_response = BufferedResponse::unseen(response, &core.replay, recoverable);
+            AttemptResult::Answered(buffer(buffered_response, rules, output).await)
+        });
+        unless_withdrawn(core, withdrawable, result).await.unwrap_or_else(|| ended_early(core))
+    }
+
+    pub(super) fn prepared_provider(&self, candidate: Candidate) -> &'a PreparedProvider {
+        let prepared = &self.in_use.prepared;
+        if self.client_request.request_head.unauthenticated {
+            prepared.provider_without_keys(candidate.id)
+        } else {
+            prepared.provider(candidate.id)
+        }
+    }
+
+    /// Until when the chosen provider is waited for while another candidate can answer.
+    fn deadline(&mut self, candidate: Candidate, recoverable: bool) -> Option<Deadline> {
+        let scope = self.account.scope();
+        if !recoverable || !scope.is_chosen(candidate.id) {
+            return None;
+        }
+        self.deadline = self.deadline.or_else(|| scope.deadline());
+        self.deadline
+    }
+}
+
+/// The attempt ended before it had a result: the core was cut, or the guard withdrew the request.
+fn ended_early(core: &Core) -> AttemptResult {
+    if core.is_cut() {
+        return AttemptResult::Cut;
+    }
+    AttemptResult::Failed(Failure { ending: Ending::HeadTimeout, fault: send::Fault::Withdrawn })
+}

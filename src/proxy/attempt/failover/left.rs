@@ -1,0 +1,84 @@
+//! What can still be tried for a request, and how soon.
+//!
+//! Reads what is left: keys, other candidates, retries of the same provider, and the retry budget that all requests of a
+//! rollout share. Decides nothing: [`retry`](crate::decide::retry) does. Invariant: each retry of the same provider is paid
+//! for from the budget.
+
+use std::time::Duration;
+
+use super::Failover;
+use crate::clock;
+use crate::decide::policy::{Fallback, Retry};
+use crate::decide::retry::{Left, Pace};
+use crate::decide::units::Millis;
+use crate::proxy::attempt::candidates::Candidate;
+use crate::proxy::attempt::deadline::Deadline;
+use crate::state::retry_budget::RetryBudget;
+use crate::wire::dialect::Dialect;
+
+impl Failover<'_> {
+    /// What can still be tried.
+    pub(super) fn left(&self, candidate: Candidate) -> Left {
+        let sendable = self.client_request.can_be_sent();
+        let scope = self.account.scope();
+        let stable = self.rollout.filter(|rollout| {
+            let asks = rollout.fallback_4xx
+                && scope.is_chosen_canary(candidate.id)
+                && self.client_request.dialect != Dialect::Embeddings;
+            let untried = match &rollout.fallback {
+                Fallback::Nobody => false,
+                Fallback::List(list) if !list.contains(&rollout.stable) => true,
+                Fallback::OtherArm | Fallback::List(_) => self.candidates.has(rollout.stable),
+            };
+            asks && untried
+        });
+        // A provider whose deadline is over is not asked again.
+        let over = |deadline: Deadline| scope.is_chosen(candidate.id) && deadline.is_over(clock::instant());
+        let again = sendable && !self.deadline.is_some_and(over);
+        Left {
+            keys: again && self.candidates.has_keys(self.prepared_provider(candidate)),
+            others: sendable && self.candidates.has_others(),
+            stable: sendable && stable.is_some(),
+            repeat: again && self.may_retry(),
+            // A request that no rollout takes is sent once, as it came.
+            resend: self.rollout.is_some()
+                && !self.client_request.request_head.upgrade
+                && self.client_request.can_be_sent_again(),
+        }
+    }
+
+    /// How long is waited before the same provider is asked again.
+    pub(super) fn pace(&self, candidate: Candidate) -> Pace {
+        let Retry { backoff, first, .. } = self.retry();
+        let until = self.deadline.filter(|_| self.account.scope().is_chosen(candidate.id)).and_then(Deadline::at);
+        let most = until.map_or(Duration::MAX, |at| at.saturating_duration_since(clock::instant()));
+        let most = Millis(u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
+        Pace { first, backoff, repeats: self.candidates.retries(), draw: self.core.draw(), most }
+    }
+
+    fn retry(&self) -> Retry {
+        self.rollout.map_or_else(Retry::default, |rollout| rollout.retry)
+    }
+
+    fn budget(&self) -> Option<&RetryBudget> {
+        self.account.scope().in_force().map(|in_force| &*in_force.retry)
+    }
+
+    pub(super) fn earn_retries(&self) {
+        if let (Some(budget), Some(rollout)) = (self.budget(), self.rollout) {
+            budget.earn(self.core.id, rollout.retry.budget);
+        }
+    }
+
+    fn may_retry(&self) -> bool {
+        let affordable = self.budget().is_none_or(|budget| budget.affords(self.core.id));
+        affordable && self.candidates.may_retry(self.retry())
+    }
+
+    pub(super) fn spend_retry(&mut self) {
+        self.candidates.count_retry();
+        if let Some(budget) = self.budget() {
+            budget.spend(self.core.id);
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! How far a request has come, for the case that Serin has to answer it.
+//!
+//! Kept beside the stops of the [pipeline](super::pipeline), since it is needed when one of them fails or is cut: whether the
+//! client is still sending, whether the request has an account that records it, and in which form its client understands an
+//! error. Invariant: a request without an account that is rejected is recorded here.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use http::{Request, Response};
+use hyper::body::{Body as _, Incoming};
+
+use super::arrival::Arrival;
+use crate::proxy::attempt::earlier_plans::EarlierPlans;
+use crate::proxy::attempt::sinks;
+use crate::proxy::core::{Core, InUse};
+use crate::proxy::response::access::Unplanned;
+use crate::proxy::response::error::Problem;
+use crate::proxy::response::problem::{self, ErrorShape};
+use crate::proxy::response::reply::ReplyBody;
+
+/// How far a request has come.
+#[derive(Debug)]
+pub(super) struct Progress<'a> {
+    /// Whether some of its body was not read.
+    unread: Cell<bool>,
+    /// Whether it has an account.
+    planned: Cell<bool>,
+    /// What was attempted by plans that no longer stand.
+    earlier: RefCell<EarlierPlans>,
+    /// Its line in the access log, until it has an account.
+    unplanned: Option<Unplanned<'a>>,
+    error_shape: ErrorShape,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn new(
+        core: &'a Rc<Core>,
+        in_use: &InUse,
+        request: &Request<Incoming>,
+        arrival: &Arrival,
+    ) -> Progress<'a> {
+        let mount = &in_use.snapshot.policy.mount;
+        Progress {
+            unread: Cell::new(!request.body().is_end_stream()),
+            planned: Cell::new(false),
+            earlier: RefCell::default(),
+            unplanned: Unplanned::of(core, in_use, request, (arrival.id, arrival.at)),
+            error_shape: ErrorShape::of(mount, request.uri().path(), arrival.rare_headers.grpc),
+        }
+    }
+
+    pub(super) fn body_was_read(&self) {
+        self.unread.set(false);
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.get()
+    }
+
+    /// The request is about to have an account. Returns what was attempted by earlier plans.
+    pub(super) fn planned(&self) -> EarlierPlans {
+        self.set_planned(true);
+        self.earlier.take()
+    }
+
+    /// Its account has ended, and the request is to be planned anew.
+    pub(super) fn plan_anew(&self, earlier: EarlierPlans) {
+        self.set_planned(false);
+        self.earlier.replace(earlier);
+    }
+
+    fn set_planned(&self, planned: bool) {
+        self.planned.set(planned);
+        if let Some(unplanned) = &self.unplanned {
+            unplanned.set_planned(planned);
+        }
+    }
+
+    /// The response to a problem.
+    pub(super) fn reject(self, problem: &Problem) -> Response<ReplyBody> {
+        let response = problem::answer(problem, self.error_shape).map(ReplyBody::Own);
+        if !self.planned.get() {
+            let earlier = self.earlier.take();
+            sinks::rejected(&earlier);
+            if let Some(unplanned) = self.unplanned {
+                unplanned.rejected(response.status(), problem, &earlier);
+            }
+        }
+        response
+    }
+}

@@ -1,0 +1,85 @@
+//! Until when an answer is held, by what it is.
+//!
+//! While another candidate could still answer, frames without output, an error's body and a JSON answer are held, and
+//! anything else until its first byte. Owns these rules and their bounds; reads no byte. Invariant: what cannot be held
+//! whole is not held beyond its first byte.
+
+use http::StatusCode;
+
+use crate::decide::units::Millis;
+use crate::proxy::attempt::deadline::Deadline;
+use crate::proxy::response::declared::DeclaredKind;
+use crate::proxy::response::observe::ReadAs;
+use crate::wire::dialect::Dialect;
+
+/// The most bytes of frames without output that are held.
+pub(super) const MOST_PREAMBLE: u64 = 16 * 1024;
+/// The most bytes of an error's body.
+const MOST_ERROR: u64 = 64 * 1024;
+/// The most bytes of a JSON answer.
+pub(super) const MOST_JSON: u64 = 1024 * 1024;
+
+/// How a response is buffered.
+#[derive(Debug)]
+pub(crate) struct BufferRules {
+    /// How it is read.
+    pub(crate) read_as: ReadAs,
+    /// Whether another candidate could still answer.
+    pub(crate) recoverable: bool,
+    /// Whether a stream is assembled before it goes out.
+    pub(crate) buffered: bool,
+    /// How long frames without output are held at most.
+    pub(crate) hold: Millis,
+    /// Until when more than white space and comments must have come.
+    pub(crate) deadline: Option<Deadline>,
+    /// The most bytes that one answer may occupy, and all held bodies together.
+    pub(crate) most: (u64, u64),
+}
+
+/// Until when an answer is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It goes out at once.
+    Nothing,
+    /// Until its first byte.
+    FirstByte,
+    /// Until there is output.
+    Output,
+    /// Until it is whole, up to so many bytes.
+    Whole(u64),
+}
+
+impl Hold {
+    /// By its content type, where its bytes are not read. `announced`: how long the body is at least.
+    pub(super) fn by_label(status: StatusCode, kind: DeclaredKind, announced: u64, rules: &BufferRules) -> Hold {
+        if status.is_client_error() || status.is_server_error() {
+            return Hold::whole(MOST_ERROR, announced, rules);
+        }
+        match kind {
+            _ if !status.is_success() => Hold::Nothing,
+            DeclaredKind::Json if rules.read_as.dialect != Dialect::Plain || rules.recoverable => {
+                Hold::whole(MOST_JSON, announced, rules)
+            }
+            _ if !rules.recoverable => Hold::Nothing,
+            DeclaredKind::Json | DeclaredKind::Events | DeclaredKind::Opaque => Hold::FirstByte,
+        }
+    }
+
+    /// Of a stream.
+    pub(super) fn of_stream(announced: u64, rules: &BufferRules) -> Hold {
+        match rules {
+            BufferRules { recoverable: false, .. } => Hold::Nothing,
+            BufferRules { buffered: true, .. } => Hold::whole(rules.most.0, announced, rules),
+            _ => Hold::Output,
+        }
+    }
+
+    /// A body that is longer than may be held is not held in part: its first byte commits it.
+    pub(super) fn whole(most: u64, announced: u64, rules: &BufferRules) -> Hold {
+        match announced > most {
+            false => Hold::Whole(most),
+            true if rules.recoverable => Hold::FirstByte,
+            true => Hold::Nothing,
+        }
+    }
+}
