@@ -55,7 +55,7 @@ fn refusal() -> String {
 #[test]
 fn a_reload_while_stable_is_about_to_be_asked_loses_no_attempt() {
     let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
-    let (new, seen_new, go) = when_told([refusal(), completion("after the reload")]);
+    let (new, seen_new, go) = on_signal([refusal(), completion("after the reload")]);
     let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
     let mut client = sidecar.client();
     client.send(ask("{}"));
@@ -73,7 +73,7 @@ fn a_reload_while_stable_is_about_to_be_asked_loses_no_attempt() {
 
 #[test]
 fn a_probe_whose_connection_is_dialled_twice_still_finds_out() {
-    let mut policy = policy(nobody(), nobody());
+    let mut policy = policy(refusing_address(), refusing_address());
     with_breaker(&mut policy, 0, AT_ONCE);
     with_rollout(&mut policy, plain);
     let sidecar = Sidecar::start(policy, some());
@@ -91,8 +91,8 @@ fn a_probe_whose_connection_is_dialled_twice_still_finds_out() {
 
 #[test]
 fn a_probe_that_is_planned_anew_gives_its_turn_back() {
-    let (old, seen_old, go) = when_told([completion("first"), completion("second")]);
-    let mut policy = policy(old.address, nobody());
+    let (old, seen_old, go) = on_signal([completion("first"), completion("second")]);
+    let mut policy = policy(old.address, refusing_address());
     with_breaker(&mut policy, 0, FOR_LONG);
     with_rollout(&mut policy, plain);
     with_provider(&mut policy, 0, |provider| provider.max_connections = 1);
@@ -116,9 +116,9 @@ fn a_probe_that_is_planned_anew_gives_its_turn_back() {
 
 #[test]
 fn a_probe_whose_client_leaves_before_it_was_sent_gives_its_turn_back() {
-    let (third, seen_third, _go) = when_told([]);
+    let (third, seen_third, _go) = on_signal([]);
     let (new, _seen_new) = Scripted::in_turn([json(500, "", "{}")]);
-    let mut policy = policy(nobody(), new.address);
+    let mut policy = policy(refusing_address(), new.address);
     policy.providers.push(std::sync::Arc::new(provider("third", third.address)));
     policy.unmatched = Unmatched::Provider(THIRD);
     with_rollout(&mut policy, |rollout| rollout.fallback = Fallback::List(vec![THIRD]));
@@ -156,9 +156,9 @@ fn a_request_that_cannot_be_made_for_the_canary_is_no_success_of_it() {
 }
 
 #[test]
-fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
+fn no_provider_is_given_up_for_one_that_cannot_be_used() {
     let (new, seen_new, go) =
-        when_told([stream(&["data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"late\"}}]}\n\n", STOP]) + LAST]);
+        on_signal([stream(&["data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"late\"}}]}\n\n", STOP]) + LAST]);
     let (_never, wait) = channel::<()>();
     let mut policy = both_ways(&Scripted::in_turn([completion("not asked")]).0, &new);
     with_provider(&mut policy, 0, |provider| provider.unusable = Some("it has no key".to_owned()));
@@ -167,7 +167,7 @@ fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
     let mut client = sidecar.client();
     client.send(ask(r#"{"stream":true}"#));
     got(&seen_new);
-    // Longer than it would be waited for, were there somebody else.
+    // Longer than it would be waited for if another candidate were left.
     let _ = wait.recv_timeout(std::time::Duration::from_millis(200));
     go.send(()).unwrap();
     assert!(client.reply().text().contains("late"));
@@ -178,7 +178,7 @@ fn nobody_is_given_up_for_a_provider_that_cannot_be_used() {
 #[test]
 fn a_canary_whose_connections_are_all_taken_is_given_up_in_time() {
     let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
-    let (new, seen_new, _go) = when_told([]);
+    let (new, seen_new, _go) = on_signal([]);
     let mut policy = both_ways(&old, &new);
     with_provider(&mut policy, 1, |provider| provider.max_connections = 1);
     with_rollout(&mut policy, |rollout| rollout.give_up_after = Millis(50));
@@ -195,17 +195,17 @@ fn a_canary_whose_connections_are_all_taken_is_given_up_in_time() {
 }
 
 #[test]
-fn nobody_waits_for_a_free_connection_longer_than_it_takes_to_connect() {
-    for somebody_else in [true, false] {
+fn no_request_waits_for_a_free_connection_longer_than_it_takes_to_connect() {
+    for has_other in [true, false] {
         let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
-        let (new, seen_new, _go) = when_told([]);
+        let (new, seen_new, _go) = on_signal([]);
         let mut policy = both_ways(&old, &new);
         with_provider(&mut policy, 1, |provider| {
             (provider.max_connections, provider.timeouts.connect) = (1, Millis(50));
         });
         with_rollout(&mut policy, |rollout| {
             rollout.give_up_after = Millis(600_000);
-            if !somebody_else {
+            if !has_other {
                 rollout.fallback = Fallback::Nobody;
             }
         });
@@ -214,7 +214,7 @@ fn nobody_waits_for_a_free_connection_longer_than_it_takes_to_connect() {
         occupant.send(ask("{}"));
         got(&seen_new);
         let reply = sidecar.ask(&ask("{}"));
-        if somebody_else {
+        if has_other {
             assert!(reply.text().contains("rescued"), "{reply:?}");
         } else {
             assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("resources")));
@@ -270,7 +270,7 @@ fn an_open_breaker_sends_elsewhere_and_never_refuses() {
 #[test]
 fn a_probe_that_succeeds_closes_the_breaker_and_one_that_says_nothing_leaves_it_due() {
     let (old, _seen_old) = Scripted::in_turn([json(404, "", "{}"), completion("well")]);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     with_breaker(&mut policy, 0, FOR_LONG);
     with_rollout(&mut policy, plain);
     let sidecar = Sidecar::start(policy, some());

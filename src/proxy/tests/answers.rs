@@ -1,4 +1,4 @@
-//! What is told of answers that no status calls bad: by whatever dialect, whole or streamed, plain or encoded.
+//! What is reported of answers whose status is good: by whatever dialect, whole or streamed, plain or encoded.
 
 use std::io::Write as _;
 use std::sync::mpsc::channel;
@@ -65,19 +65,19 @@ fn message(text: &str, reason: &str) -> (String, String) {
     (whole, events)
 }
 
-/// What an arm's provider is counted to have answered, and what the guard is told besides times.
+/// What an arm's provider is counted to have answered, and what is reported to the guard besides times.
 fn counted(sidecar: &Sidecar, arm: Arm) -> (Vec<(&'static str, u64)>, Vec<What>) {
     let snapshot = sidecar.shared.load();
     let rollout = &snapshot.rollouts[0];
     let series = rollout.series.own(arm);
     let counts = Finished::ALL.map(|finished| (finished.as_str(), series.answers(finished)));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     rollout.evidence.samples.drain(|sample| {
         assert_eq!((sample.whose.arm, sample.whose.slot), (arm, Some(place("", b"u").slot)));
-        told.push(sample.what);
+        reported.push(sample.what);
     });
-    told.retain(|what| !matches!(what, What::Output { .. } | What::Sent | What::Over(_)));
-    (counts.into_iter().filter(|(_, count)| *count > 0).collect(), told)
+    reported.retain(|what| !matches!(what, What::Output { .. } | What::Sent | What::Over(_)));
+    (counts.into_iter().filter(|(_, count)| *count > 0).collect(), reported)
 }
 
 fn some() -> Percent {
@@ -85,7 +85,7 @@ fn some() -> Percent {
 }
 
 #[test]
-fn an_answer_is_told_by_how_it_ended_on_both_arms_whole_and_streamed() {
+fn an_answer_is_counted_by_how_it_ended_on_both_arms_whole_and_streamed() {
     let filter = r#"{"reason":"content_filter"}"#;
     let limit = r#"{"reason":"max_output_tokens"}"#;
     for (path, answer, ends) in [
@@ -122,10 +122,11 @@ fn an_answer_is_told_by_how_it_ended_on_both_arms_whole_and_streamed() {
                     sidecar.ask(&post(path, "x-user-id: u\r\n", &format!(r#"{{"stream":{streaming}}}"#)));
                     sidecar.settle();
                     let aspect = Finished::ALL.into_iter().find(|finished| finished.as_str() == ends);
-                    let told = aspect.filter(|finished| finished.aspect().is_some());
-                    let told: Vec<What> = told.map(|finished| What::Answered { finished }).into_iter().collect();
+                    let reported = aspect.filter(|finished| finished.aspect().is_some());
+                    let reported: Vec<What> =
+                        reported.map(|finished| What::Answered { finished }).into_iter().collect();
                     let place = format!("{path} {arm:?} {mode:?} {answer}");
-                    assert_eq!(counted(&sidecar, arm), (vec![(ends, 1)], told), "{place}");
+                    assert_eq!(counted(&sidecar, arm), (vec![(ends, 1)], reported), "{place}");
                 }
             }
         }
@@ -141,7 +142,7 @@ fn what_is_no_answer_is_none() {
         stream(&[ROLE, WORD]) + LAST,
     ] {
         let (provider, _seen) = Scripted::in_turn([answer.clone(), answer.clone()]);
-        let sidecar = Sidecar::start(policy(provider.address, nobody()), some());
+        let sidecar = Sidecar::start(policy(provider.address, refusing_address()), some());
         sidecar.ask(&post(CHAT, "x-user-id: u\r\n", r#"{"stream":true}"#));
         sidecar.settle();
         assert_eq!(counted(&sidecar, Arm::Stable).0, [], "{answer}");
@@ -155,20 +156,20 @@ fn what_another_provider_answered_is_counted_there_and_no_evidence() {
     let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
     sidecar.ask(&post(CHAT, "x-user-id: u\r\n", "{}"));
     sidecar.settle();
-    let (counts, told) = counted(&sidecar, Arm::Canary);
-    assert_eq!((counts, told), (vec![], vec![What::Failed { connect: false }]));
+    let (counts, reported) = counted(&sidecar, Arm::Canary);
+    assert_eq!((counts, reported), (vec![], vec![What::Failed { connect: false }]));
     let snapshot = sidecar.shared.load();
     assert_eq!(snapshot.rollouts[0].series.of(Arm::Canary, ProviderId(0)).answers(Finished::Length), 1);
 }
 
-/// A provider that sends the first output at once, and then as many as it is told to, one by one.
+/// A provider that sends the first output at once, and then as many as it is asked for, one by one.
 fn step_by_step() -> (Scripted, std::sync::mpsc::Sender<String>) {
-    let (go, told) = channel::<String>();
-    let told = std::sync::Mutex::new(told);
+    let (go, reported) = channel::<String>();
+    let reported = std::sync::Mutex::new(reported);
     let provider = Scripted::new(move |mut client| {
         client.message();
         client.stream.write_all(stream(&[ROLE, WORD]).as_bytes()).unwrap();
-        for piece in told.lock().unwrap().iter() {
+        for piece in reported.lock().unwrap().iter() {
             client.stream.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes()).unwrap();
         }
         client.stream.write_all(LAST.as_bytes()).unwrap();
@@ -182,8 +183,8 @@ fn pause(millis: u64) {
     let _ = wait.recv_timeout(Duration::from_millis(millis));
 }
 
-fn gaps(told: &[What]) -> Vec<u64> {
-    told.iter().filter_map(|what| if let What::Paced { gap } = what { Some(*gap) } else { None }).collect()
+fn gaps(reported: &[What]) -> Vec<u64> {
+    reported.iter().filter_map(|what| if let What::Paced { gap } = what { Some(*gap) } else { None }).collect()
 }
 
 #[test]
@@ -222,6 +223,6 @@ fn who_leaves_a_slow_stream_has_seen_its_pace() {
     client.read_to("w11");
     drop(client);
     sidecar.settle();
-    let (counts, told) = counted(&sidecar, Arm::Canary);
-    assert_eq!((counts, gaps(&told).len()), (vec![], 1), "{told:?}");
+    let (counts, reported) = counted(&sidecar, Arm::Canary);
+    assert_eq!((counts, gaps(&reported).len()), (vec![], 1), "{reported:?}");
 }

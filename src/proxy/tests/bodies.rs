@@ -46,7 +46,7 @@ fn json_without_a_content_type_is_read_all_the_same() {
 #[test]
 fn a_key_that_is_there_twice_is_refused() {
     let (old, seen) = Scripted::answering(OK);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), percent(1));
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), percent(1));
     let reply = sidecar.ask(&post("/v1/chat/completions", "", r#"{"user":"a","user":"b"}"#));
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (400, Some("duplicate_key")));
     assert!(reply.text().contains("key `user` more than once"), "{}", reply.text());
@@ -64,7 +64,7 @@ fn a_body_that_cannot_be_held_goes_to_stable_as_it_comes() {
         (1 << 20, 5000, "", false),
         (1 << 20, 1 << 20, "content-encoding: gzip\r\n", false),
     ] {
-        let mut policy = policy(old.address, nobody());
+        let mut policy = policy(old.address, refusing_address());
         policy.limits.replay_body = limit;
         policy.limits.replay_memory = memory;
         let sidecar = Sidecar::start(policy, Percent::ALL);
@@ -118,7 +118,7 @@ fn an_unsplit_path_is_held_only_where_names_have_to_be_translated() {
         client.read_exact(2);
         client.send(OK);
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client
         .send("POST /v1/embeddings HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n");
@@ -128,7 +128,7 @@ fn an_unsplit_path_is_held_only_where_names_have_to_be_translated() {
     assert_eq!(client.reply().status, 200);
 
     let (old, seen) = Scripted::answering(OK);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     with_provider(&mut policy, 0, |provider| {
         provider.models.insert("small".to_owned(), "text-embedding-3".to_owned());
     });
@@ -140,7 +140,7 @@ fn an_unsplit_path_is_held_only_where_names_have_to_be_translated() {
 #[test]
 fn a_rollback_reaches_a_request_that_is_still_sending_its_body() {
     let (old, seen) = Scripted::answering(OK);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ALL);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ALL);
     let mut client = sidecar.client();
     let request = post("/v1/chat/completions", "", USER_123);
     let (first, second) = request.split_at(request.len() - 5);

@@ -73,7 +73,7 @@ fn whom_the_split_did_not_send_to_the_canary_says_nothing_of_it() {
 
 #[test]
 fn that_no_connection_can_be_made_is_no_callers_doing() {
-    let sidecar = Sidecar::start(between(failing().address, nobody()), Percent::ALL);
+    let sidecar = Sidecar::start(between(failing().address, refusing_address()), Percent::ALL);
     (0..9).for_each(|_| drop(sidecar.ask(&of_user(1))));
     assert_eq!(counted(&sidecar), 9);
 }

@@ -6,7 +6,7 @@ use super::support::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Percent};
 
-/// Sends `answer` to the first request, and tells when its connection has ended.
+/// Sends `answer` to the first request, and says when its connection has ended.
 fn until_cancelled(answer: &'static str) -> (Scripted, Receiver<&'static str>) {
     let (sender, receiver) = channel();
     let provider = Scripted::new(move |mut client| {
@@ -27,7 +27,7 @@ fn a_client_that_leaves_cancels_its_request_at_the_provider() {
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n", "half"),
     ] {
         let (old, events) = until_cancelled(answer);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         let mut client = sidecar.client();
         client.send(post("/v1/chat/completions", "", "{}"));
         assert_eq!(got(&events), "begun");
@@ -44,7 +44,7 @@ fn a_client_that_leaves_cancels_its_request_at_the_provider() {
 #[test]
 fn a_client_that_leaves_while_it_uploads_cancels_too() {
     let (old, events) = until_cancelled("");
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send("POST /v1/files HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nhalf");
     assert_eq!(got(&events), "begun");
@@ -74,7 +74,7 @@ fn a_stream_arrives_event_by_event_while_the_provider_holds_it_open() {
             wait.lock().unwrap().recv().unwrap();
         }
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(post("/v1/chat/completions", "", r#"{"stream":true}"#));
     client.read_to("\r\n\r\n");
@@ -99,7 +99,7 @@ fn an_answer_that_breaks_off_is_never_completed() {
             client.message();
             client.send(answer);
         });
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         let mut client = sidecar.client();
         client.send(post("/v1/chat/completions", "", "{}"));
         let all = String::from_utf8(client.read_to_end()).unwrap();
@@ -113,7 +113,7 @@ fn an_answer_that_breaks_off_is_never_completed() {
 fn silence_before_the_head_and_within_the_body_has_its_own_outcome() {
     let silent = |answer: &'static str, change: fn(&mut crate::decide::policy::Timeouts)| {
         let (old, events) = until_cancelled(answer);
-        let mut policy = policy(old.address, nobody());
+        let mut policy = policy(old.address, refusing_address());
         with_provider(&mut policy, 0, |provider| change(&mut provider.timeouts));
         let sidecar = Sidecar::start(policy, Percent::ZERO);
         let mut client = sidecar.client();
@@ -146,7 +146,7 @@ fn statuses_are_relayed_and_counted_as_what_they_are() {
     ] {
         let answer = format!("HTTP/1.1 {status} X\r\nretry-after: 7\r\ncontent-length: 2\r\n\r\n{{}}");
         let (old, _seen) = Scripted::answering(answer.leak());
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         let reply = sidecar.ask(&post("/v1/chat/completions", "", "{}"));
         assert_eq!((reply.status, reply.header("retry-after").as_deref()), (status, Some("7")));
         assert_eq!(reply.header("x-serin-error"), None);

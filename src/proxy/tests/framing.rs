@@ -1,4 +1,4 @@
-//! Where a message ends, on both sides, and what is refused because nobody could tell.
+//! Where a message ends, on both sides, and what is refused because it is ambiguous.
 
 use super::support::*;
 use crate::decide::outcome::Outcome;
@@ -6,7 +6,7 @@ use crate::decide::units::{Arm, Percent};
 
 fn plain() -> (Sidecar, std::sync::mpsc::Receiver<Message>) {
     let (old, seen) = Scripted::answering(OK);
-    (Sidecar::start(policy(old.address, nobody()), Percent::ZERO), seen)
+    (Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO), seen)
 }
 
 #[test]
@@ -27,7 +27,7 @@ fn a_request_framed_twice_goes_on_in_chunks_and_its_connection_closes() {
 }
 
 #[test]
-fn what_cannot_be_read_the_same_way_by_everybody_is_refused() {
+fn ambiguous_framing_is_refused() {
     let (sidecar, seen) = plain();
     for (head, status, label) in [
         ("transfer-encoding: gzip, chunked\r\n", 400, "framing"),
@@ -63,7 +63,7 @@ fn a_bad_chunk_is_refused_whether_the_body_is_held_or_not() {
                 client.read_to("\r\n\r\n");
                 client.read_to_end();
             });
-            let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+            let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
             let reply = sidecar.ask(&format!(
                 "POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\ntransfer-encoding: \
                  chunked\r\n\r\n{chunks}"
@@ -82,7 +82,7 @@ fn an_answer_framed_twice_is_not_forwarded() {
     let (old, _seen) = Scripted::answering(
         "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     );
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let reply = sidecar.ask(&post("/v1/chat/completions", "", "{}"));
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (502, Some("reset")));
     assert!(reply.text().contains("content-length and a transfer-encoding"), "{}", reply.text());
@@ -99,7 +99,7 @@ fn answers_without_a_body_keep_their_announced_length() {
         ("DELETE", "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", Some("0"), 200),
     ] {
         let (old, _seen) = Scripted::answering(answer);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         let mut client = sidecar.client();
         for _ in 0..2 {
             client.send(format!("{method} /v1/models HTTP/1.1\r\nhost: h\r\n\r\n"));
@@ -117,7 +117,7 @@ fn trailers_pass_in_both_directions() {
     let (old, seen) = Scripted::answering(
         "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-sum\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 2\r\n\r\n",
     );
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     for path in ["/v1/files", "/v1/chat/completions"] {
         let reply = sidecar.ask(&format!(
             "POST {path} HTTP/1.1\r\nhost: h\r\ncontent-type: application/json\r\nte: trailers\r\ntrailer: \
@@ -135,7 +135,7 @@ fn serin_answers_expect_and_drops_other_interim_answers() {
         "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: \
          2\r\n\r\n{}",
     );
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     for path in ["/v1/files", "/v1/chat/completions"] {
         let mut client = sidecar.client();
         client.send(format!(
@@ -164,7 +164,7 @@ fn chunks_without_a_usual_body_method_keep_their_body() {
 #[test]
 fn clients_of_http_1_0_get_an_answer_that_ends_with_the_connection() {
     let (old, seen) = Scripted::answering("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n");
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send("GET /v1/models HTTP/1.0\r\n\r\n");
     let all = String::from_utf8(client.read_to_end()).unwrap();

@@ -10,7 +10,7 @@ use crate::decide::units::{Arm, Percent, ProviderId};
 
 const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/// A provider that answers when it is told to, or sees its request given up.
+/// A provider that answers on a signal, or sees its request given up.
 fn on_demand(answer: String) -> (Scripted, std::sync::mpsc::Sender<()>) {
     let (go, wait) = channel::<()>();
     let wait = Mutex::new(wait);
@@ -31,7 +31,7 @@ fn one_that_reads_on_gets_its_answer() {
     let streamed = stream(&[ROLE, WORD, STOP]) + LAST;
     for (answer, ask, end) in [(OK.to_owned(), "{}", body_of(OK)), (streamed, r#"{"stream":true}"#, LAST)] {
         let (old, go) = on_demand(answer);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         let mut client = sidecar.client();
         client.send(post("/v1/chat/completions", "", ask));
         until("it is dispatched", || in_flight(&sidecar) == 1);
@@ -50,7 +50,7 @@ fn one_whose_end_comes_with_its_request_gets_its_answer_too() {
     let streamed = stream(&[ROLE, WORD, STOP]) + LAST;
     for (answer, ask, end) in [(OK.to_owned(), "{}", body_of(OK)), (streamed, r#"{"stream":true}"#, LAST)] {
         let (old, _seen) = Scripted::answering(answer);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         for _ in 0..20 {
             let mut client = sidecar.client();
             client.send(post("/v1/chat/completions", "", ask));
@@ -69,7 +69,7 @@ fn one_that_has_left_is_not_waited_for_whether_at_once_or_later() {
             client.read_to_end();
             given_up.send(()).unwrap();
         });
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         let mut client = sidecar.client();
         client.send(post("/v1/chat/completions", "", "{}"));
         until("it is dispatched", || in_flight(&sidecar) == 1);
@@ -95,7 +95,7 @@ fn where_it_cannot_be_asked_it_has_left() {
         client.read_to_end();
         given_up.send(()).unwrap();
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     // An HTTP/1.0 client knows no interim answers; and within an answer there is no place for one.
     let old_client = post("/v1/chat/completions", "", "{}").replace("HTTP/1.1", "HTTP/1.0");
     let begun = post("/v1/chat/completions", "", r#"{"stream":true,"say":"begin"}"#);

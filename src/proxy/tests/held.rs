@@ -144,14 +144,14 @@ fn what_an_answer_cost_is_counted_once_however_it_is_framed_and_ends() {
     for answer in [sized, stream(&[WORD, USAGE, STOP]) + LAST, stream(&[WORD, USAGE]) + "\u{17}", json(200, "", empty)]
     {
         let (old, _seen) = Scripted::in_turn([answer.clone()]);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         assert_eq!(sidecar.ask(&ask()).status, 200);
         sidecar.settle();
         assert_eq!(sidecar.shared.load().rollouts[0].series(Arm::Stable, OLD).tokens(), (7, 3), "{answer}");
     }
     // A client that leaves before the end has been served all the same.
     let old = staying(stream(&[WORD, USAGE]));
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(ask());
     client.read_to("usage");
@@ -170,7 +170,7 @@ fn a_whole_answer_without_a_byte_is_empty_and_a_stream_without_one_is_cut() {
         ("text/event-stream", Outcome::Truncated),
     ] {
         let (old, _seen) = Scripted::in_turn([format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\n{none}")]);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         sidecar.ask(&ask());
         sidecar.settle();
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(outcome, 1)], "{kind}");
@@ -256,7 +256,7 @@ fn no_time_to_hold_lets_go_of_what_waits() {
 }
 
 #[test]
-fn the_pieces_of_an_answer_that_cannot_be_told_of_its_end_are_aborted() {
+fn the_pieces_of_an_answer_that_takes_no_error_event_are_aborted() {
     // With its length announced, nothing can be added to it.
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 1000\r\n\r\n";
     let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
@@ -273,13 +273,13 @@ fn the_pieces_of_an_answer_that_cannot_be_told_of_its_end_are_aborted() {
 }
 
 #[test]
-fn after_its_last_event_a_stream_has_ended_as_it_says_whoever_leaves_then() {
+fn after_its_last_event_a_stream_has_ended_even_if_the_client_leaves() {
     let failed = stream(&[WORD, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n"]);
     for (answer, until, outcome) in
         [(stream(&[WORD, STOP]), "[DONE]\n\n", Outcome::Ok), (failed, "overloaded\"}}\n\n", Outcome::StreamError)]
     {
         let old = staying(answer);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::from_hundredths(1).unwrap());
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::from_hundredths(1).unwrap());
         let mut client = sidecar.client();
         client.send(ask());
         client.read_to(until);
@@ -357,7 +357,7 @@ fn answers_without_a_body_and_with_trailers_pass_through_what_is_held() {
 }
 
 #[test]
-fn who_is_still_held_when_serin_stops_is_told_so() {
+fn a_client_whose_answer_is_held_when_serin_stops_gets_an_error() {
     let (old, _seen_old) = Scripted::in_turn([completion("not asked")]);
     let new = staying(stream(&[ROLE]));
     let mut policy = both_ways(&old, &new);

@@ -67,7 +67,7 @@ fn an_answer_that_breaks_off_resets_the_stream() {
         client.message();
         client.send("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf");
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     block_on(async {
         let (mut sender, _connection) = connect(sidecar.running.local_addr()).await;
         let answer = sender.send_request(request("u")).await.unwrap();
@@ -77,12 +77,12 @@ fn an_answer_that_breaks_off_resets_the_stream() {
 }
 
 #[test]
-fn whoever_has_no_answer_at_the_end_is_told_so() {
+fn a_request_without_an_answer_at_the_end_gets_an_error() {
     let old = Scripted::new(|mut client| {
         client.message();
         client.read_to_end();
     });
-    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     block_on(async {
         let (mut sender, _connection) = connect(running.local_addr()).await;
         let asked: Vec<_> = (0..20).map(|_| sender.send_request(request("u"))).collect();
@@ -111,7 +111,7 @@ fn whoever_has_no_answer_at_the_end_is_told_so() {
 
 #[test]
 fn an_error_of_serin_for_grpc_is_a_status() {
-    let sidecar = Sidecar::start(policy(nobody(), nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(refusing_address(), refusing_address()), Percent::ZERO);
     block_on(async {
         let (mut sender, _connection) = connect(sidecar.running.local_addr()).await;
         let mut request = request("u");
@@ -122,9 +122,9 @@ fn an_error_of_serin_for_grpc_is_a_status() {
 }
 
 #[test]
-fn an_idle_connection_is_kept_for_heads_and_told_to_go_by_a_drain() {
+fn an_idle_connection_is_kept_for_heads_and_gets_a_goaway_by_a_drain() {
     let (old, _seen) = Scripted::answering(OK);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.limits.header_time = Millis(40);
     let Sidecar { running, shared: _shared, .. } = Sidecar::start(policy, Percent::ZERO);
     let address = running.local_addr();
@@ -140,14 +140,14 @@ fn an_idle_connection_is_kept_for_heads_and_told_to_go_by_a_drain() {
         .unwrap();
         assert_eq!(sender.send_request(request("u")).await.unwrap().status(), 200);
         let drain = running.drain(Millis(5000));
-        let told = async {
+        let reported = async {
             connection.await.unwrap().unwrap();
             // A connection that comes now is served once more.
             let (mut sender, connection) = connect(address).await;
             assert_eq!(sender.send_request(request("u")).await.unwrap().status(), 200);
             connection.await.unwrap().unwrap();
         };
-        assert_eq!(tokio::join!(drain, told).0, 0, "nothing was cut");
+        assert_eq!(tokio::join!(drain, reported).0, 0, "nothing was cut");
     });
 }
 

@@ -1,4 +1,4 @@
-//! What an answer is, whatever it is called: when it goes out, what it is counted as, and what is told of it.
+//! What an answer is, whatever it is called: when it goes out, what it is counted as, and what is reported of it.
 
 use std::io::Write as _;
 use std::sync::Mutex;
@@ -28,7 +28,7 @@ fn called(kind: &str) -> String {
     format!("HTTP/1.1 200 OK\r\n{kind}transfer-encoding: chunked\r\n\r\n")
 }
 
-/// A provider that sends these pieces, each when it is told, and then waits for its client to leave.
+/// A provider that sends these pieces, each on a signal, and then waits for its client to leave.
 fn in_pieces(pieces: Vec<String>) -> (Scripted, std::sync::mpsc::Sender<()>) {
     let (go, wait) = channel::<()>();
     let wait = Mutex::new(wait);
@@ -109,11 +109,11 @@ fn white_space_and_comments_are_no_beginning_of_a_canarys_answer() {
 }
 
 #[test]
-fn white_space_goes_out_at_once_where_nobody_else_could_answer() {
+fn white_space_goes_out_at_once_where_no_other_candidate_could_answer() {
     for kind in ["application/json", "text/plain", ""] {
         let body = body_of(OK);
         let (old, go) = in_pieces(vec![called(kind) + &chunk("\n\n"), chunk(" "), chunk(body) + LAST]);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), some());
         let mut client = sidecar.client();
         client.send(ask(false));
         client.read_to("\r\n\r\n");
@@ -167,7 +167,7 @@ fn white_space_of_embeddings_and_of_encoded_answers_goes_out_as_well() {
             client.send(&sent[1]);
             client.read_to_end();
         });
-        let mut policy = policy(old.address, nobody());
+        let mut policy = policy(old.address, refusing_address());
         with_rollout(&mut policy, |rollout| rollout.matches.endpoints.push("embeddings".to_owned()));
         let sidecar = Sidecar::start(policy, some());
         let mut client = sidecar.client();
@@ -210,7 +210,7 @@ fn white_space_is_no_output_for_the_clock_that_waits_for_some() {
         (EMBEDDINGS, "{}", "application/json", "\n"),
     ] {
         let (old, _go) = in_pieces(vec![called(kind) + &chunk(blank) + &chunk(blank)]);
-        let mut policy = policy(old.address, nobody());
+        let mut policy = policy(old.address, refusing_address());
         // The pause between two pieces may be long, and it is not that which is waited for.
         with_provider(&mut policy, 0, |provider| provider.timeouts.first_output = Millis(50));
         with_rollout(&mut policy, |rollout| rollout.matches.endpoints.push("embeddings".to_owned()));
@@ -263,7 +263,7 @@ fn what_an_encoded_answer_says_is_read_whatever_its_coding() {
                 client.send(&answer);
                 client.read_to_end();
             });
-            let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+            let sidecar = Sidecar::start(policy(old.address, refusing_address()), some());
             assert_eq!(sidecar.ask(&ask(kind == "text/event-stream")).message.body, body, "{coding}");
             sidecar.settle();
             assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(outcome, 1)], "{coding}: {plain}");
@@ -302,7 +302,7 @@ fn a_page_that_cannot_be_read_is_known_by_its_label() {
         assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::Malformed, 1)], "{kind}");
         // As stable always sent it.
         let (old, _seen_old) = Scripted::in_turn([page]);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), some());
         assert_eq!(sidecar.ask(&ask(false)).text(), "abc", "{kind}");
         sidecar.settle();
         assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)], "{kind}");
@@ -324,7 +324,7 @@ fn what_is_called_encoded_and_is_not_is_read() {
 }
 
 #[test]
-fn a_stream_that_nobody_asked_for_is_recovered_before_its_output() {
+fn a_stream_that_was_not_asked_for_is_recovered_before_its_output() {
     let (new, _go) = in_pieces(vec![called("text/event-stream") + &chunk(ROLE)]);
     let (old, _seen_old) = Scripted::in_turn([completion("hi")]);
     let mut policy = both_ways(&old, &new);
@@ -340,7 +340,7 @@ fn one_large_answer_goes_out_as_it_comes_and_a_stream_that_was_asked_for_is_miss
     let words = "x".repeat(2 << 20);
     for (stream, outcome) in [(false, Outcome::Ok), (true, Outcome::Malformed)] {
         let (new, _seen) = Scripted::in_turn([completion(&words)]);
-        let sidecar = Sidecar::start(policy(nobody(), new.address), Percent::ALL);
+        let sidecar = Sidecar::start(policy(refusing_address(), new.address), Percent::ALL);
         assert!(sidecar.ask(&ask(stream)).text().len() > words.len());
         sidecar.settle();
         assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(outcome, 1)], "{stream}");
@@ -348,7 +348,7 @@ fn one_large_answer_goes_out_as_it_comes_and_a_stream_that_was_asked_for_is_miss
 }
 
 #[test]
-fn what_came_instead_is_told_by_arm_and_counted() {
+fn what_came_instead_is_recorded_by_arm_and_counted() {
     let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: 15\r\n\r\n<!doctype html>";
     let moved = "HTTP/1.1 302 X\r\nlocation: https://u:p@sso.example:1/a?b\r\ncontent-length: 0\r\n\r\n";
     let page = page.to_owned();
@@ -361,37 +361,37 @@ fn what_came_instead_is_told_by_arm_and_counted() {
         sidecar.settle();
     }
     let seen = |sidecar: &Sidecar, arm| {
-        let told = sidecar.shared.load().rollouts[0].evidence.causes.of(arm, Millis(0), UnixMillis(0));
-        told.iter().map(in_short).collect::<Vec<_>>()
+        let reported = sidecar.shared.load().rollouts[0].evidence.causes.of(arm, Millis(0), UnixMillis(0));
+        reported.iter().map(in_short).collect::<Vec<_>>()
     };
     let expected = ["malformed, 2 of 3: text/html, `<!doctype html>`", "malformed, 1 of 3: redirects to sso.example:1"];
     assert_eq!(seen(&sidecar, Arm::Canary), expected);
     assert!(seen(&sidecar, Arm::Stable).is_empty(), "who came to help is not judged");
-    // Stable's are told as well, whether they were held or not.
+    // Stable's are recorded as well, whether they were held or not.
     let (old, _seen) = Scripted::in_turn([page.clone(), json(200, "", "{}"), moved.to_owned()]);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), some());
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), some());
     for (status, location) in [(200, None), (200, None), (302, Some("https://u:p@sso.example:1/a?b".to_owned()))] {
         let reply = sidecar.ask(&ask(false));
         assert_eq!((reply.status, reply.header("location")), (status, location));
         sidecar.settle();
     }
-    let mut told = seen(&sidecar, Arm::Stable);
-    told.sort();
+    let mut reported = seen(&sidecar, Arm::Stable);
+    reported.sort();
     let expected = [
         "malformed, 1 of 3: application/json, `{}`",
         "malformed, 1 of 3: redirects to sso.example:1",
         "malformed, 1 of 3: text/html, `<!doctype html>`",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(sidecar.judged(Arm::Stable), (3, 0, 3, 0), "both arms are judged alike");
     assert!(sidecar.shared.load().provider(OLD).is_well(), "and no breaker hears of it");
 }
 
 #[test]
-fn when_all_fail_a_canarys_page_is_told_of_and_not_shown() {
+fn when_all_fail_a_canarys_page_is_described_and_not_shown() {
     let page = "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 15\r\n\r\n<!doctype html>";
     let (new, _seen) = Scripted::in_turn([page]);
-    let mut policy = policy(nobody(), new.address);
+    let mut policy = policy(refusing_address(), new.address);
     with_rollout(&mut policy, |rollout| rollout.fallback = crate::decide::policy::Fallback::OtherArm);
     let sidecar = Sidecar::start(policy, Percent::ALL);
     let reply = sidecar.ask(&ask(false));

@@ -50,11 +50,11 @@ fn after_a_publication_is_acknowledged_nothing_goes_by_the_one_before() {
 fn a_new_file_is_in_force_for_the_next_request() {
     let (old, _seen) = Scripted::answering(OK);
     let (new, _seen_new) = Scripted::answering(OK);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send("GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n");
     assert_eq!(client.reply().header("x-serin-generation").as_deref(), Some("7"));
-    let mut edited = policy(new.address, nobody());
+    let mut edited = policy(new.address, refusing_address());
     edited.mount = "/v2".to_owned();
     let mut next = snapshot(2, edited, Percent::ZERO, 1);
     next.generation = 8;
@@ -74,14 +74,14 @@ fn a_drain_serves_to_the_end_and_asks_clients_to_close() {
         wait.lock().unwrap().recv().unwrap();
         client.send(OK);
     });
-    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let address = running.local_addr();
     let mut before = Client::connect(address);
     before.send(post("/v1/chat/completions", "", "{}"));
     until("it is being served", || running.open_requests() == 1);
     let draining = std::thread::spawn(move || runtime().block_on(running.drain(Millis(30_000))));
     until_draining(address);
-    // A connection that comes during the drain is served, and told to close.
+    // A connection that comes during the drain is served, and asked to close.
     let mut during = Client::connect(address);
     proceed.send(()).unwrap();
     proceed.send(()).unwrap();
@@ -92,16 +92,16 @@ fn a_drain_serves_to_the_end_and_asks_clients_to_close() {
     assert!(during.read_to_end().is_empty());
     assert_eq!(draining.join().unwrap(), 0, "nothing was cut");
     assert_eq!(shared.load().rollouts[0].series.own(Arm::Stable).requests(Outcome::Ok), 2);
-    assert!(std::net::TcpStream::connect(address).is_err(), "nobody listens any more");
+    assert!(std::net::TcpStream::connect(address).is_err(), "nothing listens any more");
 }
 
 #[test]
-fn what_outlasts_the_drain_is_cut_and_is_nobodys_fault_but_ours() {
+fn what_is_open_after_the_drain_is_cut_and_is_serins_fault() {
     let old = Scripted::new(|mut client| {
         client.message();
         client.read_to_end();
     });
-    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = Client::connect(running.local_addr());
     client.send(post("/v1/chat/completions", "", "{}"));
     until("it is dispatched", || shared.load().rollouts[0].series.own(Arm::Stable).in_flight() == 1);
@@ -116,14 +116,15 @@ fn what_outlasts_the_drain_is_cut_and_is_nobodys_fault_but_ours() {
 }
 
 #[test]
-fn whoever_has_no_answer_at_the_end_is_told_so_and_a_begun_answer_breaks_off() {
+fn a_request_without_an_answer_at_the_end_gets_an_error_and_a_begun_answer_breaks_off() {
     let old = Scripted::new(|mut client| {
         if client.message().text().contains("begin") {
             client.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n");
         }
         client.read_to_end();
     });
-    let Sidecar { running, shared, .. } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
+    let Sidecar { running, shared, .. } =
+        Sidecar::with_cores(policy(old.address, refusing_address()), Percent::ZERO, 3);
     let address = running.local_addr();
     let mut waiting: Vec<Client> = (0..60).map(|_| Client::connect(address)).collect();
     // Dealt out evenly before any is busy, so that no core has more of them than it may have connections to a provider.
@@ -171,11 +172,11 @@ fn a_stream_that_outlasts_the_drain_ends_by_the_error_event_of_its_dialect() {
         }
         let head = asked.head;
         let (_, event, _) = kinds.iter().find(|(path, ..)| head.contains(path)).unwrap();
-        // And the beginning of another, which nobody can read.
+        // And the beginning of another, which cannot be read.
         client.send(stream(&[event]) + &chunk("data: {\"id\""));
         client.read_to_end();
     });
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     with_provider(&mut policy, 0, |provider| provider.max_connections = 100);
     let Sidecar { running, shared, .. } = Sidecar::with_cores(policy, Percent::ZERO, 3);
     let ask = |(path, event, _): &(&str, &str, &str)| {
@@ -188,10 +189,10 @@ fn a_stream_that_outlasts_the_drain_ends_by_the_error_event_of_its_dialect() {
     // Nothing can be said in the middle of what is no stream of events.
     let mut whole = Client::connect(running.local_addr());
     whole.send(post("/v1/files", "", "whole"));
-    assert!(whole.read_to(HALF).contains("content-length: 20\r\n"), "its length was told");
+    assert!(whole.read_to(HALF).contains("content-length: 20\r\n"), "its length was announced");
     let in_force = shared.load();
     assert_eq!(runtime().block_on(running.drain(Millis(30))), 31);
-    assert!(whole.read_to_end().is_empty(), "it breaks off before the end that was told");
+    assert!(whole.read_to_end().is_empty(), "it breaks off before the end that was announced");
     for (client, beginning) in &mut clients {
         let end = client.read_to_end();
         let end = String::from_utf8(end).unwrap();
@@ -199,7 +200,7 @@ fn a_stream_that_outlasts_the_drain_ends_by_the_error_event_of_its_dialect() {
         assert!(!end.contains("\"id\""), "half an event is none: {end}");
         assert!(end.ends_with(LAST), "{end}");
     }
-    // Those of the API that no rollout asks for are nobody's share.
+    // Those of the API that no rollout asks for are in no share.
     for (series, cut) in [(in_force.rollouts[0].series.own(Arm::Stable), 20), (&in_force.unsplit[0], 11)] {
         assert_eq!((series.requests(Outcome::SerinError), series.in_flight()), (cut, 0));
     }
@@ -218,7 +219,8 @@ fn a_drain_of_several_cores_lets_long_streams_come_to_their_end() {
         together.wait();
         client.send(chunk(STOP) + LAST);
     });
-    let Sidecar { running, shared, .. } = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 3);
+    let Sidecar { running, shared, .. } =
+        Sidecar::with_cores(policy(old.address, refusing_address()), Percent::ZERO, 3);
     assert!(running.loads().count() == 3);
     let address = running.local_addr();
     let mut clients: Vec<Client> = (0..STREAMS).map(|_| Client::connect(address)).collect();
@@ -254,7 +256,7 @@ fn core_and_connection(shared: &Shared) -> (Rc<Core>, Rc<ClientConnection>, Arc<
 
 #[test]
 fn a_panic_ends_one_request_and_is_counted_as_ours() {
-    let shared = Shared::new(snapshot(1, policy(nobody(), nobody()), Percent::ZERO, 1), 1);
+    let shared = Shared::new(snapshot(1, policy(refusing_address(), refusing_address()), Percent::ZERO, 1), 1);
     let (core, conn, load) = core_and_connection(&shared);
     let plan = crate::decide::route::Plan {
         rollout: Some(crate::decide::units::RolloutId(0)),
@@ -302,7 +304,7 @@ fn a_stream_whose_last_event_is_out_is_not_cut() {
         client.send(stream(&[WORD, STOP]));
         client.read_to_end();
     });
-    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let Sidecar { running, shared, .. } = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = Client::connect(running.local_addr());
     client.send(post("/v1/chat/completions", "", r#"{"stream":true}"#));
     client.read_to("[DONE]");
@@ -314,7 +316,7 @@ fn a_stream_whose_last_event_is_out_is_not_cut() {
 
 #[test]
 fn a_panic_before_the_plan_has_the_line_of_a_defect() {
-    let shared = Shared::new(snapshot(1, logged(policy(nobody(), nobody())), Percent::ZERO, 1), 1);
+    let shared = Shared::new(snapshot(1, logged(policy(refusing_address(), refusing_address())), Percent::ZERO, 1), 1);
     let entries = shared.access_log.receiver().unwrap();
     let (core, conn, _load) = core_and_connection(&shared);
     let of_connection = Rc::clone(&conn);

@@ -56,7 +56,7 @@ fn seen(line: &RequestLine) -> (Option<u16>, Option<&str>, Option<&str>, Option<
 const LEFT: (Option<u16>, Option<&str>, Option<&str>, Option<Outcome>) = (None, None, None, Some(Outcome::ClientGone));
 
 #[test]
-fn whoever_leaves_before_an_answer_saw_no_status() {
+fn a_client_that_leaves_before_an_answer_saw_no_status() {
     let failure = json(500, "", "{}");
     for (case, said) in [("no head", String::new()), ("a head that is held", stream(&[ROLE]))] {
         let (new, seen_new) = silent_after(&said);
@@ -145,8 +145,8 @@ fn what_a_stop_cuts_has_the_status_that_its_client_saw() {
 }
 
 #[test]
-fn whoever_is_turned_away_has_a_line_with_the_status_and_the_time_it_took() {
-    let mut policy = policy(nobody(), nobody());
+fn a_rejected_request_has_a_line_with_the_status_and_the_time_it_took() {
+    let mut policy = policy(refusing_address(), refusing_address());
     policy.clients = vec![Named { name: "app".to_owned(), key: Secret::new("sk-app".to_owned()) }];
     let (sidecar, entries) = running(policy);
     let known = "authorization: Bearer sk-app\r\n";
@@ -184,8 +184,8 @@ fn begun() -> String {
 }
 
 #[test]
-fn what_a_stop_cuts_while_its_body_is_read_is_told_so() {
-    let (Sidecar { running, .. }, entries) = running(policy(nobody(), nobody()));
+fn a_request_that_a_stop_cuts_while_its_body_is_read_gets_an_error() {
+    let (Sidecar { running, .. }, entries) = running(policy(refusing_address(), refusing_address()));
     let mut client = Client::connect(running.local_addr());
     client.send(begun());
     until("it is open", || running.open_requests() == 1);
@@ -196,8 +196,8 @@ fn what_a_stop_cuts_while_its_body_is_read_is_told_so() {
 }
 
 #[test]
-fn whoever_is_left_while_the_body_is_read_saw_no_status() {
-    let mut policy = policy(nobody(), nobody());
+fn a_client_that_leaves_while_the_body_is_read_saw_no_status() {
+    let mut policy = policy(refusing_address(), refusing_address());
     policy.limits.idle = Millis(50);
     let (sidecar, entries) = running(policy);
     let mut client = sidecar.client();
@@ -216,7 +216,7 @@ fn a_tunnel_has_its_status_and_its_bytes() {
         client.send(switched);
         client.read_to_end();
     });
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.rollouts.clear();
     let (sidecar, entries) = running(policy);
     let mut client = sidecar.client();
@@ -229,17 +229,25 @@ fn a_tunnel_has_its_status_and_its_bytes() {
 }
 
 #[test]
-fn a_preflight_and_a_switch_that_nobody_asked_for_have_the_status_that_went_out() {
+fn a_preflight_and_a_switch_that_was_not_asked_for_have_the_status_that_went_out() {
     let (old, _seen_old) =
         Scripted::in_turn(["HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 101 X\r\nupgrade: x\r\n\r\n"]);
-    let (sidecar, entries) = running(policy(old.address, nobody()));
+    let (sidecar, entries) = running(policy(old.address, refusing_address()));
     let asks = "OPTIONS /v1/chat/completions HTTP/1.1\r\nhost: h\r\norigin: https://a\r\naccess-control-request-method: \
                 POST\r\n\r\n";
     assert_eq!(sidecar.ask(asks).status, 204);
-    let (told, whose) = (line(&entries), Some("old"));
-    assert_eq!((told.status, told.provider.as_deref(), told.error), (Some(204), whose, None), "{told:?}");
+    let (reported, whose) = (line(&entries), Some("old"));
+    assert_eq!(
+        (reported.status, reported.provider.as_deref(), reported.error),
+        (Some(204), whose, None),
+        "{reported:?}"
+    );
     let reply = sidecar.ask("GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n");
-    let told = line(&entries);
-    assert_eq!((told.status, told.error), (Some(reply.status), reply.header("x-serin-error").as_deref()), "{told:?}");
+    let reported = line(&entries);
+    assert_eq!(
+        (reported.status, reported.error),
+        (Some(reply.status), reply.header("x-serin-error").as_deref()),
+        "{reported:?}"
+    );
     assert_eq!(reply.status, 502);
 }

@@ -21,7 +21,7 @@ fn bare(method: &str, path: &str, headers: &str) -> String {
 
 /// A stable provider with credentials of every kind, and one client.
 fn guarded(old: &Scripted) -> Policy {
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.clients = vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()) }];
     with_provider(&mut policy, 0, |provider| {
         provider.api_keys = ["ours-1", "ours-2"].map(|key| Secret::new(key.to_owned())).into();
@@ -39,15 +39,15 @@ fn shows_nothing_of_ours(message: &Message) -> bool {
 }
 
 #[test]
-fn what_generates_nothing_goes_to_stable_and_is_nobodys() {
+fn what_generates_nothing_goes_to_stable_and_belongs_to_no_rollout() {
     for (percent, canary) in [(Percent::ALL, "new"), (Percent::ZERO, "old")] {
         let (old, seen) = Scripted::answering(NOT_ALLOWED);
         let (new, _seen_new) = Scripted::answering(NOT_ALLOWED);
         let sidecar = Sidecar::start(both_ways(&old, &new), percent);
         for method in ["OPTIONS", "GET", "PUT", "DELETE", "post"] {
             let reply = sidecar.ask(&bare(method, "/v1/chat/completions", "x-user-id: u\r\nx-force: token\r\n"));
-            let told = ["x-serin-provider", "x-serin-arm", "x-serin-rollout"].map(|name| reply.header(name));
-            assert_eq!((reply.status, told), (405, [Some("old".to_owned()), None, None]), "{method} at {percent}");
+            let reported = ["x-serin-provider", "x-serin-arm", "x-serin-rollout"].map(|name| reply.header(name));
+            assert_eq!((reply.status, reported), (405, [Some("old".to_owned()), None, None]), "{method} at {percent}");
             assert_eq!(got(&seen).first_line(), format!("{method} /v1/chat/completions HTTP/1.1"));
         }
         let mut client = sidecar.client();
@@ -160,11 +160,11 @@ fn nothing_else_passes_without_a_key() {
         let reply = sidecar.ask(&request);
         assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (401, Some("unauthorized")), "{request}");
     }
-    assert!(seen.try_recv().is_err(), "a stranger's request reached the provider");
+    assert!(seen.try_recv().is_err(), "a request without a key reached the provider");
 }
 
 #[test]
-fn a_preflight_is_refused_to_whom_it_is_refused_once_and_in_no_keys_name() {
+fn a_preflight_without_a_key_passes_without_serins_keys() {
     for auth in [Auth::Bearer, Auth::Header("x-api-key".to_owned()), Auth::Query("key".to_owned())] {
         for status in [401, 403, 429] {
             let (old, seen) = Scripted::in_turn(vec![json(status, "", "{}"); 2]);
@@ -217,7 +217,7 @@ fn a_preflight_over_http2_is_the_same() {
 }
 
 #[test]
-fn a_preflight_is_answered_where_the_file_refuses_what_nobody_takes() {
+fn a_preflight_is_answered_where_the_file_rejects_unmatched_requests() {
     let (old, seen) = Scripted::answering(NO_CONTENT);
     let mut policy = guarded(&old);
     policy.unmatched = Unmatched::Reject;
@@ -254,7 +254,7 @@ fn an_endpoint_is_known_however_its_path_is_spelled_and_arrives_so() {
 
 #[test]
 fn an_error_has_the_shape_of_the_endpoint_however_its_path_is_spelled() {
-    let mut policy = policy(nobody(), nobody());
+    let mut policy = policy(refusing_address(), refusing_address());
     with_provider(&mut policy, 0, |provider| provider.timeouts.connect = Millis(2000));
     let sidecar = Sidecar::start(policy, Percent::ZERO);
     for (path, anthropic) in [("//messages", true), ("/messages//count_tokens", true), ("//chat/completions", false)] {
@@ -274,7 +274,7 @@ fn what_answers_a_web_socket_with_something_else_is_no_answer() {
         let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
         let upgrade = "x-user-id: u\r\nconnection: upgrade\r\nupgrade: websocket\r\n";
         let reply = sidecar.ask(&bare("GET", "/v1/messages", upgrade));
-        // Stable refuses as well, so what is told is that the canary gave no answer.
+        // Stable refuses as well, so what is reported is that the canary gave no answer.
         assert_eq!((reply.status, reply.header("location")), (502, None), "{answer}");
         sidecar.settle();
         assert_eq!(sidecar.attempts(Arm::Canary, ProviderId(1)), [(Outcome::Malformed, 1)], "{answer}");
@@ -290,7 +290,7 @@ fn a_redirect_of_embeddings_is_no_answer_either() {
     with_rollout(&mut policy, |rollout| rollout.matches.endpoints = vec!["embeddings".to_owned()]);
     let sidecar = Sidecar::start(policy, Percent::ALL);
     let reply = sidecar.ask(&post("/v1/embeddings", "x-user-id: u\r\n", "{}"));
-    // Nobody else's numbers would be of use, and nobody else may follow it.
+    // No other provider's numbers would be of use, and no other may follow it.
     assert_eq!((reply.status, reply.header("location")), (502, None));
     sidecar.settle();
     assert_eq!(sidecar.attempts(Arm::Canary, ProviderId(1)), [(Outcome::Malformed, 1)]);

@@ -1,4 +1,4 @@
-//! The golden table of outcomes, played: providers send what real ones send, and everybody who sees it must agree.
+//! The golden table of outcomes, played: providers send what real ones send, and all that see it must agree.
 //!
 //! Each case is a rollout of its own with providers of its own, so that many run side by side on one sidecar and each
 //! has its counters to itself. Compared are the attempts by outcome, the guard's evidence, what the breaker remembers,
@@ -69,7 +69,7 @@ fn whatever_providers_send_becomes_what_the_table_says() {
 }
 
 #[test]
-fn what_serin_ends_itself_is_nobodys_fault() {
+fn what_serin_ends_itself_is_no_failure() {
     let cases: Vec<Case> = table().into_iter().filter(is_cut_by_serin).collect();
     let mut stage = Stage::set(&cases);
     let begun: Vec<(Client, Vec<u8>)> = stage.cases.iter().map(|staged| begin(&stage, staged)).collect();
@@ -150,8 +150,8 @@ fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Diff
     differences.expect("those who wait still", 0, waits.abs_diff(waited));
     differences.expect("the guard's sample", ArmTotals { waits: totals.waits, ..expected }, totals);
     differences.expect("the other arm's sample", ArmTotals::default(), evidence.totals(staged.other_arm()));
-    // One failure was told before; an attempt after a success is the first again.
-    let told = |breaker: Kept| match snapshot.provider(staged.id(case.arm())).look(breaker) {
+    // One failure was reported before; an attempt after a success is the first again.
+    let reported = |breaker: Kept| match snapshot.provider(staged.id(case.arm())).look(breaker) {
         State::Closed { failures: 0, .. } => Verdict::Success,
         State::Closed { failures: 1, .. } => Verdict::Not,
         _ => Verdict::Failure,
@@ -160,18 +160,18 @@ fn compare_verdicts(staged: &Staged, snapshot: &Snapshot, differences: &mut Diff
     let reach = if has_head { Verdict::Success } else { Verdict::Not };
     match case.arm() {
         Arm::Canary => {
-            differences.expect("the breaker", case.breaker, told(Kept::Failures));
+            differences.expect("the breaker", case.breaker, reported(Kept::Failures));
             differences.expect(
                 "whether anything counts against its reach",
                 false,
-                told(Kept::Reach) == Verdict::Failure,
+                reported(Kept::Reach) == Verdict::Failure,
             );
         }
         // Whatever it does but one thing may be one user's doing.
         Arm::Stable => {
             let reach = if case.attempts(Outcome::Connect) > 0 { Verdict::Failure } else { reach };
-            differences.expect("stable's reach", reach, told(Kept::Reach));
-            differences.expect("its breaker of failures", Verdict::Not, told(Kept::Failures));
+            differences.expect("stable's reach", reach, reported(Kept::Reach));
+            differences.expect("its breaker of failures", Verdict::Not, reported(Kept::Failures));
             let of_any = match case.outcome.told_to_breaker() {
                 Judged::Success => Verdict::Success,
                 Judged::Failure if case.outcome != Outcome::Malformed => Verdict::Failure,
@@ -227,11 +227,12 @@ fn compare_answer(staged: &Staged, got: &Parsed, differences: &mut Differences) 
             let at = last(&text);
             // A response is said to have failed first.
             let failed = last(&text[..at]);
-            let told = &text[if text[failed..].starts_with("event: response.failed\n") { failed } else { at }..];
-            let before = &text.as_bytes()[..text.len() - told.len()];
+            let reported = &text[if text[failed..].starts_with("event: response.failed\n") { failed } else { at }..];
+            let before = &text.as_bytes()[..text.len() - reported.len()];
             differences.expect("what came before the break", true, sent.body.starts_with(before));
-            let raises = told.contains("(from Serin)") && told.contains("\"error\"") && told.ends_with("\n\n");
-            differences.expect("an event that tells of the break", true, raises);
+            let raises =
+                reported.contains("(from Serin)") && reported.contains("\"error\"") && reported.ends_with("\n\n");
+            differences.expect("an event that says that it broke off", true, raises);
         }
         Gets::Abort => differences.expect("what came, and no end", ("", false), (&added, got.whole)),
         Gets::Serin => {

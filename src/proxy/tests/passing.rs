@@ -11,7 +11,7 @@ fn a_request_arrives_byte_for_byte_and_so_does_its_answer() {
         "HTTP/1.1 201 Sort Of\r\nx-request-id: abc\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nconnection: x-hop\r\nx-hop: \
          1\r\nkeep-alive: timeout=9\r\nx-serin-arm: forged\r\ncontent-length: 5\r\n\r\nhello",
     );
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(
         "POST /v1/files/a%2Fb//%252e/c?x=%20&&y HTTP/1.1\r\nHost: sidecar\r\nAuthorization: Bearer app\r\nX-Two: 1\r\nX-Two: \
@@ -87,7 +87,7 @@ fn a_key_of_serin_replaces_the_clients_in_the_providers_own_style() {
         (Auth::Header("api-key".to_owned()), "/v1/models?a=b", ("api-key", Some("ours"))),
         (Auth::Query("key".to_owned()), "/v1/models?a=b&key=ours", ("authorization", None)),
     ] {
-        let mut policy = policy(old.address, nobody());
+        let mut policy = policy(old.address, refusing_address());
         with_provider(&mut policy, 0, |provider| {
             provider.auth = auth;
             provider.api_keys = vec![Secret::new("ours".to_owned())];
@@ -109,7 +109,7 @@ fn a_key_of_serin_replaces_the_clients_in_the_providers_own_style() {
 #[test]
 fn several_keys_are_used_in_turn() {
     let (old, seen) = Scripted::answering(OK);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     with_provider(&mut policy, 0, |provider| {
         provider.api_keys = ["a", "b"].map(|key| Secret::new(key.to_owned())).into();
     });
@@ -126,9 +126,9 @@ fn several_keys_are_used_in_turn() {
 #[test]
 fn only_what_is_below_the_mount_is_served() {
     let (old, seen) = Scripted::answering(OK);
-    let mut reject = policy(old.address, nobody());
+    let mut reject = policy(old.address, refusing_address());
     reject.unmatched = Unmatched::Reject;
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     for (request, status, label, says) in [
         ("GET /v1x HTTP/1.1\r\nhost: h\r\n\r\n", 404, "outside_mount", "`/v1x` is not below `/v1`"),
         ("GET /?v1/ HTTP/1.1\r\nhost: h\r\n\r\n", 404, "outside_mount", "the base URL ends in `/v1`"),
@@ -151,7 +151,7 @@ fn only_what_is_below_the_mount_is_served() {
 #[test]
 fn a_client_without_a_key_of_clients_is_turned_away_in_its_dialect() {
     let (old, seen) = Scripted::answering(OK);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.clients = vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()) }];
     let sidecar = Sidecar::start(policy, Percent::ZERO);
     let reply = sidecar.ask(&post("/v1/messages", "x-api-key: wrong\r\n", "{}"));
@@ -167,8 +167,8 @@ fn a_client_without_a_key_of_clients_is_turned_away_in_its_dialect() {
 
 // Once the connection was closed without a word, and the client's next request on it failed.
 #[test]
-fn who_is_turned_away_before_the_body_was_read_is_told_that_the_connection_closes() {
-    let mut policy = policy(nobody(), nobody());
+fn a_rejection_before_the_body_was_read_announces_that_the_connection_closes() {
+    let mut policy = policy(refusing_address(), refusing_address());
     policy.clients = vec![Customer { name: "app".to_owned(), key: Secret::new("let-me-in".to_owned()) }];
     let sidecar = Sidecar::start(policy, Percent::ZERO);
     let mut client = sidecar.client();
@@ -187,7 +187,7 @@ fn who_is_turned_away_before_the_body_was_read_is_told_that_the_connection_close
 #[test]
 fn headers_of_serin_can_be_hidden() {
     let (old, _seen) = Scripted::answering(OK);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.response_headers = false;
     let reply = Sidecar::start(policy, Percent::ZERO).ask("GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n");
     assert!(!reply.message.head.contains("x-serin"), "{}", reply.message.head);
@@ -195,7 +195,7 @@ fn headers_of_serin_can_be_hidden() {
 
 #[test]
 fn a_provider_that_cannot_be_reached_or_used_is_named() {
-    let mut policy = policy(nobody(), nobody());
+    let mut policy = policy(refusing_address(), refusing_address());
     with_provider(&mut policy, 1, |provider| provider.unusable = Some("${KEY} is not set".to_owned()));
     let sidecar = Sidecar::start(policy, Percent::ALL);
     let reply = sidecar.ask(&post("/v1/chat/completions", "x-user-id: stable-user\r\n", "{}"));

@@ -49,7 +49,7 @@ fn out_of_reach(sidecar: &Sidecar) {
 }
 
 #[test]
-fn whatever_stable_does_with_one_users_requests_moves_nobody_else() {
+fn whatever_stable_does_with_one_users_requests_moves_no_other_user() {
     let failures = [
         json(500, "", "{}"),
         json(503, "retry-after: 1\r\n", "{}"),
@@ -91,7 +91,7 @@ fn whatever_stable_does_with_one_users_requests_moves_nobody_else() {
 
 #[test]
 fn a_client_that_gives_up_on_stable_moves_nobody() {
-    let (old, seen_old, go) = when_told((0..6).map(|_| completion("of stable")));
+    let (old, seen_old, go) = on_signal((0..6).map(|_| completion("of stable")));
     let (new, seen_new) = Scripted::in_turn([""; 0]);
     let sidecar = Sidecar::start(between(old.address, new.address), some());
     for _ in 0..5 {
@@ -114,7 +114,7 @@ fn a_client_that_gives_up_on_stable_moves_nobody() {
 #[test]
 fn an_upgrade_that_finds_no_connection_says_nothing_of_others() {
     let (new, _seen_new) = Scripted::in_turn([""; 0]);
-    let sidecar = Sidecar::start(between(nobody(), new.address), Percent::ZERO);
+    let sidecar = Sidecar::start(between(refusing_address(), new.address), Percent::ZERO);
     let upgrade = format!(
         "GET {CHAT} HTTP/1.1\r\nhost: h\r\nx-user-id: u\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
          sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\nsec-websocket-version: 13\r\n\r\n"
@@ -128,7 +128,7 @@ fn an_upgrade_that_finds_no_connection_says_nothing_of_others() {
 #[test]
 fn each_request_falls_back_until_stable_is_known_to_be_out_of_reach_and_then_none_asks_it() {
     let (new, _seen_new) = Scripted::in_turn((0..2).map(|_| completion("rescued")));
-    let sidecar = Sidecar::start(between(nobody(), new.address), some());
+    let sidecar = Sidecar::start(between(refusing_address(), new.address), some());
     let reply = sidecar.ask(&ask("{}"));
     assert!(reply.text().contains("rescued"), "{reply:?}");
     assert_eq!(reply.header("x-serin-attempts").as_deref(), Some("2"));
@@ -140,7 +140,7 @@ fn each_request_falls_back_until_stable_is_known_to_be_out_of_reach_and_then_non
     sidecar.settle();
     let snapshot = sidecar.shared.load();
     assert_eq!(Breaker::ALL.map(|breaker| snapshot.provider(OLD).diverted(breaker)), [0, 1]);
-    // Both are told, and what was sent elsewhere is neither exposure nor evidence.
+    // Both are reported, and what was sent elsewhere is neither exposure nor evidence.
     assert_eq!(snapshot.rollouts[0].series(Arm::Stable, NEW).fallbacks(), 2);
     assert_eq!((sidecar.judged(Arm::Stable), sidecar.judged(Arm::Canary)), ((1, 0, 1, 0), NOTHING));
 }
@@ -163,7 +163,7 @@ fn the_head_of_any_answer_brings_stable_back() {
 }
 
 #[test]
-fn nobody_is_sent_elsewhere_where_nobody_may_answer() {
+fn no_request_is_sent_elsewhere_where_no_other_candidate_may_answer() {
     let body = r#"{"previous_response_id":"resp_1"}"#;
     let unchanged: fn(&mut Policy) = |_| ();
     for (case, body, percent, change) in [
@@ -186,7 +186,7 @@ fn nobody_is_sent_elsewhere_where_nobody_may_answer() {
 }
 
 #[test]
-fn what_builds_on_an_earlier_answer_is_answered_by_nobody_else() {
+fn what_builds_on_an_earlier_answer_is_answered_by_no_other_provider() {
     let (old, _seen_old) = Scripted::in_turn([json(500, "x-from: old\r\n", "{}")]);
     let (new, seen_new) = Scripted::in_turn([""; 0]);
     let sidecar = Sidecar::start(between(old.address, new.address), some());
@@ -196,7 +196,7 @@ fn what_builds_on_an_earlier_answer_is_answered_by_nobody_else() {
 }
 
 #[test]
-fn a_canary_that_answers_nobody_either_is_asked_last() {
+fn a_canary_that_answers_no_request_either_is_asked_last() {
     let (old, seen_old) = Scripted::in_turn([completion("of stable")]);
     let (new, seen_new) = Scripted::in_turn([""; 0]);
     let sidecar = Sidecar::start(between(old.address, new.address), some());

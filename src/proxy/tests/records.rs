@@ -51,8 +51,9 @@ fn causes(evidence: &Evidence) -> Vec<CauseCount> {
     evidence.causes.of(Arm::Canary, Millis(0), UnixMillis(0))
 }
 
-/// What is told of a cause: in how many requests of how many, who answered them, and how many users saw an error.
-fn told(cause: &CauseCount) -> (u64, u64, Vec<(&str, u64)>, u64) {
+/// What is reported of a cause: in how many requests of how many, which providers answered them, and how many users saw
+/// an error.
+fn reported(cause: &CauseCount) -> (u64, u64, Vec<(&str, u64)>, u64) {
     let answered = cause.answered.iter().map(|(name, count)| (&**name, *count)).collect();
     (cause.count, cause.of, answered, cause.users_failed)
 }
@@ -85,7 +86,7 @@ fn with_keys(mut policy: Policy) -> Policy {
 #[test]
 fn what_was_attempted_before_a_reload_stays_in_the_requests_record() {
     let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
-    let (new, seen_new, go) = when_told([failure(), failure()]);
+    let (new, seen_new, go) = on_signal([failure(), failure()]);
     let sidecar = Sidecar::start(logged(both_ways(&old, &new)), Percent::ALL);
     let entries = sidecar.shared.access_log.receiver().unwrap();
     let mut client = sidecar.client();
@@ -106,7 +107,7 @@ fn what_was_attempted_before_a_reload_stays_in_the_requests_record() {
     // One request, that failed there twice.
     assert_eq!(counted(&evidence(&sidecar)), ONE_FAILURE);
     let causes = causes(&evidence(&sidecar));
-    assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+    assert_eq!(causes.iter().map(reported).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
 }
 
 #[test]
@@ -117,13 +118,13 @@ fn a_request_that_is_planned_again_is_counted_once_by_the_guard() {
         // The canary is asked again, with its other key.
         ("all that it amounts to is not known", throttled(), &no_change, (1, 1, 0, 0)),
         // Stable was about to be asked.
-        ("its failure was told", failure(), &no_change, ONE_FAILURE),
-        // It was exposed as somebody else's, and stays that one's.
+        ("its failure was reported", failure(), &no_change, ONE_FAILURE),
+        // It was exposed for another user, and stays there.
         ("its user has another place", throttled(), &salted, ONE_FAILURE),
     ];
     for (case, first, change, expected) in cases {
         let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
-        let (new, seen_new, go) = when_told([first, completion("well")]);
+        let (new, seen_new, go) = on_signal([first, completion("well")]);
         let sidecar = Sidecar::start(with_keys(both_ways(&old, &new)), Percent::ALL);
         let mut client = sidecar.client();
         client.send(ask());
@@ -141,7 +142,7 @@ fn a_request_that_is_planned_again_is_counted_once_by_the_guard() {
 #[test]
 fn a_plan_by_which_nothing_was_attempted_loses_nothing_of_an_earlier_one() {
     let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
-    let (new, seen_new, go) = when_told([failure(), completion("of a file"), failure()]);
+    let (new, seen_new, go) = on_signal([failure(), completion("of a file"), failure()]);
     let mut policy = logged(both_ways(&old, &new));
     policy.unmatched = Unmatched::Provider(NEW);
     with_provider(&mut policy, 1, |provider| provider.max_connections = 2);
@@ -167,13 +168,13 @@ fn a_plan_by_which_nothing_was_attempted_loses_nothing_of_an_earlier_one() {
     sidecar.settle();
     assert_eq!(counted(&evidence(&sidecar)), ONE_FAILURE);
     let causes = causes(&evidence(&sidecar));
-    assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+    assert_eq!(causes.iter().map(reported).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
 }
 
 #[test]
-fn who_answers_after_a_rollback_is_told_of_the_epoch_that_is_over() {
+fn an_answer_after_a_rollback_is_counted_in_the_epoch_that_is_over() {
     let (old, _seen_old) = Scripted::in_turn([completion("of stable")]);
-    let (new, seen_new, go) = when_told([throttled()]);
+    let (new, seen_new, go) = on_signal([throttled()]);
     let sidecar = Sidecar::start(logged(with_keys(both_ways(&old, &new))), Percent::ALL);
     let entries = sidecar.shared.access_log.receiver().unwrap();
     let before = evidence(&sidecar);
@@ -186,13 +187,13 @@ fn who_answers_after_a_rollback_is_told_of_the_epoch_that_is_over() {
     sidecar.settle();
     assert_eq!(attempts(&line(&entries)), [("new", Outcome::Throttled), ("old", Outcome::Ok)]);
     assert_eq!(counted(&before), ONE_FAILURE);
-    assert_eq!(causes(&before).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
+    assert_eq!(causes(&before).iter().map(reported).collect::<Vec<_>>(), [(1, 1, vec![("old", 1)], 0)]);
     assert_eq!(causes(&evidence(&sidecar)), []);
 }
 
 #[test]
-fn a_request_that_nobody_takes_after_a_reload_has_its_line_and_its_cause_is_settled() {
-    let (new, seen_new, go) = when_told([failure()]);
+fn a_request_that_is_unmatched_after_a_reload_has_its_line_and_its_cause_is_reported() {
+    let (new, seen_new, go) = on_signal([failure()]);
     let sidecar =
         Sidecar::start(logged(both_ways(&Scripted::in_turn([completion("not asked")]).0, &new)), Percent::ALL);
     let entries = sidecar.shared.access_log.receiver().unwrap();
@@ -212,7 +213,7 @@ fn a_request_that_nobody_takes_after_a_reload_has_its_line_and_its_cause_is_sett
     assert_eq!((line.status, line.error), (Some(404), reply.header("x-serin-error").as_deref()), "{line:?}");
     sidecar.settle();
     assert_eq!(counted(&evidence), ONE_FAILURE);
-    assert_eq!(causes(&evidence).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![], 1)]);
+    assert_eq!(causes(&evidence).iter().map(reported).collect::<Vec<_>>(), [(1, 1, vec![], 1)]);
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn a_request_counts_once_for_each_cause_that_it_met() {
     let refused = || json(401, "", "{}");
     let (throttled, all) = (|| json(429, "retry-after: 0.01\r\n", "{}"), vec![("old", 1)]);
     let fine = || completion("well");
-    // What the canary says in turn, whether it has two keys and somebody stands in, and what is told of each cause.
+    // What the canary says in turn, whether it has two keys and another provider answers, and what is reported of each cause.
     let cases = [
         ("two keys, one cause", vec![throttled(), throttled()], true, true, vec![(1, 1, all.clone(), 0)]),
         (
@@ -233,8 +234,8 @@ fn a_request_counts_once_for_each_cause_that_it_met() {
         ("the second key is well", vec![throttled(), fine()], true, true, vec![(1, 1, vec![], 0)]),
         ("asked again, in vain", vec![throttled(), throttled()], false, false, vec![(1, 1, vec![], 1)]),
         ("asked again, and well", vec![throttled(), fine()], false, false, vec![(1, 1, vec![], 0)]),
-        ("somebody else answers", vec![failure()], false, true, vec![(1, 1, all, 0)]),
-        ("nobody else does", vec![failure()], false, false, vec![(1, 1, vec![], 1)]),
+        ("another answers", vec![failure()], false, true, vec![(1, 1, all, 0)]),
+        ("no other does", vec![failure()], false, false, vec![(1, 1, vec![], 1)]),
     ];
     for (case, answers, keys, fallback, expected) in cases {
         let (old, _seen_old) = Scripted::in_turn([fine()]);
@@ -253,13 +254,13 @@ fn a_request_counts_once_for_each_cause_that_it_met() {
         sidecar.ask(&ask());
         sidecar.settle();
         let causes = causes(&evidence(&sidecar));
-        assert_eq!(causes.iter().map(told).collect::<Vec<_>>(), expected, "{case}");
+        assert_eq!(causes.iter().map(reported).collect::<Vec<_>>(), expected, "{case}");
     }
 }
 
 #[test]
-fn whoever_leaves_after_a_failure_was_answered_by_nobody_and_saw_no_error() {
-    let (old, seen_old, _go) = when_told([]);
+fn a_client_that_leaves_after_a_failure_got_no_answer_and_saw_no_error() {
+    let (old, seen_old, _go) = on_signal([]);
     let (new, _seen_new) = Scripted::in_turn([failure()]);
     let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
     let mut client = sidecar.client();
@@ -267,12 +268,12 @@ fn whoever_leaves_after_a_failure_was_answered_by_nobody_and_saw_no_error() {
     got(&seen_old);
     drop(client);
     sidecar.settle();
-    assert_eq!(causes(&evidence(&sidecar)).iter().map(told).collect::<Vec<_>>(), [(1, 1, vec![], 0)]);
+    assert_eq!(causes(&evidence(&sidecar)).iter().map(reported).collect::<Vec<_>>(), [(1, 1, vec![], 0)]);
     assert_eq!(sidecar.attempts(Arm::Canary, NEW), [(Outcome::ServerError, 1)]);
 }
 
 #[test]
-fn attempts_are_told_in_their_order_where_stable_is_asked_what_a_refusal_means() {
+fn attempts_are_recorded_in_their_order_where_stable_is_asked_about_a_refusal() {
     let (old, _seen_old) = Scripted::in_turn([throttled(), completion("accepted")]);
     let (new, _seen_new) = Scripted::in_turn([json(400, "", r#"{"error":{"message":"no"}}"#)]);
     let mut policy = logged(both_ways(&old, &new));

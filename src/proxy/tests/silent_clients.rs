@@ -7,7 +7,7 @@ use crate::decide::units::{Millis, Percent};
 
 fn impatient(change: impl FnOnce(&mut Policy)) -> (Sidecar, std::sync::mpsc::Receiver<Message>) {
     let (old, seen) = Scripted::answering(OK);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.limits.header_time = Millis(80);
     change(&mut policy);
     (Sidecar::start(policy, Percent::ZERO), seen)
@@ -138,7 +138,7 @@ fn beyond_the_limit_connections_wait_and_none_is_reset() {
 #[test]
 fn two_cores_share_the_work() {
     let (old, _seen) = Scripted::answering(OK);
-    let sidecar = Sidecar::with_cores(policy(old.address, nobody()), Percent::ZERO, 2);
+    let sidecar = Sidecar::with_cores(policy(old.address, refusing_address()), Percent::ZERO, 2);
     let mut clients: Vec<Client> = (0..8).map(|_| sidecar.client()).collect();
     // Who comes while a core has a request open goes to the other.
     until("all are accepted", || sidecar.running.connections() == 8);
@@ -165,7 +165,7 @@ const MODELS: &str = "GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n";
 
 fn full_house(cores: usize, places: u32) -> Sidecar {
     let (old, _seen) = Scripted::answering(OK);
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.limits.connections = places;
     Sidecar::with_cores(policy, Percent::ZERO, cores)
 }
@@ -182,7 +182,7 @@ fn in_a_full_house_the_one_who_was_idle_for_the_longest_makes_room() {
         let mut newcomer = sidecar.client();
         newcomer.send(MODELS);
         assert_eq!(newcomer.reply().status, 200, "{cores} cores");
-        // One of them has left, in good order; whoever asks again is served.
+        // One of them has left, in good order; a client that asks again is served.
         let mut left = 0;
         for client in &mut idle {
             client.stream.set_read_timeout(Some(std::time::Duration::from_millis(1))).unwrap();
@@ -229,7 +229,7 @@ fn in_a_full_house_a_request_in_flight_keeps_its_place() {
         wait.lock().unwrap().recv().unwrap();
         client.send(OK);
     });
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.limits.connections = 2;
     policy.limits.header_time = Millis(60_000);
     let sidecar = Sidecar::start(policy, Percent::ZERO);
@@ -242,7 +242,7 @@ fn in_a_full_house_a_request_in_flight_keeps_its_place() {
     newcomer.send(MODELS);
     // As long as it takes for idle ones to be asked to leave, and twice.
     let began = crate::clock::instant();
-    until("nobody had to leave", || began.elapsed() > std::time::Duration::from_millis(2500));
+    until("no client had to leave", || began.elapsed() > std::time::Duration::from_millis(2500));
     assert_eq!(sidecar.running.connections(), 2);
     proceed.send(()).unwrap();
     assert_eq!(busy.reply().status, 200);
@@ -258,7 +258,7 @@ fn in_a_full_house_a_request_in_flight_keeps_its_place() {
 fn a_process_with_few_files_takes_fewer_connections_than_the_file_says() {
     let (old, _seen) = Scripted::answering(OK);
     let shared = std::sync::Arc::new(crate::state::snapshot::Shared::new(
-        snapshot(1, policy(old.address, nobody()), Percent::ZERO, 1),
+        snapshot(1, policy(old.address, refusing_address()), Percent::ZERO, 1),
         1,
     ));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -308,10 +308,10 @@ fn an_http2_head_that_drips_is_closed() {
 }
 
 #[test]
-fn a_client_that_pauses_for_too_long_within_a_streamed_upload_is_told_so() {
+fn a_client_that_pauses_for_too_long_within_a_streamed_upload_gets_an_error() {
     // A provider that takes all there is, and waits for more.
     let old = Scripted::new(|mut client| drop(client.read_to_end()));
-    let mut policy = policy(old.address, nobody());
+    let mut policy = policy(old.address, refusing_address());
     policy.limits.idle = Millis(100);
     let sidecar = Sidecar::start(policy, Percent::ZERO);
     let mut client = sidecar.client();
@@ -329,5 +329,5 @@ fn a_client_that_pauses_for_too_long_within_a_streamed_upload_is_told_so() {
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (408, Some("body_time")));
     assert!(reply.text().contains("`limits.idle`"), "{}", reply.text());
     assert!(client.read_to_end().is_empty());
-    until("it is nobody's failure", || sidecar.unsplit_ended(crate::decide::outcome::Outcome::ClientGone) == 1);
+    until("it is no provider's failure", || sidecar.unsplit_ended(crate::decide::outcome::Outcome::ClientGone) == 1);
 }

@@ -12,7 +12,7 @@ struct Case(&'static str, u16, &'static str, &'static [&'static str]);
 fn check(cases: &[Case]) {
     for Case(request, status, label, lines) in cases {
         let (old, seen) = Scripted::answering(OK);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         let reply = sidecar.ask(request);
         let given = reply.header("x-serin-error").unwrap_or_default();
         assert_eq!((reply.status, given.as_str()), (*status, *label), "{request:?}: {}", reply.text());
@@ -170,7 +170,7 @@ fn sizes() {
         format!("GET /v1/m HTTP/1.1\r\nhost: h\r\n{fields}\r\n")
     };
     let (old, seen) = Scripted::answering(OK);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     for (request, status) in [(long, 200), (longer, 431), (fields(100), 200), (fields(101), 431)] {
         assert_eq!(sidecar.ask(&request).status, status, "{}", request.len());
         if status == 200 {
@@ -182,7 +182,7 @@ fn sizes() {
 #[test]
 fn kept_connections_of_http_1_0() {
     let (old, _seen) = Scripted::answering(OK);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     for _ in 0..2 {
         client.send("GET /v1/m HTTP/1.0\r\nconnection: keep-alive\r\n\r\n");
@@ -195,7 +195,7 @@ fn kept_connections_of_http_1_0() {
 fn a_request_behind_a_refused_upgrade_is_one_of_its_own_and_behind_a_granted_one_it_is_bytes() {
     let both = "GET /v1/rt HTTP/1.1\r\nhost: h\r\nconnection: upgrade\r\nupgrade: x\r\n\r\nGET /v1/m HTTP/1.1\r\nhost: h\r\n\r\n";
     let (old, seen) = Scripted::answering(OK);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(both);
     assert_eq!((client.reply().status, client.reply().status), (200, 200));
@@ -208,7 +208,7 @@ fn a_request_behind_a_refused_upgrade_is_one_of_its_own_and_behind_a_granted_one
         client.send("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n");
         sender.send(client.read_to("\r\n\r\n")).unwrap();
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(both);
     assert_eq!(client.reply().status, 101);
@@ -271,7 +271,7 @@ fn answers_that_cannot_be_trusted() {
         ),
     ] {
         let (old, _seen) = Scripted::answering(answer);
-        let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+        let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
         // The second time shows that nothing of the first one was left on a kept connection.
         for _ in 0..2 {
             let mut client = sidecar.client();
@@ -295,13 +295,17 @@ fn an_answer_that_ends_with_its_connection_is_whole() {
         client.send("HTTP/1.0 200 OK\r\ncontent-type: text/plain\r\n\r\nhello ");
         client.send("world");
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     for _ in 0..2 {
         client.send("GET /v1/m HTTP/1.1\r\nhost: h\r\n\r\n");
         let reply = client.reply();
         assert_eq!((reply.status, reply.text()), (200, "hello world"));
-        assert_eq!(reply.header("transfer-encoding").as_deref(), Some("chunked"), "its end is told in another way");
+        assert_eq!(
+            reply.header("transfer-encoding").as_deref(),
+            Some("chunked"),
+            "its end is announced in another way"
+        );
     }
 }
 
@@ -312,7 +316,7 @@ fn an_answer_before_the_upload_is_done_reaches_the_client() {
         client.send("HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 5\r\n\r\nlarge");
         client.read_to_end();
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send("POST /v1/files HTTP/1.1\r\nhost: h\r\ncontent-length: 1000000\r\n\r\nthe first of many bytes");
     let reply = client.reply();

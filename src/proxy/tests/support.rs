@@ -1,4 +1,4 @@
-//! A sidecar on port 0, providers that do as told, and clients that say exactly what a test wants.
+//! A sidecar on port 0, providers that follow a script, and clients that send exactly what a test wants.
 //!
 //! Here is the sidecar; the two ends that it lies between, and what goes over them, have files of their own.
 //! Everything blocks with a deadline, on threads of its own: a test that waits for something which never comes fails
@@ -166,11 +166,11 @@ impl Sidecar {
         self.shared.load().rollouts[0].evidence.totals(arm)
     }
 
-    /// The refusals that control was told of since the last time.
+    /// The refusals that were reported to control since the last time.
     pub(super) fn refusals(&self) -> Vec<Refused> {
         let mut wishes = self.wishes.lock().unwrap();
-        let told = std::iter::from_fn(|| wishes.try_recv().ok());
-        told.map(|wish| if let Input::Refused(refused) = wish { refused } else { panic!("{wish:?}") }).collect()
+        let reported = std::iter::from_fn(|| wishes.try_recv().ok());
+        reported.map(|wish| if let Input::Refused(refused) = wish { refused } else { panic!("{wish:?}") }).collect()
     }
 
     /// All attempts of an arm's requests at a provider, by outcome.
@@ -199,7 +199,7 @@ impl Sidecar {
             let (dispatched, succeeded, failed, not_judged) = self.judged(arm);
             assert_eq!(dispatched, succeeded + failed + not_judged, "evidence of {arm:?}");
             let (began, ended) = self.evidence(arm).waits;
-            assert_eq!(began, ended, "nobody of {arm:?} waits for output");
+            assert_eq!(began, ended, "no request of {arm:?} waits for output");
         }
     }
 
@@ -217,8 +217,8 @@ pub(super) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// An address that nobody listens on, and that nobody else is given: it is bound, and connections to it are refused.
-pub(super) fn nobody() -> SocketAddr {
+/// An address that refuses connections: it is bound, so that no other test is given it, and nothing listens.
+pub(super) fn refusing_address() -> SocketAddr {
     static BOUND: LazyLock<Socket> = LazyLock::new(|| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();

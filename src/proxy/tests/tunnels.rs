@@ -25,7 +25,7 @@ fn bytes_pass_both_ways_and_each_side_may_end_first() {
         assert!(client.read_to_end().is_empty());
         client.send("bye;");
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(format!("{HANDSHAKE}early;"));
     let reply = client.reply();
@@ -50,7 +50,7 @@ fn bytes_pass_both_ways_and_each_side_may_end_first() {
 #[test]
 fn a_refused_upgrade_is_an_answer_like_any_other() {
     let (old, _seen) = Scripted::answering("HTTP/1.1 426 Upgrade Required\r\ncontent-length: 2\r\n\r\nno");
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(HANDSHAKE);
     let reply = client.reply();
@@ -61,7 +61,7 @@ fn a_refused_upgrade_is_an_answer_like_any_other() {
 #[test]
 fn an_upgrade_to_http2_is_not_forwarded() {
     let (old, seen) = Scripted::answering(OK);
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let reply = sidecar.ask(
         "GET /v1/models HTTP/1.1\r\nhost: h\r\nconnection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: \
          AAMAAABkAAQAAP__\r\n\r\n",
@@ -74,10 +74,10 @@ fn an_upgrade_to_http2_is_not_forwarded() {
 }
 
 #[test]
-fn a_switch_that_nobody_asked_for_is_a_broken_answer() {
+fn a_switch_that_was_not_asked_for_is_a_broken_answer() {
     let (old, _seen) =
         Scripted::answering("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n");
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let reply = sidecar.ask("GET /v1/models HTTP/1.1\r\nhost: h\r\n\r\n");
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (502, Some("reset")));
     until("it is accounted for", || sidecar.unsplit_ended(Outcome::Reset) == 1);
@@ -92,7 +92,7 @@ fn a_client_that_vanishes_from_a_tunnel_ends_it() {
         client.read_to_end();
         sender.send(()).unwrap();
     });
-    let sidecar = Sidecar::start(policy(old.address, nobody()), Percent::ZERO);
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     let mut client = sidecar.client();
     client.send(HANDSHAKE);
     assert_eq!(client.reply().status, 101);

@@ -44,7 +44,7 @@ where
 }
 
 fn sidecar(old: SocketAddr) -> Sidecar {
-    Sidecar::start(policy(old, nobody()), Percent::ZERO)
+    Sidecar::start(policy(old, refusing_address()), Percent::ZERO)
 }
 
 async fn try_to_connect(sidecar: &Sidecar) -> Result<Client, Error> {
@@ -176,7 +176,7 @@ fn who_does_not_read_holds_up_the_other_side_and_nothing_piles_up_between() {
     let sidecar = sidecar(old);
     block_on(async {
         let mut client = connect(&sidecar).await;
-        // The provider comes to a halt long before its end, since nobody reads.
+        // The provider comes to a halt long before its end, since its client does not read.
         let mut last = 0;
         while let Ok(number) = sent.recv_timeout(std::time::Duration::from_millis(500)) {
             last = number;

@@ -29,7 +29,7 @@ fn ask(body: &str) -> String {
     post(CHAT, "x-user-id: u\r\n", body)
 }
 
-/// Says this to each request and then nothing, and tells what it got.
+/// Sends this to each request and then nothing, and passes on what it got.
 fn silent_after(said: String) -> (Scripted, Receiver<Message>) {
     let (sender, receiver) = channel();
     let provider = Scripted::new(move |mut client| {
@@ -45,7 +45,7 @@ fn evidence(sidecar: &Sidecar) -> Arc<Evidence> {
     Arc::clone(&sidecar.shared.load().rollouts[0].evidence)
 }
 
-fn is_rescued(sidecar: &Sidecar, reply: &Reply) {
+fn is_answered_by_stable(sidecar: &Sidecar, reply: &Reply) {
     assert!(reply.status == 200 && reply.text().contains("rescued"), "{reply:?}");
     assert_eq!(reply.header("x-serin-provider").as_deref(), Some("old"));
     sidecar.settle();
@@ -54,7 +54,7 @@ fn is_rescued(sidecar: &Sidecar, reply: &Reply) {
 }
 
 #[test]
-fn whoever_waits_anywhere_without_output_is_answered_by_stable() {
+fn a_request_that_waits_anywhere_without_output_is_answered_by_stable() {
     let head = |kind: &str| format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n");
     let places = [
         ("for a head", String::new(), "{}"),
@@ -79,7 +79,7 @@ fn whoever_waits_anywhere_without_output_is_answered_by_stable() {
         got(&seen_new);
         sidecar.withdraw(&evidence);
         let reply = client.reply();
-        is_rescued(&sidecar, &reply);
+        is_answered_by_stable(&sidecar, &reply);
         // It waits in an epoch that is over: what it comes to there is the canary's timeout, and nothing of stable's.
         let totals = |arm| {
             let totals = evidence.totals(arm);
@@ -91,7 +91,7 @@ fn whoever_waits_anywhere_without_output_is_answered_by_stable() {
 }
 
 #[test]
-fn whoever_waits_for_a_turn_is_answered_by_stable_too() {
+fn a_request_that_waits_in_the_queue_is_answered_by_stable_too() {
     let (old, _seen_old) = Scripted::in_turn([completion("rescued"), completion("rescued")]);
     let (new, seen_new) = silent_after(String::new());
     let mut policy = both_ways(&old, &new);
@@ -113,7 +113,7 @@ fn whoever_waits_for_a_turn_is_answered_by_stable_too() {
 }
 
 #[test]
-fn whoever_asks_a_silent_stable_waits_so_long_and_then_the_canary_answers() {
+fn a_request_to_a_silent_stable_waits_and_then_the_canary_answers() {
     let some = Percent::from_hundredths(1).unwrap();
     let delta = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"of the canary\"}}]}\n\n";
     let begun = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -156,7 +156,7 @@ fn whoever_asks_a_silent_stable_waits_so_long_and_then_the_canary_answers() {
 #[test]
 fn what_comes_after_it_was_found_down_is_not_withdrawn() {
     let (old, _seen_old) = Scripted::in_turn([completion("rescued")]);
-    let (new, seen_new, go) = when_told([completion("new")]);
+    let (new, seen_new, go) = on_signal([completion("new")]);
     let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
     let evidence = evidence(&sidecar);
     evidence.withdrawal.raise(evidence.samples.second() + 1);
@@ -203,7 +203,7 @@ fn an_answer_that_has_begun_is_not_given_up() {
 }
 
 #[test]
-fn what_nobody_else_may_answer_waits_on() {
+fn a_request_that_no_other_candidate_may_answer_waits_on() {
     let upload = "POST /v1/chat/completions HTTP/1.1\r\nhost: sidecar\r\nx-user-id: u\r\ncontent-type: \
                   application/octet-stream\r\ncontent-length: 2\r\n\r\nab";
     let upgrade = "GET /v1/chat/completions HTTP/1.1\r\nhost: sidecar\r\nx-user-id: u\r\nconnection: upgrade\r\nupgrade: \
@@ -214,7 +214,7 @@ fn what_nobody_else_may_answer_waits_on() {
         (upgrade.to_owned(), Fallback::OtherArm),
     ] {
         let (old, seen_old) = Scripted::in_turn([completion("rescued")]);
-        let (new, seen_new, go) = when_told([completion("late")]);
+        let (new, seen_new, go) = on_signal([completion("late")]);
         let mut policy = both_ways(&old, &new);
         with_rollout(&mut policy, |rollout| rollout.fallback = fallback.clone());
         let sidecar = Sidecar::start(policy, Percent::ALL);
@@ -234,8 +234,8 @@ fn what_nobody_else_may_answer_waits_on() {
 }
 
 #[test]
-fn a_client_that_leaves_while_it_is_rescued_is_one_that_left() {
-    let (old, seen_old, _go) = when_told([completion("rescued")]);
+fn a_client_that_leaves_during_the_recovery_is_one_that_left() {
+    let (old, seen_old, _go) = on_signal([completion("rescued")]);
     let (new, seen_new) = silent_after(String::new());
     let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
     let evidence = evidence(&sidecar);
@@ -253,7 +253,7 @@ fn a_client_that_leaves_while_it_is_rescued_is_one_that_left() {
 }
 
 #[test]
-fn when_stable_fails_too_the_client_is_told_what_was_waited_for() {
+fn when_stable_fails_too_the_error_says_what_was_waited_for() {
     let (old, _seen_old) = Scripted::in_turn([json(503, "", "{}")]);
     let (new, seen_new) = silent_after(String::new());
     let sidecar = Sidecar::start(both_ways(&old, &new), Percent::ALL);
@@ -292,7 +292,7 @@ async fn given_up(request: Option<Withdrawable<'_>>, moments: &[u64]) -> Option<
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_is_meant_leaves_between_half_a_second_and_two() {
+async fn a_withdrawn_request_leaves_between_half_a_second_and_two() {
     let (withdrawal, has_output) = (Withdrawal::default(), Cell::new(false));
     withdrawal.raise(8);
     let request = |second| Some(Withdrawable { withdrawal: &withdrawal, second, has_output: &has_output });

@@ -1,7 +1,7 @@
 //! A group of cases on one sidecar: for each a rollout that takes its requests alone, and two providers.
 //!
 //! Everything a case sets is set here, by the policy and the snapshot that control would publish. Every provider's
-//! breaker has seen one failure before, so that a success, a failure and silence about it can be told apart afterwards.
+//! breaker has seen one failure before, so that a success, a failure and silence about it can be distinguished afterwards.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -53,7 +53,7 @@ impl Staged {
     fn provider(&self, arm: Arm) -> Provider {
         let is_judged = arm == self.case.arm();
         let source = if is_judged { &self.judged } else { &self.other };
-        let address = source.as_ref().map_or_else(nobody, |source| source.address);
+        let address = source.as_ref().map_or_else(refusing_address, |source| source.address);
         let mut provider = provider(&format!("p{}", self.id(arm).0), address);
         provider.breaker = Some(RULE);
         if is_judged {
@@ -68,7 +68,7 @@ impl Staged {
         match described.at {
             Place::Listening | Place::Refused => {}
             Place::Tls => provider.base_url.https = true,
-            // No label of a name is that long, so nobody is asked for its address.
+            // No label of a name is that long, so no resolver is asked for its address.
             Place::Unknown => provider.base_url.host = format!("{}.test", "x".repeat(64)),
             Place::Unusable => provider.unusable = Some("${KEY} is not set".to_owned()),
         }
@@ -97,7 +97,7 @@ impl Staged {
         }
         rollout.fallback = if self.other.is_some() { Fallback::OtherArm } else { Fallback::Nobody };
         rollout.fallback_4xx = settings.fallback_4xx.unwrap_or(true);
-        // The table tells of single attempts, but where it says that there is another one.
+        // The table lists single attempts, but where it says that there is another one.
         rollout.retry.attempts = if case.next == Next::Again { 2 } else { 1 };
         rollout.give_up_after = settings.give_up_after.map_or(rollout.give_up_after, Millis);
         if settings.stream_mode.is_some() {
@@ -124,7 +124,7 @@ pub(super) struct Stage {
 impl Stage {
     pub(super) fn set(cases: &[Case]) -> Stage {
         let cases: Vec<Staged> = cases.iter().enumerate().map(|(index, case)| Staged::new(index, case)).collect();
-        let mut policy = policy(nobody(), nobody());
+        let mut policy = policy(refusing_address(), refusing_address());
         let template = Arc::clone(&policy.rollouts[0]);
         let arms = [Arm::Stable, Arm::Canary];
         policy.providers = cases.iter().flat_map(|it| arms.map(|arm| Arc::new(it.provider(arm)))).collect();

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer};
 use crate::decide::outcome::Outcome;
 use crate::decide::units::Arm;
 
-/// One answer of a provider, and one expectation of everybody who sees it.
+/// One answer of a provider, and one expectation of all that see it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Case {

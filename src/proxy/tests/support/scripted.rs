@@ -40,12 +40,12 @@ impl Scripted {
     /// Takes no further connection, so that hundreds of providers can come and go; otherwise one ends with the process.
     pub(crate) fn end(self) {
         self.gone.store(true, Relaxed);
-        // It looks when somebody comes.
+        // It looks when a client connects.
         let _ = TcpStream::connect(self.address);
         self.thread.join().unwrap();
     }
 
-    /// Answers every request with these bytes, and tells what it got.
+    /// Answers every request with these bytes, and passes on what it got.
     pub(crate) fn answering(answer: impl Into<String>) -> (Scripted, Receiver<Message>) {
         let (sender, receiver) = channel();
         let answer = answer.into();
@@ -59,7 +59,7 @@ impl Scripted {
         (provider, receiver)
     }
 
-    /// Answers each request with the next of these bytes, whatever connection it comes by, and tells what it got. An
+    /// Answers each request with the next of these bytes, whatever connection it comes by, and passes on what it got. An
     /// answer that ends in [`BREAK`] ends its connection as well.
     pub(crate) fn in_turn(answers: impl IntoIterator<Item = impl Into<String>>) -> (Scripted, Receiver<Message>) {
         let answers: Vec<String> = answers.into_iter().map(Into::into).collect();
@@ -79,8 +79,8 @@ impl Scripted {
     }
 }
 
-/// A provider that tells when a request has come, and answers with the next of these when told to.
-pub(crate) fn when_told(answers: impl IntoIterator<Item = String>) -> (Scripted, Receiver<Message>, Sender<()>) {
+/// A provider that says when a request has come, and answers with the next of these on a signal.
+pub(crate) fn on_signal(answers: impl IntoIterator<Item = String>) -> (Scripted, Receiver<Message>, Sender<()>) {
     let answers = Mutex::new(answers.into_iter().collect::<VecDeque<_>>());
     let (sender, receiver) = channel();
     let (go, wait) = channel();
