@@ -1,6 +1,6 @@
 //! No file may need another that needs it: what both need lies in a file below them.
 //!
-//! Looked for where the state of rollouts is decided and kept, since that is where everything wants to know everything.
+//! Looked for in the data plane, whose files follow a request's path, and where the state of rollouts is decided and kept.
 //! An import is any path that begins with `crate`, `super`, `self` or a module that the file declares, in a `use` or in
 //! the midst of code. Tests may import what they like, and a `mod.rs` is a
 //! table of modules, which the same rule holds it to.
@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::{Finding, Source, sources, tokens};
 
 /// A folder, and how the files below it begin that are looked at.
-const PLACES: [(&str, &[&str]); 2] = [("src/control/", &[""]), ("src/decide/", &["rollout/", "event"])];
+const PLACES: [(&str, &[&str]); 3] =
+    [("src/control/", &[""]), ("src/proxy/", &[""]), ("src/decide/", &["rollout/", "event"])];
 
 type Token = (String, usize);
 
