@@ -58,7 +58,7 @@ pub(crate) struct Core {
     reported: [Cell<Millis>; 2],
     /// Whether clients are being asked to close.
     draining: Cell<bool>,
-    /// Whether what is still open is being cut: its outcome is Serin's doing.
+    /// Whether what is still open is being cut, with an outcome that Serin caused.
     cutting: Cell<bool>,
     /// Tasks that are no connection's, and look again when connections do.
     streams: Notify,

@@ -1,7 +1,8 @@
-//! One client connection: which protocol it speaks, and its requests one by one.
+//! One client connection: its protocol, and its requests one by one.
 //!
-//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show. A panic in a request ends that request.
-//! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
+//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show. A panic in a request ends that request. Refuses to
+//! answer requests itself. Invariant: the connection's task ends when the client has gone, when its time is over, or with
+//! the core.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
