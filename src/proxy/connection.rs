@@ -48,7 +48,7 @@ pub(crate) async fn serve(stream: TcpStream, door: Rc<Door>, limits: Limits) {
 
 async fn talk(mut stream: TcpStream, door: &Rc<Door>, limits: Limits) {
     let Some((first, http2)) = first_bytes(&mut stream, &door.pulse).await else { return };
-    let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&door.pulse), http2));
+    let socket = TokioIo::new(Socket::new(stream, first, door, http2));
     let service = {
         let door = Rc::clone(door);
         // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is

@@ -26,6 +26,7 @@ pub(crate) fn carry(
     mut account: Box<Account>,
     ticket: Ticket,
 ) {
+    ticket.door.pulse.leaves_http();
     tokio::task::spawn_local(async move {
         let _held = (place, ticket);
         match tunnel(client, provider, &mut account).await {

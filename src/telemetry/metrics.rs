@@ -19,6 +19,7 @@ use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::Standing;
 use crate::state::access_log::Dropped;
+use crate::state::ambiguous_closes::Unasked;
 use crate::state::counters::{Labels, Series};
 use crate::state::status::{RolloutStatus, Status};
 
@@ -97,6 +98,8 @@ metrics_list! {
         "Lines of the access log that were written.";
     ACCESS_DROPPED "serin_access_log_dropped_total" Counter ["reason"]
         "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
+    AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
+        "Connections whose client closed its side with a request open and was taken to have left, since it could not be asked: HTTP/1.0 (http10), a body passed on as it comes (body), within an answer (answer), HTTP/2 (http2).";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -265,6 +268,9 @@ fn counts(status: &Status) -> String {
     counter(&ACCESS_LINES, Vec::new(), written);
     for (reason, count) in Dropped::ALL.into_iter().zip(dropped) {
         counter(&ACCESS_DROPPED, vec![Label::new("reason", reason.as_str())], count);
+    }
+    for (why, count) in Unasked::ALL.into_iter().zip(status.ambiguous_closes) {
+        counter(&AMBIGUOUS_CLOSES, vec![Label::new("reason", why.as_str())], count);
     }
     let flags = &status.flags;
     gauge(&GENERATION, &[], count(flags.generation));

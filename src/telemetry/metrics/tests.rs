@@ -39,6 +39,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         series,
         samples_lost: 5,
         access_log: (0, [0; 3]),
+        ambiguous_closes: [0, 0, 7, 0],
         draining: false,
     }
 }
@@ -89,6 +90,8 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_breaker_state{provider="holysheep"} 1"#,
         r#"serin_breaker_state{provider="backup"} 0"#,
         r#"serin_breaker_diverted_total{provider="openai"} 3"#,
+        r#"serin_ambiguous_closes_total{reason="answer"} 7"#,
+        r#"serin_ambiguous_closes_total{reason="http10"} 0"#,
         "serin_flags_generation 3",
         "serin_flags_reload_failures_total 2",
         "serin_flags_last_reload_success_timestamp_seconds 1.5",
