@@ -356,6 +356,7 @@ impl<'a> Recovery<'a> {
                 }
                 Next::Again(length) => {
                     self.account.failed(ending);
+                    self.account.pauses();
                     self.spend_repeat();
                     // Memory and connection are for others while nobody needs them.
                     if self.tries.has_others() {

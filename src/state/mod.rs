@@ -11,6 +11,7 @@ pub mod causes;
 pub mod counters;
 pub mod evidence;
 pub mod inbox;
+pub mod latency;
 pub mod provider;
 pub mod retry_budget;
 pub mod samples;
