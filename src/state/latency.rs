@@ -44,7 +44,7 @@ impl LatencyCell {
     /// A request took so long. Only the owning core may call this.
     pub(super) fn add(&self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = BOUNDS.iter().position(|bound| micros <= u64::from(bound.0) * 1000).unwrap_or(BOUNDS.len());
+        let bucket = BOUNDS.iter().position(|bound| micros <= bound.0 * 1000).unwrap_or(BOUNDS.len());
         self.buckets[bucket].add_one();
         self.micros.add(micros);
     }

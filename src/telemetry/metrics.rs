@@ -166,7 +166,7 @@ pub fn render(status: &Status) -> String {
         told.add(&ACCESS_DROPPED, &[reason.as_str()], count);
     }
     for (why, count) in Unasked::ALL.into_iter().zip(status.ambiguous_closes) {
-        counter(&AMBIGUOUS_CLOSES, vec![Label::new("reason", why.as_str())], count);
+        told.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
     }
     let flags = &status.flags;
     told.add(&GENERATION, &[], flags.generation);
