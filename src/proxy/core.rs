@@ -24,6 +24,7 @@ use crate::proxy::request::memory::{BodyMemory, CoreShare};
 use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::request_id::RequestIds;
 use crate::state::access_log::AccessLog;
+use crate::state::ambiguous_closes::AmbiguousCloses;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Refused};
 use crate::state::snapshot::{Reader, Shared, Snapshot};
@@ -100,6 +101,8 @@ pub(crate) struct Core {
     sources: Arc<SourceTable>,
     /// Where their lines go.
     pub(crate) access_log: Arc<AccessLog>,
+    /// Where clients that cannot be asked whether they have left are counted.
+    pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
     /// What they are known by.
     pub(crate) request_ids: RequestIds,
     /// Its connections to providers.
@@ -147,6 +150,7 @@ impl Core {
             id: counters::Core(id),
             sources: Arc::clone(&shared.sources),
             access_log: Arc::clone(&shared.access_log),
+            ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
             request_ids: RequestIds::new(chance.u64(..)),
             upstreams: Upstreams::new(cores),
             load,

@@ -265,6 +265,13 @@ impl Account {
         self.earlier.push(record);
     }
 
+    /// The provider that failed is asked again after a pause.
+    pub(crate) fn pauses(&mut self) {
+        if let Some(sink) = self.scope.guard() {
+            self.guard.pauses(sink);
+        }
+    }
+
     /// No request could be made for whoever was to be asked. That is known before it is begun, or right after.
     pub(crate) fn unfit(&mut self) {
         if self.attempt.stage == AttemptStage::Dispatched {

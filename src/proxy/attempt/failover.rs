@@ -362,6 +362,7 @@ impl<'a> Failover<'a> {
                 }
                 Next::Again(length) => {
                     self.account.failed(ending);
+                    self.account.pauses();
                     self.spend_repeat();
                     // Memory and connection are for others while nobody needs them.
                     if self.candidates.has_others() {

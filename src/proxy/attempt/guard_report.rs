@@ -71,14 +71,24 @@ impl GuardReport {
         }
     }
 
-    /// The request is on its way to the provider. From the first time on its output is awaited.
+    /// The request is on its way to the provider. From the first time on its output is awaited; who waits, waits anew
+    /// after each pause.
     pub(crate) fn sent(&mut self, sink: GuardSink<'_>, now: Instant) {
-        if matches!(self.told, Reported::Exposure | Reported::Before(..)) && self.sent.is_none() {
-            self.sent = Some(now);
-            if self.wait.is_none() {
-                self.wait = Some(sink.evidence.sent(sink.core, sink.whose, sink.kind));
-            }
+        if !matches!(self.told, Reported::Exposure | Reported::Before(..)) {
+            return;
         }
+        let again = self.sent.is_some();
+        self.sent.get_or_insert(now);
+        if self.wait.is_none() {
+            let GuardSink { evidence, core, whose, kind } = sink;
+            self.wait =
+                Some(if again { evidence.sent_again(core, whose, kind) } else { evidence.sent(core, whose, kind) });
+        }
+    }
+
+    /// The provider failed, and is asked again after a pause: it is not silent meanwhile.
+    pub(crate) fn pauses(&mut self, sink: GuardSink<'_>) {
+        self.waits_no_more(sink, Over::Paused);
     }
 
     /// The provider left HTTP, as it was asked to: that is its answer.

@@ -48,7 +48,7 @@ pub(crate) async fn serve(stream: TcpStream, conn: Rc<ClientConnection>, limits:
 
 async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits) {
     let Some((first, http2)) = first_bytes(&mut stream, &conn.activity).await else { return };
-    let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&conn.activity), http2));
+    let socket = TokioIo::new(Socket::new(stream, first, conn, http2));
     let service = {
         let conn = Rc::clone(conn);
         // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is

@@ -5,19 +5,22 @@
 //! which HTTP/1.1 lets a server send at any time before the final one and has clients read over (RFC 9110, 15.2); those
 //! that do not, close the whole connection. A proxy between may take it in the client's place, and resets at the next one:
 //! hence it is sent again and again. Refuses to ask where that cannot be: of HTTP/1.0 clients, once an answer has begun,
-//! while the request is not whole, or where its body was passed on as it came. Invariant: a reset is noticed within
-//! [`LONGEST`].
+//! while the request is not whole, or where its body was passed on as it came; [`Stage`] tells which it is. Invariant: a
+//! reset is noticed within [`LONGEST`].
 
 use std::future::Future as _;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use http::Version;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use crate::clock;
+use crate::state::ambiguous_closes::Unasked;
 
 const INTERIM: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// A reset comes after a way to the client and back.
@@ -25,6 +28,55 @@ const SHORTEST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(250);
 /// Pauses of that length between one interim answer and the next.
 const PAUSES: u32 = 12;
+
+/// It is on its way in, as far as is known; its body may be passed on as it comes.
+const ARRIVES: u8 = 0;
+/// It has come whole, and nothing of its answer has gone out.
+const AWAITS_ANSWER: u8 = 1;
+/// The same, of a client that knows no interim answers.
+const AWAITS_ANSWER_HTTP10: u8 = 2;
+/// Something of its answer has gone out.
+const IS_ANSWERED: u8 = 3;
+
+/// How far the latest request of an HTTP/1 connection has come, by which its client can be asked or not. One thread
+/// writes it; it is atomic because hyper wants its I/O to be `Send`.
+#[derive(Debug, Default)]
+pub(crate) struct Stage(AtomicU8);
+
+impl Stage {
+    pub(crate) fn arrives(&self) {
+        self.0.store(ARRIVES, Relaxed);
+    }
+
+    pub(crate) fn is_whole(&self, version: Version) {
+        match version {
+            Version::HTTP_11 => self.0.store(AWAITS_ANSWER, Relaxed),
+            Version::HTTP_10 => self.0.store(AWAITS_ANSWER_HTTP10, Relaxed),
+            _ => {}
+        }
+    }
+
+    pub(super) fn is_answered(&self) {
+        self.0.store(IS_ANSWERED, Relaxed);
+    }
+
+    /// Whether its client can be asked.
+    pub(super) fn awaits_answer(&self) -> bool {
+        self.0.load(Relaxed) == AWAITS_ANSWER
+    }
+
+    /// Why it cannot, if so. What is waited for (`awaits_body`) does not come any more; there is nothing to ask then.
+    pub(crate) fn unasked(&self, awaits_body: bool) -> Option<Unasked> {
+        match self.0.load(Relaxed) {
+            ARRIVES if awaits_body => None,
+            ARRIVES => Some(Unasked::Body),
+            AWAITS_ANSWER_HTTP10 => Some(Unasked::Http10),
+            IS_ANSWERED => Some(Unasked::Answer),
+            // It was asked, and is gone.
+            _ => None,
+        }
+    }
+}
 
 /// A client that was asked.
 #[derive(Debug)]

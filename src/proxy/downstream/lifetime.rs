@@ -15,10 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
+use http::Version;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::half_close::HalfClose;
+use super::half_close::{HalfClose, Stage};
 use super::http2_frames::Frames;
 use super::listener::ConnectionSlot;
 use super::wake_filter::WakeFilter;
@@ -26,6 +27,7 @@ use crate::decide::policy::Limits;
 use crate::decide::units::Millis;
 use crate::proxy::core::Core;
 use crate::proxy::response::problem;
+use crate::state::ambiguous_closes::{AmbiguousCloses, Unasked};
 use crate::state::source_table::Source;
 
 /// For how many turns of its task the end of an HTTP/1 client is put off: a request that came with it is known by then.
@@ -52,8 +54,10 @@ pub(crate) struct Activity {
     leaving: AtomicBool,
     /// Whether a request waits for its body to be complete before it goes anywhere.
     awaits_body: AtomicBool,
-    /// HTTP/1.1: whether a request has come whole and nothing of its answer has gone out.
-    awaits_answer: AtomicBool,
+    /// HTTP/1: how far the latest request has come.
+    stage: Stage,
+    /// Whether what follows is no HTTP any more.
+    left_http: AtomicBool,
     /// Whether a request was ever begun.
     used: AtomicBool,
 }
@@ -105,9 +109,25 @@ impl Activity {
         self.awaits_body.store(waits, Relaxed);
     }
 
-    /// A request of an HTTP/1.1 client has come whole, and waits for its answer.
-    pub(crate) fn awaits_answer(&self) {
-        self.awaits_answer.store(true, Relaxed);
+    /// A request has come whole, and waits for its answer.
+    pub(crate) fn is_whole(&self, version: Version) {
+        self.stage.is_whole(version);
+    }
+
+    /// What comes from now on is no HTTP: either side may close while the other goes on.
+    pub(crate) fn leaves_http(&self) {
+        self.left_http.store(true, Relaxed);
+    }
+
+    /// Its client has closed its side: why it cannot be asked whether it reads on, if so.
+    fn unasked(&self, http2: bool) -> Option<Unasked> {
+        if self.open.load(Relaxed) == 0 || self.left_http.load(Relaxed) {
+            return None;
+        }
+        if http2 {
+            return Some(Unasked::Http2);
+        }
+        self.stage.unasked(self.awaits_body.load(Relaxed))
     }
 
     /// Bytes came from an HTTP/1 client.
@@ -131,7 +151,7 @@ impl Activity {
     /// A request is being served.
     pub(crate) fn request_begins(&self) {
         self.in_head.store(false, Relaxed);
-        self.awaits_answer.store(false, Relaxed);
+        self.stage.arrives();
         self.used.store(true, Relaxed);
         self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
         self.beats();
@@ -280,6 +300,7 @@ pub(crate) struct Socket {
     inner: TcpStream,
     first: Bytes,
     activity: Arc<Activity>,
+    ambiguous_closes: Arc<AmbiguousCloses>,
     /// HTTP/2 only: where in a frame its client is. With HTTP/1, bytes that come between requests are a head.
     frames: Option<Frames>,
     /// What is left of an error of our own that is being written in the parser's stead.
@@ -288,26 +309,54 @@ pub(crate) struct Socket {
     half_close: Option<HalfClose>,
     /// How often its end was put off.
     turns: u8,
+    /// Whether the parser was told of its end.
+    ended: bool,
 }
 
 impl Socket {
     /// `first` was read before.
-    pub(crate) fn new(inner: TcpStream, first: Bytes, activity: Arc<Activity>, http2: bool) -> Socket {
+    pub(crate) fn new(inner: TcpStream, first: Bytes, conn: &ClientConnection, http2: bool) -> Socket {
         Socket {
             inner,
             first,
-            activity,
+            activity: Arc::clone(&conn.activity),
+            ambiguous_closes: Arc::clone(&conn.core.ambiguous_closes),
             frames: http2.then(Frames::default),
             farewell: Bytes::new(),
             half_close: None,
             turns: 0,
+            ended: false,
         }
+    }
+
+    // The client has closed its side. It is asked whether it reads on, where it can be.
+    #[cold]
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.stage.awaits_answer()
+            && let Some(half_close) = HalfClose::ask(&self.inner)
+        {
+            self.half_close = Some(half_close);
+            return self.poll_half_closed(cx);
+        }
+        if self.frames.is_none() && self.turns < TURNS {
+            // The end may have come with the request, which is still on its way to whoever serves it.
+            self.turns += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !self.ended {
+            self.ended = true;
+            if let Some(why) = self.activity.unasked(self.frames.is_some()) {
+                self.ambiguous_closes.count(why);
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     // What the parser takes for the client's end waits for the answer, unless the client has left.
     fn poll_half_closed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let open = self.activity.open.load(Relaxed) > 0;
-        let awaits = self.activity.awaits_answer.load(Relaxed);
+        let awaits = self.activity.stage.awaits_answer();
         let reads_on = self.half_close.as_mut().is_some_and(|it| open && !it.has_left(&self.inner, awaits, cx));
         if reads_on { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
@@ -351,17 +400,8 @@ impl AsyncRead for Socket {
                 return Poll::Ready(Ok(()));
             }
             me.activity.stays();
-        } else if matches!(read, Poll::Ready(Ok(())))
-            && me.activity.awaits_answer.load(Relaxed)
-            && let Some(half_close) = HalfClose::ask(&me.inner)
-        {
-            me.half_close = Some(half_close);
-            return me.poll_half_closed(cx);
-        } else if matches!(read, Poll::Ready(Ok(()))) && me.frames.is_none() && me.turns < TURNS {
-            // The end may have come with the request, which is still on its way to whoever serves it.
-            me.turns += 1;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        } else if matches!(read, Poll::Ready(Ok(()))) {
+            return me.poll_ended(cx);
         }
         read
     }
@@ -372,7 +412,7 @@ impl AsyncWrite for Socket {
         if self.farewell.is_empty() {
             let Some(farewell) = self.farewell(buf) else {
                 let written = Pin::new(&mut self.inner).poll_write(cx, buf);
-                self.activity.awaits_answer.store(false, Relaxed);
+                self.activity.stage.is_answered();
                 self.activity.blocked.store(written.is_pending(), Relaxed);
                 return written;
             };

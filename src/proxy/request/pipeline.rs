@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
-use http::{HeaderName, Method, Request, Response, Version};
+use http::{HeaderName, Method, Request, Response};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -96,8 +96,8 @@ async fn serve(
     if held.whole.is_some() {
         progress.unread.set(false);
     }
-    if !progress.unread.get() && parts.version == Version::HTTP_11 {
-        conn.activity.awaits_answer();
+    if !progress.unread.get() {
+        conn.activity.is_whole(parts.version);
     }
     let upgrade = request_head.client_side(&mut parts);
     let generates = parts.method == Method::POST || request_head.upgrade;

@@ -45,7 +45,7 @@ pub(crate) struct BufferRules {
     pub(crate) recoverable: bool,
     /// Whether a stream is assembled before it goes out.
     pub(crate) buffered: bool,
-    /// How long frames without output are held at most.
+    /// How long frames without output are held at most, and white space that no deadline holds for.
     pub(crate) hold: Millis,
     /// By when more than white space and comments must have come.
     pub(crate) deadline: Option<Deadline>,
@@ -87,6 +87,8 @@ enum Hold {
     Nothing,
     /// Until its first byte.
     FirstByte,
+    /// Until there is more than white space.
+    Beginning,
     /// Until there is output.
     Output,
     /// Until it is whole, up to so many bytes.
@@ -343,7 +345,7 @@ impl BufferedResponse {
         match (look.form, &self.observer) {
             (Form::Label(hold), _) => hold,
             (Form::Unseen, Some(observer)) if observer.is_stream() => Hold::of_stream(look.announced, scales),
-            (Form::Unseen, Some(observer)) if observer.is_unsure() && scales.recoverable => Hold::Whole(MOST_PREAMBLE),
+            (Form::Unseen, Some(observer)) if observer.is_unsure() && scales.recoverable => Hold::Beginning,
             (Form::Unseen, Some(observer)) if !observer.is_object() => Hold::FirstByte,
             _ => Hold::whole(MOST_JSON, look.announced, scales),
         }
@@ -354,6 +356,7 @@ impl BufferedResponse {
         match hold {
             Hold::Nothing => true,
             Hold::FirstByte => length > 0,
+            Hold::Beginning => length >= MOST_PREAMBLE,
             // The connection may end long after the last event.
             Hold::Whole(most) => length >= most || self.observer.as_deref().is_some_and(Observer::is_decided),
             Hold::Output => length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(Observer::is_settled),
@@ -368,7 +371,13 @@ impl BufferedResponse {
         if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && scales.deadline.is_some() {
             return WaitsFor::Beginning;
         }
-        if self.hold(look, scales) == Hold::Output { WaitsFor::Output } else { WaitsFor::End }
+        match self.hold(look, scales) {
+            // What a stream is assembled for may begin late.
+            Hold::Beginning if scales.buffered => WaitsFor::End,
+            // Whoever sends white space keeps a connection open that others would close.
+            Hold::Beginning | Hold::Output => WaitsFor::Output,
+            Hold::Nothing | Hold::FirstByte | Hold::Whole(_) => WaitsFor::End,
+        }
     }
 
     fn conclude(&mut self, seen: Seen, look: &Look, scales: &BufferRules) {

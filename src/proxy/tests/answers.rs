@@ -76,7 +76,7 @@ fn counted(sidecar: &Sidecar, arm: Arm) -> (Vec<(&'static str, u64)>, Vec<What>)
         assert_eq!((sample.whose.arm, sample.whose.slot), (arm, Some(place("", b"u").slot)));
         told.push(sample.what);
     });
-    told.retain(|what| !matches!(what, What::Output { .. } | What::Sent | What::Over(_)));
+    told.retain(|what| !matches!(what, What::Output { .. } | What::Sent | What::SentAgain | What::Over(_)));
     (counts.into_iter().filter(|(_, count)| *count > 0).collect(), told)
 }
 

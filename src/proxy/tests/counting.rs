@@ -11,6 +11,7 @@ use crate::decide::bucket::place;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::sources::SourceGroup;
+use crate::decide::guard::waiting::Over;
 use crate::decide::policy::{BreakerRule, Fallback, Secret, StreamMode};
 use crate::decide::units::{Arm, Millis, Percent, ProviderId, Slot};
 use crate::state::evidence::{ArmTotals, Evidence};
@@ -49,7 +50,7 @@ fn told(evidence: &Evidence, arm: Arm) -> Vec<What> {
     evidence.samples.drain(|sample| {
         let Sample { evidence: id, whose, what, .. } = sample;
         assert_eq!((id, whose.arm, whose.slot), (evidence.id, arm, Some(slot("u"))), "{sample:?}");
-        if !matches!(what, What::Sent | What::Over(_)) {
+        if !matches!(what, What::Sent | What::SentAgain | What::Over(_)) {
             all.push(what);
         }
     });
@@ -387,6 +388,21 @@ fn a_repetition_that_succeeds_is_one_success_and_its_time_is_that_of_both() {
     assert_eq!(sidecar.judged(Arm::Canary), ONE_SUCCESS);
     let said = times(&told(&evidence(&sidecar), Arm::Canary));
     assert!(matches!(said[..], [(true, after)] if is_after_the_pause(after)), "{said:?}");
+}
+
+#[test]
+fn a_pause_is_no_silence_of_the_provider() {
+    let (new, _seen) = Scripted::in_turn([json(429, "retry-after-ms: 60\r\n", "{}"), completion("at last")]);
+    let mut policy = policy(nobody(), new.address);
+    with_rollout(&mut policy, |rollout| rollout.retry.attempts = 2);
+    let sidecar = Sidecar::start(policy, Percent::ALL);
+    assert!(sidecar.ask(&ask("{}")).text().contains("at last"));
+    sidecar.settle();
+    // It waited twice, and is one request of its user.
+    assert_eq!((sidecar.evidence(Arm::Canary).waits, sidecar.judged(Arm::Canary)), ((2, 2), ONE_SUCCESS));
+    let mut all = Vec::new();
+    evidence(&sidecar).samples.drain(|sample| all.push(sample.what));
+    assert_eq!(all[..3], [What::Sent, What::Over(Over::Paused), What::SentAgain], "{all:?}");
 }
 
 #[test]

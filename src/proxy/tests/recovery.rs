@@ -360,6 +360,7 @@ fn a_canary_that_is_found_down_is_not_paused_for() {
     let mut client = sidecar.client();
     client.send(ask("{}"));
     until("the first attempt has failed", || sidecar.attempts(Arm::Canary, NEW) == [(Outcome::ServerError, 1)]);
+    until("nobody waits for its output", || sidecar.evidence(Arm::Canary).waits == (1, 1));
     sidecar.withdraw(&before.rollouts[0].evidence);
     let reply = client.reply();
     assert!(reply.text().contains("stable"), "{reply:?}");

@@ -18,9 +18,9 @@ use crate::proxy::attempt::deadline::Deadline;
 pub(super) enum WaitsFor {
     /// The first byte.
     FirstByte,
-    /// More than white space and comments.
+    /// More than white space and comments, or else somebody else is asked.
     Beginning,
-    /// The first output.
+    /// The first output, for as long as it may be held.
     Output,
     /// The end.
     End,
