@@ -1,6 +1,6 @@
 //! How long it takes from a new start after `kill -9` to the first answered request, under load, with a state of no age and
 //! with one that many rollouts have written to for 90 days. `cargo build --release --locked`, then
-//! `cargo run --locked --example restart_speed -- target/release/serin`.
+//! `cargo run --locked --example restart_speed -- target/release/serin`, with another number of rounds after it.
 //!
 //! The load is a new request every few milliseconds, each on a connection of its own and never repeated. What was in
 //! flight at a kill may fail, and what comes while nobody listens is refused; anything else that fails is a finding.
@@ -22,7 +22,8 @@ use serin::decide::rollout::state::{Identity, Phase, RolloutState};
 use serin::decide::units::{Percent, UnixMillis};
 use serin::store::{self, Batch};
 
-const ROUNDS: usize = 20;
+/// Where none is given.
+const ROUNDS: usize = 100;
 const ROLLOUTS: usize = 50;
 const DAYS: u64 = 90;
 /// Of one rollout, in one day.
@@ -192,7 +193,7 @@ struct Load {
     failed: Vec<(Instant, Instant, String)>,
 }
 
-fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Result<()> {
+fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool, rounds: usize) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     std::fs::write(folder.path().join("flags.yaml"), flags(listen, provider)?)?;
@@ -224,7 +225,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
                 }
             });
         }
-        let rounds = (0..ROUNDS).try_for_each(|round| {
+        let told = (0..rounds).try_for_each(|round| {
             thread::park_timeout(BETWEEN);
             let sent = clock::instant();
             drop(sidecar.take());
@@ -236,7 +237,7 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
         });
         thread::park_timeout(BETWEEN);
         over.store(true, SeqCst);
-        rounds
+        told
     })?;
     let load = load.into_inner()?;
     let in_flight = |began, ended| kills.iter().any(|(sent, dead)| began <= dead && ended >= sent);
@@ -245,11 +246,12 @@ fn measure(name: &str, binary: &Path, provider: SocketAddr, full: bool) -> Resul
     let millis = |time: Duration| time.as_secs_f64() * 1e3;
     let size = std::fs::metadata(state_file(&state)?)?.len() as f64 / f64::from(1 << 20);
     println!(
-        "{name} ({size:.1} MiB): min {:.1} ms, median {:.1} ms, max {:.1} ms over {ROUNDS} rounds; {} answered, {} refused \
+        "{name} ({size:.1} MiB): min {:.1} ms, median {:.1} ms, 95% {:.1} ms, max {:.1} ms over {rounds} rounds; {} answered, {} refused \
          while nobody listened, {} in flight at a kill, {} failed otherwise",
         millis(took[0]),
-        millis(took[ROUNDS / 2]),
-        millis(took[ROUNDS - 1]),
+        millis(took[rounds / 2]),
+        millis(took[rounds * 95 / 100]),
+        millis(took[rounds - 1]),
         load.answered,
         load.refused,
         load.failed.len() - others.len(),
@@ -268,9 +270,13 @@ fn state_file(state: &Path) -> Result<PathBuf> {
 fn main() -> Result<()> {
     let binary = std::env::args_os().nth(1).ok_or("say which binary: target/release/serin")?;
     let binary = std::path::absolute(binary)?;
+    let rounds = std::env::args().nth(2).map_or(Ok(ROUNDS), |rounds| rounds.parse())?;
+    if rounds == 0 {
+        return Err("at least one round".into());
+    }
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let provider = listener.local_addr()?;
     thread::spawn(move || play_provider(listener));
-    measure("a new state", &binary, provider, false)?;
-    measure("a state of 90 days and 50 rollouts", &binary, provider, true)
+    measure("a new state", &binary, provider, false, rounds)?;
+    measure("a state of 90 days and 50 rollouts", &binary, provider, true, rounds)
 }

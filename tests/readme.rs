@@ -119,6 +119,33 @@ fn the_flag_that_an_example_asks_for_is_in_the_file_of_the_readme() {
     assert!(has_it && files.iter().any(|file| file.contains("name: chat")), "{asked}");
 }
 
+#[test]
+fn models_of_examples_are_no_snapshots_that_are_taken_away() {
+    let readme = package("README.md");
+    let code = ["python", "js", "sh"].map(|language| blocks(&readme, language).join("\n")).concat();
+    let models: BTreeSet<&str> = code
+        .split("model")
+        .skip(1)
+        .filter_map(|rest| rest.trim_start_matches(['"', ':', '=', ' ']).split('"').next())
+        .filter(|name| name.contains('-') && !name.contains(char::is_whitespace))
+        .collect();
+    assert!(models.iter().any(|name| name.starts_with("claude-")) && models.contains("gpt-4o"), "{models:?}");
+    let is_date = |part: &str| part.len() >= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+    let dated: Vec<_> = models.iter().filter(|name| name.split('-').any(is_date)).collect();
+    assert!(dated.is_empty(), "{dated:?}");
+}
+
+#[test]
+fn nobody_promises_a_dashboard() {
+    let helps = commands().into_iter().map(|command| serin(&[&command, "--help"]));
+    let mut texts: Vec<String> = helps.chain([serin(&["--help"]), serin(&["schema"])]).collect();
+    let files = ["flags.yaml", "deploy/flags.schema.json", "README.md"].map(package);
+    texts.extend(files.map(|text| text.replace("There is no dashboard", "")));
+    for text in texts {
+        assert!(!text.to_lowercase().contains("dashboard"), "{text}");
+    }
+}
+
 // === Commands ===
 
 fn commands() -> BTreeSet<String> {

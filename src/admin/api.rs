@@ -23,7 +23,7 @@ use crate::describe::stable_fault;
 use crate::state::inbox::{Command, Inbox};
 use crate::state::snapshot::Shared;
 use crate::state::status::StatusCell;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics;
 
 /// How long control may take: it waits for the disk before it calls a command durable.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,8 +41,6 @@ pub struct View {
     pub shared: Arc<Shared>,
     /// Where changes are asked for.
     pub inbox: Inbox,
-    /// The metrics.
-    pub metrics: Arc<Metrics>,
     /// Set once the process is stopping: it wants no more traffic.
     pub draining: Arc<AtomicBool>,
 }
@@ -82,7 +80,7 @@ async fn respond(view: &View, door: &Door, head: &Parts, body: &[u8]) -> Result<
     }
     Ok(match route {
         Route::Metrics => {
-            text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", view.metrics.render(&view.status.load()))
+            text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", metrics::render(&view.status.load()))
         }
         Route::History => json(StatusCode::OK, &history(view, head.uri.query().unwrap_or_default()).await?),
         Route::Trace(rollout) => text(StatusCode::OK, "application/x-ndjson", trace(view, rollout).await?),

@@ -25,17 +25,11 @@ pub mod users;
 
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use self::api::View;
 use self::auth::Door;
-use crate::telemetry::metrics::Metrics;
-
-/// How often samples are taken out of the cores' queues.
-const UPKEEP: Duration = Duration::from_secs(2);
 
 /// What the ports are made of.
 #[derive(Debug)]
@@ -81,7 +75,6 @@ pub fn start(setup: Setup) -> io::Result<Running> {
     let view = setup.view;
     let serve = move || {
         let local = tokio::task::LocalSet::new();
-        let metrics = Arc::clone(&view.metrics);
         let view = Rc::new(view);
         local.spawn_local(serve::tcp(admin, Door::Tcp(bound), Rc::clone(&view)));
         if let Some(probe) = probe {
@@ -90,20 +83,11 @@ pub fn start(setup: Setup) -> io::Result<Running> {
         if let Some(socket) = socket {
             local.spawn_local(serve::unix(socket, Rc::clone(&view)));
         }
-        local.spawn_local(upkeep(metrics));
         // Ends by a word or by the sender's end alike.
         let _ = local.block_on(&runtime, stopped);
     };
     std::thread::Builder::new().name("admin".to_owned()).spawn(serve)?;
     Ok(Running { _stop: stop })
-}
-
-async fn upkeep(metrics: Arc<Metrics>) {
-    let mut every = tokio::time::interval(UPKEEP);
-    loop {
-        every.tick().await;
-        metrics.upkeep();
-    }
 }
 
 #[cfg(test)]

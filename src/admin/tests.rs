@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
@@ -22,6 +23,7 @@ use crate::decide::policy::{Canary, Flag, Guard, Policy, Provider, Role, Rollout
 use crate::decide::rollout::state::Verb;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
+use crate::state::counters::Series;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};
 use crate::state::snapshot::{self, Shared, Snapshot};
 use crate::state::status::{
@@ -53,8 +55,8 @@ fn policy(tokens: Vec<Token>) -> Policy {
     Policy { flags, tokens, ..plain::policy(providers, vec![rollout]) }
 }
 
-fn snapshot(policy: Policy, share: Percent, metrics: &Metrics) -> Snapshot {
-    snapshot::plain::snapshot(1, policy, share, 1, |labels| metrics.series(labels, 1))
+fn snapshot(policy: Policy, share: Percent) -> Snapshot {
+    snapshot::plain::snapshot(1, policy, share, 1, |labels| Arc::new(Series::new(labels, 1)))
 }
 
 fn finding() -> FindingStatus {
@@ -124,6 +126,7 @@ fn status() -> Status {
         series: Vec::new(),
         samples_lost: 0,
         access_log: (0, [0; 3]),
+        ambiguous_closes: [0; 4],
         draining: false,
     }
 }
@@ -203,8 +206,7 @@ impl Ports {
     fn open(tokens: Vec<Token>) -> Ports {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("admin.sock");
-        let metrics = Arc::new(Metrics::new());
-        let shared = Arc::new(Shared::new(snapshot(policy(tokens), Percent::ZERO, &metrics), 1));
+        let shared = Arc::new(Shared::new(snapshot(policy(tokens), Percent::ZERO), 1));
         let status: Arc<StatusCell> = Arc::new(ArcSwap::from_pointee(status()));
         let (inbox, end) = inbox();
         let asked: Arc<std::sync::Mutex<Vec<Command>>> = Arc::default();
@@ -222,8 +224,7 @@ impl Ports {
             probe: None,
             draining: false,
         };
-        let view =
-            View { process, status, shared: Arc::clone(&shared), inbox, metrics, draining: Arc::clone(&draining) };
+        let view = View { process, status, shared: Arc::clone(&shared), inbox, draining: Arc::clone(&draining) };
         Ports {
             admin: admin.local_addr().unwrap(),
             probe: probe.local_addr().unwrap(),

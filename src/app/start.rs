@@ -31,7 +31,6 @@ use crate::state::status::{Status, StatusCell};
 use crate::store::dir::AlreadyRunning;
 use crate::store::traces::Traces;
 use crate::telemetry::access_log;
-use crate::telemetry::metrics::Metrics;
 use crate::{admin, clock, control, proxy, store};
 
 /// More data-plane threads than this only by `workers`.
@@ -243,8 +242,6 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let stay = Sockets { listen: Some(listen_at), admin: Some(admin_at), handed_over: Vec::new() };
     let environment = environment.with_sockets(stay);
 
-    let metrics = Arc::new(Metrics::new());
-    let for_series = Arc::clone(&metrics);
     let cores = workers(&fixed);
     let most_connections = proxy::most_connections();
     let (inbox, inbox_end) = inbox();
@@ -257,7 +254,6 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         cores,
         most_connections,
         prober: Box::new(prober),
-        series: Box::new(move |labels, cores| for_series.series(labels, cores)),
     })
     .map_err(system("the control loop"))?;
     access_log::start(&started.shared.access_log).map_err(system("the access log"))?;
@@ -297,7 +293,6 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         status: Arc::clone(&started.status),
         shared: Arc::clone(&started.shared),
         inbox: inbox.clone(),
-        metrics,
         draining: Arc::clone(&draining),
     };
     let admin = admin::start(admin::Setup { listener: admin, probe, socket: socket_listener, view })

@@ -18,7 +18,7 @@ use super::pauses::Pauses;
 use super::providers::Providers;
 use super::report::{self, Process};
 use super::sampling::Sampling;
-use super::series::{Registry, SeriesFactory};
+use super::series::Registry;
 use super::tracked::Tracked;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::{Action, Actor, Notice, Reason};
@@ -34,7 +34,7 @@ use crate::store::locks::LocksFound;
 const MOST_TOLD: usize = 5;
 
 /// What an engine begins with.
-#[expect(missing_debug_implementations, reason = "it holds a closure")]
+#[derive(Debug)]
 pub struct Begin {
     /// The first file in force.
     pub policy: Arc<Policy>,
@@ -60,8 +60,6 @@ pub struct Begin {
     pub cores: usize,
     /// How many client connections the process can hold.
     pub most_connections: u32,
-    /// How series are made.
-    pub series: SeriesFactory,
 }
 
 impl Engine {
@@ -98,7 +96,7 @@ impl Engine {
             elsewhere: states.into_iter().collect(),
             context,
             process: Process { notes, most_connections, draining: false },
-            series: Registry::new(begin.series, cores),
+            series: Registry::new(cores),
             providers: Providers::default(),
             sampling: Sampling::default(),
             idle,

@@ -273,6 +273,7 @@ impl Engine {
             series: series.all(),
             samples_lost: context.blocks.samples.lost(),
             access_log: (lines.written(), Dropped::ALL.map(|reason| lines.dropped(reason))),
+            ambiguous_closes: self.shared.ambiguous_closes.counts(),
             draining: self.process.draining,
         };
         self.status.store(Arc::new(status));

@@ -49,7 +49,6 @@ mod traffic;
 mod turns;
 mod unserved;
 
-pub use series::SeriesFactory;
 pub use shell::{Ask, Prober};
 pub use start::{FirstFlags, Setup, Started, start};
 pub use unserved::unserved_at_start;

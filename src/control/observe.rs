@@ -256,7 +256,7 @@ impl Observer {
             late = of_source.as_deref().unwrap_or(&self.silent).was_late(wait);
             for silent in of_source.into_iter().chain([&mut self.silent]) {
                 match what {
-                    What::Sent => silent.sent(wait, arm, slot, &guard.constants),
+                    What::Sent | What::SentAgain => silent.sent(wait, arm, slot, &guard.constants),
                     What::Over(how) => silent.over(wait, arm, slot, how, now),
                     What::LeftWaiting { .. } => silent.over(wait, arm, slot, Over::Left, now),
                     What::Output { .. } => silent.over(wait, arm, slot, Over::Answered, now),
@@ -271,7 +271,7 @@ impl Observer {
         let measured = self.measured.as_mut().map(|measured| &mut measured[source.index()]);
         let aspect = match what {
             What::Sent => return self.pauses.request(whose, now),
-            What::Over(_) => return,
+            What::SentAgain | What::Over(_) => return,
             What::Failed { connect } => {
                 self.epoch.counted[source.index()][arm as usize].refused += u32::from(connect);
                 Aspect::Failing

@@ -46,6 +46,7 @@ pub(super) fn nothing() -> Status {
         series: Vec::new(),
         samples_lost: 0,
         access_log: (0, [0; 3]),
+        ambiguous_closes: [0; 4],
         draining: false,
     }
 }

@@ -15,7 +15,6 @@ use tokio::task::LocalSet;
 use super::begin::Begin;
 use super::engine::Engine;
 use super::now::Now;
-use super::series::SeriesFactory;
 use super::shell::{self, Prober};
 use crate::clock;
 use crate::decide::file_error::FileError;
@@ -55,8 +54,6 @@ pub struct Setup {
     pub most_connections: u32,
     /// Made on control's thread.
     pub prober: Box<dyn FnOnce() -> Prober + Send>,
-    /// How series are made.
-    pub series: SeriesFactory,
 }
 
 /// A running control loop.
@@ -73,7 +70,7 @@ pub struct Started {
 /// Restores what lasts, publishes the first snapshot, and starts the loop. An error: the first reading is no accepted
 /// one, or the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
-    let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober, series } = setup;
+    let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober } = setup;
     let Opened { store, notes, states, error, state_lost, ephemeral, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
@@ -102,7 +99,6 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         ephemeral,
         cores,
         most_connections,
-        series,
     };
     let engine = Engine::new(begin, now());
     let (shared, status) = (Arc::clone(&engine.shared), Arc::clone(&engine.status));

@@ -346,7 +346,7 @@ pub(super) struct Rollout {
     #[schemars(extend("default" = defaults::GIVE_UP_AFTER.to_string()))]
     pub(super) give_up_after: Option<SomeLength>,
     /// How long the beginning of a stream is held back while it carries no output and another provider could still
-    /// answer. `0s`: nothing is held.
+    /// answer, and white space before stable's answer. `0s`: nothing is held.
     #[schemars(extend("default" = defaults::HOLD.to_string()))]
     pub(super) hold: Option<Length>,
     /// When the same provider is asked again.

@@ -23,6 +23,7 @@ use crate::proxy::request::memory::{BodyMemory, CoreShare};
 use crate::proxy::request::prepared::Prepared;
 use crate::proxy::request::request_id::RequestIds;
 use crate::state::access_log::AccessLog;
+use crate::state::ambiguous_closes::AmbiguousCloses;
 use crate::state::counters;
 use crate::state::inbox::{Inbox, Refused};
 use crate::state::snapshot::{Reader, Shared, Snapshot};
@@ -47,6 +48,8 @@ pub(crate) struct Core {
     pub(crate) id: counters::Core,
     sources: Arc<SourceTable>,
     pub(crate) access_log: Arc<AccessLog>,
+    /// Where clients are counted that cannot be asked whether they have left.
+    pub(crate) ambiguous_closes: Arc<AmbiguousCloses>,
     pub(crate) request_ids: RequestIds,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) load: Arc<Load>,
@@ -58,7 +61,7 @@ pub(crate) struct Core {
     reported: [Cell<Millis>; 2],
     /// Whether clients are being asked to close.
     draining: Cell<bool>,
-    /// Whether what is still open is being cut, with an outcome that Serin caused.
+    /// Whether what is still open is being cut: its outcome is Serin's doing.
     cutting: Cell<bool>,
     /// Tasks that are no connection's, and look again when connections do.
     streams: Notify,
@@ -90,6 +93,7 @@ impl Core {
             id: counters::Core(id),
             sources: Arc::clone(&shared.sources),
             access_log: Arc::clone(&shared.access_log),
+            ambiguous_closes: Arc::clone(&shared.ambiguous_closes),
             request_ids: RequestIds::new(chance.u64(..)),
             upstreams: Upstreams::new(cores),
             load,

@@ -191,7 +191,7 @@ impl Running {
     }
 
     fn spawn(&mut self, name: String, run: impl FnOnce(&Runtime) + Send + 'static) -> io::Result<()> {
-        // Made here, so that a failure is returned to the caller.
+        // Made here, so that a failure is the caller's to hear of.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().event_interval(61).build()?;
         let thread = std::thread::Builder::new().name(name).spawn(move || run(&runtime))?;
         self.threads.push(thread);

@@ -5,7 +5,9 @@
 //! sums and differences. Invariant: `ended <= dispatched` for every cell once its requests have finished.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::latency::{Latency, LatencyCell};
 use crate::decide::finished::Finished;
 use crate::decide::outcome::Outcome;
 
@@ -52,10 +54,6 @@ pub struct Series {
     /// Whose they are.
     pub labels: Labels,
     cores: Box<[SeriesCell]>,
-    /// Seconds from a request's arrival to the end of its answer.
-    pub duration: metrics::Histogram,
-    /// Seconds from a request's arrival to the first byte of the answer's body.
-    pub first_output: metrics::Histogram,
 }
 
 // A cell to a cache line, so that cores do not slow each other.
@@ -73,13 +71,15 @@ struct SeriesCell {
     fallbacks: Count,
     answers: [Count; Finished::ALL.len()],
     tokens: [Count; 2],
+    duration: LatencyCell,
+    first_output: LatencyCell,
 }
 
 impl Series {
     /// All zero, for this many cores.
     #[must_use]
-    pub fn new(labels: Labels, cores: usize, duration: metrics::Histogram, first_output: metrics::Histogram) -> Series {
-        Series { labels, cores: (0..cores).map(|_| SeriesCell::default()).collect(), duration, first_output }
+    pub fn new(labels: Labels, cores: usize) -> Series {
+        Series { labels, cores: (0..cores).map(|_| SeriesCell::default()).collect() }
     }
 
     /// A request was dispatched.
@@ -166,6 +166,28 @@ impl Series {
         let cell = &self.cores[usize::from(core.0)];
         cell.requests[outcome as usize].add_one();
         cell.in_flight_ended.add_one();
+    }
+
+    /// A request that came to its end took so long since it arrived.
+    pub fn took(&self, core: Core, time: Duration) {
+        self.cores[usize::from(core.0)].duration.add(time);
+    }
+
+    /// The first byte of its answer's body came so long after it arrived.
+    pub fn had_output(&self, core: Core, after: Duration) {
+        self.cores[usize::from(core.0)].first_output.add(after);
+    }
+
+    /// How long requests took from their arrival to the end of their answers.
+    #[must_use]
+    pub fn duration(&self) -> Latency {
+        Latency::of(self.cores.iter().map(|cell| &cell.duration))
+    }
+
+    /// How long they took to the first byte of the answer's body.
+    #[must_use]
+    pub fn first_output(&self) -> Latency {
+        Latency::of(self.cores.iter().map(|cell| &cell.first_output))
     }
 
     /// Requests that ended so, over all cores.

@@ -119,10 +119,20 @@ impl Evidence {
     /// It is on its way to the provider: from now on it waits for output.
     #[must_use]
     pub fn sent(&self, core: Core, whose: impl Into<Whose>, kind: Kind) -> Wait {
-        let (wait, whose) = (Wait { second: self.samples.second(), kind }, whose.into());
+        self.waits(core, whose.into(), kind, What::Sent)
+    }
+
+    /// The same once more, after a pause.
+    #[must_use]
+    pub fn sent_again(&self, core: Core, whose: impl Into<Whose>, kind: Kind) -> Wait {
+        self.waits(core, whose.into(), kind, What::SentAgain)
+    }
+
+    fn waits(&self, core: Core, whose: Whose, kind: Kind, what: What) -> Wait {
+        let wait = Wait { second: self.samples.second(), kind };
         #[cfg(test)]
         self.cell(core, whose).began_to_wait.add_one();
-        self.samples.push(core, Sample { evidence: self.id, whose, wait: Some(wait), what: What::Sent });
+        self.samples.push(core, Sample { evidence: self.id, whose, wait: Some(wait), what });
         wait
     }
 

@@ -6,10 +6,12 @@
 //! what every core may change, a word in a single step. No I/O happens here.
 
 pub mod access_log;
+pub mod ambiguous_closes;
 pub mod causes;
 pub mod counters;
 pub mod evidence;
 pub mod inbox;
+pub mod latency;
 pub mod provider;
 pub mod retry_budget;
 pub mod samples;

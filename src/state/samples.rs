@@ -65,6 +65,8 @@ pub enum What {
     },
     /// It was sent.
     Sent,
+    /// It was sent again, after a pause in which nobody was asked.
+    SentAgain,
     /// It waits no more, for a reason that is told besides, or is none of the guard's.
     Over(Over),
 }
@@ -100,6 +102,8 @@ impl Sample {
             What::Over(Over::Failed) => (7, 0),
             What::Over(Over::Left) => (8, 0),
             What::Over(Over::Dropped) => (9, 0),
+            What::Over(Over::Paused) => (12, 0),
+            What::SentAgain => (13, 0),
             What::Paced { gap } => (10, gap),
             What::Answered { finished } => (11, finished as u64),
         };
@@ -142,6 +146,8 @@ impl Sample {
                 8 => What::Over(Over::Left),
                 9 => What::Over(Over::Dropped),
                 10 => What::Paced { gap: after.0 },
+                12 => What::Over(Over::Paused),
+                13 => What::SentAgain,
                 _ => {
                     let [cell, ..] = after.0.to_le_bytes();
                     What::Answered { finished: Finished::ALL[usize::from(cell) % Finished::ALL.len()] }
@@ -340,7 +346,8 @@ mod tests {
             prop::sample::select(Finished::ALL.to_vec()).prop_map(|finished| What::Answered { finished }),
             after.prop_map(|after| What::LeftWaiting { after }),
             Just(What::Sent),
-            prop_oneof![Just(Over::Answered), Just(Over::Failed), Just(Over::Left), Just(Over::Dropped)]
+            Just(What::SentAgain),
+            prop::sample::select(vec![Over::Answered, Over::Failed, Over::Paused, Over::Left, Over::Dropped])
                 .prop_map(What::Over),
         ]
     }

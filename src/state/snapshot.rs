@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use super::access_log::AccessLog;
+use super::ambiguous_closes::AmbiguousCloses;
 use super::counters::{Core, Series};
 use super::evidence::Evidence;
 use super::provider::ProviderState;
@@ -99,6 +100,8 @@ pub struct Shared {
     pub sources: Arc<SourceTable>,
     /// Where their lines go.
     pub access_log: Arc<AccessLog>,
+    /// Clients that closed their side and could not be asked whether they have left.
+    pub ambiguous_closes: Arc<AmbiguousCloses>,
 }
 
 impl Shared {
@@ -112,6 +115,7 @@ impl Shared {
             published: tokio::sync::watch::Sender::new(revision),
             sources: Arc::default(),
             access_log: Arc::default(),
+            ambiguous_closes: Arc::default(),
         }
     }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
+use super::ambiguous_closes::Unasked;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::cause::CauseCount;
@@ -41,6 +42,8 @@ pub struct Status {
     pub samples_lost: u64,
     /// Lines of the access log that were written, and dropped by reason.
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
+    /// Clients that closed their side and could not be asked whether they have left, by why not.
+    pub ambiguous_closes: [u64; Unasked::ALL.len()],
     /// Whether the process is stopping.
     pub draining: bool,
 }

@@ -234,7 +234,7 @@ pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connectio
     let mut contents = contents(&connection)?;
     contents.notes.extend(unread);
     // Whether it can be written is known now, and not at the first rollback.
-    let opened = match try_to_write(&mut connection, &contents, now).map_err(Problem::from) {
+    let opened = match try_to_write(&mut connection, &contents).map_err(Problem::from) {
         Ok(()) => None,
         Err(Problem::Refused(why)) => Some(why),
         Err(unreadable) => return Err(unreadable),
@@ -242,20 +242,26 @@ pub(super) fn open_for_writing(dir: &Path, now: UnixMillis) -> Result<(Connectio
     Ok((connection, contents, opened))
 }
 
-// Of the history only the pages are looked at that the next line of each rollout goes to.
-fn try_to_write(connection: &mut Connection, contents: &Contents, now: UnixMillis) -> rusqlite::Result<()> {
-    let mut writing = connection.transaction()?;
-    writing.execute("INSERT OR REPLACE INTO kept VALUES ('opened', ?1)", params![now.0.to_string()])?;
-    {
-        // Taken back when dropped.
-        let trial = writing.savepoint()?;
-        let mut line = trial.prepare("INSERT INTO history (rollout, event) VALUES (?1, '')")?;
-        let rollouts = contents.states.iter().map(|(identity, _)| Some(identity.rollout.as_str()));
-        for rollout in rollouts.chain([None]) {
-            line.execute(params![rollout])?;
-        }
+// Of the history only the pages are looked at that the next line of each rollout goes to. All of it is taken back, so
+// that no start waits for the disk to keep it: what is written is the journal, and of the database nothing. The first
+// batch finds out the rest.
+fn try_to_write(connection: &mut Connection, contents: &Contents) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    let tried = write_in_vain(connection, contents);
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    tried
+}
+
+fn write_in_vain(connection: &mut Connection, contents: &Contents) -> rusqlite::Result<()> {
+    let writing = connection.transaction()?;
+    writing.execute("INSERT OR REPLACE INTO kept VALUES ('last_good', '')", [])?;
+    let mut line = writing.prepare("INSERT INTO history (rollout, event) VALUES (?1, '')")?;
+    let rollouts = contents.states.iter().map(|(identity, _)| Some(identity.rollout.as_str()));
+    for rollout in rollouts.chain([None]) {
+        line.execute(params![rollout])?;
     }
-    writing.commit()
+    drop(line);
+    writing.rollback()
 }
 
 /// Whether this table and its indexes make sense, as far as a look at each page tells; `""`: every table.

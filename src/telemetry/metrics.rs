@@ -1,17 +1,15 @@
 //! Every metric: its name, labels, help text and where its value comes from.
 //!
-//! Latencies live in one recorder for the life of the process, since only it has the samples. Counters and gauges are
-//! written afresh from [`Status`] at every scrape, into a recorder that is dropped with it: a rollout that left
-//! flags.yaml leaves the metrics too, and no value is ever kept in two places. Labels are bounded: names of the file,
-//! outcomes, phases; never a user id or a raw model name.
+//! All are written afresh from [`Status`] at every scrape: no value is ever kept in two places, and what a rollout is
+//! at leaves the metrics with it; what was counted stays, since a scraper takes differences. Labels are bounded: names of
+//! the file, outcomes, phases; never a user id or a raw model name.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
-use metrics::{Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-
+use super::exposition::Exposition;
 use crate::decide::breaker::BreakerState;
 use crate::decide::finished::Finished;
 use crate::decide::guard::aspect::Aspect;
@@ -19,6 +17,7 @@ use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;
 use crate::decide::rollout::state::Standing;
 use crate::state::access_log::Dropped;
+use crate::state::ambiguous_closes::Unasked;
 use crate::state::counters::{Labels, Series};
 use crate::state::status::{RolloutStatus, Status};
 
@@ -31,6 +30,18 @@ pub enum Kind {
     Gauge,
     /// Samples in buckets.
     Histogram,
+}
+
+impl Kind {
+    /// Its name in the exposition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
 }
 
 /// One metric.
@@ -97,6 +108,8 @@ metrics_list! {
         "Lines of the access log that were written.";
     ACCESS_DROPPED "serin_access_log_dropped_total" Counter ["reason"]
         "Lines of the access log that were dropped: more than max_per_second (rate), the writer was behind (queue), or the file could not be written (write).";
+    AMBIGUOUS_CLOSES "serin_ambiguous_closes_total" Counter ["reason"]
+        "Connections whose client closed its side with a request open and was taken to have left, since it could not be asked: HTTP/1.0 (http10), a body passed on as it comes (body), within an answer (answer), HTTP/2 (http2).";
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
@@ -117,83 +130,6 @@ metrics_list! {
         "Always 1; its label tells the version.";
 }
 
-/// Upper bounds in seconds: a cached answer takes milliseconds, a long generation minutes.
-const BUCKETS: [f64; 18] =
-    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 240.0, 480.0, 900.0];
-
-const META: Metadata<'static> = Metadata::new("serin", Level::INFO, None);
-
-/// The metrics of one sidecar.
-pub struct Metrics {
-    latencies: PrometheusRecorder,
-    exposition: PrometheusHandle,
-}
-
-impl Default for Metrics {
-    fn default() -> Metrics {
-        Metrics::new()
-    }
-}
-
-impl Metrics {
-    /// Without a sample.
-    #[must_use]
-    pub fn new() -> Metrics {
-        let mut builder = PrometheusBuilder::new();
-        for metric in ALL.iter().filter(|metric| metric.kind == Kind::Histogram) {
-            builder = builder
-                .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), &BUCKETS)
-                .expect("the list of buckets is not empty");
-        }
-        let latencies = builder.build_recorder();
-        for metric in ALL.iter().filter(|metric| metric.kind == Kind::Histogram) {
-            latencies.describe_histogram(metric.name.into(), None, metric.help.into());
-        }
-        let exposition = latencies.handle();
-        Metrics { latencies, exposition }
-    }
-
-    /// A series of counts whose latencies go here.
-    #[must_use]
-    pub fn series(&self, labels: Labels, cores: usize) -> Arc<Series> {
-        let key = |metric: &Metric| Key::from_parts(metric.name, of(&labels, metric, None));
-        let duration = self.latencies.register_histogram(&key(&DURATION), &META);
-        let first_output = self.latencies.register_histogram(&key(&FIRST_OUTPUT), &META);
-        Arc::new(Series::new(labels, cores, duration, first_output))
-    }
-
-    /// Takes samples out of the cores' queues; without a call every few seconds they pile up.
-    pub fn upkeep(&self) {
-        self.exposition.run_upkeep();
-    }
-
-    /// The exposition in Prometheus' text format.
-    #[must_use]
-    pub fn render(&self, status: &Status) -> String {
-        self.upkeep();
-        let mut blocks: Vec<String> = Vec::new();
-        for block in counts(status).split("\n\n").filter(|block| !block.trim().is_empty()) {
-            let mut lines: Vec<&str> = block.trim().lines().collect();
-            // People read this too. HELP sorts before TYPE, and both before any name.
-            lines.sort_unstable();
-            blocks.push(lines.join("\n"));
-        }
-        // The buckets of a histogram have an order of their own.
-        let latencies = self.exposition.render();
-        blocks.extend(latencies.split("\n\n").map(str::trim).filter(|block| !block.is_empty()).map(str::to_owned));
-        blocks.sort_unstable();
-        let mut text = blocks.join("\n\n");
-        text.push('\n');
-        text
-    }
-}
-
-impl std::fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Metrics")
-    }
-}
-
 /// The list of metrics for a reader: a line each, name, labels and help.
 #[must_use]
 pub fn document() -> String {
@@ -204,78 +140,64 @@ pub fn document() -> String {
     })
 }
 
-fn of(labels: &Labels, metric: &Metric, last: Option<&str>) -> Vec<Label> {
-    let values = [
-        Some(labels.rollout.clone()),
-        Some(labels.arm.to_owned()),
-        Some(labels.provider.clone()),
-        last.map(str::to_owned),
-    ];
-    metric.labels.iter().zip(values).filter_map(|(name, value)| Some(Label::new(*name, value?))).collect()
-}
-
-fn counts(status: &Status) -> String {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    for metric in ALL {
-        match metric.kind {
-            Kind::Counter => recorder.describe_counter(metric.name.into(), None, metric.help.into()),
-            Kind::Gauge => recorder.describe_gauge(metric.name.into(), None, metric.help.into()),
-            Kind::Histogram => {}
-        }
-    }
-    let gauge = |metric: &Metric, values: &[&str], value: f64| {
-        let labels: Vec<Label> =
-            metric.labels.iter().zip(values).map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
-        recorder.register_gauge(&Key::from_parts(metric.name, labels), &META).set(value);
-    };
-    let counter = |metric: &Metric, labels: Vec<Label>, value: u64| {
-        recorder.register_counter(&Key::from_parts(metric.name, labels), &META).absolute(value);
-    };
+/// The exposition in Prometheus' text format.
+#[must_use]
+pub fn render(status: &Status) -> String {
+    let mut told = Exposition::default();
     for series in &status.series {
-        let Labels { rollout, arm, provider } = &series.labels;
-        gauge(&IN_FLIGHT, &[rollout, arm, provider], count(series.in_flight()));
-        for outcome in Outcome::ALL {
-            let last = Some(outcome.as_str());
-            counter(&REQUESTS, of(&series.labels, &REQUESTS, last), series.requests(outcome));
-            counter(&ATTEMPTS, of(&series.labels, &ATTEMPTS, last), series.attempts(outcome));
-        }
-        for finished in Finished::ALL {
-            counter(&ANSWERS, of(&series.labels, &ANSWERS, Some(finished.as_str())), series.answers(finished));
-        }
-        let (input, output) = series.tokens();
-        for (kind, tokens) in [("input", input), ("output", output)] {
-            counter(&TOKENS, of(&series.labels, &TOKENS, Some(kind)), tokens);
-        }
-        counter(&FALLBACKS, of(&series.labels, &FALLBACKS, None), series.fallbacks());
+        of_series(series, &mut told);
     }
     for provider in &status.providers {
         if let Some(breaker) = &provider.breaker {
-            gauge(&BREAKER, &[&provider.name], breaker_state(breaker.state));
-            counter(&DIVERTED, vec![Label::new("provider", provider.name.clone())], provider.diverted);
+            told.add(&BREAKER, &[&provider.name], breaker_state(breaker.state));
+            told.add(&DIVERTED, &[&provider.name], provider.diverted);
         }
     }
     for (rollout, unheld) in unheld(&status.series) {
-        counter(&UNHELD, vec![Label::new("rollout", rollout.to_owned())], unheld);
+        told.add(&UNHELD, &[rollout], unheld);
     }
     for rollout in status.rollouts.iter().filter(|rollout| rollout.canary.is_some()) {
-        of_rollout(rollout, &gauge);
+        of_rollout(rollout, &mut told);
     }
-    counter(&SAMPLES_LOST, Vec::new(), status.samples_lost);
+    told.add(&SAMPLES_LOST, &[], status.samples_lost);
     let (written, dropped) = status.access_log;
-    counter(&ACCESS_LINES, Vec::new(), written);
+    told.add(&ACCESS_LINES, &[], written);
     for (reason, count) in Dropped::ALL.into_iter().zip(dropped) {
-        counter(&ACCESS_DROPPED, vec![Label::new("reason", reason.as_str())], count);
+        told.add(&ACCESS_DROPPED, &[reason.as_str()], count);
+    }
+    for (why, count) in Unasked::ALL.into_iter().zip(status.ambiguous_closes) {
+        told.add(&AMBIGUOUS_CLOSES, &[why.as_str()], count);
     }
     let flags = &status.flags;
-    gauge(&GENERATION, &[], count(flags.generation));
-    counter(&RELOAD_FAILURES, Vec::new(), flags.failures);
-    gauge(&RELOAD_SUCCESS, &[], count(flags.accepted_at.0) / 1000.0);
-    gauge(&FLAGS_IN_FORCE, &[], flag(flags.errors.is_empty() && !flags.from_last_good));
-    gauge(&STATE_WRITABLE, &[], flag(status.store.error.is_none()));
-    gauge(&LOCKS_READABLE, &[], flag(status.store.locks_unread.is_none()));
-    gauge(&BUILD, &[env!("CARGO_PKG_VERSION")], 1.0);
-    recorder.handle().run_upkeep();
-    recorder.handle().render()
+    told.add(&GENERATION, &[], flags.generation);
+    told.add(&RELOAD_FAILURES, &[], flags.failures);
+    told.add(&RELOAD_SUCCESS, &[], Duration::from_millis(flags.accepted_at.0).as_secs_f64());
+    told.add(&FLAGS_IN_FORCE, &[], flag(flags.errors.is_empty() && !flags.from_last_good));
+    told.add(&STATE_WRITABLE, &[], flag(status.store.error.is_none()));
+    told.add(&LOCKS_READABLE, &[], flag(status.store.locks_unread.is_none()));
+    told.add(&BUILD, &[env!("CARGO_PKG_VERSION")], 1);
+    told.text()
+}
+
+fn of_series(series: &Series, told: &mut Exposition) {
+    let Labels { rollout, arm, provider } = &series.labels;
+    let labels = [rollout.as_str(), arm, provider];
+    let and = |last| [rollout.as_str(), arm, provider, last];
+    told.add(&IN_FLIGHT, &labels, series.in_flight());
+    for outcome in Outcome::ALL {
+        told.add(&REQUESTS, &and(outcome.as_str()), series.requests(outcome));
+        told.add(&ATTEMPTS, &and(outcome.as_str()), series.attempts(outcome));
+    }
+    for finished in Finished::ALL {
+        told.add(&ANSWERS, &and(finished.as_str()), series.answers(finished));
+    }
+    let (input, output) = series.tokens();
+    for (kind, tokens) in [("input", input), ("output", output)] {
+        told.add(&TOKENS, &and(kind), tokens);
+    }
+    told.add(&FALLBACKS, &labels, series.fallbacks());
+    told.add_latency(&DURATION, &labels, &series.duration());
+    told.add_latency(&FIRST_OUTPUT, &labels, &series.first_output());
 }
 
 /// By rollout; unsplit traffic is not read, so nothing of it is missed.
@@ -287,47 +209,42 @@ fn unheld(series: &[Arc<Series>]) -> BTreeMap<&str, u64> {
     sums
 }
 
-fn of_rollout(rollout: &RolloutStatus, gauge: &impl Fn(&Metric, &[&str], f64)) {
+fn of_rollout(rollout: &RolloutStatus, told: &mut Exposition) {
     let name = rollout.name.as_str();
-    gauge(&PERCENT, &[name], rollout.percent.as_f64());
+    told.add(&PERCENT, &[name], rollout.percent.as_f64());
     for (arm, waiting) in ["stable", "canary"].into_iter().zip(rollout.waiting) {
         let ages = AGES.into_iter().map(|(_, age)| age).chain([LONGER]);
         for (age, count) in ages.zip(waiting) {
-            gauge(&WAITING, &[name, arm, age], f64::from(count));
+            told.add(&WAITING, &[name, arm, age], count);
         }
     }
     if let Some(guard) = &rollout.guard {
-        gauge(&EVIDENCE, &[name], guard.aspects[Aspect::Failing as usize].evidence);
-        gauge(&BOUND, &[name], guard.bound);
-        gauge(&INCIDENT, &[name], flag(guard.incident));
-        gauge(&SILENCE, &[name], guard.silence.evidence);
+        told.add(&EVIDENCE, &[name], guard.aspects[Aspect::Failing as usize].evidence);
+        told.add(&BOUND, &[name], guard.bound);
+        told.add(&INCIDENT, &[name], flag(guard.incident));
+        told.add(&SILENCE, &[name], guard.silence.evidence);
     }
     if let Some(intent) = rollout.intent {
-        gauge(&INTENT, &[name], intent.as_f64());
+        told.add(&INTENT, &[name], intent.as_f64());
     }
     for standing in Standing::ALL {
-        gauge(&PHASE, &[name, standing.as_str()], flag(standing == rollout.standing));
+        told.add(&PHASE, &[name, standing.as_str()], flag(standing == rollout.standing));
     }
     if let Some(ratio) = rollout.anonymous_ratio {
-        gauge(&ANONYMOUS, &[name], ratio);
+        told.add(&ANONYMOUS, &[name], ratio);
     }
 }
 
-fn breaker_state(state: BreakerState) -> f64 {
+fn breaker_state(state: BreakerState) -> u8 {
     match state {
-        BreakerState::Closed => 0.0,
-        BreakerState::HalfOpen => 1.0,
-        BreakerState::Open => 2.0,
+        BreakerState::Closed => 0,
+        BreakerState::HalfOpen => 1,
+        BreakerState::Open => 2,
     }
 }
 
-fn flag(set: bool) -> f64 {
-    f64::from(u8::from(set))
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; counts stay far below 2^53")]
-fn count(value: u64) -> f64 {
-    value as f64
+fn flag(set: bool) -> u8 {
+    u8::from(set)
 }
 
 #[cfg(test)]

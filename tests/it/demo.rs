@@ -26,8 +26,10 @@ fn the_story_comes_to_its_end() {
         from += at;
     }
     assert!(!told.contains("keeps running"), "{told}");
-    let header = told.lines().take_while(|line| !line.starts_with("00:")).count();
-    assert!(header <= 6, "{told}");
+    // A screen of 80 columns by 24 lines leaves room for what happens; the names of our own directories are longer.
+    let header = told.lines().take_while(|line| !line.starts_with("00:"));
+    let rows = |line: &str| if line.starts_with("edit ") { 1 } else { line.chars().count().div_ceil(80).max(1) };
+    assert!(header.map(rows).sum::<usize>() <= 6, "{told}");
     assert_eq!(left_behind(&workspace), Vec::<String>::new());
 }
 

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::Output;
 
+use crate::support::client::Client;
 use crate::support::sidecar::Workspace;
 
 const GOOD: &str = "providers:\n  old: { base_url: http://127.0.0.1:1/v1 }\n  new: { base_url: http://127.0.0.1:2/v1 }\n\
@@ -99,6 +100,25 @@ fn a_start_without_a_good_file_leaves_nothing_behind() {
         let (code, told) = fails(&workspace, arguments);
         assert!(code == Some(64) && told.contains("`0.1` can be read in two ways"), "{told}");
     }
+}
+
+#[test]
+fn the_flag_of_the_readme_is_answered_with_its_file() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let file = readme.split("\n```yaml\n").nth(1).unwrap().split("\n```").next().unwrap();
+    let line = readme.lines().find(|line| line.starts_with("curl ") && line.contains("/ofrep/")).unwrap();
+    let path = line.split("http://127.0.0.1:7172").nth(1).unwrap().split(' ').next().unwrap();
+    let body = line.split("-d '").nth(1).unwrap().trim_end_matches('\'');
+    // Nobody is asked but a port that nobody has.
+    let file = file.replace("https://api.openai.com", "http://127.0.0.1:1");
+    let workspace = Workspace::new(&file.replace("https://api.deepseek.com", "http://127.0.0.1:2"));
+    let keys = ["OPENAI_API_KEY", "DEEPSEEK_API_KEY"].map(|name| (name, "sk-any".to_owned()));
+    let sidecar = workspace.start_with(&keys);
+    let json = [("content-type", "application/json")];
+    let answer = Client::connect(sidecar.admin).unwrap().post(path, &json, body).unwrap();
+    let told = answer.json();
+    let key = path.rsplit('/').next().unwrap();
+    assert_eq!((answer.status, &told["key"], &told["value"]), (200, &key.into(), &false.into()), "{told}");
 }
 
 #[test]

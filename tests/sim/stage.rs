@@ -10,7 +10,6 @@ use serin::decide::guard::constants::Constants;
 use serin::decide::policy::*;
 use serin::decide::rollout::state::{Identity, RolloutState};
 use serin::decide::units::Millis;
-use serin::state::counters::Series;
 use serin::state::status::FlagsStatus;
 use serin::store::locks::LocksFound;
 
@@ -66,10 +65,6 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         ephemeral: None,
         cores: 1,
         most_connections: u32::MAX,
-        series: Box::new(|labels, cores| {
-            let none = metrics::Histogram::noop;
-            Arc::new(Series::new(labels, cores, none(), none()))
-        }),
     };
     Engine::new(begin, now)
 }

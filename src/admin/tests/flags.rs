@@ -8,7 +8,7 @@ const ALL: &str = "/ofrep/v1/evaluate/flags";
 /// Ports whose rollout stands at this share.
 fn at(share: u16) -> Ports {
     let ports = Ports::open(Vec::new());
-    ports.shared.publish(snapshot(policy(Vec::new()), percent(share), &Metrics::new()));
+    ports.shared.publish(snapshot(policy(Vec::new()), percent(share)));
     ports
 }
 
@@ -92,7 +92,7 @@ fn the_bulk_answer_is_not_sent_twice() {
     assert_eq!((unchanged.status, unchanged.body.as_str(), unchanged.header("etag")), (304, "", Some(etag.as_str())));
     assert_eq!(again("user-123", "\"0\"").status, 200);
     // Another answer is another tag: the user's bucket lies above the share now.
-    ports.shared.publish(snapshot(policy(Vec::new()), percent(100), &Metrics::new()));
+    ports.shared.publish(snapshot(policy(Vec::new()), percent(100)));
     assert_eq!(again("user-123", &etag).status, 200);
     // One flag that cannot be told is an item.
     let item = &ports.post(ALL, "{}").json()["flags"][0];

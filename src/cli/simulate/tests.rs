@@ -232,6 +232,8 @@ fn the_page_stands_for_itself() {
         }
         let headline = page.split("<h1>").nth(1).unwrap().split("</h1>").next().unwrap();
         assert!(told.replace('\n', " ").contains(headline), "{line}: {headline}");
+        let rule = page.split(".figures b{").nth(1).unwrap().split('}').next().unwrap();
+        assert!(rule.contains("white-space:nowrap"), "a large figure stays on its line: {rule}");
         assert_eq!(page.matches("class=\"wide\"").count(), page.matches("class=\"narrow\"").count());
         assert!(page.matches("<svg").count() >= 2 && page.len() < 400_000, "{line}");
     }

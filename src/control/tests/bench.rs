@@ -20,7 +20,6 @@ pub(super) use crate::decide::policy::plain::{self, percent};
 use crate::decide::policy::*;
 use crate::decide::rollout::state::{Identity, RolloutState, Verb};
 use crate::decide::units::{Millis, UnixMillis};
-use crate::state::counters::{Labels, Series};
 use crate::state::inbox::{Command, FlagsRead, Inbox, Receipt, Refusal, inbox};
 use crate::state::snapshot::Shared;
 use crate::state::status::{FlagsStatus, RolloutStatus, StatusCell};
@@ -86,10 +85,6 @@ pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Be
         ephemeral: None,
         cores: 1,
         most_connections: u32::MAX,
-        series: Box::new(|labels: Labels, cores| {
-            let none = metrics::Histogram::noop;
-            Arc::new(Series::new(labels, cores, none(), none()))
-        }),
     }
 }
 

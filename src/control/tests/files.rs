@@ -6,7 +6,6 @@ use crate::decide::file_error::FileError;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::state::{Standing, Verb};
 use crate::decide::units::{Percent, UnixMillis};
-use crate::state::counters::Series;
 use crate::state::inbox::{Command, FlagsRead, inbox};
 use crate::store;
 
@@ -23,10 +22,6 @@ fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::
         prober: Box::new(|| Prober {
             lives: Box::new(|_, _| Box::pin(async { Ok(()) })),
             connects: Box::new(|_, _| Box::pin(async { Ok(()) })),
-        }),
-        series: Box::new(|labels, cores| {
-            let none = metrics::Histogram::noop;
-            std::sync::Arc::new(Series::new(labels, cores, none(), none()))
         }),
     };
     (setup, inbox)

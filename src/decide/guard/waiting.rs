@@ -61,6 +61,8 @@ pub enum Over {
     Answered,
     /// As a failure of the provider.
     Failed,
+    /// As a failure too, after which the same provider is asked again: until then nobody waits for it.
+    Paused,
     /// Its client left.
     Left,
     /// In a way that says nothing.
@@ -218,13 +220,13 @@ impl Waiting {
         let Some(named) = group.end(user) else { return false };
         match how {
             Over::Answered => group.answered += 1,
-            Over::Failed | Over::Left if counts && named => {
+            Over::Failed | Over::Paused | Over::Left if counts && named => {
                 // It keeps its place.
                 group.silent.add(user);
                 return true;
             }
-            Over::Failed | Over::Left if counts => group.unnamed_silent += 1,
-            Over::Failed | Over::Left | Over::Dropped => {}
+            Over::Failed | Over::Paused | Over::Left if counts => group.unnamed_silent += 1,
+            Over::Failed | Over::Paused | Over::Left | Over::Dropped => {}
         }
         self.named -= u32::from(named);
         true

@@ -243,6 +243,7 @@ impl<'a> Failover<'a> {
                 }
                 Next::Again(length) => {
                     self.account.failed(ending);
+                    self.account.pauses();
                     self.spend_retry();
                     // Memory and connection are free for others meanwhile.
                     if self.candidates.has_others() {

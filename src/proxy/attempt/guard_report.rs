@@ -70,14 +70,23 @@ impl GuardReport {
         }
     }
 
-    /// The request was sent. From the first time on its output is awaited.
+    /// The request was sent. Its output is awaited from the first time on, and anew after each pause.
     pub(crate) fn sent(&mut self, sink: GuardSink<'_>, now: Instant) {
-        if matches!(self.reported, Reported::Exposure | Reported::Before(..)) && self.sent.is_none() {
-            self.sent = Some(now);
-            if self.wait.is_none() {
-                self.wait = Some(sink.evidence.sent(sink.core, sink.whose, sink.kind));
-            }
+        if !matches!(self.reported, Reported::Exposure | Reported::Before(..)) {
+            return;
         }
+        let again = self.sent.is_some();
+        self.sent.get_or_insert(now);
+        if self.wait.is_none() {
+            let GuardSink { evidence, core, whose, kind } = sink;
+            self.wait =
+                Some(if again { evidence.sent_again(core, whose, kind) } else { evidence.sent(core, whose, kind) });
+        }
+    }
+
+    /// The provider failed, and is asked again after a pause, which is no silence of the provider.
+    pub(crate) fn pauses(&mut self, sink: GuardSink<'_>) {
+        self.end_wait(sink, Over::Paused);
     }
 
     /// The provider switched protocols as it was asked to: that is its answer.

@@ -110,9 +110,9 @@ fn count_attempt(scope: &Scope, record: &AttemptRecord) {
 fn count_request(scope: &Scope, record: &RequestRecord<'_>) {
     let (series, core) = (scope.series(record.by), scope.core.id);
     series.end(core, record.outcome);
-    series.duration.record(record.took.as_secs_f64());
+    series.took(core, record.took);
     if let Some(first) = record.attempts.last().and_then(|last| last.times.after(last.times.first_output)) {
-        series.first_output.record(first.as_secs_f64());
+        series.had_output(core, first);
     }
     if record.is_fallback() {
         series.count_fallback(core);

@@ -6,6 +6,11 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
+use http::Version;
+
+use super::request_stage::RequestStage;
+use crate::state::ambiguous_closes::Unasked;
+
 /// What happens on a connection. One thread writes it; it is atomic because hyper requires its I/O to be `Send`.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
@@ -25,8 +30,10 @@ pub(crate) struct Activity {
     leaving: AtomicBool,
     /// Whether a request waits for its body to be complete before it goes anywhere.
     awaits_body: AtomicBool,
-    /// HTTP/1.1: whether a request has come whole and nothing of its answer has gone out.
-    awaits_answer: AtomicBool,
+    /// HTTP/1: how far the latest request has come.
+    stage: RequestStage,
+    /// Whether what follows is no HTTP any more.
+    upgraded: AtomicBool,
     /// Whether a request was ever begun.
     used: AtomicBool,
 }
@@ -77,9 +84,22 @@ impl Activity {
         self.awaits_body.store(waits, Relaxed);
     }
 
-    /// A request of an HTTP/1.1 client has come whole, and waits for its answer.
-    pub(crate) fn awaits_answer(&self) {
-        self.awaits_answer.store(true, Relaxed);
+    /// A request has come whole, and waits for its answer.
+    pub(crate) fn request_is_whole(&self, version: Version) {
+        self.stage.is_whole(version);
+    }
+
+    /// What follows is no HTTP: either side may close while the other goes on.
+    pub(crate) fn is_upgraded(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    /// Its client has closed its side. Returns why it cannot be asked whether it still reads, if so.
+    pub(super) fn unasked(&self, http2: bool) -> Option<Unasked> {
+        if !self.is_serving() || self.upgraded.load(Relaxed) {
+            return None;
+        }
+        if http2 { Some(Unasked::Http2) } else { self.stage.unasked(self.is_awaiting_body()) }
     }
 
     /// Rises with everything that happens.
@@ -99,7 +119,7 @@ impl Activity {
 
     /// Whether a request came whole and nothing of its answer was written.
     pub(super) fn is_awaiting_answer(&self) -> bool {
-        self.awaits_answer.load(Relaxed)
+        self.stage.awaits_answer()
     }
 
     /// Whether a head, or a frame of HTTP/2, is half-way in.
@@ -129,7 +149,7 @@ impl Activity {
 
     /// Bytes were written to the client; `blocked`: it does not take them.
     pub(super) fn wrote(&self, blocked: bool) {
-        self.awaits_answer.store(false, Relaxed);
+        self.stage.is_answered();
         self.blocked.store(blocked, Relaxed);
     }
 
@@ -154,7 +174,7 @@ impl Activity {
     /// A request is being served.
     pub(super) fn request_begins(&self) {
         self.in_head.store(false, Relaxed);
-        self.awaits_answer.store(false, Relaxed);
+        self.stage.arrives();
         self.used.store(true, Relaxed);
         self.open.store(self.open.load(Relaxed).wrapping_add(1), Relaxed);
         self.beat_once();

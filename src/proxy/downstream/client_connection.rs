@@ -78,7 +78,8 @@ impl Drop for ClientConnection {
 /// A request that is being served, until the last byte of its answer is on its way.
 #[derive(Debug)]
 pub(crate) struct OpenRequest {
-    connection: Rc<ClientConnection>,
+    /// Where it came from.
+    pub(crate) connection: Rc<ClientConnection>,
 }
 
 impl OpenRequest {

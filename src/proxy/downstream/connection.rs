@@ -1,8 +1,7 @@
-//! One client connection: its protocol, and its requests one by one.
+//! One client connection: which protocol it speaks, and its requests one by one.
 //!
-//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show. A panic in a request ends that request. Refuses to
-//! answer requests itself. Invariant: the connection's task ends when the client has gone, when its time is over, or with
-//! the core.
+//! HTTP/1.1, or HTTP/2 with prior knowledge, which its first bytes show. A panic in a request ends that request.
+//! Invariant: the connection's task ends when the client has gone, when its time is up, or with the core.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -51,7 +50,7 @@ pub(crate) async fn serve(stream: TcpStream, conn: Rc<ClientConnection>, limits:
 
 async fn talk(mut stream: TcpStream, conn: &Rc<ClientConnection>, limits: Limits) {
     let Some((first, http2)) = first_bytes(&mut stream, &conn.activity).await else { return };
-    let socket = TokioIo::new(Socket::new(stream, first, Arc::clone(&conn.activity), http2));
+    let socket = TokioIo::new(Socket::new(stream, first, conn, http2));
     let service = {
         let conn = Rc::clone(conn);
         // Boxed: hyper keeps the place of a request's future for as long as a connection lives, and most lie idle. It is

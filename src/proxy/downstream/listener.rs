@@ -1,9 +1,9 @@
-//! Accepts connections on the one listening socket and deals them out to the cores.
+//! Takes connections from the one listening socket and deals them out.
 //!
-//! Each goes to the core with the fewest open requests, then the fewest connections: the pools of applications hold long-lived
-//! connections with unequal work. Beyond the limit, or out of file descriptors, connections wait in the backlog, none is
-//! reset, and the cores close connections that have been idle for long. Invariant: every accepted connection is counted
-//! until its socket is closed.
+//! To the core with the fewest open requests, then the fewest connections: long-lived connections with unequal work are
+//! what application pools are made of. Beyond the limit, or out of file descriptors, the backlog waits, nothing is
+//! reset, and the cores are asked to let go of connections that have been idle for long. Invariant: every accepted
+//! connection is counted until its socket is closed.
 
 use std::io;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 //! [`connection_limit`] (how many the process can hold), [`listener`] (accepts, and chooses a core by its [`load`]),
 //! [`worker`] (the core's thread), [`client_connection`] (what belongs to one, and its open requests) in the list of
 //! [`open_connections`], [`connection`] (protocol and requests), [`activity`] (what happens on it), [`lifetime`] (how long
-//! it may be silent or idle), and beneath hyper [`socket`], [`wake_filter`], [`http2_frames`] and [`half_close`]. Refuses
+//! it may be silent or idle), and beneath hyper [`socket`], [`wake_filter`], [`http2_frames`] and [`half_close`] with [`request_stage`]. Refuses
 //! to read what a request says. Invariant: no connection stays open without a limit on its time.
 
 mod activity;
@@ -18,6 +18,7 @@ mod lifetime;
 pub(crate) mod listener;
 pub(crate) mod load;
 pub(crate) mod open_connections;
+mod request_stage;
 mod socket;
 pub(crate) mod wake_filter;
 pub(crate) mod worker;

@@ -11,7 +11,7 @@ use super::lifetime::Lifetime;
 use crate::decide::policy::Limits;
 use crate::decide::units::Millis;
 
-/// How long a connection must have been idle before it may be asked to leave.
+/// How long a connection must have been idle before its place is given to another.
 const IDLE_LONG_ENOUGH: Millis = Millis(1000);
 /// At most this many leave at one time, and this share of those that could.
 const LEAVE_AT_ONCE: usize = 32;

@@ -15,9 +15,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
+use super::client_connection::ClientConnection;
 use super::half_close::HalfClose;
 use super::http2_frames::Frames;
 use crate::proxy::response::problem;
+use crate::state::ambiguous_closes::AmbiguousCloses;
 
 /// For how many polls of its task the end of an HTTP/1 client is put off: a request that came with it has begun by then.
 const POLLS: u8 = 8;
@@ -34,6 +36,7 @@ pub(crate) struct Socket {
     inner: TcpStream,
     first: Bytes,
     activity: Arc<Activity>,
+    ambiguous_closes: Arc<AmbiguousCloses>,
     /// HTTP/2 only: where in a frame its client is. With HTTP/1, bytes that come between requests are a head.
     frames: Option<Frames>,
     /// What is left of an error that replaces the one of the parser.
@@ -42,20 +45,48 @@ pub(crate) struct Socket {
     half_close: Option<HalfClose>,
     /// How often its end was put off.
     polls: u8,
+    /// Whether the parser has seen its end.
+    ended: bool,
 }
 
 impl Socket {
     /// `first` was read before.
-    pub(crate) fn new(inner: TcpStream, first: Bytes, activity: Arc<Activity>, http2: bool) -> Socket {
+    pub(crate) fn new(inner: TcpStream, first: Bytes, connection: &ClientConnection, http2: bool) -> Socket {
         Socket {
             inner,
             first,
-            activity,
+            activity: Arc::clone(&connection.activity),
+            ambiguous_closes: Arc::clone(&connection.core.ambiguous_closes),
             frames: http2.then(Frames::default),
             error: Bytes::new(),
             half_close: None,
             polls: 0,
+            ended: false,
         }
+    }
+
+    // The client has closed its side. It is asked whether it still reads, where that is possible.
+    #[cold]
+    fn poll_ended(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.is_awaiting_answer()
+            && let Some(half_close) = HalfClose::ask(&self.inner)
+        {
+            self.half_close = Some(half_close);
+            return self.poll_half_closed(cx);
+        }
+        if self.frames.is_none() && self.polls < POLLS {
+            // The end may have come with the request, which is not being served yet.
+            self.polls += 1;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !self.ended {
+            self.ended = true;
+            if let Some(reason) = self.activity.unasked(self.frames.is_some()) {
+                self.ambiguous_closes.count(reason);
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     // What the parser takes for the client's end waits for the answer, unless the client has left.
@@ -105,17 +136,8 @@ impl AsyncRead for Socket {
                 return Poll::Ready(Ok(()));
             }
             me.activity.stays();
-        } else if matches!(read, Poll::Ready(Ok(())))
-            && me.activity.is_awaiting_answer()
-            && let Some(half_close) = HalfClose::ask(&me.inner)
-        {
-            me.half_close = Some(half_close);
-            return me.poll_half_closed(cx);
-        } else if matches!(read, Poll::Ready(Ok(()))) && me.frames.is_none() && me.polls < POLLS {
-            // The end may have come with the request, which is not being served yet.
-            me.polls += 1;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        } else if matches!(read, Poll::Ready(Ok(()))) {
+            return me.poll_ended(cx);
         }
         read
     }

@@ -64,7 +64,7 @@ pub(crate) struct HeaderRules<'a> {
     pub(crate) upgrade: bool,
     /// Whether there is a `Connection` header.
     pub(crate) connection: bool,
-    /// Whether the answer must come unencoded, so that its events can be read.
+    /// Whether the answer must come unencoded, so that its events can be told apart.
     pub(super) plain_answer: bool,
     /// The body's length, where it was rewritten.
     pub(super) new_length: Option<usize>,

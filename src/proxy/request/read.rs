@@ -5,7 +5,7 @@
 
 use std::cell::RefCell;
 
-use http::{Method, Request, Version, request};
+use http::{Method, Request, request};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 
@@ -47,8 +47,8 @@ pub(super) async fn read_facts(
     if held.whole.is_some() {
         progress.body_was_read();
     }
-    if !progress.is_unread() && parts.version == Version::HTTP_11 {
-        connection.activity.awaits_answer();
+    if !progress.is_unread() {
+        connection.activity.request_is_whole(parts.version);
     }
     let upgrade = RefCell::new(head.client_side(&mut parts));
     let generates = parts.method == Method::POST || head.upgrade;

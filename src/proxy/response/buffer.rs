@@ -185,7 +185,7 @@ impl BufferedResponse {
         match (look.form, &self.observer) {
             (Form::Label(hold), _) => hold,
             (Form::Unseen, Some(observer)) if observer.is_stream() => Hold::of_stream(look.announced, rules),
-            (Form::Unseen, Some(observer)) if observer.is_unsure() && rules.recoverable => Hold::Whole(MOST_PREAMBLE),
+            (Form::Unseen, Some(observer)) if observer.is_unsure() && rules.recoverable => Hold::Beginning,
             (Form::Unseen, Some(observer)) if !observer.is_object() => Hold::FirstByte,
             _ => Hold::whole(MOST_JSON, look.announced, rules),
         }
@@ -196,6 +196,7 @@ impl BufferedResponse {
         match hold {
             Hold::Nothing => true,
             Hold::FirstByte => length > 0,
+            Hold::Beginning => length >= MOST_PREAMBLE,
             // The connection may end long after the last event.
             Hold::Whole(most) => length >= most || self.observer.as_deref().is_some_and(Observer::is_decided),
             Hold::Output => length > MOST_PREAMBLE || self.observer.as_deref().is_none_or(Observer::is_settled),
@@ -210,6 +211,12 @@ impl BufferedResponse {
         if self.observer.as_deref().is_some_and(|observer| !observer.has_begun()) && rules.deadline.is_some() {
             return WaitsFor::Beginning;
         }
-        if self.hold(look, rules) == Hold::Output { WaitsFor::Output } else { WaitsFor::End }
+        match self.hold(look, rules) {
+            // A stream that is assembled may begin late.
+            Hold::Beginning if rules.buffered => WaitsFor::End,
+            // White space keeps a connection open that others would close, so it is not held for long.
+            Hold::Beginning | Hold::Output => WaitsFor::Output,
+            Hold::Nothing | Hold::FirstByte | Hold::Whole(_) => WaitsFor::End,
+        }
     }
 }

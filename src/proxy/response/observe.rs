@@ -147,7 +147,7 @@ impl Observer {
     }
 
     /// Reads the next piece; says how many of its bytes lie before the end of its last whole event. All of them where
-    /// that is not known.
+    /// that cannot be told.
     pub(crate) fn see(&mut self, piece: &[u8]) -> usize {
         let Some((decoder, plain)) = &mut self.decoder else { return self.read(piece) };
         plain.clear();

@@ -46,7 +46,7 @@ impl ErrorShape {
 }
 
 fn is_messages(path: &str) -> bool {
-    // Other endpoints are excluded by their first letter.
+    // Other endpoints are told apart by their first letter.
     if !matches!(path.as_bytes(), [b'/', b'm' | b'/' | b'%', ..]) {
         return false;
     }

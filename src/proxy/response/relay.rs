@@ -1,7 +1,7 @@
 //! The body of a provider's answer on its way to the client: as it comes, byte for byte.
 //!
 //! What was held goes first, then piece by piece what follows; each piece that comes goes out, and its write is flushed at
-//! once. Of a stream whose events can be read, only whole events go out (an unfinished one is held, within a bound),
+//! once. Of a stream whose events can be told apart, only whole events go out (an unfinished one is held, within a bound),
 //! so that an answer that breaks off can be ended by an event of Serin's own, on which the official libraries raise. Where
 //! that is impossible, the connection is aborted. Invariant: an answer that broke off never looks whole. Dropping the relay
 //! drops the provider's connection or stream, so a client that left cancels it.

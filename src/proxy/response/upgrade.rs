@@ -26,6 +26,7 @@ pub(crate) fn carry(
     mut account: Box<Account>,
     open_request: OpenRequest,
 ) {
+    open_request.connection.activity.is_upgraded();
     tokio::task::spawn_local(async move {
         let _held = (place, open_request);
         match tunnel(client, provider, &mut account).await {

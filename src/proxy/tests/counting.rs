@@ -47,7 +47,7 @@ pub(super) fn reported(evidence: &Evidence, arm: Arm) -> Vec<What> {
     evidence.samples.drain(|sample| {
         let Sample { evidence: id, whose, what, .. } = sample;
         assert_eq!((id, whose.arm, whose.slot), (evidence.id, arm, Some(slot("u"))), "{sample:?}");
-        if !matches!(what, What::Sent | What::Over(_)) {
+        if !matches!(what, What::Sent | What::SentAgain | What::Over(_)) {
             all.push(what);
         }
     });

@@ -62,6 +62,40 @@ fn requests_of_one_connection_are_served_side_by_side() {
 }
 
 #[test]
+fn a_client_that_closes_its_side_is_counted_since_it_cannot_be_asked() {
+    let (given_up, told) = std::sync::mpsc::channel::<()>();
+    let old = Scripted::new(move |mut client| {
+        client.message();
+        let _ = given_up.send(());
+        client.read_to_end();
+        let _ = given_up.send(());
+    });
+    let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
+    block_on(async {
+        let stream = tokio::net::TcpStream::connect(sidecar.running.local_addr()).await.unwrap().into_std().unwrap();
+        let also = stream.try_clone().unwrap();
+        let io = TokioIo::new(tokio::net::TcpStream::from_std(stream).unwrap());
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a client of a test, not the data plane")]
+        let connection = tokio::spawn(connection);
+        let waits = [sender.send_request(request("one")), sender.send_request(request("two"))];
+        let closed = tokio::task::spawn_blocking(move || {
+            got(&told);
+            got(&told);
+            also.shutdown(std::net::Shutdown::Write).unwrap();
+            got(&told);
+            got(&told);
+        });
+        closed.await.unwrap();
+        drop(waits);
+        connection.abort();
+    });
+    sidecar.settle();
+    let counts = sidecar.shared.ambiguous_closes.counts();
+    assert_eq!(counts, [0, 0, 0, 1], "once for the connection, whatever it carries");
+}
+
+#[test]
 fn an_answer_that_breaks_off_resets_the_stream() {
     let old = Scripted::new(|mut client| {
         client.message();

@@ -127,6 +127,49 @@ fn white_space_goes_out_at_once_where_no_other_candidate_could_answer() {
     }
 }
 
+#[test]
+fn stables_white_space_is_held_for_a_moment_and_then_goes_out() {
+    let body = body_of(OK);
+    for (stream, kind, blank) in [
+        (false, "application/json", "\n\n"),
+        (false, "", " "),
+        (true, "text/event-stream", "\n"),
+        (true, "text/event-stream", ": keep-alive\n\n"),
+    ] {
+        let answer = if stream { [WORD, STOP].concat() } else { body.to_owned() };
+        let (old, go) = in_pieces(vec![called(kind) + &chunk(blank), chunk(blank), chunk(&answer) + LAST]);
+        let (new, seen_new) = Scripted::in_turn([completion("not asked")]);
+        let mut policy = both_ways(&old, &new);
+        with_rollout(&mut policy, |rollout| rollout.hold = Millis(20));
+        let sidecar = Sidecar::start(policy, some());
+        let mut client = sidecar.client();
+        client.send(ask(stream));
+        client.read_to("\r\n\r\n");
+        client.read_to(&format!("{blank}\r\n"));
+        go.send(()).unwrap();
+        client.read_to(&format!("{blank}\r\n"));
+        go.send(()).unwrap();
+        assert!(client.read_to(LAST).contains(&answer), "{stream} {kind}");
+        sidecar.settle();
+        assert_eq!(sidecar.attempts(Arm::Stable, OLD), [(Outcome::Ok, 1)], "{stream} {kind}");
+        assert_eq!(seen_new.try_iter().count(), 0, "{stream} {kind}");
+    }
+}
+
+#[test]
+fn stables_white_space_that_ends_soon_costs_no_rescue() {
+    let broken = called("application/json") + &chunk("\n\n");
+    let old = Scripted::new(move |mut client| {
+        client.message();
+        client.send(&broken);
+    });
+    let (new, _seen) = Scripted::in_turn([completion("hi")]);
+    let sidecar = Sidecar::start(both_ways(&old, &new), some());
+    assert!(sidecar.ask(&ask(false)).text().contains("hi"));
+    sidecar.settle();
+    assert_eq!(sidecar.attempts(Arm::Stable, NEW), [(Outcome::Ok, 1)]);
+}
+
 /// White space, then an object, in gzip, each in a chunk that can be decoded when it is there.
 fn encoded_in_two(blank: &str, body: &str) -> [Vec<u8>; 2] {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -75,10 +75,7 @@ pub(super) fn both_ways(old: &Scripted, new: &Scripted) -> Policy {
 
 /// A snapshot of this policy with every rollout at this share.
 pub(super) fn snapshot(revision: u64, policy: Policy, percent: Percent, cores: usize) -> Snapshot {
-    let none = metrics::Histogram::noop;
-    snapshot::plain::snapshot(revision, policy, percent, cores, |labels| {
-        Arc::new(Series::new(labels, cores, none(), none()))
-    })
+    snapshot::plain::snapshot(revision, policy, percent, cores, |labels| Arc::new(Series::new(labels, cores)))
 }
 
 /// A running data plane.

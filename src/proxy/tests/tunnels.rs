@@ -45,6 +45,7 @@ fn bytes_pass_both_ways_and_each_side_may_end_first() {
     assert!(client.read_to_end().is_empty());
     until("the tunnel is accounted for", || sidecar.running.open_requests() == 0);
     until("the connection is gone", || sidecar.running.connections() == 0);
+    assert_eq!(sidecar.shared.ambiguous_closes.counts(), [0; 4], "an end that is passed on says all there is to say");
 }
 
 #[test]

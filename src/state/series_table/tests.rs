@@ -13,7 +13,7 @@ fn table(canary: bool, fallback: Fallback) -> SeriesTable {
     let rollout = Rollout { stable: OLD, canary, fallback, ..plain::rollout("chat") };
     SeriesTable::new(&rollout, |arm, ProviderId(provider)| {
         let labels = Labels { rollout: "chat".to_owned(), arm: arm.as_str(), provider: provider.to_string() };
-        Arc::new(Series::new(labels, 1, metrics::Histogram::noop(), metrics::Histogram::noop()))
+        Arc::new(Series::new(labels, 1))
     })
 }
 

@@ -238,6 +238,20 @@ fn trying_whether_a_line_can_be_added_adds_none() {
 }
 
 #[test]
+fn a_start_writes_nothing_that_it_would_wait_for_the_disk_to_keep() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join(FILE);
+    drop(saved(&open(dir.path(), UnixMillis(1)), batch(10, "start")));
+    let before = fs::read(&file).unwrap();
+    let opened = open(dir.path(), UnixMillis(2));
+    assert!(opened.error.is_none() && fs::read(&file).unwrap() == before);
+    // What is saved is waited for all the same.
+    let connection = open_for_writing(dir.path(), UnixMillis(3)).unwrap().0;
+    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+    assert_eq!(synchronous, 2);
+}
+
+#[test]
 fn a_newer_database_is_set_aside_and_said() {
     let newer = |file: &Path| Connection::open(file).unwrap().execute_batch("PRAGMA user_version = 7").unwrap();
     set_aside_and_said(newer, "its schema version is 7, written by a newer version of serin; this one reads 1 to 2");

@@ -39,6 +39,7 @@ fn status(series: Vec<Arc<Series>>) -> Status {
         series,
         samples_lost: 5,
         access_log: (0, [0; 3]),
+        ambiguous_closes: [0, 0, 7, 0],
         draining: false,
     }
 }
@@ -49,17 +50,16 @@ fn lines(text: &str) -> Vec<&str> {
 
 #[test]
 fn counts_gauges_and_latencies_are_shown() {
-    let metrics = Metrics::new();
-    let canary = metrics.series(labels("canary", "holysheep"), 1);
+    let canary = Arc::new(Series::new(labels("canary", "holysheep"), 1));
     canary.begin(Core(0));
     canary.begin(Core(0));
     canary.count_unheld(Core(0));
     canary.end_attempt(Core(0), Outcome::Timeout);
     canary.end(Core(0), Outcome::Timeout);
-    canary.duration.record(0.3);
+    canary.took(Core(0), Duration::from_millis(300));
     canary.count_fallback(Core(0));
     canary.count_tokens(Core(0), 1200, 34);
-    let text = metrics.render(&status(vec![canary]));
+    let text = render(&status(vec![canary]));
     let lines = lines(&text);
     for expected in [
         r#"serin_requests_total{rollout="chat",arm="canary",provider="holysheep",outcome="timeout"} 1"#,
@@ -68,6 +68,8 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_requests_in_flight{rollout="chat",arm="canary",provider="holysheep"} 1"#,
         r#"serin_request_duration_seconds_bucket{rollout="chat",arm="canary",provider="holysheep",le="0.25"} 0"#,
         r#"serin_request_duration_seconds_bucket{rollout="chat",arm="canary",provider="holysheep",le="0.5"} 1"#,
+        r#"serin_request_duration_seconds_bucket{rollout="chat",arm="canary",provider="holysheep",le="+Inf"} 1"#,
+        r#"serin_request_duration_seconds_sum{rollout="chat",arm="canary",provider="holysheep"} 0.3"#,
         r#"serin_request_duration_seconds_count{rollout="chat",arm="canary",provider="holysheep"} 1"#,
         r#"serin_rollout_percent{rollout="chat"} 0"#,
         r#"serin_rollout_intent_percent{rollout="chat"} 7.5"#,
@@ -89,6 +91,8 @@ fn counts_gauges_and_latencies_are_shown() {
         r#"serin_breaker_state{provider="holysheep"} 1"#,
         r#"serin_breaker_state{provider="backup"} 0"#,
         r#"serin_breaker_diverted_total{provider="openai"} 3"#,
+        r#"serin_ambiguous_closes_total{reason="answer"} 7"#,
+        r#"serin_ambiguous_closes_total{reason="http10"} 0"#,
         "serin_flags_generation 3",
         "serin_flags_reload_failures_total 2",
         "serin_flags_last_reload_success_timestamp_seconds 1.5",
@@ -98,21 +102,17 @@ fn counts_gauges_and_latencies_are_shown() {
         assert!(lines.contains(&expected), "{expected}\n{text}");
     }
     assert!(!text.contains(r#"provider="local""#), "it has no breaker");
+    assert!(!text.contains("serin_first_output_seconds"), "there was none");
 }
 
 #[test]
 fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
-    let metrics = Metrics::new();
-    let series = metrics.series(labels("stable", "openai"), 1);
-    series.duration.record(1.0);
-    series.first_output.record(1.0);
-    let text = metrics.render(&status(vec![series]));
+    let series = Arc::new(Series::new(labels("stable", "openai"), 1));
+    series.took(Core(0), Duration::from_secs(1));
+    series.had_output(Core(0), Duration::from_secs(1));
+    let text = render(&status(vec![series]));
     for metric in ALL {
-        let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram => "histogram",
-        };
+        let kind = metric.kind.as_str();
         assert!(text.contains(&format!("# HELP {} {}\n# TYPE {} {kind}\n", metric.name, metric.help, metric.name)));
         // The rules of promtool's linter.
         assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
@@ -133,19 +133,17 @@ fn every_metric_has_its_help_and_type_and_none_is_unlisted() {
 
 #[test]
 fn a_rollout_that_left_the_file_leaves_the_metrics() {
-    let metrics = Metrics::new();
     let mut status = status(Vec::new());
-    assert!(metrics.render(&status).contains("serin_rollout_percent{"));
+    assert!(render(&status).contains("serin_rollout_percent{"));
     status.rollouts.clear();
-    assert!(!metrics.render(&status).contains("serin_rollout_percent{"));
+    assert!(!render(&status).contains("serin_rollout_percent{"));
 }
 
 #[test]
 fn names_of_the_file_cannot_break_a_line() {
-    let metrics = Metrics::new();
     let mut odd = labels("stable", "open\"ai\n");
     odd.rollout = "a\\b".into();
-    let text = metrics.render(&status(vec![metrics.series(odd, 1)]));
+    let text = render(&status(vec![Arc::new(Series::new(odd, 1))]));
     assert!(text.contains(r#"rollout="a\\b",arm="stable",provider="open\"ai\n",outcome="ok""#), "{text}");
 }
 

@@ -1,4 +1,5 @@
-//! What gateways are compared by: sixteen ways in which a provider misbehaves, each met with every key at its default.
+//! What gateways are compared by: sixteen ways in which a provider misbehaves, each met in three set-ups: with every key at
+//! its default, with short limits and answers that are buffered, and on a plain route.
 //!
 //! A client that reads with care must get a whole answer or a plain error, soon, and the failing provider must not be
 //! hammered. Every scenario is tried in one piece and streamed, and after it the same sidecar serves the next request.
@@ -26,6 +27,17 @@ enum Got {
     Error,
 }
 
+/// What stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SetUp {
+    /// Nothing but what has no default. Who fails is the canary.
+    Defaults,
+    /// The same, with limits of ten seconds; streams go out once they are whole.
+    Buffered,
+    /// No rollout: who fails is the only provider of a route, and `fallback` names the other.
+    PlainRoute,
+}
+
 /// One way to misbehave and what must come of it.
 struct Scenario {
     name: &'static str,
@@ -43,6 +55,8 @@ struct Scenario {
 const CANARY: Got = Got::Whole("newcorp");
 const STABLE: Got = Got::Whole("oldcorp");
 const AT_ONCE: Duration = Duration::from_secs(8);
+/// A little more than the limits of [`SetUp::Buffered`].
+const LIMITED: Duration = Duration::from_secs(15);
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -63,7 +77,7 @@ fn scenarios() -> Vec<Scenario> {
         scenario("one server error", vec![broken(500), Fault::Healthy], STABLE, (1, 1)),
         scenario("overloaded", vec![broken(503)], STABLE, (1, 1)),
         scenario("reset before the head", vec![Fault::ResetBeforeHeaders, Fault::Healthy], STABLE, (1, 1)),
-        Scenario { streamed: CANARY, within: seconds(12), ..slow_first_token() },
+        slow_first_token(),
         // In one piece nothing tells that it broke off but its length; it was held, and could be recovered.
         Scenario { whole: STABLE, ..scenario("cut in the middle", cut(), Got::Error, (1, 0)) },
         Scenario {
@@ -83,12 +97,40 @@ fn scenarios() -> Vec<Scenario> {
 }
 
 fn slow_first_token() -> Scenario {
-    scenario("a slow first token", vec![Fault::FirstTokenAfter(seconds(8))], CANARY, (1, 0))
+    let does = vec![Fault::FirstTokenAfter(seconds(20))];
+    Scenario { within: seconds(24), ..scenario("a slow first token", does, CANARY, (1, 0)) }
+}
+
+impl SetUp {
+    fn stage(self, stable: &Scripted, canary: &Scripted) -> Stage {
+        let limits = "timeouts: { headers: 10s, first_output: 10s, idle: 10s }";
+        let keys = if self == SetUp::Buffered { limits } else { "" };
+        let flags =
+            Flags::new().provider("oldcorp", &stable.base_url(), keys).provider("newcorp", &canary.base_url(), keys);
+        Stage::start(&match self {
+            SetUp::Defaults => flags.chat("percent: 100%"),
+            SetUp::Buffered => flags.chat("percent: 100%, stream_mode: buffered"),
+            SetUp::PlainRoute => flags.plainly("name: chat, stable: newcorp, fallback: [oldcorp]"),
+        })
+    }
+
+    /// What must come of it here. Before anything has gone out whatever takes too long or breaks off is recovered.
+    fn of(self, scenario: Scenario) -> Scenario {
+        if self != SetUp::Buffered {
+            return scenario;
+        }
+        match scenario.does[0] {
+            Fault::FirstTokenAfter(_) | Fault::StallAndClose(..) | Fault::Silence => {
+                Scenario { whole: STABLE, streamed: STABLE, within: LIMITED, asked: (1, 1), ..scenario }
+            }
+            Fault::CutAtEvent(..) | Fault::MalformedEvent => Scenario { streamed: STABLE, ..scenario },
+            _ => scenario,
+        }
+    }
 }
 
 fn stage(stable: &Scripted, canary: &Scripted) -> Stage {
-    let flags = Flags::new().provider("oldcorp", &stable.base_url(), "").provider("newcorp", &canary.base_url(), "");
-    Stage::start(&flags.chat("percent: 100%"))
+    SetUp::Defaults.stage(stable, canary)
 }
 
 /// Plays the faults in turn, and the last of them from then on.
@@ -128,13 +170,13 @@ fn got(told: &Broken, api: Api, stream: bool) -> Result<Got, String> {
 /// By a client that waits for as long as any scenario takes.
 fn patiently(stage: &Stage, api: Api, stream: bool) -> Result<Broken, String> {
     let mut client = Client::connect(stage.listen).map_err(|error| error.to_string())?;
-    client.raw().set_read_timeout(Some(seconds(60))).map_err(|error| error.to_string())?;
+    client.raw().set_read_timeout(Some(seconds(90))).map_err(|error| error.to_string())?;
     client.ask(api.path(), &[], &api.ask("m", stream)).map_err(|error| error.to_string())
 }
 
-fn play(scenario: &Scenario, api: Api, stream: bool) -> Result<(), String> {
+fn play(set_up: SetUp, scenario: &Scenario, api: Api, stream: bool) -> Result<(), String> {
     let (stable, canary) = (Scripted::healthy("oldcorp"), playing(&scenario.does));
-    let stage = stage(&stable, &canary);
+    let stage = set_up.stage(&stable, &canary);
     let began = clock::instant();
     let told = patiently(&stage, api, stream)?;
     let took = began.elapsed();
@@ -158,14 +200,11 @@ fn play(scenario: &Scenario, api: Api, stream: bool) -> Result<(), String> {
     difference(&after.answer.text(), &whole).map_or(Ok(()), |difference| Err(format!("the next request: {difference}")))
 }
 
-#[test]
-fn a_careful_client_gets_a_whole_answer_or_an_error() {
-    let scenarios = scenarios();
-    let cases = scenarios.iter().flat_map(|scenario| {
-        let both = [(scenario, Api::Chat, false), (scenario, Api::Chat, true)];
-        both.into_iter().chain([(scenario, Api::Responses, true), (scenario, Api::Messages, true)])
-    });
-    let cases: Vec<_> = cases.collect();
+/// All of them, in each of these APIs.
+fn play_all(set_up: SetUp, apis: &[(Api, bool)]) {
+    let scenarios: Vec<Scenario> = scenarios().into_iter().map(|scenario| set_up.of(scenario)).collect();
+    let cases: Vec<_> =
+        scenarios.iter().flat_map(|scenario| apis.iter().map(move |(api, stream)| (scenario, api, stream))).collect();
     // Few at a time: each is a process.
     let queue = std::sync::Mutex::new(cases.iter());
     let wrong: Vec<String> = std::thread::scope(|scope| {
@@ -175,7 +214,7 @@ fn a_careful_client_gets_a_whole_answer_or_an_error() {
                     let mut wrong = Vec::new();
                     loop {
                         let Some((scenario, api, stream)) = queue.lock().unwrap().next() else { return wrong };
-                        if let Err(error) = play(scenario, *api, *stream) {
+                        if let Err(error) = play(set_up, scenario, **api, **stream) {
                             wrong.push(format!("{}, {api}, stream: {stream}: {error}", scenario.name));
                         }
                     }
@@ -184,13 +223,42 @@ fn a_careful_client_gets_a_whole_answer_or_an_error() {
             .collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{set_up:?}:\n{}", wrong.join("\n"));
+}
+
+const BOTH: [(Api, bool); 2] = [(Api::Chat, false), (Api::Chat, true)];
+
+#[test]
+fn a_careful_client_gets_a_whole_answer_or_an_error() {
+    let streams = [(Api::Responses, true), (Api::Messages, true)];
+    play_all(SetUp::Defaults, &[BOTH, streams].concat());
+}
+
+#[test]
+fn with_short_limits_and_buffered_answers_it_gets_a_whole_one() {
+    let buffered = scenarios().into_iter().map(|scenario| SetUp::Buffered.of(scenario));
+    for scenario in buffered.filter(|scenario| !matches!(scenario.does[0], Fault::Refuses(Refusal::ContentFilter))) {
+        assert!(scenario.whole != Got::Error && scenario.streamed != Got::Error, "{}", scenario.name);
+    }
+    play_all(SetUp::Buffered, &BOTH);
+}
+
+#[test]
+fn a_plain_route_is_helped_by_its_fallback() {
+    play_all(SetUp::PlainRoute, &BOTH);
 }
 
 #[test]
 fn a_provider_that_never_answers_is_asked_once() {
-    let scenario = Scenario { within: seconds(40), ..scenario("no answer", vec![Fault::Silence], STABLE, (1, 1)) };
-    play(&scenario, Api::Chat, true).unwrap();
+    let never = || scenario("no answer", vec![Fault::Silence], STABLE, (1, 1));
+    std::thread::scope(|scope| {
+        for (set_up, within) in [(SetUp::Defaults, 40), (SetUp::Buffered, 15), (SetUp::PlainRoute, 70)] {
+            scope.spawn(move || {
+                let scenario = set_up.of(Scenario { within: seconds(within), ..never() });
+                play(set_up, &scenario, Api::Chat, true).unwrap_or_else(|error| panic!("{set_up:?}: {error}"));
+            });
+        }
+    });
 }
 
 // Some gateways go on in the middle with the other provider, which may not take half an answer as a question.

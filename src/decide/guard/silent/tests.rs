@@ -181,8 +181,10 @@ fn with_everybody_on_the_canary_stables_probes_stand_in() {
 }
 
 #[test]
-fn clients_that_give_up_late_count_and_early_do_not() {
-    for (after, down) in [(8, true), (2, false)] {
+fn what_ends_late_without_output_counts_and_early_does_not() {
+    for (after, how, down) in
+        [(8, Over::Left, true), (2, Over::Left, false), (8, Over::Paused, true), (2, Over::Paused, false)]
+    {
         let mut bench = bench();
         let waits: Vec<Wait> = (0..10).map(|user| bench.sent(Kind::Whole, Arm::Canary, user)).collect();
         for user in 0..10 {
@@ -190,9 +192,9 @@ fn clients_that_give_up_late_count_and_early_do_not() {
         }
         bench.pass(after);
         for (wait, user) in waits.into_iter().zip(0..) {
-            bench.over(wait, Arm::Canary, user, Over::Left);
+            bench.over(wait, Arm::Canary, user, how);
         }
-        assert_eq!(bench.pass(10).down, down, "{after}");
+        assert_eq!(bench.pass(10).down, down, "{after} {how:?}");
     }
 }
 

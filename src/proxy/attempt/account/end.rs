@@ -48,6 +48,13 @@ impl Account {
         self.ended.push(record);
     }
 
+    /// The provider that failed is asked again after a pause.
+    pub(crate) fn pauses(&mut self) {
+        if let Some(sink) = self.scope.guard() {
+            self.guard.pauses(sink);
+        }
+    }
+
     /// No request could be made for the candidate. That is known before the attempt is begun, or right after.
     pub(crate) fn unfit(&mut self) {
         if self.attempt.stage == AttemptStage::Dispatched {

@@ -16,9 +16,9 @@ use crate::proxy::attempt::deadline::Deadline;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
     FirstByte,
-    /// More than white space and comments.
+    /// More than white space and comments, or else somebody else is asked.
     Beginning,
-    /// The first output.
+    /// The first output, for as long as it may be held.
     Output,
     End,
 }

@@ -28,7 +28,7 @@ pub(crate) struct BufferRules {
     pub(crate) recoverable: bool,
     /// Whether a stream is assembled before it goes out.
     pub(crate) buffered: bool,
-    /// How long frames without output are held at most.
+    /// How long frames without output are held at most, and white space that no deadline limits.
     pub(crate) hold: Millis,
     /// Until when more than white space and comments must have come.
     pub(crate) deadline: Option<Deadline>,
@@ -43,6 +43,8 @@ pub(super) enum Hold {
     Nothing,
     /// Until its first byte.
     FirstByte,
+    /// Until there is more than white space.
+    Beginning,
     /// Until there is output.
     Output,
     /// Until it is whole, up to so many bytes.
