@@ -14,7 +14,7 @@ mod stage;
 use std::sync::Arc;
 
 use plain::percent;
-use serin::control::engine::Engine;
+use serin::control::engine::dispatch::Engine;
 use serin::control::now::Now;
 use serin::decide::event::Event;
 use serin::decide::file_error::FileError;

@@ -3,13 +3,13 @@
 //! Decides nothing: shares and reasons come from the same ruling that was published, and what a ramp waits for from the
 //! outlook that it goes by, so that no surface says anything but what is in force.
 
-use super::context::Context;
 use super::now::Now;
-use super::outbox::Proposal;
-use super::recent::Counts as Recently;
-use super::rollout::Rollout;
 use super::series::Registry;
-use super::tracked::Tracked;
+use crate::control::engine::context::Context;
+use crate::control::engine::entry::Tracked;
+use crate::control::engine::rollout::Rollout;
+use crate::control::evidence::recent_traffic::Counts as Recently;
+use crate::control::persist::outbox::Proposal;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
 use crate::decide::guard::judge::Finding;

@@ -12,12 +12,12 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use super::begin::Begin;
-use super::engine::Engine;
+use super::event_loop::{self, Prober};
 use super::now::Now;
 use super::series::SeriesFactory;
-use super::shell::{self, Prober};
 use crate::clock;
+use crate::control::engine::bootstrap::Begin;
+use crate::control::engine::dispatch::Engine;
 use crate::decide::file_error::FileError;
 use crate::state::inbox::{FlagsRead, Input};
 use crate::state::snapshot::Shared;
@@ -111,7 +111,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         // Held until the last batch is written: nobody else may open the state before.
         let _claim = claim;
         let prober = prober();
-        LocalSet::new().block_on(&runtime, shell::run(engine, store, state_dir, inbox, prober, Box::new(now)));
+        LocalSet::new().block_on(&runtime, event_loop::run(engine, store, state_dir, inbox, prober, Box::new(now)));
     })?;
     Ok(Started { shared, status, thread })
 }

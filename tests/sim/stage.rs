@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serin::control::begin::Begin;
-use serin::control::engine::Engine;
+use serin::control::engine::bootstrap::Begin;
+use serin::control::engine::dispatch::Engine;
 use serin::control::now::Now;
 use serin::decide::guard::constants::Constants;
 use serin::decide::policy::*;

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::bench::begin;
-use crate::control::begin::Begin;
-use crate::control::engine::Engine;
+use super::harness::begin;
+use crate::control::engine::bootstrap::Begin;
+use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::rollout::state::{Identity, RolloutState};

@@ -1,9 +1,9 @@
 //! What the guard has gathered outlives the process, and nothing but requests adds to it.
 
-use super::bench::*;
-use crate::control::engine::Engine;
-use crate::control::lock_files::Unread;
+use super::harness::*;
+use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
+use crate::control::persist::locks::Unread;
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::bench::*;
-use crate::control::engine::Engine;
+use super::harness::*;
+use crate::control::engine::dispatch::Engine;
+use crate::control::evidence::rejections::MOST;
 use crate::control::now::Now;
-use crate::control::refusals::MOST;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::{BreakerState, Verdict};
 use crate::decide::event::{Action, Event};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::bench::*;
+use super::harness::*;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::state::{Lock, Standing, Verb};
 use crate::decide::units::{Arm, Percent, RolloutId, UnixMillis};

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use tokio::task::spawn_local;
 
-use super::bench::*;
+use super::harness::*;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{Canary, Intent, OnRegression};
 use crate::decide::rollout::state::{Lock, Phase, Standing, Verb};

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::bench::*;
-use crate::control::begin::Begin;
-use crate::control::engine::Engine;
+use super::harness::*;
+use crate::control::engine::bootstrap::Begin;
+use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
 use crate::decide::event::Action;
 use crate::decide::file_error::FileError;
