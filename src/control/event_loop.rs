@@ -1,79 +1,62 @@
-//! The loop around the [`Engine`]: time, inbox, probes, lock files and the store in; what has to be written and
-//! answered out.
+//! The loop around the [`Engine`]: time, the inbox and the results of tasks go in; writes, probes and answers go out.
 //!
-//! Nothing here decides. The loop itself never waits for a disk, a core or a provider: each of these is a task of its
-//! own whose result comes back as [`News`]. A command is answered when it is in force (every core has acknowledged the
-//! snapshot) and on the disk, or after a bounded time with what is true by then. One that sends users to the canary is
-//! in force after it is on the disk, and refused where it cannot be written in that time.
+//! Decides nothing. The loop never waits for a disk, a core or a provider: each of these waits in a task of its own,
+//! whose result comes back as a [`TaskResult`]. A command is answered when it is in force (every core has acknowledged
+//! the snapshot) and durable, or after a bounded time with what is true by then. A command that sends users to the
+//! canary comes into force when it is durable, and is refused if that takes too long. Invariant: each command is
+//! answered once.
 
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use super::engine::commands::{CommandResult, ResumeLocks, barred};
+use super::engine::dispatch::Engine;
+use super::engine::input::Probe;
+use super::engine::providers::ReachabilityCheck;
 use super::now::Now;
-use super::pending_commands::{self, Pending, Reply, Waiting};
-use crate::control::engine::commands::{Done, Held, barred};
-use crate::control::engine::committed::Finished;
-use crate::control::engine::dispatch::Engine;
-use crate::control::engine::providers::Connection;
-use crate::control::engine::rollout::Probe;
-use crate::control::persist::lock_files::{self, Job, Resume, Told};
-use crate::control::persist::write_queue::{Ledger, durable, merge};
-use crate::decide::policy::{Provider, Secret};
+use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
+use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
+use super::persist::proposals::ProposalResults;
+use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
+use super::prober::{Prober, in_time};
+use super::receipts;
 use crate::decide::rollout::answer::Barred;
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Millis;
-use crate::state::inbox::{Command, Input, Receipt, Refusal};
-use crate::state::snapshot::Shared;
+use crate::state::inbox::{Command, Input, Refusal};
 use crate::store::Store;
 
-/// Asks a provider something, through this egress proxy; an error says why the answer is no.
-pub type Ask = Box<dyn Fn(Arc<Provider>, Option<Secret>) -> Pin<Box<dyn Future<Output = Result<(), String>>>>>;
-
-/// What may be asked of a provider.
-#[expect(missing_debug_implementations, reason = "it holds closures")]
-pub struct Prober {
-    /// Whether it lives.
-    pub lives: Ask,
-    /// Whether a connection to it can be made.
-    pub connects: Ask,
-}
-
 const TICK: Duration = Duration::from_millis(100);
-/// A core acknowledges within a turn of its loop; one that does not is stuck.
-const CORES_ANSWER: Duration = Duration::from_millis(30);
-/// A rollback is answered soon, whatever the disk does.
-const ROLLBACK_ANSWER: Duration = Duration::from_millis(40);
-/// Whatever makes nothing safer can wait for a slow disk.
-const OTHER_ANSWER: Duration = Duration::from_secs(2);
-/// A provider that does not answer a probe by then is not alive.
-const PROBE_ANSWER: Duration = Duration::from_secs(10);
+/// A rollback is answered soon, however slow the disk is.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(40);
+/// Other commands can wait for a slow disk.
+const DISK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What comes back from the tasks.
-enum News {
-    Saved(u64, Result<(), String>),
-    Probed(Probe, Result<(), String>),
-    Connected(Connection, Result<(), String>),
-    Locks(Told),
+/// The result of a task.
+enum TaskResult {
+    BatchFinished(u64, Result<(), String>),
+    ProbeFinished(Probe, Result<(), String>),
+    ReachabilityChecked(ReachabilityCheck, Result<(), String>),
+    LockFiles(LockReport),
 }
 
-struct Shell {
+struct EventLoop {
     engine: Engine,
-    ledger: Ledger,
+    queue: WriteQueue,
     prober: Rc<Prober>,
     clock: Box<dyn Fn() -> Now>,
-    news: mpsc::UnboundedSender<News>,
+    results: mpsc::UnboundedSender<TaskResult>,
     jobs: mpsc::UnboundedSender<Job>,
-    pending: Pending,
+    pending: PendingCommands,
 }
 
-/// Runs until the inbox is closed; then writes what is left. To be polled on a `LocalSet`.
+/// Runs until the inbox is closed, then writes what is left. To be polled on a `LocalSet`.
 pub(super) async fn run(
     engine: Engine,
     store: Box<dyn Store>,
@@ -82,152 +65,157 @@ pub(super) async fn run(
     prober: Prober,
     clock: Box<dyn Fn() -> Now>,
 ) {
-    // Unbounded, and yet bounded: a task each for a batch, a probe, a lock file operation and a pending command.
-    let (news, mut heard) = mpsc::unbounded_channel();
-    let (jobs, to_do) = mpsc::unbounded_channel();
-    let tell = news.clone();
-    let locksmith = spawn_local(lock_files::work(state_dir, to_do, move |told| tell.send(News::Locks(told)).is_ok()));
-    let (ledger, prober, pending) = (Ledger::new(store), Rc::new(prober), Pending::default());
-    let mut shell = Shell { engine, ledger, prober, clock, news, jobs, pending };
+    // The queue has no limit, but its senders do: a task for each batch, probe, lock file operation and pending
+    // command.
+    let (results, mut finished) = mpsc::unbounded_channel();
+    let (jobs, queued) = mpsc::unbounded_channel();
+    let reports = results.clone();
+    let report = move |report| reports.send(TaskResult::LockFiles(report)).is_ok();
+    let lock_files = spawn_local(lock_files::run(state_dir, queued, report));
+    let (queue, prober, pending) = (WriteQueue::new(store), Rc::new(prober), PendingCommands::default());
+    let mut events = EventLoop { engine, queue, prober, clock, results, jobs, pending };
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        shell.settle();
+        events.flush();
         tokio::select! {
             biased;
             input = inbox.recv() => match input {
-                Some(input) => shell.input(input),
+                Some(input) => events.handle_input(input),
                 None => break,
             },
-            news = heard.recv() => if let Some(news) = news {
-                shell.hear(news);
+            result = finished.recv() => if let Some(result) = result {
+                events.handle_result(result);
             },
-            _ = tick.tick() => shell.engine.tick((shell.clock)()),
+            _ = tick.tick() => events.engine.tick((events.clock)()),
         }
     }
-    // What is on its way and what is left gets one last chance each; lock files likewise.
+    // The current batch and the rest get one more attempt each, and so do the lock files.
     for _ in 0..2 {
-        shell.settle();
-        while shell.ledger.is_busy() {
-            match timeout(OTHER_ANSWER, heard.recv()).await {
-                Ok(Some(news)) => shell.hear(news),
+        events.flush();
+        while events.queue.is_writing() {
+            match timeout(DISK_TIMEOUT, finished.recv()).await {
+                Ok(Some(result)) => events.handle_result(result),
                 _ => break,
             }
         }
     }
-    drop(shell);
-    if timeout(OTHER_ANSWER, locksmith).await.is_err() {
+    drop(events);
+    if timeout(DISK_TIMEOUT, lock_files).await.is_err() {
         tracing::warn!("lock files were not written in time");
     }
 }
 
-impl Shell {
+impl EventLoop {
     fn now(&self) -> Now {
         (self.clock)()
     }
 
-    // Hands on what the last turn left to do.
-    fn settle(&mut self) -> u64 {
+    /// Starts the writes, probes and checks that are due. Returns the number that the write queue gave to what is new.
+    fn flush(&mut self) -> u64 {
         let now = self.now();
-        self.refuse_overtaken(now);
-        let number = self.ledger.take(&mut self.engine.outbox);
-        if let Some(saving) = self.ledger.pump(now.mono) {
-            let news = self.news.clone();
+        self.refuse_withdrawn_and_late(now);
+        let number = self.queue.enqueue(&mut self.engine.outbox);
+        if let Some(batch) = self.queue.start_batch(now.mono) {
+            let results = self.results.clone();
             spawn_local(async move {
-                let result = saving.answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
-                // Control has ended where nobody hears.
-                let _ = news.send(News::Saved(saving.upto, result));
+                let result = batch.answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                // The loop may have ended.
+                let _ = results.send(TaskResult::BatchFinished(batch.upto, result));
             });
         }
         for probe in self.engine.due_probes(now) {
-            let (news, prober) = (self.news.clone(), Rc::clone(&self.prober));
-            let asked = (prober.lives)(Arc::clone(&probe.provider), self.engine.egress());
+            let (results, prober) = (self.results.clone(), Rc::clone(&self.prober));
+            let answer = (prober.answers)(Arc::clone(&probe.provider), self.engine.egress());
             spawn_local(async move {
-                let _ = news.send(News::Probed(probe, in_time(asked).await));
+                let _ = results.send(TaskResult::ProbeFinished(probe, in_time(answer).await));
             });
         }
-        for connection in self.engine.due_connections(now) {
-            let (news, prober) = (self.news.clone(), Rc::clone(&self.prober));
-            let asked = (prober.connects)(Arc::clone(&connection.provider), self.engine.egress());
+        for check in self.engine.due_reachability_checks(now) {
+            let (results, prober) = (self.results.clone(), Rc::clone(&self.prober));
+            let answer = (prober.connects)(Arc::clone(&check.provider), self.engine.egress());
             spawn_local(async move {
-                let _ = news.send(News::Connected(connection, in_time(asked).await));
+                let _ = results.send(TaskResult::ReachabilityChecked(check, in_time(answer).await));
             });
         }
         number
     }
 
-    fn hear(&mut self, news: News) {
+    fn handle_result(&mut self, result: TaskResult) {
         let now = self.now();
-        match news {
-            News::Saved(upto, result) => {
-                let Finished { landed, lost } = self.ledger.finished(upto, &result, now.mono);
-                self.engine.saved(&result, now);
-                for rollout in self.engine.landed(&landed, now) {
-                    self.accept(&rollout);
-                }
-                let error = result.err().unwrap_or_default();
-                for rollout in self.engine.lost(&lost, now) {
-                    let refusal = self.engine.unwritable(&rollout, &error);
-                    self.refuse_and_keep_lock(&rollout, &refusal);
-                }
-            }
-            News::Probed(probe, result) => {
-                self.engine.probed(&probe, result, now);
+        match result {
+            TaskResult::BatchFinished(upto, result) => self.batch_finished(upto, result, now),
+            TaskResult::ProbeFinished(probe, result) => {
+                self.engine.probe_finished(&probe, result, now);
                 self.engine.tick(now);
             }
-            News::Connected(connection, result) => {
+            TaskResult::ReachabilityChecked(check, result) => {
                 if let Err(why) = &result {
-                    tracing::debug!(provider = connection.provider.name, "still out of reach: {why}");
+                    tracing::debug!(provider = check.provider.name, "still out of reach: {why}");
                 }
-                connection.came_to(result.is_ok(), now);
+                check.finish(result.is_ok(), now);
                 self.engine.tick(now);
             }
-            News::Locks(Told::Found(Err(unread))) => self.engine.locks_unread(unread, now),
-            News::Locks(Told::Found(Ok(found))) => {
-                let expanded = self.engine.locks_found(found, now);
+            TaskResult::LockFiles(LockReport::Read(Err(error))) => self.engine.locks_unreadable(error, now),
+            TaskResult::LockFiles(LockReport::Read(Ok(found))) => {
+                let expanded = self.engine.locks_read(found, now);
                 if !expanded.is_empty() {
-                    self.job(Job::Expand(expanded));
+                    self.start_job(Job::Expand(expanded));
                 }
             }
-            News::Locks(Told::Removed(resume, result)) => self.resume(*resume, result),
+            TaskResult::LockFiles(LockReport::Removed(resume, result)) => self.resume(*resume, result),
         }
     }
 
-    fn input(&mut self, input: Input) {
+    fn batch_finished(&mut self, upto: u64, result: Result<(), String>, now: Now) {
+        let ProposalResults { written, failed } = self.queue.batch_finished(upto, &result, now.mono);
+        self.engine.batch_finished(&result, now);
+        for rollout in self.engine.proposals_written(&written, now) {
+            self.answer_pending(&rollout);
+        }
+        let error = result.err().unwrap_or_default();
+        for rollout in self.engine.proposals_failed(&failed, now) {
+            let refusal = self.engine.unwritable(&rollout, &error);
+            self.refuse_and_restore_lock_file(&rollout, &refusal);
+        }
+    }
+
+    fn handle_input(&mut self, input: Input) {
         let now = self.now();
         match input {
             Input::Command { command, reply } => match &command.verb {
-                Verb::Resume { .. } => self.begin_resume(command, reply),
+                Verb::Resume { .. } => self.start_resume(command, reply),
                 _ => self.command(&command, reply),
             },
             Input::History { rollout, limit, reply } => {
-                let (waiting, kept) = self.ledger.history(rollout.as_ref(), limit);
+                let (waiting, kept) = self.queue.history(rollout.as_ref(), limit);
                 spawn_local(async move {
                     let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
-                    let _ = reply.send(kept.map(|kept| merge(waiting, kept, limit)));
+                    let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
                 });
             }
-            // Who asked may have left.
+            // The sender may be gone.
             Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
             Input::Flags(read) => self.engine.flags_read(read, now),
-            Input::Refused(refused) => self.engine.refused(refused, now),
+            Input::Refused(rejection) => self.engine.request_rejected(rejection, now),
             Input::Drain => self.engine.drain(now),
         }
     }
 
-    fn begin_resume(&mut self, command: Command, reply: Reply) {
+    /// A resume removes the lock files first, and runs when they are gone.
+    fn start_resume(&mut self, command: Command, reply: Reply) {
         match (self.engine.check_resume(&command, self.now()), command.rollout.clone()) {
-            (Ok(Held { own, others }), Some(rollout)) => {
-                self.job(Job::Remove(Box::new(Resume { rollout, held: own, others, command, reply })));
+            (Ok(ResumeLocks { own, others }), Some(rollout)) => {
+                self.start_job(Job::Remove(Box::new(ResumeJob { rollout, held: own, others, command, reply })));
             }
             (Err(refusal), _) => drop(reply.send(Err(refusal))),
-            (Ok(_), None) => drop(reply.send(Err(self.engine.unnamed()))),
+            (Ok(_), None) => drop(reply.send(Err(self.engine.rollout_name_missing()))),
         }
     }
 
-    fn resume(&mut self, resume: Resume, removed: Result<(), String>) {
-        let again = self.engine.held(&resume.command).map(|now| now.own != resume.held);
-        let refusal = match (removed, again) {
+    fn resume(&mut self, resume: ResumeJob, removed: Result<(), String>) {
+        let is_locked_again = self.engine.locks_for_resume(&resume.command).map(|now| now.own != resume.held);
+        let refusal = match (removed, is_locked_again) {
             (Err(stays), _) => Some(Refusal::NotNow(stays)),
             (_, Err(refusal)) => Some(refusal),
             (_, Ok(true)) => Some(barred(&resume.rollout, &Barred::RolledBackAgain)),
@@ -242,130 +230,86 @@ impl Shell {
         }
     }
 
-    // Decides and publishes first; the answer waits for the cores and the disk in a task of its own. What is proposed
-    // only is answered when it was written.
+    /// Runs a command and publishes its effects. A task of its own waits for the cores and the disk and answers. A
+    /// command that is proposed is answered when its proposal is committed.
     fn command(&mut self, command: &Command, reply: Reply) {
         let now = self.now();
-        let done = match self.engine.command(command, now) {
-            Ok(done) => done,
+        let result = match self.engine.command(command, now) {
+            Ok(result) => result,
             Err(refusal) => {
                 if let (Verb::Resume { .. }, Some(rollout)) = (&command.verb, &command.rollout) {
-                    self.write_lock_of(rollout);
+                    self.write_lock_file(rollout);
                 }
                 return drop(reply.send(Err(refusal)));
             }
         };
-        if let (true, Some(rollout)) = (done.proposed, &command.rollout) {
+        if let (true, Some(rollout)) = (result.proposed, &command.rollout) {
             self.pending.refuse(rollout, &barred(rollout, &Barred::Overtaken));
-            let until = Millis(now.mono.0 + pending_commands::ANSWER.0);
-            self.pending.add(Waiting { rollout: rollout.clone(), notes: done.notes, until, reply });
-            self.settle();
+            let until = Millis(now.mono.0 + pending_commands::TIMEOUT.0);
+            self.pending.add(PendingCommand { rollout: rollout.clone(), notes: result.notes, until, reply });
+            self.flush();
             return;
         }
-        let number = self.settle();
-        let written = durable(self.ledger.written(), number);
-        let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
+        let number = self.flush();
+        let durable = until_durable(self.queue.progress(), number);
         if matches!(command.verb, Verb::Rollback { .. }) {
             let (sender, file) = oneshot::channel();
-            self.job(Job::Write(done.locks.clone(), sender));
-            let either = either(written, async { file.await.unwrap_or_else(|_| Err("no lock file".to_owned())) });
-            spawn_local(answer(done, shared, revision, either, ROLLBACK_ANSWER, reply));
+            self.start_job(Job::Write(result.locks.clone(), sender));
+            let file = async { file.await.unwrap_or_else(|_| Err("no lock file".to_owned())) };
+            self.send_receipt(result, receipts::first_durable(durable, file), ROLLBACK_TIMEOUT, reply);
         } else {
-            spawn_local(answer(done, shared, revision, written, OTHER_ANSWER, reply));
+            self.send_receipt(result, durable, DISK_TIMEOUT, reply);
         }
     }
 
-    // What was proposed for this rollout is in force.
-    fn accept(&mut self, rollout: &str) {
-        for waiting in self.pending.take(rollout) {
-            let done = self.engine.came_to(rollout, waiting.notes);
-            let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
-            let written = std::future::ready(Ok(()));
-            spawn_local(answer(done, shared, revision, written, OTHER_ANSWER, waiting.reply));
+    fn send_receipt(
+        &self,
+        result: CommandResult,
+        durable: impl Future<Output = Result<(), String>> + 'static,
+        disk_timeout: Duration,
+        reply: Reply,
+    ) {
+        let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
+        spawn_local(receipts::send(result, shared, revision, durable, disk_timeout, reply));
+    }
+
+    /// The proposal of this rollout was committed.
+    fn answer_pending(&mut self, rollout: &str) {
+        for command in self.pending.take(rollout) {
+            let result = self.engine.result_after_commit(rollout, command.notes);
+            self.send_receipt(result, std::future::ready(Ok(())), DISK_TIMEOUT, command.reply);
         }
     }
 
-    // A resume takes the lock's file away first: where the lock stays after all, the file comes back.
-    fn refuse_and_keep_lock(&mut self, rollout: &str, refusal: &Refusal) {
+    /// A resume has removed the lock file. If the lock stays, the file is written again.
+    fn refuse_and_restore_lock_file(&mut self, rollout: &str, refusal: &Refusal) {
         if self.pending.refuse(rollout, refusal) {
-            self.write_lock_of(rollout);
+            self.write_lock_file(rollout);
         }
     }
 
-    // Commands that something else has overtaken, and those that the disk keeps waiting.
-    fn refuse_overtaken(&mut self, now: Now) {
+    /// Refuses commands whose proposal was withdrawn, and those that the disk has kept waiting too long.
+    fn refuse_withdrawn_and_late(&mut self, now: Now) {
         for (rollout, until) in self.pending.rollouts() {
-            if !self.engine.proposes(&rollout) {
-                self.refuse_and_keep_lock(&rollout, &barred(&rollout, &Barred::Overtaken));
+            if !self.engine.has_proposal(&rollout) {
+                self.refuse_and_restore_lock_file(&rollout, &barred(&rollout, &Barred::Overtaken));
             } else if until <= now.mono {
-                let refusal = self.engine.unanswered(&rollout, pending_commands::ANSWER);
-                self.engine.withdraw_from(&rollout, now);
-                self.refuse_and_keep_lock(&rollout, &refusal);
+                let refusal = self.engine.write_timed_out(&rollout, pending_commands::TIMEOUT);
+                self.engine.withdraw_proposal(&rollout, now);
+                self.refuse_and_restore_lock_file(&rollout, &refusal);
             }
         }
     }
 
-    fn write_lock_of(&self, rollout: &str) {
+    fn write_lock_file(&self, rollout: &str) {
         if let Some(lock) = self.engine.lock_of(rollout) {
             let (sender, _) = oneshot::channel();
-            self.job(Job::Write(vec![(rollout.to_owned(), lock)], sender));
+            self.start_job(Job::Write(vec![(rollout.to_owned(), lock)], sender));
         }
     }
 
-    fn job(&self, job: Job) {
-        // The locksmith lives as long as the loop.
+    fn start_job(&self, job: Job) {
+        // The task lives as long as the loop.
         let _ = self.jobs.send(job);
-    }
-}
-
-/// What a probe says. In a task of its own, so that a defect in the prober is a failed probe and no more.
-async fn in_time(asked: impl Future<Output = Result<(), String>> + 'static) -> Result<(), String> {
-    match spawn_local(timeout(PROBE_ANSWER, asked)).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(format!("no answer within {} s", PROBE_ANSWER.as_secs())),
-        Err(defect) => Err(format!("the probe broke off: {defect}")),
-    }
-}
-
-async fn answer(
-    done: Done,
-    shared: Arc<Shared>,
-    revision: u64,
-    written: impl Future<Output = Result<(), String>>,
-    patience: Duration,
-    reply: Reply,
-) {
-    let late = || Err(format!("not yet written: the disk did not answer within {} ms", patience.as_millis()));
-    let (seen_by_all_cores, durable) = tokio::join!(seen_by_all(&shared, revision), timeout(patience, written));
-    let durable = durable.unwrap_or_else(|_| late());
-    let Done { rollouts, open_on_canary, notes, .. } = done;
-    // Who asked may have left.
-    let _ = reply.send(Ok(Receipt { rollouts, durable, seen_by_all_cores, open_on_canary, notes }));
-}
-
-async fn seen_by_all(shared: &Shared, revision: u64) -> bool {
-    let wait = async {
-        while !shared.seen_by_all(revision) {
-            sleep(Duration::from_micros(200)).await;
-        }
-    };
-    timeout(CORES_ANSWER, wait).await.is_ok()
-}
-
-// A lock lasts in the database or as a file: the first of both is enough.
-async fn either(
-    database: impl Future<Output = Result<(), String>>,
-    file: impl Future<Output = Result<(), String>>,
-) -> Result<(), String> {
-    let (mut database, mut file) = (Box::pin(database), Box::pin(file));
-    tokio::select! {
-        result = &mut database => match result {
-            Ok(()) => Ok(()),
-            Err(error) => file.await.map_err(|other| format!("{error}; {other}")),
-        },
-        result = &mut file => match result {
-            Ok(()) => Ok(()),
-            Err(other) => database.await.map_err(|error| format!("{error}; {other}")),
-        },
     }
 }

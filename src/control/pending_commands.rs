@@ -1,54 +1,51 @@
-//! Commands that wait for the disk: what they came to is proposed, and they are answered when that has landed.
+//! Commands whose change waits for the disk: each is answered when its proposal is committed.
 //!
-//! One that something else overtakes, or that the disk keeps waiting for longer than [`ANSWER`], is refused by whoever
-//! looks here. Owns who waits, not whether anything is proposed. Invariant: each is answered once.
+//! A command is refused if something else withdraws its proposal, or if the disk takes longer than [`TIMEOUT`]. Owns
+//! who waits; the rollout owns the proposal. Invariant: each command is answered once.
 
 use tokio::sync::oneshot;
 
 use crate::decide::units::Millis;
 use crate::state::inbox::{Receipt, Refusal};
 
-/// What is not written by then is not carried out.
-pub(super) const ANSWER: Millis = Millis(2000);
+/// A proposal that is not written by then is withdrawn.
+pub(super) const TIMEOUT: Millis = Millis(2000);
 
-/// Where the answer to a command goes.
 pub(super) type Reply = oneshot::Sender<Result<Receipt, Refusal>>;
 
-/// A command that is in force when it has been written.
 #[derive(Debug)]
-pub(super) struct Waiting {
+pub(super) struct PendingCommand {
     pub(super) rollout: String,
-    /// What its sender should know besides.
+    /// Remarks for the sender.
     pub(super) notes: Vec<String>,
     pub(super) until: Millis,
     pub(super) reply: Reply,
 }
 
-/// All that wait.
 #[derive(Debug, Default)]
-pub(super) struct Pending(Vec<Waiting>);
+pub(super) struct PendingCommands(Vec<PendingCommand>);
 
-impl Pending {
-    pub(super) fn add(&mut self, waiting: Waiting) {
-        self.0.push(waiting);
+impl PendingCommands {
+    pub(super) fn add(&mut self, command: PendingCommand) {
+        self.0.push(command);
     }
 
-    /// Those of this rollout; they wait no more.
-    pub(super) fn take(&mut self, rollout: &str) -> Vec<Waiting> {
-        self.0.extract_if(.., |waiting| waiting.rollout == rollout).collect()
+    /// Removes the commands of this rollout.
+    pub(super) fn take(&mut self, rollout: &str) -> Vec<PendingCommand> {
+        self.0.extract_if(.., |command| command.rollout == rollout).collect()
     }
 
-    /// Refuses those of this rollout; whether there were any.
+    /// Refuses the commands of this rollout. Returns whether there were any.
     pub(super) fn refuse(&mut self, rollout: &str, refusal: &Refusal) -> bool {
         let refused = self.take(rollout);
         let any = !refused.is_empty();
-        // Who asked may have left.
-        refused.into_iter().for_each(|waiting| drop(waiting.reply.send(Err(refusal.clone()))));
+        // The sender may be gone.
+        refused.into_iter().for_each(|command| drop(command.reply.send(Err(refusal.clone()))));
         any
     }
 
-    /// For whom somebody waits, and until when.
+    /// The rollouts that commands wait for, and until when.
     pub(super) fn rollouts(&self) -> Vec<(String, Millis)> {
-        self.0.iter().map(|waiting| (waiting.rollout.clone(), waiting.until)).collect()
+        self.0.iter().map(|command| (command.rollout.clone(), command.until)).collect()
     }
 }

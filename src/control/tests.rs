@@ -1,4 +1,4 @@
-//! Control against a store that can fail, a prober that answers as told, and virtual time. No sockets.
+//! Control with a store that can fail, a scripted prober and virtual time. No sockets.
 
 mod committed;
 mod earlier;

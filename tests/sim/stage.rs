@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serin::control::engine::bootstrap::Begin;
+use serin::control::engine::bootstrap::Bootstrap;
 use serin::control::engine::dispatch::Engine;
 use serin::control::now::Now;
 use serin::decide::guard::constants::Constants;
@@ -53,7 +53,7 @@ pub(crate) struct Disk {
 }
 
 pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now) -> Engine {
-    let begin = Begin {
+    let bootstrap = Bootstrap {
         policy: policy(canaries, usable),
         flags: FlagsStatus::default(),
         keep: None,
@@ -71,5 +71,5 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
             Arc::new(Series::new(labels, cores, none(), none()))
         }),
     };
-    Engine::new(begin, now)
+    Engine::new(bootstrap, now)
 }

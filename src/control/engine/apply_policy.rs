@@ -1,18 +1,19 @@
-//! A policy that was accepted meets what is known: which rollouts go on, which begin, and with what.
+//! Applies an accepted policy: gives each of its rollouts the state, evidence and locks that are known of it.
 //!
-//! A rollout is the same over any edit that keeps its [`Identity`]; providers may be renamed. Its state stays known
-//! while the file does not have it. A human's lock holds the rollout's name: another pair of providers under a locked
-//! name stays locked. What is left to spend on repeats goes by the name as well ([`Named`]). Refuses nothing: that was done.
+//! A rollout is the same as long as its [`Identity`] is; its providers may be renamed. Its state is kept while the file
+//! does not have it. An operator's lock belongs to the name: if the providers under a locked name change, the new
+//! rollout is locked as well. [`KeptByName`] is kept by name, too. Rejects nothing: the policy was checked before.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::dispatch::Engine;
-use super::entry::{Named, Tracked};
+use super::entry::{Entry, KeptByName};
 use super::identity::identity;
-use super::rollout::{Asked, Input, Rollout};
-use crate::control::evidence::recent_traffic::Recent;
-use crate::control::evidence::stable_health::Serving;
+use super::input::Input;
+use super::rollout::{Rollout, RolloutConfig};
+use crate::control::evidence::recent_traffic::RecentTraffic;
+use crate::control::evidence::stable_health::StableHealth;
 use crate::control::now::Now;
 use crate::decide::event::Actor;
 use crate::decide::policy::{self, Intent, Policy};
@@ -21,94 +22,101 @@ use crate::decide::rollout::terms::terms;
 use crate::describe::in_force::forgotten;
 use crate::state::retry_budget::RetryBudget;
 
-/// What is known from the file before.
+/// What is known from the previous policy.
 #[derive(Default)]
-struct Before {
+struct Previous {
     rollouts: BTreeMap<Identity, Rollout>,
     locks: BTreeMap<String, Lock>,
-    named: BTreeMap<String, Named>,
+    by_name: BTreeMap<String, KeptByName>,
 }
 
 impl Engine {
-    /// Gives every rollout of the policy its state. `state_lost`: those that have none are not new but forgotten.
-    pub(in crate::control) fn adopt(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
-        (0..self.rollouts.len()).for_each(|place| drop(self.take(place, Input::Withdraw, now)));
-        let mut before = Before::default();
-        for Tracked { rollout, named, moving, .. } in self.rollouts.drain(..) {
-            before.named.insert(rollout.name.clone(), named);
-            let Some(moving) = moving else { continue };
-            if let Some(lock) = &moving.state().lock {
-                before.locks.insert(rollout.name.clone(), lock.clone());
+    /// Puts the policy in force. `state_lost`: the earlier state could not be read, so a rollout without a kept state
+    /// is not new.
+    pub(super) fn apply_policy(&mut self, policy: Arc<Policy>, state_lost: bool, now: Now) {
+        (0..self.entries.len()).for_each(|index| drop(self.apply(index, Input::Withdraw, now)));
+        let mut previous = Previous::default();
+        for Entry { spec, by_name, rollout, .. } in self.entries.drain(..) {
+            previous.by_name.insert(spec.name.clone(), by_name);
+            let Some(rollout) = rollout else { continue };
+            if let Some(lock) = &rollout.state().lock {
+                previous.locks.insert(spec.name.clone(), lock.clone());
             }
-            before.rollouts.insert(moving.identity().clone(), moving);
+            previous.rollouts.insert(rollout.identity().clone(), rollout);
         }
         let mut fresh = Vec::new();
-        for rollout in &policy.rollouts {
-            let tracked = self.tracked(&policy, rollout, &mut before, state_lost, now);
+        for spec in &policy.rollouts {
+            let entry = self.entry(&policy, spec, &mut previous, state_lost, now);
             // The file may have been edited while no process ran.
-            let judged_by = tracked.moving.as_ref().and_then(|moving| moving.state().judged_by);
-            let terms = rollout.canary.as_ref().map(|canary| terms(&canary.guard, &canary.ramp));
+            let judged_by = entry.rollout.as_ref().and_then(|rollout| rollout.state().judged_by);
+            let terms = spec.canary.as_ref().map(|canary| terms(&canary.guard, &canary.ramp));
             fresh.push(judged_by.is_some() && judged_by != terms);
-            self.rollouts.push(tracked);
+            self.entries.push(entry);
         }
-        let gone = before.rollouts.into_iter();
-        self.elsewhere.extend(gone.map(|(_, moving)| moving.into_kept()));
+        let gone = previous.rollouts.into_values();
+        self.absent.extend(gone.map(Rollout::into_identity_and_state));
         let unsplit = policy.providers.iter().map(|provider| self.series.of("none", "none", &provider.name));
         self.unsplit = unsplit.collect();
-        self.providers.keep(&policy);
-        self.context.rollouts = self.rollouts.len();
+        self.providers.retain(&policy);
+        self.context.rollouts = self.entries.len();
         self.policy = policy;
-        for (place, fresh) in fresh.into_iter().enumerate() {
-            self.take(place, Input::PolicyChanged { fresh }, now);
-            self.apply_lock_file(place, now);
+        for (index, fresh) in fresh.into_iter().enumerate() {
+            self.apply(index, Input::PolicyChanged { fresh }, now);
+            self.apply_lock_file(index, now);
         }
     }
 
-    fn tracked(
+    fn entry(
         &mut self,
         policy: &Policy,
-        rollout: &Arc<policy::Rollout>,
-        before: &mut Before,
+        spec: &Arc<policy::Rollout>,
+        previous: &mut Previous,
         state_lost: bool,
         now: Now,
-    ) -> Tracked {
-        let stable = Arc::clone(policy.provider(rollout.stable));
-        let series = Tracked::series(policy, rollout, &mut self.series);
-        let moving = rollout.canary.clone().map(|canary| {
-            let identity = identity(policy, rollout, &canary);
-            let asked = Asked {
-                rollout: Arc::clone(rollout),
+    ) -> Entry {
+        let stable = Arc::clone(policy.provider(spec.stable));
+        let series = Entry::series(policy, spec, &mut self.series);
+        let rollout = spec.canary.clone().map(|canary| {
+            let identity = identity(policy, spec, &canary);
+            let config = RolloutConfig {
+                spec: Arc::clone(spec),
                 provider: Arc::clone(policy.provider(canary.provider)),
                 canary,
                 stable: Arc::clone(&stable),
                 series: series.clone(),
             };
-            match before.rollouts.remove(&identity) {
-                Some(moving) => moving.under(asked),
+            match previous.rollouts.remove(&identity) {
+                Some(rollout) => rollout.with_config(config),
                 None => {
-                    let kept = self.elsewhere.remove(&identity);
-                    let state = begun(kept, &asked, before.locks.get(&rollout.name), state_lost, now);
-                    Rollout::new(identity, asked, state, &self.context, now)
+                    let kept = self.absent.remove(&identity);
+                    let state = initial_state(kept, &config, previous.locks.get(&spec.name), state_lost, now);
+                    Rollout::new(identity, config, state, &self.context, now)
                 }
             }
         });
-        let named = before.named.remove(&rollout.name).unwrap_or_else(|| Named {
+        let by_name = previous.by_name.remove(&spec.name).unwrap_or_else(|| KeptByName {
             retry: Arc::new(RetryBudget::full(self.shared.cores())),
-            recent: Recent::begin(&rollout.name, &self.series, now.mono),
-            serving: Serving::default(),
+            recent: RecentTraffic::start(&spec.name, &self.series, now.mono),
+            stable_health: StableHealth::default(),
         });
-        Tracked { rollout: Arc::clone(rollout), stable, series, named, moving }
+        Entry { spec: Arc::clone(spec), stable, series, by_name, rollout }
     }
 }
 
-// With what a rollout begins that the file did not have before.
-fn begun(kept: Option<RolloutState>, asked: &Asked, lock: Option<&Lock>, state_lost: bool, now: Now) -> RolloutState {
-    let forgotten = state_lost && kept.is_none() && asked.canary.percent == Intent::Auto;
-    let mut state = kept.unwrap_or_else(|| RolloutState::new(asked.canary.attempt, now.unix));
-    // Nobody watched meanwhile.
+/// The state of a rollout that the previous policy did not have.
+fn initial_state(
+    kept: Option<RolloutState>,
+    config: &RolloutConfig,
+    lock: Option<&Lock>,
+    state_lost: bool,
+    now: Now,
+) -> RolloutState {
+    let is_lost = state_lost && kept.is_none() && config.canary.percent == Intent::Auto;
+    let mut state = kept.unwrap_or_else(|| RolloutState::new(config.canary.attempt, now.unix));
+    // There is no evidence from the time in between.
     state.judge.skip_time();
-    if forgotten {
-        state.paused = Some(forgotten_pause(now));
+    if is_lost {
+        state.paused = Some(state_lost_pause(now));
     }
     if state.lock.is_none() {
         state.lock = lock.cloned();
@@ -116,7 +124,7 @@ fn begun(kept: Option<RolloutState>, asked: &Asked, lock: Option<&Lock>, state_l
     state
 }
 
-fn forgotten_pause(now: Now) -> Pause {
+fn state_lost_pause(now: Now) -> Pause {
     let reason = forgotten();
     let (rules, found) = (Vec::new(), Vec::new());
     Pause { at: now.unix, actor: Actor::Serin.into(), reason, regression: false, rules, found }

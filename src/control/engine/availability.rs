@@ -1,84 +1,79 @@
-//! Who of a rollout's two providers has stopped answering, told when it turns: the canary while stable cannot be reached,
-//! or stable while the canary answers.
+//! Alerts about a provider that stops answering: the canary while stable is unreachable, or stable while the canary
+//! answers.
 //!
-//! Nobody is moved for either, so somebody has to be told. The history has each at most once in ten minutes, and the log
-//! every turn. Decides nothing.
+//! Neither case moves users, so an operator has to act. The log gets every change. The history gets each kind of alert
+//! at most once in ten minutes. Decides nothing.
 
 use crate::control::now::Now;
 use crate::decide::event::Notice;
 use crate::decide::units::Millis;
 use crate::describe::notice::sentence;
 
-/// Between two notices of the same kind in the history.
-const PAUSE: Millis = Millis(600_000);
+/// Between two alerts of the same kind in the history.
+const ALERT_INTERVAL: Millis = Millis(600_000);
 
-/// What was seen last, and when each was told last.
 #[derive(Debug, Default)]
-pub(in crate::control) struct Turns {
+pub(super) struct AvailabilityAlerts {
     canary_dead: bool,
     stable_silent: bool,
-    told: [Option<Millis>; 2],
+    // When each kind was sent last.
+    sent_at: [Option<Millis>; 2],
 }
 
-/// Whose turns these are.
+/// The names that a alert needs.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::control) struct Names<'a> {
-    pub(in crate::control) rollout: &'a str,
-    pub(in crate::control) canary: &'a str,
-    pub(in crate::control) stable: &'a str,
+pub(super) struct Names<'a> {
+    pub(super) rollout: &'a str,
+    pub(super) canary: &'a str,
+    pub(super) stable: &'a str,
 }
 
-impl Turns {
-    /// Whether the canary answers nobody while stable cannot be reached.
-    pub(in crate::control) const fn canary_dead(&self) -> bool {
+impl AvailabilityAlerts {
+    /// Whether the canary answers no request while stable is unreachable.
+    pub(super) const fn is_canary_dead(&self) -> bool {
         self.canary_dead
     }
 
-    /// The canary is dead, or not; whether that is news.
-    pub(in crate::control) fn see_canary(&mut self, dead: bool) -> bool {
+    /// Returns whether the value has changed.
+    pub(super) fn set_canary_dead(&mut self, dead: bool) -> bool {
         std::mem::replace(&mut self.canary_dead, dead) != dead
     }
 
-    /// The same of a stable that takes requests and answers none.
-    pub(in crate::control) fn see_stable(&mut self, silent: bool) -> bool {
+    /// Silent: it accepts requests and answers none. Returns whether the value has changed.
+    pub(super) fn set_stable_silent(&mut self, silent: bool) -> bool {
         std::mem::replace(&mut self.stable_silent, silent) != silent
     }
 
-    /// The canary turned: what the history is told.
-    pub(in crate::control) fn tell_of_canary(&mut self, names: Names<'_>, now: Now) -> Option<Notice> {
+    /// Logs a change of the canary. Returns the alert for the history.
+    pub(super) fn canary_alert(&mut self, names: Names<'_>, now: Now) -> Option<Notice> {
         let Names { rollout, canary, stable } = names;
         if !self.canary_dead {
             tracing::warn!(rollout, "{canary} answers again, or {stable} can be reached");
             return None;
         }
         let [rollout, canary, stable] = [rollout, canary, stable].map(str::to_owned);
-        self.tell_seldom(0, Notice::NobodyAnswers { rollout, canary, stable }, names, now)
+        self.rate_limited(0, Notice::NobodyAnswers { rollout, canary, stable }, names, now)
     }
 
-    /// Stable turned; `waits`: how long each request waits for it, where it is silent.
-    pub(in crate::control) fn tell_of_stable(
-        &mut self,
-        waits: Option<Millis>,
-        names: Names<'_>,
-        now: Now,
-    ) -> Option<Notice> {
+    /// Logs a change of stable. `waits`: how long requests wait for a silent stable. Returns the alert for the
+    /// history.
+    pub(super) fn stable_alert(&mut self, waits: Option<Millis>, names: Names<'_>, now: Now) -> Option<Notice> {
         let Names { rollout, canary, stable } = names;
         let Some(waits) = waits else {
             tracing::warn!(rollout, "{stable} answers again");
             return None;
         };
         let [rollout, canary, stable] = [rollout, canary, stable].map(str::to_owned);
-        self.tell_seldom(1, Notice::StableSilent { rollout, canary, stable, waits }, names, now)
+        self.rate_limited(1, Notice::StableSilent { rollout, canary, stable, waits }, names, now)
     }
 
-    // `which` of two.
-    fn tell_seldom(&mut self, which: usize, notice: Notice, names: Names<'_>, now: Now) -> Option<Notice> {
-        let told = &mut self.told[which];
-        if told.is_some_and(|at| now.mono.since(at) < PAUSE) {
-            tracing::warn!(rollout = names.rollout, "{}", sentence(&notice));
+    fn rate_limited(&mut self, kind: usize, alert: Notice, names: Names<'_>, now: Now) -> Option<Notice> {
+        let sent_at = &mut self.sent_at[kind];
+        if sent_at.is_some_and(|at| now.mono.since(at) < ALERT_INTERVAL) {
+            tracing::warn!(rollout = names.rollout, "{}", sentence(&alert));
             return None;
         }
-        *told = Some(now.mono);
-        Some(notice)
+        *sent_at = Some(now.mono);
+        Some(alert)
     }
 }

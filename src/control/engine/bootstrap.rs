@@ -1,25 +1,25 @@
-//! How an engine begins: with what was kept, the first file and the locks, and a first snapshot of all of it.
+//! Starts an engine from the kept states, the first file and the lock files, and publishes the first snapshot.
 //!
-//! Restores and does not judge: at the start there is no older file to stay with, so what a reload would refuse is only
-//! said. The history's first line says what the other events led to.
+//! Restores and does not judge: at the start there is no older file to stay with, so a problem for which a reload would
+//! be rejected is only a warning. Invariant: the first event of the history describes what the other events led to.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::context::Context;
+use super::context::ProcessContext;
 use super::dispatch::Engine;
-use super::entry::Tracked;
+use super::entry::Entry;
 use super::providers::Providers;
-use crate::control::evidence::blocks::Blocks;
+use crate::control::evidence::blocks::EvidenceBlocks;
 use crate::control::evidence::sampling::Sampling;
-use crate::control::evidence::user_pauses::Pauses;
+use crate::control::evidence::user_pauses::UserPauses;
 use crate::control::now::Now;
 use crate::control::persist::disk::Disk;
 use crate::control::persist::locks::Locks;
 use crate::control::persist::outbox::Outbox;
 use crate::control::report::{self, Process};
-use crate::control::series::{Registry, SeriesFactory};
+use crate::control::series::{SeriesFactory, SeriesRegistry};
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::{Action, Actor, Notice, Reason};
 use crate::decide::policy::{Guard, Policy, Rollout};
@@ -30,50 +30,51 @@ use crate::state::snapshot::{Shared, Snapshot};
 use crate::state::status::FlagsStatus;
 use crate::store::locks::LocksFound;
 
-/// How many rollouts the history's first line names.
-const MOST_TOLD: usize = 5;
+/// How many rollouts the first event of the history names.
+const MAX_NAMED: usize = 5;
 
-/// What an engine begins with.
+/// What an engine starts from.
 #[expect(missing_debug_implementations, reason = "it holds a closure")]
-pub struct Begin {
+pub struct Bootstrap {
     /// The first file in force.
     pub policy: Arc<Policy>,
-    /// What is told of it; the generation is set here.
+    /// Its status. The generation is set here.
     pub flags: FlagsStatus,
-    /// The file's text, to be kept as the last good one; `None`: it is that already.
+    /// The text of the file, to keep as the last good one. `None`: it is kept already.
     pub keep: Option<Arc<str>>,
-    /// All states that were ever kept.
+    /// All states in the store.
     pub states: Vec<(Identity, RolloutState)>,
-    /// Whether an earlier state was there and is lost.
+    /// Whether there was an earlier state that could not be read.
     pub state_lost: bool,
-    /// What was found unusual at the start.
+    /// Warnings found at the start.
     pub notes: Vec<String>,
-    /// Humans' locks, as files; or why they cannot be read.
+    /// The lock files, or why they cannot be read.
     pub locks: Result<LocksFound, String>,
     /// The state directory.
     pub dir: String,
-    /// Why it cannot be written.
+    /// Why the state directory cannot be written.
     pub store_error: Option<String>,
-    /// Why it does not last, where that is known.
+    /// Why the state directory does not outlast the process or the machine, if that is known.
     pub ephemeral: Option<Ephemeral>,
-    /// How many cores count.
+    /// The number of data-plane cores.
     pub cores: usize,
-    /// How many client connections the process can hold.
+    /// The number of client connections that the process can hold.
     pub most_connections: u32,
-    /// How series are made.
+    /// Creates a series.
     pub series: SeriesFactory,
 }
 
 impl Engine {
-    /// Restores what was kept, reads the first file and the locks, and publishes the first snapshot.
+    /// Restores the kept states, applies the first file and the locks, and publishes the first snapshot.
     #[must_use]
-    pub fn new(mut begin: Begin, now: Now) -> Engine {
-        let taken_back = stable_taken_back(&begin);
-        begin.notes.extend(taken_back.into_iter().map(|found| sentence(&Warning::StableTakenBack(found))));
-        let Begin { policy, flags, states, dir, store_error, ephemeral, cores, most_connections, notes, .. } = begin;
-        let blocks = Blocks::new(cores);
-        let idle = blocks.make(0, &Guard::default(), &Pauses::default(), &Arc::default());
-        let nothing = Snapshot {
+    pub fn new(mut bootstrap: Bootstrap, now: Now) -> Engine {
+        let warnings = stables_rolled_back(&bootstrap);
+        bootstrap.notes.extend(warnings.into_iter().map(|found| sentence(&Warning::StableTakenBack(found))));
+        let Bootstrap { policy, flags, states, dir, store_error, ephemeral, cores, most_connections, notes, .. } =
+            bootstrap;
+        let blocks = EvidenceBlocks::new(cores);
+        let unused_evidence = blocks.create(0, &Guard::default(), &UserPauses::default(), &Arc::default());
+        let empty = Snapshot {
             revision: 0,
             generation: 0,
             policy: Arc::clone(&policy),
@@ -82,36 +83,36 @@ impl Engine {
             providers: Box::default(),
             draining: false,
         };
-        let context = Context {
+        let context = ProcessContext {
             flags: FlagsStatus { generation: 1, accepted_at: now.unix, ..flags },
             disk: Disk::new(dir, store_error, ephemeral),
-            locks: Locks::new(begin.locks),
+            locks: Locks::new(bootstrap.locks),
             blocks,
             rollouts: 0,
         };
         let mut engine = Engine {
-            shared: Arc::new(Shared::new(nothing, cores)),
-            status: Arc::new(ArcSwap::from_pointee(report::nothing())),
-            outbox: Outbox { last_good: begin.keep, ..Outbox::default() },
+            shared: Arc::new(Shared::new(empty, cores)),
+            status: Arc::new(ArcSwap::from_pointee(report::empty())),
+            outbox: Outbox { last_good: bootstrap.keep, ..Outbox::default() },
             policy: Arc::clone(&policy),
-            rollouts: Vec::new(),
-            elsewhere: states.into_iter().collect(),
+            entries: Vec::new(),
+            absent: states.into_iter().collect(),
             context,
             process: Process { notes, most_connections, draining: false },
-            series: Registry::new(begin.series, cores),
+            series: SeriesRegistry::new(bootstrap.series, cores),
             providers: Providers::default(),
             sampling: Sampling::default(),
-            idle,
+            unused_evidence,
             unsplit: Box::default(),
             revision: 0,
         };
-        let Context { disk, locks, .. } = &engine.context;
+        let ProcessContext { disk, locks, .. } = &engine.context;
         let texts = engine.process.notes.iter().map(|text| Notice::Text { text: text.clone() });
-        let unusual: Vec<_> = disk.notice().into_iter().chain(locks.notice(&disk.dir)).chain(texts).collect();
-        engine.notice(unusual, now);
-        engine.adopt(policy, begin.state_lost, now);
-        engine.emit_own(Actor::Serin, Action::Start, beginning(&engine), now);
-        // What it says is what the other events led to, and it is the first that a reader looks for.
+        let alerts: Vec<_> = disk.alert().into_iter().chain(locks.alert(&disk.dir)).chain(texts).collect();
+        engine.emit_alerts(alerts, now);
+        engine.apply_policy(policy, bootstrap.state_lost, now);
+        engine.emit_process_event(Actor::Serin, Action::Start, start_reason(&engine), now);
+        // It describes what the other events led to, and a reader expects it first.
         engine.outbox.events.rotate_right(1);
         engine.publish();
         engine.report(now);
@@ -119,27 +120,27 @@ impl Engine {
     }
 }
 
-fn beginning(engine: &Engine) -> Reason {
-    let told = |tracked: &Tracked| {
-        let ruling = tracked.moving.as_ref()?.ruling(&engine.context);
-        Some((tracked.rollout.name.clone(), ruling.percent, ruling.standing))
+fn start_reason(engine: &Engine) -> Reason {
+    let standing = |entry: &Entry| {
+        let ruling = entry.rollout.as_ref()?.share_in_force(&engine.context);
+        Some((entry.spec.name.clone(), ruling.percent, ruling.standing))
     };
-    let mut rollouts: Vec<_> = engine.rollouts.iter().filter_map(told).collect();
-    let more = rollouts.len().saturating_sub(MOST_TOLD);
-    rollouts.truncate(MOST_TOLD);
+    let mut rollouts: Vec<_> = engine.entries.iter().filter_map(standing).collect();
+    let more = rollouts.len().saturating_sub(MAX_NAMED);
+    rollouts.truncate(MAX_NAMED);
     let dir = engine.context.disk.dir.clone();
     Reason::Began { version: env!("CARGO_PKG_VERSION").to_owned(), dir, rollouts, more }
 }
 
-fn stable_taken_back(begin: &Begin) -> Vec<TakenBack> {
-    let Begin { policy, states, .. } = begin;
-    let taken_back = |url: &str| {
+fn stables_rolled_back(bootstrap: &Bootstrap) -> Vec<TakenBack> {
+    let Bootstrap { policy, states, .. } = bootstrap;
+    let rolled_back_canary = |url: &str| {
         let held = |state: &RolloutState| state.lock.is_some() || matches!(state.phase, Phase::RolledBack { .. });
         states.iter().find(|(identity, state)| identity.canary == url && held(state))
     };
     let warn = |rollout: &Arc<Rollout>| {
         let stable = policy.provider(rollout.stable).base_url.to_string();
-        let (identity, _) = taken_back(&stable)?;
+        let (identity, _) = rolled_back_canary(&stable)?;
         Some(TakenBack { rollout: rollout.name.clone(), stable, other: identity.rollout.clone() })
     };
     policy.rollouts.iter().filter_map(warn).collect()

@@ -1,12 +1,13 @@
-//! Humans' commands, from whom they are for to what they came to.
+//! Operators' commands: which rollouts a command is for, and its result.
 //!
-//! A command of several rollouts (rollback and pause only) is one publication: no moment shows half of it. Whether a
-//! command fits is `step`'s to say, and making it last is the shell's.
+//! A command for several rollouts (rollback and pause only) is published once, so that no snapshot shows half of it.
+//! The state machine decides whether a command is valid, and the event loop answers it when it is durable.
 
 use super::dispatch::Engine;
-use super::effects::{Answer, Denied};
-use super::entry::Tracked;
-use super::rollout::{Input, Rollout};
+use super::effects::{Denied, InputResult};
+use super::entry::Entry;
+use super::input::Input;
+use super::rollout::Rollout;
 use crate::control::now::Now;
 use crate::decide::guard::trace::Line;
 use crate::decide::rollout::answer::Barred;
@@ -15,182 +16,180 @@ use crate::decide::units::{Millis, Percent};
 use crate::describe::{command as describe, ephemeral};
 use crate::state::inbox::{Command, Refusal};
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Debug, Default)]
-pub struct Done {
-    /// The rollouts that it touched, with the share now in force.
+pub struct CommandResult {
+    /// The rollouts that it was for, with the percent now in force.
     pub rollouts: Vec<(String, Percent)>,
-    /// The locks that now hold them, to be written as files.
+    /// Their locks, to be written as files.
     pub locks: Vec<(String, Lock)>,
-    /// Requests of these rollouts still open on a canary.
+    /// Requests of these rollouts that are in flight at a canary.
     pub open_on_canary: u64,
-    /// What else the sender should know.
+    /// Remarks for the sender.
     pub notes: Vec<String>,
-    /// Whether it is proposed only, and in force when it has been written.
+    /// Whether it waits for the disk before it comes into force.
     pub proposed: bool,
 }
 
-/// The locks that a resume meets.
+/// The locks that matter to a resume.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// The one to be lifted.
-    pub own: Option<Lock>,
-    /// Those of other rollouts.
-    pub others: Vec<(String, Lock)>,
+pub(in crate::control) struct ResumeLocks {
+    /// The lock to lift.
+    pub(in crate::control) own: Option<Lock>,
+    /// The locks of other rollouts, which stay.
+    pub(in crate::control) others: Vec<(String, Lock)>,
 }
 
 impl Engine {
-    /// Carries a command out. When it returns, what follows from it is published and to be written; or, where it sends
-    /// users to the canary, proposed.
-    pub fn command(&mut self, command: &Command, now: Now) -> Result<Done, Refusal> {
+    /// Runs a command. On return its effects are published and in the outbox. If it sends users to the canary, it is
+    /// proposed instead.
+    pub fn command(&mut self, command: &Command, now: Now) -> Result<CommandResult, Refusal> {
         let targets = self.targets(command)?;
-        let mut done = Done::default();
-        for place in targets {
-            let Answer { denied, notes, proposed, .. } = self.take(place, Input::Command(command), now);
-            let tracked = &self.rollouts[place];
-            let (Some(moving), name) = (&tracked.moving, &tracked.rollout.name) else { continue };
+        let mut result = CommandResult::default();
+        for index in targets {
+            let InputResult { denied, notes, proposed, .. } = self.apply(index, Input::Command(command), now);
+            let entry = &self.entries[index];
+            let (Some(rollout), name) = (&entry.rollout, &entry.spec.name) else { continue };
             if let Some(denied) = denied {
-                return Err(self.refusal_of(name, &denied));
+                return Err(self.refusal_text(name, &denied));
             }
-            done.notes.extend(notes.iter().map(|note| describe::note(name, note)));
-            done.proposed |= proposed;
-            done.rollouts.push((name.clone(), moving.state().in_force));
+            result.notes.extend(notes.iter().map(|note| describe::note(name, note)));
+            result.proposed |= proposed;
+            result.rollouts.push((name.clone(), rollout.state().in_force));
             if matches!(command.verb, Verb::Rollback { .. }) {
-                done.locks.extend(moving.state().lock.clone().map(|lock| (name.clone(), lock)));
+                result.locks.extend(rollout.state().lock.clone().map(|lock| (name.clone(), lock)));
             }
-            done.open_on_canary += tracked.open_on_canary();
+            result.open_on_canary += entry.open_on_canary();
         }
-        if !done.locks.is_empty()
+        if !result.locks.is_empty()
             && let Some(kind) = self.context.disk.ephemeral()
         {
-            done.notes.push(ephemeral::lock(kind));
+            result.notes.push(ephemeral::lock(kind));
         }
-        if done.rollouts.is_empty() {
-            done.notes.push(describe::nothing_to_change());
+        if result.rollouts.is_empty() {
+            result.notes.push(describe::nothing_to_change());
         }
         self.publish();
         self.report(now);
-        Ok(done)
+        Ok(result)
     }
 
-    /// The lock that a resume is to lift, and those that it must leave in place.
-    pub fn held(&self, command: &Command) -> Result<Held, Refusal> {
+    /// The lock that a resume lifts, and the locks that it must leave in place.
+    pub(in crate::control) fn locks_for_resume(&self, command: &Command) -> Result<ResumeLocks, Refusal> {
         let targets = self.targets(command)?;
-        let mut held = Held::default();
-        for (index, tracked) in self.rollouts.iter().enumerate() {
-            let Some(lock) = tracked.moving.as_ref().and_then(|moving| moving.state().lock.clone()) else { continue };
+        let mut locks = ResumeLocks::default();
+        for (index, entry) in self.entries.iter().enumerate() {
+            let Some(lock) = entry.rollout.as_ref().and_then(|rollout| rollout.state().lock.clone()) else { continue };
             if targets.contains(&index) {
-                held.own = Some(lock);
+                locks.own = Some(lock);
             } else {
-                held.others.push((tracked.rollout.name.clone(), lock));
+                locks.others.push((entry.spec.name.clone(), lock));
             }
         }
-        Ok(held)
+        Ok(locks)
     }
 
-    /// Whether a resume would be carried out, before anything is undone for it; otherwise as [`Engine::held`].
-    pub fn check_resume(&self, command: &Command, now: Now) -> Result<Held, Refusal> {
-        for place in self.targets(command)? {
-            let Tracked { rollout, moving, .. } = &self.rollouts[place];
-            let denied = moving.as_ref().and_then(|moving| moving.would_deny(command, &self.context, now));
+    /// The same, after a check that the resume would be accepted. To be called before a lock file is removed for it.
+    pub(in crate::control) fn check_resume(&self, command: &Command, now: Now) -> Result<ResumeLocks, Refusal> {
+        for index in self.targets(command)? {
+            let Entry { spec, rollout, .. } = &self.entries[index];
+            let denied = rollout.as_ref().and_then(|rollout| rollout.would_deny(command, &self.context, now));
             if let Some(denied) = denied {
-                return Err(self.refusal_of(&rollout.name, &denied));
+                return Err(self.refusal_text(&spec.name, &denied));
             }
         }
-        self.held(command)
+        self.locks_for_resume(command)
     }
 
-    fn refusal_of(&self, rollout: &str, denied: &Denied) -> Refusal {
+    fn refusal_text(&self, rollout: &str, denied: &Denied) -> Refusal {
         match denied {
             Denied::Refused(refusal) => Refusal::NotNow(describe::refusal(rollout, refusal)),
             Denied::Unwritable(error) => self.unwritable(rollout, error),
         }
     }
 
-    /// Why a command that has to be written first is not carried out while nothing can be.
+    /// Refuses a command that has to be written first, because the disk cannot be written.
     pub(in crate::control) fn unwritable(&self, rollout: &str, error: &str) -> Refusal {
         let (dir, error) = (self.context.disk.dir.clone(), error.to_owned());
-        barred(rollout, &Barred::Unwritable { stays: self.share_of(rollout), dir, error })
+        barred(rollout, &Barred::Unwritable { stays: self.percent_of(rollout), dir, error })
     }
 
-    /// The same of one that was not written in time.
-    pub(in crate::control) fn unanswered(&self, rollout: &str, after: Millis) -> Refusal {
-        barred(rollout, &Barred::Unanswered { stays: self.share_of(rollout), after })
+    /// Refuses a command that was not written in time.
+    pub(in crate::control) fn write_timed_out(&self, rollout: &str, after: Millis) -> Refusal {
+        barred(rollout, &Barred::Unanswered { stays: self.percent_of(rollout), after })
     }
 
-    /// Why one that is for one rollout, and names none, is not carried out.
-    pub(in crate::control) fn unnamed(&self) -> Refusal {
-        barred("", &Barred::Unnamed { known: self.known() })
+    /// Refuses a command that needs the name of a rollout and has none.
+    pub(in crate::control) fn rollout_name_missing(&self) -> Refusal {
+        barred("", &Barred::Unnamed { known: self.names() })
     }
 
-    fn share_of(&self, rollout: &str) -> Percent {
-        self.standing_of(rollout).map_or(Percent::ZERO, |state| state.in_force)
+    fn percent_of(&self, rollout: &str) -> Percent {
+        self.state_of(rollout).map_or(Percent::ZERO, |state| state.in_force)
     }
 
-    /// A rollout's lock.
     pub(in crate::control) fn lock_of(&self, rollout: &str) -> Option<Lock> {
-        self.standing_of(rollout).and_then(|state| state.lock.clone())
+        self.state_of(rollout).and_then(|state| state.lock.clone())
     }
 
-    fn standing_of(&self, rollout: &str) -> Option<&RolloutState> {
-        self.rollouts[self.place_of(rollout)?].moving.as_ref().map(Rollout::state)
+    fn state_of(&self, rollout: &str) -> Option<&RolloutState> {
+        self.entries[self.index_of(rollout)?].rollout.as_ref().map(Rollout::state)
     }
 
-    /// Whether something is proposed for this rollout.
-    pub(in crate::control) fn proposes(&self, rollout: &str) -> bool {
-        let moving = self.place_of(rollout).and_then(|place| self.rollouts[place].moving.as_ref());
-        moving.is_some_and(|moving| moving.proposed().is_some())
+    pub(in crate::control) fn has_proposal(&self, rollout: &str) -> bool {
+        let index = self.index_of(rollout);
+        let rollout = index.and_then(|index| self.entries[index].rollout.as_ref());
+        rollout.is_some_and(|rollout| rollout.proposed().is_some())
     }
 
-    /// Withdraws what is proposed for this rollout.
-    pub(in crate::control) fn withdraw_from(&mut self, rollout: &str, now: Now) {
-        if let Some(place) = self.place_of(rollout) {
-            self.take(place, Input::Withdraw, now);
+    pub(in crate::control) fn withdraw_proposal(&mut self, rollout: &str, now: Now) {
+        if let Some(index) = self.index_of(rollout) {
+            self.apply(index, Input::Withdraw, now);
         }
     }
 
-    /// What a proposed command came to, now that it is in force.
-    pub(in crate::control) fn came_to(&self, rollout: &str, notes: Vec<String>) -> Done {
-        let mut done = Done { notes, ..Done::default() };
-        for tracked in self.rollouts.iter().filter(|tracked| tracked.rollout.name == rollout) {
-            done.rollouts.extend(tracked.moving.as_ref().map(|moving| (rollout.to_owned(), moving.state().in_force)));
-            done.open_on_canary += tracked.open_on_canary();
+    /// The result of a command whose proposal was committed.
+    pub(in crate::control) fn result_after_commit(&self, name: &str, notes: Vec<String>) -> CommandResult {
+        let mut result = CommandResult { notes, ..CommandResult::default() };
+        for entry in self.entries.iter().filter(|entry| entry.spec.name == name) {
+            result.rollouts.extend(entry.rollout.as_ref().map(|rollout| (name.to_owned(), rollout.state().in_force)));
+            result.open_on_canary += entry.open_on_canary();
         }
-        done
+        result
     }
 
     fn targets(&self, command: &Command) -> Result<Vec<usize>, Refusal> {
-        let moving = |(index, tracked): (usize, &Tracked)| tracked.moving.as_ref().map(|_| index);
+        let with_canary = |(index, entry): (usize, &Entry)| entry.rollout.as_ref().map(|_| index);
         let Some(name) = &command.rollout else {
             if matches!(command.verb, Verb::Rollback { .. } | Verb::Pause) {
-                return Ok(self.rollouts.iter().enumerate().filter_map(moving).collect());
+                return Ok(self.entries.iter().enumerate().filter_map(with_canary).collect());
             }
-            return Err(self.unnamed());
+            return Err(self.rollout_name_missing());
         };
-        match self.rollouts.iter().position(|tracked| tracked.rollout.name == *name) {
-            None => Err(Refusal::Unknown { name: name.clone(), known: self.known() }),
-            Some(index) if self.rollouts[index].moving.is_none() => Err(barred(name, &Barred::PlainRoute)),
+        match self.entries.iter().position(|entry| entry.spec.name == *name) {
+            None => Err(Refusal::Unknown { name: name.clone(), known: self.names() }),
+            Some(index) if self.entries[index].rollout.is_none() => Err(barred(name, &Barred::PlainRoute)),
             Some(index) => Ok(vec![index]),
         }
     }
 
-    /// What the guard saw of a rollout lately, oldest first.
+    /// The trace of a rollout's guard, oldest first.
     pub(in crate::control) fn trace(&self, name: &str) -> Result<Vec<Line>, Refusal> {
-        let unknown = || Refusal::Unknown { name: name.to_owned(), known: self.known() };
-        let tracked = self.rollouts.iter().find(|tracked| tracked.rollout.name == name).ok_or_else(unknown)?;
-        match &tracked.moving {
-            Some(moving) => Ok(moving.lately()),
+        let unknown = || Refusal::Unknown { name: name.to_owned(), known: self.names() };
+        let entry = self.entries.iter().find(|entry| entry.spec.name == name).ok_or_else(unknown)?;
+        match &entry.rollout {
+            Some(rollout) => Ok(rollout.trace()),
             None => Err(barred(name, &Barred::NothingToCompare)),
         }
     }
 
-    fn known(&self) -> String {
-        let names: Vec<&str> = self.rollouts.iter().map(|tracked| tracked.rollout.name.as_str()).collect();
+    fn names(&self) -> String {
+        let names: Vec<&str> = self.entries.iter().map(|entry| entry.spec.name.as_str()).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     }
 }
 
-/// In words, as the API answers it.
+/// The refusal with its sentence, as the API returns it.
 pub(in crate::control) fn barred(rollout: &str, barred: &Barred) -> Refusal {
     Refusal::NotNow(describe::barred(rollout, barred))
 }

@@ -1,26 +1,26 @@
-//! Control's mind, without a runtime: every rollout of the file, and the order in which what happens reaches them.
+//! The engine: hands each input to the rollouts that it concerns, and carries out their effects.
 //!
-//! Decides nothing itself. It hands each input to the rollouts that it concerns, one by one, and carries out what they
-//! return: tells log and history, leaves in the [`Outbox`] what must be written, and publishes snapshot and status, which
-//! are cells in memory. Does no I/O and reads no clock. How it begins, takes a file, and carries out commands lies in files
-//! above this one. Invariant: a snapshot shows all of what an input led to, or nothing.
+//! Decides nothing itself. It emits events to the log and the history, fills the [`Outbox`] with what must be written,
+//! and publishes the snapshot and the status, which are cells in memory. Does no I/O and reads no clock. Other files of
+//! this folder add the start ([`bootstrap`](super::bootstrap)), a new file ([`reload`](super::reload)) and commands
+//! ([`commands`](super::commands)). Invariant: a snapshot shows all effects of an input, or none.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::context::Context;
-use super::effects::{Answer, Effects};
-use super::entry::Tracked;
-use super::providers::{Connection, Providers};
-use super::rollout::{Input, Probe, Seen};
-use crate::control::events::{announce, own};
+use super::context::ProcessContext;
+use super::effects::{Effects, InputResult};
+use super::entry::Entry;
+use super::input::{Input, Probe, Signal};
+use super::providers::{Providers, ReachabilityCheck};
+use crate::control::events;
 use crate::control::evidence::sampling::Sampling;
 use crate::control::now::Now;
-use crate::control::persist::locks::Unread;
+use crate::control::persist::locks::LockReadError;
 use crate::control::persist::outbox::{Outbox, Proposal};
 use crate::control::report::{self, Process};
-use crate::control::series::Registry;
-use crate::decide::event::{Action, Actor, Event, Notice, Reason};
+use crate::control::series::SeriesRegistry;
+use crate::decide::event::{Action, Actor, Notice, Reason};
 use crate::decide::policy::{Policy, Secret};
 use crate::decide::rollout::state::{Identity, Lock, RolloutState};
 use crate::state::access_log::Dropped;
@@ -31,218 +31,233 @@ use crate::state::snapshot::{Shared, Snapshot};
 use crate::state::status::{Status, StatusCell};
 use crate::store::locks::LocksFound;
 
-/// Control's mind.
+/// All rollouts of the file, and what they share.
 #[expect(missing_debug_implementations, reason = "it holds a closure")]
 pub struct Engine {
-    /// What the data plane reads.
+    /// The snapshot, which the data plane reads.
     pub shared: Arc<Shared>,
-    /// What the surfaces read.
+    /// The status, which the admin API and the dashboard read.
     pub status: Arc<StatusCell>,
-    /// What has to be written; the shell empties it.
+    /// What must be written. The event loop empties it.
     pub outbox: Outbox,
-    pub(in crate::control) policy: Arc<Policy>,
-    pub(in crate::control) rollouts: Vec<Tracked>,
-    // Of rollouts that the file does not have now.
-    pub(in crate::control) elsewhere: BTreeMap<Identity, RolloutState>,
-    pub(in crate::control) context: Context,
-    pub(in crate::control) process: Process,
-    pub(in crate::control) series: Registry,
-    pub(in crate::control) providers: Providers,
-    pub(in crate::control) sampling: Sampling,
-    // Of plain routes: nobody reads it.
-    pub(in crate::control) idle: Arc<Evidence>,
-    pub(in crate::control) unsplit: Box<[Arc<Series>]>,
-    pub(in crate::control) revision: u64,
+    pub(super) policy: Arc<Policy>,
+    pub(in crate::control) entries: Vec<Entry>,
+    // States of rollouts that the file does not have now.
+    pub(super) absent: BTreeMap<Identity, RolloutState>,
+    pub(super) context: ProcessContext,
+    pub(super) process: Process,
+    pub(super) series: SeriesRegistry,
+    pub(super) providers: Providers,
+    pub(super) sampling: Sampling,
+    // Evidence of plain routes, which is never read.
+    pub(super) unused_evidence: Arc<Evidence>,
+    pub(super) unsplit: Box<[Arc<Series>]>,
+    pub(super) revision: u64,
 }
 
 impl Engine {
-    /// Time has passed: looks at every rollout.
+    /// Time has passed: gives every rollout its tick.
     pub fn tick(&mut self, now: Now) {
-        let lost = self.sampling.hand_out(&mut self.rollouts, &self.context, now.mono);
-        self.notice(lost, now);
+        self.deliver_samples(now);
         let mut publish = false;
-        for place in 0..self.rollouts.len() {
-            let stepped_back = self.providers.stepped_back(&self.rollouts[place].stable, now.mono);
-            publish |= self.take(place, Input::Look { place, stepped_back }, now).publish;
+        for index in 0..self.entries.len() {
+            let bypassed = self.providers.bypassed(&self.entries[index].stable, now.mono);
+            publish |= self.apply(index, Input::Tick { index, bypassed }, now).publish;
         }
         if publish {
             self.publish();
         }
-        self.look_ahead(now);
-        for (action, reason) in self.providers.watch(&self.policy, now) {
-            self.emit_own(Actor::Breaker, action, reason, now);
+        self.refresh_oldest_forecast(now);
+        for (action, reason) in self.providers.breaker_events(&self.policy, now) {
+            self.emit_process_event(Actor::Breaker, action, reason, now);
         }
-        self.rollouts.iter_mut().for_each(Tracked::watch_serving);
+        self.entries.iter_mut().for_each(Entry::update_stable_health);
         self.report(now);
     }
 
-    // One a tick: that which has waited longest.
-    fn look_ahead(&mut self, now: Now) {
-        let moving = self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut());
-        let due = moving.filter_map(|moving| Some((moving.foresight().due(now.mono)?, moving)));
-        if let Some((_, moving)) = due.min_by_key(|(made, _)| *made) {
-            moving.look_ahead(now);
+    fn deliver_samples(&mut self, now: Now) {
+        let version = (self.context.flags.generation, self.context.blocks.created());
+        self.sampling.update_owners(version, || {
+            let rollouts = self.entries.iter().map(|entry| entry.rollout.as_ref());
+            rollouts.map(|rollout| rollout.into_iter().flat_map(|rollout| rollout.observer().block_ids()))
+        });
+        let samples = &self.context.blocks.samples;
+        self.sampling.drain(samples, now.mono, |owner, sample| {
+            if let Some(rollout) = self.entries.get_mut(owner).and_then(|entry| entry.rollout.as_mut()) {
+                rollout.record(Signal::Sample(sample), now.mono);
+            }
+        });
+        let lost = samples.lost();
+        for rollout in self.entries.iter_mut().filter_map(|entry| entry.rollout.as_mut()) {
+            rollout.record(Signal::SamplesDropped(lost), now.mono);
+        }
+        let alert = self.sampling.dropped_alert(lost, now.mono);
+        self.emit_alerts(alert, now);
+    }
+
+    // One per tick, since a forecast is slow to compute.
+    fn refresh_oldest_forecast(&mut self, now: Now) {
+        let rollouts = self.entries.iter_mut().filter_map(|entry| entry.rollout.as_mut());
+        let due = rollouts.filter_map(|rollout| Some((rollout.forecast().due(now.mono)?, rollout)));
+        if let Some((_, rollout)) = due.min_by_key(|(made_at, _)| *made_at) {
+            rollout.refresh_forecast(now);
         }
     }
 
-    /// Which probes should begin now; they count as begun.
+    /// The probes to start now. Each counts as started.
     pub fn due_probes(&mut self, now: Now) -> Vec<Probe> {
-        let moving = self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut());
-        moving.flat_map(|moving| moving.due_probes(&self.context, now)).collect()
+        let rollouts = self.entries.iter_mut().filter_map(|entry| entry.rollout.as_mut());
+        rollouts.flat_map(|rollout| rollout.due_probes(&self.context, now)).collect()
     }
 
-    /// What a probe said. It is acted upon with the next tick.
-    pub fn probed(&mut self, probe: &Probe, result: Result<(), String>, now: Now) {
-        let moving = self.rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut());
-        moving.for_each(|moving| moving.see(Seen::Probed(probe, &result), now.mono));
+    /// A probe has a result. The next tick decides upon it.
+    pub fn probe_finished(&mut self, probe: &Probe, result: Result<(), String>, now: Now) {
+        let rollouts = self.entries.iter_mut().filter_map(|entry| entry.rollout.as_mut());
+        rollouts.for_each(|rollout| rollout.record(Signal::ProbeFinished(probe, &result), now.mono));
     }
 
-    /// Whom a connection should be made to now; each counts as begun.
-    pub fn due_connections(&mut self, now: Now) -> Vec<Connection> {
-        self.providers.due_connections(&self.policy, now)
+    /// The reachability checks to start now. Each counts as started.
+    pub(in crate::control) fn due_reachability_checks(&mut self, now: Now) -> Vec<ReachabilityCheck> {
+        self.providers.due_reachability_checks(&self.policy, now)
     }
 
     /// The egress proxy that the file names.
     #[must_use]
-    pub fn egress(&self) -> Option<Secret> {
+    pub(in crate::control) fn egress(&self) -> Option<Secret> {
         self.policy.egress.clone()
     }
 
-    /// A canary refused a request. One that is not in force any more is not told of.
-    pub fn refused(&mut self, refused: Refused, now: Now) {
-        if let Some(place) = self.place_of(&refused.rollout) {
-            self.take(place, Input::Refused(refused), now);
+    /// A canary rejected a request. Ignored if the rollout or its canary is not in the file any more.
+    pub(in crate::control) fn request_rejected(&mut self, rejection: Refused, now: Now) {
+        if let Some(index) = self.index_of(&rejection.rollout) {
+            self.apply(index, Input::Rejected(rejection), now);
         }
     }
 
-    /// A batch was written, or why not. Of what was proposed in it, [`Engine::landed`] or [`Engine::lost`] is told.
-    pub fn saved(&mut self, result: &Result<(), String>, now: Now) {
-        let (notice, is_different) = self.context.disk.saved(result);
-        self.notice(notice, now);
+    /// A batch was written, or not. [`Engine::proposals_written`] or [`Engine::proposals_failed`] reports its
+    /// proposals.
+    pub fn batch_finished(&mut self, result: &Result<(), String>, now: Now) {
+        let (alert, is_different) = self.context.disk.record_result(result);
+        self.emit_alerts(alert, now);
         if is_different {
             self.report(now);
         }
     }
 
-    /// What was proposed is on the disk: puts it in force, unless something else came first. Returns the names of the
-    /// rollouts that moved.
-    pub fn landed(&mut self, written: &[(Identity, Proposal)], now: Now) -> Vec<String> {
-        let moved = self.settled(|| Input::Landed(written), now);
-        if !moved.is_empty() {
+    /// These proposals are on the disk: puts them in force, unless they were withdrawn. Returns the names of the
+    /// rollouts that changed.
+    pub fn proposals_written(&mut self, proposals: &[(Identity, Proposal)], now: Now) -> Vec<String> {
+        let changed = self.end_proposals(|| Input::Written(proposals), now);
+        if !changed.is_empty() {
             self.publish();
             self.report(now);
         }
-        moved
+        changed
     }
 
-    /// What was proposed could not be written: withdraws it. Returns the names of the rollouts that stay where they are.
-    pub fn lost(&mut self, unwritten: &[(Identity, Proposal)], now: Now) -> Vec<String> {
-        self.settled(|| Input::Lost(unwritten), now)
+    /// These proposals could not be written: abandons them. Returns the names of the rollouts that had one.
+    pub fn proposals_failed(&mut self, proposals: &[(Identity, Proposal)], now: Now) -> Vec<String> {
+        self.end_proposals(|| Input::NotWritten(proposals), now)
     }
 
-    fn settled<'a>(&mut self, input: impl Fn() -> Input<'a>, now: Now) -> Vec<String> {
-        let places = 0..self.rollouts.len();
-        let settled: Vec<usize> = places.filter(|place| self.take(*place, input(), now).settled).collect();
-        settled.into_iter().map(|place| self.rollouts[place].rollout.name.clone()).collect()
+    fn end_proposals<'a>(&mut self, input: impl Fn() -> Input<'a>, now: Now) -> Vec<String> {
+        let all = 0..self.entries.len();
+        let ended: Vec<usize> = all.filter(|index| self.apply(*index, input(), now).proposal_ended).collect();
+        ended.into_iter().map(|index| self.entries[index].spec.name.clone()).collect()
     }
 
-    /// Locks were read from files. Returns those that the one for every rollout comes down to, to be written.
-    pub fn locks_found(&mut self, found: LocksFound, now: Now) -> Vec<(String, Lock)> {
-        self.context.locks.find(found);
-        let places = 0..self.rollouts.len();
-        if places.fold(false, |publish, place| publish | self.apply_lock_file(place, now)) {
+    /// The lock files were read. If one file locks every rollout, returns the locks to write in its place, one per
+    /// rollout.
+    pub fn locks_read(&mut self, found: LocksFound, now: Now) -> Vec<(String, Lock)> {
+        self.context.locks.set(found);
+        let all = 0..self.entries.len();
+        if all.fold(false, |publish, index| publish | self.apply_lock_file(index, now)) {
             self.publish();
         }
-        // After the locks are in force: nothing that they hold is open between.
-        self.set_unread(None, now);
+        // After the locks are in force, so that a rollout that they hold is never open in between.
+        self.set_lock_read_error(None, now);
         self.report(now);
-        if !self.context.locks.hold_all() {
+        if !self.context.locks.has_global() {
             return Vec::new();
         }
-        let held = self.rollouts.iter().filter_map(|tracked| {
-            let lock = tracked.moving.as_ref()?.state().lock.clone()?;
-            Some((tracked.rollout.name.clone(), lock))
+        let held = self.entries.iter().filter_map(|entry| {
+            let lock = entry.rollout.as_ref()?.state().lock.clone()?;
+            Some((entry.spec.name.clone(), lock))
         });
         held.collect()
     }
 
-    /// They could not be read.
-    pub fn locks_unread(&mut self, unread: Unread, now: Now) {
-        self.set_unread(Some(unread), now);
+    /// The lock files could not be read.
+    pub(in crate::control) fn locks_unreadable(&mut self, error: LockReadError, now: Now) {
+        self.set_lock_read_error(Some(error), now);
         self.report(now);
     }
 
-    fn set_unread(&mut self, unread: Option<Unread>, now: Now) {
-        if let Some(notice) = self.context.locks.set_unread(unread, &self.context.disk.dir) {
-            self.notice(notice, now);
-            // It is acted upon now, and not when the next look is due.
+    fn set_lock_read_error(&mut self, error: Option<LockReadError>, now: Now) {
+        if let Some(alert) = self.context.locks.set_read_error(error, &self.context.disk.dir) {
+            self.emit_alerts(alert, now);
+            // Takes effect now, not with the next regular tick.
             self.tick(now);
         }
     }
 
-    /// The files of this rollout's lock are gone, and the one for every rollout with them.
+    /// The lock file of this rollout and the one for every rollout were removed.
     pub fn locks_removed(&mut self, rollout: &str) {
         self.context.locks.remove(rollout);
     }
 
-    /// Whether anything is different that has to be published.
-    pub(in crate::control) fn apply_lock_file(&mut self, place: usize, now: Now) -> bool {
-        let lock = self.context.locks.of(&self.rollouts[place].rollout.name).cloned();
-        lock.is_some_and(|lock| self.take(place, Input::LockFound(lock), now).publish)
+    /// Returns whether a new snapshot has to be published.
+    pub(super) fn apply_lock_file(&mut self, index: usize, now: Now) -> bool {
+        let lock = self.context.locks.of(&self.entries[index].spec.name).cloned();
+        lock.is_some_and(|lock| self.apply(index, Input::LockFound(lock), now).publish)
     }
 
     /// The process is stopping.
-    pub fn drain(&mut self, now: Now) {
+    pub(in crate::control) fn drain(&mut self, now: Now) {
         self.process.draining = true;
-        (0..self.rollouts.len()).for_each(|place| drop(self.take(place, Input::Drain, now)));
+        (0..self.entries.len()).for_each(|index| drop(self.apply(index, Input::Drain, now)));
         self.publish();
         self.report(now);
     }
 
-    pub(in crate::control) fn place_of(&self, rollout: &str) -> Option<usize> {
-        self.rollouts.iter().position(|tracked| tracked.rollout.name == rollout)
+    pub(super) fn index_of(&self, rollout: &str) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.spec.name == rollout)
     }
 
-    /// Hands an input to the rollout at this place of the file, and carries out what follows but publishing.
-    pub(in crate::control) fn take(&mut self, place: usize, input: Input<'_>, now: Now) -> Answer {
-        let Some(moving) = &mut self.rollouts[place].moving else { return Answer::default() };
-        let effects = moving.take(input, &self.context, now);
-        let Effects { events, landed, notices, state, proposal, answer, .. } = effects;
-        let identity = moving.identity();
+    /// Hands an input to the rollout at this index, and carries out its effects. The caller publishes.
+    pub(super) fn apply(&mut self, index: usize, input: Input<'_>, now: Now) -> InputResult {
+        let Some(rollout) = &mut self.entries[index].rollout else { return InputResult::default() };
+        let effects = rollout.apply(input, &self.context, now);
+        let Effects { events, committed_events, alerts, state, proposal, result, .. } = effects;
+        let identity = rollout.identity();
         if let Some(state) = state {
             self.outbox.write(identity, state);
         }
         if let Some(proposal) = proposal {
             self.outbox.proposals.insert(identity.clone(), proposal);
         }
-        landed.iter().for_each(announce);
-        events.into_iter().for_each(|event| self.emit(event));
-        self.notice(notices, now);
-        answer
+        committed_events.iter().for_each(events::log);
+        events.into_iter().for_each(|event| events::emit(event, &mut self.outbox));
+        self.emit_alerts(alerts, now);
+        result
     }
 
-    /// Something happened: tells everybody who is to know.
-    fn emit(&mut self, event: Event) {
-        announce(&event);
-        self.outbox.events.push(event);
+    /// Emits an event of the file or of the process.
+    pub(super) fn emit_process_event(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
+        let event = events::of_process(actor, action, reason, self.context.flags.generation, now);
+        events::emit(event, &mut self.outbox);
     }
 
-    /// Something happened to the file or the process.
-    pub(in crate::control) fn emit_own(&mut self, actor: Actor, action: Action, reason: Reason, now: Now) {
-        self.emit(own(actor, action, reason, self.context.flags.generation, now));
-    }
-
-    /// Something is not as it should be, or is so again.
-    pub(in crate::control) fn notice(&mut self, notices: impl IntoIterator<Item = Notice>, now: Now) {
-        for notice in notices {
-            self.emit_own(Actor::Serin, Action::Notice, Reason::Noticed(notice), now);
+    pub(super) fn emit_alerts(&mut self, alerts: impl IntoIterator<Item = Notice>, now: Now) {
+        for alert in alerts {
+            self.emit_process_event(Actor::Serin, Action::Notice, Reason::Noticed(alert), now);
         }
     }
 
-    /// Puts in force what the states say.
-    pub(in crate::control) fn publish(&mut self) {
+    /// Publishes a snapshot of the states in force.
+    pub(super) fn publish(&mut self) {
         self.revision += 1;
-        let rollouts = self.rollouts.iter().map(|tracked| tracked.in_force(&self.context, &self.idle));
+        let rollouts = self.entries.iter().map(|entry| entry.in_force(&self.context, &self.unused_evidence));
         self.shared.publish(Snapshot {
             revision: self.revision,
             generation: self.context.flags.generation,
@@ -254,19 +269,19 @@ impl Engine {
         });
     }
 
-    /// The revision in force.
+    /// The revision of the snapshot in force.
     #[must_use]
-    pub fn revision(&self) -> u64 {
+    pub(in crate::control) fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Tells the surfaces.
-    pub(in crate::control) fn report(&mut self, now: Now) {
+    /// Publishes the status.
+    pub(super) fn report(&mut self, now: Now) {
         let (context, series) = (&self.context, &self.series);
-        let told = self.rollouts.iter_mut().map(|tracked| report::rollout(tracked, series, context, now));
+        let rollouts = self.entries.iter_mut().map(|entry| report::rollout(entry, series, context, now));
         let lines = &self.shared.access_log;
         let status = Status {
-            rollouts: told.collect(),
+            rollouts: rollouts.collect(),
             flags: report::flags(&self.policy, context, &self.process),
             store: report::store(context),
             providers: self.providers.report(&self.policy, now),

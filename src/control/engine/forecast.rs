@@ -1,9 +1,9 @@
-//! How long faults of a canary would take to be seen at its traffic: worked out seldom, and kept for whoever shows it.
+//! How soon a fault of the canary would be detected at the rollout's traffic.
 //!
-//! Tells and decides nothing. Whoever asks for it takes the rollout that has waited longest, one at a time, so that many
-//! rollouts hold nothing up.
+//! The computation is slow, so its result is cached, and the engine refreshes one rollout per tick: the one with the
+//! oldest forecast. For display only: nothing is decided from it.
 
-use crate::control::evidence::traffic_rate::Traffic as Seen;
+use crate::control::evidence::traffic_rate::TrafficRate;
 use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen, until_silent};
 use crate::decide::guard::judge::fraction;
 use crate::decide::guard::waiting::Kind;
@@ -12,31 +12,29 @@ use crate::decide::rollout::ramp;
 use crate::decide::rollout::state::RolloutState;
 use crate::decide::units::Millis;
 
-/// Between two forecasts.
-const PAUSE: Millis = Millis(10_000);
+/// Between two forecasts of a rollout.
+const REFRESH_INTERVAL: Millis = Millis(10_000);
 
-/// The last forecast of a rollout.
 #[derive(Debug, Default)]
-pub(in crate::control) struct Foresight {
-    made: Option<Millis>,
-    /// How long each of [`FAULTS`] would take to be seen; `None`: too long.
+pub(in crate::control) struct ForecastCache {
+    made_at: Option<Millis>,
+    /// The time to detection of each of [`FAULTS`]. `None`: too long.
     pub(in crate::control) faults: [Option<Millis>; FAULTS.len()],
-    /// The same of a canary that never answers.
+    /// The same for a canary that never answers.
     pub(in crate::control) silent: Option<Millis>,
 }
 
-impl Foresight {
-    /// When it was made, if it is time for another; the earlier, the longer it has waited.
-    pub(in crate::control) fn due(&self, now: Millis) -> Option<Option<Millis>> {
-        let is_due = self.made.is_none_or(|at| now.since(at) >= PAUSE);
-        is_due.then_some(self.made)
+impl ForecastCache {
+    /// When the forecast was made, if it is due for a refresh. The smallest value is the oldest forecast.
+    pub(super) fn due(&self, now: Millis) -> Option<Option<Millis>> {
+        let is_due = self.made_at.is_none_or(|at| now.since(at) >= REFRESH_INTERVAL);
+        is_due.then_some(self.made_at)
     }
 
-    /// Works it out for the rollout as it stands.
-    pub(in crate::control) fn renew(&mut self, canary: &Canary, state: &RolloutState, seen: &Seen, now: Millis) {
-        self.made = Some(now);
+    pub(super) fn refresh(&mut self, canary: &Canary, state: &RolloutState, rate: &TrafficRate, now: Millis) {
+        self.made_at = Some(now);
         let share = fraction(state.in_force);
-        let traffic = Traffic { per_second: seen.per_second, share, stable_rate: seen.stable_rate };
+        let traffic = Traffic { per_second: rate.per_second, share, stable_rate: rate.stable_rate };
         let course = Course {
             schedule: ramp::schedule(&canary.ramp),
             confirms: canary.percent == Intent::Auto,

@@ -1,4 +1,4 @@
-//! What makes a rollout of the file the same rollout over edits and restarts.
+//! The key of a rollout: two rollouts with the same key are the same over edits and restarts.
 
 use crate::decide::policy::{Canary, Policy, Rollout};
 use crate::decide::rollout::state::Identity;

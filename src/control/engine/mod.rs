@@ -1,7 +1,15 @@
-//! One unit a rollout: an input in, effects out.
+//! The engine: one unit per rollout. An input goes in, effects come out.
+//!
+//! Inputs come from the event loop: ticks, commands, files, lock files, signals. Effects go out: events, writes for the
+//! outbox, the snapshot and the status. Does no I/O and reads no clock.
+//!
+//! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`reload`] checks a new file
+//! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands. [`dispatch`]
+//! hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what
+//! rollouts share.
 
-pub(super) mod apply_policy;
-pub(super) mod availability;
+mod apply_policy;
+mod availability;
 pub mod bootstrap;
 pub(super) mod commands;
 pub(super) mod committed;
@@ -9,9 +17,10 @@ pub(super) mod context;
 pub mod dispatch;
 pub(super) mod effects;
 pub(super) mod entry;
-pub(super) mod forecast;
-pub(super) mod identity;
+mod forecast;
+mod identity;
+pub(super) mod input;
 pub(super) mod providers;
-pub(super) mod reload;
+mod reload;
 pub(super) mod rollout;
 pub(super) mod unusable_stable;

@@ -1,9 +1,9 @@
-//! What is known of each provider, kept over reloads, and what is told of its breakers.
+//! The providers of the file: their state, which is kept over reloads, and the events of their breakers.
 //!
-//! A provider is the same as long as its name and its `base_url` are; one that leaves the file is forgotten. Decides
-//! nothing: the cores open and close breakers, control looks on with every tick, and has a connection tried where a stable
-//! could not be reached. Every opening is logged. The history, which is kept for ever, has one opening and its closing in
-//! ten minutes, however often a breaker goes to and fro.
+//! A provider is the same as long as its name and its `base_url` are. The state of a provider that leaves the file is
+//! dropped. Decides nothing: the cores open and close breakers, and each tick looks for changes. Where a stable is
+//! unreachable, Serin tries a connection of its own. The log has every opening. The history has at most one opening,
+//! and its closing, in ten minutes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,141 +13,139 @@ use crate::decide::breaker::{BreakerState, State, open_for};
 use crate::decide::event::{Action, Reason, Turn};
 use crate::decide::policy::{BreakerRule, Policy, Provider};
 use crate::decide::units::Millis;
-use crate::describe::event::breaker as told;
+use crate::describe::event::breaker as sentence;
 use crate::state::provider::{Breaker, ProviderState, Ticket};
 use crate::state::status::{BreakerStatus, ProviderStatus};
 
-/// Between two openings of a breaker that the history has.
-const PAUSE: Millis = Millis(600_000);
+/// Between two openings of a breaker in the history.
+const OPENING_INTERVAL: Millis = Millis(600_000);
 
 /// Name and `base_url`.
 type Identity = (String, String);
 
-/// All providers of the file in force.
 #[derive(Debug, Default)]
-pub(in crate::control) struct Providers(BTreeMap<Identity, Watched>);
+pub(super) struct Providers(BTreeMap<Identity, ProviderRecord>);
 
 #[derive(Debug)]
-struct Watched {
-    known: Arc<ProviderState>,
+struct ProviderRecord {
+    state: Arc<ProviderState>,
     // By [`Breaker`].
-    seen: [Seen; 2],
+    breakers: [BreakerHistory; 2],
 }
 
-/// What was seen of a breaker.
 #[derive(Debug, Default)]
-struct Seen {
+struct BreakerHistory {
     open: bool,
-    // Whether the history has the opening that is not over.
+    // Whether the history has the current opening.
     recorded: bool,
     recorded_at: Option<Millis>,
 }
 
 impl Providers {
-    /// A policy takes the place of another.
-    pub(in crate::control) fn keep(&mut self, policy: &Policy) {
+    /// Keeps the states of the providers that a new policy has, and drops the others.
+    pub(super) fn retain(&mut self, policy: &Policy) {
         let mut before = std::mem::take(&mut self.0);
         for provider in &policy.providers {
             let identity = identity(provider);
-            let mut watched = before.remove(&identity).unwrap_or_else(|| Watched {
-                known: Arc::new(ProviderState::new(provider.name.clone())),
-                seen: Default::default(),
+            let mut record = before.remove(&identity).unwrap_or_else(|| ProviderRecord {
+                state: Arc::new(ProviderState::new(provider.name.clone())),
+                breakers: Default::default(),
             });
             if provider.breaker.is_none() {
-                watched.known.forget_failures();
-                watched.seen.iter_mut().for_each(|seen| seen.open = false);
+                record.state.forget_failures();
+                record.breakers.iter_mut().for_each(|seen| seen.open = false);
             }
-            self.0.insert(identity, watched);
+            self.0.insert(identity, record);
         }
     }
 
-    /// By the provider's place in the policy that was kept last.
-    pub(in crate::control) fn of(&self, policy: &Policy) -> Box<[Arc<ProviderState>]> {
-        let known = |provider: &Arc<Provider>| {
+    /// In the order of the policy.
+    pub(super) fn of(&self, policy: &Policy) -> Box<[Arc<ProviderState>]> {
+        let state = |provider: &Arc<Provider>| {
             let unknown = || Arc::new(ProviderState::new(provider.name.clone()));
-            self.0.get(&identity(provider)).map_or_else(unknown, |watched| Arc::clone(&watched.known))
+            self.0.get(&identity(provider)).map_or_else(unknown, |record| Arc::clone(&record.state))
         };
-        policy.providers.iter().map(known).collect()
+        policy.providers.iter().map(state).collect()
     }
 
-    /// How many requests ever asked somebody else before this provider as a rollout's stable, and whether one would now.
-    pub(in crate::control) fn stepped_back(&self, provider: &Provider, now: Millis) -> (u64, bool) {
-        let told = |watched: &Watched| {
-            let shut = provider.breaker.is_some() && watched.known.state(Breaker::Reach, now) != BreakerState::Closed;
-            (watched.known.stepped_back(Breaker::Reach), shut)
+    /// How many requests of this stable its breaker has diverted since the start, and whether it would divert one now.
+    pub(super) fn bypassed(&self, provider: &Provider, now: Millis) -> (u64, bool) {
+        let count = |record: &ProviderRecord| {
+            let shut = provider.breaker.is_some() && record.state.state(Breaker::Reach, now) != BreakerState::Closed;
+            (record.state.stepped_back(Breaker::Reach), shut)
         };
-        self.0.get(&identity(provider)).map_or((0, false), told)
+        self.0.get(&identity(provider)).map_or((0, false), count)
     }
 
-    /// What the surfaces tell, in the file's order.
-    pub(in crate::control) fn report(&self, policy: &Policy, now: Now) -> Vec<ProviderStatus> {
-        let told = |provider: &Arc<Provider>| {
-            let known = &self.0.get(&identity(provider))?.known;
-            let breaker = provider.breaker.is_some().then(|| status(known, now));
-            let diverted = Breaker::ALL.iter().map(|breaker| known.diverted(*breaker)).sum();
+    /// In the order of the policy.
+    pub(super) fn report(&self, policy: &Policy, now: Now) -> Vec<ProviderStatus> {
+        let status_of = |provider: &Arc<Provider>| {
+            let state = &self.0.get(&identity(provider))?.state;
+            let breaker = provider.breaker.is_some().then(|| status(state, now));
+            let diverted = Breaker::ALL.iter().map(|breaker| state.diverted(*breaker)).sum();
             Some(ProviderStatus { name: provider.name.clone(), breaker, diverted })
         };
-        policy.providers.iter().filter_map(told).collect()
+        policy.providers.iter().filter_map(status_of).collect()
     }
 
-    /// Looks for breakers that were opened or closed since the last time; returns what the history is told.
-    pub(in crate::control) fn watch(&mut self, policy: &Policy, now: Now) -> Vec<(Action, Reason)> {
-        let mut told_of = Vec::new();
+    /// The breakers that opened or closed since the last call, for the history.
+    pub(super) fn breaker_events(&mut self, policy: &Policy, now: Now) -> Vec<(Action, Reason)> {
+        let mut events = Vec::new();
         for provider in &policy.providers {
             let Some(rule) = &provider.breaker else { continue };
-            let Some(watched) = self.0.get_mut(&identity(provider)) else { continue };
+            let Some(record) = self.0.get_mut(&identity(provider)) else { continue };
             for breaker in Breaker::ALL {
-                let (state, seen) = (watched.known.look(breaker), &mut watched.seen[breaker as usize]);
+                let (state, seen) = (record.state.look(breaker), &mut record.breakers[breaker as usize]);
                 let open = state.seen(now.mono) != BreakerState::Closed;
                 if open == seen.open {
                     continue;
                 }
                 seen.open = open;
-                let (action, turn) = turned(breaker, state, rule);
+                let (action, turn) = transition(breaker, state, rule);
                 if open {
-                    seen.recorded = seen.recorded_at.is_none_or(|at| now.mono.since(at) >= PAUSE);
+                    seen.recorded = seen.recorded_at.is_none_or(|at| now.mono.since(at) >= OPENING_INTERVAL);
                     if seen.recorded {
                         seen.recorded_at = Some(now.mono);
                     }
                 }
                 if seen.recorded {
-                    told_of.push((action, Reason::Breaker { provider: provider.name.clone(), turn }));
+                    events.push((action, Reason::Breaker { provider: provider.name.clone(), turn }));
                 } else {
-                    tracing::warn!(provider = provider.name, "{action}: {}", told(&provider.name, turn));
+                    tracing::warn!(provider = provider.name, "{action}: {}", sentence(&provider.name, turn));
                 }
             }
         }
-        told_of
+        events
     }
 
-    /// Whom a connection should be made to now; each counts as begun.
-    pub(in crate::control) fn due_connections(&self, policy: &Policy, now: Now) -> Vec<Connection> {
+    /// The checks to start now. Each counts as started.
+    pub(super) fn due_reachability_checks(&self, policy: &Policy, now: Now) -> Vec<ReachabilityCheck> {
         let due = |provider: &Arc<Provider>| {
-            let known = &self.0.get(&identity(provider))?.known;
-            let ticket = known.begins_to_connect(now.mono)?;
-            Some(Connection { provider: Arc::clone(provider), known: Arc::clone(known), ticket })
+            let state = &self.0.get(&identity(provider))?.state;
+            let ticket = state.begins_to_connect(now.mono)?;
+            Some(ReachabilityCheck { provider: Arc::clone(provider), state: Arc::clone(state), ticket })
         };
         policy.providers.iter().filter_map(due).collect()
     }
 }
 
-/// A connection of Serin's own, to a stable that could not be reached.
+/// A connection that Serin tries by itself, to a stable that was unreachable.
 #[derive(Debug)]
-pub struct Connection {
-    /// To whom.
-    pub provider: Arc<Provider>,
-    known: Arc<ProviderState>,
+pub(in crate::control) struct ReachabilityCheck {
+    /// The stable.
+    pub(in crate::control) provider: Arc<Provider>,
+    state: Arc<ProviderState>,
     ticket: Ticket,
 }
 
-impl Connection {
-    /// Whether it was made.
-    pub fn came_to(self, connected: bool, now: Now) {
-        self.known.connected(self.ticket, connected, now.mono);
+impl ReachabilityCheck {
+    /// Reports whether the connection was made.
+    pub(in crate::control) fn finish(self, connected: bool, now: Now) {
+        self.state.connected(self.ticket, connected, now.mono);
     }
 }
 
-fn turned(breaker: Breaker, state: State, rule: &BreakerRule) -> (Action, Turn) {
+fn transition(breaker: Breaker, state: State, rule: &BreakerRule) -> (Action, Turn) {
     match (state, breaker) {
         (State::Closed { .. }, Breaker::Failures) => (Action::Close, Turn::Closed),
         (State::Closed { .. }, Breaker::Reach) => (Action::Close, Turn::Reached),
@@ -160,7 +158,7 @@ fn turned(breaker: Breaker, state: State, rule: &BreakerRule) -> (Action, Turn) 
     }
 }
 
-/// Of the two, the one that keeps more from it: what cannot be reached answers nobody.
+/// Shows the breaker that diverts more requests: an unreachable provider answers none.
 fn status(known: &ProviderState, now: Now) -> BreakerStatus {
     let [failures, reach] = Breaker::ALL.map(|breaker| known.state(breaker, now.mono));
     let is_out = reach == BreakerState::Open || (reach == BreakerState::HalfOpen && failures != BreakerState::Open);

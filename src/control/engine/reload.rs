@@ -1,14 +1,14 @@
-//! A new version of flags.yaml: taken whole, or refused, which changes nothing and says why.
+//! A new version of flags.yaml: it is accepted as a whole, or rejected without any change.
 //!
-//! What a file as such may not say is refused by [`flags`](crate::state::inbox::FlagsRead); here it is held against what is
-//! in force: a canary that was taken back is nobody's new stable, and nobody who is served is taken to a stable that cannot
-//! be asked. What takes a restart stays as it was, with a warning.
+//! [`FlagsRead`](crate::state::inbox::FlagsRead) has the errors of the file itself. Here the file is compared with what
+//! is in force: a canary that was rolled back cannot become a stable, and a reload cannot move users who are served to
+//! a stable that cannot be used. An edit that needs a restart has no effect and causes a warning.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::dispatch::Engine;
-use super::unusable_stable::unserved_by;
+use super::unusable_stable::rollouts_without_stable;
 use crate::control::now::Now;
 use crate::decide::event::{Action, Actor, Reason};
 use crate::decide::file_error::FileError;
@@ -21,20 +21,20 @@ use crate::describe::warning;
 use crate::state::inbox::FlagsRead;
 
 impl Engine {
-    /// A new version of flags.yaml was read: accepts it whole, or changes nothing and says why.
+    /// A new version of flags.yaml was read: accepts it as a whole, or rejects it and reports why.
     pub fn flags_read(&mut self, read: FlagsRead, now: Now) {
         self.context.flags.modified = read.modified;
-        let refused = match read.result {
-            Ok(policy) => match self.refusal(&policy) {
+        let errors = match read.result {
+            Ok(policy) => match self.rejection(&policy) {
                 None => return self.accept(policy, read.text, read.shown, read.warnings, now),
-                Some(refusal) => vec![refusal],
+                Some(rejection) => vec![rejection],
             },
             Err(errors) => errors,
         };
         self.context.flags.failures += 1;
-        let reason = Reason::Refused { count: refused.len(), first: refused.first().cloned() };
-        self.emit_own(Actor::Flags, Action::Refuse, reason, now);
-        self.context.flags.errors = refused;
+        let reason = Reason::Refused { count: errors.len(), first: errors.first().cloned() };
+        self.emit_process_event(Actor::Flags, Action::Refuse, reason, now);
+        self.context.flags.errors = errors;
         self.report(now);
     }
 
@@ -56,49 +56,49 @@ impl Engine {
             tracing::warn!("flags: {warning}");
         }
         let generation = self.context.flags.generation;
-        self.emit_own(Actor::Flags, Action::Reload, Reason::Accepted { generation }, now);
-        self.adopt(policy, false, now);
+        self.emit_process_event(Actor::Flags, Action::Reload, Reason::Accepted { generation }, now);
+        self.apply_policy(policy, false, now);
         self.publish();
         self.report(now);
     }
 
-    // A canary that was taken back must not come back as everybody's stable.
-    fn refusal(&self, policy: &Policy) -> Option<FileError> {
-        for rollout in &policy.rollouts {
-            let stable = policy.provider(rollout.stable).base_url.to_string();
-            let old =
-                self.policy.rollout(&rollout.name).map(|old| self.policy.provider(old.stable).base_url.to_string());
+    /// Why the policy cannot replace the current one. A canary that was rolled back must not become a stable.
+    fn rejection(&self, policy: &Policy) -> Option<FileError> {
+        for spec in &policy.rollouts {
+            let stable = policy.provider(spec.stable).base_url.to_string();
+            let old = self.policy.rollout(&spec.name).map(|old| self.policy.provider(old.stable).base_url.to_string());
             if old.as_ref() == Some(&stable) {
                 continue;
             }
-            let taken_back = self.rollouts.iter().find_map(|tracked| {
-                let moving = tracked.moving.as_ref().filter(|moving| moving.identity().canary == stable)?;
-                let held = moving.state().lock.is_some() || matches!(moving.state().phase, Phase::RolledBack { .. });
-                held.then_some(tracked.rollout.name.as_str())
+            let rolled_back = self.entries.iter().find_map(|entry| {
+                let rollout = entry.rollout.as_ref().filter(|rollout| rollout.identity().canary == stable)?;
+                let held = rollout.state().lock.is_some() || matches!(rollout.state().phase, Phase::RolledBack { .. });
+                held.then_some(entry.spec.name.as_str())
             });
-            if let Some(other) = taken_back {
-                let (rollout, other) = (rollout.name.clone(), other.to_owned());
+            if let Some(other) = rolled_back {
+                let (rollout, other) = (spec.name.clone(), other.to_owned());
                 return Some(FileError::whole(warning::refusal(&TakenBack { rollout, stable, other })));
             }
         }
-        self.brings_unserved(policy)
+        self.rejection_of_stables(policy)
     }
 
-    /// Why a reload is refused: it takes users of stable, who are served now, to one that cannot be asked.
-    fn brings_unserved(&self, policy: &Policy) -> Option<FileError> {
+    /// Rejects a policy that moves users who are served now to a stable that cannot be used.
+    fn rejection_of_stables(&self, policy: &Policy) -> Option<FileError> {
         let now: Vec<Option<String>> =
-            self.unserved(&self.policy).into_iter().map(|unserved| unserved.rollout).collect();
-        let new = self.unserved(policy).into_iter().find(|unserved| !now.contains(&unserved.rollout))?;
+            self.without_stable(&self.policy).into_iter().map(|unserved| unserved.rollout).collect();
+        let new = self.without_stable(policy).into_iter().find(|unserved| !now.contains(&unserved.rollout))?;
         let remedy = format!("{}; until then `serin rollback` takes users back whatever the file says", remedy(&new));
         let path = format!("providers.{}", new.provider);
         Some(FileError { path, problem: problem(&new), remedy, ..FileError::default() })
     }
 
-    fn unserved(&self, policy: &Policy) -> Vec<Unserved> {
-        unserved_by(policy, |identity: &Identity| {
-            let mut moving = self.rollouts.iter().filter_map(|tracked| tracked.moving.as_ref());
-            let known = moving.find(|moving| moving.identity() == identity).map(|moving| moving.state());
-            known.or_else(|| self.elsewhere.get(identity))
+    /// The rollouts of a policy whose stable cannot be used.
+    fn without_stable(&self, policy: &Policy) -> Vec<Unserved> {
+        rollouts_without_stable(policy, |identity: &Identity| {
+            let mut rollouts = self.entries.iter().filter_map(|entry| entry.rollout.as_ref());
+            let known = rollouts.find(|rollout| rollout.identity() == identity).map(|rollout| rollout.state());
+            known.or_else(|| self.absent.get(identity))
         })
     }
 }

@@ -1,22 +1,24 @@
-//! Whose users of stable nobody could serve under a file, by what is known of its rollouts.
+//! Finds the rollouts of a policy that would leave users without a usable provider.
 //!
-//! A stable that Serin itself cannot ask is found by the file: a start with one is refused, and so is a reload that brings
-//! one. A rollout that came to its end and is not locked needs no stable. Says what [`decide`](crate::decide::unserved)
-//! says, with the states put in.
+//! A stable is unusable if Serin cannot send requests to it, for example because its key is not set. A start with such
+//! a stable is rejected, and so is a reload. A rollout that has completed and is not locked needs no stable. The rule
+//! itself is in [`decide`](crate::decide::unserved); this adds the known states.
 
 use super::identity::identity;
 use crate::decide::policy::{Canary, Policy};
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::unserved::{Unserved, is_at_its_end, is_moved, unserved};
 
-/// What a process would begin with, by what is kept.
+/// For the start: by the states in the store.
 #[must_use]
-pub fn unserved_at_start(policy: &Policy, states: &[(Identity, RolloutState)]) -> Vec<Unserved> {
-    unserved_by(policy, |identity| states.iter().find(|(known, _)| known == identity).map(|(_, state)| state))
+pub fn rollouts_without_stable_at_start(policy: &Policy, states: &[(Identity, RolloutState)]) -> Vec<Unserved> {
+    rollouts_without_stable(policy, |identity| {
+        states.iter().find(|(known, _)| known == identity).map(|(_, state)| state)
+    })
 }
 
-/// Whom this file leaves without a provider, where `state` gives what is known of a rollout.
-pub(in crate::control) fn unserved_by<'s>(
+/// `state`: the known state of a rollout.
+pub(super) fn rollouts_without_stable<'s>(
     policy: &Policy,
     state: impl Fn(&Identity) -> Option<&'s RolloutState>,
 ) -> Vec<Unserved> {

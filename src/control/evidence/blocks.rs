@@ -1,47 +1,45 @@
-//! Blocks of evidence, in which cores count what becomes of requests: a new one for each epoch of a rollout.
+//! Creates the evidence blocks in which cores count the outcomes of requests: one for each epoch of a rollout.
 //!
-//! Each has a number of its own, by which a sample is told from those of every other epoch. Keeps none of them.
-//! Invariant: no number is given twice.
+//! Each block has a number, which its samples carry, so that samples of different epochs can be told apart. Keeps no
+//! block. Invariant: no number is given twice.
 
 use std::cell::Cell;
 use std::sync::Arc;
 
-use super::user_pauses::Pauses;
+use super::user_pauses::UserPauses;
 use crate::decide::policy::Guard;
 use crate::state::evidence::{Evidence, Terms};
 use crate::state::samples::Samples;
 use crate::state::withdrawal::Withdrawal;
 
-/// Makes blocks of evidence.
 #[derive(Debug)]
-pub(in crate::control) struct Blocks {
-    /// What cores tell of requests one by one.
+pub(in crate::control) struct EvidenceBlocks {
+    /// The queues of samples, one for each core.
     pub(in crate::control) samples: Arc<Samples>,
     cores: usize,
-    made: Cell<u64>,
+    created: Cell<u64>,
 }
 
-impl Blocks {
-    pub(in crate::control) fn new(cores: usize) -> Blocks {
-        Blocks { samples: Arc::new(Samples::new(cores)), cores, made: Cell::new(0) }
+impl EvidenceBlocks {
+    pub(in crate::control) fn new(cores: usize) -> EvidenceBlocks {
+        EvidenceBlocks { samples: Arc::new(Samples::new(cores)), cores, created: Cell::new(0) }
     }
 
-    /// How many were ever made.
-    pub(in crate::control) fn made(&self) -> u64 {
-        self.made.get()
+    /// How many blocks were created since the start.
+    pub(in crate::control) fn created(&self) -> u64 {
+        self.created.get()
     }
 
-    /// A block in which nothing was counted yet.
-    pub(in crate::control) fn make(
+    pub(in crate::control) fn create(
         &self,
         epoch: u64,
         guard: &Guard,
-        pauses: &Pauses,
+        pauses: &UserPauses,
         withdrawal: &Arc<Withdrawal>,
     ) -> Arc<Evidence> {
-        self.made.set(self.made.get() + 1);
-        let (silence, samples, withdrawal) = (pauses.silence().clone(), self.samples.clone(), withdrawal.clone());
-        let terms = Terms { id: self.made.get(), epoch, counting: guard.counting, silence, samples, withdrawal };
+        self.created.set(self.created.get() + 1);
+        let (silence, samples, withdrawal) = (pauses.masks().clone(), self.samples.clone(), withdrawal.clone());
+        let terms = Terms { id: self.created.get(), epoch, counting: guard.counting, silence, samples, withdrawal };
         Arc::new(Evidence::new(terms, self.cores))
     }
 }

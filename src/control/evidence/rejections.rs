@@ -1,11 +1,11 @@
-//! What canaries refuse: what stable accepts, each finding once, and all of it by kind.
+//! What the canary rejects: each incompatibility once, and all rejections by group.
 //!
-//! Owns the findings of a rollout, as many as one can read. A new one is an event of the history, with the rule that
-//! mends it; those that come again are only counted. Besides, every refusal that is told of is counted by what it is
-//! about, whether or not stable accepts the same, so that a canary that refuses more can be told by its commonest error;
-//! cores tell of some only, so these counts are shares and no totals. Both are forgotten when a reload changes what they
-//! depend on: how requests are rewritten for the canary, or which of them the rollout takes. A restart forgets them too,
-//! but not the history.
+//! An incompatibility is something that the canary rejects and stable accepts. A new one is an event of the history,
+//! with the rule that would fix it; after that it is only counted. Besides, every reported rejection is counted in the
+//! group of its incompatibility, whether or not stable accepts the request, so that the most common error of a canary
+//! is known. Cores report only some rejections, so these counts are shares and not totals. Both are dropped when a
+//! reload changes what they depend on: how requests are rewritten for the canary, or which requests match. A restart
+//! drops them too, but not the history.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,34 +18,33 @@ use crate::state::inbox::Refused;
 use crate::state::status::FindingStatus;
 use crate::wire::body::FieldRules;
 
-/// How many findings of a rollout are kept, and how many kinds of refusals.
-pub(in crate::control) const MOST: usize = 32;
+/// How many incompatibilities of a rollout are kept, and how many groups of rejections.
+pub(in crate::control) const MAX_INCOMPATIBILITIES: usize = 32;
 
-/// The findings of one rollout.
 #[derive(Clone, Debug)]
-pub(in crate::control) struct Findings {
-    under: Rules,
-    known: Vec<FindingStatus>,
-    kinds: Vec<Kind>,
-    // Those of a kind that is not kept among them.
-    all: u64,
-    // The commonest in words, which every look asks for; `None`: not put into words since the last refusal.
-    told: Option<Arc<str>>,
+pub(in crate::control) struct CanaryRejections {
+    rules: RequestRules,
+    incompatibilities: Vec<FindingStatus>,
+    groups: Vec<RejectionGroup>,
+    // Including rejections of groups that are not kept.
+    total: u64,
+    // The most common rejection as a sentence, which every tick needs. `None`: not written since the last rejection.
+    most_common_text: Option<Arc<str>>,
 }
 
-/// Refusals about the same.
+/// Rejections for the same reason.
 #[derive(Clone, Debug)]
-struct Kind {
+struct RejectionGroup {
     finding: Finding,
-    // Of the first of them.
+    // Of the first one.
     status: u16,
     code: Option<String>,
     count: u64,
 }
 
-// What a finding depends on.
+/// What an incompatibility depends on.
 #[derive(Clone, Debug, PartialEq)]
-struct Rules {
+struct RequestRules {
     name: String,
     base_url: BaseUrl,
     auth: Auth,
@@ -58,53 +57,53 @@ struct Rules {
     matches: Match,
 }
 
-impl Findings {
-    /// None yet.
-    pub(in crate::control) fn new(canary: &Provider, rollout: &Rollout) -> Findings {
+impl CanaryRejections {
+    pub(in crate::control) fn new(canary: &Provider, rollout: &Rollout) -> CanaryRejections {
         let Provider { name, base_url, auth, query, models, unmapped, fields, path, set_headers, .. } = canary.clone();
         let matches = rollout.matches.clone();
-        let under = Rules { name, base_url, auth, query, models, unmapped, fields, path, set_headers, matches };
-        Findings { under, known: Vec::new(), kinds: Vec::new(), all: 0, told: None }
+        let rules = RequestRules { name, base_url, auth, query, models, unmapped, fields, path, set_headers, matches };
+        CanaryRejections { rules, incompatibilities: Vec::new(), groups: Vec::new(), total: 0, most_common_text: None }
     }
 
-    /// These, if they still mean something under the rules of a new file.
-    pub(in crate::control) fn kept(self, canary: &Provider, rollout: &Rollout) -> Findings {
-        let fresh = Findings::new(canary, rollout);
-        if fresh.under == self.under { self } else { fresh }
+    /// The same, if the new file does not change what they depend on; else none.
+    pub(in crate::control) fn retained(self, canary: &Provider, rollout: &Rollout) -> CanaryRejections {
+        let fresh = CanaryRejections::new(canary, rollout);
+        if fresh.rules == self.rules { self } else { fresh }
     }
 
-    /// The one met most often first.
-    pub(in crate::control) fn report(&self) -> Vec<FindingStatus> {
-        let mut known = self.known.clone();
+    /// The most frequent one first.
+    pub(in crate::control) fn incompatibilities(&self) -> Vec<FindingStatus> {
+        let mut known = self.incompatibilities.clone();
         known.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.finding.cmp(&other.finding)));
         known
     }
 
-    /// The commonest of all refusals in plain words, with its share of those that were told of; `None`: there were none.
-    pub(in crate::control) fn commonest(&mut self) -> Option<Arc<str>> {
-        if self.told.is_none() {
-            self.told = self.words().map(Arc::from);
+    /// The most common rejection as a sentence, with its share of the reported rejections. `None`: there were none.
+    pub(in crate::control) fn most_common(&mut self) -> Option<Arc<str>> {
+        if self.most_common_text.is_none() {
+            self.most_common_text = self.most_common_sentence().map(Arc::from);
         }
-        self.told.clone()
+        self.most_common_text.clone()
     }
 
-    fn words(&self) -> Option<String> {
-        let Kind { finding, status, code, count } = self.kinds.iter().rev().max_by_key(|kind| kind.count)?;
-        Some(advice::commonest(finding, *status, code.as_deref(), (*count, self.all)))
+    fn most_common_sentence(&self) -> Option<String> {
+        let RejectionGroup { finding, status, code, count } =
+            self.groups.iter().rev().max_by_key(|group| group.count)?;
+        Some(advice::commonest(finding, *status, code.as_deref(), (*count, self.total)))
     }
 
     fn count(&mut self, refused: &Refused) {
-        self.all += 1;
-        self.told = None;
-        if let Some(kind) = self.kinds.iter_mut().find(|kind| kind.finding == refused.finding) {
-            kind.count += 1;
-        } else if self.kinds.len() < MOST {
+        self.total += 1;
+        self.most_common_text = None;
+        if let Some(group) = self.groups.iter_mut().find(|group| group.finding == refused.finding) {
+            group.count += 1;
+        } else if self.groups.len() < MAX_INCOMPATIBILITIES {
             let (finding, code) = (refused.finding.clone(), refused.code.clone());
-            self.kinds.push(Kind { finding, status: refused.status, code, count: 1 });
+            self.groups.push(RejectionGroup { finding, status: refused.status, code, count: 1 });
         }
     }
 
-    /// A canary refused a request. Returns the finding where it is new.
+    /// Adds a rejection of the canary. Returns the incompatibility if it is new.
     pub(in crate::control) fn add(&mut self, refused: Refused, now: Now) -> Option<&FindingStatus> {
         let refused = Refused { finding: refused.finding.bounded(), ..refused };
         self.count(&refused);
@@ -112,17 +111,17 @@ impl Findings {
             return None;
         }
         let Refused { finding, status, .. } = refused;
-        if let Some(known) = self.known.iter_mut().find(|known| known.finding == finding) {
+        if let Some(known) = self.incompatibilities.iter_mut().find(|known| known.finding == finding) {
             known.count += 1;
             known.last = now.unix;
             known.status = status;
             return None;
         }
-        if self.known.len() == MOST {
+        if self.incompatibilities.len() == MAX_INCOMPATIBILITIES {
             return None;
         }
         let (first, last) = (now.unix, now.unix);
-        self.known.push(FindingStatus { finding, status, count: 1, first, last });
-        self.known.last()
+        self.incompatibilities.push(FindingStatus { finding, status, count: 1, first, last });
+        self.incompatibilities.last()
     }
 }

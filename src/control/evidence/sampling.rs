@@ -1,73 +1,61 @@
-//! What cores tell of requests one by one, on its way to the rollouts that it belongs to.
+//! Delivers the samples of requests to the rollouts that they belong to.
 //!
-//! Owns whose each sample is: evidence has a number, and which rollout it is of changes with epochs and files only, so
-//! that a sample is looked up and not searched for among what may be a thousand rollouts. A sample of an epoch that is
-//! over says who waits no more, and nothing else. Decides nothing. Samples that found no room are counted by the metrics,
-//! and the history has a notice of them, once an hour at most: a guard that misses what it judges by must not do so unseen.
+//! A sample carries the number of its evidence block. Which rollout owns a block changes only with the file and with
+//! epochs, so owners are kept in a table and not searched for. A sample of an earlier epoch says only that a request no
+//! longer waits. Dropped samples are counted by a metric, and the history has a alert of them at most once an hour,
+//! because the guard cannot judge what it does not see. Decides nothing.
 
 use std::collections::HashMap;
 
-use crate::control::engine::context::Context;
-use crate::control::engine::entry::Tracked;
-use crate::control::engine::rollout::Seen;
 use crate::decide::event::Notice;
 use crate::decide::guard::waiting::second_of;
 use crate::decide::units::Millis;
-use crate::state::samples::CAPACITY;
+use crate::state::samples::{CAPACITY, Sample, Samples};
 
-/// Between two notices of lost samples.
-const BETWEEN_NOTICES: Millis = Millis(3_600_000);
+/// Between two alerts of lost samples.
+const ALERT_INTERVAL: Millis = Millis(3_600_000);
 
-/// Whose samples are whose, and what was told of those that were lost.
 #[derive(Debug, Default)]
 pub(in crate::control) struct Sampling {
-    // By the number of the evidence.
+    // The index of a rollout in the file, by the number of the evidence block.
     owners: HashMap<u64, usize>,
-    // The file, and how many blocks of evidence there were, when the owners were looked up.
-    seen: Option<(u64, u64)>,
-    lost: u64,
-    told_at: Option<Millis>,
+    // The generation of the file and the number of blocks that the owners are for.
+    version: Option<(u64, u64)>,
+    reported_dropped: u64,
+    reported_at: Option<Millis>,
 }
 
 impl Sampling {
-    fn know(&mut self, rollouts: &[Tracked], seen: (u64, u64)) {
-        if self.seen.replace(seen) != Some(seen) {
-            let now = |tracked: &Tracked| Some(tracked.moving.as_ref()?.observer().blocks().collect::<Vec<_>>());
-            let owned = rollouts.iter().map(now).enumerate();
-            self.owners = owned.flat_map(|(index, ids)| ids.into_iter().flatten().map(move |id| (id, index))).collect();
+    /// Rebuilds the table of owners if the version has changed. `blocks`: the numbers of each rollout's evidence
+    /// blocks, in the order of the file.
+    pub(in crate::control) fn update_owners<B: IntoIterator<Item = u64>, R: Iterator<Item = B>>(
+        &mut self,
+        version: (u64, u64),
+        blocks: impl FnOnce() -> R,
+    ) {
+        if self.version.replace(version) != Some(version) {
+            let owned = blocks().enumerate();
+            self.owners = owned.flat_map(|(index, ids)| ids.into_iter().map(move |id| (id, index))).collect();
         }
     }
 
-    /// How many were lost since the last notice, where it is time for another.
-    fn untold(&mut self, lost: u64, now: Millis) -> Option<u64> {
-        let more = lost.saturating_sub(self.lost);
-        let due = self.told_at.is_none_or(|at| now.since(at) >= BETWEEN_NOTICES);
-        (more > 0 && due).then(|| {
-            (self.lost, self.told_at) = (lost, Some(now));
-            more
-        })
-    }
-
-    /// Hands what has come since the last time to whom it belongs; returns what is to be told of what was lost.
-    pub(in crate::control) fn hand_out(
-        &mut self,
-        rollouts: &mut [Tracked],
-        context: &Context,
-        now: Millis,
-    ) -> Option<Notice> {
-        self.know(rollouts, (context.flags.generation, context.blocks.made()));
-        let samples = &context.blocks.samples;
+    /// Delivers each new sample with the index of its rollout.
+    pub(in crate::control) fn drain(&self, samples: &Samples, now: Millis, mut deliver: impl FnMut(usize, &Sample)) {
         samples.drain(|sample| {
-            let owner = self.owners.get(&sample.evidence).and_then(|index| rollouts.get_mut(*index));
-            if let Some(moving) = owner.and_then(|tracked| tracked.moving.as_mut()) {
-                moving.see(Seen::Sample(&sample), now);
+            if let Some(owner) = self.owners.get(&sample.evidence) {
+                deliver(*owner, &sample);
             }
         });
         samples.set_second(second_of(now));
-        let lost = samples.lost();
-        for moving in rollouts.iter_mut().filter_map(|tracked| tracked.moving.as_mut()) {
-            moving.see(Seen::Lost(lost), now);
-        }
-        self.untold(lost, now).map(|lost| Notice::SamplesLost { lost, most: CAPACITY })
+    }
+
+    /// The alert of samples that were lost since the last alert, if one is due. `lost`: since the start.
+    pub(in crate::control) fn dropped_alert(&mut self, lost: u64, now: Millis) -> Option<Notice> {
+        let more = lost.saturating_sub(self.reported_dropped);
+        let due = self.reported_at.is_none_or(|at| now.since(at) >= ALERT_INTERVAL);
+        (more > 0 && due).then(|| {
+            (self.reported_dropped, self.reported_at) = (lost, Some(now));
+            Notice::SamplesLost { lost: more, most: CAPACITY }
+        })
     }
 }

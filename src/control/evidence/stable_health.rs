@@ -1,8 +1,8 @@
-//! Whether stable answers those who are on it: what nobody's requests come back from.
+//! Whether stable answers its users.
 //!
-//! A stable that a wrong address, path or key keeps from answering looks like an outage to each request, and is told by
-//! what became of all of them: no answer since so many attempts. Another provider in its place is watched anew. Counts only
-//! and tells; moves nobody.
+//! A stable with a wrong address, path or key looks like an outage to each single request. It is detected by all of
+//! them together: no answer in a number of attempts. If another provider becomes stable, counting starts over. Only
+//! counts and reports; moves no users.
 
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::Provider;
@@ -10,22 +10,21 @@ use crate::decide::stable_fault::{NoAnswer, StableFault};
 use crate::describe::stable_fault::sentence;
 use crate::state::counters::Series;
 
-/// Attempts without any answer after which it is told.
+/// Attempts without any answer after which stable is reported.
 const FEW: u64 = 5;
-/// The same where all were refused: a single client can send what nobody accepts.
+/// The same if all were refused, since a single client can send requests that no provider accepts.
 const MANY: u64 = 20;
 
-/// What became of the attempts at a rollout's stable.
 #[derive(Debug, Default)]
-pub(in crate::control) struct Serving(Option<Watched>);
+pub(in crate::control) struct StableHealth(Option<Watch>);
 
 #[derive(Debug)]
-struct Watched {
+struct Watch {
     provider: (String, String),
     before: Totals,
     // Since the last answer, by kind.
     unanswered: [u64; NoAnswer::ALL.len()],
-    told: Option<StableFault>,
+    reported: Option<StableFault>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,15 +40,15 @@ impl Totals {
     }
 }
 
-/// Whatever shows that requests are understood there.
+/// Outcomes which show that the provider understands requests.
 const ANSWERS: [Outcome; 4] = [Outcome::Ok, Outcome::Empty, Outcome::Throttled, Outcome::Unsupported];
 
-impl Watched {
-    fn new(provider: (String, String), before: Totals) -> Watched {
-        Watched { provider, before, unanswered: <[u64; NoAnswer::ALL.len()]>::default(), told: None }
+impl Watch {
+    fn new(provider: (String, String), before: Totals) -> Watch {
+        Watch { provider, before, unanswered: <[u64; NoAnswer::ALL.len()]>::default(), reported: None }
     }
 
-    fn look(&mut self, now: Totals) {
+    fn add(&mut self, now: Totals) {
         let before = std::mem::replace(&mut self.before, now);
         if now.answers > before.answers {
             self.unanswered = <[u64; NoAnswer::ALL.len()]>::default();
@@ -71,25 +70,23 @@ impl Watched {
     }
 }
 
-impl Serving {
-    /// Looks at what became of requests since the last time.
-    pub(in crate::control) fn look(&mut self, rollout: &str, stable: &Provider, series: &Series) {
+impl StableHealth {
+    pub(in crate::control) fn update(&mut self, rollout: &str, stable: &Provider, series: &Series) {
         let (provider, now) = ((stable.name.clone(), stable.base_url.to_string()), Totals::of(series));
         let known = self.0.take().filter(|known| known.provider == provider);
-        let mut watched = known.unwrap_or_else(|| Watched::new(provider, now));
-        watched.look(now);
-        let fault = watched.fault();
-        match (&watched.told, &fault) {
+        let mut watch = known.unwrap_or_else(|| Watch::new(provider, now));
+        watch.add(now);
+        let fault = watch.fault();
+        match (&watch.reported, &fault) {
             (None, Some(fault)) => tracing::warn!(rollout, "stable does not serve: {}", sentence(fault)),
-            (Some(_), None) => tracing::info!(rollout, "stable {} answers again", watched.provider.0),
+            (Some(_), None) => tracing::info!(rollout, "stable {} answers again", watch.provider.0),
             _ => {}
         }
-        watched.told = fault;
-        self.0 = Some(watched);
+        watch.reported = fault;
+        self.0 = Some(watch);
     }
 
-    /// What is wrong, as far as it is known.
     pub(in crate::control) fn fault(&self) -> Option<&StableFault> {
-        self.0.as_ref()?.told.as_ref()
+        self.0.as_ref()?.reported.as_ref()
     }
 }

@@ -1,10 +1,10 @@
-//! What the guard saw lately of one rollout, for whoever wants to try other rules on it.
+//! The trace of the guard's ticks of one rollout, to which other rules can be applied afterwards.
 //!
-//! A line a tick for the last hour, since what a fault did in its first seconds is what rules differ in; lines of ten
-//! seconds before that, for two days, which is what somebody who comes back after a weekend's night still wants. Times in
-//! which nothing happened are one line. In memory only, and never more than some 50 MB over all rollouts together: where
-//! there are very many, each remembers less. Decides nothing, and nothing is decided by it. Invariant: joining lines keeps
-//! every sum, and only joins what was seen at one share without a gap.
+//! Holds one line a tick for the last hour, since rules differ in the first seconds of a fault, and lines of ten
+//! seconds for the two days before, so that the trace of a weekend is still there on Monday. Times without requests are
+//! one line. In memory only, and at most some 50 MB for all rollouts together: with very many rollouts each buffer is
+//! shorter. Nothing is decided from it. Invariant: merging lines keeps every sum, and merges only lines of the same
+//! share without a gap.
 
 use std::collections::VecDeque;
 
@@ -15,50 +15,49 @@ use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::trace::Line;
 use crate::decide::units::{Percent, UnixMillis};
 
-/// The length of a line that is further back, in milliseconds.
-const COARSE: u32 = 10_000;
-/// The length of a line in which nothing happened.
-const EMPTY: u32 = 600_000;
-/// Two lines with more than this between them are not of one time.
-const GAP: u64 = 1000;
+/// The length of an older line.
+const COARSE_MILLIS: u32 = 10_000;
+/// The maximum length of a line without requests.
+const EMPTY_MILLIS: u32 = 600_000;
+/// Lines with a longer gap than this between them, in milliseconds, are not merged.
+const MAX_GAP: u64 = 1000;
 
-/// How many lines of each kind a rollout keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Room {
+struct Capacity {
     fine: usize,
     coarse: usize,
 }
 
-impl Room {
-    /// Where so many rollouts share the memory.
-    fn among(rollouts: usize) -> Room {
+impl Capacity {
+    /// The share of one rollout.
+    fn among(rollouts: usize) -> Capacity {
         let rollouts = rollouts.max(1);
-        Room { fine: (60_000 / rollouts).clamp(60, 3600), coarse: (240_000 / rollouts).clamp(60, 17_280) }
+        Capacity { fine: (60_000 / rollouts).clamp(60, 3600), coarse: (240_000 / rollouts).clamp(60, 17_280) }
     }
 }
 
-/// What was seen of one rollout, oldest first.
+/// Lines, oldest first.
 #[derive(Debug, Default)]
-pub(in crate::control) struct Lately {
-    coarse: VecDeque<Kept>,
-    fine: VecDeque<Kept>,
+pub(in crate::control) struct TraceBuffer {
+    coarse: VecDeque<PackedLine>,
+    fine: VecDeque<PackedLine>,
 }
 
-/// One length of time, in less memory than a [`Tick`]: what was counted is whole.
+/// A line in less memory than a [`Tick`]: counts are integers.
 #[derive(Clone, Debug, PartialEq)]
-struct Kept {
+struct PackedLine {
     ended: UnixMillis,
     millis: u32,
     share: Percent,
-    arms: [KeptArm; 2],
+    arms: [PackedArm; 2],
     probes: [u32; 2],
-    // Where it was enough for an alarm.
+    // If the guard found the canary silent.
     silence: Option<Box<Silence>>,
 }
 
 /// The counts of an [`ArmTick`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct KeptArm {
+struct PackedArm {
     requests: [u32; ASPECTS],
     events: [u32; ASPECTS],
     successes: u32,
@@ -66,9 +65,9 @@ struct KeptArm {
     answered: u32,
 }
 
-impl KeptArm {
-    fn new(arm: &ArmTick) -> KeptArm {
-        KeptArm {
+impl PackedArm {
+    fn new(arm: &ArmTick) -> PackedArm {
+        PackedArm {
             requests: arm.requests.map(whole),
             events: arm.events.map(whole),
             successes: whole(arm.successes),
@@ -78,12 +77,12 @@ impl KeptArm {
     }
 
     fn counts(&self) -> impl Iterator<Item = u32> {
-        let KeptArm { requests, events, successes, refused, answered } = *self;
+        let PackedArm { requests, events, successes, refused, answered } = *self;
         requests.into_iter().chain(events).chain([successes, refused, answered])
     }
 
-    fn join(&mut self, next: &KeptArm) {
-        let KeptArm { requests, events, successes, refused, answered } = self;
+    fn merge(&mut self, next: &PackedArm) {
+        let PackedArm { requests, events, successes, refused, answered } = self;
         let own = requests.iter_mut().chain(events).chain([successes, refused, answered]);
         for (sum, count) in own.zip(next.counts()) {
             *sum = sum.saturating_add(count);
@@ -101,60 +100,60 @@ impl KeptArm {
     }
 }
 
-impl Lately {
-    /// A tick that ended now. `rollouts`: how many there are.
-    pub(in crate::control) fn add(&mut self, ended: UnixMillis, share: Percent, tick: &Tick, rollouts: usize) {
-        let room = Room::among(rollouts);
-        put(&mut self.fine, Kept::new(ended, share, tick), 0);
-        while self.fine.len() > room.fine {
+impl TraceBuffer {
+    /// Adds the tick that ended now. `rollouts`: how many share the memory.
+    pub(in crate::control) fn push(&mut self, ended: UnixMillis, share: Percent, tick: &Tick, rollouts: usize) {
+        let capacity = Capacity::among(rollouts);
+        append(&mut self.fine, PackedLine::new(ended, share, tick), 0);
+        while self.fine.len() > capacity.fine {
             if let Some(oldest) = self.fine.pop_front() {
-                put(&mut self.coarse, oldest, COARSE);
+                append(&mut self.coarse, oldest, COARSE_MILLIS);
             }
         }
-        while self.coarse.len() > room.coarse {
+        while self.coarse.len() > capacity.coarse {
             self.coarse.pop_front();
         }
     }
 
-    /// All of it, oldest first.
+    /// Oldest first.
     pub(in crate::control) fn lines(&self) -> Vec<Line> {
-        self.coarse.iter().chain(&self.fine).map(Kept::line).collect()
+        self.coarse.iter().chain(&self.fine).map(PackedLine::line).collect()
     }
 }
 
-fn put(lines: &mut VecDeque<Kept>, next: Kept, longest: u32) {
+fn append(lines: &mut VecDeque<PackedLine>, next: PackedLine, longest: u32) {
     match lines.back_mut() {
-        Some(last) if last.takes(&next, longest) => last.join(&next),
+        Some(last) if last.can_merge(&next, longest) => last.merge(&next),
         _ => lines.push_back(next),
     }
 }
 
-impl Kept {
-    fn new(ended: UnixMillis, share: Percent, tick: &Tick) -> Kept {
+impl PackedLine {
+    fn new(ended: UnixMillis, share: Percent, tick: &Tick) -> PackedLine {
         let probes = [whole(tick.stable_probes.0), whole(tick.stable_probes.1)];
-        let arms = [&tick.stable, &tick.canary].map(KeptArm::new);
+        let arms = [&tick.stable, &tick.canary].map(PackedArm::new);
         let silence = tick.silence.down.then(|| Box::new(tick.silence));
-        Kept { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes, silence }
+        PackedLine { ended, millis: whole(tick.seconds * 1000.0), share, arms, probes, silence }
     }
 
     fn is_empty(&self) -> bool {
-        self.arms.iter().flat_map(KeptArm::counts).chain(self.probes).all(|count| count == 0)
+        self.arms.iter().flat_map(PackedArm::counts).chain(self.probes).all(|count| count == 0)
     }
 
-    /// Whether the line that follows may be part of this one.
-    fn takes(&self, next: &Kept, longest: u32) -> bool {
-        let longest = if self.is_empty() && next.is_empty() { EMPTY } else { longest };
+    /// Whether the next line may be merged into this one.
+    fn can_merge(&self, next: &PackedLine, longest: u32) -> bool {
+        let longest = if self.is_empty() && next.is_empty() { EMPTY_MILLIS } else { longest };
         let began = next.ended.0.saturating_sub(u64::from(next.millis));
         self.share == next.share
-            && began.abs_diff(self.ended.0) <= GAP
+            && began.abs_diff(self.ended.0) <= MAX_GAP
             && self.millis.saturating_add(next.millis) <= longest
     }
 
-    fn join(&mut self, next: &Kept) {
+    fn merge(&mut self, next: &PackedLine) {
         self.ended = next.ended;
         self.millis = self.millis.saturating_add(next.millis);
         self.silence = next.silence.clone().or(self.silence.take());
-        self.arms.iter_mut().zip(&next.arms).for_each(|(arm, next)| arm.join(next));
+        self.arms.iter_mut().zip(&next.arms).for_each(|(arm, next)| arm.merge(next));
         self.probes.iter_mut().zip(next.probes).for_each(|(sum, count)| *sum = sum.saturating_add(count));
     }
 
@@ -207,9 +206,9 @@ mod tests {
 
     #[test]
     fn the_last_hour_is_kept_by_the_second_and_what_was_before_by_ten_of_them() {
-        let mut lately = Lately::default();
-        (1..=4000).for_each(|second| lately.add(UnixMillis(second * 1000), share(10), &tick(3.0), 1));
-        let lines = lately.lines();
+        let mut buffer = TraceBuffer::default();
+        (1..=4000).for_each(|second| buffer.push(UnixMillis(second * 1000), share(10), &tick(3.0), 1));
+        let lines = buffer.lines();
         assert_eq!(lines.len(), 3600 + 40);
         assert_eq!((lines[0].seconds, lines[0].canary.requests, lines[39].seconds), (10.0, 30.0, 10.0));
         let newest = Line::new(UnixMillis(4_000_000), 0.1, &tick(3.0));
@@ -220,28 +219,28 @@ mod tests {
 
     #[test]
     fn lines_of_another_share_and_on_both_sides_of_a_gap_stay_apart() {
-        let mut lately = Lately::default();
+        let mut buffer = TraceBuffer::default();
         let rollouts = 10_000;
         let mut at = 0;
         for (count, percent, gap) in [(5, 10, 0), (5, 25, 0), (5, 25, 60_000), (60, 25, 0)] {
             at += gap;
             for _ in 0..count {
                 at += 1000;
-                lately.add(UnixMillis(at), share(percent), &tick(1.0), rollouts);
+                buffer.push(UnixMillis(at), share(percent), &tick(1.0), rollouts);
             }
         }
         let coarse: Vec<(f64, f64)> =
-            lately.coarse.iter().map(|kept| (kept.line().seconds, kept.line().share_percent)).collect();
+            buffer.coarse.iter().map(|kept| (kept.line().seconds, kept.line().share_percent)).collect();
         assert_eq!(coarse, [(5.0, 10.0), (5.0, 25.0), (5.0, 25.0)]);
     }
 
     #[test]
     fn a_rollout_keeps_so_much_and_no_more_and_nothing_costs_nothing() {
-        let mut lately = Lately::default();
-        (1..=3000).for_each(|second| lately.add(UnixMillis(second * 1000), share(10), &tick(1.0), 10_000));
-        assert_eq!(lately.lines().len(), 60 + 60);
-        let mut idle = Lately::default();
-        (1..=3000).for_each(|second| idle.add(UnixMillis(second * 1000), share(0), &nothing(), 1));
+        let mut buffer = TraceBuffer::default();
+        (1..=3000).for_each(|second| buffer.push(UnixMillis(second * 1000), share(10), &tick(1.0), 10_000));
+        assert_eq!(buffer.lines().len(), 60 + 60);
+        let mut idle = TraceBuffer::default();
+        (1..=3000).for_each(|second| idle.push(UnixMillis(second * 1000), share(0), &nothing(), 1));
         let lengths: Vec<f64> = idle.lines().iter().map(|line| line.seconds).collect();
         assert_eq!(lengths, [600.0; 5]);
     }

@@ -1,17 +1,16 @@
-//! How much traffic a rollout has, and how its stable fares: what a forecast is made from.
+//! The request rate of a rollout and the failure rate of its stable, from which a forecast is made.
 //!
-//! Fades with time, so that it is the traffic of the last minute or two, whatever the share. Judges nothing. Invariant: a
-//! tick counts by its length, however long it is.
+//! Sums decay exponentially, so the rates are those of the last minute or two, at whatever share. Judges nothing.
+//! Invariant: a tick counts by its length.
 
 use crate::decide::guard::numbers::fading;
 use crate::decide::guard::tick::Tick;
 
-/// How fast it forgets, in seconds.
+/// The half-life of the sums, in seconds.
 const HALF_LIFE: f64 = 60.0;
 
-/// Requests a second, and how they end.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in crate::control) struct Traffic {
+pub(in crate::control) struct TrafficRate {
     pub(in crate::control) per_second: f64,
     pub(in crate::control) stable_rate: f64,
     seconds: f64,
@@ -20,8 +19,7 @@ pub(in crate::control) struct Traffic {
     stable_failures: f64,
 }
 
-impl Traffic {
-    /// Some time more.
+impl TrafficRate {
     pub(in crate::control) fn add(&mut self, tick: &Tick) {
         let fade = fading(tick.seconds, HALF_LIFE);
         self.seconds = self.seconds * fade + tick.seconds;

@@ -1,54 +1,53 @@
-//! When what the guard knows is written, so that a restart goes on with the same try.
+//! When the evidence of a rollout is written, so that a restart continues the same attempt.
 //!
-//! Every action writes the whole state with it. Between two actions evidence gathers, and is written once a minute and
-//! when the process begins to stop: a crash loses a minute of it at most. Rollouts take turns, in some groups a minute and
-//! not one by one, since each group is a write of its own to the disk; one in which nothing has gathered is left out.
-//! Writes nothing itself.
+//! Every action writes the whole state. Between actions the evidence is written once a minute and when the process
+//! begins to stop, so a crash loses at most a minute of it. Rollouts are written in a few groups per minute and not one
+//! by one, since each group is one write to the disk. A rollout without new evidence is left out. Writes nothing
+//! itself.
 
 use crate::decide::policy::Canary;
 use crate::decide::rollout::retry::waits_before_retry;
 use crate::decide::rollout::state::RolloutState;
 use crate::decide::units::Millis;
 
-/// Between two writings of a rollout's evidence.
-const BETWEEN: u64 = 60_000;
-/// In how many groups all of them are written in that time.
+/// Between two checkpoints of a rollout, in milliseconds.
+const INTERVAL: u64 = 60_000;
+/// In how many groups all rollouts are written in that time.
 const GROUPS: usize = 12;
 
-/// When a rollout's evidence was written last, and as what.
 #[derive(Debug, Default)]
-pub(in crate::control) struct Outlasting {
+pub(in crate::control) struct Checkpoint {
     due: Option<Millis>,
     written: Option<Box<RolloutState>>,
 }
 
-/// When a rollout of this place in the file is written first.
-const fn first(place: usize, now: Millis) -> Millis {
-    Millis(now.0 + BETWEEN - (place % GROUPS) as u64 * (BETWEEN / GROUPS as u64))
+/// The first checkpoint of the rollout at this index in the file.
+const fn first(index: usize, now: Millis) -> Millis {
+    Millis(now.0 + INTERVAL - (index % GROUPS) as u64 * (INTERVAL / GROUPS as u64))
 }
 
-impl Outlasting {
-    /// Whether the time of a rollout of this place in the file has come. If so, it comes again a minute later.
-    pub(in crate::control) fn is_due(&mut self, place: usize, now: Millis) -> bool {
-        let due = self.due.get_or_insert_with(|| first(place, now));
+impl Checkpoint {
+    /// Whether the checkpoint of the rollout at this index in the file is due. The next one is due a minute later.
+    pub(in crate::control) fn is_due(&mut self, index: usize, now: Millis) -> bool {
+        let due = self.due.get_or_insert_with(|| first(index, now));
         if now < *due {
             return false;
         }
-        due.0 += (now.since(*due).0 / BETWEEN + 1) * BETWEEN;
+        due.0 += (now.since(*due).0 / INTERVAL + 1) * INTERVAL;
         true
     }
 
-    /// Whether anything has gathered since the last time.
-    pub(in crate::control) fn has_gathered(&mut self, canary: &Canary, state: &RolloutState) -> bool {
-        let mut gathered = state.clone();
-        if !waits_before_retry(canary, &gathered) {
-            // Time passes for those who wait for nothing as well, and is nothing to remember.
-            gathered.waited = Millis(0);
+    /// Whether the state has changed since the last checkpoint.
+    pub(in crate::control) fn has_changed(&mut self, canary: &Canary, state: &RolloutState) -> bool {
+        let mut current = state.clone();
+        if !waits_before_retry(canary, &current) {
+            // Without a retry to wait for, the time waited means nothing.
+            current.waited = Millis(0);
         }
-        let news = self.written.as_deref() != Some(&gathered);
-        if news {
-            self.written = Some(Box::new(gathered));
+        let changed = self.written.as_deref() != Some(&current);
+        if changed {
+            self.written = Some(Box::new(current));
         }
-        news
+        changed
     }
 }

@@ -1,8 +1,8 @@
-//! Whether state can be written, as far as the last writing said.
+//! Whether the state directory can be written, according to the last write.
 //!
-//! Tells of the first failure and of its end, however often and differently it fails between. What cannot be written now
-//! may be later, so that whatever must outlive the process waits for it; where state could never be written since the
-//! start nothing can be remembered, and nothing waits. Writes nothing itself.
+//! Reports the first failure and the recovery, and no failure in between. A directory that cannot be written now may
+//! become writable, so a change that must outlive the process waits for it. If it could never be written since the
+//! start, nothing waits. Writes nothing itself.
 
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::event::Notice;
@@ -10,7 +10,6 @@ use crate::decide::event::Notice;
 /// The state directory.
 #[derive(Debug)]
 pub(in crate::control) struct Disk {
-    /// Where it is.
     pub(in crate::control) dir: String,
     ephemeral: Option<Ephemeral>,
     error: Option<String>,
@@ -18,50 +17,50 @@ pub(in crate::control) struct Disk {
 }
 
 impl Disk {
-    /// `error`: why it cannot be written from the start. `ephemeral`: why it does not last.
+    /// `error`: why it cannot be written at the start. `ephemeral`: why it does not outlast the process or the machine.
     pub(in crate::control) fn new(dir: String, error: Option<String>, ephemeral: Option<Ephemeral>) -> Disk {
         Disk { dir, ever_written: error.is_none(), error, ephemeral }
     }
 
-    /// Why what is written does not last, where that is known.
+    /// Why the directory does not last, if that is known.
     pub(in crate::control) const fn ephemeral(&self) -> Option<Ephemeral> {
         self.ephemeral
     }
 
-    /// Why nothing can be written now; `None`: all is well.
+    /// Why it cannot be written now. `None`: it can.
     pub(in crate::control) fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
-    /// Whether what was written once is there after a restart.
-    pub(in crate::control) const fn remembers(&self) -> bool {
+    /// Whether any write has succeeded since the start.
+    pub(in crate::control) const fn was_ever_written(&self) -> bool {
         self.ever_written
     }
 
-    /// Why state that could be written before cannot be now.
+    /// Why it cannot be written now although it could be before.
     pub(in crate::control) fn unwritable(&self) -> Option<&str> {
         self.error().filter(|_| self.ever_written)
     }
 
-    /// Why state could never be written since the start.
+    /// Why it could never be written since the start.
     pub(in crate::control) fn never_writable(&self) -> Option<&str> {
         self.error().filter(|_| !self.ever_written)
     }
 
-    /// What is told while it cannot be written.
-    pub(in crate::control) fn notice(&self) -> Option<Notice> {
+    /// The alert of the current failure.
+    pub(in crate::control) fn alert(&self) -> Option<Notice> {
         self.error.clone().map(|error| Notice::Unwritable { dir: self.dir.clone(), error })
     }
 
-    /// A batch was written, or why not. Returns what is to be told, and whether anything is different.
-    pub(in crate::control) fn saved(&mut self, result: &Result<(), String>) -> (Option<Notice>, bool) {
+    /// Records the result of a batch. Returns the alert to emit, and whether the error has changed.
+    pub(in crate::control) fn record_result(&mut self, result: &Result<(), String>) -> (Option<Notice>, bool) {
         self.ever_written |= result.is_ok();
         let before = std::mem::replace(&mut self.error, result.as_ref().err().cloned());
-        let notice = match (&before, &self.error) {
-            (None, Some(_)) => self.notice(),
+        let alert = match (&before, &self.error) {
+            (None, Some(_)) => self.alert(),
             (Some(_), None) => Some(Notice::Writable { dir: self.dir.clone() }),
             _ => None,
         };
-        (notice, before != self.error)
+        (alert, before != self.error)
     }
 }

@@ -1,8 +1,8 @@
-//! Lock files on the disk's side of control: read every 50 ms, written and removed in the order that was asked for.
+//! Reads, writes and removes lock files: a task of its own, one operation at a time, in the order of the jobs.
 //!
-//! One task, one operation at a time, each on the blocking pool: a disk that hangs holds up lock files, never control.
-//! Because readings and removals come out of one queue, a reading from before a removal cannot lock anew what a human
-//! has just resumed.
+//! Each operation runs on the blocking pool, so a disk that hangs delays lock files and nothing else. The files are
+//! read every 50 ms. Reads and removals go through one queue, so a result that was read before a removal cannot lock a
+//! rollout again that an operator has just resumed. Decides nothing.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,84 +11,83 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::locks::Unread;
+use super::locks::LockReadError;
 use crate::decide::rollout::state::Lock;
 use crate::state::inbox::{Command, Receipt, Refusal};
 use crate::store::folder::is_lasting;
 use crate::store::locks::{LocksFound, is_there, path, read_locks, remove_lock, write_lock};
 
-/// How often a lock that a command has dropped is looked for.
-const LOOK: Duration = Duration::from_millis(50);
+/// Between two reads of the lock files.
+const READ_INTERVAL: Duration = Duration::from_millis(50);
 
-/// A resume on its way: its lock files go first.
-pub(in crate::control) struct Resume {
+/// A resume whose lock files are removed first.
+pub(in crate::control) struct ResumeJob {
     pub(in crate::control) rollout: String,
-    /// The lock that the human saw and wants lifted.
+    /// The lock that the operator saw and wants to lift.
     pub(in crate::control) held: Option<Lock>,
-    /// Locks that must stay when the one for every rollout goes.
+    /// Locks of other rollouts, which stay when the file for every rollout is removed.
     pub(in crate::control) others: Vec<(String, Lock)>,
     pub(in crate::control) command: Command,
     pub(in crate::control) reply: oneshot::Sender<Result<Receipt, Refusal>>,
 }
 
 pub(in crate::control) enum Job {
-    /// Write these; the answer comes when they are on the disk.
+    /// Write these locks. The reply is sent when they are on the disk.
     Write(Vec<(String, Lock)>, oneshot::Sender<Result<(), String>>),
-    /// Write these in place of the one for every rollout.
+    /// Write these locks and remove the file for every rollout.
     Expand(Vec<(String, Lock)>),
-    /// Remove a rollout's.
-    Remove(Box<Resume>),
+    /// Remove the lock of a rollout.
+    Remove(Box<ResumeJob>),
 }
 
-/// What became of the files.
-pub(in crate::control) enum Told {
-    /// These are there, or why they cannot be read.
-    Found(Result<LocksFound, Unread>),
-    /// Those of a resume are gone, or why they are not.
-    Removed(Box<Resume>, Result<(), String>),
+pub(in crate::control) enum LockReport {
+    /// The locks that are there, or why they cannot be read.
+    Read(Result<LocksFound, LockReadError>),
+    /// The lock of a resume was removed, or why not.
+    Removed(Box<ResumeJob>, Result<(), String>),
 }
 
-/// Does what it is asked for until nobody can ask, or nobody hears: then `tell` says false.
-pub(in crate::control) async fn work(
+/// Runs until the queue of jobs is closed, or `report` returns false because no one receives.
+pub(in crate::control) async fn run(
     dir: PathBuf,
     mut jobs: mpsc::UnboundedReceiver<Job>,
-    tell: impl Fn(Told) -> bool,
+    report: impl Fn(LockReport) -> bool,
 ) {
-    let mut look = interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told: Option<Result<LocksFound, Unread>> = None;
+    let mut timer = interval(READ_INTERVAL);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut reported: Option<Result<LocksFound, LockReadError>> = None;
     loop {
-        let is_heard = tokio::select! {
+        let is_open = tokio::select! {
             biased;
             job = jobs.recv() => match job {
                 None => return,
                 Some(job) => {
-                    // What cannot be parted into one file each is told of once, not at every look.
+                    // A file for every rollout that cannot be expanded is reported once, not with every read.
                     if !matches!(job, Job::Expand(_)) {
-                        told = None;
+                        reported = None;
                     }
-                    perform(&dir, job, &tell).await
+                    perform(&dir, job, &report).await
                 }
             },
-            _ = look.tick() => {
+            _ = timer.tick() => {
                 let here = dir.clone();
-                let seen = blocking(move || read_locks(&here)).await;
-                let seen = seen.map_err(|error| Unread { lasting: is_lasting(&error), why: error.to_string() });
-                if told.as_ref() == Some(&seen) {
+                let read = blocking(move || read_locks(&here)).await;
+                let read = read.map_err(|error| read_error(&error));
+                if reported.as_ref() == Some(&read) {
                     true
                 } else {
-                    told = Some(seen.clone());
-                    tell(Told::Found(seen))
+                    reported = Some(read.clone());
+                    report(LockReport::Read(read))
                 }
             }
         };
-        if !is_heard {
+        if !is_open {
             return;
         }
     }
 }
 
-async fn perform(dir: &Path, job: Job, tell: &impl Fn(Told) -> bool) -> bool {
+async fn perform(dir: &Path, job: Job, report: &impl Fn(LockReport) -> bool) -> bool {
     let here = dir.to_owned();
     match job {
         Job::Write(locks, reply) => {
@@ -97,7 +96,7 @@ async fn perform(dir: &Path, job: Job, tell: &impl Fn(Told) -> bool) -> bool {
                 tracing::warn!("{text}");
                 text
             });
-            // Who asked may have its answer from the database already.
+            // The command may have been answered after the write to the database.
             let _ = reply.send(result);
             true
         }
@@ -127,9 +126,13 @@ async fn perform(dir: &Path, job: Job, tell: &impl Fn(Told) -> bool) -> bool {
                     path(dir, None).display()
                 )
             });
-            tell(Told::Removed(resume, result))
+            report(LockReport::Removed(resume, result))
         }
     }
+}
+
+fn read_error(error: &io::Error) -> LockReadError {
+    LockReadError { permanent: is_lasting(error), reason: error.to_string() }
 }
 
 fn write_all(dir: &Path, locks: &[(String, Lock)]) -> io::Result<()> {

@@ -1,8 +1,9 @@
-//! Locks that were found as files, and what follows where they cannot be read.
+//! The locks that are known from lock files, and the effect of lock files that cannot be read.
 //!
-//! While nobody knows what humans have locked, nobody is sent to a canary: every rollout is blocked at 0 and says so, and
-//! what is known again takes the block away by itself. A want that passes (too many open files) is told, blocks nothing
-//! that was known before, and lifts nothing. A rollout that came to its end and has no stable to go back to stays there.
+//! While the locks are unknown, no user is sent to a canary: every rollout is blocked at 0 and the status says why. The
+//! block ends by itself when the files can be read. A transient error (too many open files) is reported, but it neither
+//! blocks a rollout whose locks were known before nor ends a block. A rollout that has completed and has no usable
+//! stable stays where it is. Reads nothing itself.
 
 use crate::decide::event::Notice;
 use crate::decide::policy::{Canary, Provider};
@@ -13,31 +14,32 @@ use crate::store::locks::LocksFound;
 
 /// Why lock files cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unread {
+pub(in crate::control) struct LockReadError {
     /// What the system said.
-    pub why: String,
-    /// Whether it stays so until somebody mends it.
-    pub lasting: bool,
+    pub(in crate::control) reason: String,
+    /// Whether it lasts until an operator fixes it.
+    pub(in crate::control) permanent: bool,
 }
 
-/// The locks that are known of.
 #[derive(Debug)]
 pub(in crate::control) struct Locks {
     found: LocksFound,
-    unread: Option<Unread>,
+    error: Option<LockReadError>,
 }
 
 impl Locks {
-    /// As they were at the start; or why they cannot be read.
+    /// `found`: the locks at the start, or why they cannot be read.
     pub(in crate::control) fn new(found: Result<LocksFound, String>) -> Locks {
         match found {
-            Ok(found) => Locks { found, unread: None },
-            Err(why) => Locks { found: LocksFound::default(), unread: Some(Unread { why, lasting: true }) },
+            Ok(found) => Locks { found, error: None },
+            Err(reason) => {
+                Locks { found: LocksFound::default(), error: Some(LockReadError { reason, permanent: true }) }
+            }
         }
     }
 
-    /// These were read. Until [`Locks::set_unread`] says otherwise they may still count as unread.
-    pub(in crate::control) fn find(&mut self, found: LocksFound) {
+    /// Replaces the known locks. An error stays until [`Locks::set_read_error`] clears it.
+    pub(in crate::control) fn set(&mut self, found: LocksFound) {
         self.found = found;
     }
 
@@ -47,7 +49,7 @@ impl Locks {
     }
 
     /// Whether one file locks every rollout.
-    pub(in crate::control) const fn hold_all(&self) -> bool {
+    pub(in crate::control) const fn has_global(&self) -> bool {
         self.found.every.is_some()
     }
 
@@ -56,40 +58,44 @@ impl Locks {
         self.found.rollouts.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The files of this rollout's lock are gone, and the one for every rollout with them.
+    /// The lock file of this rollout and the one for every rollout were removed.
     pub(in crate::control) fn remove(&mut self, rollout: &str) {
         self.found.every = None;
         self.found.rollouts.retain(|(name, _)| name != rollout);
     }
 
-    /// Why they cannot be read now; `None`: they were. Returns whether that is different, with what is to be told of it.
-    pub(in crate::control) fn set_unread(&mut self, unread: Option<Unread>, dir: &str) -> Option<Option<Notice>> {
-        // What was not known at the start does not become known by failing otherwise.
-        let lasting = self.unread.as_ref().is_some_and(|before| before.lasting);
-        let unread = unread.map(|unread| Unread { lasting: unread.lasting || lasting, ..unread });
-        if unread == self.unread {
+    /// Why the files cannot be read now. `None`: they were read. Returns `Some` if that has changed, with the alert to
+    /// emit.
+    pub(in crate::control) fn set_read_error(
+        &mut self,
+        error: Option<LockReadError>,
+        dir: &str,
+    ) -> Option<Option<Notice>> {
+        // Locks that are unknown stay unknown if the next error is a transient one.
+        let permanent = self.error.as_ref().is_some_and(|before| before.permanent);
+        let error = error.map(|error| LockReadError { permanent: error.permanent || permanent, ..error });
+        if error == self.error {
             return None;
         }
-        let before = std::mem::replace(&mut self.unread, unread);
-        Some(match (&before, &self.unread) {
-            (None, Some(_)) => self.notice(dir),
+        let before = std::mem::replace(&mut self.error, error);
+        Some(match (&before, &self.error) {
+            (None, Some(_)) => self.alert(dir),
             (Some(_), None) => Some(Notice::LocksRead { dir: dir.to_owned() }),
             _ => None,
         })
     }
 
-    /// Why they cannot be read.
-    pub(in crate::control) fn unread(&self) -> Option<&str> {
-        self.unread.as_ref().map(|unread| unread.why.as_str())
+    pub(in crate::control) fn read_error(&self) -> Option<&str> {
+        self.error.as_ref().map(|error| error.reason.as_str())
     }
 
-    /// What is told while they cannot be read.
-    pub(in crate::control) fn notice(&self, dir: &str) -> Option<Notice> {
-        let Unread { why, lasting } = self.unread.clone()?;
-        Some(Notice::LocksUnread { dir: dir.to_owned(), error: why, lasting })
+    /// The alert of the current error.
+    pub(in crate::control) fn alert(&self, dir: &str) -> Option<Notice> {
+        let LockReadError { reason, permanent } = self.error.clone()?;
+        Some(Notice::LocksUnread { dir: dir.to_owned(), error: reason, lasting: permanent })
     }
 
-    /// Whether a rollout is blocked by it.
+    /// How the current error blocks a rollout.
     pub(in crate::control) fn block<'a>(
         &'a self,
         dir: &'a str,
@@ -97,8 +103,8 @@ impl Locks {
         stable: &Provider,
         state: &RolloutState,
     ) -> Option<Blocked<'a>> {
-        let unread = self.unread.as_ref().filter(|unread| unread.lasting)?;
+        let error = self.error.as_ref().filter(|error| error.permanent)?;
         let needs_no_stable = is_at_its_end(canary, state) && stable.unusable.is_some();
-        (!needs_no_stable).then_some(Blocked::LocksUnread { dir, error: &unread.why })
+        (!needs_no_stable).then_some(Blocked::LocksUnread { dir, error: &error.reason })
     }
 }

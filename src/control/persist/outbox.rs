@@ -1,7 +1,7 @@
-//! What has to be written, until the shell takes it: the engine fills it, and never waits for it.
+//! What must be written, until the write queue takes it. The engine fills it and never waits for the disk.
 //!
-//! Of a rollout the newest state stays, and of a version of flags.yaml the last; events are kept in their order.
-//! Invariant: what is proposed for a rollout was made from the state that is written beside it, or from an older writing.
+//! Holds the newest state of each rollout, the last accepted flags.yaml, and events in order. Invariant: a proposal was
+//! made from the state that is written beside it or was written before it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use std::sync::Arc;
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 
-/// A step by which users follow: to be written first, so that nothing was ever in force that a restart forgets.
+/// A step that sends users to the canary. It is written before it comes into force, so that a restart cannot undo it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
-    /// The state that comes into force.
+    /// The state that will be in force.
     pub state: RolloutState,
-    /// Its part of the history, oldest first; never empty.
+    /// Its events for the history, oldest first. Never empty.
     pub events: Vec<Event>,
 }
 
-/// What has to be written.
+/// What must be written.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    /// The newest state of each rollout that changed. It takes the place of what was proposed for it before.
+    /// The newest state in force of each rollout that changed. It replaces an earlier proposal.
     pub states: BTreeMap<Identity, RolloutState>,
-    /// What comes into force when it is written, and not before.
+    /// Proposals, which come into force when they are written.
     pub proposals: BTreeMap<Identity, Proposal>,
     /// For the history, oldest first.
     pub events: Vec<Event>,
-    /// A flags.yaml that was accepted.
+    /// The text of an accepted flags.yaml.
     pub last_good: Option<Arc<str>>,
 }
 
 impl Outbox {
-    /// Has the state of a rollout written that is in force, in place of what was proposed for it.
+    /// Adds a state in force, and drops the proposal of the same rollout.
     pub(in crate::control) fn write(&mut self, identity: &Identity, state: RolloutState) {
         self.proposals.remove(identity);
         self.states.insert(identity.clone(), state);

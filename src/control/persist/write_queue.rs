@@ -1,10 +1,10 @@
-//! What has still to be written, and what is: one batch at a time, everything that gathered meanwhile in the next.
+//! What must still be written to the store: one batch at a time, and everything that arrives meanwhile in the next one.
 //!
-//! A batch that failed stays, merged with what follows, and is tried again every second and with every command, so
-//! that a disk with room again catches up by itself. Numbered: who waits for a change waits for its number. Memory is
-//! bounded: states by the rollouts, events by [`MOST_EVENTS`], beyond which the oldest go unwritten and that is logged.
-//!
-//! What is proposed is written once or not at all, behind the states in force: [`Queue`] has it, and says what became of it.
+//! A failed batch is merged with what follows, and is tried again every second and with every command, so that writing
+//! resumes by itself when the disk has room again. Everything enqueued gets a number, and a caller can wait until its
+//! number is durable. Proposals are written once, after the states in force ([`ProposalQueue`]). Invariant: memory is
+//! bounded. There is one state per rollout, and of more than [`MAX_EVENTS`] events the oldest are dropped, with a
+//! warning in the log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -12,76 +12,75 @@ use std::sync::Arc;
 use tokio::sync::{oneshot, watch};
 
 use super::outbox::Outbox;
-use crate::control::engine::committed::{Finished, Queue};
-use crate::control::events::announce;
+use super::proposals::{ProposalQueue, ProposalResults};
+use crate::control::events;
 use crate::decide::event::Event;
 use crate::decide::rollout::state::{Identity, RolloutState};
 use crate::decide::units::Millis;
 use crate::store::{Batch, Store};
 
 /// Events that may wait for a disk that cannot be written.
-const MOST_EVENTS: usize = 10_000;
+const MAX_EVENTS: usize = 10_000;
 /// Between two attempts on a disk that cannot be written.
-const RETRY_PAUSE: Millis = Millis(1000);
+const RETRY_INTERVAL: Millis = Millis(1000);
 
 /// How far writing has come.
 #[derive(Clone, Debug, Default)]
-pub(in crate::control) struct Written {
+pub(in crate::control) struct WriteProgress {
     upto: u64,
     failed: Option<(u64, String)>,
 }
 
-pub(in crate::control) struct Ledger {
+pub(in crate::control) struct WriteQueue {
     store: Box<dyn Store>,
     states: BTreeMap<Identity, (u64, RolloutState)>,
-    proposals: Queue,
+    proposals: ProposalQueue,
     events: VecDeque<(u64, Event)>,
     last_good: Option<(u64, Arc<str>)>,
     newest: u64,
     in_flight: bool,
     tried: u64,
     not_before: Millis,
-    written: watch::Sender<Written>,
+    progress: watch::Sender<WriteProgress>,
 }
 
-/// A batch on its way.
-pub(in crate::control) struct Saving {
+pub(in crate::control) struct BatchInFlight {
     pub(in crate::control) upto: u64,
     pub(in crate::control) answer: oneshot::Receiver<Result<(), String>>,
 }
 
-impl Ledger {
-    pub(in crate::control) fn new(store: Box<dyn Store>) -> Ledger {
-        Ledger {
+impl WriteQueue {
+    pub(in crate::control) fn new(store: Box<dyn Store>) -> WriteQueue {
+        WriteQueue {
             store,
             states: BTreeMap::new(),
-            proposals: Queue::default(),
+            proposals: ProposalQueue::default(),
             events: VecDeque::new(),
             last_good: None,
             newest: 0,
             in_flight: false,
             tried: 0,
             not_before: Millis(0),
-            written: watch::Sender::default(),
+            progress: watch::Sender::default(),
         }
     }
 
-    /// Takes what is to be written, and gives the number to wait for.
-    pub(in crate::control) fn take(&mut self, outbox: &mut Outbox) -> u64 {
+    /// Takes everything from the outbox. Returns the number to wait for.
+    pub(in crate::control) fn enqueue(&mut self, outbox: &mut Outbox) -> u64 {
         if outbox.is_empty() {
             return self.newest;
         }
         self.newest += 1;
         let number = self.newest;
-        let on_its_way = if self.in_flight { self.tried } else { 0 };
+        let in_flight = if self.in_flight { self.tried } else { 0 };
         let proposals = std::mem::take(&mut outbox.proposals);
-        self.proposals.take(number, &outbox.states, proposals, on_its_way);
+        self.proposals.enqueue(number, &outbox.states, proposals, in_flight);
         self.states.extend(std::mem::take(&mut outbox.states).into_iter().map(|(id, state)| (id, (number, state))));
         self.events.extend(outbox.events.drain(..).map(|event| (number, event)));
         if let Some(text) = outbox.last_good.take() {
             self.last_good = Some((number, text));
         }
-        let beyond = self.events.len().saturating_sub(MOST_EVENTS);
+        let beyond = self.events.len().saturating_sub(MAX_EVENTS);
         if beyond > 0 {
             tracing::warn!(events = beyond, "the history cannot be written; its oldest events are lost");
             self.events.drain(..beyond);
@@ -89,63 +88,67 @@ impl Ledger {
         number
     }
 
-    /// Begins to write what is pending, unless a batch is on its way or the last failure is too recent.
-    pub(in crate::control) fn pump(&mut self, now: Millis) -> Option<Saving> {
+    /// Starts to write what is pending, unless a batch is being written or the last failure is too recent.
+    pub(in crate::control) fn start_batch(&mut self, now: Millis) -> Option<BatchInFlight> {
         let pending = !self.states.is_empty()
             || !self.proposals.is_empty()
             || !self.events.is_empty()
             || self.last_good.is_some();
-        let news = self.newest > self.tried;
-        if self.in_flight || !pending || (!news && now < self.not_before) {
+        let has_news = self.newest > self.tried;
+        if self.in_flight || !pending || (!has_news && now < self.not_before) {
             return None;
         }
         self.in_flight = true;
         self.tried = self.newest;
         let states = self.states.iter().map(|(id, (_, state))| (id.clone(), state.clone()));
-        let proposed = self.proposals.all().map(|(identity, proposal)| (identity.clone(), proposal.state.clone()));
-        let next_events = self.proposals.all().flat_map(|(_, proposal)| &proposal.events);
+        let proposed = self.proposals.iter().map(|(identity, proposal)| (identity.clone(), proposal.state.clone()));
+        let next_events = self.proposals.iter().flat_map(|(_, proposal)| &proposal.events);
         let batch = Batch {
-            // In this order: of two states of a rollout the later one stays.
+            // In this order: of two states of a rollout the later one is kept.
             states: states.chain(proposed).collect(),
             events: self.events.iter().map(|(_, event)| event).chain(next_events).cloned().collect(),
             last_good: self.last_good.as_ref().map(|(_, text)| Arc::clone(text)),
         };
-        Some(Saving { upto: self.newest, answer: self.store.save(batch) })
+        Some(BatchInFlight { upto: self.newest, answer: self.store.save(batch) })
     }
 
-    /// The batch up to this number was written, or why not.
-    pub(in crate::control) fn finished(&mut self, upto: u64, result: &Result<(), String>, now: Millis) -> Finished {
+    /// The batch up to this number was written, or not. Returns its proposals.
+    pub(in crate::control) fn batch_finished(
+        &mut self,
+        upto: u64,
+        result: &Result<(), String>,
+        now: Millis,
+    ) -> ProposalResults {
         self.in_flight = false;
-        let (finished, withdrawals) = self.proposals.finished(upto, result.is_ok());
+        let (results, withdrawals) = self.proposals.batch_finished(upto, result.is_ok());
         match result {
             Ok(()) => {
                 self.states.retain(|_, (number, _)| *number > upto);
                 self.events.retain(|(number, _)| *number > upto);
                 self.last_good.take_if(|(number, _)| *number <= upto);
                 for withdrawal in withdrawals {
-                    announce(&withdrawal);
+                    events::log(&withdrawal);
                     self.events.push_front((self.newest, withdrawal));
                 }
-                self.written.send_modify(|written| written.upto = upto);
+                self.progress.send_modify(|progress| progress.upto = upto);
             }
             Err(error) => {
-                self.not_before = Millis(now.0 + RETRY_PAUSE.0);
-                self.written.send_modify(|written| written.failed = Some((upto, error.clone())));
+                self.not_before = Millis(now.0 + RETRY_INTERVAL.0);
+                self.progress.send_modify(|progress| progress.failed = Some((upto, error.clone())));
             }
         }
-        finished
+        results
     }
 
-    /// Whether a batch is on its way.
-    pub(in crate::control) fn is_busy(&self) -> bool {
+    pub(in crate::control) fn is_writing(&self) -> bool {
         self.in_flight
     }
 
-    pub(in crate::control) fn written(&self) -> watch::Receiver<Written> {
-        self.written.subscribe()
+    pub(in crate::control) fn progress(&self) -> watch::Receiver<WriteProgress> {
+        self.progress.subscribe()
     }
 
-    /// The kept history, and what of it is still to be written: two parts for [`merge`].
+    /// The events that are still to be written, and those in the store: two parts for [`merge_history`].
     pub(in crate::control) fn history(
         &self,
         rollout: Option<&String>,
@@ -157,19 +160,22 @@ impl Ledger {
     }
 }
 
-/// One history, newest first, out of what waits and what is kept.
-pub(in crate::control) fn merge(waiting: Vec<Event>, kept: Vec<Event>, limit: u32) -> Vec<Event> {
+/// One history, newest first.
+pub(in crate::control) fn merge_history(waiting: Vec<Event>, kept: Vec<Event>, limit: u32) -> Vec<Event> {
     let mut merged: Vec<Event> = waiting.into_iter().filter(|event| !kept.contains(event)).collect();
     merged.extend(kept);
     merged.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     merged
 }
 
-/// Waits until this number is written, or failed.
-pub(in crate::control) async fn durable(mut written: watch::Receiver<Written>, number: u64) -> Result<(), String> {
+/// Waits until the batch with this number was written or has failed.
+pub(in crate::control) async fn until_durable(
+    mut progress: watch::Receiver<WriteProgress>,
+    number: u64,
+) -> Result<(), String> {
     loop {
         {
-            let now = written.borrow_and_update();
+            let now = progress.borrow_and_update();
             if now.upto >= number {
                 return Ok(());
             }
@@ -179,7 +185,7 @@ pub(in crate::control) async fn durable(mut written: watch::Receiver<Written>, n
                 return Err(error.clone());
             }
         }
-        if written.changed().await.is_err() {
+        if progress.changed().await.is_err() {
             return Err("the process ended before it was written".to_owned());
         }
     }
@@ -212,20 +218,20 @@ mod tests {
 
     #[test]
     fn what_failed_is_written_with_what_follows_and_once() {
-        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
-        let first = ledger.take(&mut outbox("one"));
-        let saving = ledger.pump(Millis(0)).unwrap();
-        let second = ledger.take(&mut outbox("two"));
-        assert!(ledger.pump(Millis(0)).is_none(), "one batch at a time");
-        let _ = ledger.finished(saving.upto, &Err("disk full".to_owned()), Millis(0));
+        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
+        let first = queue.enqueue(&mut outbox("one"));
+        let batch = queue.start_batch(Millis(0)).unwrap();
+        let second = queue.enqueue(&mut outbox("two"));
+        assert!(queue.start_batch(Millis(0)).is_none(), "one batch at a time");
+        let _ = queue.batch_finished(batch.upto, &Err("disk full".to_owned()), Millis(0));
         // The second is news: it does not wait for the pause.
-        let saving = ledger.pump(Millis(1)).unwrap();
-        assert_eq!((first, second, saving.upto), (1, 2, 2));
-        ledger.finished(saving.upto, &Err("disk full".to_owned()), Millis(1));
-        assert!(ledger.pump(Millis(1000)).is_none());
-        let saving = ledger.pump(Millis(1001)).unwrap();
-        ledger.finished(saving.upto, &Ok(()), Millis(1001));
-        assert!(ledger.pump(Millis(9999)).is_none() && ledger.events.is_empty());
+        let batch = queue.start_batch(Millis(1)).unwrap();
+        assert_eq!((first, second, batch.upto), (1, 2, 2));
+        queue.batch_finished(batch.upto, &Err("disk full".to_owned()), Millis(1));
+        assert!(queue.start_batch(Millis(1000)).is_none());
+        let batch = queue.start_batch(Millis(1001)).unwrap();
+        queue.batch_finished(batch.upto, &Ok(()), Millis(1001));
+        assert!(queue.start_batch(Millis(9999)).is_none() && queue.events.is_empty());
     }
 
     fn proposing(action: &str) -> (Identity, Outbox) {
@@ -235,63 +241,63 @@ mod tests {
     }
 
     #[test]
-    fn a_proposal_is_tried_once_and_given_back() {
-        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
+    fn a_proposal_is_tried_once_and_returned() {
+        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
         for result in [Ok(()), Err("disk full".to_owned())] {
-            ledger.take(&mut proposing("promote").1);
-            let saving = ledger.pump(Millis(0)).unwrap();
-            let Finished { landed, lost } = ledger.finished(saving.upto, &result, Millis(0));
-            assert_eq!((landed.len(), lost.len()), if result.is_ok() { (1, 0) } else { (0, 1) });
-            assert!(ledger.pump(Millis(9999)).is_none(), "nothing of it is left");
+            queue.enqueue(&mut proposing("promote").1);
+            let batch = queue.start_batch(Millis(0)).unwrap();
+            let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &result, Millis(0));
+            assert_eq!((written.len(), failed.len()), if result.is_ok() { (1, 0) } else { (0, 1) });
+            assert!(queue.start_batch(Millis(9999)).is_none(), "nothing of it is left");
         }
     }
 
     #[test]
     fn a_newer_state_takes_the_place_of_what_was_proposed() {
-        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
+        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
         let newer = |identity: Identity| Outbox {
             states: [(identity, RolloutState::new(2, UnixMillis(1)))].into(),
             events: vec![event("rollback")],
             ..Outbox::default()
         };
         let (identity, mut proposed) = proposing("promote");
-        ledger.take(&mut proposed);
-        ledger.take(&mut newer(identity.clone()));
-        let saving = ledger.pump(Millis(0)).unwrap();
-        let Finished { landed, lost } = ledger.finished(saving.upto, &Ok(()), Millis(0));
-        assert!(landed.is_empty() && lost.is_empty() && ledger.events.is_empty(), "it was never on its way");
-        ledger.take(&mut proposing("promote").1);
-        let saving = ledger.pump(Millis(0)).unwrap();
-        ledger.take(&mut newer(identity));
-        let Finished { landed, lost } = ledger.finished(saving.upto, &Ok(()), Millis(0));
-        assert!(landed.is_empty() && lost.is_empty());
-        let told: Vec<_> = ledger.events.iter().map(|(_, event)| event.action.as_str()).collect();
-        assert_eq!(told, ["withdraw", "rollback"], "it was on its way, and the history says so");
-        assert_eq!(ledger.states.values().next().unwrap().1.attempt, 2);
+        queue.enqueue(&mut proposed);
+        queue.enqueue(&mut newer(identity.clone()));
+        let batch = queue.start_batch(Millis(0)).unwrap();
+        let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
+        assert!(written.is_empty() && failed.is_empty() && queue.events.is_empty(), "it was not being written");
+        queue.enqueue(&mut proposing("promote").1);
+        let batch = queue.start_batch(Millis(0)).unwrap();
+        queue.enqueue(&mut newer(identity));
+        let ProposalResults { written, failed } = queue.batch_finished(batch.upto, &Ok(()), Millis(0));
+        assert!(written.is_empty() && failed.is_empty());
+        let actions: Vec<_> = queue.events.iter().map(|(_, event)| event.action.as_str()).collect();
+        assert_eq!(actions, ["withdraw", "rollback"], "it was being written, and the history says so");
+        assert_eq!(queue.states.values().next().unwrap().1.attempt, 2);
     }
 
     #[test]
     fn waiting_events_are_bounded() {
-        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), Some("disk full".to_owned()))));
-        for _ in 0..MOST_EVENTS + 5 {
-            ledger.take(&mut outbox("one"));
+        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), Some("disk full".to_owned()))));
+        for _ in 0..MAX_EVENTS + 5 {
+            queue.enqueue(&mut outbox("one"));
         }
-        assert_eq!(ledger.events.len(), MOST_EVENTS);
+        assert_eq!(queue.events.len(), MAX_EVENTS);
     }
 
     #[test]
-    fn history_tells_what_waits_first_and_nothing_twice() {
-        let told = merge(vec![event("c"), event("b")], vec![event("b"), event("a")], 2);
-        assert_eq!(told, [event("c"), event("b")]);
+    fn the_history_has_waiting_events_first_and_none_twice() {
+        let merged = merge_history(vec![event("c"), event("b")], vec![event("b"), event("a")], 2);
+        assert_eq!(merged, [event("c"), event("b")]);
     }
 
     #[tokio::test]
-    async fn who_waits_is_told_of_the_batch_that_holds_the_change() {
-        let mut ledger = Ledger::new(Box::new(Memory::new(Vec::new(), None)));
-        let number = ledger.take(&mut outbox("one"));
-        ledger.finished(number, &Err("disk full".to_owned()), Millis(0));
-        assert_eq!(durable(ledger.written(), number).await, Err("disk full".to_owned()));
-        ledger.finished(number, &Ok(()), Millis(0));
-        assert_eq!(durable(ledger.written(), number).await, Ok(()));
+    async fn a_caller_waits_for_the_batch_that_has_its_change() {
+        let mut queue = WriteQueue::new(Box::new(Memory::new(Vec::new(), None)));
+        let number = queue.enqueue(&mut outbox("one"));
+        queue.batch_finished(number, &Err("disk full".to_owned()), Millis(0));
+        assert_eq!(until_durable(queue.progress(), number).await, Err("disk full".to_owned()));
+        queue.batch_finished(number, &Ok(()), Millis(0));
+        assert_eq!(until_durable(queue.progress(), number).await, Ok(()));
     }
 }

@@ -1,4 +1,4 @@
-//! A control loop on the test's own runtime, with hands on everything around it.
+//! A control loop on the runtime of a test, with a store, a prober and a clock that the test controls.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,10 +10,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 
-use crate::control::engine::bootstrap::Begin;
+use crate::control::engine::bootstrap::Bootstrap;
 use crate::control::engine::dispatch::Engine;
 use crate::control::event_loop;
 use crate::control::now::Now;
+use crate::control::prober;
 use crate::decide::event::Event;
 use crate::decide::guard::constants::Constants;
 pub(super) use crate::decide::policy::plain::{self, percent};
@@ -72,8 +73,8 @@ pub(super) fn read(policy: Policy) -> FlagsRead {
     }
 }
 
-pub(super) fn begin(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Begin {
-    Begin {
+pub(super) fn bootstrap(policy: Policy, states: Vec<(Identity, RolloutState)>) -> Bootstrap {
+    Bootstrap {
         policy: Arc::new(policy),
         flags: FlagsStatus::default(),
         keep: Some("the text".into()),
@@ -163,7 +164,7 @@ impl Store for Disk {
 }
 
 /// A running control loop and all that is around it.
-pub(super) struct Bench {
+pub(super) struct Harness {
     pub(super) inbox: Inbox,
     pub(super) shared: Arc<Shared>,
     pub(super) status: Arc<StatusCell>,
@@ -176,40 +177,40 @@ fn virtual_now() -> tokio::time::Instant {
     tokio::time::sleep(Duration::ZERO).deadline()
 }
 
-impl Bench {
-    /// Runs `story` beside a control loop over this directory and disk; `acknowledging`: whether the core lives.
+impl Harness {
+    /// Runs `scenario` beside a control loop over this directory and disk; `acknowledging`: whether the core lives.
     pub(super) async fn run<F: Future<Output = ()>>(
         policy: Policy,
         dir: &Path,
         disk: &Disk,
         acknowledging: bool,
-        story: impl FnOnce(Rc<Bench>) -> F,
+        scenario: impl FnOnce(Rc<Harness>) -> F,
     ) {
         let local = LocalSet::new();
-        let begin = Begin {
+        let bootstrap = Bootstrap {
             locks: read_locks(dir).map_err(|error| error.to_string()),
             dir: dir.display().to_string(),
-            ..begin(policy, disk.states())
+            ..bootstrap(policy, disk.states())
         };
         let started = virtual_now();
         let clock = move || {
             let passed = u64::try_from((virtual_now() - started).as_millis()).unwrap();
             Now { mono: Millis(passed), unix: UnixMillis(1_000_000 + passed) }
         };
-        let engine = Engine::new(begin, clock());
-        let (inbox, wishes) = inbox();
+        let engine = Engine::new(bootstrap, clock());
+        let (inbox, inputs) = inbox();
         let probe_answer = Rc::new(RefCell::new(Ok(())));
         let (shared, status) = (Arc::clone(&engine.shared), Arc::clone(&engine.status));
         let answers = Rc::clone(&probe_answer);
-        let answer = move || -> event_loop::Ask {
+        let answer = move || -> prober::Ask {
             let answers = Rc::clone(&answers);
             Box::new(move |_, _| {
                 let answer = answers.borrow().clone();
                 Box::pin(async move { answer })
             })
         };
-        let prober = event_loop::Prober { lives: answer(), connects: answer() };
-        let bench = Rc::new(Bench { inbox, shared: Arc::clone(&shared), status, probe_answer, started });
+        let prober = prober::Prober { answers: answer(), connects: answer() };
+        let harness = Rc::new(Harness { inbox, shared: Arc::clone(&shared), status, probe_answer, started });
         let (disk, dir) = (disk.clone(), dir.to_owned());
         local
             .run_until(async move {
@@ -227,9 +228,9 @@ impl Bench {
                     });
                 }
                 let control =
-                    spawn_local(event_loop::run(engine, Box::new(disk), dir, wishes, prober, Box::new(clock)));
-                story(Rc::clone(&bench)).await;
-                drop(bench);
+                    spawn_local(event_loop::run(engine, Box::new(disk), dir, inputs, prober, Box::new(clock)));
+                scenario(Rc::clone(&harness)).await;
+                drop(harness);
                 control.await.unwrap();
             })
             .await;
@@ -249,7 +250,7 @@ impl Bench {
     }
 
     /// Lets virtual time pass until this holds; fails after a virtual minute.
-    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Bench) -> bool) -> Duration {
+    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Harness) -> bool) -> Duration {
         let began = self.elapsed();
         while !holds(self) {
             assert!(self.elapsed() - began < Duration::from_secs(60), "never: {what}; {:?}", self.chat());

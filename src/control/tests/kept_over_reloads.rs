@@ -26,7 +26,7 @@ fn at(millis: u64) -> Now {
 }
 
 fn engine(policy: Policy) -> Engine {
-    Engine::new(begin(policy, Vec::new()), at(0))
+    Engine::new(bootstrap(policy, Vec::new()), at(0))
 }
 
 /// `chat`, whose canary's provider has a breaker, edited.

@@ -11,17 +11,17 @@ use crate::state::inbox::{Command, FlagsRead, inbox};
 use crate::store;
 
 fn setup(policy: Policy, dir: &std::path::Path) -> (Setup, crate::state::inbox::Inbox) {
-    let (inbox, wishes) = inbox();
+    let (inbox, inputs) = inbox();
     let setup = Setup {
         first: FirstFlags { read: read(policy), from_last_good: false, errors: Vec::new() },
         path: "flags.yaml".to_owned(),
         store: store::open(dir, UnixMillis(1)).unwrap(),
         state_dir: dir.to_owned(),
-        inbox: wishes,
+        inbox: inputs,
         cores: 0,
         most_connections: u32::MAX,
         prober: Box::new(|| Prober {
-            lives: Box::new(|_, _| Box::pin(async { Ok(()) })),
+            answers: Box::new(|_, _| Box::pin(async { Ok(()) })),
             connects: Box::new(|_, _| Box::pin(async { Ok(()) })),
         }),
         series: Box::new(|labels, cores| {
