@@ -14,7 +14,7 @@ mod stage;
 use std::sync::Arc;
 
 use plain::percent;
-use serin::control::engine::Engine;
+use serin::control::engine::dispatch::Engine;
 use serin::control::now::Now;
 use serin::decide::event::Event;
 use serin::decide::file_error::FileError;
@@ -215,7 +215,7 @@ impl World {
         let lock = Lock { to: Percent::ZERO, at: self.now().unix, actor: "bob".into(), reason: "by file".into() };
         self.disk.locks.rollouts.retain(|(name, _)| name != NAMES[which]);
         self.disk.locks.rollouts.push((NAMES[which].to_owned(), lock));
-        self.engine.locks_found(self.disk.locks.clone(), self.now());
+        self.engine.locks_read(self.disk.locks.clone(), self.now());
         self.locked[which] = Some(Percent::ZERO);
         format!("a lock file for {}", NAMES[which])
     }
@@ -317,9 +317,9 @@ impl World {
             self.disk.states.append(&mut self.engine.outbox.states);
             self.disk.states.extend(proposed.iter().map(|(identity, next)| (identity.clone(), next.state.clone())));
         }
-        self.engine.saved(&result, self.now());
+        self.engine.batch_finished(&result, self.now());
         if self.disk_full {
-            assert_eq!(self.engine.lost(&proposed, self.now()).len(), proposed.len());
+            assert_eq!(self.engine.proposals_failed(&proposed, self.now()).len(), proposed.len());
             assert_eq!(self.engine.shared.load().revision, before.revision, "what is not written moves nobody");
             return Vec::new();
         }
@@ -327,7 +327,7 @@ impl World {
             assert!(!proposal.events.is_empty(), "{identity:?} moves and nobody is told");
             self.explain(proposal.events.clone());
         }
-        let moved = self.engine.landed(&proposed, self.now());
+        let moved = self.engine.proposals_written(&proposed, self.now());
         assert_eq!(moved.len(), proposed.len(), "nothing came between");
         moved
     }
@@ -422,7 +422,7 @@ impl World {
         for probe in self.engine.due_probes(self.now()) {
             let dead = self.failing[probe.arm as usize] == 100;
             let result = if self.probes_answer && !dead { Ok(()) } else { Err("HTTP 503".to_owned()) };
-            self.engine.probed(&probe, result, self.now());
+            self.engine.probe_finished(&probe, result, self.now());
         }
         self.engine.tick(self.now());
         self.save();

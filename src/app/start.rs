@@ -224,7 +224,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let opened = store::open(&state, clock::unix())?;
     let state = opened.dir.clone();
     let mut notes = opened.notes.clone();
-    let unserved = |policy: &Policy| control::unserved_at_start(policy, &opened.states);
+    let unserved = |policy: &Policy| control::rollouts_without_stable_at_start(policy, &opened.states);
     let last_good = opened.last_good.as_deref();
     let first = first::choose(&path, reading, last_good, &environment, options.strict, unserved);
     let bound = first.and_then(|first| {
@@ -353,7 +353,7 @@ fn workers(fixed: &Fixed) -> usize {
 
 fn prober() -> control::Prober {
     control::Prober {
-        lives: Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) })),
+        answers: Box::new(|provider, egress| Box::pin(async move { proxy::probe(provider, egress).await.map(drop) })),
         connects: Box::new(|provider, egress| Box::pin(proxy::connects(provider, egress))),
     }
 }

@@ -1,27 +1,34 @@
-//! How what happened is told: the log is told here, and nowhere else, of what the history has.
+//! The one place that emits events: to the log, and through the outbox to the history.
 //!
-//! What is proposed is told when it comes into force: its part of the history was written with it. A withdrawal is known
-//! to those who write alone, and is told by them. Knows of no rollout: whoever something happened to says so in the event.
+//! The events of a proposal go to the history with the proposal, and to the log ([`log`]) when it is committed. The
+//! write queue records a withdrawn proposal itself. Knows no rollout: an event names the rollout it belongs to.
 
 use super::now::Now;
+use super::persist::outbox::Outbox;
 use crate::decide::event::{Action, Actor, Event, Reason};
 use crate::decide::units::Percent;
 use crate::describe::event::reason;
 
-/// What happened to the file or the process.
-pub(super) fn own(actor: Actor, action: Action, reason: Reason, generation: u64, now: Now) -> Event {
+/// An event of the file or of the process.
+pub(super) fn of_process(actor: Actor, action: Action, reason: Reason, generation: u64, now: Now) -> Event {
     let (rollout, from, to) = (None, Percent::ZERO, Percent::ZERO);
     Event { at: now.unix, rollout, actor, action, reason, from, to, generation }
 }
 
-/// Tells all but the history.
-pub(super) fn announce(event: &Event) {
+/// To the log and the history.
+pub(super) fn emit(event: Event, outbox: &mut Outbox) {
+    log(&event);
+    outbox.events.push(event);
+}
+
+/// To the log only.
+pub(super) fn log(event: &Event) {
     let Event { rollout, actor, action, from, to, generation, .. } = event;
-    let (rollout, actor, told) = (rollout.as_deref().unwrap_or("-"), actor.as_str(), reason(event));
-    let told = if told.is_empty() { "no reason given" } else { &told };
+    let (rollout, actor, reason) = (rollout.as_deref().unwrap_or("-"), actor.as_str(), reason(event));
+    let reason = if reason.is_empty() { "no reason given" } else { &reason };
     if action.is_warning() {
-        tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {told}");
+        tracing::warn!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     } else {
-        tracing::info!(rollout, actor, %from, %to, generation, "{action}: {told}");
+        tracing::info!(rollout, actor, %from, %to, generation, "{action}: {reason}");
     }
 }

@@ -1,57 +1,30 @@
-//! The control loop, on a thread of its own: the sole writer of the snapshot and of what is told of it.
+//! The control loop, on a thread of its own. It is the sole writer of the snapshot and of the status.
 //!
-//! [`engine`] is its mind, without I/O and without reading a clock: it hands what happens to each [`rollout`], and carries
-//! out the [`effects`] that come back. [`shell`] is its hands: it feeds the engine with time, commands, files, lock files
-//! and probes, answers commands when they are in force, and has everything that changed written. A panic here ends the
-//! thread, and with it the process: `app` watches the handle.
+//! Inputs of operators, of the file watcher and of the data plane come in through the inbox. The snapshot and the
+//! status go out, and so do writes to the store. [`event_loop`] does the I/O and answers commands. [`engine`] decides,
+//! without I/O and without a clock. [`evidence`] is what is observed of requests. [`persist`] is what outlives the
+//! process. [`report`] is the status. A panic ends the thread and with it the process: `app` watches the handle.
 //!
-//! The order that a rollback keeps: decide, publish, then wait for the cores and for the disk. Whatever the disk does,
-//! users are back on stable first. Whatever sends more users to the canary goes the other way round: decide, write,
-//! then publish ([`proposals`]), so that no share was ever seen that a restart forgets.
+//! A rollback is decided, published, and then acknowledged by the cores and written to the disk: users are back on
+//! stable first, whatever the disk does. A step that sends more users to the canary is decided, written, and then
+//! published ([`committed`](engine::committed)), so that a restart cannot undo a share that was in force.
 
-mod adopt;
-mod answered;
-pub mod begin;
-mod blocks;
-mod causes;
-mod commands;
-mod context;
-mod disk;
-mod effects;
 pub mod engine;
+mod event_loop;
 mod events;
-mod foresight;
-mod identity;
-mod lately;
-mod ledger;
-pub mod lock_files;
-mod locksmith;
+mod evidence;
 pub mod now;
-mod observe;
-pub mod outbox;
-mod outlasting;
-mod pauses;
-mod pending;
-mod proposals;
-mod providers;
-mod recent;
-mod refusals;
-mod reload;
+mod pending_commands;
+mod persist;
+mod prober;
+mod receipts;
 mod report;
-mod rollout;
-mod sampling;
 mod series;
-mod serving;
-pub mod shell;
 mod start;
-mod tracked;
-mod traffic;
-mod turns;
-mod unserved;
 
-pub use shell::{Ask, Prober};
+pub use engine::unusable_stable::rollouts_without_stable_at_start;
+pub use prober::{Ask, Prober};
 pub use start::{FirstFlags, Setup, Started, start};
-pub use unserved::unserved_at_start;
 
 #[cfg(test)]
 mod tests;

@@ -1,14 +1,14 @@
-//! One moment on both clocks: the monotonic one for what passes, the wall's for what outlives the process.
+//! One moment on both clocks: the monotonic clock and the wall clock.
 //!
-//! Whoever decides is given it and reads no clock. Invariant: both are of the same moment.
+//! Decisions get it as a parameter and read no clock. Invariant: both fields are of the same moment.
 
 use crate::decide::units::{Millis, UnixMillis};
 
 /// One moment on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// For windows and pauses.
+    /// Monotonic: for windows and pauses.
     pub mono: Millis,
-    /// For what outlives the process.
+    /// Wall clock: for what outlives the process.
     pub unix: UnixMillis,
 }

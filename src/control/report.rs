@@ -1,43 +1,41 @@
-//! What is told of the process: the parts of the one [`Status`] that every surface reads.
+//! The status, which the admin API, the dashboard and the metrics read.
 //!
-//! Decides nothing: shares and reasons come from the same ruling that was published, and what a ramp waits for from the
-//! outlook that it goes by, so that no surface says anything but what is in force.
+//! Decides nothing: percents and reasons come from the ruling that was published, and what a ramp waits for comes from
+//! the outlook that it follows. Invariant: no status shows anything but what is in force.
 
-use super::context::Context;
+mod guard;
+
 use super::now::Now;
-use super::outbox::Proposal;
-use super::recent::Counts as Recently;
-use super::rollout::Rollout;
-use super::series::Registry;
-use super::tracked::Tracked;
-use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::forecast::FAULTS;
-use crate::decide::guard::judge::Finding;
-use crate::decide::guard::waiting::{AGES, Kind};
-use crate::decide::policy::{self, Intent, OnExcess, Policy, SlowRule};
+use super::series::SeriesRegistry;
+use crate::control::engine::context::ProcessContext;
+use crate::control::engine::entry::Entry;
+use crate::control::engine::rollout::Rollout;
+use crate::control::evidence::recent_traffic::TrafficCounts;
+use crate::control::persist::outbox::Proposal;
+use crate::decide::guard::waiting::AGES;
+use crate::decide::policy::{self, Intent, Policy};
 use crate::decide::rollout::in_force::why;
-use crate::decide::rollout::outlook::{outlook, step_left};
-use crate::decide::rollout::state::{Phase, RolloutState, Standing};
-use crate::decide::rollout::view::{Observation, View};
+use crate::decide::rollout::outlook::outlook;
+use crate::decide::rollout::state::Standing;
+use crate::decide::rollout::view::Observation;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::warning::Warning;
 use crate::decide::window::Counts;
 use crate::describe::anonymous::no_user_id;
-use crate::describe::in_force::{plain_route, reason};
+use crate::describe::in_force::{self, reason};
 use crate::describe::notice::sentence;
 use crate::describe::outlook::{waiting_for, written};
 use crate::describe::warning;
 use crate::state::status::{
-    ArmRecent, ArmWindow, AspectStatus, FallbackStatus, FlagsStatus, ForecastStatus, GuardStatus, NextStage,
-    RecentStatus, RolloutStatus, Status, StoreStatus,
+    ArmRecent, ArmWindow, FallbackStatus, FlagsStatus, NextStage, RecentStatus, RolloutStatus, Status, StoreStatus,
 };
 
-/// From so many requests on, and above so many percent of them, it is told what to do about those without a user id.
-const ENOUGH: u64 = 20;
-const MANY: u64 = 20;
+/// With at least this many requests, and more than this percent of them without a user id, the status has advice.
+const MIN_REQUESTS: u64 = 20;
+const MAX_ANONYMOUS_PERCENT: u64 = 20;
 
-/// What is told before anything is known.
-pub(super) fn nothing() -> Status {
+/// The status before the first report.
+pub(super) fn empty() -> Status {
     Status {
         flags: FlagsStatus::default(),
         store: StoreStatus::default(),
@@ -51,22 +49,21 @@ pub(super) fn nothing() -> Status {
     }
 }
 
-/// What is known of the process besides its rollouts.
+/// Facts of the process that belong to no rollout.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// What was found unusual at the start.
+    /// Warnings found at the start.
     pub(super) notes: Vec<String>,
-    /// How many client connections it can hold.
+    /// The number of client connections that the process can hold.
     pub(super) most_connections: u32,
-    /// Whether it is stopping.
     pub(super) draining: bool,
 }
 
-/// What is told of flags.yaml, with all that is unusual.
-pub(super) fn flags(policy: &Policy, context: &Context, process: &Process) -> FlagsStatus {
-    let Context { flags, disk, locks, .. } = context;
+/// The status of flags.yaml, with all warnings.
+pub(super) fn flags(policy: &Policy, context: &ProcessContext, process: &Process) -> FlagsStatus {
+    let ProcessContext { flags, disk, locks, .. } = context;
     let mut flags = flags.clone();
-    flags.warnings.extend(locks.notice(&disk.dir).as_ref().map(sentence));
+    flags.warnings.extend(locks.alert(&disk.dir).as_ref().map(sentence));
     flags.warnings.extend(process.notes.iter().cloned());
     let stray = locks.names().filter(|name| policy.rollout(name).is_none());
     let stray = stray.map(|name| Warning::StrayLock { rollout: name.to_owned() });
@@ -76,45 +73,43 @@ pub(super) fn flags(policy: &Policy, context: &Context, process: &Process) -> Fl
     flags
 }
 
-/// What is told of the state directory.
-pub(super) fn store(Context { disk, locks, .. }: &Context) -> StoreStatus {
+pub(super) fn store(ProcessContext { disk, locks, .. }: &ProcessContext) -> StoreStatus {
     StoreStatus {
         dir: disk.dir.clone(),
         error: disk.error().map(str::to_owned),
-        locks_unread: locks.unread().map(str::to_owned),
+        locks_unread: locks.read_error().map(str::to_owned),
         ephemeral: disk.ephemeral(),
     }
 }
 
-/// What is told of one rollout or plain route.
-pub(super) fn rollout(tracked: &mut Tracked, series: &Registry, context: &Context, now: Now) -> RolloutStatus {
-    tracked.named.recent.see(&tracked.rollout.name, series, now.mono);
-    let seen = tracked.moving.as_mut().map(|moving| moving.seen(now));
-    let plain = plain(tracked, series);
-    match (&tracked.moving, seen) {
-        (Some(rollout), Some(seen)) => moving(tracked, rollout, &seen, plain, context, now),
+pub(super) fn rollout(entry: &mut Entry, series: &SeriesRegistry, context: &ProcessContext, now: Now) -> RolloutStatus {
+    entry.by_name.recent.update(&entry.spec.name, series, now.mono);
+    let observation = entry.rollout.as_mut().map(|rollout| rollout.observation(now));
+    let plain = plain_route(entry, series);
+    match (&entry.rollout, observation) {
+        (Some(rollout), Some(observation)) => with_canary(entry, rollout, &observation, plain, context, now),
         _ => plain,
     }
 }
 
-fn moving(
-    tracked: &Tracked,
-    moving: &Rollout,
-    seen: &Observation,
+fn with_canary(
+    entry: &Entry,
+    rollout: &Rollout,
+    observation: &Observation,
     plain: RolloutStatus,
-    context: &Context,
+    context: &ProcessContext,
     now: Now,
 ) -> RolloutStatus {
-    let (state, canary, name) = (moving.state(), &moving.asked().canary, &tracked.rollout.name);
-    let (view, ruling) = (moving.view(context), moving.ruling(context));
-    let ahead = outlook(&view, state, seen, now.unix);
-    let waits_for = match moving.proposed() {
+    let (state, canary, name) = (rollout.state(), &rollout.config().canary, &entry.spec.name);
+    let (view, ruling) = (rollout.view(context), rollout.share_in_force(context));
+    let outlook = outlook(&view, state, observation, now.unix);
+    let waits_for = match rollout.proposed() {
         Some(proposal) => to_be_written(proposal, &context.disk.dir),
-        None => waiting_for(name, &ahead.waiting_for),
+        None => waiting_for(name, &outlook.waiting_for),
     };
     let window = |counts: Counts| ArmWindow { requests: counts.requests, failures: counts.failures };
     RolloutStatus {
-        canary: Some(moving.asked().provider.name.clone()),
+        canary: Some(rollout.config().provider.name.clone()),
         standing: ruling.standing,
         percent: ruling.percent,
         intent: match canary.percent {
@@ -123,97 +118,35 @@ fn moving(
         },
         reason: reason(name, &why(&view, state)),
         since: state.since,
-        next: ahead.next.map(|(percent, not_before)| NextStage { percent, not_before }),
+        next: outlook.next.map(|(percent, not_before)| NextStage { percent, not_before }),
         waiting_for: waits_for,
         attempt: state.attempt,
         lock: state.lock.clone(),
         paused: state.paused.is_some(),
-        window: [window(seen.window.stable), window(seen.window.canary)],
+        window: [window(observation.window.stable), window(observation.window.canary)],
         window_length: canary.guard.window,
-        window_since: moving.counted_since().max(UnixMillis(now.unix.0.saturating_sub(canary.guard.window.0))),
-        in_flight: [tracked.rollout.stable, canary.provider].map(|provider| tracked.series.in_flight_at(provider)),
-        waiting: waiting(moving, now),
+        window_since: rollout.evidence_since().max(UnixMillis(now.unix.0.saturating_sub(canary.guard.window.0))),
+        in_flight: [entry.spec.stable, canary.provider].map(|provider| entry.series.in_flight_at(provider)),
+        waiting: waiting(rollout, now),
         epoch: state.epoch,
         answered: whole(state.judge.answered),
         needed: u64::from(canary.guard.min_requests),
-        guard: Some(judged(moving, &view, seen.users)),
-        findings: moving.findings(),
-        causes: moving.causes(now),
-        stable_fault: tracked.stable_fault(ruling.percent),
+        guard: Some(guard::guard_status(rollout, &view, observation.users)),
+        findings: rollout.incompatibilities(),
+        causes: rollout.causes(now),
+        stable_fault: entry.stable_fault(ruling.percent),
         ..plain
     }
 }
 
-fn judged(moving: &Rollout, view: &View<'_>, users: [u32; 2]) -> GuardStatus {
-    let (guard, state) = (&view.canary.guard, moving.state());
-    let (judge, reading) = (&state.judge, state.judge.reading(guard, state.tries()));
-    // Nothing is compared then. What the guard keeps, for the case that the same try goes on, would stand there for ever.
-    let nobody = state.in_force == Percent::ZERO;
-    let aspect = |aspect: Aspect| {
-        let finding = reading.of(aspect);
-        let watched = match aspect {
-            Aspect::Failing => true,
-            Aspect::Slow => guard.slow.is_some(),
-            _ => guard.follows(aspect) != OnExcess::Ignore,
-        };
-        let status = AspectStatus { watched, bound: finding.bound, ..AspectStatus::default() };
-        if nobody {
-            return status;
-        }
-        let Finding { evidence, above_floor, .. } = *finding;
-        AspectStatus { evidence, above_floor, doubt: *judge.doubt(aspect), ..status }
-    };
-    let traffic = moving.observer().traffic();
-    let learnt = |rule: &SlowRule| {
-        let limit = |kind| judge.slow_threshold.limit(rule, kind);
-        limit(Kind::Streamed).max(limit(Kind::Whole))
-    };
-    GuardStatus {
-        aspects: Aspect::ALL.map(aspect),
-        bound: reading.of(Aspect::Failing).bound,
-        retries: state.tries(),
-        incident: reading.incident,
-        failures_in_a_row: if nobody { 0.0 } else { judge.canary_run().failures() },
-        users,
-        step: judge.step,
-        watched: Millis(whole(judge.step.seconds * 1000.0)),
-        left: time_left(view, state),
-        per_second: traffic.per_second,
-        stable_rate: traffic.stable_rate,
-        slow_above: guard.slow.as_ref().and_then(learnt),
-        answers: [Arm::Stable, Arm::Canary].map(|arm| moving.observer().answered().report(arm)),
-        pace_above: (judge.pace_threshold.seen() > 0).then(|| judge.pace_threshold.limit(&guard.pace_rule())),
-        forecast: FAULTS
-            .iter()
-            .zip(moving.foresight().faults)
-            .map(|(fault, after)| ForecastStatus { rate: fault.rate, after })
-            .collect(),
-        silence: *judge.silence(),
-        silent_after: moving.foresight().silent,
-    }
-}
-
-/// Who has had no output yet, by arm and age.
-fn waiting(moving: &Rollout, now: Now) -> [[u32; AGES.len() + 1]; 2] {
+/// Requests without output, by arm and age.
+fn waiting(rollout: &Rollout, now: Now) -> [[u32; AGES.len() + 1]; 2] {
     [Arm::Stable, Arm::Canary].map(|arm| {
-        let (counts, longer) = moving.observer().waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
+        let (counts, longer) = rollout.observer().waiting().by_age(arm, &AGES.map(|(age, _)| age), now.mono);
         let mut all = [longer; AGES.len() + 1];
         all[..AGES.len()].copy_from_slice(&counts);
         all
     })
-}
-
-/// Until the step may end, or the confirmation; `None`: what is now goes on until something happens.
-fn time_left(view: &View<'_>, state: &RolloutState) -> Option<Millis> {
-    match (&state.phase, view.canary.percent) {
-        _ if view.by_clock || view.blocked.is_some() || state.lock.is_some() => None,
-        (Phase::Ramping, Intent::Auto) => Some(step_left(view, state)),
-        (Phase::Confirming { .. }, Intent::Auto) => {
-            let all = view.canary.guard.constants.confirm_seconds;
-            Some(Millis(whole((all - state.judge.step.seconds).max(0.0) * 1000.0)))
-        }
-        _ => None,
-    }
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
@@ -225,16 +158,16 @@ fn to_be_written(Proposal { state, events }: &Proposal, dir: &str) -> String {
     written(events.last().map(|event| &event.action), state.in_force, dir)
 }
 
-fn plain(tracked: &Tracked, series: &Registry) -> RolloutStatus {
-    let recent = recent(tracked, series);
+fn plain_route(entry: &Entry, series: &SeriesRegistry) -> RolloutStatus {
+    let recent = recent(entry, series);
     RolloutStatus {
-        name: tracked.rollout.name.clone(),
-        stable: tracked.stable.name.clone(),
+        name: entry.spec.name.clone(),
+        stable: entry.stable.name.clone(),
         canary: None,
         standing: Standing::Pinned,
         percent: Percent::ZERO,
         intent: None,
-        reason: plain_route(),
+        reason: in_force::plain_route(),
         since: UnixMillis(0),
         next: None,
         waiting_for: String::new(),
@@ -253,16 +186,16 @@ fn plain(tracked: &Tracked, series: &Registry) -> RolloutStatus {
         answered: 0,
         findings: Vec::new(),
         causes: [Vec::new(), Vec::new()],
-        fallbacks: fallbacks(tracked),
-        stable_fault: tracked.stable_fault(Percent::ZERO),
-        anonymous_ratio: anonymous_ratio(tracked),
-        anonymous_advice: anonymous_advice(&tracked.rollout, &recent),
+        fallbacks: fallbacks(entry),
+        stable_fault: entry.stable_fault(Percent::ZERO),
+        anonymous_ratio: anonymous_ratio(entry),
+        anonymous_advice: anonymous_advice(&entry.spec, &recent),
     }
 }
 
-fn recent(tracked: &Tracked, series: &Registry) -> RecentStatus {
-    let (rollout, (length, counted)) = (&tracked.rollout, tracked.named.recent.over());
-    let counting = rollout.canary.as_ref().map_or_else(Default::default, |canary| canary.guard.counting);
+fn recent(entry: &Entry, series: &SeriesRegistry) -> RecentStatus {
+    let (spec, (length, counted)) = (&entry.spec, entry.by_name.recent.counts());
+    let counting = spec.canary.as_ref().map_or_else(Default::default, |canary| canary.guard.counting);
     let arms = [Arm::Stable, Arm::Canary].map(|arm| {
         let counts = &counted[arm as usize];
         ArmRecent {
@@ -270,30 +203,30 @@ fn recent(tracked: &Tracked, series: &Registry) -> RecentStatus {
             failed: counts.failed(counting),
             refused: counts.refused,
             elsewhere: counts.elsewhere,
-            in_flight: series.of_arm(&rollout.name, arm.as_str()).map(|series| series.in_flight()).sum(),
+            in_flight: series.of_arm(&spec.name, arm.as_str()).map(|series| series.in_flight()).sum(),
         }
     });
-    let sum = |count: fn(&Recently) -> u64| counted.iter().map(count).sum();
+    let sum = |count: fn(&TrafficCounts) -> u64| counted.iter().map(count).sum();
     RecentStatus { length, arms, sent: sum(|arm| arm.dispatched), anonymous: sum(|arm| arm.anonymous) }
 }
 
-fn anonymous_advice(rollout: &policy::Rollout, recent: &RecentStatus) -> Option<String> {
+fn anonymous_advice(spec: &policy::Rollout, recent: &RecentStatus) -> Option<String> {
     let RecentStatus { sent, anonymous, .. } = *recent;
-    let many = sent >= ENOUGH && anonymous * 100 > sent * MANY;
-    many.then(|| no_user_id(&rollout.name, &rollout.user, rollout.anonymous))
+    let has_many = sent >= MIN_REQUESTS && anonymous * 100 > sent * MAX_ANONYMOUS_PERCENT;
+    has_many.then(|| no_user_id(&spec.name, &spec.user, spec.anonymous))
 }
 
-fn fallbacks(tracked: &Tracked) -> Vec<FallbackStatus> {
-    let told =
+fn fallbacks(entry: &Entry) -> Vec<FallbackStatus> {
+    let status =
         |(arm, provider, requests): (Arm, &str, u64)| FallbackStatus { arm, provider: provider.to_owned(), requests };
-    tracked.series.fallbacks().map(told).collect()
+    entry.series.fallbacks().map(status).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge")]
-fn anonymous_ratio(tracked: &Tracked) -> Option<f64> {
-    // A request is dispatched at its arm's own provider, whoever answers it.
-    let arms: &[Arm] = if tracked.moving.is_some() { &[Arm::Stable, Arm::Canary] } else { &[Arm::Stable] };
-    let dispatched = arms.iter().map(|arm| tracked.series.own(*arm).dispatched());
+fn anonymous_ratio(entry: &Entry) -> Option<f64> {
+    // A request counts as dispatched at the provider of its own arm, whichever provider answers it.
+    let arms: &[Arm] = if entry.rollout.is_some() { &[Arm::Stable, Arm::Canary] } else { &[Arm::Stable] };
+    let dispatched = arms.iter().map(|arm| entry.series.own(*arm).dispatched());
     let (all, anonymous) = dispatched.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
     (all > 0).then(|| anonymous as f64 / all as f64)
 }

@@ -1,21 +1,21 @@
-//! Every series there ever was since the start: the same labels are the same series, over any number of reloads.
+//! All series since the start: equal labels are the same series, over any number of reloads.
 //!
-//! Owns which series exist, not what they count. None is ever removed or zeroed, since a scraper takes differences: a
-//! rollout that leaves the file and comes back counts on.
+//! Owns which series exist, not what they count. No series is ever removed or reset, because scrapers take differences:
+//! a rollout that leaves the file and comes back continues to count.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::state::counters::{Labels, Series};
 
-pub(super) struct Registry {
+pub(super) struct SeriesRegistry {
     cores: usize,
     all: BTreeMap<Labels, Arc<Series>>,
 }
 
-impl Registry {
-    pub(super) fn new(cores: usize) -> Registry {
-        Registry { cores, all: BTreeMap::new() }
+impl SeriesRegistry {
+    pub(super) fn new(cores: usize) -> SeriesRegistry {
+        SeriesRegistry { cores, all: BTreeMap::new() }
     }
 
     pub(super) fn of(&mut self, rollout: &str, arm: &'static str, provider: &str) -> Arc<Series> {
@@ -24,7 +24,7 @@ impl Registry {
         Arc::clone(self.all.entry(labels).or_insert_with_key(series))
     }
 
-    /// Whoever answered requests of this arm, now or under an earlier file.
+    /// The series of this arm, of all providers under this and earlier files.
     pub(super) fn of_arm(&self, rollout: &str, arm: &'static str) -> impl Iterator<Item = &Arc<Series>> {
         let first = Labels { rollout: rollout.to_owned(), arm, provider: String::new() };
         let is_same = move |labels: &Labels, name: &str| labels.rollout == name && labels.arm == arm;

@@ -1,8 +1,8 @@
-//! How control begins: from the open store and the first file to a running loop.
+//! Starts control: from the open store and the first file to a running event loop.
 //!
-//! The first snapshot is made before the thread exists, so that the data plane never reads an empty one. The thread holds
-//! the claim to the state directory until its last batch is written. Decides nothing. Invariant: whoever gets
-//! the cells that control writes gets them with a running loop.
+//! The first snapshot is published before the thread exists, so the data plane never reads an empty one. The thread
+//! holds the claim to the state directory until its last batch is written. Decides nothing. Invariant: the cells that
+//! control writes are handed out only with a running loop.
 
 use std::io;
 use std::path::PathBuf;
@@ -12,11 +12,12 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-use super::begin::Begin;
-use super::engine::Engine;
+use super::event_loop;
 use super::now::Now;
-use super::shell::{self, Prober};
+use super::prober::Prober;
 use crate::clock;
+use crate::control::engine::bootstrap::Bootstrap;
+use crate::control::engine::dispatch::Engine;
 use crate::decide::file_error::FileError;
 use crate::state::inbox::{FlagsRead, Input};
 use crate::state::snapshot::Shared;
@@ -24,14 +25,14 @@ use crate::state::status::{FlagsStatus, StatusCell};
 use crate::store::Opened;
 use crate::store::locks::read_locks;
 
-/// The flags.yaml that a process begins with.
+/// The flags.yaml that a process starts with.
 #[derive(Clone, Debug)]
 pub struct FirstFlags {
-    /// An accepted reading: the file's own, or of the kept copy.
+    /// The accepted file or its kept copy.
     pub read: FlagsRead,
     /// Whether it is the kept copy of an earlier run.
     pub from_last_good: bool,
-    /// Why the file itself is not in force; empty: it is.
+    /// Why the file itself is not in force. Empty: it is.
     pub errors: Vec<FileError>,
 }
 
@@ -40,42 +41,42 @@ pub struct FirstFlags {
 pub struct Setup {
     /// The first file.
     pub first: FirstFlags,
-    /// flags.yaml's path, for the surfaces.
+    /// The path of flags.yaml, for the status.
     pub path: String,
     /// The open store.
     pub store: Opened,
-    /// Where lock files are.
+    /// The state directory, which has the lock files.
     pub state_dir: PathBuf,
-    /// Wishes; the loop ends when it is closed.
+    /// Inputs. The loop ends when it is closed.
     pub inbox: mpsc::Receiver<Input>,
-    /// How many cores count and acknowledge.
+    /// The number of data-plane cores.
     pub cores: usize,
-    /// How many client connections the process can hold.
+    /// The number of client connections that the process can hold.
     pub most_connections: u32,
-    /// Made on control's thread.
+    /// Called on control's thread.
     pub prober: Box<dyn FnOnce() -> Prober + Send>,
 }
 
 /// A running control loop.
 #[derive(Debug)]
 pub struct Started {
-    /// What the data plane reads; the first snapshot is in it.
+    /// The snapshot, which the data plane reads. It has the first one.
     pub shared: Arc<Shared>,
-    /// What the surfaces read.
+    /// The status, which the admin API and the dashboard read.
     pub status: Arc<StatusCell>,
     /// Ends when the inbox is closed, or by a panic.
     pub thread: JoinHandle<()>,
 }
 
-/// Restores what lasts, publishes the first snapshot, and starts the loop. An error: the first reading is no accepted
-/// one, or the thread cannot be started.
+/// Restores the kept state, publishes the first snapshot, and starts the loop. Fails if the first file was not
+/// accepted, or if the thread cannot be started.
 pub fn start(setup: Setup) -> io::Result<Started> {
     let Setup { first, path, store, state_dir, inbox, cores, most_connections, prober } = setup;
     let Opened { store, notes, states, error, state_lost, ephemeral, claim, .. } = store;
     let locks = read_locks(&state_dir).map_err(|error| error.to_string());
     let FirstFlags { read, from_last_good, errors } = first;
-    let told = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-    let policy = read.result.map_err(|errors| io::Error::new(io::ErrorKind::InvalidInput, told(errors)))?;
+    let join = |errors: Vec<FileError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let policy = read.result.map_err(|errors| io::Error::new(io::ErrorKind::InvalidInput, join(errors)))?;
     let flags = FlagsStatus {
         path,
         shown: read.shown,
@@ -86,7 +87,7 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         warnings: read.warnings,
         ..FlagsStatus::default()
     };
-    let begin = Begin {
+    let bootstrap = Bootstrap {
         policy,
         flags,
         keep: (!from_last_good).then_some(read.text),
@@ -100,14 +101,14 @@ pub fn start(setup: Setup) -> io::Result<Started> {
         cores,
         most_connections,
     };
-    let engine = Engine::new(begin, now());
+    let engine = Engine::new(bootstrap, now());
     let (shared, status) = (Arc::clone(&engine.shared), Arc::clone(&engine.status));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let thread = thread::Builder::new().name("serin-control".to_owned()).spawn(move || {
-        // Held until the last batch is written: nobody else may open the state before.
+        // Held until the last batch is written. No other process may open the state before.
         let _claim = claim;
         let prober = prober();
-        LocalSet::new().block_on(&runtime, shell::run(engine, store, state_dir, inbox, prober, Box::new(now)));
+        LocalSet::new().block_on(&runtime, event_loop::run(engine, store, state_dir, inbox, prober, Box::new(now)));
     })?;
     Ok(Started { shared, status, thread })
 }

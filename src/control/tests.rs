@@ -1,14 +1,14 @@
-//! Control against a store that can fail, a prober that answers as told, and virtual time. No sockets.
+//! Control with a store that can fail, a scripted prober and virtual time. No sockets.
 
-mod bench;
-mod course;
+mod committed;
 mod earlier;
 mod evidence;
-mod figures;
-mod files;
+mod harness;
 mod health;
-mod kept;
+mod kept_over_reloads;
 mod locks;
 mod proposals;
+mod recent_traffic;
 mod reloads;
-mod traces;
+mod start;
+mod trace;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serin::control::begin::Begin;
-use serin::control::engine::Engine;
+use serin::control::engine::bootstrap::Bootstrap;
+use serin::control::engine::dispatch::Engine;
 use serin::control::now::Now;
 use serin::decide::guard::constants::Constants;
 use serin::decide::policy::*;
@@ -52,7 +52,7 @@ pub(crate) struct Disk {
 }
 
 pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now) -> Engine {
-    let begin = Begin {
+    let bootstrap = Bootstrap {
         policy: policy(canaries, usable),
         flags: FlagsStatus::default(),
         keep: None,
@@ -66,5 +66,5 @@ pub(crate) fn engine(canaries: &[Canary; 2], usable: bool, disk: &Disk, now: Now
         cores: 1,
         most_connections: u32::MAX,
     };
-    Engine::new(begin, now)
+    Engine::new(bootstrap, now)
 }

@@ -1,8 +1,8 @@
 //! State directories that earlier versions wrote, opened by this one: `tests/fixtures/README.md` says what they are.
 //!
 //! What is compared is the text in the database, field by field, with what this version would write in its place: a
-//! field that is no longer read shows up as missing, whatever its value. Fields and elements may be added. Where a field
-//! has another name by now, [`written_now`] says which.
+//! field that is no longer read shows up as missing, whatever its value. Fields and elements may be added. Where a
+//! field has another name by now, [`written_now`] says which.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +11,9 @@ use std::sync::Arc;
 use rusqlite::Connection;
 use serde_json::Value;
 
-use super::bench::begin;
-use crate::control::begin::Begin;
-use crate::control::engine::Engine;
+use super::harness::bootstrap;
+use crate::control::engine::bootstrap::Bootstrap;
+use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::rollout::state::{Identity, RolloutState};
@@ -29,7 +29,7 @@ struct Fixture {
     name: String,
     dir: tempfile::TempDir,
     flags: String,
-    told: Value,
+    reported: Value,
     stored: Value,
     events: usize,
     // A second after the last event.
@@ -77,7 +77,7 @@ impl Fixture {
         Fixture {
             name: format!("{}", path.display()),
             flags: text("flags.yaml"),
-            told: serde_json::from_str(&text("status.json")).unwrap(),
+            reported: serde_json::from_str(&text("status.json")).unwrap(),
             stored: serde_json::from_str(&stored).unwrap(),
             events: usize::try_from(events).unwrap(),
             opened_at: UnixMillis(u64::try_from(last).unwrap() + 1000),
@@ -95,8 +95,8 @@ impl Fixture {
     fn engine(&self, states: Vec<(Identity, RolloutState)>) -> Engine {
         let compiled = compile(&self.flags, &Environment::without_secrets()).unwrap();
         let locks = read_locks(self.dir.path()).unwrap();
-        let begin = Begin { locks: Ok(locks), ..begin(Arc::unwrap_or_clone(compiled.policy), states) };
-        Engine::new(begin, self.after(0))
+        let bootstrap = Bootstrap { locks: Ok(locks), ..bootstrap(Arc::unwrap_or_clone(compiled.policy), states) };
+        Engine::new(bootstrap, self.after(0))
     }
 
     fn after(&self, millis: u64) -> Now {
@@ -112,14 +112,19 @@ impl Fixture {
     }
 
     #[track_caller]
-    fn stands_as_told(&self, engine: &Engine) {
+    fn matches_status(&self, engine: &Engine) {
         let status = engine.status.load();
         let chat = &status.rollouts[0];
-        let told = &self.told;
-        assert_eq!(chat.standing.as_str(), told["phase"], "{}", self.name);
-        assert_eq!(f64::from(chat.percent.hundredths()) / 100.0, told["percent"].as_f64().unwrap(), "{}", self.name);
-        assert_eq!(u64::from(chat.attempt), told["attempt"], "{}", self.name);
-        assert_eq!(chat.lock.as_ref().map(|lock| lock.reason.as_str()), told["lock"]["reason"].as_str());
+        let reported = &self.reported;
+        assert_eq!(chat.standing.as_str(), reported["phase"], "{}", self.name);
+        assert_eq!(
+            f64::from(chat.percent.hundredths()) / 100.0,
+            reported["percent"].as_f64().unwrap(),
+            "{}",
+            self.name
+        );
+        assert_eq!(u64::from(chat.attempt), reported["attempt"], "{}", self.name);
+        assert_eq!(chat.lock.as_ref().map(|lock| lock.reason.as_str()), reported["lock"]["reason"].as_str());
         let in_force = engine.shared.load().rollouts[0].percent;
         assert_eq!(in_force, chat.percent, "{}", self.name);
     }
@@ -179,7 +184,7 @@ fn a_rollout_goes_on_where_it_stood_with_the_evidence_that_was_there() {
         let states = fixture.open().states;
         let (identity, epoch) = (states[0].0.clone(), states[0].1.epoch);
         let mut engine = fixture.engine(states);
-        fixture.stands_as_told(&engine);
+        fixture.matches_status(&engine);
         let begun: Vec<_> = engine.outbox.events.iter().map(|event| event.action.as_str()).collect();
         assert_eq!(begun, ["start"], "{}: {:#?}", fixture.name, engine.outbox.events);
         engine.drain(fixture.after(0));
@@ -189,7 +194,7 @@ fn a_rollout_goes_on_where_it_stood_with_the_evidence_that_was_there() {
         for tick in 1..=20 {
             engine.tick(fixture.after(100 * tick));
         }
-        fixture.stands_as_told(&engine);
+        fixture.matches_status(&engine);
         let quiet = engine.outbox.proposals.is_empty() && engine.outbox.events.len() == 1;
         assert!(quiet, "{}: {:#?}", fixture.name, engine.outbox);
         engine.drain(fixture.after(2000));
@@ -212,7 +217,7 @@ async fn what_this_version_writes_in_its_place_is_read_again() {
         assert_eq!(again.states, states, "{}", fixture.name);
         let history = again.store.history(None, 1000).await.unwrap().unwrap();
         assert_eq!(history.len(), fixture.events + 1, "{}", fixture.name);
-        fixture.stands_as_told(&fixture.engine(again.states));
+        fixture.matches_status(&fixture.engine(again.states));
     }
 }
 

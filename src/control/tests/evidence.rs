@@ -1,9 +1,9 @@
-//! What the guard has gathered outlives the process, and nothing but requests adds to it.
+//! The guard's evidence outlives the process, and only requests add to it.
 
-use super::bench::*;
-use crate::control::engine::Engine;
-use crate::control::lock_files::Unread;
+use super::harness::*;
+use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
+use crate::control::persist::locks::LockReadError;
 use crate::decide::event::Action;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::constants::Constants;
@@ -32,9 +32,9 @@ struct Life {
 
 impl Life {
     fn begin(states: Vec<(Identity, RolloutState)>) -> Life {
-        let mut life = Life { engine: Engine::new(begin(one(slow()), states), at(0)), mono: 0, users: 0 };
+        let mut life = Life { engine: Engine::new(bootstrap(one(slow()), states), at(0)), mono: 0, users: 0 };
         for probe in life.engine.due_probes(at(0)) {
-            life.engine.probed(&probe, Ok(()), at(0));
+            life.engine.probe_finished(&probe, Ok(()), at(0));
         }
         life.pass(1);
         life
@@ -67,8 +67,8 @@ impl Life {
     /// The disk takes what there is.
     fn land(&mut self) {
         let proposed: Vec<_> = std::mem::take(&mut self.engine.outbox.proposals).into_iter().collect();
-        self.engine.saved(&Ok(()), at(self.mono));
-        self.engine.landed(&proposed, at(self.mono));
+        self.engine.batch_finished(&Ok(()), at(self.mono));
+        self.engine.proposals_written(&proposed, at(self.mono));
         for (identity, proposal) in proposed {
             self.engine.outbox.states.insert(identity, proposal.state);
         }
@@ -118,7 +118,7 @@ fn a_restart_goes_on_with_the_same_try_and_comes_to_the_same_verdict() {
 }
 
 #[test]
-fn evidence_falls_back_when_nobody_is_left_on_the_canary() {
+fn evidence_is_not_shown_while_no_user_is_on_the_canary() {
     let mut life = Life::begin(Vec::new());
     life.live(600, 2, 0);
     life.live(50, 2, 2);
@@ -132,16 +132,16 @@ fn evidence_falls_back_when_nobody_is_left_on_the_canary() {
 }
 
 #[test]
-fn evidence_goes_on_after_a_while_in_which_nobody_was_on_the_canary() {
+fn evidence_continues_after_a_time_without_users_on_the_canary() {
     let mut life = Life::begin(Vec::new());
     life.live(600, 2, 0);
     life.live(11, 1, 1);
     let before = life.chat().2;
     assert!(before > 1.0, "{before}");
-    life.engine.locks_unread(Unread { why: "denied".into(), lasting: true }, at(life.mono));
+    life.engine.locks_unreadable(LockReadError { reason: "denied".into(), permanent: true }, at(life.mono));
     life.pass(20);
     assert_eq!((life.chat().0, life.chat().2.abs() < 1e-9), (Standing::Blocked, true), "nothing is compared");
-    life.engine.locks_found(LocksFound::default(), at(life.mono));
+    life.engine.locks_read(LocksFound::default(), at(life.mono));
     life.pass(20);
     let (standing, _, after) = life.chat();
     assert_eq!((standing, after >= before * 0.9), (Standing::Ramping, true), "{before} {after}");
@@ -160,7 +160,8 @@ fn failing(engine: &Engine) -> Vec<u32> {
 
 #[test]
 fn samples_find_their_rollout_over_epochs_and_files() {
-    let mut life = Life { engine: Engine::new(begin(both(["one", "other"]), Vec::new()), at(0)), mono: 0, users: 0 };
+    let mut life =
+        Life { engine: Engine::new(bootstrap(both(["one", "other"]), Vec::new()), at(0)), mono: 0, users: 0 };
     let fail = |engine: &Engine, place: u16, users: std::ops::Range<u16>| {
         let evidence = engine.shared.load().in_force(RolloutId(place)).evidence.clone();
         users.for_each(|user| evidence.end(Core(0), (Arm::Canary, Some(Slot::of(user))), Outcome::ServerError));
@@ -176,7 +177,7 @@ fn samples_find_their_rollout_over_epochs_and_files() {
     assert_eq!(failing(&life.engine), [0, 4]);
     // Another epoch of `one`: what belongs to the one before is nobody's.
     for probe in life.engine.due_probes(at(life.mono)) {
-        life.engine.probed(&probe, Ok(()), at(life.mono));
+        life.engine.probe_finished(&probe, Ok(()), at(life.mono));
     }
     life.pass(2);
     old.end(Core(0), (Arm::Canary, Some(Slot::of(20))), Outcome::ServerError);
@@ -190,9 +191,9 @@ fn samples_find_their_rollout_over_epochs_and_files() {
 }
 
 #[test]
-fn lost_samples_are_counted_and_told_of_once_an_hour() {
+fn lost_samples_are_counted_and_reported_once_an_hour() {
     let mut life = Life::begin(Vec::new());
-    let mut notices = Vec::new();
+    let mut alerts = Vec::new();
     for (look, lost) in [(0, 0), (1, 5), (2, 7), (35_990, 0), (36_002, 0), (36_003, 1), (72_003, 1)] {
         life.mono = look * 100;
         let evidence = life.engine.shared.load().in_force(RolloutId(0)).evidence.clone();
@@ -200,12 +201,12 @@ fn lost_samples_are_counted_and_told_of_once_an_hour() {
         (0..sent).for_each(|_| evidence.output(Core(0), (Arm::Stable, None), None, Millis(1)));
         life.engine.outbox.events.clear();
         life.pass(1);
-        let told = life.engine.outbox.events.iter().filter(|event| event.action == Action::Notice);
-        let words = told.map(|event| reason(event).split(" requests,").next().unwrap().to_owned());
-        notices.extend(words.map(|words| (look, words)));
+        let reported = life.engine.outbox.events.iter().filter(|event| event.action == Action::Notice);
+        let words = reported.map(|event| reason(event).split(" requests,").next().unwrap().to_owned());
+        alerts.extend(words.map(|words| (look, words)));
     }
-    let told = |lost: u64| format!("the guard was not told of {lost}");
-    assert_eq!(notices, [(1, told(5)), (36_002, told(7)), (72_003, told(2))]);
+    let reported = |lost: u64| format!("the guard was not told of {lost}");
+    assert_eq!(alerts, [(1, reported(5)), (36_002, reported(7)), (72_003, reported(2))]);
     assert_eq!(life.engine.status.load().samples_lost, 14);
 }
 
@@ -216,7 +217,7 @@ fn rollouts_are_written_in_turns_and_those_at_rest_not_again() {
     // Every third has users on the canary.
     let share = |number: usize| if number.is_multiple_of(3) { 10 } else { 0 };
     let rollouts = names.iter().enumerate().map(|(number, name)| rollout(name, Some(pinned(share(number)))));
-    let engine = Engine::new(begin(policy(rollouts.collect()), Vec::new()), at(0));
+    let engine = Engine::new(bootstrap(policy(rollouts.collect()), Vec::new()), at(0));
     let mut life = Life { engine, mono: 0, users: 0 };
     life.pass(1);
     let mut minutes = Vec::new();
@@ -242,7 +243,7 @@ fn rollouts_are_written_in_turns_and_those_at_rest_not_again() {
 }
 
 #[test]
-fn a_process_that_slept_neither_promotes_nor_takes_back() {
+fn a_suspended_process_neither_promotes_nor_rolls_back() {
     let mut life = Life::begin(Vec::new());
     life.live(50, 10, 0);
     // All that was under way when it fell asleep fails when it wakes up.
@@ -267,7 +268,7 @@ fn a_process_that_slept_neither_promotes_nor_takes_back() {
 }
 
 #[test]
-fn one_user_who_always_fails_takes_nobody_back_however_often_the_process_restarts() {
+fn one_user_who_always_fails_causes_no_rollback_over_many_restarts() {
     let mut states = Vec::new();
     for _ in 0..12 {
         let mut life = Life::begin(states);

@@ -1,11 +1,11 @@
-//! What control keeps and tells of breakers, and of what canaries refuse.
+//! Breakers in the history and the status, and requests that canaries refuse.
 
 use std::sync::Arc;
 
-use super::bench::*;
-use crate::control::engine::Engine;
+use super::harness::*;
+use crate::control::engine::dispatch::Engine;
+use crate::control::evidence::rejections::MAX_INCOMPATIBILITIES;
 use crate::control::now::Now;
-use crate::control::refusals::MOST;
 use crate::decide::advice::Finding;
 use crate::decide::breaker::{BreakerState, Verdict};
 use crate::decide::event::{Action, Event};
@@ -38,7 +38,7 @@ fn file(edit: impl FnOnce(&mut Provider)) -> Policy {
 }
 
 fn engine() -> Engine {
-    let mut engine = Engine::new(begin(file(|_| {}), Vec::new()), at(0));
+    let mut engine = Engine::new(bootstrap(file(|_| {}), Vec::new()), at(0));
     engine.outbox.events.clear();
     engine
 }
@@ -67,8 +67,8 @@ fn stands(state: BreakerState, failures: u32, open_until: Option<UnixMillis>) ->
 }
 
 fn events(engine: &mut Engine) -> Vec<String> {
-    let told = |event: Event| format!("{} {}: {}", event.actor, event.action, reason(&event));
-    engine.outbox.events.drain(..).map(told).collect()
+    let reported = |event: Event| format!("{} {}: {}", event.actor, event.action, reason(&event));
+    engine.outbox.events.drain(..).map(reported).collect()
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_breaker_that_is_turned_off_forgets() {
 }
 
 #[test]
-fn opening_and_closing_are_told_and_a_flapping_breaker_is_not_told_forever() {
+fn opening_and_closing_are_recorded_and_a_flapping_breaker_once_in_ten_minutes() {
     let mut engine = engine();
     engine.tick(at(100));
     assert_eq!(events(&mut engine), Vec::<String>::new());
@@ -137,7 +137,7 @@ fn opening_and_closing_are_told_and_a_flapping_breaker_is_not_told_forever() {
 fn out_of_reach() -> (Engine, Arc<ProviderState>) {
     let mut policy = file(|_| {});
     Arc::make_mut(&mut policy.providers[0]).breaker = Some(RULE);
-    let mut engine = Engine::new(begin(policy, Vec::new()), at(0));
+    let mut engine = Engine::new(bootstrap(policy, Vec::new()), at(0));
     engine.outbox.events.clear();
     let stable = Arc::clone(engine.shared.load().provider(ProviderId(0)));
     [100, 600, 1100].into_iter().for_each(|now| stable.missed(Some(&RULE), Millis(now)));
@@ -145,22 +145,22 @@ fn out_of_reach() -> (Engine, Arc<ProviderState>) {
 }
 
 #[test]
-fn a_stable_out_of_reach_is_told_and_serin_itself_tries_it() {
+fn an_unreachable_stable_is_recorded_and_serin_tries_to_connect() {
     let (mut engine, stable) = out_of_reach();
     engine.tick(at(1200));
     let open = "breaker open: the breaker of openai is open: 3 connections in a row could not be made; until it \
                 answers, or Serin's own connection is made, its rollouts ask somebody else first";
     assert_eq!(events(&mut engine), [open]);
-    let told = engine.status.load().providers[0].breaker.unwrap();
+    let reported = engine.status.load().providers[0].breaker.unwrap();
     let open_until = Some(UnixMillis(1_000_000 + 2100));
-    assert_eq!(told, BreakerStatus { state: BreakerState::Open, failures: 3, open_until, unreachable: true });
-    assert!(engine.due_connections(at(2000)).is_empty());
+    assert_eq!(reported, BreakerStatus { state: BreakerState::Open, failures: 3, open_until, unreachable: true });
+    assert!(engine.due_reachability_checks(at(2000)).is_empty());
     for (now, connected) in [(2100, false), (4100, true)] {
-        let mut due = engine.due_connections(at(now));
+        let mut due = engine.due_reachability_checks(at(now));
         let connection = due.pop().unwrap();
         assert_eq!((connection.provider.name.as_str(), due.len()), ("openai", 0));
-        assert!(engine.due_connections(at(now)).is_empty(), "one at a time");
-        connection.came_to(connected, at(now));
+        assert!(engine.due_reachability_checks(at(now)).is_empty(), "one at a time");
+        connection.finish(connected, at(now));
     }
     engine.tick(at(4200));
     assert_eq!(events(&mut engine), ["breaker close: the breaker of openai is closed: it can be reached again"]);
@@ -168,7 +168,7 @@ fn a_stable_out_of_reach_is_told_and_serin_itself_tries_it() {
 }
 
 #[test]
-fn a_dead_canary_beside_a_dead_stable_is_named_and_nobody_is_moved() {
+fn a_dead_canary_beside_a_dead_stable_is_named_and_no_user_is_moved() {
     let (mut engine, stable) = out_of_reach();
     let evidence = Arc::clone(&engine.shared.load().in_force(RolloutId(0)).evidence);
     let share = |engine: &Engine| engine.shared.load().in_force(RolloutId(0)).percent;
@@ -182,10 +182,10 @@ fn a_dead_canary_beside_a_dead_stable_is_named_and_nobody_is_moved() {
     }
     assert!(!engine.shared.load().in_force(RolloutId(0)).diverts);
     assert_eq!(share(&engine), percent(25), "nobody is moved to a stable that is dead");
-    let told: Vec<_> = events_seen.iter().filter(|event| event.contains("answers nobody")).collect();
+    let reported: Vec<_> = events_seen.iter().filter(|event| event.contains("answers nobody")).collect();
     let named = "serin notice: holysheep, the canary of chat, answers nobody while openai cannot be reached: nobody is \
                  moved, and the requests of stable are asked of openai first again";
-    assert_eq!(told, [named], "{events_seen:?}");
+    assert_eq!(reported, [named], "{events_seen:?}");
     stable.heard();
     engine.tick(at(13_100));
     engine.tick(at(14_200));
@@ -193,11 +193,11 @@ fn a_dead_canary_beside_a_dead_stable_is_named_and_nobody_is_moved() {
 }
 
 #[test]
-fn for_ten_minutes_one_users_failures_at_stable_move_nobody() {
+fn for_ten_minutes_one_users_failures_at_stable_move_no_user() {
     for beside in [0_u16, 1, 20] {
         let mut policy = file(|_| {});
         Arc::make_mut(&mut policy.providers[0]).breaker = Some(RULE);
-        let mut engine = Engine::new(begin(policy, Vec::new()), at(0));
+        let mut engine = Engine::new(bootstrap(policy, Vec::new()), at(0));
         engine.outbox.events.clear();
         let evil = Some(Slot::of(7));
         for look in 1..=6000_u64 {
@@ -219,8 +219,8 @@ fn for_ten_minutes_one_users_failures_at_stable_move_nobody() {
         }
         let of_rollout: Vec<&Event> = engine.outbox.events.iter().filter(|event| event.rollout.is_some()).collect();
         assert!(of_rollout.is_empty(), "{of_rollout:?}");
-        let told = engine.status.load().rollouts[0].clone();
-        assert_eq!((told.percent, told.window[1].failures), (percent(25), 0), "{told:?}");
+        let reported = engine.status.load().rollouts[0].clone();
+        assert_eq!((reported.percent, reported.window[1].failures), (percent(25), 0), "{reported:?}");
     }
 }
 
@@ -229,26 +229,26 @@ fn a_stable_that_a_reload_leaves_without_a_breaker_is_asked() {
     let (mut engine, stable) = out_of_reach();
     engine.flags_read(read(file(|_| {})), at(1200));
     assert_eq!(stable.admits_to_stable(Some(&RULE)), Admit::Yes);
-    assert!(engine.due_connections(at(60_000)).is_empty());
+    assert!(engine.due_reachability_checks(at(60_000)).is_empty());
     engine.tick(at(60_100));
     assert_eq!(events(&mut engine).iter().filter(|event| event.contains("breaker")).count(), 0);
 }
 
 #[test]
-fn who_answered_in_whose_place_is_told() {
+fn fallbacks_are_counted_by_arm_and_provider() {
     let mut engine = engine();
     let snapshot = engine.shared.load();
     let series = |arm, provider| snapshot.in_force(RolloutId(0)).series(arm, provider).clone();
     (0..36).for_each(|_| series(Arm::Stable, NEW).count_fallback(Core(0)));
     series(Arm::Canary, ProviderId(0)).count_fallback(Core(0));
     engine.tick(at(100));
-    let told = engine.status.load().rollouts[0].fallbacks.clone();
+    let reported = engine.status.load().rollouts[0].fallbacks.clone();
     let fallback = |arm, provider: &str, requests| FallbackStatus { arm, provider: provider.into(), requests };
-    assert_eq!(told, [fallback(Arm::Stable, "holysheep", 36), fallback(Arm::Canary, "openai", 1)]);
+    assert_eq!(reported, [fallback(Arm::Stable, "holysheep", 36), fallback(Arm::Canary, "openai", 1)]);
 }
 
 #[test]
-fn what_is_open_on_the_canary_is_what_is_there_whoever_was_sent() {
+fn open_requests_on_the_canary_are_counted_for_both_arms() {
     let mut engine = engine();
     let snapshot = engine.shared.load();
     let series = |arm, provider| snapshot.in_force(RolloutId(0)).series(arm, provider).clone();
@@ -269,7 +269,7 @@ fn what_is_open_on_the_canary_is_what_is_there_whoever_was_sent() {
 
 fn refuse(engine: &mut Engine, finding: Finding, now: u64) {
     let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
-    engine.refused(Refused { rollout, provider, finding, status: 400, code: None, accepted: true }, at(now));
+    engine.request_rejected(Refused { rollout, provider, finding, status: 400, code: None, accepted: true }, at(now));
 }
 
 fn findings(engine: &mut Engine, now: u64) -> Vec<FindingStatus> {
@@ -282,7 +282,7 @@ fn key() -> Finding {
 }
 
 #[test]
-fn a_finding_is_told_once_and_counted_after() {
+fn a_finding_is_recorded_once_and_then_counted() {
     let mut engine = engine();
     refuse(&mut engine, key(), 100);
     let event = engine.outbox.events[0].clone();
@@ -296,31 +296,37 @@ fn a_finding_is_told_once_and_counted_after() {
     refuse(&mut engine, key(), 300);
     assert_eq!(events(&mut engine).len(), 1, "the model's");
     let found = findings(&mut engine, 400);
-    let told: Vec<_> =
+    let reported: Vec<_> =
         found.iter().map(|found| (found.finding.clone(), found.count, found.first, found.last)).collect();
     assert_eq!(
-        told,
+        reported,
         [(key(), 2, at(100).unix, at(300).unix), (Finding::Model("gpt-4".to_owned()), 1, at(200).unix, at(200).unix)]
     );
 }
 
 #[test]
-fn what_is_not_in_force_any_more_is_not_told() {
+fn refusals_of_what_is_not_in_force_are_ignored() {
     let mut engine = engine();
     for (rollout, provider) in [("gone", "holysheep"), ("chat", "earlier"), ("plain", "openai")] {
         let (rollout, provider) = (rollout.to_owned(), provider.to_owned());
-        engine.refused(Refused { rollout, provider, finding: key(), status: 400, code: None, accepted: true }, at(100));
+        engine.request_rejected(
+            Refused { rollout, provider, finding: key(), status: 400, code: None, accepted: true },
+            at(100),
+        );
     }
     assert_eq!((events(&mut engine).len(), findings(&mut engine, 200).len()), (0, 0));
 }
 
 #[test]
-fn findings_are_as_many_as_one_can_read() {
+fn findings_are_bounded() {
     let mut engine = engine();
-    for number in 0..MOST + 50 {
+    for number in 0..MAX_INCOMPATIBILITIES + 50 {
         refuse(&mut engine, Finding::Parameter(format!("p{number}")), 100);
     }
-    assert_eq!((events(&mut engine).len(), findings(&mut engine, 200).len()), (MOST, MOST));
+    assert_eq!(
+        (events(&mut engine).len(), findings(&mut engine, 200).len()),
+        (MAX_INCOMPATIBILITIES, MAX_INCOMPATIBILITIES)
+    );
     refuse(&mut engine, Finding::Parameter("p7".to_owned()), 300);
     assert_eq!(findings(&mut engine, 400)[0].count, 2, "those that are known are counted on");
     let long = Finding::Parameter("x".repeat(5000));
@@ -347,13 +353,13 @@ fn findings_last_until_a_reload_changes_what_they_depend_on() {
 }
 
 #[test]
-fn the_commonest_refusal_is_told_in_plain_words() {
-    let words = |engine: &mut Engine| engine.rollouts[0].moving.as_mut().unwrap().commonest_refusal();
+fn the_most_common_refusal_is_a_sentence() {
+    let words = |engine: &mut Engine| engine.entries[0].rollout.as_mut().unwrap().most_common_rejection();
     let mut engine = engine();
     let tell = |engine: &mut Engine, finding, status, code: Option<&str>, accepted| {
         let (rollout, provider) = ("chat".to_owned(), "holysheep".to_owned());
         let code = code.map(str::to_owned);
-        engine.refused(Refused { rollout, provider, finding, status, code, accepted }, at(100));
+        engine.request_rejected(Refused { rollout, provider, finding, status, code, accepted }, at(100));
     };
     assert_eq!(words(&mut engine), None);
     let parameter = || Finding::Parameter("logit_bias".to_owned());
@@ -361,9 +367,9 @@ fn the_commonest_refusal_is_told_in_plain_words() {
         tell(&mut engine, parameter(), 400, Some("unsupported_parameter"), accepted);
     }
     tell(&mut engine, Finding::ContextLength, 400, None, false);
-    let told = words(&mut engine).unwrap();
-    assert_eq!(&*told, "400 `unsupported_parameter` (logit_bias), 3 of 4");
-    assert!(Arc::ptr_eq(&told, &words(&mut engine).unwrap()), "put into words once");
+    let reported = words(&mut engine).unwrap();
+    assert_eq!(&*reported, "400 `unsupported_parameter` (logit_bias), 3 of 4");
+    assert!(Arc::ptr_eq(&reported, &words(&mut engine).unwrap()), "put into words once");
     assert_eq!(events(&mut engine).len(), 1, "what stable does not accept either is no advice");
     assert_eq!(findings(&mut engine, 200)[0].count, 1);
     let others = [
@@ -387,15 +393,15 @@ fn the_commonest_refusal_is_told_in_plain_words() {
         (0..times * 10).for_each(|_| tell(&mut engine, finding.clone(), status, code, false));
         assert_eq!(words(&mut engine).as_deref(), Some(expected));
     }
-    for number in 0..2 * MOST {
+    for number in 0..2 * MAX_INCOMPATIBILITIES {
         tell(&mut engine, Finding::Parameter(format!("p{number}")), 400, None, false);
     }
-    let expected = format!("400, 50 of {}", 154 + 2 * MOST);
+    let expected = format!("400, 50 of {}", 154 + 2 * MAX_INCOMPATIBILITIES);
     assert_eq!(words(&mut engine).as_deref(), Some(&*expected), "as many kinds as one can read");
 }
 
 #[test]
-fn what_one_is_woken_for_is_a_warning() {
+fn actions_that_need_an_operator_are_warnings() {
     let warns = |action: &&str| Action::from((**action).to_owned()).is_warning();
     let warnings = ["rollback", "step_back", "hold", "confirm", "block", "refuse", "open", "advise", "notice"];
     assert!(warnings.iter().all(warns));

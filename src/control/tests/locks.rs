@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use super::bench::*;
+use super::harness::*;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::state::{Lock, Standing, Verb};
 use crate::decide::units::{Arm, Percent, RolloutId, UnixMillis};
@@ -25,35 +25,35 @@ fn by_file() -> Lock {
 #[tokio::test(start_paused = true)]
 async fn the_ramp_begins_when_the_canary_answers_and_climbs_while_it_is_good() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-    Bench::run(one(canary()), dir.path(), &disk, true, async |bench| {
-        *bench.probe_answer.borrow_mut() = Err("HTTP 503".to_owned());
-        bench.until("a failed probe is told", |bench| bench.chat().waiting_for.contains("HTTP 503")).await;
-        assert_eq!((bench.chat().standing, bench.chat().percent), (Standing::Probing, Percent::ZERO));
-        *bench.probe_answer.borrow_mut() = Ok(());
+    Harness::run(one(canary()), dir.path(), &disk, true, async |harness| {
+        *harness.probe_answer.borrow_mut() = Err("HTTP 503".to_owned());
+        harness.until("a failed probe is reported", |harness| harness.chat().waiting_for.contains("HTTP 503")).await;
+        assert_eq!((harness.chat().standing, harness.chat().percent), (Standing::Probing, Percent::ZERO));
+        *harness.probe_answer.borrow_mut() = Ok(());
         for share in [10, 25, 40] {
-            bench.until("the next stage", |bench| bench.chat().percent == percent(share)).await;
-            let evidence = bench.shared.load().in_force(RolloutId(0)).evidence.clone();
+            harness.until("the next stage", |harness| harness.chat().percent == percent(share)).await;
+            let evidence = harness.shared.load().in_force(RolloutId(0)).evidence.clone();
             for _ in 0..10 {
                 evidence.begin(Core(0), (Arm::Canary, None));
                 evidence.end(Core(0), (Arm::Canary, None), crate::decide::outcome::Outcome::Ok);
             }
         }
-        bench.until("the end", |bench| bench.chat().standing == Standing::Completed).await;
+        harness.until("the end", |harness| harness.chat().standing == Standing::Completed).await;
     })
     .await;
-    let told = ["serin start", "ramp start", "ramp promote", "ramp promote", "ramp complete"];
-    assert_eq!(disk.actions(), told);
+    let reported = ["serin start", "ramp start", "ramp promote", "ramp promote", "ramp complete"];
+    assert_eq!(disk.actions(), reported);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-    Bench::run(one(pinned()), dir.path(), &disk, true, async |bench| {
-        assert_eq!(bench.chat().percent, percent(30));
-        let receipt = bench.ask(ROLLBACK).await.unwrap();
+    Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
+        assert_eq!(harness.chat().percent, percent(30));
+        let receipt = harness.ask(ROLLBACK).await.unwrap();
         assert_eq!(receipt.rollouts, [("chat".to_owned(), Percent::ZERO)]);
         assert_eq!((receipt.durable, receipt.seen_by_all_cores), (Ok(()), true));
-        let snapshot = bench.shared.load();
+        let snapshot = harness.shared.load();
         assert_eq!(
             (snapshot.in_force(RolloutId(0)).percent, snapshot.in_force(RolloutId(0)).closed),
             (Percent::ZERO, true)
@@ -63,9 +63,9 @@ async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
     assert_eq!(read_locks(dir.path()).unwrap().of("chat").unwrap().actor, "alice");
     // Either half is enough after a restart: the file without the database, the database without the file.
     let start = async |disk: &Disk| {
-        Bench::run(one(pinned()), dir.path(), disk, true, async |bench| {
-            assert_eq!((bench.chat().standing, bench.chat().percent), (Standing::Locked, Percent::ZERO));
-            assert!(bench.chat().reason.contains("by alice (test), although the file asks for 30%"));
+        Harness::run(one(pinned()), dir.path(), disk, true, async |harness| {
+            assert_eq!((harness.chat().standing, harness.chat().percent), (Standing::Locked, Percent::ZERO));
+            assert!(harness.chat().reason.contains("by alice (test), although the file asks for 30%"));
         })
         .await;
     };
@@ -76,25 +76,26 @@ async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_or_hanging_disk_never_stops_a_rollback() {
-    for (full, hanging, told) in [(true, false, "disk full; the lock file in "), (false, true, "not yet written: ")] {
+    for (full, hanging, reported) in [(true, false, "disk full; the lock file in "), (false, true, "not yet written: ")]
+    {
         let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-        Bench::run(one(pinned()), dir.path(), &disk, true, async |bench| {
-            bench.until("a first write", |bench| bench.status.load().store.error.is_none()).await;
+        Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
+            harness.until("a first write", |harness| harness.status.load().store.error.is_none()).await;
             disk.set(full, hanging);
             // The lock file alone is durable as well.
-            let receipt = bench.ask(ROLLBACK).await.unwrap();
-            assert_eq!((receipt.durable, bench.chat().percent), (Ok(()), Percent::ZERO));
+            let receipt = harness.ask(ROLLBACK).await.unwrap();
+            assert_eq!((receipt.durable, harness.chat().percent), (Ok(()), Percent::ZERO));
             fs::remove_dir_all(dir.path().join("locks")).unwrap();
             fs::write(dir.path().join("locks"), "in the way").unwrap();
-            let receipt = bench.ask(Verb::Rollback { to: Percent::ZERO }).await.unwrap();
+            let receipt = harness.ask(Verb::Rollback { to: Percent::ZERO }).await.unwrap();
             assert!(receipt.seen_by_all_cores);
             let durable = receipt.durable.unwrap_err();
-            assert!(durable.contains(told), "{durable}");
+            assert!(durable.contains(reported), "{durable}");
             // What could not be written is written when the disk has room again.
             if full {
-                bench.until("the disk is told of", |bench| bench.status.load().store.error.is_some()).await;
+                harness.until("the disk is reported", |harness| harness.status.load().store.error.is_some()).await;
                 disk.set(false, false);
-                bench.until("it is written", |bench| bench.status.load().store.error.is_none()).await;
+                harness.until("it is written", |harness| harness.status.load().store.error.is_none()).await;
                 assert!(disk.states()[0].1.lock.is_some());
             } else {
                 disk.set(false, false);
@@ -105,12 +106,12 @@ async fn a_full_or_hanging_disk_never_stops_a_rollback() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_core_that_does_not_answer_is_told() {
+async fn a_core_that_does_not_acknowledge_is_reported() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-    Bench::run(one(pinned()), dir.path(), &disk, false, async |bench| {
-        let receipt = bench.ask(ROLLBACK).await.unwrap();
-        assert_eq!((receipt.seen_by_all_cores, bench.chat().percent), (false, Percent::ZERO));
-        assert!(bench.elapsed() < Duration::from_millis(100));
+    Harness::run(one(pinned()), dir.path(), &disk, false, async |harness| {
+        let receipt = harness.ask(ROLLBACK).await.unwrap();
+        assert_eq!((receipt.seen_by_all_cores, harness.chat().percent), (false, Percent::ZERO));
+        assert!(harness.elapsed() < Duration::from_millis(100));
     })
     .await;
 }
@@ -118,22 +119,22 @@ async fn a_core_that_does_not_answer_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_lock_file_is_in_force_in_time_and_resume_removes_it() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-    Bench::run(one(pinned()), dir.path(), &disk, true, async |bench| {
+    Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
         write_lock(dir.path(), Some("chat"), &by_file()).unwrap();
-        let took = bench.until("locked by file", |bench| bench.chat().standing == Standing::Locked).await;
+        let took = harness.until("locked by file", |harness| harness.chat().standing == Standing::Locked).await;
         assert!(took < Duration::from_millis(200), "{took:?}");
-        assert_eq!(bench.chat().lock.unwrap().actor, "bob");
+        assert_eq!(harness.chat().lock.unwrap().actor, "bob");
         // Removing it by hand unlocks nothing.
         fs::remove_file(path(dir.path(), Some("chat"))).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(bench.chat().standing, Standing::Locked);
-        assert_eq!(bench.ask(RESUME).await.unwrap().rollouts, [("chat".to_owned(), percent(30))]);
-        bench.ask(ROLLBACK).await.unwrap();
-        bench.until("written", |_| path(dir.path(), Some("chat")).exists()).await;
-        assert_eq!(bench.ask(RESUME).await.unwrap().durable, Ok(()));
+        assert_eq!(harness.chat().standing, Standing::Locked);
+        assert_eq!(harness.ask(RESUME).await.unwrap().rollouts, [("chat".to_owned(), percent(30))]);
+        harness.ask(ROLLBACK).await.unwrap();
+        harness.until("written", |_| path(dir.path(), Some("chat")).exists()).await;
+        assert_eq!(harness.ask(RESUME).await.unwrap().durable, Ok(()));
         assert!(!path(dir.path(), Some("chat")).exists());
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(bench.chat().standing, Standing::Pinned);
+        assert_eq!(harness.chat().standing, Standing::Pinned);
     })
     .await;
     assert_eq!(disk.states()[0].1.lock, None);
@@ -143,14 +144,14 @@ async fn a_dropped_lock_file_is_in_force_in_time_and_resume_removes_it() {
 async fn the_lock_for_every_rollout_becomes_one_each() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
     let both = policy(vec![rollout("chat", Some(pinned())), rollout("code", Some(pinned()))]);
-    Bench::run(both, dir.path(), &disk, true, async |bench| {
+    Harness::run(both, dir.path(), &disk, true, async |harness| {
         write_lock(dir.path(), None, &by_file()).unwrap();
-        let locked = |bench: &Bench| bench.status.load().rollouts.iter().all(|r| r.standing == Standing::Locked);
-        bench.until("both locked", locked).await;
-        bench.until("one file each", |_| !path(dir.path(), None).exists()).await;
+        let locked = |harness: &Harness| harness.status.load().rollouts.iter().all(|r| r.standing == Standing::Locked);
+        harness.until("both locked", locked).await;
+        harness.until("one file each", |_| !path(dir.path(), None).exists()).await;
         assert_eq!(read_locks(dir.path()).unwrap().rollouts.len(), 2);
-        bench.ask(RESUME).await.unwrap();
-        let rollouts = bench.status.load().rollouts.clone();
+        harness.ask(RESUME).await.unwrap();
+        let rollouts = harness.status.load().rollouts.clone();
         assert_eq!((rollouts[0].percent, rollouts[1].percent), (percent(30), Percent::ZERO));
         assert_eq!(read_locks(dir.path()).unwrap().rollouts.len(), 1);
     })
@@ -160,13 +161,16 @@ async fn the_lock_for_every_rollout_becomes_one_each() {
 #[tokio::test(start_paused = true)]
 async fn a_lock_file_that_cannot_be_removed_stays_in_force_and_says_how_to_mend_it() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-    Bench::run(one(pinned()), dir.path(), &disk, true, async |bench| {
+    Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
         fs::create_dir_all(path(dir.path(), Some("chat"))).unwrap();
-        bench.until("locked", |bench| bench.chat().standing == Standing::Locked).await;
-        let Err(Refusal::NotNow(told)) = bench.ask(RESUME).await else { panic!("resumed") };
+        harness.until("locked", |harness| harness.chat().standing == Standing::Locked).await;
+        let Err(Refusal::NotNow(reported)) = harness.ask(RESUME).await else { panic!("resumed") };
         let file = path(dir.path(), Some("chat"));
-        assert!(told.contains(&format!("remove {}", file.display())) && told.contains("resume again"), "{told}");
-        assert_eq!(bench.chat().percent, Percent::ZERO);
+        assert!(
+            reported.contains(&format!("remove {}", file.display())) && reported.contains("resume again"),
+            "{reported}"
+        );
+        assert_eq!(harness.chat().percent, Percent::ZERO);
     })
     .await;
 }
@@ -174,30 +178,30 @@ async fn a_lock_file_that_cannot_be_removed_stays_in_force_and_says_how_to_mend_
 #[tokio::test(start_paused = true)]
 async fn a_rollback_that_comes_while_a_resume_is_under_way_wins() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-    Bench::run(one(pinned()), dir.path(), &disk, true, async |bench| {
-        bench.ask(ROLLBACK).await.unwrap();
+    Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
+        harness.ask(ROLLBACK).await.unwrap();
         let again =
             Command { rollout: Some("chat".into()), verb: ROLLBACK, actor: "carol".into(), reason: "still bad".into() };
-        let (resumed, rolled_back) = tokio::join!(bench.ask(RESUME), bench.inbox.ask(again));
+        let (resumed, rolled_back) = tokio::join!(harness.ask(RESUME), harness.inbox.ask(again));
         assert_eq!(
             resumed.unwrap_err(),
             Refusal::NotNow("`chat` was rolled back again while it was being resumed".to_owned())
         );
         assert_eq!(rolled_back.unwrap().rollouts, [("chat".to_owned(), Percent::ZERO)]);
-        bench.until("its file is there", |_| path(dir.path(), Some("chat")).exists()).await;
-        assert_eq!((bench.chat().percent, bench.chat().lock.unwrap().actor.as_str()), (Percent::ZERO, "carol"));
+        harness.until("its file is there", |_| path(dir.path(), Some("chat")).exists()).await;
+        assert_eq!((harness.chat().percent, harness.chat().lock.unwrap().actor.as_str()), (Percent::ZERO, "carol"));
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn commands_to_nobody_say_who_there_is() {
+async fn a_command_for_an_unknown_rollout_lists_the_known_ones() {
     let (dir, disk) = (tempfile::tempdir().unwrap(), Disk::default());
-    Bench::run(one(pinned()), dir.path(), &disk, true, async |bench| {
+    Harness::run(one(pinned()), dir.path(), &disk, true, async |harness| {
         let ask = async |rollout: Option<&str>, verb| {
             let command =
                 Command { rollout: rollout.map(str::to_owned), verb, actor: "a".into(), reason: String::new() };
-            bench.inbox.ask(command).await.map_err(|refusal| refusal.to_string())
+            harness.inbox.ask(command).await.map_err(|refusal| refusal.to_string())
         };
         let unknown = "there is no rollout named `chta`; there are: chat, plain";
         assert_eq!(ask(Some("chta"), ROLLBACK).await.unwrap_err(), unknown);
@@ -206,10 +210,10 @@ async fn commands_to_nobody_say_who_there_is() {
         let which = "say which rollout: only rollback and pause take all; there are: chat, plain";
         assert_eq!(ask(None, RESUME).await.unwrap_err(), which);
         assert_eq!(ask(None, ROLLBACK).await.unwrap().rollouts.len(), 1);
-        let history = bench.inbox.history(Some("chat".to_owned()), 1).await.unwrap();
+        let history = harness.inbox.history(Some("chat".to_owned()), 1).await.unwrap();
         assert_eq!((history.len(), history[0].action.as_str()), (1, "rollback"));
-        assert!(bench.inbox.put(Input::Drain));
-        bench.until("draining", |bench| bench.shared.load().draining && bench.status.load().draining).await;
+        assert!(harness.inbox.put(Input::Drain));
+        harness.until("draining", |harness| harness.shared.load().draining && harness.status.load().draining).await;
     })
     .await;
 }

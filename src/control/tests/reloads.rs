@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::bench::*;
-use crate::control::begin::Begin;
-use crate::control::engine::Engine;
+use super::harness::*;
+use crate::control::engine::bootstrap::Bootstrap;
+use crate::control::engine::dispatch::Engine;
 use crate::control::now::Now;
 use crate::decide::event::Action;
 use crate::decide::file_error::FileError;
@@ -21,7 +21,7 @@ fn at(millis: u64) -> Now {
 }
 
 fn engine(policy: Policy) -> Engine {
-    Engine::new(begin(policy, Vec::new()), at(0))
+    Engine::new(bootstrap(policy, Vec::new()), at(0))
 }
 
 fn chat(engine: &Engine) -> RolloutStatus {
@@ -40,7 +40,7 @@ fn written(engine: &mut Engine, now: Now) {
     for (identity, proposal) in &proposals {
         engine.outbox.states.insert(identity.clone(), proposal.state.clone());
     }
-    engine.landed(&proposals, now);
+    engine.proposals_written(&proposals, now);
 }
 
 fn pinned(share: u16) -> Canary {
@@ -76,7 +76,7 @@ fn percent_0_is_everybody_back_at_once_and_closes_the_canary() {
 }
 
 #[test]
-fn a_broken_file_changes_nothing_and_is_told() {
+fn a_broken_file_changes_nothing_and_is_reported() {
     let mut engine = engine(one(pinned(30)));
     let before = engine.shared.load();
     let (path, problem, remedy) = ("rollouts[0].percent".to_owned(), "what".to_owned(), "how".to_owned());
@@ -115,20 +115,20 @@ fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
 }
 
 #[test]
-fn at_the_start_the_same_is_told() {
+fn at_the_start_the_same_is_a_warning() {
     let mut first = engine(one(pinned(30)));
     ask(&mut first, Verb::Rollback { to: Percent::ZERO });
     let mut swapped = one(pinned(30));
     let chat_rollout = Arc::make_mut(&mut swapped.rollouts[0]);
     (chat_rollout.stable, chat_rollout.canary) = (ProviderId(1), None);
     let states = std::mem::take(&mut first.outbox.states).into_iter().collect();
-    let second = Engine::new(begin(swapped, states), at(500));
-    let told = "the stable of `chat`, https://b.test/v1, is the canary of `chat`, which was rolled back";
-    assert_eq!(second.status.load().flags.warnings, [told]);
+    let second = Engine::new(bootstrap(swapped, states), at(500));
+    let reported = "the stable of `chat`, https://b.test/v1, is the canary of `chat`, which was rolled back";
+    assert_eq!(second.status.load().flags.warnings, [reported]);
 }
 
 #[test]
-fn what_takes_a_restart_stays_and_is_told() {
+fn an_edit_that_needs_a_restart_has_no_effect_and_is_a_warning() {
     let mut engine = engine(one(pinned(30)));
     let mut moved = one(pinned(40));
     moved.fixed.listen = "127.0.0.1:9999".parse().unwrap();
@@ -202,7 +202,7 @@ fn a_lock_in_a_directory_that_does_not_last_says_so() {
         reason: String::new(),
     };
     for kind in [None, Some(Ephemeral::EmptyDir)] {
-        let mut engine = Engine::new(Begin { ephemeral: kind, ..begin(one(canary()), Vec::new()) }, at(0));
+        let mut engine = Engine::new(Bootstrap { ephemeral: kind, ..bootstrap(one(canary()), Vec::new()) }, at(0));
         assert_eq!(engine.status.load().store.ephemeral, kind);
         let notes = engine.command(&rollback, at(1)).unwrap().notes;
         assert_eq!(notes.iter().any(|note| note.contains("ends with the pod")), kind.is_some(), "{notes:?}");
@@ -211,8 +211,9 @@ fn a_lock_in_a_directory_that_does_not_last_says_so() {
 
 #[test]
 fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
-    let start =
-        |canary| Engine::new(Begin { store_error: Some("read-only".into()), ..begin(one(canary), Vec::new()) }, at(0));
+    let start = |canary| {
+        Engine::new(Bootstrap { store_error: Some("read-only".into()), ..bootstrap(one(canary), Vec::new()) }, at(0))
+    };
     let blocked = chat(&start(canary()));
     assert_eq!((blocked.standing, blocked.percent), (Standing::Blocked, Percent::ZERO));
     assert_eq!(
@@ -225,16 +226,16 @@ fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
     by_clock.ramp.from = Some(UnixMillis(1_000_000));
     let mut engine = start(by_clock);
     let probe = engine.due_probes(at(1500)).remove(0);
-    engine.probed(&probe, Ok(()), at(1500));
+    engine.probe_finished(&probe, Ok(()), at(1500));
     engine.tick(at(1500));
     assert_eq!(chat(&engine).percent, percent(25));
 }
 
 #[test]
-fn a_disk_that_fills_up_later_holds_promotions_and_moves_nobody() {
+fn a_disk_that_fills_up_later_holds_promotions_and_moves_no_user() {
     let mut engine = engine(one(canary()));
     ask(&mut engine, Verb::Promote { to: Some(percent(25)) });
-    engine.saved(&Err("disk full".to_owned()), at(20));
+    engine.batch_finished(&Err("disk full".to_owned()), at(20));
     engine.tick(at(60_000));
     assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Ramping, percent(25)));
     assert!(chat(&engine).waiting_for.ends_with("state that can be written (disk full)"));
@@ -242,9 +243,9 @@ fn a_disk_that_fills_up_later_holds_promotions_and_moves_nobody() {
 
 #[test]
 fn state_that_was_lost_never_climbs_by_itself() {
-    let mut engine = Engine::new(Begin { state_lost: true, ..begin(one(canary()), Vec::new()) }, at(0));
+    let mut engine = Engine::new(Bootstrap { state_lost: true, ..bootstrap(one(canary()), Vec::new()) }, at(0));
     let probe = engine.due_probes(at(0)).remove(0);
-    engine.probed(&probe, Ok(()), at(0));
+    engine.probe_finished(&probe, Ok(()), at(0));
     engine.tick(at(100));
     assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Paused, Percent::ZERO));
     assert!(chat(&engine).reason.contains("serin paused the ramp (the earlier state could not be read"));
@@ -255,13 +256,13 @@ fn state_that_was_lost_never_climbs_by_itself() {
 }
 
 #[test]
-fn a_lock_of_a_rollout_that_is_not_there_is_told_and_waits_for_it() {
+fn a_lock_of_an_unknown_rollout_is_a_warning_and_applies_once_it_is_known() {
     let mut engine = engine(one(pinned(30)));
     let (to, at_once) = (Percent::ZERO, UnixMillis(1));
     let lock = crate::decide::rollout::state::Lock { to, at: at_once, actor: "bob".into(), reason: String::new() };
-    engine.locks_found(LocksFound { every: None, rollouts: vec![("code".to_owned(), lock)] }, at(5));
-    let told = "a lock is kept for `code`, which is no rollout of flags.yaml";
-    assert_eq!(engine.status.load().flags.warnings, [told]);
+    engine.locks_read(LocksFound { every: None, rollouts: vec![("code".to_owned(), lock)] }, at(5));
+    let reported = "a lock is kept for `code`, which is no rollout of flags.yaml";
+    assert_eq!(engine.status.load().flags.warnings, [reported]);
     let added = policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(pinned(30)))]);
     engine.flags_read(read(added), at(20));
     assert_eq!(engine.status.load().rollouts[1].standing, Standing::Locked);
@@ -272,7 +273,7 @@ fn a_restart_in_mid_ramp_goes_on_at_its_percent() {
     let mut first = engine(one(canary()));
     ask(&mut first, Verb::Promote { to: Some(percent(25)) });
     let states = std::mem::take(&mut first.outbox.states).into_iter().collect();
-    let second = Engine::new(begin(one(canary()), states), at(500));
+    let second = Engine::new(bootstrap(one(canary()), states), at(500));
     assert_eq!((chat(&second).percent, chat(&second).standing), (percent(25), Standing::Ramping));
     assert_eq!(second.shared.load().in_force(RolloutId(0)).percent, percent(25));
 }
@@ -282,8 +283,8 @@ fn the_first_line_of_the_history_says_what_was_found() {
     let mut engine = engine(policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(canary()))]));
     let first = std::mem::take(&mut engine.outbox.events).remove(0);
     let version = env!("CARGO_PKG_VERSION");
-    let told = format!("version {version} began, with state in state: chat at 30% (pinned), code at 0% (probing)");
-    assert_eq!((&first.action, reason(&first)), (&Action::Start, told));
+    let reported = format!("version {version} began, with state in state: chat at 30% (pinned), code at 0% (probing)");
+    assert_eq!((&first.action, reason(&first)), (&Action::Start, reported));
 }
 
 #[test]
@@ -300,5 +301,5 @@ fn a_late_answer_of_an_older_epoch_judges_nothing() {
     engine.tick(at(100));
     assert_eq!((chat(&engine).answered, chat(&engine).window[1].failures), (0, 0));
     assert_eq!(chat(&engine).percent, percent(25));
-    assert!(!matches!(engine.rollouts[0].moving.as_ref().unwrap().state().phase, Phase::RolledBack { .. }));
+    assert!(!matches!(engine.entries[0].rollout.as_ref().unwrap().state().phase, Phase::RolledBack { .. }));
 }

@@ -1,0 +1,26 @@
+//! The engine: one unit per rollout. An input goes in, effects come out.
+//!
+//! Inputs come from the event loop: ticks, commands, files, lock files, signals. Effects go out: events, writes for the
+//! outbox, the snapshot and the status. Does no I/O and reads no clock.
+//!
+//! In the order in which an input meets the files: [`bootstrap`] starts the engine. [`reload`] checks a new file
+//! ([`unusable_stable`]) and [`apply_policy`] puts it in force. [`commands`] takes operators' commands. [`dispatch`]
+//! hands each [`input`] to an [`entry`] of the file, whose [`rollout`] answers with [`effects`]. [`context`] is what
+//! rollouts share.
+
+mod apply_policy;
+mod availability;
+pub mod bootstrap;
+pub(super) mod commands;
+pub(super) mod committed;
+pub(super) mod context;
+pub mod dispatch;
+pub(super) mod effects;
+pub(super) mod entry;
+mod forecast;
+mod identity;
+pub(super) mod input;
+pub(super) mod providers;
+mod reload;
+pub(super) mod rollout;
+pub(super) mod unusable_stable;

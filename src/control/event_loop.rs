@@ -1,0 +1,315 @@
+//! The loop around the [`Engine`]: time, the inbox and the results of tasks go in; writes, probes and answers go out.
+//!
+//! Decides nothing. The loop never waits for a disk, a core or a provider: each of these waits in a task of its own,
+//! whose result comes back as a [`TaskResult`]. A command is answered when it is in force (every core has acknowledged
+//! the snapshot) and durable, or after a bounded time with what is true by then. A command that sends users to the
+//! canary comes into force when it is durable, and is refused if that takes too long. Invariant: each command is
+//! answered once.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_local;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::engine::commands::{CommandResult, ResumeLocks, barred};
+use super::engine::dispatch::Engine;
+use super::engine::input::Probe;
+use super::engine::providers::ReachabilityCheck;
+use super::now::Now;
+use super::pending_commands::{self, PendingCommand, PendingCommands, Reply};
+use super::persist::lock_files::{self, Job, LockReport, ResumeJob};
+use super::persist::proposals::ProposalResults;
+use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
+use super::prober::{Prober, in_time};
+use super::receipts;
+use crate::decide::rollout::answer::Barred;
+use crate::decide::rollout::state::Verb;
+use crate::decide::units::Millis;
+use crate::state::inbox::{Command, Input, Refusal};
+use crate::store::Store;
+
+const TICK: Duration = Duration::from_millis(100);
+/// A rollback is answered soon, however slow the disk is.
+const ROLLBACK_TIMEOUT: Duration = Duration::from_millis(40);
+/// Other commands can wait for a slow disk.
+const DISK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The result of a task.
+enum TaskResult {
+    BatchFinished(u64, Result<(), String>),
+    ProbeFinished(Probe, Result<(), String>),
+    ReachabilityChecked(ReachabilityCheck, Result<(), String>),
+    LockFiles(LockReport),
+}
+
+struct EventLoop {
+    engine: Engine,
+    queue: WriteQueue,
+    prober: Rc<Prober>,
+    clock: Box<dyn Fn() -> Now>,
+    results: mpsc::UnboundedSender<TaskResult>,
+    jobs: mpsc::UnboundedSender<Job>,
+    pending: PendingCommands,
+}
+
+/// Runs until the inbox is closed, then writes what is left. To be polled on a `LocalSet`.
+pub(super) async fn run(
+    engine: Engine,
+    store: Box<dyn Store>,
+    state_dir: PathBuf,
+    mut inbox: mpsc::Receiver<Input>,
+    prober: Prober,
+    clock: Box<dyn Fn() -> Now>,
+) {
+    // The queue has no limit, but its senders do: a task for each batch, probe, lock file operation and pending
+    // command.
+    let (results, mut finished) = mpsc::unbounded_channel();
+    let (jobs, queued) = mpsc::unbounded_channel();
+    let reports = results.clone();
+    let report = move |report| reports.send(TaskResult::LockFiles(report)).is_ok();
+    let lock_files = spawn_local(lock_files::run(state_dir, queued, report));
+    let (queue, prober, pending) = (WriteQueue::new(store), Rc::new(prober), PendingCommands::default());
+    let mut events = EventLoop { engine, queue, prober, clock, results, jobs, pending };
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        events.flush();
+        tokio::select! {
+            biased;
+            input = inbox.recv() => match input {
+                Some(input) => events.handle_input(input),
+                None => break,
+            },
+            result = finished.recv() => if let Some(result) = result {
+                events.handle_result(result);
+            },
+            _ = tick.tick() => events.engine.tick((events.clock)()),
+        }
+    }
+    // The current batch and the rest get one more attempt each, and so do the lock files.
+    for _ in 0..2 {
+        events.flush();
+        while events.queue.is_writing() {
+            match timeout(DISK_TIMEOUT, finished.recv()).await {
+                Ok(Some(result)) => events.handle_result(result),
+                _ => break,
+            }
+        }
+    }
+    drop(events);
+    if timeout(DISK_TIMEOUT, lock_files).await.is_err() {
+        tracing::warn!("lock files were not written in time");
+    }
+}
+
+impl EventLoop {
+    fn now(&self) -> Now {
+        (self.clock)()
+    }
+
+    /// Starts the writes, probes and checks that are due. Returns the number that the write queue gave to what is new.
+    fn flush(&mut self) -> u64 {
+        let now = self.now();
+        self.refuse_withdrawn_and_late(now);
+        let number = self.queue.enqueue(&mut self.engine.outbox);
+        if let Some(batch) = self.queue.start_batch(now.mono) {
+            let results = self.results.clone();
+            spawn_local(async move {
+                let result = batch.answer.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                // The loop may have ended.
+                let _ = results.send(TaskResult::BatchFinished(batch.upto, result));
+            });
+        }
+        for probe in self.engine.due_probes(now) {
+            let (results, prober) = (self.results.clone(), Rc::clone(&self.prober));
+            let answer = (prober.answers)(Arc::clone(&probe.provider), self.engine.egress());
+            spawn_local(async move {
+                let _ = results.send(TaskResult::ProbeFinished(probe, in_time(answer).await));
+            });
+        }
+        for check in self.engine.due_reachability_checks(now) {
+            let (results, prober) = (self.results.clone(), Rc::clone(&self.prober));
+            let answer = (prober.connects)(Arc::clone(&check.provider), self.engine.egress());
+            spawn_local(async move {
+                let _ = results.send(TaskResult::ReachabilityChecked(check, in_time(answer).await));
+            });
+        }
+        number
+    }
+
+    fn handle_result(&mut self, result: TaskResult) {
+        let now = self.now();
+        match result {
+            TaskResult::BatchFinished(upto, result) => self.batch_finished(upto, result, now),
+            TaskResult::ProbeFinished(probe, result) => {
+                self.engine.probe_finished(&probe, result, now);
+                self.engine.tick(now);
+            }
+            TaskResult::ReachabilityChecked(check, result) => {
+                if let Err(why) = &result {
+                    tracing::debug!(provider = check.provider.name, "still out of reach: {why}");
+                }
+                check.finish(result.is_ok(), now);
+                self.engine.tick(now);
+            }
+            TaskResult::LockFiles(LockReport::Read(Err(error))) => self.engine.locks_unreadable(error, now),
+            TaskResult::LockFiles(LockReport::Read(Ok(found))) => {
+                let expanded = self.engine.locks_read(found, now);
+                if !expanded.is_empty() {
+                    self.start_job(Job::Expand(expanded));
+                }
+            }
+            TaskResult::LockFiles(LockReport::Removed(resume, result)) => self.resume(*resume, result),
+        }
+    }
+
+    fn batch_finished(&mut self, upto: u64, result: Result<(), String>, now: Now) {
+        let ProposalResults { written, failed } = self.queue.batch_finished(upto, &result, now.mono);
+        self.engine.batch_finished(&result, now);
+        for rollout in self.engine.proposals_written(&written, now) {
+            self.answer_pending(&rollout);
+        }
+        let error = result.err().unwrap_or_default();
+        for rollout in self.engine.proposals_failed(&failed, now) {
+            let refusal = self.engine.unwritable(&rollout, &error);
+            self.refuse_and_restore_lock_file(&rollout, &refusal);
+        }
+    }
+
+    fn handle_input(&mut self, input: Input) {
+        let now = self.now();
+        match input {
+            Input::Command { command, reply } => match &command.verb {
+                Verb::Resume { .. } => self.start_resume(command, reply),
+                _ => self.command(&command, reply),
+            },
+            Input::History { rollout, limit, reply } => {
+                let (waiting, kept) = self.queue.history(rollout.as_ref(), limit);
+                spawn_local(async move {
+                    let kept = kept.await.unwrap_or_else(|_| Err("the store has ended".to_owned()));
+                    let _ = reply.send(kept.map(|kept| merge_history(waiting, kept, limit)));
+                });
+            }
+            // The sender may be gone.
+            Input::Trace { rollout, reply } => drop(reply.send(self.engine.trace(&rollout))),
+            Input::Flags(read) => self.engine.flags_read(read, now),
+            Input::Refused(rejection) => self.engine.request_rejected(rejection, now),
+            Input::Drain => self.engine.drain(now),
+        }
+    }
+
+    /// A resume removes the lock files first, and runs when they are gone.
+    fn start_resume(&mut self, command: Command, reply: Reply) {
+        match (self.engine.check_resume(&command, self.now()), command.rollout.clone()) {
+            (Ok(ResumeLocks { own, others }), Some(rollout)) => {
+                self.start_job(Job::Remove(Box::new(ResumeJob { rollout, held: own, others, command, reply })));
+            }
+            (Err(refusal), _) => drop(reply.send(Err(refusal))),
+            (Ok(_), None) => drop(reply.send(Err(self.engine.rollout_name_missing()))),
+        }
+    }
+
+    fn resume(&mut self, resume: ResumeJob, removed: Result<(), String>) {
+        let is_locked_again = self.engine.locks_for_resume(&resume.command).map(|now| now.own != resume.held);
+        let refusal = match (removed, is_locked_again) {
+            (Err(stays), _) => Some(Refusal::NotNow(stays)),
+            (_, Err(refusal)) => Some(refusal),
+            (_, Ok(true)) => Some(barred(&resume.rollout, &Barred::RolledBackAgain)),
+            _ => None,
+        };
+        match refusal {
+            Some(refusal) => drop(resume.reply.send(Err(refusal))),
+            None => {
+                self.engine.locks_removed(&resume.rollout);
+                self.command(&resume.command, resume.reply);
+            }
+        }
+    }
+
+    /// Runs a command and publishes its effects. A task of its own waits for the cores and the disk and answers. A
+    /// command that is proposed is answered when its proposal is committed.
+    fn command(&mut self, command: &Command, reply: Reply) {
+        let now = self.now();
+        let result = match self.engine.command(command, now) {
+            Ok(result) => result,
+            Err(refusal) => {
+                if let (Verb::Resume { .. }, Some(rollout)) = (&command.verb, &command.rollout) {
+                    self.write_lock_file(rollout);
+                }
+                return drop(reply.send(Err(refusal)));
+            }
+        };
+        if let (true, Some(rollout)) = (result.proposed, &command.rollout) {
+            self.pending.refuse(rollout, &barred(rollout, &Barred::Overtaken));
+            let until = Millis(now.mono.0 + pending_commands::TIMEOUT.0);
+            self.pending.add(PendingCommand { rollout: rollout.clone(), notes: result.notes, until, reply });
+            self.flush();
+            return;
+        }
+        let number = self.flush();
+        let durable = until_durable(self.queue.progress(), number);
+        if matches!(command.verb, Verb::Rollback { .. }) {
+            let (sender, file) = oneshot::channel();
+            self.start_job(Job::Write(result.locks.clone(), sender));
+            let file = async { file.await.unwrap_or_else(|_| Err("no lock file".to_owned())) };
+            self.send_receipt(result, receipts::first_durable(durable, file), ROLLBACK_TIMEOUT, reply);
+        } else {
+            self.send_receipt(result, durable, DISK_TIMEOUT, reply);
+        }
+    }
+
+    fn send_receipt(
+        &self,
+        result: CommandResult,
+        durable: impl Future<Output = Result<(), String>> + 'static,
+        disk_timeout: Duration,
+        reply: Reply,
+    ) {
+        let (shared, revision) = (Arc::clone(&self.engine.shared), self.engine.revision());
+        spawn_local(receipts::send(result, shared, revision, durable, disk_timeout, reply));
+    }
+
+    /// The proposal of this rollout was committed.
+    fn answer_pending(&mut self, rollout: &str) {
+        for command in self.pending.take(rollout) {
+            let result = self.engine.result_after_commit(rollout, command.notes);
+            self.send_receipt(result, std::future::ready(Ok(())), DISK_TIMEOUT, command.reply);
+        }
+    }
+
+    /// A resume has removed the lock file. If the lock stays, the file is written again.
+    fn refuse_and_restore_lock_file(&mut self, rollout: &str, refusal: &Refusal) {
+        if self.pending.refuse(rollout, refusal) {
+            self.write_lock_file(rollout);
+        }
+    }
+
+    /// Refuses commands whose proposal was withdrawn, and those that the disk has kept waiting too long.
+    fn refuse_withdrawn_and_late(&mut self, now: Now) {
+        for (rollout, until) in self.pending.rollouts() {
+            if !self.engine.has_proposal(&rollout) {
+                self.refuse_and_restore_lock_file(&rollout, &barred(&rollout, &Barred::Overtaken));
+            } else if until <= now.mono {
+                let refusal = self.engine.write_timed_out(&rollout, pending_commands::TIMEOUT);
+                self.engine.withdraw_proposal(&rollout, now);
+                self.refuse_and_restore_lock_file(&rollout, &refusal);
+            }
+        }
+    }
+
+    fn write_lock_file(&self, rollout: &str) {
+        if let Some(lock) = self.engine.lock_of(rollout) {
+            let (sender, _) = oneshot::channel();
+            self.start_job(Job::Write(vec![(rollout.to_owned(), lock)], sender));
+        }
+    }
+
+    fn start_job(&self, job: Job) {
+        // The task lives as long as the loop.
+        let _ = self.jobs.send(job);
+    }
+}
