@@ -1,4 +1,4 @@
-//! What a canary refuses although stable accepts it, in words, and the rule of flags.yaml that mends it.
+//! What a canary refuses although stable accepts it, in words, and the rule of flags.yaml that fixes it.
 //!
 //! What a finding is called came over the wire: names are bounded and quoted before they get here, and quoted once more
 //! where they are put into a rule. Only suggests: Serin never writes flags.yaml.
@@ -14,24 +14,26 @@ pub fn sentence(finding: &Finding, canary: &str, stable: &str) -> String {
     match finding {
         Finding::Parameter(name) => format!("{canary} refused `{name}`, which {stable} accepts"),
         Finding::Model(name) => format!("{canary} does not know the model `{name}`, which {stable} serves"),
-        Finding::ContextLength => format!("{canary} refused as too long what {stable} accepts"),
+        Finding::ContextLength => format!("{canary} refused a request as too long that {stable} accepts"),
         Finding::Endpoint(path) => format!("{canary} has no `{path}`, which {stable} serves"),
         Finding::Other { status, code } if code.is_empty() => {
-            format!("{canary} answered {status} to what {stable} accepts")
+            format!("{canary} answered {status} to a request that {stable} accepts")
         }
-        Finding::Other { status, code } => format!("{canary} answered {status} `{code}` to what {stable} accepts"),
+        Finding::Other { status, code } => {
+            format!("{canary} answered {status} `{code}` to a request that {stable} accepts")
+        }
     }
 }
 
-/// What to write in flags.yaml: the key by its path, and its value; `None`: no rule mends it.
+/// What to write in flags.yaml: the key by its path, and its value; `None`: no rule fixes it.
 #[must_use]
 pub fn rule(finding: &Finding, provider: &str, rollout: &str) -> Option<String> {
     match finding {
         Finding::Parameter(name) => parameter(name, provider),
         Finding::Model(name) => Some(format!("providers.{provider}.models: {{ {}: ITS_NAME_THERE }}", scalar(name))),
         Finding::ContextLength => Some(format!(
-            "rollouts[{rollout}].match.model: only models whose context is as long on {provider}; or, where the \
-             answer's length is what is too much, providers.{provider}.max_fields: {{ max_tokens: N }}"
+            "rollouts[{rollout}].match.model: only models whose context is as long on {provider}; or, if the response \
+             is too long, providers.{provider}.max_fields: {{ max_tokens: N }}"
         )),
         Finding::Endpoint(path) => {
             Some(format!("rollouts[{rollout}].match.endpoints: all but {}, which then stays on stable", scalar(path)))
@@ -44,7 +46,7 @@ pub fn rule(finding: &Finding, provider: &str, rollout: &str) -> Option<String> 
 #[must_use]
 pub fn advice(finding: &Finding, provider: &str, rollout: &str) -> String {
     rule(finding, provider, rollout).map_or_else(
-        || format!("no rule mends this; keep such requests on stable with rollouts[{rollout}].match"),
+        || format!("no rule fixes this; keep such requests on stable with rollouts[{rollout}].match"),
         |rule| format!("write {rule}"),
     )
 }
@@ -72,7 +74,7 @@ fn parameter(name: &str, provider: &str) -> Option<String> {
     };
     if let Some(other) = renamed {
         return Some(format!(
-            "providers.{provider}.rename_fields: {{ {name}: {other} }}; or, where the number is too large, \
+            "providers.{provider}.rename_fields: {{ {name}: {other} }}; or, if the number is too large, \
              providers.{provider}.max_fields: {{ {name}: N }}"
         ));
     }

@@ -10,12 +10,12 @@ use crate::decide::policy::{Anonymous, UserSource};
 pub fn no_user_id(rollout: &str, sources: &[UserSource], anonymous: Anonymous) -> String {
     let places: Vec<String> = sources.iter().map(place).collect();
     let then = match anonymous {
-        Anonymous::Conversation => "are split by conversation, so one user may meet both providers",
-        Anonymous::Random => "are split by chance, so one user meets both providers",
+        Anonymous::Conversation => "are split by conversation, so one user may get both providers",
+        Anonymous::Random => "are split at random, so one user gets both providers",
         Anonymous::Stable => "stay on stable",
     };
     format!(
-        "the id is looked for in {}; requests without one {then}. Send it there, or name where it is in \
+        "the id is looked for in {}; requests without one {then}. Send it there, or set its place in \
          rollouts[{rollout}].user: `header:NAME`, `cookie:NAME`, `query:NAME` or `body:path.to.field`",
         places.join(", ")
     )
@@ -46,10 +46,10 @@ mod tests {
         ];
         assert_eq!(
             no_user_id("chat", &sources, Anonymous::Stable),
-            "the id is looked for in header:x-user-id, cookie:uid, query:user, body:metadata.user_id; requests without one \
-             stay on stable. Send it there, or name where it is in rollouts[chat].user: `header:NAME`, `cookie:NAME`, \
-             `query:NAME` or `body:path.to.field`"
+            "the id is looked for in header:x-user-id, cookie:uid, query:user, body:metadata.user_id; requests \
+             without one stay on stable. Send it there, or set its place in rollouts[chat].user: `header:NAME`, \
+             `cookie:NAME`, `query:NAME` or `body:path.to.field`"
         );
-        assert!(no_user_id("chat", &sources, Anonymous::Conversation).contains("one user may meet both providers"));
+        assert!(no_user_id("chat", &sources, Anonymous::Conversation).contains("one user may get both providers"));
     }
 }

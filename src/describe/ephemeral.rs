@@ -24,5 +24,5 @@ pub fn lock(kind: Ephemeral) -> String {
         Ephemeral::ContainerLayer => "in the container's own layer, and ends when the container is replaced",
         Ephemeral::EmptyDir => "in an emptyDir, and ends with the pod",
     };
-    format!("the lock is {ends}: what lasts is `percent: 0` in flags.yaml")
+    format!("the lock is {ends}; `percent: 0` in flags.yaml lasts")
 }

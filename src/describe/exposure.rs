@@ -9,8 +9,8 @@ use crate::decide::exposure::{Danger, Exposure};
 #[must_use]
 pub fn problem(exposure: &Exposure) -> String {
     let Exposure { reached, elsewhere, danger, .. } = exposure;
-    let place = if *elsewhere { " (where the socket is, whatever the file says)" } else { "" };
-    let whoever = format!("everybody who reaches {reached}{place}");
+    let place = if *elsewhere { " (the address of the socket, which is not the one in the file)" } else { "" };
+    let whoever = format!("everyone who can connect to {reached}{place}");
     match danger {
         Danger::Spend { keys } => {
             let whose: Vec<String> = keys.iter().map(|name| format!("`{name}`")).collect();
@@ -25,10 +25,8 @@ pub fn problem(exposure: &Exposure) -> String {
 pub const fn remedy(exposure: &Exposure) -> &'static str {
     match exposure.danger {
         Danger::Spend { .. } => {
-            "listen on 127.0.0.1, name the `clients`, or write `open: true` if something else keeps strangers out"
+            "listen on 127.0.0.1, set `clients`, or write `open: true` if access is restricted by other means"
         }
-        Danger::Move => {
-            "listen on 127.0.0.1, or name `admin.tokens`; for health checks and metrics alone there is `probe`"
-        }
+        Danger::Move => "listen on 127.0.0.1, or set `admin.tokens`; for health checks and metrics alone use `probe`",
     }
 }

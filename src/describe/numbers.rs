@@ -5,7 +5,7 @@
 //! are enough for anybody who reads them.
 
 use super::cause::in_short;
-use super::decision::{counted, remedy, would_change};
+use super::decision::{remedy, would_change};
 use crate::decide::event::{ArmCounts, Decision, Detail, Figure, Reason};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::Kind;
@@ -73,12 +73,25 @@ impl List {
     }
 }
 
+/// What was counted, as programs read it: it does not change with the words for people.
+const fn label(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Failing => "failures",
+        Aspect::Slow => "slow answers",
+        Aspect::Refusing => "refused requests",
+        Aspect::Empty => "empty answers",
+        Aspect::Length => "answers cut at a length limit",
+        Aspect::Filtered => "filtered answers",
+        Aspect::Pace => "slow streams",
+    }
+}
+
 fn of_decision(decision: &Decision) -> Named {
     let rule = decision.decided.rule();
     let aspect = rule.map_or(Aspect::Failing, crate::decide::guard::rule::Rule::aspect);
     let mut list = List(Vec::new());
     list.text("rule", rule.map(crate::decide::guard::rule::Rule::as_str));
-    list.text("counted", Some(counted(aspect).1));
+    list.text("counted", Some(label(aspect)));
     list.number("seconds", decision.seconds);
     list.arm("canary", &decision.canary);
     list.arm("stable", &decision.stable);

@@ -11,7 +11,7 @@ pub fn problem(unserved: &Unserved) -> String {
     let Unserved { rollout, provider, reason } = unserved;
     let whom = match rollout {
         Some(rollout) => format!("the stable of `{rollout}`"),
-        None => "who takes what no rollout does".to_owned(),
+        None => "the provider for unmatched requests".to_owned(),
     };
     format!("`{provider}` is {whom} and cannot be used: {reason}")
 }
@@ -23,5 +23,5 @@ pub fn remedy(unserved: &Unserved) -> String {
         Some(_) => "; if the move is over, write `percent: 100%`, or make the canary the stable",
         None => "; or write `unmatched: reject`",
     };
-    format!("set the variable, or mend the file, that it needs{over}")
+    format!("set the variable or fix the file that it needs{over}")
 }

@@ -12,13 +12,15 @@ pub fn sentence(warning: &Warning) -> String {
         Warning::FixedEdit { key, old, new } => {
             let word = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
             let (old, new) = (word(old), word(new));
-            format!("`{key}` was changed from {old} to {new}, which takes a restart: {old} stays in force")
+            format!("`{key}` was changed from {old} to {new}, which needs a restart: {old} stays in force")
         }
         Warning::FewerConnections { asked, most } => format!(
             "limits.connections: {most} are in force instead of {asked}, since the process may open too few files; raise \
              its limit (`ulimit -n`, LimitNOFILE), or write {most}"
         ),
-        Warning::StrayLock { rollout } => format!("a lock is kept for `{rollout}`, which is no rollout of flags.yaml"),
+        Warning::StrayLock { rollout } => {
+            format!("a lock exists for `{rollout}`, which is not a rollout of flags.yaml")
+        }
         Warning::StableTakenBack(TakenBack { rollout, stable, other }) => {
             format!("the stable of `{rollout}`, {stable}, is the canary of `{other}`, which was rolled back")
         }
@@ -29,7 +31,7 @@ pub fn sentence(warning: &Warning) -> String {
 #[must_use]
 pub fn refusal(TakenBack { rollout, stable, other }: &TakenBack) -> String {
     format!(
-        "rollouts `{rollout}`: its new stable {stable} is the canary of `{other}`, which was rolled back; `serin resume \
-         {other}` first if that provider is well again"
+        "rollouts `{rollout}`: its new stable {stable} is the canary of `{other}`, which was rolled back; `serin \
+         resume {other}` first if that provider has recovered"
     )
 }
