@@ -1,11 +1,11 @@
-//! What to do where many requests carry no user id, in a sentence.
+//! The sentence for a rollout in which many requests carry no user id.
 //!
-//! Names the places in which a rollout looks for it, what becomes of a request without one, and how to name another
-//! place in flags.yaml. How many are many is not decided here.
+//! It names the places where the id is looked for, the arm of a request without one, and the syntax for another place.
+//! The limit for "many" is decided elsewhere.
 
 use crate::decide::policy::{Anonymous, UserSource};
 
-/// The sentence, of the rollout of this name.
+/// The sentence for the rollout with this name.
 #[must_use]
 pub fn no_user_id(rollout: &str, sources: &[UserSource], anonymous: Anonymous) -> String {
     let places: Vec<String> = sources.iter().map(place).collect();
@@ -21,7 +21,7 @@ pub fn no_user_id(rollout: &str, sources: &[UserSource], anonymous: Anonymous) -
     )
 }
 
-/// As flags.yaml writes it.
+/// The place in the syntax of flags.yaml.
 fn place(source: &UserSource) -> String {
     match source {
         UserSource::Header(name) => format!("header:{name}"),

@@ -1,7 +1,7 @@
-//! Why attempts failed, in sentences: lowercase fragments that fit behind a colon.
+//! Sentences for the causes of failed attempts: lowercase fragments that follow a colon.
 //!
-//! Owns the words for [`Cause`] and its parts; a remedy stands in them where the cause alone names it. The words of a
-//! cause are the same wherever they are shown: to the client, in the log, in `serin why` and `serin status`.
+//! Owns the text of [`Cause`] and its parts. A cause that has one obvious remedy includes it. The text of a cause is
+//! the same in every place: the client's error, the log, `serin why` and `serin status`.
 
 use std::fmt;
 
@@ -45,7 +45,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// What a provider calls an error by.
+/// The provider's type and code of an error.
 fn names(f: &mut fmt::Formatter<'_>, kind: Option<&str>, code: Option<&str>) -> fmt::Result {
     match (kind, code) {
         (Some(kind), Some(code)) if kind == code => write!(f, " (type {kind})"),
@@ -122,22 +122,22 @@ pub fn in_short(count: &CauseCount) -> String {
     format!("{}, {count} of {of}: {cause}", outcome.as_str())
 }
 
-/// One cause, and what became of its requests.
+/// One cause, and the results of its requests.
 #[derive(Clone, Copy)]
 pub struct Counted<'a> {
     /// The cause.
     pub what: &'a dyn fmt::Display,
-    /// In how many requests.
+    /// Requests with this cause.
     pub count: u64,
-    /// Of so many that failed.
+    /// Failed requests.
     pub of: u64,
-    /// When last.
+    /// Time of the last one.
     pub last: UnixMillis,
-    /// By which id the provider knows the last one.
+    /// The provider's request id of the last one.
     pub request_id: Option<&'a str>,
-    /// Who answered how many of them instead.
+    /// Requests that another provider answered, by its name.
     pub answered: &'a [(String, u64)],
-    /// Users whose client saw an error in one of them.
+    /// Users whose client got an error in one of them.
     pub users_failed: u64,
 }
 
@@ -155,7 +155,7 @@ impl<'a> From<&'a CauseCount> for Counted<'a> {
     }
 }
 
-/// One cause with its share, its age, and what became of its requests.
+/// One cause with its share, its age, and the results of its requests.
 #[must_use]
 pub fn counted(counted: &Counted<'_>, now: UnixMillis) -> String {
     let Counted { what, count, of, last, request_id, answered, users_failed } = counted;

@@ -1,13 +1,13 @@
-//! What a human is told of a command: why it is not carried out, with the remedy, and what else to know.
+//! Sentences for the reply to an operator's command: why it is refused, with the remedy, and notes.
 //!
-//! One sentence each, for the answer of the API and the command line. Whether something is granted is decided by
-//! [`rollout::step`](crate::decide::rollout::step).
+//! One sentence each, for the API and the command line.
+//! [`rollout::step`](crate::decide::rollout::step) decides whether a command is granted.
 
 use super::in_force;
 use crate::decide::rollout::answer::{Barred, Note, Refusal};
 use crate::decide::units::Percent;
 
-/// What a command's sender should know besides.
+/// A note in the reply to a command.
 #[must_use]
 pub fn note(name: &str, note: &Note) -> String {
     match note {
@@ -27,7 +27,7 @@ pub fn note(name: &str, note: &Note) -> String {
     }
 }
 
-/// Why a command is not carried out, with the remedy.
+/// Why a command is refused, with the remedy.
 #[must_use]
 pub fn refusal(name: &str, refusal: &Refusal) -> String {
     match refusal {
@@ -56,7 +56,7 @@ pub fn refusal(name: &str, refusal: &Refusal) -> String {
     }
 }
 
-/// Why a command comes to nothing, with the remedy.
+/// Why a command has no effect, with the remedy.
 #[must_use]
 pub fn barred(name: &str, barred: &Barred) -> String {
     let stays = |share: Percent, why: String| {
@@ -79,7 +79,7 @@ pub fn barred(name: &str, barred: &Barred) -> String {
     }
 }
 
-/// Of a command for every rollout, where none has a canary.
+/// The reply to a command for all rollouts if none has a canary.
 #[must_use]
 pub fn nothing_to_change() -> String {
     "flags.yaml has no rollout with a canary: there is nothing to change".to_owned()

@@ -1,7 +1,7 @@
-//! What the guard decided, in a sentence with its numbers, and what would have changed it.
+//! Sentences for the guard's decisions, with their numbers and what would have changed them.
 //!
-//! What a finding of answers says may be rightly so, so it ends with what an operator can do about it. Never quotes an
-//! answer.
+//! A finding about responses may have a legitimate reason, so its sentence ends with a remedy. A sentence never quotes
+//! a response.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::decide::guard::rule::Rule;
 use crate::decide::rollout::state::Pause;
 use crate::decide::units::Millis;
 
-/// What was decided, and by what.
+/// The decision and its reason.
 #[must_use]
 pub fn sentence(decision: &Decision) -> String {
     let told = match (decision.decided, &decision.detail) {
@@ -134,7 +134,7 @@ fn share(counts: &ArmCounts) -> Option<String> {
     Some(format!("{} of {all} ({rate}, between {low} and {high})", count(events)))
 }
 
-/// What helps most often against answers that are worse.
+/// The most frequent remedy for worse responses.
 #[must_use]
 pub const fn remedy(rule: Rule) -> Option<&'static str> {
     match rule {
@@ -158,7 +158,7 @@ pub const fn remedy(rule: Rule) -> Option<&'static str> {
     }
 }
 
-/// What was counted: one, and many.
+/// The name of what was counted: singular and plural.
 #[must_use]
 pub const fn counted(aspect: Aspect) -> (&'static str, &'static str) {
     match aspect {
@@ -172,7 +172,7 @@ pub const fn counted(aspect: Aspect) -> (&'static str, &'static str) {
     }
 }
 
-/// What would have led to something else; `None`: nothing that is in anybody's hands.
+/// What would have changed the decision; `None`: nothing that an operator can change.
 #[must_use]
 pub fn would_change(decision: &Decision) -> Option<String> {
     let decided = decision.decided;
@@ -228,7 +228,7 @@ fn fewer(rule: Rule, events: f64, tolerated_ratio: Option<f64>, ignore_below: Op
     told
 }
 
-/// What the guard took a canary back for.
+/// The reason of an automatic rollback.
 #[must_use]
 pub fn regression(regression: &Regression) -> String {
     match regression {
@@ -237,7 +237,7 @@ pub fn regression(regression: &Regression) -> String {
     }
 }
 
-/// What a ramp is held for; empty: it was not said.
+/// The reason of a pause; empty: none was given.
 #[must_use]
 pub fn pause(pause: &Pause) -> String {
     let said = Some(pause.reason.clone()).filter(|reason| !reason.is_empty());

@@ -1,13 +1,13 @@
-//! Why something was done, in a sentence: a line of the history, and of the log.
+//! Sentences for the reasons in the history and the log.
 //!
-//! What a human said, and what an earlier version said, is told as it was said. Knows of no surface: a sentence may hold
-//! line breaks where a text from outside does.
+//! A reason that a human gave, and a text of an earlier version, is returned unchanged. A sentence may contain line
+//! breaks of such a text.
 
 use super::decision::sentence;
 use super::{advice, in_force, notice};
 use crate::decide::event::{Event, Reason, Turn};
 
-/// Why; empty: it was not said.
+/// The reason; empty: none was given.
 #[must_use]
 pub fn reason(event: &Event) -> String {
     let name = event.rollout.as_deref().unwrap_or_default();
@@ -53,7 +53,7 @@ pub fn reason(event: &Event) -> String {
     }
 }
 
-/// What became of a provider's breaker.
+/// A change of a provider's breaker.
 #[must_use]
 pub fn breaker(provider: &str, turn: Turn) -> String {
     match turn {

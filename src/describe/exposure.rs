@@ -1,11 +1,11 @@
-//! What strangers could do through a socket, as an error of the file: what is wrong, and how to mend it.
+//! Sentences for an exposed socket, as an error of the file: the problem and the remedy.
 //!
-//! Lowercase fragments, as every error of the file has them. The place is told beside them, by the path of its key; where
-//! a socket is not where the file says, that is told as well.
+//! Lowercase fragments, like every error of the file. The path of the key is shown next to them. If the socket is not
+//! at the address in the file, the sentence contains that as well.
 
 use crate::decide::exposure::{Danger, Exposure};
 
-/// What is wrong, as a lowercase fragment.
+/// The problem, as a lowercase fragment.
 #[must_use]
 pub fn problem(exposure: &Exposure) -> String {
     let Exposure { reached, elsewhere, danger, .. } = exposure;
@@ -20,7 +20,7 @@ pub fn problem(exposure: &Exposure) -> String {
     }
 }
 
-/// How to mend it, as a lowercase fragment.
+/// The remedy, as a lowercase fragment.
 #[must_use]
 pub const fn remedy(exposure: &Exposure) -> &'static str {
     match exposure.danger {

@@ -1,7 +1,7 @@
-//! Why a rollout is at its share, in a sentence, with what mends it where that differs from the file.
+//! Sentences for the reason of a rollout's share, with a remedy where the share differs from the file.
 //!
-//! Every surface says it by these words: status, the history, and the answer to a command that found nothing to do. Which
-//! of the things that lie over a ramp counts is not decided here.
+//! Status, the history and the reply to a command without effect use the same sentence. Which reason applies is decided
+//! elsewhere.
 
 use super::decision::{pause as held_for, regression};
 use super::words::time;
@@ -11,7 +11,7 @@ use crate::decide::rollout::state::{Lock, Pause};
 use crate::decide::rollout::view::Blocked;
 use crate::decide::units::Percent;
 
-/// The sentence, of the rollout of this name.
+/// The sentence for the rollout with this name.
 #[must_use]
 pub fn reason(name: &str, why: &Why) -> String {
     match why {
@@ -53,7 +53,7 @@ pub fn reason(name: &str, why: &Why) -> String {
     }
 }
 
-/// Why nobody may be sent to the canary.
+/// Why no request may go to the canary.
 #[must_use]
 pub fn blocked(blocked: Blocked<'_>) -> String {
     match blocked {
@@ -68,13 +68,13 @@ pub fn blocked(blocked: Blocked<'_>) -> String {
     }
 }
 
-/// Of what has no canary.
+/// The sentence for a plain route.
 #[must_use]
 pub fn plain_route() -> String {
     "a plain route: everything goes to stable".to_owned()
 }
 
-/// For what a rollout is paused that may have been rolled back before.
+/// The reason of the pause after unreadable state.
 #[must_use]
 pub fn forgotten() -> String {
     "the earlier state could not be read, so it is not known whether this canary was rolled back".to_owned()
@@ -95,7 +95,7 @@ fn in_brackets(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({reason})") }
 }
 
-// What the file asks for, where that is something else.
+// The percent in the file, where it differs.
 fn instead_of(asked: Intent, percent: Percent) -> String {
     match asked {
         Intent::Pinned(asked) if asked != percent => format!(", although the file has percent: {asked}"),

@@ -1,7 +1,7 @@
-//! What is not as it should be, or is so again, in a sentence.
+//! Sentences for faults of the process and for their end.
 //!
-//! What stays so until somebody mends it is told by the same words in status as in the history. Errors of the system go in
-//! as the system words them.
+//! Status and the history use the same sentence. Errors of the operating system are inserted unchanged. When a notice is
+//! shown is decided elsewhere.
 
 use crate::decide::event::Notice;
 

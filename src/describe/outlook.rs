@@ -1,7 +1,7 @@
-//! What a ramp waits for, in words that fit behind "it waits for".
+//! Sentences for what a ramp waits for: fragments that follow "it waits for".
 //!
-//! A promotion is due when there is nothing of it, so these are all the words there are for why it is not. Rates and counts
-//! are told as the guard tells them.
+//! A promotion is due if there is none, so this is the complete list of reasons against a promotion. Rates and counts
+//! have the same form as in the guard's decisions.
 
 use super::silence;
 use super::words::{count, number, percent, time};
@@ -10,13 +10,13 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::rollout::outlook::{Hold, Until};
 use crate::decide::units::Percent;
 
-/// All of it; empty: nothing.
+/// All reasons; empty: none.
 #[must_use]
 pub fn waiting_for(name: &str, holds: &[Hold]) -> String {
     holds.iter().map(|hold| one(name, hold)).collect::<Vec<_>>().join("; ")
 }
 
-/// The same of a step that leads to this share: it waits for the disk.
+/// The reason of a step that waits for the disk.
 #[must_use]
 pub fn written(action: Option<&Action>, to: Percent, dir: &str) -> String {
     format!("its {} ({to}) to be written to {dir}", action.map_or("next step", Action::as_str))

@@ -1,7 +1,7 @@
-//! Why users of stable are not served, in a sentence, with what mends it.
+//! Sentences for a stable that does not serve its users, with a remedy.
 //!
-//! The same words in status, readiness and the log. Which kind of failure stands for the rest is the commonest; counts go
-//! in as they were counted.
+//! Status, readiness and the log use the same sentence. The remedy is that of the most frequent failure. Counts are
+//! inserted unchanged.
 
 use crate::decide::stable_fault::{NoAnswer, StableFault};
 

@@ -1,7 +1,7 @@
-//! What is unusual about a process and its file, in a sentence, and what a file is refused for because of it.
+//! Sentences for warnings about the process and its file, and for refusing a file because of one.
 //!
-//! The same at the start, where it is said only, and with a reload, which may be refused for it. Addresses go in as they are
-//! shown, without what may be secret in them.
+//! A start shows the warning; a reload may be refused with it. Addresses are inserted in their shown form, without
+//! secrets.
 
 use crate::decide::warning::{TakenBack, Warning};
 
@@ -27,7 +27,7 @@ pub fn sentence(warning: &Warning) -> String {
     }
 }
 
-/// Why a file is refused that brings such a stable.
+/// Why a file with such a stable is refused.
 #[must_use]
 pub fn refusal(TakenBack { rollout, stable, other }: &TakenBack) -> String {
     format!(
