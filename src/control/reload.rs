@@ -89,7 +89,7 @@ impl Engine {
         let now: Vec<Option<String>> =
             self.unserved(&self.policy).into_iter().map(|unserved| unserved.rollout).collect();
         let new = self.unserved(policy).into_iter().find(|unserved| !now.contains(&unserved.rollout))?;
-        let remedy = format!("{}; until then `serin rollback` takes users back whatever the file says", remedy(&new));
+        let remedy = format!("{}; until then `serin rollback` still rolls users back", remedy(&new));
         let path = format!("providers.{}", new.provider);
         Some(FileError { path, problem: problem(&new), remedy, ..FileError::default() })
     }

@@ -80,7 +80,7 @@ impl Serving {
         watched.look(now);
         let fault = watched.fault();
         match (&watched.told, &fault) {
-            (None, Some(fault)) => tracing::warn!(rollout, "stable does not serve: {}", sentence(fault)),
+            (None, Some(fault)) => tracing::warn!(rollout, "stable is failing: {}", sentence(fault)),
             (Some(_), None) => tracing::info!(rollout, "stable {} answers again", watched.provider.0),
             _ => {}
         }

@@ -177,7 +177,7 @@ impl Shell {
             }
             News::Connected(connection, result) => {
                 if let Err(why) = &result {
-                    tracing::debug!(provider = connection.provider.name, "still out of reach: {why}");
+                    tracing::debug!(provider = connection.provider.name, "still not reachable: {why}");
                 }
                 connection.came_to(result.is_ok(), now);
                 self.engine.tick(now);
@@ -322,7 +322,7 @@ impl Shell {
 async fn in_time(asked: impl Future<Output = Result<(), String>> + 'static) -> Result<(), String> {
     match spawn_local(timeout(PROBE_ANSWER, asked)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(format!("no answer within {} s", PROBE_ANSWER.as_secs())),
+        Ok(Err(_)) => Err(format!("no response within {} s", PROBE_ANSWER.as_secs())),
         Err(defect) => Err(format!("the probe broke off: {defect}")),
     }
 }

@@ -204,7 +204,7 @@ fn lost_samples_are_counted_and_told_of_once_an_hour() {
         let words = told.map(|event| reason(event).split(" requests,").next().unwrap().to_owned());
         notices.extend(words.map(|words| (look, words)));
     }
-    let told = |lost: u64| format!("the guard was not told of {lost}");
+    let told = |lost: u64| format!("the guard missed {lost}");
     assert_eq!(notices, [(1, told(5)), (36_002, told(7)), (72_003, told(2))]);
     assert_eq!(life.engine.status.load().samples_lost, 14);
 }

@@ -65,7 +65,7 @@ async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
     let start = async |disk: &Disk| {
         Bench::run(one(pinned()), dir.path(), disk, true, async |bench| {
             assert_eq!((bench.chat().standing, bench.chat().percent), (Standing::Locked, Percent::ZERO));
-            assert!(bench.chat().reason.contains("by alice (test), although the file asks for 30%"));
+            assert!(bench.chat().reason.contains("by alice (test), although the file has percent: 30%"));
         })
         .await;
     };
@@ -203,7 +203,7 @@ async fn commands_to_nobody_say_who_there_is() {
         assert_eq!(ask(Some("chta"), ROLLBACK).await.unwrap_err(), unknown);
         let plain = "`plain` is a plain route: it has no canary to move users to";
         assert_eq!(ask(Some("plain"), ROLLBACK).await.unwrap_err(), plain);
-        let which = "say which rollout: only rollback and pause take all; there are: chat, plain";
+        let which = "name a rollout: only rollback and pause apply to all; there are: chat, plain";
         assert_eq!(ask(None, RESUME).await.unwrap_err(), which);
         assert_eq!(ask(None, ROLLBACK).await.unwrap().rollouts.len(), 1);
         let history = bench.inbox.history(Some("chat".to_owned()), 1).await.unwrap();

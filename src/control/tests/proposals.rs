@@ -78,7 +78,7 @@ async fn completion_and_retry_are_written_first_as_well() {
         disk.release();
         bench.until("completed", |bench| bench.chat().standing == Standing::Completed).await;
         answers(&bench, Outcome::ServerError);
-        bench.until("taken back", |bench| bench.chat().standing == Standing::RolledBack).await;
+        bench.until("rolled back", |bench| bench.chat().standing == Standing::RolledBack).await;
         disk.set(true, false);
         // A retry that cannot be remembered does not begin.
         bench.inbox.history(None, 1).await.unwrap();
@@ -119,7 +119,7 @@ async fn whatever_takes_users_back_overtakes_a_promotion_that_hangs() {
             let most = Millis(if back == "guard" { 1300 } else { 300 });
             assert!(bench.elapsed() - began < most.duration(), "{back}");
             let refused = promoted.await.unwrap().unwrap_err().to_string();
-            assert_eq!(refused, "something else came first: `serin history chat` says what");
+            assert_eq!(refused, "another change came first: `serin history chat` shows it");
             disk.release();
             bench.until("the disk has it", |_| disk.states()[0].1.in_force == Percent::ZERO).await;
             assert_eq!(bench.chat().percent, Percent::ZERO, "{back}");
@@ -147,7 +147,7 @@ async fn a_rollback_that_ends_the_guards_own_pause_waits_for_no_disk() {
         disk.set(false, true);
         assert!(bench.inbox.put(crate::state::inbox::Input::Flags(read(one(canary())))));
         answers(&bench, Outcome::ServerError);
-        let took = bench.until("it is taken back", |bench| bench.chat().percent == Percent::ZERO).await;
+        let took = bench.until("it is rolled back", |bench| bench.chat().percent == Percent::ZERO).await;
         assert_eq!((took < Millis(2000).duration(), bench.chat().standing), (true, Standing::RolledBack));
         disk.release();
     })
@@ -164,16 +164,16 @@ async fn a_human_who_would_send_users_to_the_canary_is_told_of_a_disk_that_does_
         let refused = bench.ask(to(40)).await.unwrap_err().to_string();
         assert_eq!(
             refused,
-            "`chat` stays at 10%, since a restart would forget anything else: the disk did not answer within 2s; mend \
-             that and try again"
+            "`chat` stays at 10%, since any other share would be lost at a restart: the disk did not answer within \
+             2s; fix this and try again"
         );
         disk.release();
         bench.until("the disk says what is in force", |_| disk.states()[0].1.in_force == percent(10)).await;
         assert_eq!(bench.ask(to(25)).await.unwrap().durable, Ok(()));
         disk.set(true, false);
         let full = format!(
-            "`chat` stays at 25%, since a restart would forget anything else: state in {} cannot be written (disk \
-             full); mend that and try again",
+            "`chat` stays at 25%, since any other share would be lost at a restart: state in {} cannot be written \
+             (disk full); fix this and try again",
             folder.display()
         );
         // The first finds it out, the second knows it.
@@ -204,7 +204,7 @@ async fn a_resume_that_cannot_be_written_leaves_the_lock_and_its_file() {
         for (full, hanging) in [(true, false), (false, true)] {
             disk.set(full, hanging);
             let refused = bench.ask(RESUME).await.unwrap_err().to_string();
-            assert!(refused.starts_with("`chat` stays at 0%, since a restart would forget"), "{refused}");
+            assert!(refused.starts_with("`chat` stays at 0%, since any other share would be lost"), "{refused}");
             bench.until("its file again", |_| file.exists()).await;
             assert_eq!((bench.chat().standing, bench.chat().percent), (Standing::Locked, Percent::ZERO));
             disk.release();

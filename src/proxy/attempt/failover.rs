@@ -463,7 +463,7 @@ impl<'a> Failover<'a> {
                 (None, Ending::Answered { body: BodyEnd::Malformed(shape), .. }) => {
                     cause::strange(shape, cause::detail(shape, &buffered_response.head.headers)).to_string()
                 }
-                (None, _) => "its answer ended in the middle of what it said".to_owned(),
+                (None, _) => "its response ended in the middle of its content".to_owned(),
             };
             Said::Problem(self.problem(ending, detail))
         };

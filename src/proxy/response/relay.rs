@@ -39,8 +39,7 @@ const X_SERIN_GENERATION: HeaderName = HeaderName::from_static("x-serin-generati
 const X_SERIN_ATTEMPTS: HeaderName = HeaderName::from_static("x-serin-attempts");
 
 /// What the client of a stream is told when Serin ends.
-const STOPPING: &str = "Serin was stopped before this answer came to its end: what came is incomplete; send the request \
-                        again (from Serin)";
+const STOPPING: &str = "Serin was stopped before this response was complete; send the request again (from Serin)";
 
 /// The largest unfinished event that waits for its end.
 const MOST_UNFINISHED: usize = 16 * 1024;
