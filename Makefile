@@ -9,30 +9,30 @@ TOOLS := target/tools
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
-demo: ## Two providers, traffic, a rollout that fails and recovers: about a minute, then yours to play with
+demo: ## Two providers, traffic, a rollout that fails and recovers: about a minute; then it keeps running
 	cargo run --release --locked -- demo
 
-test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 tries the release binary too
+test: ## All tests, with the official SDKs; installs what is missing; RELEASE=1 also tests the release binary
 	@tests/run.sh
 
-check: deny ## Format, lints, documentation, rules of the house, schema, licences and bans of dependencies
+check: deny ## Format, lints, documentation, house rules, schema, licences and bans of dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 	cargo test --locked --test house_rules --test readme
 	cargo run --quiet --locked -- schema | diff -u deploy/flags.schema.json - \
-	    || { echo "deploy/flags.schema.json is not what the code says: run 'make schema'"; exit 1; }
+	    || { echo "deploy/flags.schema.json differs from the code: run 'make schema'"; exit 1; }
 	cargo run --quiet --locked -- check --no-secrets flags.yaml
 
-schema: ## Write deploy/flags.schema.json anew from the code
+schema: ## Write deploy/flags.schema.json from the code
 	cargo run --quiet --locked -- schema > deploy/.draft
 	mv deploy/.draft deploy/flags.schema.json
 
-bench-guard: ## Rules for canaries on the same simulated traffic: write docs/guard.md anew; RUNS=40 for a quick look
+bench-guard: ## Compare canary rules on simulated traffic and write docs/guard.md; RUNS=40 for a quick run
 	@mkdir -p docs
 	cargo run --quiet --profile quick --locked --example bench_guard -- docs/guard.md
 
-fence: ## Instructions of a request, before this change and now: at most 2% more; BASE=COMMIT compares with that one
+fence: ## Count the instructions of a request before and after a change, at most 2% more; BASE=COMMIT sets the base
 	@tests/fence.py
 
 deny: $(TOOLS)/bin/cargo-deny ## Licences, bans and sources of dependencies

@@ -68,8 +68,8 @@ fn none_taken_back(what: &str, rollouts: &[Rollout]) {
 fn at_most(most: usize, what: &str, rollouts: &[Rollout]) {
     let seeds: Vec<usize> =
         (1..).zip(rollouts).filter(|(_, rollout)| rollout.end == End::RolledBack).map(|(seed, _)| seed).collect();
-    println!("{what}: {} of {} taken back", seeds.len(), rollouts.len());
-    assert!(seeds.len() <= most, "{what}: taken back with seeds {seeds:?}");
+    println!("{what}: {} of {} rolled back", seeds.len(), rollouts.len());
+    assert!(seeds.len() <= most, "{what}: rolled back with seeds {seeds:?}");
 }
 
 /// Faults after an hour of health: the median and what 95% do not exceed, in seconds.
@@ -80,7 +80,7 @@ fn found(errors: f64, count: usize) -> (f64, f64) {
     let tally = Tally::of(&rollouts);
     let early: Vec<usize> =
         (1..).zip(&rollouts).filter(|(_, rollout)| rollout.since_fault.is_none()).map(|(seed, _)| seed).collect();
-    assert!(early.is_empty(), "a fault of {errors}: taken back before it, with seeds {early:?}");
+    assert!(early.is_empty(), "a fault of {errors}: rolled back before it, with seeds {early:?}");
     assert_eq!(tally.found, count, "a fault of {errors}: seeds 1 to {count}");
     let (median, most) = (tally.seconds.median().unwrap(), tally.seconds.most().unwrap());
     let cost = (tally.requests.median().unwrap(), tally.errors.median().unwrap());

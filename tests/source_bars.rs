@@ -163,7 +163,7 @@ fn found(beside: &Beside, count: usize) -> (f64, f64) {
         })
         .collect();
     let early: Vec<_> = (1..).zip(&delays).filter(|(_, delay)| **delay <= 0.0).collect();
-    assert!(early.is_empty(), "{beside:?}: taken back before the fault, with {early:?}");
+    assert!(early.is_empty(), "{beside:?}: rolled back before the fault, with {early:?}");
     delays.sort_by(f64::total_cmp);
     (delays[count / 2], delays[count * 95 / 100])
 }

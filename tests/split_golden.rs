@@ -381,7 +381,7 @@ fn the_command_takes_a_rollouts_split_from_the_file() {
     assert_eq!(Split::of_rollout(&policy, "chat").unwrap(), expected);
     let error = |name: &str| Split::of_rollout(&policy, name).unwrap_err().to_string();
     assert_eq!(error("caht"), "there is no rollout named `caht`; there are: chat, plain");
-    assert_eq!(error("plain"), "rollout `plain` is a plain route without a canary; it splits nobody");
+    assert_eq!(error("plain"), "rollout `plain` is a plain route without a canary; it splits no users");
 }
 
 #[test]

@@ -18,14 +18,14 @@ const TRAFFICS: [f64; 3] = [5.0, 50.0, 500.0];
 pub(crate) fn write(bench: &Bench, page: &mut Page) {
     let runs = bench.few(2);
     let rates = everyday();
-    page.heading("A canary whose answers are worse");
+    page.heading("A canary with worse responses");
     page.words(&format!(
-        "Every status is 200, and from the end of the first hour on more of the canary's answers are empty, stopped by the \
-         length limit, filtered, or streamed with longer gaps; before that they are as stable's are ({} empty, {} stopped by \
-         the limit, {} filtered, gaps that spread as a lognormal with sigma {SPREAD}). 10 % of the users are on the canary. \
-         Cells: the median of the time until the rule does something about it, / 95 %, of {runs} runs; never: not within an \
-         hour; **F**: before. By default the guard holds the canary where it is; the other rules know failures only, and an \
-         empty answer is none to them.",
+        "Every status is 200. From the end of the first hour on more of the canary's responses are empty, stopped by \
+         the length limit, filtered, or streamed with longer gaps. Before that they are like stable's ({} empty, {} \
+         stopped by the limit, {} filtered, gaps that spread as a lognormal with sigma {SPREAD}). 10 % of the users \
+         are on the canary. Cells: the median of the time until the rule acts, / 95 %, of {runs} runs; never: not \
+         within an hour; **F**: before. By default the guard pauses the ramp at its share. The other rules count \
+         failures only, and an empty response is not a failure for them.",
         part(rates[0]),
         part(rates[1]),
         part(rates[2]),
@@ -62,7 +62,7 @@ fn alike(bench: &Bench, page: &mut Page) {
     let runs = bench.few(2);
     let held = played(bench, "answers alike", runs, 5.0, Excess::alike(everyday()), 14.0 * DAY);
     page.words(&format!(
-        "Where the canary's answers are as stable's are, at 5 requests a second for fourteen days: {} of {runs} held.",
+        "If the canary's responses are like stable's, at 5 requests a second for fourteen days: {} of {runs} paused.",
         held[0].wrong + held[0].found
     ));
 }

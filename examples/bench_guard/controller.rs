@@ -37,11 +37,12 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
         Ramps { step: DAY, runs: bench.few(40), requests: &[50.0] },
     ];
     page.words(
-        "Serin alone, whole ramps of seven stages in steps of five minutes, an hour and a day, at 5, 50 and 500 requests a \
-         second (50 in steps of a day), stable failing 0.1, 0.4 and 3.2 %. A canary that is 1.25 times worse is the worst \
-         that is tolerated: it may be held before it is called done, and must not be taken back in more than one of a \
-         thousand rollouts. A confirmation gives half of the users back for ten minutes, where stable has too little traffic \
-         to be compared with; with steps of five minutes the schedule notices, and what comes latest has waited for two.",
+        "Serin alone, whole ramps of seven stages in steps of five minutes, an hour and a day, at 5, 50 and 500 \
+         requests a second (50 in steps of a day), stable failing 0.1, 0.4 and 3.2 %. A canary that is 1.25 times \
+         worse is the worst that is tolerated: its completion may be delayed, and it must not be rolled back in more \
+         than one of a thousand rollouts. A confirmation moves half of the users to stable for ten minutes, where \
+         stable has too little traffic for a comparison. With steps of five minutes this delays the schedule, and the \
+         latest rollouts have waited for two confirmations.",
     );
     let kinds = [("as good as stable", 1.0), ("1.25 times worse", 1.25), ("half as many failures", 0.5)];
     let mut table = Vec::new();
@@ -68,7 +69,7 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     let columns = [
         "rollouts",
         "requests of the canary",
-        "taken back",
+        "rolled back",
         "completed",
         "latest beyond the schedule",
         "confirmations",

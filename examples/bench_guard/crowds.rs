@@ -1,4 +1,4 @@
-//! Users who are not alike: one who fails for ever, and some who fail more often than others.
+//! Users with different traffic: one who fails for ever, and some who fail more often than others.
 
 use serin::simulate::pauses::Pauses;
 use serin::simulate::rollout::Span;
@@ -11,7 +11,7 @@ use crate::cells::{found, percent, time};
 use crate::contenders::{ARGO, Contender, FLAGGER, LABELS, NAIVE, RELATIVE, SAFE_TEST, SERIN};
 use crate::page::Page;
 
-const UNPAUSED: Contender = Contender { name: "Serin, nobody paused", ..SERIN };
+const UNPAUSED: Contender = Contender { name: "Serin, no user paused", ..SERIN };
 
 struct Case {
     name: &'static str,
@@ -44,13 +44,14 @@ fn cases() -> Vec<Case> {
 
 pub(crate) fn write(bench: &Bench, page: &mut Page) {
     let runs = bench.few(10);
-    page.heading("Users who are not alike");
+    page.heading("Users with different traffic");
     page.words(&format!(
-        "Request by request: users stay on their provider, the user of rank k sends in proportion to 1/k, 10 % of them are \
-         the canary's. Where the canary is healthy, the cells say how many of {runs} runs took it back, and the median time; \
-         else what the tables above say. Serin pauses users for their failures: who fails for ever counts once in ten \
-         seconds, then in forty, up to once a day, so that one user is never the canary's fault. With two users on the \
-         canary nobody can tell whether it is the users or the provider.",
+        "Request by request: users stay on their provider, the user of rank k sends in proportion to 1/k, 10 % of \
+         them are on the canary. Where the canary is healthy, the cells show how many of {runs} runs rolled it back, \
+         and the median time; otherwise they show the same as the tables above. Serin pauses users for their \
+         failures: a user whose requests always fail counts once in ten seconds, then in forty, up to once a day, so \
+         that one user is never counted as the canary's fault. With two users on the canary it cannot be known \
+         whether the users or the provider cause the failures.",
     ));
     let contenders: [Contender; 7] = [NAIVE, FLAGGER, ARGO, SAFE_TEST, LABELS, RELATIVE, UNPAUSED];
     let mut table = Vec::new();

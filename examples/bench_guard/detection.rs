@@ -40,22 +40,23 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     page.heading("How soon a fault is found");
     page.words(&format!(
         "Cells: the median of time / requests of the canary / failures of the canary from the fault to the rollback; \
-         (x %): so many runs found it within six hours, where not all did; **F x %**: so many had already taken a healthy \
-         canary back before the fault. {} runs a cell.",
+         (x %): the share of runs that detected it within six hours, where not all did; **F x %**: the share that had \
+         rolled back a healthy canary before the fault. {} runs a cell.",
         bench.many()
     ));
     page.words(
-        "50 requests a second, 10 % of them to the canary, which begins to fail after an hour of health. Serin takes a canary \
-         back within seconds when it is down and within a quarter of a minute when every fifth request fails; what fails \
-         twice as often as stable takes more than an hour, since so little shows in thousands of requests only. The CUSUM of \
-         labels is quicker, with no bound on how often it is wrong, and falls for a burst of a second (below):",
+        "50 requests a second, 10 % of them to the canary, which starts to fail after an hour without a fault. Serin \
+         rolls a canary back within seconds when it is down and within a quarter of a minute when every fifth request \
+         fails. A canary that fails twice as often as stable takes more than an hour, since such a small difference \
+         shows only in thousands of requests. The CUSUM of labels is quicker, has no bound on how often it is wrong, \
+         and reacts to a burst of a second (below):",
     );
     let faults = [0.008, 0.02, 0.05, 0.2, 0.5, 1.0];
     table(bench, page, &faults, |after| Case { requests: 50.0, share: 0.1, before: 0.004, after, at: HOUR });
     page.words(
-        "50 requests a second, 5 % of them to the canary, which fails from its first request on. (What the naive rule \
-         finds here after one failure or two is luck: it \"finds\" a healthy canary in the same way.) At first contact Serin \
-         needs less evidence than later, since that is where faults are likeliest:",
+        "50 requests a second, 5 % of them to the canary, which fails from its first request on. (The naive rule acts \
+         here after one or two failures by chance: it \"finds\" a healthy canary in the same way.) At first contact \
+         Serin needs less evidence than later, since faults are most likely there:",
     );
     let faults = [0.008, 0.02, 0.05, 0.2, 1.0];
     table(bench, page, &faults, |after| Case { requests: 50.0, share: 0.05, before: 0.004, after, at: 0.0 });
@@ -72,8 +73,8 @@ fn table(bench: &Bench, page: &mut Page, faults: &[f64], case: impl Fn(f64) -> C
 
 fn other_traffic(bench: &Bench, page: &mut Page) {
     page.words(&format!(
-        "Other traffic and other rates, 10 % to the canary, a fault after an hour, {} runs a cell. Where stable itself fails \
-         often, rules that look at the canary alone take it back before there is a fault:",
+        "Other traffic and other rates, 10 % to the canary, a fault after an hour, {} runs a cell. Where stable \
+         itself fails often, rules that use the canary's rate alone roll it back before there is a fault:",
         bench.few(2)
     ));
     let cases = [
@@ -95,8 +96,8 @@ fn other_traffic(bench: &Bench, page: &mut Page) {
 fn after_a_week(bench: &Bench, page: &mut Page) {
     let runs = bench.few(8);
     page.words(&format!(
-        "After seven healthy days, 50 requests a second, 10 % to the canary: what a rule pays for what it cannot forget. \
-         {runs} runs a cell. A sequential test from the start has to outweigh the week; Serin is as quick as on the first day:",
+        "After seven healthy days, 50 requests a second, 10 % to the canary: the cost of a long history. {runs} runs \
+         a cell. A sequential test from the start has to outweigh the week. Serin is as quick as on the first day:",
     ));
     let faults = [0.02, 0.2, 1.0];
     let case = |after| Case { requests: 50.0, share: 0.1, before: 0.004, after, at: 7.0 * DAY };

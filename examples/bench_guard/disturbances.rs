@@ -21,10 +21,11 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
 fn ramps(bench: &Bench, page: &mut Page) {
     let step = 5.0 * MINUTE;
     page.words(&format!(
-        "Whole rollouts in steps of five minutes, with such an outage at a random moment, or with both providers getting \
-         slowly worse, from 0.4 % to 3 % within two hours (steps of half an hour). Cells: how many of {} were completed / \
-         were taken back within a day. Argo gets through since ten minutes are two of its looks, Serin since it compares, \
-         or, with most users on the canary, gives half of them back until it has compared.",
+        "Whole rollouts in steps of five minutes, with such an outage at a random moment, or with both providers \
+         getting slowly worse, from 0.4 % to 3 % within two hours (steps of half an hour). Cells: how many of {} were \
+         completed / were rolled back within a day. Argo completes since ten minutes are two of its checks. Serin \
+         completes since it compares both arms, or, with most users on the canary, moves half of them to stable until \
+         it has compared.",
         bench.many()
     ));
     let span = Span { seconds: 24.0 * HOUR, fault_at: None };
@@ -58,9 +59,10 @@ fn ramps(bench: &Bench, page: &mut Page) {
 
 fn outages(bench: &Bench, page: &mut Page) {
     page.words(&format!(
-        "Both providers fail this part of their requests for ten minutes, after an hour of health, 10 % to the canary: how \
-         many of those that had not been taken back by then were taken back within the hour after. {} runs a cell. Rules \
-         that look at the canary alone blame it for an outage of everybody; those that compare do not.",
+        "Both providers fail this share of their requests for ten minutes, after an hour without a fault, 10 % to the \
+         canary: how many of those that had not been rolled back by then were rolled back within the hour after. {} \
+         runs a cell. Rules that use the canary's rate alone roll it back for an outage of both providers. Rules that \
+         compare do not.",
         bench.many()
     ));
     let cases = [(0.5, 0.3), (5.0, 0.3), (50.0, 0.3), (500.0, 0.3), (50.0, 1.0)];
@@ -77,9 +79,9 @@ fn outages(bench: &Bench, page: &mut Page) {
 
 fn bursts(bench: &Bench, page: &mut Page) {
     page.words(&format!(
-        "The canary alone fails for a moment, after an hour of health, 10 % to the canary: how many of {} runs took it back, \
-         by the length of the burst. How fast evidence may gather is limited, so that a hiccup of some seconds is none; a \
-         canary that answers nothing is taken back after three seconds all the same.",
+        "The canary alone fails for a moment, after an hour without a fault, 10 % to the canary: how many of {} runs \
+         rolled it back, by the length of the burst. The growth of the evidence is limited, so that a burst of some \
+         seconds causes no rollback. A canary that answers nothing is still rolled back after three seconds.",
         bench.many()
     ));
     let lengths = [1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 20.0, 30.0];

@@ -21,7 +21,7 @@ const FAULTS: [(f64, &str); 8] = [
 ];
 
 pub(crate) fn write(bench: &Bench, page: &mut Page) {
-    page.heading("A close look at Serin");
+    page.heading("Serin in detail");
     shares(bench, page, &SERIN);
     traffics(bench, page, &SERIN);
 }
@@ -42,10 +42,10 @@ fn note(tally: &Tally) -> String {
 fn shares(bench: &Bench, page: &mut Page, contender: &Contender) {
     let shares = [0.01, 0.05, 0.1, 0.25, 0.5];
     page.words(&format!(
-        "What a fault costs: requests of the canary from the fault to the rollback, median / 95 % of {} runs; 50 requests a \
-         second, 0.4 % fail otherwise; the columns are the canary's share. A smaller share costs fewer requests and \
-         takes longer. From a quarter on, a fault of 20 % and more costs what passes in the least time that it must last: \
-         three seconds for a canary that is down, about nine for another.",
+        "The cost of a fault: requests of the canary from the fault to the rollback, median / 95 % of {} runs; 50 \
+         requests a second, 0.4 % fail otherwise; the columns are the canary's share. A smaller share costs fewer \
+         requests and takes longer. From a quarter on, a fault of 20 % and more costs the requests of the minimum \
+         time that it must last: three seconds for a canary that is down, about nine for another.",
         bench.few(2)
     ));
     let mut table = Vec::new();
@@ -65,8 +65,8 @@ fn shares(bench: &Bench, page: &mut Page, contender: &Contender) {
 fn traffics(bench: &Bench, page: &mut Page, contender: &Contender) {
     let cases = [(0.5, 0.1), (5.0, 0.1), (50.0, 0.1), (500.0, 0.1), (2000.0, 0.1), (50.0, 0.01)];
     page.words(&format!(
-        "How long it takes: time from the fault (after an hour) to the rollback, median / 95 % of {} runs. From \
-         some hundred requests a second on, more traffic makes hardly anything quicker, so that no burst decides alone.",
+        "The time to detect it: time from the fault (after an hour) to the rollback, median / 95 % of {} runs. From \
+         some hundred requests a second on, more traffic makes hardly any difference, so that no burst decides alone.",
         bench.few(2)
     ));
     let mut table = Vec::new();

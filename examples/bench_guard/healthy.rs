@@ -1,4 +1,4 @@
-//! How often a healthy canary is taken back, and whether it ever gets everybody.
+//! How often a healthy canary is rolled back, and whether its ramp completes.
 
 use serin::simulate::rollout::{Rollout, Span, play};
 use serin::simulate::schedule::Schedule;
@@ -12,7 +12,7 @@ use crate::controller;
 use crate::page::Page;
 
 pub(crate) fn write(bench: &Bench, page: &mut Page) {
-    page.heading("What happens to a healthy canary");
+    page.heading("A healthy canary");
     fixed(bench, page);
     ramps(bench, page);
     controller::write(bench, page);
@@ -21,9 +21,9 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
 fn fixed(bench: &Bench, page: &mut Page) {
     let runs = bench.few(10);
     page.words(&format!(
-        "Both providers fail equally often, 10 % of the requests go to the canary for fourteen days: how many of {runs} runs \
-         took it back. Fixed thresholds on small windows fail at low traffic, where one failure among ten requests is 10 %; \
-         what compares the two providers does not."
+        "Both providers fail equally often, 10 % of the requests go to the canary for fourteen days: how many of \
+         {runs} runs rolled it back. Fixed thresholds on small windows fail at low traffic, where one failure among \
+         ten requests is 10 %. Rules that compare the two providers do not."
     ));
     let span = Span { seconds: 14.0 * DAY, fault_at: None };
     let mut cases = Vec::new();
@@ -41,12 +41,14 @@ fn fixed(bench: &Bench, page: &mut Page) {
 }
 
 fn ramps(bench: &Bench, page: &mut Page) {
-    page.words(
-        &format!("A whole rollout of a healthy canary, 10 % and 15 % more with every step up to everybody (seven stages). \
-         Cells: how many of {} ({} where steps take a day) were completed / how many were taken back; the median time to \
-         everybody, where any got there. Serin promotes when the schedule says so; its second more is that of the first \
-         probe.", bench.many(), bench.few(10))
-    );
+    page.words(&format!(
+        "A whole rollout of a healthy canary, 10 % and 15 % more with every step up to 100 % (seven stages). \
+                  Cells: how many of {} ({} where steps take a day) were completed / how many were rolled back; the \
+                  median time to 100 %, where any reached it. Serin promotes on schedule; its additional second is \
+                  the first probe.",
+        bench.many(),
+        bench.few(10)
+    ));
     let cases = [
         (5.0 * MINUTE, 5.0, 0.001),
         (5.0 * MINUTE, 50.0, 0.004),

@@ -19,11 +19,12 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
     let runs = bench.few(2);
     page.heading("A canary that never answers");
     page.words(&format!(
-        "It accepts requests and keeps them waiting, all of them or a part, from the end of the first hour on; 10 % of the users \
-         are on it. Stable's times to the first output are lognormal (median {MEDIAN} s, sigma 0.7), and its requests fail 0.4 % \
-         of the time. Cells: the median of the time until it is taken back, / 95 %, of {runs} runs; never: not within an hour; \
-         **F**: taken back before. Who looks at failures has nothing to look at. The guard holds requests without output \
-         against stable's of the same seconds; where a part is answered it is the slow answers that tell.",
+        "It accepts requests and does not answer all of them, or a part of them, from the end of the first hour on. \
+         10 % of the users are on it. Stable's times to the first output are lognormal (median {MEDIAN} s, sigma \
+         0.7), and its requests fail 0.4 % of the time. Cells: the median of the time until it is rolled back, / 95 \
+         %, of {runs} runs; never: not within an hour; **F**: rolled back before. Rules for failures detect nothing \
+         here. The guard compares requests without output with stable's of the same seconds. If a part is answered, \
+         the slow responses are the evidence.",
     ));
     let contenders = [NAIVE, FLAGGER, ARGO, SERIN];
     for part in [1.0, 0.3] {
@@ -47,7 +48,10 @@ pub(crate) fn write(bench: &Bench, page: &mut Page) {
                 bench.together(&what, runs, &contenders, 0.1, &span, |seed| stage.run(seed, Counted::Unpaused))
             })
             .collect();
-        let answered = format!("{} is never answered", if part < 1.0 { percent(part) } else { "all".to_owned() });
+        let answered = match part < 1.0 {
+            true => format!("{} of the requests are never answered", percent(part)),
+            false => "no request is answered".to_owned(),
+        };
         let names = TRAFFICS.map(|requests| format!("{requests} rps"));
         page.table(&head(&answered, names), &rows(&contenders, &columns, found));
     }
@@ -70,8 +74,8 @@ pub(crate) fn found(tally: &Tally) -> String {
 fn innocent(bench: &Bench, page: &mut Page) {
     let runs = bench.many();
     page.words(&format!(
-        "What looks like it and is no fault of the canary's, of {runs} runs each at 5 requests a second: how many are called \
-         silent.",
+        "Similar cases that are not a fault of the canary, of {runs} runs each at 5 requests a second: how many are \
+         found silent.",
     ));
     let times = |part, kind, median, spread| Times { part, kind, median, spread };
     let usual = || Waits::of_median(5.0, MEDIAN);

@@ -58,13 +58,14 @@ const SERIN: Contender = Contender {
 
 pub(crate) fn write(bench: &Bench, page: &mut Page) {
     let runs = bench.few(10);
-    page.heading("A canary that answers later");
+    page.heading("A slow canary");
     page.words(&format!(
-        "Nothing fails; times to the first output spread as a lognormal (sigma 0.7) around a median that is so many times \
-         stable's from the second hour on, 10 % to the canary. An answer is slow above one and a half times stable's own \
-         95th percentile, which the guard learns as it goes. Cells: the median of the time from then to the rollback, / 95 %, \
-         of {runs} runs; (x %): so many of them ended with one, within six hours at 50 requests a second and within a day at \
-         5. It takes the canary back for being far slower, not for being a little slower, and not when both become slow.",
+        "Nothing fails. Times to the first output spread as a lognormal (sigma 0.7) around a median that is this \
+         multiple of stable's from the second hour on, 10 % to the canary. A response is slow above one and a half \
+         times stable's own 95th percentile, which the guard measures during the rollout. Cells: the median of the \
+         time from then to the rollback, / 95 %, of {runs} runs; (x %): the share of runs with a rollback, within six \
+         hours at 50 requests a second and within a day at 5. The guard rolls the canary back when it is far slower, \
+         not when it is a little slower, and not when both become slow.",
     ));
     let slower = |factor: f64| Course::steady(MEDIAN).then(HOUR, MEDIAN * factor);
     let mut cases: Vec<(String, Course, Course)> = [0.7, 1.0, 1.1, 1.3, 1.5, 2.0, 3.0, 5.0]

@@ -63,21 +63,21 @@ pub enum Denied {
     /// A name that is not loopback's.
     #[error(
         "the Host `{0}` is not a loopback address: without admin.tokens only 127.0.0.1, [::1] and localhost are \
-         answered, since a web page could reach this port under a name of its own"
+         accepted, since a web page could reach this port under another name"
     )]
     ForeignHost(String),
     /// A page from elsewhere.
-    #[error("the Origin `{0}` is not on loopback: without admin.tokens no web page from elsewhere is answered")]
+    #[error("the Origin `{0}` is not on loopback: without admin.tokens requests of other web pages are refused")]
     ForeignOrigin(String),
     /// A page that is not of this port.
     #[error(
-        "the Origin `{0}` is not this port's own, which is an IP address or localhost, as in Host: no web page from \
-         elsewhere makes a change here; what is no browser sends no Origin"
+        "the Origin `{0}` is not this port's own, which is an IP address or localhost, as in Host: web pages of other \
+         origins may not make changes; clients that are not browsers send no Origin"
     )]
     ForeignChange(String),
     /// Off loopback, and nobody could be known.
     #[error(
-        "this admin port listens on {0}, off loopback, and flags.yaml has no admin.tokens: nothing is answered here"
+        "this admin port listens on {0}, off loopback, and flags.yaml has no admin.tokens: all requests are refused"
     )]
     Unguarded(IpAddr),
 }

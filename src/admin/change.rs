@@ -81,7 +81,7 @@ fn parse<T: Default + DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     if body.trim_ascii_start().first() == Some(&b'[') {
         return Err(Problem::Bad("the body is a JSON list; send an object such as {\"reason\": \"...\"}".to_owned()));
     }
-    serde_json::from_slice(body).map_err(|error| Problem::Bad(format!("the body is not understood: {error}")))
+    serde_json::from_slice(body).map_err(|error| Problem::Bad(format!("the body is not valid: {error}")))
 }
 
 #[cfg(test)]
@@ -116,27 +116,27 @@ mod tests {
     fn what_is_not_understood_is_named() {
         assert_eq!(
             error(Change::Rollback, r#"{"percent": 5}"#),
-            "the body is not understood: unknown field `percent`, expected `to` or `reason` at line 1 column 10"
+            "the body is not valid: unknown field `percent`, expected `to` or `reason` at line 1 column 10"
         );
         assert_eq!(
             error(Change::Resume, r#"{"to": 5}"#),
-            "the body is not understood: unknown field `to`, expected `at` or `reason` at line 1 column 5"
+            "the body is not valid: unknown field `to`, expected `at` or `reason` at line 1 column 5"
         );
         assert_eq!(
             error(Change::Pause, r#"{"to": 5}"#),
-            "the body is not understood: unknown field `to`, expected `reason` at line 1 column 5"
+            "the body is not valid: unknown field `to`, expected `reason` at line 1 column 5"
         );
         assert_eq!(
             error(Change::Promote, r#"{"to": 5, "to": 6}"#),
-            "the body is not understood: duplicate field `to` at line 1 column 14"
+            "the body is not valid: duplicate field `to` at line 1 column 14"
         );
         let doubtful = error(Change::Rollback, r#"{"to": 0.1}"#);
-        assert!(doubtful.starts_with("the body is not understood: `0.1` could be"), "{doubtful}");
+        assert!(doubtful.starts_with("the body is not valid: `0.1` could be"), "{doubtful}");
         assert_eq!(
             error(Change::Rollback, "[5]"),
             "the body is a JSON list; send an object such as {\"reason\": \"...\"}"
         );
-        assert!(error(Change::Rollback, "to=5").starts_with("the body is not understood: expected"));
+        assert!(error(Change::Rollback, "to=5").starts_with("the body is not valid: expected"));
     }
 
     #[test]

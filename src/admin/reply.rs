@@ -42,9 +42,7 @@ pub enum Problem {
     #[error("the body did not arrive within {0} s")]
     Slow(u64),
     /// Control did not answer in time.
-    #[error(
-        "the control loop did not answer within {0} s; what was asked for may still be carried out: see `serin status`"
-    )]
+    #[error("the control loop did not answer within {0} s; the change may still be carried out: see `serin status`")]
     Unanswered(u64),
     /// The store failed.
     #[error("the history cannot be read: {0}")]

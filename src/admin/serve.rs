@@ -114,7 +114,7 @@ async fn read(head: &Parts, body: Incoming) -> Result<Bytes, Problem> {
         Err(_) => Err(Problem::Slow(BODY_TIME.as_secs())),
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLong(BODY)),
-        Ok(Err(error)) => Err(Problem::Bad(format!("the body broke off: {error}"))),
+        Ok(Err(error)) => Err(Problem::Bad(format!("the body ended early: {error}"))),
     }
 }
 

@@ -48,7 +48,7 @@ impl Stopper {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
     /// The control loop is gone.
-    #[error("the control loop ended: {0}; serin stops, since nothing would judge the canary any more")]
+    #[error("the control loop ended: {0}; serin stops, since the canary would no longer be judged")]
     Control(String),
 }
 
@@ -91,7 +91,7 @@ pub(super) fn wait(parts: Parts<'_>) -> Result<(), Ended> {
                 let Some(plane) = plane.take() else { continue };
                 draining.store(true, Ordering::Relaxed);
                 if !inbox.put(Input::Drain) {
-                    tracing::warn!("the control loop was not told of the drain: its inbox is full");
+                    tracing::warn!("the control loop did not receive the drain: its inbox is full");
                 }
                 let patience = shared.load().policy.drain;
                 tracing::info!(open_requests = plane.open_requests(), at_most = %patience, "draining");
@@ -126,6 +126,6 @@ fn finish(plane: proxy::Running, patience: Millis) {
         Err(_) => plane.open_requests(),
     };
     if cut > 0 {
-        tracing::warn!(requests = cut, "the drain's time is over: open requests were cut");
+        tracing::warn!(requests = cut, "the drain time is over: open requests were cut");
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn choose(
     let file = path.display().to_string();
     let refused = |why: &str| StartError::Flags { text: format!("{}\n{why}", render(&errors, &file).trim_end()) };
     if strict {
-        return Err(refused("not started: --strict takes no earlier copy"));
+        return Err(refused("not started: --strict uses no earlier copy"));
     }
     let Some(last_good) = last_good else {
         return Err(refused("not started: there is no earlier good copy to start with"));
@@ -59,7 +59,7 @@ pub(super) fn choose(
     let compiled = compile(last_good, environment)
         .map_err(|_| refused("not started: the earlier good copy is not accepted by this version either"))?;
     if let Some(found) = unserved(&compiled.policy).first() {
-        let why = format!("not started: nor would users be served by the earlier good copy: {}", problem(found));
+        let why = format!("not started: the earlier good copy would not serve users either: {}", problem(found));
         return Err(refused(&why));
     }
     let Compiled { policy, warnings, shown, .. } = compiled;

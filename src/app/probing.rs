@@ -81,7 +81,7 @@ fn endpoints(policy: &Policy, runtime: &Runtime) -> Vec<Asked> {
     let mut replies: BTreeMap<Question, Reply> = BTreeMap::new();
     for (_, _, stable, canary) in pairs(policy) {
         for question in [stable, canary] {
-            replies.entry(question).or_insert_with(|| Reply::Unclear("it was not asked".to_owned()));
+            replies.entry(question).or_insert_with(|| Reply::Unclear("no probe was sent".to_owned()));
         }
     }
     LocalSet::new().block_on(runtime, async {
@@ -106,7 +106,7 @@ fn endpoints(policy: &Policy, runtime: &Runtime) -> Vec<Asked> {
         }
     });
     let reply = |question: &Question| {
-        replies.get(question).cloned().unwrap_or_else(|| Reply::Unclear("it was not asked".to_owned()))
+        replies.get(question).cloned().unwrap_or_else(|| Reply::Unclear("no probe was sent".to_owned()))
     };
     pairs(policy)
         .map(|(rollout, endpoint, stable, canary)| Asked {

@@ -30,17 +30,17 @@ pub fn watch(stopper: Stopper, access_log: Arc<AccessLog>) -> io::Result<()> {
                 _ = interrupt.recv() => "SIGINT",
                 _ = hangup.recv() => {
                     tracing::info!(
-                        "SIGHUP: the access log's file is opened anew; flags.yaml is taken up whenever it is written"
+                        "SIGHUP: the access log's file is reopened; flags.yaml is reloaded whenever it is written"
                     );
                     access_log.reopen();
                     continue;
                 }
             };
             if asked {
-                tracing::warn!("{name} again: ending now");
+                tracing::warn!("{name} received again: stopping now");
                 stopper.end_now();
             } else {
-                tracing::info!("{name}: finishing what is in flight; once more ends at once");
+                tracing::info!("{name}: finishing requests in flight; a second signal stops at once");
                 stopper.request_drain();
             }
             asked = true;

@@ -111,7 +111,9 @@ fn refused(key: &str, address: &SocketAddr, pid: Option<u32>, error: &io::Error)
         (io::ErrorKind::AddrInUse, Some(pid)) => {
             format!("{key}: {address} is in use by the serin with pid {pid}: {remedy}")
         }
-        (io::ErrorKind::AddrInUse, None) => format!("{key}: {address} is in use: find who has it, {remedy}"),
+        (io::ErrorKind::AddrInUse, None) => {
+            format!("{key}: {address} is in use: find the process that uses it, {remedy}")
+        }
         (io::ErrorKind::PermissionDenied, _) => {
             format!("{key}: {address} may not be bound by this user: choose a port above 1023 in flags.yaml")
         }
@@ -370,6 +372,6 @@ fn taker(inbox: Inbox) -> impl FnMut(Reading) + Send + 'static {
             }
             std::thread::park_timeout(Duration::from_millis(10));
         }
-        tracing::error!("a new flags.yaml was read, and the control loop does not take it");
+        tracing::error!("a new flags.yaml was read, but the control loop does not accept it");
     }
 }

@@ -123,7 +123,7 @@ fn a_broken_file_starts_with_the_copy_that_was_good_last() {
 
     let strict = Options { strict: true, ..home.options() };
     let error = start(strict).unwrap_err().to_string();
-    assert!(error.contains("percnt") && error.ends_with("not started: --strict takes no earlier copy"), "{error}");
+    assert!(error.contains("percnt") && error.ends_with("not started: --strict uses no earlier copy"), "{error}");
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_port_that_is_taken_is_told() {
     let address = taken.local_addr().unwrap();
     let home = Home::new(GOOD);
     let error = start(Options { admin: Some(address), ..home.options() }).unwrap_err().to_string();
-    assert!(error.starts_with(&format!("admin.listen: {address} is in use: find who has it")), "{error}");
+    assert!(error.starts_with(&format!("admin.listen: {address} is in use: find the process that uses it")), "{error}");
     // Nothing is left behind: the same state can be had at once.
     let running = home.start().unwrap();
     running.stopper().end_now();
@@ -177,7 +177,7 @@ fn a_new_file_is_taken_and_what_needs_a_restart_is_told() {
     let five = Percent::from_hundredths(500).unwrap();
     let status =
         until("the new share is in force", || Some(running.status()).filter(|now| now.rollouts[0].percent == five));
-    let told = "`listen` was changed from 127.0.0.1:0 to 127.0.0.1:1, which takes a restart";
+    let told = "`listen` was changed from 127.0.0.1:0 to 127.0.0.1:1, which needs a restart";
     assert!(status.flags.warnings.iter().any(|warning| warning.starts_with(told)), "{:?}", status.flags.warnings);
     running.stopper().end_now();
     running.wait().unwrap();

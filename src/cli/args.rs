@@ -13,10 +13,11 @@ use crate::app;
 #[command(
     name = "serin",
     version,
-    about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and takes it back when the new one fails.",
+    about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and \
+             rolls it back when the new one fails.",
     after_long_help = "Exit codes: 0 done, 1 failed, 64 bad usage or file, 75 not confirmed in time.\n\n\
         Environment: SERIN_FLAGS, SERIN_STATE, SERIN_ADMIN, SERIN_ADMIN_TOKEN, SERIN_REGISTRY, SERIN_LOG, SERIN_LOG_FORMAT, SERIN_DUMPABLE, NO_COLOR.\n\n\
-        Begin with `serin demo`; it needs no key and no network.",
+        Start with `serin demo`; it needs no key and no network.",
     subcommand_required = true,
     arg_required_else_help = true
 )]
@@ -30,29 +31,30 @@ pub struct Cli {
 enum Command {
     /// Run the sidecar: the application's base URL becomes its `listen` address.
     Run(run::RunArgs),
-    /// Show what is in force in every rollout, and why.
+    /// Show the share of every rollout, its traffic and the reason.
     Status(status::StatusArgs),
-    /// Say why a rollout is at its share: who decided that, by which numbers, and what it waits for.
+    /// Show why a rollout has its share: who decided it, the numbers, and what it waits for.
     Why(why::WhyArgs),
-    /// Take a rollout back, or all of them: their users are on stable when this returns.
+    /// Roll back a rollout, or all of them: when the command returns, users are on stable.
     Rollback(rollback::RollbackArgs),
-    /// Lift a rollback, after which the ramp begins again at its first stage, or a pause, after which it goes on.
+    /// Lift a rollback or a pause. After a rollback the ramp starts again at its first stage; after a pause it
+    /// continues.
     Resume(change::ResumeArgs),
-    /// Hold the ramp: no promotion until resumed. Automatic rollbacks happen all the same.
+    /// Pause the ramp: no promotion until resumed. Automatic rollbacks still happen.
     Pause(change::PauseArgs),
-    /// Go to the ramp's next stage now, or to a given share.
+    /// Move to the ramp's next stage now, or to a given share.
     Promote(change::PromoteArgs),
     /// Show what changed, when, by whom and why, newest first.
     History(history::HistoryArgs),
-    /// Check flags.yaml: every error with its place and its remedy.
+    /// Check flags.yaml: print every error with its place and its remedy.
     Check(check::CheckArgs),
     /// Print the bucket and the arm of users.
     Bucket(bucket::BucketArgs),
-    /// Try a flags.yaml out on stated or recorded traffic: what would its guard do, how soon, and how often wrongly?
+    /// Test a flags.yaml on simulated or recorded traffic: what its guard does, how soon, and how often it is wrong.
     Simulate(Box<simulate::SimulateArgs>),
     /// Print the JSON Schema of flags.yaml, or every default.
     Schema(schema::SchemaArgs),
-    /// Watch a rollout from start to rollback and back in about a minute, with two embedded providers.
+    /// Run a rollout from start to rollback and recovery in about a minute, with two embedded providers.
     Demo(demo::DemoArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
@@ -108,10 +110,10 @@ mod tests {
         let help = command.find_subcommand_mut("resume").unwrap().render_long_help().to_string();
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for told in [
-            "Lift a rollback, after which the ramp begins again at its first stage",
-            "at 0% until the canary has answered a probe, and is then at the ramp's first stage",
-            "paused it keeps its share, and the ramp goes on from there",
-            "With --at it is at that share at once, without a probe",
+            "After a rollback the ramp starts again at its first stage",
+            "at 0% until the canary has answered a probe, then at the first stage",
+            "paused it keeps its share, and the ramp continues from there",
+            "With --at this share is in force at once, without a probe",
         ] {
             assert!(help.contains(told), "no `{told}` in {help}");
         }

@@ -23,20 +23,20 @@ use crate::flags::{self, Environment};
 /// Print the bucket of users (0 to 9999) and, with a percent, the arm they are on.
 #[derive(Args, Clone, Debug, Default)]
 pub struct BucketArgs {
-    /// User ids, exactly as requests carry them; `-` reads them from standard input. Words that stand for nobody
-    /// ("anonymous", "0", "null") are hashed like any other here, but count as absent in requests.
+    /// User ids, exactly as requests carry them; `-` reads them from standard input. Junk ids ("anonymous", "0",
+    /// "null") are hashed like any other here, but count as absent in requests.
     #[arg(value_name = "USER")]
     pub users: Vec<OsString>,
-    /// Read ids from standard input, one a line, after those that are named.
+    /// Read ids from standard input, one per line, after those in the arguments.
     #[arg(long)]
     pub stdin: bool,
     /// Ids on standard input end with a zero byte, not with a newline (implies --stdin).
     #[arg(short = '0', long)]
     pub null: bool,
-    /// Split as this rollout of the flags file does: its salt, its pins, and its percent where the file pins one.
+    /// Split like this rollout of the flags file: with its salt, its pins, and its percent if the file pins one.
     #[arg(long, value_name = "NAME")]
     pub rollout: Option<String>,
-    /// The flags file that --rollout is looked up in.
+    /// The flags file with the rollout of --rollout.
     #[arg(long, value_name = "FILE", env = "SERIN_FLAGS", default_value = "flags.yaml")]
     pub flags: PathBuf,
     /// The rollout's salt.
@@ -45,7 +45,7 @@ pub struct BucketArgs {
     /// The share of users on the canary, such as 10% or 7.5%: prints each user's arm as well.
     #[arg(long)]
     pub percent: Option<Percent>,
-    /// One JSON object a line: {"user":"...","bucket":3128,"arm":"stable"}. What is no UTF-8 in an id is shown as U+FFFD.
+    /// One JSON object per line: {"user":"...","bucket":3128,"arm":"stable"}. Bytes that are not UTF-8 become U+FFFD.
     #[arg(long)]
     pub json: bool,
 }
@@ -96,7 +96,7 @@ impl Split {
             return Err(usage(format!("there is no rollout named `{name}`; there are: {}", known.join(", "))));
         };
         let Some(canary) = &rollout.canary else {
-            return Err(usage(format!("rollout `{name}` is a plain route without a canary; it splits nobody")));
+            return Err(usage(format!("rollout `{name}` is a plain route without a canary; it splits no users")));
         };
         let percent = match canary.percent {
             Intent::Pinned(percent) => Some(percent),
@@ -120,7 +120,7 @@ impl Split {
 /// `out`: and whether it is a terminal, which gets no byte of an id that it would obey.
 fn answer(args: &BucketArgs, split: &Split, input: &mut impl BufRead, out: (impl Write, bool)) -> Outcome {
     if args.users.is_empty() && !args.stdin && !args.null {
-        let message = "no user id is named; name at least one, or `-` to read ids from standard input, one a line";
+        let message = "no user id is given; give at least one, or `-` to read ids from standard input, one a line";
         return Err(Failure { exit: Exit::Usage, message: message.to_owned() });
     }
     match print(args, split, input, out) {
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_or_wrong_is_said() {
-        let missing = "no user id is named; name at least one, or `-` to read ids from standard input, one a line";
+        let missing = "no user id is given; give at least one, or `-` to read ids from standard input, one a line";
         assert_eq!(ran(&[], b"").unwrap_err(), missing);
         let wrong = ran(&["a", "--percent", "0.1"], b"").unwrap_err();
         assert!(wrong.contains("write `0.1%` or `10%`, whichever is meant"), "{wrong}");

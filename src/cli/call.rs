@@ -55,7 +55,7 @@ impl std::fmt::Debug for Via {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum CallError {
     /// Nothing was sent.
-    #[error("{via} cannot be reached: {why}")]
+    #[error("{via} is not reachable: {why}")]
     Unreachable {
         /// Where.
         via: String,
@@ -98,7 +98,7 @@ pub(super) fn by_any<T: DeserializeOwned>(
     let (via, bytes) = by_first(vias, method, path, body, limit)?;
     serde_json::from_slice(&bytes).map_err(|error| CallError::NoAnswer {
         via: via.to_string(),
-        why: format!("its answer is not understood: {error}"),
+        why: format!("its response is not valid: {error}"),
     })
 }
 
@@ -106,7 +106,7 @@ pub(super) fn by_any<T: DeserializeOwned>(
 pub(super) fn text_by_any(vias: &[Via], path: &str, limit: Duration) -> Result<String, CallError> {
     let (via, bytes) = by_first(vias, &Method::GET, path, None, limit)?;
     String::from_utf8(bytes.into())
-        .map_err(|_| CallError::NoAnswer { via: via.to_string(), why: "its answer is no text".to_owned() })
+        .map_err(|_| CallError::NoAnswer { via: via.to_string(), why: "its response is not text".to_owned() })
 }
 
 fn by_first<'v>(
@@ -116,7 +116,7 @@ fn by_first<'v>(
     body: Option<&Value>,
     limit: Duration,
 ) -> Result<(&'v Via, Bytes), CallError> {
-    let mut last = CallError::Unreachable { via: "it".to_owned(), why: "no way to it is known".to_owned() };
+    let mut last = CallError::Unreachable { via: "it".to_owned(), why: "no address of it is known".to_owned() };
     for via in vias {
         match call(via, method, path, body, limit) {
             Err(error @ CallError::Unreachable { .. }) => last = error,
@@ -178,7 +178,9 @@ fn call(via: &Via, method: &Method, path: &str, body: Option<&Value>, limit: Dur
             Ok(reply) => CallError::Refused { code: reply.error.code, message: reply.error.message },
             Err(_) => CallError::Refused {
                 code: "http".to_owned(),
-                message: format!("{via} answered {status}, and not as Serin's admin port does: is it another program?"),
+                message: format!(
+                    "{via} answered {status}, which is not a response of Serin's admin port: is it another program?"
+                ),
             },
         });
     }

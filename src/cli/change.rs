@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(12);
 /// What every change can be given besides.
 #[derive(Args, Clone, Debug)]
 struct AlsoArgs {
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     reason: String,
     /// Print JSON.
@@ -34,14 +34,14 @@ struct AlsoArgs {
 }
 
 const RESUMES: &str = "\
-Where the rollout is    Without --at
-  rolled back           by a human or by the guard: the ramp begins again. It stays at 0% until the canary has answered
-                        a probe, and is then at the ramp's first stage. A share that flags.yaml pins is back at once.
-  paused                it keeps its share, and the ramp goes on from there
-  neither               nothing changes, and it says what the share comes from
+State of the rollout    Without --at
+  rolled back           by an operator or by the guard: the ramp starts again. It is at 0% until the canary has answered
+                        a probe, then at the first stage. A share that flags.yaml pins is in force at once.
+  paused                it keeps its share, and the ramp continues from there
+  neither               nothing changes, and the command prints the reason for the share
 
-With --at it is at that share at once, without a probe, wherever it was; with --at 0% the ramp begins again. Refused \
-where flags.yaml pins the share, and above `ramp.max`. A canary that cannot be used stays at 0% in any case.
+With --at this share is in force at once, without a probe, in every state. With --at 0% the ramp starts again. --at is \
+refused if flags.yaml pins the share, and above `ramp.max`. A canary that cannot be used stays at 0% in any case.
 
 Examples:
   serin resume chat
@@ -53,7 +53,7 @@ Examples:
 pub struct ResumeArgs {
     /// The rollout to resume.
     rollout: String,
-    /// Put it at this share of users at once; the ramp goes on from there.
+    /// Set this share of users at once; the ramp continues from there.
     #[arg(long, value_name = "PERCENT")]
     at: Option<Percent>,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub struct ResumeArgs {
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = "Examples:\n  serin pause chat --reason \"release freeze\"\n  serin pause")]
 pub struct PauseArgs {
-    /// The rollout to hold; without a name, all of them.
+    /// The rollout to pause; without a name, all of them.
     rollout: Option<String>,
     #[command(flatten)]
     also: AlsoArgs,
@@ -74,13 +74,13 @@ pub struct PauseArgs {
 #[derive(Args, Clone, Debug)]
 #[command(
     after_long_help = "Examples:\n  serin promote chat\n  serin promote chat --to 50% --reason \"a quiet weekend\"\n\n\
-    Refused after a rollback, which only `serin resume` lifts, where flags.yaml pins the share, above \
-    `ramp.max`, and for a share that is not above the present one."
+    Refused after a rollback (only `serin resume` lifts it), if flags.yaml pins the share, above `ramp.max`, \
+    and for a share that is not above the present one."
 )]
 pub struct PromoteArgs {
     /// The rollout to promote.
     rollout: String,
-    /// The share of users to go to; without it, the ramp's next stage.
+    /// The share of users to move to; without it, the ramp's next stage.
     #[arg(long, value_name = "PERCENT")]
     to: Option<Percent>,
     #[command(flatten)]
@@ -147,7 +147,7 @@ pub(super) fn told(reply: &ChangeReply, verb: &str, style: Style) -> String {
         text.push_str("there is no rollout with a canary\n");
     }
     if !reply.in_force {
-        text.push_str(&style.red("not every core decides by it yet: see `serin status`\n"));
+        text.push_str(&style.red("not every core uses it yet: see `serin status`\n"));
     }
     if let Some(why) = &reply.durability_error {
         text.push_str(&style.yellow(&format!("warning: in force, but not durable: {}\n", one_line(why))));

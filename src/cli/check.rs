@@ -31,16 +31,16 @@ pub struct CheckArgs {
     /// The file to check.
     #[arg(default_value = "flags.yaml", env = "SERIN_FLAGS")]
     pub file: PathBuf,
-    /// Ask every provider whether it answers, and every canary whether it speaks what its stable does.
+    /// Send a request to every provider, and test whether every canary has the endpoints of its stable.
     #[arg(long, conflicts_with = "no_secrets")]
     pub probe: bool,
-    /// Take references to variables and files as they stand, for a machine that has none of the secrets.
+    /// Do not resolve references to variables and files, for a machine without the secrets.
     #[arg(long)]
     pub no_secrets: bool,
-    /// Requests a second of each rollout: how long its guard would take to see a fault. Without it: at 1, 10 and 100.
+    /// Requests a second of each rollout, for the time to detect a fault. Without it: 1, 10 and 100.
     #[arg(long, value_name = "N", value_parser = per_second)]
     pub rps: Option<f64>,
-    /// The share of stable's requests that fail by themselves, for the same.
+    /// Failure rate of stable, for the time to detect a fault.
     #[arg(long, value_name = "RATE", default_value = "0.4%")]
     pub stable_errors: Percent,
     /// Print the result as JSON.
@@ -108,8 +108,8 @@ fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
         if let Some(canary) = canary.filter(|canary| canary.percent == Intent::Auto) {
             let canary = &compiled.policy.provider(canary.provider).name;
             error.remedy.push_str(&format!(
-                "; this command reads no state: where `auto` has already moved everybody to `{canary}`, a start takes \
-                 the file as it is, and `percent: 100%` says so to everybody"
+                "; this command reads no state: if `auto` has already moved all users to `{canary}`, a start accepts \
+                 the file as it is, and `percent: 100%` makes that explicit"
             ));
         }
         error
@@ -128,7 +128,7 @@ fn notes(compiled: &Compiled) -> Vec<String> {
     let names: Vec<&str> = auto.map(|rollout| rollout.name.as_str()).collect();
     if !names.is_empty() {
         notes.push(format!(
-            "`percent: auto` ({}) is for one process: with several replicas each would ramp by itself, so pin the \
+            "`percent: auto` ({}) is for one process: several replicas would each run their own ramp, so pin the \
              percent in the shared file",
             names.join(", ")
         ));
@@ -156,7 +156,7 @@ fn accepted_text(
         1 => ", with a warning below".to_owned(),
         many => format!(", with {many} warnings below"),
     };
-    let mut text = format!("{file}: good{told}\n\n{}", summary::text(&compiled.policy, masked));
+    let mut text = format!("{file}: valid{told}\n\n{}", summary::text(&compiled.policy, masked));
     let mut paragraph = |lines: Vec<String>| {
         if !lines.is_empty() {
             text.push('\n');

@@ -13,15 +13,16 @@ use crate::decide::units::{Millis, Percent};
 use crate::demo;
 use crate::demo::provider::{Behaviour, Draw, Failure as Fault, Provider};
 
-/// Two embedded providers, traffic and a sidecar in one process: watch a rollout climb, fail, roll back and recover.
+/// Run two embedded providers, traffic and a sidecar in one process: a rollout is promoted, fails, is rolled back and
+/// recovers.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_long_help = "Examples:\n  serin demo\n  serin demo --fast --once\n  \
-    serin demo --provider --port 9001 --name newcorp --fail 50%")]
+    serin demo --provider --port 9001 --name holysheep --fail 50%")]
 pub struct DemoArgs {
-    /// Shorten every time and pause: over in a few seconds.
+    /// Shorten every time and pause: the demo ends within seconds.
     #[arg(long)]
     pub fast: bool,
-    /// End when the story is over: exit code 0, or 1 if it did not come to its end.
+    /// Exit at the end of the script: exit code 0, or 1 if the script did not reach its end.
     #[arg(long)]
     pub once: bool,
     /// The proxy port; the admin port is the next one. 0: any two [default: 7171, or any two where it is taken]. With
@@ -31,7 +32,7 @@ pub struct DemoArgs {
     /// Keep the flags file and the state in this directory [default: a new one, removed at the end].
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
-    /// Run a provider alone, to try Serin against: it speaks the OpenAI and Anthropic shapes, needs no key, prints its
+    /// Run one provider alone, for tests with Serin: it has the OpenAI and Anthropic APIs, needs no key, prints its
     /// base_url, and runs until it is stopped.
     #[arg(long, conflicts_with_all = ["fast", "once", "dir"])]
     provider: bool,
@@ -42,25 +43,25 @@ pub struct DemoArgs {
 /// How a provider behaves.
 #[derive(Clone, Debug, clap::Args)]
 struct BehaviourArgs {
-    /// The name that its answers carry.
+    /// The name in its responses.
     #[arg(long, value_name = "NAME", default_value = "provider", requires = "provider")]
     name: String,
     /// Share of the generating requests that fail.
     #[arg(long, value_name = "RATE", default_value = "0%", requires = "provider")]
     fail: Percent,
-    /// What a failure looks like: a status, reset, silent, cut, stall or error-event.
+    /// Kind of failure: a status, reset, silent, cut, stall or error-event.
     #[arg(long, value_name = "FAILURE", default_value = "500", requires = "provider")]
     failure: Fault,
-    /// Draw the failures at random, the same for the same seed, instead of evenly.
+    /// Seed for random failures; without it failures are spread evenly.
     #[arg(long, value_name = "N", requires = "provider")]
     seed: Option<u64>,
-    /// Milliseconds before an answer begins.
+    /// Milliseconds before a response begins.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "provider")]
     latency_ms: u64,
     /// Milliseconds between two events of a stream.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "provider")]
     gap_ms: u64,
-    /// Least number of words in an answer.
+    /// Minimum number of words in a response.
     #[arg(long, value_name = "N", default_value_t = 8, requires = "provider")]
     words: u16,
 }

@@ -33,7 +33,7 @@ pub(super) fn evidence(guard: &Guard) -> String {
     for (compared, what) in of_answers(guard) {
         if let Some(compared) = compared.filter(|compared| compared.evidence > 1.0 && compared.above_floor) {
             let (evidence, bound) = (number(compared.evidence), number(guard.answers_bound));
-            told.push_str(&format!(", {evidence} of {bound} that more of its answers {what}"));
+            told.push_str(&format!(", {evidence} of {bound} that more of its responses {what}"));
         }
     }
     if guard.failures_in_a_row >= RUN {
@@ -48,7 +48,7 @@ pub(super) fn of_answers(guard: &Guard) -> [(Option<&Compared>, &'static str); 4
         (guard.empty.as_ref(), "are empty"),
         (guard.length.as_ref(), "stop at a length limit"),
         (guard.filtered.as_ref(), "are filtered"),
-        (guard.pace.as_ref(), "come at a slow pace"),
+        (guard.pace.as_ref(), "are streamed slowly"),
     ]
 }
 
@@ -73,7 +73,7 @@ pub(super) fn is_doubt(guard: &Guard) -> bool {
 
 /// Why nothing goes on while stable is in trouble.
 pub(super) const INCIDENT: &str =
-    "stable itself fails far more than usual: nothing is promoted, and the step's time stands still";
+    "stable fails far more than usual: there is no promotion, and the step's time is paused";
 
 /// What a rollout waits for, and how long its step still lasts; empty: for nothing.
 pub(super) fn waits_for(rollout: &Rollout) -> String {
@@ -102,7 +102,7 @@ pub(super) fn failed_as(rollout: &Rollout, now: UnixMillis) -> Vec<String> {
 pub(super) fn seen_in(rollout: &Rollout) -> Option<String> {
     let guard = rollout.guard.as_ref().filter(|_| rollout.percent > 0.0)?;
     if guard.requests_per_second < NONE {
-        return Some("never, as it is: there were no requests lately".to_owned());
+        return Some("never: there were no recent requests".to_owned());
     }
     let faults = guard.forecast.iter().map(|fault| {
         let what = fault_name(fault.error_percent);
@@ -128,7 +128,7 @@ pub(super) fn silence(guard: &Guard) -> Option<String> {
     let requests =
         format!("{unanswered:.0} requests of the canary have had no output for {}", within(shortest, longest));
     if shared {
-        return Some(format!("{requests}, and stable answers nothing either: nobody is moved"));
+        return Some(format!("{requests}, and stable answers nothing either: no user is moved"));
     }
     let all = stable_answered + stable_unanswered;
     (unanswered >= 3.0).then(|| format!("{requests}; stable answered {stable_answered:.0} of {all:.0}"))

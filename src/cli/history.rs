@@ -26,14 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(12);
 pub struct HistoryArgs {
     /// Only this rollout; without a name, everything.
     rollout: Option<String>,
-    /// How many lines at most, 1 to 1000.
+    /// Maximum number of lines, 1 to 1000.
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// What the guard saw of the rollout, oldest first: a line of JSON for each second of the last hour, and for each ten
-    /// seconds of the two days before it. Not kept over a restart.
+    /// Print the guard's input for the rollout, oldest first: a line of JSON for each second of the last hour, and for
+    /// each ten seconds of the two days before it. It is not kept over a restart.
     #[arg(long, requires = "rollout", conflicts_with_all = ["json", "limit"])]
     trace: bool,
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub fn run(args: &HistoryArgs) -> Outcome {
 
 fn told(events: &[Happened], style: Style) -> String {
     if events.is_empty() {
-        return "nothing has happened yet\n".to_owned();
+        return "no events yet\n".to_owned();
     }
     let rollout = |event: &Happened| event.rollout.clone().unwrap_or_else(|| "-".to_owned());
     let share = |event: &Happened| {
@@ -132,6 +132,6 @@ mod tests {
             "2026-11-21 07:56:02Z  chat  rollback  10% -> 0%  guard  too many failures\n\
              2026-11-21 07:56:02Z  -     reload               guard  (no reason given)\n"
         );
-        assert_eq!(told(&[], Style::PLAIN), "nothing has happened yet\n");
+        assert_eq!(told(&[], Style::PLAIN), "no events yet\n");
     }
 }

@@ -18,10 +18,10 @@ pub(super) struct ReachArgs {
     /// The sidecar's admin port, such as http://127.0.0.1:7172; its token is read from SERIN_ADMIN_TOKEN.
     #[arg(long, value_name = "URL", env = "SERIN_ADMIN")]
     pub(super) admin: Option<String>,
-    /// The sidecar that runs with this flags.yaml.
+    /// Select the sidecar that runs with this flags.yaml.
     #[arg(long, value_name = "FILE", env = "SERIN_FLAGS")]
     pub(super) flags: Option<PathBuf>,
-    /// The sidecar that keeps its state in this directory.
+    /// Select the sidecar that keeps its state in this directory.
     #[arg(long, value_name = "DIR", env = "SERIN_STATE")]
     pub(super) state: Option<PathBuf>,
 }
@@ -104,8 +104,8 @@ pub(super) fn one_of(found: Found) -> Result<Target, Failure> {
         Found::Running(mut targets) if targets.len() == 1 => Ok(targets.remove(0)),
         Found::Running(targets) => Err(several(&targets)),
         Found::Nothing { state, others, .. } => Err(Failure::failed(format!(
-            "nothing is running here: no sidecar is listed on this machine, and none holds {}; `serin run` starts one, \
-             --admin URL reaches one elsewhere{}",
+            "nothing is running here: no sidecar is listed on this machine, and none uses {}; `serin run` starts one, \
+             --admin URL connects to one elsewhere{}",
             state.display(),
             not_believed(&others)
         ))),
@@ -117,8 +117,8 @@ pub(super) fn not_believed(others: &[u32]) -> String {
     match others {
         [] => String::new(),
         [first, ..] => format!(
-            "; what the user {first} lists is not believed: run this as that user (`sudo -u '#{first}' serin ...`), or say \
-             --state DIR"
+            "; entries of the user {first} are not used: run this as that user (`sudo -u '#{first}' serin ...`), or \
+             give --state DIR"
         ),
     }
 }
@@ -149,7 +149,7 @@ fn reachable(address: &str) -> String {
 
 fn authority(url: &str) -> Result<String, String> {
     if url.starts_with("https://") {
-        return Err(format!("--admin {url}: Serin's admin port speaks plain HTTP; write http://"));
+        return Err(format!("--admin {url}: Serin's admin port uses plain HTTP; write http://"));
     }
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let host = rest.strip_suffix('/').unwrap_or(rest);

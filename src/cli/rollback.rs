@@ -34,16 +34,16 @@ const LOOK: Duration = Duration::from_millis(5);
 #[command(
     after_long_help = "Examples:\n  serin rollback\n  serin rollback chat --reason \"answers in the wrong language\"\n  \
     serin rollback chat --to 5%\n\nWorks with a broken or missing flags.yaml and with the admin port blocked: the lock \
-    is also written into the state directory, where the running process and every later start obey it. Only `serin \
+    is also written into the state directory, where the running process and every later start read it. Only `serin \
     resume` lifts it."
 )]
 pub struct RollbackArgs {
-    /// The rollout to take back; without a name, all of them.
+    /// The rollout to roll back; without a name, all of them.
     pub(super) rollout: Option<String>,
-    /// The share of users to hold it at.
+    /// The share of users that stays on the canary.
     #[arg(long, value_name = "PERCENT", default_value = "0%")]
     pub(super) to: Percent,
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, value_parser = reason)]
     pub(super) reason: String,
     /// Print JSON.
@@ -265,7 +265,7 @@ fn judge(args: &RollbackArgs, target: &Target, answers: Answers, report: &mut Re
             if !reply.durable && !on_disk {
                 report.durable = false;
                 let why = reply.durability_error.unwrap_or_else(|| "the state directory cannot be written".to_owned());
-                report.notes.push(format!("it would not survive a restart of {}: {why}", target.name));
+                report.notes.push(format!("it would be lost at a restart of {}: {why}", target.name));
             }
             report.rollouts.extend(reply.rollouts);
             report.open_on_canary += reply.open_on_canary;
@@ -288,13 +288,13 @@ fn judge(args: &RollbackArgs, target: &Target, answers: Answers, report: &mut Re
                 report.rollouts.extend(shown.rollouts.into_iter().filter(|(name, _)| named(name)).map(changed));
             } else {
                 let said = match &other {
-                    Some(Ok(_)) => "it was accepted, and not every core had it yet".to_owned(),
+                    Some(Ok(_)) => "it was accepted, but not every core uses it yet".to_owned(),
                     Some(Err(error)) => error.to_string(),
                     None => "it did not answer in time".to_owned(),
                 };
                 report.errors.push(match answers.written {
                     Some(Ok(())) => format!(
-                        "not confirmed by {}: {said}; the lock is written and holds from its next look or start on",
+                        "not confirmed by {}: {said}; the lock is written and takes effect at its next check or start",
                         target.name
                     ),
                     Some(Err(why)) => {
@@ -322,7 +322,7 @@ pub(super) fn told(report: &Report, args: &RollbackArgs, style: Style) -> String
     if report.open_on_canary > 0 {
         let (requests, are) = if report.open_on_canary == 1 { ("request", "is") } else { ("requests", "are") };
         text.push_str(&format!(
-            "{} {requests} begun earlier {are} still open on the canary, and finish there\n",
+            "{} earlier {requests} {are} still open on the canary, and finish there\n",
             report.open_on_canary
         ));
     }

@@ -20,21 +20,21 @@ use crate::telemetry::log;
 #[derive(Args, Clone, Debug)]
 #[command(
     after_long_help = "Examples:\n  serin run\n  serin run --flags /etc/serin/flags.yaml --state /var/lib/serin\n\n\
-    flags.yaml is taken up whenever it is written. SIGTERM and SIGINT finish what is in flight; a second one ends at once. \
-    SERIN_LOG sets the level of the log: off, error, warn, info, debug or trace. SERIN_DUMPABLE=yes lets debuggers of the \
-    same user and core dumps see the memory, with the keys in it."
+    flags.yaml is reloaded whenever it is written. SIGTERM and SIGINT stop the process after the requests in flight; a \
+    second signal stops it at once. SERIN_LOG sets the log level: off, error, warn, info, debug or trace. \
+    SERIN_DUMPABLE=yes opens the memory, with the keys in it, to debuggers of the same user and to core dumps."
 )]
 pub struct RunArgs {
-    /// The file that says what to do.
+    /// The flags file.
     #[arg(long, value_name = "FILE", env = "SERIN_FLAGS", default_value = "flags.yaml")]
     flags: PathBuf,
-    /// Where state lasts, over what the file says.
+    /// The state directory, in place of the file's.
     #[arg(long, value_name = "DIR", env = "SERIN_STATE")]
     state: Option<PathBuf>,
-    /// Do not start with an earlier good copy when the file is broken.
+    /// Do not start with an earlier good copy if the file is broken.
     #[arg(long)]
     strict: bool,
-    /// How lines of the log look.
+    /// Format of the log lines.
     #[arg(long, value_name = "FORMAT", env = "SERIN_LOG_FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
@@ -146,7 +146,7 @@ fn told(place: &Place, notes: &[String], status: &Status) -> String {
     if let Some(probe) = &place.probe {
         line("probe", &format!("http://{probe}"));
     }
-    let copy = if status.flags.from_last_good { " (broken: the copy that was good last is in force)" } else { "" };
+    let copy = if status.flags.from_last_good { " (broken: the last good copy is in force)" } else { "" };
     line("flags", &format!("{}{copy}", status.flags.path));
     line("state", &place.state);
     for rollout in &status.rollouts {

@@ -42,67 +42,67 @@ use report::Report;
 #[derive(Args, Clone, Debug)]
 #[command(after_long_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// The file whose rollout is tried out; no secret is needed [default: flags.yaml, or the defaults of a rollout where
-    /// there is none].
+    /// The file with the rollout; no secret is needed [default: flags.yaml, or a rollout with every default if there is
+    /// no file].
     #[arg(long, value_name = "FILE", env = "SERIN_FLAGS")]
     flags: Option<PathBuf>,
-    /// Which of its rollouts, where several have a canary.
+    /// The rollout, if several have a canary.
     #[arg(long, value_name = "NAME")]
     rollout: Option<String>,
     /// Requests a second, of all users together.
     #[arg(long, value_name = "N", default_value = "50", value_parser = per_second)]
     rps: f64,
-    /// Which part of stable's requests fails.
+    /// Failure rate of stable.
     #[arg(long, value_name = "RATE", default_value = "0.4%")]
     stable_errors: Percent,
-    /// Which part of the canary's requests fails, from --fault-at on [default: as stable, a healthy canary].
+    /// Failure rate of the canary, from --fault-at on [default: stable's, a healthy canary].
     #[arg(long, value_name = "RATE")]
     canary_errors: Option<Percent>,
-    /// When the canary begins to fail; before, it is as stable is [default: 1h].
+    /// When the canary starts to fail; before that it is like stable [default: 1h].
     #[arg(long, value_name = "DURATION", value_parser = read_length)]
     fault_at: Option<Millis>,
-    /// Both providers fail this part for a while, such as 30%:10m@2h; may be given several times.
+    /// An outage: both providers fail this share for a time, such as 30%:10m@2h; can be repeated.
     #[arg(long, value_name = "RATE:DURATION@START", value_parser = inputs::spell)]
     outage: Vec<Spell>,
-    /// Tell so many users apart, the busiest sending most of it [default: none, every request is for itself].
+    /// Number of users, with unequal traffic [default: none, every request counts separately].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     users: Option<u32>,
-    /// One user of the canary sends a request a second, and every one fails (with 2,000 other users, or --users).
+    /// One user on the canary sends a request a second, and all of them fail (with 2,000 other users, or --users).
     #[arg(long)]
     failing_user: bool,
-    /// The canary takes requests and never answers, or never answers this part of them, from --fault-at on.
+    /// The canary accepts requests and never answers them, or this share of them, from --fault-at on.
     #[arg(long, value_name = "RATE", num_args = 0..=1, default_missing_value = "100%", conflicts_with = "canary_errors")]
     canary_silent: Option<Percent>,
     #[command(flatten)]
     answers: AnswersArgs,
-    /// When stable stops answering anything, for good.
+    /// When stable goes down for the rest of the simulation.
     #[arg(long, value_name = "DURATION", value_parser = read_length)]
     stable_dies_at: Option<Millis>,
-    /// Hold this share of users on the canary, whatever the file's percent and ramp are.
+    /// Keep this share of users on the canary, in place of the file's percent and ramp.
     #[arg(long, value_name = "PERCENT")]
     percent: Option<Percent>,
-    /// How many rollouts [default: 1000; 100 where the canary is healthy, since each is as long as its ramp].
+    /// Number of rollouts [default: 1000; 100 if the canary is healthy, since each takes its whole ramp].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: Option<u32>,
-    /// How long each is watched [default: 6h after a fault; else the ramp's own length and a tenth more, or 1d].
+    /// Duration of each rollout [default: 6h after a fault; else the ramp's length and a tenth more, or 1d].
     #[arg(long = "for", value_name = "DURATION", value_parser = read_length)]
     watched: Option<Millis>,
-    /// Another seed is another thousand rollouts; the same one is the same.
+    /// Seed of the random numbers. The same seed gives the same rollouts.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// On so many cores [default: all of them].
+    /// Number of threads [default: one for each core].
     #[arg(long, value_name = "N")]
     threads: Option<NonZero<usize>>,
-    /// Replay this recording instead, a line of JSON a tick, as `serin history ROLLOUT --trace` writes it.
+    /// Replay this recording instead, a line of JSON for each tick, as `serin history ROLLOUT --trace` prints it.
     #[arg(long, value_name = "FILE", conflicts_with_all = STATED.into_iter().chain(answers::STATED))]
     trace: Option<PathBuf>,
-    /// Print the result as JSON, with everything that it takes to repeat it.
+    /// Print the result as JSON, with all inputs.
     #[arg(long)]
     json: bool,
-    /// Write the result as a page for a browser, too.
+    /// Also write the result as an HTML page.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
-    /// No progress bar. There is one on terminals only.
+    /// No progress bar. By default there is one on terminals.
     #[arg(long)]
     quiet: bool,
 }
@@ -127,20 +127,20 @@ const STATED: [&str; 14] = [
 
 const EXAMPLES: &str = "\
 Examples:
-  serin simulate --canary-errors 20%              how soon is a bad canary taken back?
+  serin simulate --canary-errors 20%              how soon is a bad canary rolled back?
   serin simulate --canary-errors 2% --rps 5       and with little traffic?
   serin simulate                                  does a healthy one reach the end of its ramp?
   serin simulate --outage 30%:10m@2h --percent 25%
-                                                  is it taken back for what both suffer from?
-  serin simulate --failing-user --percent 10%     or for one user's own doing?
-  serin simulate --canary-length 30%              or for answers that are cut, though no status says so?
+                                                  is it rolled back for an outage of both?
+  serin simulate --failing-user --percent 10%     or for the failures of one user?
+  serin simulate --canary-length 30%              or for responses that are cut, with a status of success?
   serin simulate --canary-errors 20% --html guard.html
-  serin simulate --trace chat.jsonl               what would this file have made of that day?
+  serin simulate --trace chat.jsonl               what would this file have decided on that day?
 
-Rates are written as in flags.yaml (5%, 0.25%), and so are lengths of time (90s, 30m, 1h30m, 7d).
+Rates and durations are written as in flags.yaml (5%, 0.25%; 90s, 30m, 1h30m, 7d).
 
-A canary that fails more often than the file tolerates (tolerated_ratio, ignore_below) has to be taken back; taking back
-any other one, or this one before --fault-at, is wrong, and counted as such.";
+A canary that fails more often than the file tolerates (tolerated_ratio, ignore_below) must be rolled back. A rollback
+of any other canary, or of this one before --fault-at, counts as wrong.";
 
 fn per_second(text: &str) -> Result<f64, String> {
     const REMEDY: &str = "write a number of requests a second from 0.001 to 1000000, such as `50` or `0.5`";

@@ -29,7 +29,7 @@ const EVERY: Duration = Duration::from_secs(1);
     after_long_help = "Examples:\n  serin status\n  serin status --watch\n  serin status --json | jq '.[].rollouts[] | {name, percent, phase}'"
 )]
 pub struct StatusArgs {
-    /// Show it again every second, until interrupted.
+    /// Repeat every second, until interrupted.
     #[arg(long)]
     watch: bool,
     /// Print JSON: a list with one entry for each process.

@@ -151,7 +151,7 @@ impl EventLoop {
             }
             TaskResult::ReachabilityChecked(check, result) => {
                 if let Err(why) = &result {
-                    tracing::debug!(provider = check.provider.name, "still out of reach: {why}");
+                    tracing::debug!(provider = check.provider.name, "still not reachable: {why}");
                 }
                 check.finish(result.is_ok(), now);
                 self.engine.tick(now);

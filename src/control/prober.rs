@@ -31,7 +31,7 @@ pub struct Prober {
 pub(super) async fn in_time(answer: impl Future<Output = Result<(), String>> + 'static) -> Result<(), String> {
     match spawn_local(timeout(TIMEOUT, answer)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => Err(format!("no answer within {} s", TIMEOUT.as_secs())),
+        Ok(Err(_)) => Err(format!("no response within {} s", TIMEOUT.as_secs())),
         Err(defect) => Err(format!("the probe broke off: {defect}")),
     }
 }

@@ -59,7 +59,7 @@ pub enum DemoError {
         why: String,
     },
     /// A signal ended it before the script did.
-    #[error("ended by a signal; the script stood at: {scene}")]
+    #[error("ended by a signal; the script was at: {scene}")]
     Left {
         /// The scene it stood at.
         scene: &'static str,
@@ -68,7 +68,7 @@ pub enum DemoError {
     #[error("the sidecar did not start: {0}")]
     Start(#[from] StartError),
     /// The script did not come to its end.
-    #[error("the demo was not over after {after}; it stood at: {scene} (canary at {percent}, {standing}: {reason})")]
+    #[error("the demo did not end within {after}; it was at: {scene} (canary at {percent}, {standing}: {reason})")]
     Stuck {
         /// How long it ran.
         after: Millis,
@@ -133,17 +133,17 @@ pub fn run(options: &Options) -> Result<(), DemoError> {
         Signals::watched().map_err(at("watching signals"))?
     };
     let stage = Stage::new(options.dir.as_deref())?;
-    let oldcorp = provider("oldcorp", well())?;
-    let newcorp = provider("newcorp", well())?;
+    let openai = provider("openai", well())?;
+    let holysheep = provider("holysheep", well())?;
     let (listen, admin) = ports(options.port);
     let flags = stage.dir.join("flags.yaml");
-    let text = flags_text(listen, admin, &oldcorp, &newcorp, &speed);
+    let text = flags_text(listen, admin, &openai, &holysheep, &speed);
     std::fs::write(&flags, text).map_err(at(format!("writing {}", flags.display())))?;
     let sidecar = Sidecar::start(&flags, &stage.dir.join("state")).map_err(not_started)?;
     let traffic = Traffic::start(sidecar.proxy(), speed.per_second).map_err(at("starting the demo's users"))?;
     say(&invitation(sidecar.proxy(), sidecar.admin(), &flags));
 
-    let world = World { began: clock::unix(), oldcorp, newcorp, traffic, sidecar };
+    let world = World { began: clock::unix(), openai, holysheep, traffic, sidecar };
     let ended = runtime.block_on(world.play(&speed, options.once, signals));
     let World { traffic, sidecar, .. } = world;
     drop(traffic);
@@ -238,7 +238,7 @@ fn ports(asked: Option<u16>) -> (SocketAddr, SocketAddr) {
 fn flags_text(listen: SocketAddr, admin: SocketAddr, old: &Provider, new: &Provider, speed: &Speed) -> String {
     format!(
         "# Written by `serin demo`. Edit it while the demo runs: it is in force when you save it.\n\
-         # Try `percent: 25%`, `percent: 0`, or something wrong: a file with an error changes nothing.\n\
+         # Try `percent: 25%`, `percent: 0`, or an error: a file with an error changes nothing.\n\
          listen: {listen}\n\
          admin: {{ listen: {admin} }}\n\
          drain: 2s\n\
@@ -275,10 +275,10 @@ fn invitation(proxy: SocketAddr, admin: SocketAddr, flags: &Path) -> String {
     let flags = flags.display();
     format!(
         "serin demo: two providers, 2,000 users, and a sidecar between them\n\
-         ask     curl -i http://{proxy}/v1/chat/completions -H x-user-id:user-7 \\\n\
+         request curl -i http://{proxy}/v1/chat/completions -H x-user-id:user-7 \\\n\
          \x20         -H content-type:application/json -d '{{\"model\": \"m\", \"messages\": []}}'\n\
-         edit    {flags}\n\
-         steer   serin status | serin rollback | serin resume {ROLLOUT}\n\
+         file    {flags}\n\
+         command serin status | serin rollback | serin resume {ROLLOUT}\n\
          admin   http://{admin} (--admin of these commands; /metrics)\n"
     )
 }
@@ -286,8 +286,8 @@ fn invitation(proxy: SocketAddr, admin: SocketAddr, flags: &Path) -> String {
 /// What is on the stage while the script runs.
 struct World {
     began: UnixMillis,
-    oldcorp: Provider,
-    newcorp: Provider,
+    openai: Provider,
+    holysheep: Provider,
     traffic: Traffic,
     sidecar: Sidecar,
 }
@@ -314,10 +314,10 @@ impl World {
             scene = next;
             match cue {
                 Some(Cue::Break) => {
-                    self.newcorp.set(ill());
+                    self.holysheep.set(ill());
                     broken_at = Some(clock::unix());
                 }
-                Some(Cue::Mend) => self.newcorp.set(well()),
+                Some(Cue::Mend) => self.holysheep.set(well()),
                 // Refused: the scene is played once more, after its pause.
                 Some(Cue::Resume) if self.sidecar.resume(ROLLOUT).await.is_err() => {
                     scene = Scene::Mended { since: now };
@@ -363,7 +363,7 @@ impl World {
             percent,
             standing,
             reason: wrong.unwrap_or(reason),
-            providers: [asked(&self.oldcorp), asked(&self.newcorp)],
+            providers: [asked(&self.openai), asked(&self.holysheep)],
             users: self.traffic.seen(),
             events: self.sidecar.history(EVENTS).await,
             sum: None,
@@ -423,12 +423,12 @@ mod tests {
 
     #[test]
     fn the_flags_file_is_yaml_that_names_both_providers() {
-        let (old, new) = (provider("oldcorp", well()).unwrap(), provider("newcorp", well()).unwrap());
+        let (old, new) = (provider("openai", well()).unwrap(), provider("holysheep", well()).unwrap());
         let (listen, admin) = ports(Some(0));
         let text = flags_text(listen, admin, &old, &new, &CALM);
         let file: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
-        assert_eq!(file["rollouts"][0]["stable"], "oldcorp");
-        assert_eq!(file["providers"]["newcorp"]["base_url"], new.base_url().as_str());
+        assert_eq!(file["rollouts"][0]["stable"], "openai");
+        assert_eq!(file["providers"]["holysheep"]["base_url"], new.base_url().as_str());
         assert_eq!(file["rollouts"][0]["ramp"]["hold_start"], "5s");
         assert_eq!(file["rollouts"][0]["guard"]["max_error_rate"], "5%");
     }

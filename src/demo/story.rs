@@ -78,13 +78,13 @@ impl Scene {
     /// What is going on, for the view: no longer than a line of it. `once`: whether it ends with the script.
     pub(super) const fn told(self, once: bool) -> &'static str {
         match self {
-            Scene::Climbing => "newcorp answers as well as oldcorp: its share climbs, stage by stage.",
-            Scene::Failing => "newcorp has begun to fail half of its answers; oldcorp answers instead.",
-            Scene::RolledBack { .. } => "The guard has taken everybody back to oldcorp. It stays so by itself.",
-            Scene::Mended { .. } => "newcorp is well again. The rollout stays closed until a human resumes it.",
-            Scene::Again => "`serin resume chat` was given: the ramp begins again at its first stage.",
+            Scene::Climbing => "holysheep answers as well as openai: its share rises, stage by stage.",
+            Scene::Failing => "holysheep has started to fail half of its requests; openai answers instead.",
+            Scene::RolledBack { .. } => "The guard has rolled all users back to openai. They stay there.",
+            Scene::Mended { .. } => "holysheep has recovered. The rollout stays rolled back until it is resumed.",
+            Scene::Again => "`serin resume chat` was run: the ramp starts again at its first stage.",
             Scene::Over if once => "The script is over.",
-            Scene::Over => "It keeps running: curl it, edit the file, roll it back. Ctrl-C ends it.",
+            Scene::Over => "The demo keeps running: send requests or edit the file. Ctrl-C stops it.",
         }
     }
 }

@@ -132,7 +132,7 @@ fn summed(sum: &Sum, facts: &Facts) -> String {
     let [stable, canary] = facts.providers.each_ref().map(|provider| &provider.name);
     let requests = if sum.failed == 1 { "1 request".to_owned() } else { format!("{} requests", grouped(sum.failed)) };
     let back = sum.back_after.map(|after| format!("; back on {stable} in {}", time(after.duration().as_secs_f64())));
-    format!("{requests} failed at {canary}; users noticed {}{}", grouped(sum.noticed), back.unwrap_or_default())
+    format!("{requests} failed at {canary}; failed for users: {}{}", grouped(sum.noticed), back.unwrap_or_default())
 }
 
 /// One line for each thing that changed since the last look.
@@ -246,8 +246,8 @@ mod tests {
             standing: Standing::Ramping,
             reason: "second stage of the ramp".to_owned(),
             providers: [
-                ProviderFacts { name: "oldcorp".to_owned(), requests: 1_234_567, failed: 0 },
-                ProviderFacts { name: "newcorp".to_owned(), requests: 312, failed: 14 },
+                ProviderFacts { name: "openai".to_owned(), requests: 1_234_567, failed: 0 },
+                ProviderFacts { name: "holysheep".to_owned(), requests: 312, failed: 14 },
             ],
             users: Seen { answered: 1_234_865, failed: 14 },
             events: vec![event(1_004_000, "promote", 1000, 2500), event(1_000_500, "begin", 0, 1000)],
@@ -260,8 +260,8 @@ mod tests {
         let frame = frame(&facts(), false);
         for part in [
             "  01:05     25% ██████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ ramping",
-            "stable  oldcorp    1,234,567 requests       0 failed",
-            "canary  newcorp          312 requests      14 failed",
+            "stable  openai     1,234,567 requests       0 failed",
+            "canary  holysheep        312 requests      14 failed",
             "1,234,865 answered      14 failed",
             "00:04  ramp   promote 10% -> 25%: 3s passed, 20 answers",
             "it climbs",
@@ -310,12 +310,12 @@ mod tests {
             "promote 0% -> 45%: 3 stages",
             "rollback 45% -> 0%",
             "promote 0% -> 90%: 6 stages",
-            "24 requests failed at newcorp; users noticed 0; back on oldcorp in 3s",
+            "24 requests failed at holysheep; failed for users: 0; back on openai in 3s",
         ] {
             assert!(frame.contains(part), "no `{part}` in\n{frame}");
         }
         let told = changes(None, &facts).pop().unwrap();
-        assert!(told.ends_with("users noticed 0; back on oldcorp in 3s"), "{told}");
+        assert!(told.ends_with("failed for users: 0; back on openai in 3s"), "{told}");
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
             changes(Some(&first), &next),
             [
                 "01:09  ramp   promote 25% -> 40%: 3s passed, 20 answers",
-                "01:10  canary at 40% (ramping); oldcorp failed 0 of 1,234,567, newcorp failed 14 of 312",
+                "01:10  canary at 40% (ramping); openai failed 0 of 1,234,567, holysheep failed 14 of 312",
             ]
         );
     }

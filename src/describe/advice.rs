@@ -1,37 +1,39 @@
-//! What a canary refuses although stable accepts it, in words, and the rule of flags.yaml that mends it.
+//! The sentence for a request that the canary refuses and stable accepts, and the rule of flags.yaml that fixes it.
 //!
-//! What a finding is called came over the wire: names are bounded and quoted before they get here, and quoted once more
-//! where they are put into a rule. Only suggests: Serin never writes flags.yaml.
+//! Names in a finding come from a response. They are bounded and quoted before they get here, and quoted again in a
+//! rule. Rules are suggestions: Serin never writes flags.yaml.
 
 use crate::decide::advice::Finding;
 
-/// Fields without which a request is none: no rule takes them out.
+/// Fields that every request needs: no rule drops them.
 const NEEDED: [&str; 6] = ["messages", "input", "prompt", "contents", "stream", "file"];
 
-/// What happened, for people: `holysheep refused prompt_cache_key, which openai accepts`.
+/// The finding as a sentence: `holysheep refused prompt_cache_key, which openai accepts`.
 #[must_use]
 pub fn sentence(finding: &Finding, canary: &str, stable: &str) -> String {
     match finding {
         Finding::Parameter(name) => format!("{canary} refused `{name}`, which {stable} accepts"),
         Finding::Model(name) => format!("{canary} does not know the model `{name}`, which {stable} serves"),
-        Finding::ContextLength => format!("{canary} refused as too long what {stable} accepts"),
+        Finding::ContextLength => format!("{canary} refused a request as too long that {stable} accepts"),
         Finding::Endpoint(path) => format!("{canary} has no `{path}`, which {stable} serves"),
         Finding::Other { status, code } if code.is_empty() => {
-            format!("{canary} answered {status} to what {stable} accepts")
+            format!("{canary} answered {status} to a request that {stable} accepts")
         }
-        Finding::Other { status, code } => format!("{canary} answered {status} `{code}` to what {stable} accepts"),
+        Finding::Other { status, code } => {
+            format!("{canary} answered {status} `{code}` to a request that {stable} accepts")
+        }
     }
 }
 
-/// What to write in flags.yaml: the key by its path, and its value; `None`: no rule mends it.
+/// The rule for flags.yaml: the path of the key, and its value; `None`: no rule fixes it.
 #[must_use]
 pub fn rule(finding: &Finding, provider: &str, rollout: &str) -> Option<String> {
     match finding {
         Finding::Parameter(name) => parameter(name, provider),
         Finding::Model(name) => Some(format!("providers.{provider}.models: {{ {}: ITS_NAME_THERE }}", scalar(name))),
         Finding::ContextLength => Some(format!(
-            "rollouts[{rollout}].match.model: only models whose context is as long on {provider}; or, where the \
-             answer's length is what is too much, providers.{provider}.max_fields: {{ max_tokens: N }}"
+            "rollouts[{rollout}].match.model: only models whose context is as long on {provider}; or, if the response \
+             is too long, providers.{provider}.max_fields: {{ max_tokens: N }}"
         )),
         Finding::Endpoint(path) => {
             Some(format!("rollouts[{rollout}].match.endpoints: all but {}, which then stays on stable", scalar(path)))
@@ -40,16 +42,16 @@ pub fn rule(finding: &Finding, provider: &str, rollout: &str) -> Option<String> 
     }
 }
 
-/// What to do about it, for people.
+/// The remedy as a sentence.
 #[must_use]
 pub fn advice(finding: &Finding, provider: &str, rollout: &str) -> String {
     rule(finding, provider, rollout).map_or_else(
-        || format!("no rule mends this; keep such requests on stable with rollouts[{rollout}].match"),
+        || format!("no rule fixes this; keep such requests on stable with rollouts[{rollout}].match"),
         |rule| format!("write {rule}"),
     )
 }
 
-/// What is refused most often, in a few words, with its share: so many of all that were told of.
+/// The most frequent refusal in short form, with its count and the count of all refusals.
 #[must_use]
 pub fn commonest(finding: &Finding, status: u16, code: Option<&str>, (count, all): (u64, u64)) -> String {
     let code = code.map(|code| format!(" `{code}`")).unwrap_or_default();
@@ -72,7 +74,7 @@ fn parameter(name: &str, provider: &str) -> Option<String> {
     };
     if let Some(other) = renamed {
         return Some(format!(
-            "providers.{provider}.rename_fields: {{ {name}: {other} }}; or, where the number is too large, \
+            "providers.{provider}.rename_fields: {{ {name}: {other} }}; or, if the number is too large, \
              providers.{provider}.max_fields: {{ {name}: N }}"
         ));
     }
@@ -90,7 +92,7 @@ fn is_in_a_list(part: &str) -> bool {
     part.contains('[') || part.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// As YAML takes it for this text in a flow collection.
+/// The YAML scalar for this text in a flow collection.
 fn scalar(name: &str) -> String {
     let begins = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-/".contains(&byte));
@@ -99,7 +101,7 @@ fn scalar(name: &str) -> String {
     if begins && plain && !word {
         return name.to_owned();
     }
-    // Control characters were taken out; these two are what else a double-quoted scalar reads in its own way.
+    // Control characters are removed already; a double-quoted scalar treats only these two specially.
     format!("\"{}\"", name.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

@@ -1,27 +1,27 @@
-//! What to do where many requests carry no user id, in a sentence.
+//! The sentence for a rollout in which many requests carry no user id.
 //!
-//! Names the places in which a rollout looks for it, what becomes of a request without one, and how to name another
-//! place in flags.yaml. How many are many is not decided here.
+//! It names the places where the id is looked for, the arm of a request without one, and the syntax for another place.
+//! The limit for "many" is decided elsewhere.
 
 use crate::decide::policy::{Anonymous, UserSource};
 
-/// The sentence, of the rollout of this name.
+/// The sentence for the rollout with this name.
 #[must_use]
 pub fn no_user_id(rollout: &str, sources: &[UserSource], anonymous: Anonymous) -> String {
     let places: Vec<String> = sources.iter().map(place).collect();
     let then = match anonymous {
-        Anonymous::Conversation => "are split by conversation, so one user may meet both providers",
-        Anonymous::Random => "are split by chance, so one user meets both providers",
+        Anonymous::Conversation => "are split by conversation, so one user may get both providers",
+        Anonymous::Random => "are split at random, so one user gets both providers",
         Anonymous::Stable => "stay on stable",
     };
     format!(
-        "the id is looked for in {}; requests without one {then}. Send it there, or name where it is in \
+        "the id is looked for in {}; requests without one {then}. Send it there, or set its place in \
          rollouts[{rollout}].user: `header:NAME`, `cookie:NAME`, `query:NAME` or `body:path.to.field`",
         places.join(", ")
     )
 }
 
-/// As flags.yaml writes it.
+/// The place in the syntax of flags.yaml.
 fn place(source: &UserSource) -> String {
     match source {
         UserSource::Header(name) => format!("header:{name}"),
@@ -46,10 +46,10 @@ mod tests {
         ];
         assert_eq!(
             no_user_id("chat", &sources, Anonymous::Stable),
-            "the id is looked for in header:x-user-id, cookie:uid, query:user, body:metadata.user_id; requests without one \
-             stay on stable. Send it there, or name where it is in rollouts[chat].user: `header:NAME`, `cookie:NAME`, \
-             `query:NAME` or `body:path.to.field`"
+            "the id is looked for in header:x-user-id, cookie:uid, query:user, body:metadata.user_id; requests \
+             without one stay on stable. Send it there, or set its place in rollouts[chat].user: `header:NAME`, \
+             `cookie:NAME`, `query:NAME` or `body:path.to.field`"
         );
-        assert!(no_user_id("chat", &sources, Anonymous::Conversation).contains("one user may meet both providers"));
+        assert!(no_user_id("chat", &sources, Anonymous::Conversation).contains("one user may get both providers"));
     }
 }

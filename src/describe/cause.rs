@@ -1,7 +1,7 @@
-//! Why attempts failed, in sentences: lowercase fragments that fit behind a colon.
+//! Sentences for the causes of failed attempts: lowercase fragments that follow a colon.
 //!
-//! Owns the words for [`Cause`] and its parts; a remedy stands in them where the cause alone names it. The words of a
-//! cause are the same wherever they are shown: to the client, in the log, in `serin why` and `serin status`.
+//! Owns the text of [`Cause`] and its parts. A cause that has one obvious remedy includes it. The text of a cause is
+//! the same in every place: the client's error, the log, `serin why` and `serin status`.
 
 use std::fmt;
 
@@ -12,40 +12,40 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Cause::NoConnection(none) => none.fmt(f),
-            Cause::Unsent { error } => write!(f, "the connection was closed before the request: {error}"),
-            Cause::Unprocessed { error } => write!(f, "the provider did not take the request: {error}"),
-            Cause::Lost { error } => write!(f, "the connection ended before an answer: {error}"),
+            Cause::Unsent { error } => write!(f, "the connection was closed before the request was sent: {error}"),
+            Cause::Unprocessed { error } => write!(f, "the provider did not process the request: {error}"),
+            Cause::Lost { error } => write!(f, "the connection ended before a response: {error}"),
             Cause::Reset { error } => write!(f, "the provider reset the request: {error}"),
             Cause::FirstStream(cause) => {
-                write!(f, "{cause}; if the provider does not speak HTTP/2, write http2: never")
+                write!(f, "{cause}; if the provider does not support HTTP/2, write http2: never")
             }
-            Cause::NotHttp { error } => write!(f, "the answer is not valid HTTP: {error}"),
-            Cause::Framing { problem } => write!(f, "the answer's framing cannot be trusted: {problem}"),
-            Cause::NoHead { limit } => write!(f, "no answer within {limit}"),
-            Cause::Withdrawn => f.write_str("no output came, and the guard found it down"),
+            Cause::NotHttp { error } => write!(f, "the response is not valid HTTP: {error}"),
+            Cause::Framing { problem } => write!(f, "the response framing is not valid: {problem}"),
+            Cause::NoHead { limit } => write!(f, "no response within {limit}"),
+            Cause::Withdrawn => f.write_str("no output before the guard found the provider down"),
             Cause::Status { status, kind, code } => {
                 write!(f, "status {status}")?;
                 names(f, kind.as_deref(), code.as_deref())
             }
             Cause::ErrorEvent { kind, code } => {
-                f.write_str("an error within the answer")?;
+                f.write_str("an error in the response")?;
                 names(f, kind.as_deref(), code.as_deref())
             }
-            Cause::Cut => f.write_str("the answer ended before its end"),
+            Cause::Cut => f.write_str("the response ended before its end"),
             Cause::NoOutput { limit: Some(limit) } => write!(f, "no output within {limit}"),
             Cause::NoOutput { limit: None } => f.write_str("no output in time"),
-            Cause::Silent { limit: Some(limit) } => write!(f, "the answer fell silent for {limit}"),
-            Cause::Silent { limit: None } => f.write_str("the answer fell silent"),
+            Cause::Silent { limit: Some(limit) } => write!(f, "the response stalled for {limit}"),
+            Cause::Silent { limit: None } => f.write_str("the response stalled"),
             Cause::Malformed { shape, media: Some(media) } => write!(f, "{media}, {}", shape.words()),
             Cause::Malformed { shape, media: None } => write!(f, "no content type, {}", shape.words()),
             Cause::Redirect { host: Some(host) } => write!(f, "redirects to {host}"),
-            Cause::Redirect { host: None } => f.write_str("redirects to another path of its own"),
-            Cause::Empty => f.write_str("a whole answer without output"),
+            Cause::Redirect { host: None } => f.write_str("redirects to another path on the same host"),
+            Cause::Empty => f.write_str("a complete response without output"),
         }
     }
 }
 
-/// What a provider calls an error by.
+/// The provider's type and code of an error.
 fn names(f: &mut fmt::Formatter<'_>, kind: Option<&str>, code: Option<&str>) -> fmt::Result {
     match (kind, code) {
         (Some(kind), Some(code)) if kind == code => write!(f, " (type {kind})"),
@@ -66,7 +66,7 @@ impl fmt::Display for NoConnection {
             }
             NoConnection::Tls { host, place, fault } => tls(f, host, place, fault),
             NoConnection::TlsFile { problem } | NoConnection::Egress { problem } => f.write_str(problem),
-            NoConnection::Preface { place, problem } => write!(f, "{place} does not speak HTTP/2: {problem}"),
+            NoConnection::Preface { place, problem } => write!(f, "{place} does not support HTTP/2: {problem}"),
             NoConnection::TooLate { place } => write!(f, "cannot connect to {place} in time"),
             NoConnection::NoCapacity { place } => {
                 write!(f, "all connections to {place} were in use; raise max_connections")
@@ -94,23 +94,22 @@ fn tls(f: &mut fmt::Formatter<'_>, host: &str, place: &str, fault: &TlsFault) ->
         write!(f, "TLS handshake with {host} failed: certificate {what}")
     };
     match fault {
-        TlsFault::UnknownIssuer => certificate(
-            f,
-            &"is issued by nobody who is trusted; if it is of your own authority, name that in tls.ca_file",
-        ),
+        TlsFault::UnknownIssuer => {
+            certificate(f, &"has an untrusted issuer; if it is your own authority, set tls.ca_file")
+        }
         TlsFault::Expired => certificate(f, &"has expired (or this machine's clock is wrong)"),
         TlsFault::NotValidYet => certificate(f, &"is not valid yet (or this machine's clock is wrong)"),
         TlsFault::WrongName { names } if names.is_empty() => certificate(f, &"is for another name"),
         TlsFault::WrongName { names } => certificate(f, &format_args!("is for another name: {}", names.join(", "))),
         TlsFault::Revoked => certificate(f, &"was revoked"),
         TlsFault::Untrusted { problem } => certificate(f, &format_args!("is not trusted: {problem}")),
-        TlsFault::NoTls => write!(f, "{place} does not speak TLS; write base_url with http:// if that is meant"),
+        TlsFault::NoTls => write!(f, "{place} does not support TLS; write base_url with http:// if this is intended"),
         TlsFault::WantsCertificate => {
-            write!(f, "{place} wants a client certificate; give tls.cert_file and tls.key_file")
+            write!(f, "{place} requires a client certificate; set tls.cert_file and tls.key_file")
         }
-        TlsFault::NoCommonHttp => write!(f, "{place} speaks no HTTP version that http2: allows"),
+        TlsFault::NoCommonHttp => write!(f, "{place} supports no HTTP version that http2: allows"),
         TlsFault::Refused { alert } => write!(f, "{place} refused the TLS handshake: {alert}"),
-        TlsFault::BrokenOff { problem } => write!(f, "{place} broke off the TLS handshake: {problem}"),
+        TlsFault::BrokenOff { problem } => write!(f, "{place} ended the TLS handshake: {problem}"),
         TlsFault::NoName => write!(f, "`{host}` is neither a DNS name nor an IP address"),
         TlsFault::Other { problem } => write!(f, "TLS handshake with {place} failed: {problem}"),
     }
@@ -123,22 +122,22 @@ pub fn in_short(count: &CauseCount) -> String {
     format!("{}, {count} of {of}: {cause}", outcome.as_str())
 }
 
-/// One cause, and what became of its requests.
+/// One cause, and the results of its requests.
 #[derive(Clone, Copy)]
 pub struct Counted<'a> {
     /// The cause.
     pub what: &'a dyn fmt::Display,
-    /// In how many requests.
+    /// Requests with this cause.
     pub count: u64,
-    /// Of so many that failed.
+    /// Failed requests.
     pub of: u64,
-    /// When last.
+    /// Time of the last one.
     pub last: UnixMillis,
-    /// By which id the provider knows the last one.
+    /// The provider's request id of the last one.
     pub request_id: Option<&'a str>,
-    /// Who answered how many of them instead.
+    /// Requests that another provider answered, by its name.
     pub answered: &'a [(String, u64)],
-    /// Users whose client saw an error in one of them.
+    /// Users whose client got an error in one of them.
     pub users_failed: u64,
 }
 
@@ -156,7 +155,7 @@ impl<'a> From<&'a CauseCount> for Counted<'a> {
     }
 }
 
-/// One cause with its share, its age, and what became of its requests.
+/// One cause with its share, its age, and the results of its requests.
 #[must_use]
 pub fn counted(counted: &Counted<'_>, now: UnixMillis) -> String {
     let Counted { what, count, of, last, request_id, answered, users_failed } = counted;
@@ -202,7 +201,7 @@ mod tests {
             ),
             (
                 tls(TlsFault::NoTls),
-                "api.example.com:443 does not speak TLS; write base_url with http:// if that is meant",
+                "api.example.com:443 does not support TLS; write base_url with http:// if this is intended",
             ),
             (
                 Cause::Status { status: 500, kind: some("server_error"), code: some("boom") },
@@ -211,11 +210,11 @@ mod tests {
             (Cause::Status { status: 502, kind: None, code: None }, "status 502"),
             (
                 Cause::ErrorEvent { kind: some("overloaded_error"), code: None },
-                "an error within the answer (type overloaded_error)",
+                "an error in the response (type overloaded_error)",
             ),
             (Cause::Malformed { shape: Shape::Html, media: some("text/html") }, "text/html, `<!doctype html>`"),
             (Cause::Redirect { host: some("sso.example") }, "redirects to sso.example"),
-            (Cause::NoHead { limit: Millis(60_000) }, "no answer within 1m"),
+            (Cause::NoHead { limit: Millis(60_000) }, "no response within 1m"),
         ] {
             assert_eq!(cause.to_string(), told);
         }

@@ -1,44 +1,46 @@
-//! What a human is told of a command: why it is not carried out, with the remedy, and what else to know.
+//! Sentences for the reply to an operator's command: why it is refused, with the remedy, and notes.
 //!
-//! One sentence each, for the answer of the API and the command line. Whether something is granted is decided by
-//! [`rollout::step`](crate::decide::rollout::step).
+//! One sentence each, for the API and the command line.
+//! [`rollout::step`](crate::decide::rollout::step) decides whether a command is granted.
 
 use super::in_force;
 use crate::decide::rollout::answer::{Barred, Note, Refusal};
 use crate::decide::units::Percent;
 
-/// What a command's sender should know besides.
+/// A note in the reply to a command.
 #[must_use]
 pub fn note(name: &str, note: &Note) -> String {
     match note {
         Note::Stays(percent) => format!("`{name}` stays at {percent}: a rollback never raises the share"),
         Note::Pinned(percent) => {
-            format!("the file pins `{name}` at {percent}; the pause will hold its ramp under percent: auto")
+            format!("the file pins `{name}` at {percent}; the pause takes effect with percent: auto")
         }
         Note::PausedBy(actor) => format!("`{name}` was already paused by {actor}"),
-        Note::NothingHeld(why) => format!("nothing held `{name}`: {}", in_force::reason(name, why)),
+        Note::NothingHeld(why) => {
+            format!("`{name}` was neither rolled back nor paused: {}", in_force::reason(name, why))
+        }
         Note::BeginsAgain(first) => format!(
-            "the ramp of `{name}` begins again at {first} when the canary has answered a probe (--at chooses a share at \
+            "the ramp of `{name}` starts again at {first} once the canary has answered a probe (--at sets a share at \
              once)"
         ),
         Note::Blocked(why) => format!("`{name}` stays at 0%: {why}"),
     }
 }
 
-/// Why a command is not carried out, with the remedy.
+/// Why a command is refused, with the remedy.
 #[must_use]
 pub fn refusal(name: &str, refusal: &Refusal) -> String {
     match refusal {
-        Refusal::RolledBack => format!("`{name}` was rolled back; `serin resume {name} --at P` takes it to a share"),
+        Refusal::RolledBack => format!("`{name}` was rolled back; `serin resume {name} --at P` sets a share"),
         Refusal::Blocked(why) => format!("`{name}` is blocked at 0%: {why}"),
         Refusal::Confirming(percent) => format!(
-            "`{name}` is being confirmed, and goes on at {percent} by itself if it does well; `serin promote {name} --to P` \
-             ends that and takes it to a share"
+            "`{name}` is being confirmed, and continues at {percent} if it does well; `serin promote {name} --to P` \
+             ends the confirmation and sets a share"
         ),
         Refusal::AtEnd(percent) => format!("`{name}` is at {percent}, the end of its ramp"),
         Refusal::Above { percent, asked } => format!(
-            "`{name}` is at {percent} already; `serin resume {name} --at {asked}` takes the ramp back to {asked}, `serin \
-             rollback {name} --to {asked}` locks it there"
+            "`{name}` is at {percent} already; `serin resume {name} --at {asked}` moves the ramp back to {asked}, \
+             `serin rollback {name} --to {asked}` locks it there"
         ),
         Refusal::Pinned { percent, resumes } => {
             let (remedy, verb) = if *resumes { (", and resume without --at", "resume") } else { ("", "promote") };
@@ -50,19 +52,21 @@ pub fn refusal(name: &str, refusal: &Refusal) -> String {
         Refusal::Clock => {
             format!("`{name}` follows ramp.from and the clock, since state cannot be written: edit ramp.from")
         }
-        Refusal::AboveMax(max) => format!("`{name}` may not go above ramp.max {max}: raise that in flags.yaml first"),
+        Refusal::AboveMax(max) => format!("`{name}` may not go above ramp.max {max}: raise it in flags.yaml first"),
     }
 }
 
-/// Why a command comes to nothing, with the remedy.
+/// Why a command has no effect, with the remedy.
 #[must_use]
 pub fn barred(name: &str, barred: &Barred) -> String {
     let stays = |share: Percent, why: String| {
-        format!("`{name}` stays at {share}, since a restart would forget anything else: {why}; mend that and try again")
+        format!(
+            "`{name}` stays at {share}, since any other share would be lost at a restart: {why}; fix this and try again"
+        )
     };
     match barred {
         Barred::Unnamed { known } => {
-            format!("say which rollout: only rollback and pause take all; there are: {known}")
+            format!("name a rollout: only rollback and pause apply to all; there are: {known}")
         }
         Barred::PlainRoute => format!("`{name}` is a plain route: it has no canary to move users to"),
         Barred::NothingToCompare => format!("`{name}` is a plain route: it has no canary to compare"),
@@ -70,12 +74,12 @@ pub fn barred(name: &str, barred: &Barred) -> String {
             stays(*share, format!("state in {dir} cannot be written ({error})"))
         }
         Barred::Unanswered { stays: share, after } => stays(*share, format!("the disk did not answer within {after}")),
-        Barred::Overtaken => format!("something else came first: `serin history {name}` says what"),
+        Barred::Overtaken => format!("another change came first: `serin history {name}` shows it"),
         Barred::RolledBackAgain => format!("`{name}` was rolled back again while it was being resumed"),
     }
 }
 
-/// Of a command for every rollout, where none has a canary.
+/// The reply to a command for all rollouts if none has a canary.
 #[must_use]
 pub fn nothing_to_change() -> String {
     "flags.yaml has no rollout with a canary: there is nothing to change".to_owned()

@@ -1,7 +1,7 @@
-//! What the guard decided, in a sentence with its numbers, and what would have changed it.
+//! Sentences for the guard's decisions, with their numbers and what would have changed them.
 //!
-//! What a finding of answers says may be rightly so, so it ends with what an operator can do about it. Never quotes an
-//! answer.
+//! A finding about responses may have a legitimate reason, so its sentence ends with a remedy. A sentence never quotes
+//! a response.
 
 use std::fmt::Write as _;
 
@@ -14,25 +14,26 @@ use crate::decide::guard::rule::Rule;
 use crate::decide::rollout::state::Pause;
 use crate::decide::units::Millis;
 
-/// What was decided, and by what.
+/// The decision and its reason.
 #[must_use]
 pub fn sentence(decision: &Decision) -> String {
     let told = match (decision.decided, &decision.detail) {
         (Decided::Alarm(rule), detail) => alarm(rule, decision, detail),
         (_, Detail::Held { share, hold, .. }) => {
-            let end = if decision.decided == Decided::Complete { ", the ramp's end," } else { "" };
-            format!("{share}{end} was held for {hold}: {}", both(decision, "failed"))
+            let end = if decision.decided == Decided::Complete { " (the end of the ramp)" } else { "" };
+            format!("the share was {share}{end} for {hold}: {}", both(decision, "failed"))
         }
         (_, Detail::Suspected { share, .. }) => {
-            format!("it fails more often than is usual for stable, {TOO_LITTLE}: {share} for a while")
+            format!("the canary fails more often than usual for stable, {TOO_LITTLE}: {share} for a while")
         }
         (_, Detail::Rechecked { rate, limit, share, .. }) => {
             let (rate, limit) = (percent(*rate), percent(*limit));
             format!(
-                "{rate} of its requests failed at the ramp's end, not less than {limit}, {TOO_LITTLE}: {share} for a while"
+                "{rate} of the canary's requests failed at the end of the ramp, not below {limit}, {TOO_LITTLE}: \
+                 {share} for a while"
             )
         }
-        (Decided::GivenUp, _) => "stable is down: it is no measure for the canary".to_owned(),
+        (Decided::GivenUp, _) => "stable is down: no comparison is possible".to_owned(),
         _ => format!("the canary is not worse than stable: {}", both(decision, "failed")),
     };
     match decision.main_cause() {
@@ -41,7 +42,7 @@ pub fn sentence(decision: &Decision) -> String {
     }
 }
 
-const TOO_LITTLE: &str = "and stable has too little traffic to compare with";
+const TOO_LITTLE: &str = "and stable has too little traffic for a comparison";
 
 fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
     let ratio = decision.tolerated_ratio;
@@ -64,7 +65,7 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
             stable_answers(detail),
         ),
         (_, Detail::Ceiling { ceiling, window, requests, failures }) => format!(
-            "{failures} of {requests} of the canary's requests failed within {window}, surely more than the ceiling of \
+            "{failures} of {requests} of the canary's requests failed within {window}, reliably above the ceiling of \
              {ceiling}"
         ),
         (_, Detail::Slow { streamed, whole }) => {
@@ -81,7 +82,7 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
         }
         (Rule::Empty, _) => worse("were answered without any output", "share"),
         (Rule::Length, _) => worse("stopped at a length limit", "share"),
-        (Rule::Filtered, _) => worse("were stopped by a content filter or refused in the answer", "share"),
+        (Rule::Filtered, _) => worse("were stopped by a content filter or refused in the response", "share"),
         (_, Detail::Pace { above }) => {
             let above = above.map_or_else(|| "stable's usual time".to_owned(), |limit| limit.to_string());
             worse(&format!("were streamed with more than {above} between two outputs"), "share")
@@ -133,52 +134,53 @@ fn share(counts: &ArmCounts) -> Option<String> {
     Some(format!("{} of {all} ({rate}, between {low} and {high})", count(events)))
 }
 
-/// What helps most often against answers that are worse.
+/// The most frequent remedy for worse responses.
 #[must_use]
 pub const fn remedy(rule: Rule) -> Option<&'static str> {
     match rule {
         Rule::Empty => Some(
-            "its model may take a field otherwise than stable's: ask both providers the same, and set `models`, \
-             `drop_fields` or `set_fields` of the provider",
+            "its model may interpret a field differently from stable's: send both providers the same request, and set \
+             `models`, `drop_fields` or `set_fields` of the provider",
         ),
         Rule::Length => Some(
-            "its limit is lower than stable's, its answers are longer, or its model reasons within the limit: set \
+            "its limit is lower than stable's, its responses are longer, or its model reasons within the limit: set \
              `max_fields` of the provider, or `set_fields: { max_tokens: ... }`",
         ),
         Rule::Filtered => Some(
-            "its filter is stricter than stable's: ease it in the provider's account, or name another model in `models`",
+            "its filter is stricter than stable's: relax it in the provider's account, or set another model in \
+             `models`",
         ),
         Rule::Pace => Some(
-            "its model or its capacity is slower than stable's (name a faster one in `models`, or ask the provider for more), \
-             or it sends more at a time (then `answers: { pace: ignore }`)",
+            "its model is slower or its capacity is lower than stable's (set a faster model in `models`, or ask the \
+             provider for more capacity), or it sends more in one event (then set `answers: { pace: ignore }`)",
         ),
         _ => None,
     }
 }
 
-/// What was counted: one, and many.
+/// The name of what was counted: singular and plural.
 #[must_use]
 pub const fn counted(aspect: Aspect) -> (&'static str, &'static str) {
     match aspect {
         Aspect::Failing => ("failure", "failures"),
-        Aspect::Slow => ("slow answer", "slow answers"),
+        Aspect::Slow => ("slow response", "slow responses"),
         Aspect::Refusing => ("refused request", "refused requests"),
-        Aspect::Empty => ("empty answer", "empty answers"),
-        Aspect::Length => ("answer cut at a length limit", "answers cut at a length limit"),
-        Aspect::Filtered => ("filtered answer", "filtered answers"),
+        Aspect::Empty => ("empty response", "empty responses"),
+        Aspect::Length => ("response cut at a length limit", "responses cut at a length limit"),
+        Aspect::Filtered => ("filtered response", "filtered responses"),
         Aspect::Pace => ("slow stream", "slow streams"),
     }
 }
 
-/// What would have led to something else; `None`: nothing that is in anybody's hands.
+/// What would have changed the decision; `None`: nothing that an operator can change.
 #[must_use]
 pub fn would_change(decision: &Decision) -> Option<String> {
     let decided = decision.decided;
     Some(match decision.would_change? {
-        Change::Answered => "one answered request of the canary would have ended the run".to_owned(),
+        Change::Answered => "one answered request of the canary would have prevented this".to_owned(),
         Change::Output { since } => {
             let since = silence::time_of_day(since);
-            format!("output of the canary for one request sent since {since} would have ended the run")
+            format!("output of the canary for one request sent since {since} would have prevented this")
         }
         Change::Ceiling => "a higher `ceiling`, or `ceiling: off`".to_owned(),
         Change::Fewer { events, tolerated_ratio, ignore_below } => {
@@ -190,9 +192,9 @@ pub fn would_change(decision: &Decision) -> Option<String> {
                 failures => format!("{} more failures", count(failures)),
             };
             let instead = match decided {
-                Decided::Promote => "held the share for their rate alone; evidence above 1 would have, too",
-                Decided::Complete => "kept the rollout from being done",
-                _ => "kept half of the users with each",
+                Decided::Promote => "kept the share by their rate alone; evidence above 1 also would have",
+                Decided::Complete => "prevented the completion",
+                _ => "kept half of the users on each provider",
             };
             format!("{more} of the canary would have {instead}")
         }
@@ -226,7 +228,7 @@ fn fewer(rule: Rule, events: f64, tolerated_ratio: Option<f64>, ignore_below: Op
     told
 }
 
-/// What the guard took a canary back for.
+/// The reason of an automatic rollback.
 #[must_use]
 pub fn regression(regression: &Regression) -> String {
     match regression {
@@ -235,7 +237,7 @@ pub fn regression(regression: &Regression) -> String {
     }
 }
 
-/// What a ramp is held for; empty: it was not said.
+/// The reason of a pause; empty: none was given.
 #[must_use]
 pub fn pause(pause: &Pause) -> String {
     let said = Some(pause.reason.clone()).filter(|reason| !reason.is_empty());

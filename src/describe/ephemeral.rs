@@ -1,11 +1,11 @@
-//! What is said of a state directory that does not last, and what lasts instead.
+//! Sentences for a state directory that does not last.
 //!
-//! Said at the start, in the status, and to whoever locks a rollout by a rollback. Decides nothing. Invariant: each kind
-//! says when what is kept there is lost.
+//! Used at the start, in the status and in the reply to a rollback. Decides nothing. Invariant: each sentence contains
+//! the moment at which the state is lost.
 
 use crate::decide::ephemeral::Ephemeral;
 
-/// Of the directory itself.
+/// The sentence for the directory.
 #[must_use]
 pub fn state(dir: &str, kind: Ephemeral) -> String {
     let kept = match kind {
@@ -16,7 +16,7 @@ pub fn state(dir: &str, kind: Ephemeral) -> String {
     format!("state in {dir} {kept}; keep it on a disk or a volume (`state`, or --state)")
 }
 
-/// Of a lock that was put there.
+/// The sentence for a lock in it.
 #[must_use]
 pub fn lock(kind: Ephemeral) -> String {
     let ends = match kind {
@@ -24,5 +24,5 @@ pub fn lock(kind: Ephemeral) -> String {
         Ephemeral::ContainerLayer => "in the container's own layer, and ends when the container is replaced",
         Ephemeral::EmptyDir => "in an emptyDir, and ends with the pod",
     };
-    format!("the lock is {ends}: what lasts is `percent: 0` in flags.yaml")
+    format!("the lock is {ends}; `percent: 0` in flags.yaml lasts")
 }

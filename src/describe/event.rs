@@ -1,13 +1,13 @@
-//! Why something was done, in a sentence: a line of the history, and of the log.
+//! Sentences for the reasons in the history and the log.
 //!
-//! What a human said, and what an earlier version said, is told as it was said. Knows of no surface: a sentence may hold
-//! line breaks where a text from outside does.
+//! A reason that a human gave, and a text of an earlier version, is returned unchanged. A sentence may contain line
+//! breaks of such a text.
 
 use super::decision::sentence;
 use super::{advice, in_force, notice};
 use crate::decide::event::{Event, Reason, Turn};
 
-/// Why; empty: it was not said.
+/// The reason; empty: none was given.
 #[must_use]
 pub fn reason(event: &Event) -> String {
     let name = event.rollout.as_deref().unwrap_or_default();
@@ -19,16 +19,16 @@ pub fn reason(event: &Event) -> String {
         Reason::Waited { pause, after, retry, most } => {
             format!("{pause} have passed since the rollback (try_again_after {after}, retry {retry} of {most})")
         }
-        Reason::Attempt { attempt } => format!("`attempt: {attempt}` begins a new try"),
+        Reason::Attempt { attempt } => format!("`attempt: {attempt}` begins a new attempt"),
         Reason::StageAbove { percent } => format!("the edited ramp has a stage above {percent}"),
         Reason::InForce { by } => in_force::reason(name, by),
-        Reason::Unblocked { by } => format!("nothing blocks it any more: {}", in_force::reason(name, by)),
+        Reason::Unblocked { by } => format!("no longer blocked: {}", in_force::reason(name, by)),
         Reason::Refuses { finding, canary, stable, .. } => {
             format!("{}; {}", advice::sentence(finding, canary, stable), advice::advice(finding, canary, name))
         }
         Reason::Breaker { provider, turn } => breaker(provider, *turn),
         Reason::NeverInForce { action } => {
-            format!("the {action} was never in force: something else came while it was being written")
+            format!("the {action} was never in force: another change came while it was being written")
         }
         Reason::Began { version, dir, rollouts, more } => {
             let told =
@@ -39,33 +39,33 @@ pub fn reason(event: &Event) -> String {
                 (_, 0) => told,
                 (_, more) => format!("{told} and {more} more"),
             };
-            format!("version {version} began, with state in {dir}: {rollouts}")
+            format!("version {version} started, with state in {dir}: {rollouts}")
         }
         Reason::Accepted { generation } => format!("the file is in force as generation {generation}"),
         Reason::Refused { count, first } => {
             let first = first.as_ref().map_or_else(|| "it could not be read".to_owned(), ToString::to_string);
             match count {
-                0 | 1 => format!("the file is not taken: {first}"),
-                count => format!("the file is not taken, for {count} errors; the first: {first}"),
+                0 | 1 => format!("the file was refused: {first}"),
+                count => format!("the file was refused for {count} errors; the first: {first}"),
             }
         }
         Reason::Noticed(noticed) => notice::sentence(noticed),
     }
 }
 
-/// What became of a provider's breaker.
+/// A change of a provider's breaker.
 #[must_use]
 pub fn breaker(provider: &str, turn: Turn) -> String {
     match turn {
         Turn::Closed => format!("the breaker of {provider} is closed: it answers again"),
-        Turn::Reached => format!("the breaker of {provider} is closed: it can be reached again"),
+        Turn::Reached => format!("the breaker of {provider} is closed: it is reachable again"),
         Turn::Opened { failures, open_for } => format!(
-            "the breaker of {provider} is open after {failures} failures in a row: for {open_for} nothing is sent there \
-             that somebody else can answer"
+            "the breaker of {provider} is open after {failures} failures in a row: for {open_for} its requests go to \
+             another candidate where one is left"
         ),
         Turn::OutOfReach { failures } => format!(
-            "the breaker of {provider} is open: {failures} connections in a row could not be made; until it answers, or \
-             Serin's own connection is made, its rollouts ask somebody else first"
+            "the breaker of {provider} is open: {failures} connections in a row failed; until it answers or a test \
+             connection succeeds, its rollouts use another candidate first"
         ),
     }
 }

@@ -1,16 +1,16 @@
-//! What strangers could do through a socket, as an error of the file: what is wrong, and how to mend it.
+//! Sentences for an exposed socket, as an error of the file: the problem and the remedy.
 //!
-//! Lowercase fragments, as every error of the file has them. The place is told beside them, by the path of its key; where
-//! a socket is not where the file says, that is told as well.
+//! Lowercase fragments, like every error of the file. The path of the key is shown next to them. If the socket is not
+//! at the address in the file, the sentence contains that as well.
 
 use crate::decide::exposure::{Danger, Exposure};
 
-/// What is wrong, as a lowercase fragment.
+/// The problem, as a lowercase fragment.
 #[must_use]
 pub fn problem(exposure: &Exposure) -> String {
     let Exposure { reached, elsewhere, danger, .. } = exposure;
-    let place = if *elsewhere { " (where the socket is, whatever the file says)" } else { "" };
-    let whoever = format!("everybody who reaches {reached}{place}");
+    let place = if *elsewhere { " (the address of the socket, which is not the one in the file)" } else { "" };
+    let whoever = format!("everyone who can connect to {reached}{place}");
     match danger {
         Danger::Spend { keys } => {
             let whose: Vec<String> = keys.iter().map(|name| format!("`{name}`")).collect();
@@ -20,15 +20,13 @@ pub fn problem(exposure: &Exposure) -> String {
     }
 }
 
-/// How to mend it, as a lowercase fragment.
+/// The remedy, as a lowercase fragment.
 #[must_use]
 pub const fn remedy(exposure: &Exposure) -> &'static str {
     match exposure.danger {
         Danger::Spend { .. } => {
-            "listen on 127.0.0.1, name the `clients`, or write `open: true` if something else keeps strangers out"
+            "listen on 127.0.0.1, set `clients`, or write `open: true` if access is restricted by other means"
         }
-        Danger::Move => {
-            "listen on 127.0.0.1, or name `admin.tokens`; for health checks and metrics alone there is `probe`"
-        }
+        Danger::Move => "listen on 127.0.0.1, or set `admin.tokens`; for health checks and metrics alone use `probe`",
     }
 }

@@ -1,7 +1,7 @@
-//! Why a rollout is at its share, in a sentence, with what mends it where that differs from the file.
+//! Sentences for the reason of a rollout's share, with a remedy where the share differs from the file.
 //!
-//! Every surface says it by these words: status, the history, and the answer to a command that found nothing to do. Which
-//! of the things that lie over a ramp counts is not decided here.
+//! Status, the history and the reply to a command without effect use the same sentence. Which reason applies is decided
+//! elsewhere.
 
 use super::decision::{pause as held_for, regression};
 use super::words::time;
@@ -11,23 +11,23 @@ use crate::decide::rollout::state::{Lock, Pause};
 use crate::decide::rollout::view::Blocked;
 use crate::decide::units::Percent;
 
-/// The sentence, of the rollout of this name.
+/// The sentence for the rollout with this name.
 #[must_use]
 pub fn reason(name: &str, why: &Why) -> String {
     match why {
         Why::Locked { percent, asked, lock, besides } => {
-            let besides = besides.as_ref().map_or_else(String::new, |why| format!("; besides, {}", reason(name, why)));
+            let besides = besides.as_ref().map_or_else(String::new, |why| format!("; also, {}", reason(name, why)));
             locked(name, lock, *percent, *asked) + &besides
         }
         Why::Blocked { asked, fault } => format!("blocked at 0%{}: {fault}", instead_of(*asked, Percent::ZERO)),
         Why::RolledBack { percent, asked, cause, next_attempt, again } => {
             let later = match again {
                 Again::Never => String::new(),
-                Again::Spent(retries) => format!(" (it was tried again {retries} times)"),
-                Again::After(left) => format!(", or by itself in {}", time(left.duration().as_secs_f64())),
+                Again::Spent(retries) => format!(" (it was retried {retries} times)"),
+                Again::After(left) => format!(", or automatically in {}", time(left.duration().as_secs_f64())),
             };
             format!(
-                "the guard rolled it back to {percent}{}: {}; it goes on by `serin resume {name}` or `attempt: \
+                "the guard rolled it back to {percent}{}: {}; it continues with `serin resume {name}` or `attempt: \
                  {next_attempt}`{later}",
                 instead_of(*asked, *percent),
                 regression(cause)
@@ -37,46 +37,47 @@ pub fn reason(name: &str, why: &Why) -> String {
             let capped = if asked > percent { format!(", and ramp.max allows {percent}") } else { String::new() };
             let found = found
                 .as_ref()
-                .map_or_else(String::new, |pause| format!("; the guard moves nobody, but: {}", held_for(pause)));
+                .map_or_else(String::new, |pause| format!("; the guard moves no user, but: {}", held_for(pause)));
             format!("the file pins {asked}{capped}{found}")
         }
         Why::Confirming { ramp } => format!(
-            "the canary looks bad at {ramp}, where stable has too little traffic to be compared with: half of the users are \
-             with each for a while"
+            "the canary looks bad at {ramp}, where stable has too little traffic for a comparison: half of the users \
+             are on each provider for a while"
         ),
         Why::Paused { pause, probing: true } => format!("{}, before the ramp's start", paused(name, pause)),
         Why::Paused { pause, probing: false } => paused(name, pause),
-        Why::Probing => "the ramp begins when the canary has answered a probe".to_owned(),
-        Why::Completed => "the ramp came to its end".to_owned(),
+        Why::Probing => "the ramp starts once the canary has answered a probe".to_owned(),
+        Why::Completed => "the ramp is completed".to_owned(),
         Why::Clock => "the ramp follows ramp.from and the clock, since state cannot be written".to_owned(),
         Why::Ramp { percent } => format!("the ramp is at {percent}"),
     }
 }
 
-/// Why nobody may be sent to the canary.
+/// Why no request may go to the canary.
 #[must_use]
 pub fn blocked(blocked: Blocked<'_>) -> String {
     match blocked {
         Blocked::Unusable { provider, why } => format!("{provider} cannot be used: {why}"),
         Blocked::LocksUnread { dir, error } => format!(
-            "the locks in {dir}/locks cannot be read ({error}), so nobody knows whether it was rolled back: mend that"
+            "the locks in {dir}/locks cannot be read ({error}), so it is not known whether it was rolled back: fix this"
         ),
         Blocked::Forgotten(why) => format!(
-            "state cannot be written ({why}), so the ramp could not be remembered: mend that, set ramp.from, or pin percent"
+            "state cannot be written ({why}), so the ramp would be lost at a restart: fix this, set ramp.from, or pin \
+             percent"
         ),
     }
 }
 
-/// Of what has no canary.
+/// The sentence for a plain route.
 #[must_use]
 pub fn plain_route() -> String {
     "a plain route: everything goes to stable".to_owned()
 }
 
-/// For what a rollout is paused that may have been rolled back before.
+/// The reason of the pause after unreadable state.
 #[must_use]
 pub fn forgotten() -> String {
-    "the earlier state could not be read, so nobody knows whether this canary was rolled back".to_owned()
+    "the earlier state could not be read, so it is not known whether this canary was rolled back".to_owned()
 }
 
 fn locked(name: &str, lock: &Lock, percent: Percent, asked: Intent) -> String {
@@ -87,18 +88,18 @@ fn locked(name: &str, lock: &Lock, percent: Percent, asked: Intent) -> String {
 
 fn paused(name: &str, pause: &Pause) -> String {
     let why = in_brackets(&held_for(pause));
-    format!("{} paused the ramp{why}; `serin resume {name}` lets it go on", pause.actor)
+    format!("{} paused the ramp{why}; `serin resume {name}` continues it", pause.actor)
 }
 
 fn in_brackets(reason: &str) -> String {
     if reason.is_empty() { String::new() } else { format!(" ({reason})") }
 }
 
-// What the file asks for, where that is something else.
+// The percent in the file, where it differs.
 fn instead_of(asked: Intent, percent: Percent) -> String {
     match asked {
-        Intent::Pinned(asked) if asked != percent => format!(", although the file asks for {asked}"),
+        Intent::Pinned(asked) if asked != percent => format!(", although the file has percent: {asked}"),
         Intent::Pinned(_) => String::new(),
-        Intent::Auto => ", although the file says auto".to_owned(),
+        Intent::Auto => ", although the file has percent: auto".to_owned(),
     }
 }

@@ -1,9 +1,8 @@
-//! Every sentence about a decision, from the values that it was made by.
+//! Every sentence about a decision, an outcome or a cause, from typed values.
 //!
-//! Pure, and for everybody who shows something: the log, the history, status, the API, the command line. What is decided
-//! is decided elsewhere; nothing here changes a number or judges one. A sentence says what is so, and what mends it where
-//! something can. Texts that came from outside (a reason, an error of the system) go in as they are: whoever shows them
-//! makes them safe for the place.
+//! Pure, and used by the log, the history, status, the API and the command line. Nothing here decides anything or
+//! changes a number. A sentence states a fact, and a remedy where there is one. Texts from outside (a reason, an error
+//! of the system) are inserted unchanged; the caller escapes them for its output.
 
 pub mod advice;
 pub mod anonymous;

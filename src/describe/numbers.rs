@@ -1,11 +1,10 @@
-//! The numbers of a decision by their names, for programs.
+//! The numbers of a decision by name, for programs.
 //!
-//! The same names for every decision, so that a program reads a promotion as it reads a rollback; what belongs to one rule
-//! alone comes on top. Counts and evidence are plain numbers, rates are in percent, lengths of time in seconds. Six digits
-//! are enough for anybody who reads them.
+//! All decisions share the same names; a rule may add its own. Counts and evidence are plain numbers, rates are in
+//! percent, durations in seconds. Figures have six digits.
 
 use super::cause::in_short;
-use super::decision::{counted, remedy, would_change};
+use super::decision::{remedy, would_change};
 use crate::decide::event::{ArmCounts, Decision, Detail, Figure, Reason};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::Kind;
@@ -13,15 +12,15 @@ use crate::decide::units::Millis;
 
 /// Digits of a figure.
 const DIGITS: i32 = 6;
-/// Between these, powers of ten are exact.
+/// Powers of ten are exact between these.
 const MOST: f64 = 1e15;
-/// What lies nearer to zero is zero.
+/// Smaller figures are zero.
 const LEAST: f64 = 1e-12;
 
 /// Names and values.
 type Named = Vec<(String, Figure)>;
 
-/// The numbers that something was decided by; empty: none.
+/// The numbers of a decision; empty: none.
 #[must_use]
 pub fn numbers(reason: &Reason) -> Named {
     match reason {
@@ -32,7 +31,7 @@ pub fn numbers(reason: &Reason) -> Named {
     }
 }
 
-/// A list in the making.
+/// A list under construction.
 struct List(Named);
 
 impl List {
@@ -73,12 +72,25 @@ impl List {
     }
 }
 
+/// The name of what was counted, for programs. It stays the same when the text for people changes.
+const fn label(aspect: Aspect) -> &'static str {
+    match aspect {
+        Aspect::Failing => "failures",
+        Aspect::Slow => "slow answers",
+        Aspect::Refusing => "refused requests",
+        Aspect::Empty => "empty answers",
+        Aspect::Length => "answers cut at a length limit",
+        Aspect::Filtered => "filtered answers",
+        Aspect::Pace => "slow streams",
+    }
+}
+
 fn of_decision(decision: &Decision) -> Named {
     let rule = decision.decided.rule();
     let aspect = rule.map_or(Aspect::Failing, crate::decide::guard::rule::Rule::aspect);
     let mut list = List(Vec::new());
     list.text("rule", rule.map(crate::decide::guard::rule::Rule::as_str));
-    list.text("counted", Some(counted(aspect).1));
+    list.text("counted", Some(label(aspect)));
     list.number("seconds", decision.seconds);
     list.arm("canary", &decision.canary);
     list.arm("stable", &decision.stable);
@@ -145,14 +157,14 @@ fn of_detail(detail: &Detail, list: &mut List) {
     }
 }
 
-/// A figure with as many digits as are kept.
+/// A figure rounded to [`DIGITS`] digits.
 #[expect(clippy::cast_possible_truncation, reason = "the logarithm of a number between the bounds")]
 fn rounded(figure: f64) -> f64 {
     let size = figure.abs();
     if !(LEAST..=MOST).contains(&size) {
         return if size < 1.0 { 0.0 } else { figure };
     }
-    // Powers of ten up to 10^22 are exact, so that what comes out is the nearest to a number of so many digits.
+    // Powers of ten up to 10^22 are exact, so the result is the nearest number with that many digits.
     let decimals = DIGITS - 1 - size.log10().floor() as i32;
     let scale = 10_f64.powi(decimals.abs());
     if decimals >= 0 { (figure * scale).round() / scale } else { (figure / scale).round() * scale }

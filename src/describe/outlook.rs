@@ -1,7 +1,7 @@
-//! What a ramp waits for, in words that fit behind "it waits for".
+//! Sentences for what a ramp waits for: fragments that follow "it waits for".
 //!
-//! A promotion is due when there is nothing of it, so these are all the words there are for why it is not. Rates and counts
-//! are told as the guard tells them.
+//! A promotion is due if there is none, so this is the complete list of reasons against a promotion. Rates and counts
+//! have the same form as in the guard's decisions.
 
 use super::silence;
 use super::words::{count, number, percent, time};
@@ -10,13 +10,13 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::rollout::outlook::{Hold, Until};
 use crate::decide::units::Percent;
 
-/// All of it; empty: nothing.
+/// All reasons; empty: none.
 #[must_use]
 pub fn waiting_for(name: &str, holds: &[Hold]) -> String {
     holds.iter().map(|hold| one(name, hold)).collect::<Vec<_>>().join("; ")
 }
 
-/// The same of a step that leads to this share: it waits for the disk.
+/// The reason of a step that waits for the disk.
 #[must_use]
 pub fn written(action: Option<&Action>, to: Percent, dir: &str) -> String {
     format!("its {} ({to}) to be written to {dir}", action.map_or("next step", Action::as_str))
@@ -28,22 +28,20 @@ fn one(name: &str, hold: &Hold) -> String {
         Hold::ResumeOrAttempt(attempt) => format!("`serin resume {name}` or `attempt: {attempt}`"),
         Hold::Blocked(why) => why.clone(),
         Hold::Writable(why) => format!("state that can be written ({why})"),
-        Hold::Incident => "stable to recover from its incident: the step's time stands still".to_owned(),
+        Hold::Incident => "stable to recover from its incident: the step's time is paused".to_owned(),
         Hold::Shut => {
-            "stable's breaker to let requests through: there is nothing to compare with, and the step's time \
-                       stands still"
-                .to_owned()
+            "stable's breaker to close: there is nothing to compare with, and the step's time is paused".to_owned()
         }
-        Hold::Dead => "an answer of the canary, which answers nobody either".to_owned(),
+        Hold::Dead => "a response of the canary, which answers no request either".to_owned(),
         Hold::SharedSilence(silence) => silence::shared(silence),
         Hold::Unanswered(requests) => {
-            format!("an answer of the canary: {} requests have had none", count(*requests))
+            format!("a response of the canary: {} requests have had none", count(*requests))
         }
-        Hold::Probe(None) => "the canary's answer to a probe".to_owned(),
-        Hold::Probe(Some(why)) => format!("the canary's answer to a probe ({why})"),
-        Hold::StableProbe => "stable's answer to a probe".to_owned(),
+        Hold::Probe(None) => "the canary's response to a probe".to_owned(),
+        Hold::Probe(Some(why)) => format!("the canary's response to a probe ({why})"),
+        Hold::StableProbe => "stable's response to a probe".to_owned(),
         Hold::ConfirmationEnds { seconds } => format!("the confirmation to end ({} left)", time(*seconds)),
-        Hold::Stage => "a stage: ramp.max lies below all of them".to_owned(),
+        Hold::Stage => "a stage: ramp.max is below all of them".to_owned(),
         Hold::Day => "a day on which ramp.hours allows promotions".to_owned(),
         Hold::Hours => "the hours of ramp.hours".to_owned(),
         Hold::StableRequests { got, needed } => format!("more requests of stable ({} of {needed})", count(*got)),
@@ -52,21 +50,24 @@ fn one(name: &str, hold: &Hold) -> String {
             format!("{more} more answered canary requests ({got} of {needed})")
         }
         Hold::Evidence { aspect, now: None, .. } => {
-            format!("the evidence of its {} to fade (beyond its bound, and nobody is moved now)", of(*aspect))
+            format!("the evidence of its {} to fall (beyond its bound, and no user is moved now)", of(*aspect))
         }
         Hold::Evidence { aspect, now: Some((evidence, bound)), pauses } => {
             let (evidence, bound) = (number(*evidence), number(*bound));
-            let then = if *pauses { "pauses the ramp" } else { "takes it back" };
-            format!("the evidence of its {} to fade ({evidence}; 1 holds it, {bound} {then})", of(*aspect))
+            let then = if *pauses { "the ramp is paused" } else { "it is rolled back" };
+            format!(
+                "the evidence of its {} to fall ({evidence}; above 1 there is no promotion, at {bound} {then})",
+                of(*aspect)
+            )
         }
         Hold::Rate { until, limit, rate } => {
             let (limit, rate) = (percent(*limit), percent(*rate));
             match until {
-                Until::Sure => format!("the canary's failure rate to be surely below {limit} (it may be {rate})"),
+                Until::Sure => format!("the canary's failure rate to be reliably below {limit} (it may be {rate})"),
                 Until::Confirmed => format!("the canary's failure rate to fall below {limit} ({rate})"),
                 Until::Done => format!(
-                    "the canary's failure rate to fall below {limit} ({rate}), or for a human to call it done by pinning \
-                     the percent"
+                    "the canary's failure rate to fall below {limit} ({rate}), or for an operator to complete it by \
+                     pinning the percent"
                 ),
             }
         }

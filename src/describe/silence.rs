@@ -1,7 +1,7 @@
-//! Requests without output, in words.
+//! Sentences for requests without output.
 //!
-//! What is told are the counts of the moment at which the run was long enough. Times of day are of UTC, as everywhere in
-//! the history. Where stable's answers to probes stood in for its traffic the words say so.
+//! The counts are those of the moment at which the run was long enough. Times of day are in UTC, as in the history. If
+//! stable's responses to probes replaced its traffic, the sentence contains that.
 
 use super::words::{count, time};
 use crate::decide::guard::silent::Silence;
@@ -9,7 +9,7 @@ use crate::decide::guard::waiting::Kind;
 use crate::decide::stamp::Stamp;
 use crate::decide::units::UnixMillis;
 
-/// For how long the canary's requests have waited: `8s to 20s`.
+/// How long the canary's requests have waited: `8s to 20s`.
 #[must_use]
 pub fn waited(shortest: f64, longest: f64) -> String {
     match (time(shortest), time(longest)) {
@@ -19,7 +19,7 @@ pub fn waited(shortest: f64, longest: f64) -> String {
     }
 }
 
-/// That nothing is judged while stable answers nothing either.
+/// The sentence for a silence of both providers.
 #[must_use]
 pub fn shared(silence: &Silence) -> String {
     let Silence { kind, unanswered, probed, stable_answered, stable_unanswered, .. } = *silence;

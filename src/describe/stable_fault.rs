@@ -1,7 +1,7 @@
-//! Why users of stable are not served, in a sentence, with what mends it.
+//! Sentences for a stable that does not serve its users, with a remedy.
 //!
-//! The same words in status, readiness and the log. Which kind of failure stands for the rest is the commonest; counts go
-//! in as they were counted.
+//! Status, readiness and the log use the same sentence. The remedy is that of the most frequent failure. Counts are
+//! inserted unchanged.
 
 use crate::decide::stable_fault::{NoAnswer, StableFault};
 
@@ -15,7 +15,7 @@ pub fn sentence(fault: &StableFault) -> String {
             let commonest = attempts.iter().max_by_key(|(_, count)| *count).map(|(kind, _)| *kind);
             let told: Vec<String> = attempts.iter().map(|(kind, count)| format!("{}: {count}", what(*kind))).collect();
             format!(
-                "{provider} answered none of the last {all} attempts ({}); {}; `serin check --probe` says more",
+                "{provider} answered none of the last {all} attempts ({}); {}; `serin check --probe` shows more",
                 told.join(", "),
                 remedy(commonest.unwrap_or(NoAnswer::Error))
             )
@@ -27,7 +27,7 @@ const fn what(kind: NoAnswer) -> &'static str {
     match kind {
         NoAnswer::NoConnection => "no connection",
         NoAnswer::KeyRefused => "its key is refused",
-        NoAnswer::NotItsApi => "no answer of its API",
+        NoAnswer::NotItsApi => "no response of its API",
         NoAnswer::Refused => "refused",
         NoAnswer::Error => "an error",
         NoAnswer::Silence => "silence",
@@ -38,9 +38,9 @@ const fn remedy(kind: NoAnswer) -> &'static str {
     match kind {
         NoAnswer::NoConnection => "check its `base_url` (host, port, http or https), DNS and the network",
         NoAnswer::KeyRefused => "check its `api_keys` and its `auth`",
-        NoAnswer::NotItsApi => "check its `base_url`: something else than its API answers there",
-        NoAnswer::Refused => "check the path of its `base_url`, and whose key it is sent",
-        NoAnswer::Error | NoAnswer::Silence => "look at its own status page, and check its `base_url`",
+        NoAnswer::NotItsApi => "check its `base_url`: another service answers there",
+        NoAnswer::Refused => "check the path of its `base_url`, and which key is sent",
+        NoAnswer::Error | NoAnswer::Silence => "see its status page, and check its `base_url`",
     }
 }
 
@@ -55,8 +55,8 @@ mod tests {
         };
         assert_eq!(
             told(&[(NoAnswer::NoConnection, 2), (NoAnswer::Refused, 3)]),
-            "openai answered none of the last 5 attempts (no connection: 2, refused: 3); check the path of its `base_url`, \
-             and whose key it is sent; `serin check --probe` says more"
+            "openai answered none of the last 5 attempts (no connection: 2, refused: 3); check the path of its \
+             `base_url`, and which key is sent; `serin check --probe` shows more"
         );
         assert!(
             told(&[(NoAnswer::KeyRefused, 4), (NoAnswer::Silence, 3)]).contains("check its `api_keys` and its `auth`")

@@ -1,7 +1,7 @@
-//! Counts, rates, evidence and times as people read them.
+//! The text form of counts, rates, evidence and times.
 //!
-//! As many digits as tell something and no more. The same words everywhere: in the history, in status and in what a ramp
-//! waits for. Nothing here knows what a number is of.
+//! Numbers are shortened to their significant digits. The history, status and the outlook use the same forms. Nothing
+//! here depends on what a number counts.
 
 /// A count: requests and events are whole unless they are expectations.
 #[must_use]
@@ -9,7 +9,7 @@ pub fn count(number: f64) -> String {
     format!("{:.0}", number.max(0.0))
 }
 
-/// A rate with as many digits as tell something: `20.6%`, `0.43%`, `0.012%`.
+/// A rate with its significant digits: `20.6%`, `0.43%`, `0.012%`.
 #[must_use]
 pub fn percent(rate: f64) -> String {
     let percent = rate.clamp(0.0, 1.0) * 100.0;

@@ -47,8 +47,8 @@ impl Claim {
 /// Another process has the directory.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the state directory {} is in use by another serin (process {pid}): stop that one first, or give this one a \
-     directory of its own with `state:` or SERIN_STATE", .dir.display()
+    "the state directory {} is in use by another serin (process {pid}): stop it first, or choose another directory \
+     with `state:` or SERIN_STATE", .dir.display()
 )]
 pub struct AlreadyRunning {
     /// The directory.
@@ -87,8 +87,9 @@ pub fn accept(folder: &Folder, dir: &Path) -> io::Result<()> {
     let (dir, own) = (dir.display(), own_uid());
     let why = if !is_trusted(folder.owner()) {
         format!(
-            "it belongs to the user {}, and serin, which runs as the user {own}, keeps its state with root or with itself \
-             only: `chown -R {own} {dir}`, or name another directory with `state:` or SERIN_STATE",
+            "it belongs to the user {}, and serin, which runs as the user {own}, keeps its state only in a directory \
+             of root or of its own user: `chown -R {own} {dir}`, or name another directory with `state:` or \
+             SERIN_STATE",
             folder.owner()
         )
     } else if folder.is_shared() {

@@ -155,7 +155,7 @@ impl Folder {
     fn no_directory(&self, name: &str) -> io::Error {
         let kind = fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW).map(|about| kind_of(about.st_mode));
         let kind = kind.unwrap_or("something else");
-        io::Error::new(io::ErrorKind::NotADirectory, format!("`{name}` is {kind} and no directory"))
+        io::Error::new(io::ErrorKind::NotADirectory, format!("`{name}` is {kind} and not a directory"))
     }
 
     /// The same, made where it is missing, for the same owner. What root made there for itself, its owner gets.
@@ -212,7 +212,7 @@ impl Folder {
         let handle = fs::openat(&self.file, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
         match FileType::from_raw_mode(fs::fstat(&handle)?.st_mode) {
             FileType::Socket => Ok(handle),
-            other => Err(odd(format!("it is {} and no socket", kind_of(other.as_raw_mode())))),
+            other => Err(odd(format!("it is {} and not a socket", kind_of(other.as_raw_mode())))),
         }
     }
 

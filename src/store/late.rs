@@ -55,7 +55,7 @@ impl Late {
             tracing::warn!("{note}");
         }
         if found.states != self.states {
-            return Err("it holds states that were not there at the start: restart serin to take them over".to_owned());
+            return Err("it has states that were not there at the start: restart serin to load them".to_owned());
         }
         error.map_or(Ok(connection), Err)
     }

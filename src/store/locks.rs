@@ -52,7 +52,7 @@ pub fn path(dir: &Path, rollout: Option<&str>) -> PathBuf {
 /// Writes a lock and returns when it is on the disk. `dir` is the state directory; what is written belongs to its owner.
 pub fn write_lock(dir: &Path, rollout: Option<&str>, lock: &Lock) -> io::Result<()> {
     if let Some(name) = rollout.filter(|name| name.is_empty() || name.contains('/') || *name == EVERY) {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is no rollout's name")));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` is not a rollout's name")));
     }
     let state = Folder::open(dir)?;
     // Whose the service is cannot be seen in a directory of root: whoever may read there may read the locks.
@@ -201,7 +201,7 @@ mod tests {
         assert!(write_lock(dir.path(), Some("chat"), &lock(0)).is_err());
         // What was locked in a folder that stood there is not known.
         let error = read_locks(dir.path()).unwrap_err();
-        assert_eq!(error.to_string(), "`locks` is a file and no directory");
+        assert_eq!(error.to_string(), "`locks` is a file and not a directory");
         assert!(is_lasting(&error));
         // Where no directory can be, nothing was locked.
         assert_eq!(read_locks(&dir.path().join("locks/state")).unwrap(), LocksFound::default());

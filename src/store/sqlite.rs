@@ -415,8 +415,8 @@ impl Place {
             Ok(more) => more.then_some(past),
             Err(why) => {
                 tracing::warn!(
-                    "the history in {FILE} is damaged ({why}): not all of its earlier lines can be told; what is in force \
-                     is sound, and what comes is kept"
+                    "the history in {FILE} is damaged ({why}): some earlier events cannot be shown; the state in \
+                     force is intact, and new events are kept"
                 );
                 None
             }

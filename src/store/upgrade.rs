@@ -49,11 +49,14 @@ fn within(connection: &mut Connection, folder: &Folder, now: UnixMillis) -> Resu
         let _ = folder.remove(&copy);
     }
     let unread = done?;
-    tracing::info!("the state of version {from} was made version {}: what it was is kept as {copy}", sqlite::VERSION);
+    tracing::info!(
+        "the state was upgraded from version {from} to version {}: the original is kept as {copy}",
+        sqlite::VERSION
+    );
     let mut notes = contents.notes;
     if unread > 0 {
         notes.push(format!(
-            "{unread} lines of the history could not be read: they are kept in {FILE} and in {copy}, and not told"
+            "{unread} lines of the history could not be read: they are kept in {FILE} and in {copy}, and not shown"
         ));
     }
     Ok(notes)
@@ -174,7 +177,7 @@ pub(super) fn dropped(stored: &Value, state: &RolloutState) -> Vec<String> {
         if judge.is_null() || serde_json::from_value::<Judge>(judge.clone()).is_ok() {
             compare("judge", &judge, &kept, &mut found);
         } else {
-            found.push("judge (all that the guard had gathered: it is judged anew)".to_owned());
+            found.push("judge (all of the guard's evidence: it starts again)".to_owned());
         }
     }
     if let Ok(kept) = serde_json::to_value(state) {

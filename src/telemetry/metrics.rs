@@ -53,7 +53,7 @@ pub struct Metric {
     pub kind: Kind,
     /// Its labels.
     pub labels: &'static [&'static str],
-    /// What it says, in a sentence.
+    /// Its help text.
     pub help: &'static str,
 }
 
@@ -67,43 +67,43 @@ macro_rules! metrics_list {
 
 metrics_list! {
     REQUESTS "serin_requests_total" Counter ["rollout" "arm" "provider" "outcome"]
-        "Requests that came to their end, by the arm that the split chose, the provider that answered, and what became of them.";
+        "Requests that ended, by the arm that the split chose, the provider that answered, and the outcome.";
     ATTEMPTS "serin_attempts_total" Counter ["rollout" "arm" "provider" "outcome"]
-        "Attempts that came to their end; a request that was tried twice has two.";
+        "Attempts that ended. A request with a retry or a fallback has several.";
     ANSWERS "serin_answers_total" Counter ["rollout" "arm" "provider" "finish"]
-        "Whole generated answers, by how they ended: stop, tool_calls, length (at a limit), filtered, empty (no output), other.";
+        "Complete generated responses, by how they ended: stop, tool_calls, length (at a limit), filtered, empty (no output), other.";
     IN_FLIGHT "serin_requests_in_flight" Gauge ["rollout" "arm" "provider"]
-        "Requests that are at a provider now: dispatched, not ended, and not gone on to another one.";
+        "Requests that are at a provider now: dispatched, not ended, and not moved to another provider.";
     WAITING "serin_requests_waiting" Gauge ["rollout" "arm" "age"]
-        "Requests that a bucket sent to an arm and that have had no output yet, by how long ago: less than 5s, 30s, 2m, 10m, or longer.";
+        "Requests that a bucket sent to an arm and that have had no output yet, by their age: less than 5s, 30s, 2m, 10m, or longer.";
     DURATION "serin_request_duration_seconds" Histogram ["rollout" "arm" "provider"]
-        "Time from a request's arrival to the end of its answer.";
+        "Time from the arrival of a request to the end of its response.";
     FIRST_OUTPUT "serin_first_output_seconds" Histogram ["rollout" "arm" "provider"]
-        "Time from a request's arrival to the first byte of the answer's body.";
+        "Time from the arrival of a request to the first byte of the response body.";
     FALLBACKS "serin_fallbacks_total" Counter ["rollout" "arm" "provider"]
-        "Requests that were first tried at the arm's own provider and answered by this other one.";
+        "Requests that were first sent to the arm's own provider and answered by this other one.";
     TOKENS "serin_tokens_total" Counter ["rollout" "arm" "provider" "kind"]
-        "Tokens that answers said they read (input) and wrote (output).";
+        "Tokens read (input) and written (output), as responses report them.";
     BREAKER "serin_breaker_state" Gauge ["provider"]
-        "0 while a provider's breaker is closed, 1 while it is tried whether it is back, 2 while nothing is sent there.";
+        "0 while a provider's breaker is closed, 1 while one request at a time tests the provider, 2 while the breaker is open.";
     DIVERTED "serin_breaker_diverted_total" Counter ["provider"]
         "Requests that went to another provider because this one's breaker was open, and did not come back.";
     PERCENT "serin_rollout_percent" Gauge ["rollout"]
         "Share of users on the canary now, 0 to 100.";
     INTENT "serin_rollout_intent_percent" Gauge ["rollout"]
-        "Share that flags.yaml pins, 0 to 100; absent where it says auto.";
+        "Share that flags.yaml pins, 0 to 100; absent with percent: auto.";
     PHASE "serin_rollout_phase" Gauge ["rollout" "phase"]
-        "1 for the phase that a rollout is in, 0 for every other.";
+        "1 for the phase of a rollout, 0 for every other phase.";
     EVIDENCE "serin_guard_evidence" Gauge ["rollout"]
-        "Evidence that the canary fails more often than stable tolerates: how many times likelier what was seen is if it does. 0 while nobody is on the canary.";
+        "Evidence that the canary fails more often than stable tolerates: a likelihood ratio. 0 while no user is on the canary.";
     BOUND "serin_guard_bound" Gauge ["rollout"]
         "The evidence at which the guard acts.";
     INCIDENT "serin_guard_incident" Gauge ["rollout"]
-        "1 while stable itself is in an incident, so that the step's time stands still and nothing is promoted.";
+        "1 while stable is in an incident: there is no promotion, and the step's time is paused.";
     SILENCE "serin_guard_unanswered_evidence" Gauge ["rollout"]
-        "Evidence, in nats, that the canary accepts requests and never answers while stable answers: 23 is enough, once the first has waited for long enough.";
+        "Evidence, in nats, that the canary accepts requests and never answers while stable answers. The guard acts at 23, once the first request has waited long enough.";
     SAMPLES_LOST "serin_guard_samples_lost_total" Counter []
-        "Requests, failures, refusals and times of answers that the guard was not told of, since they came faster than it takes them; who waits is forgotten then.";
+        "Requests, failures, refusals and response times that the guard did not receive, since they came faster than it reads them. It then drops its list of waiting requests.";
     ACCESS_LINES "serin_access_log_lines_total" Counter []
         "Lines of the access log that were written.";
     ACCESS_DROPPED "serin_access_log_dropped_total" Counter ["reason"]
@@ -113,7 +113,7 @@ metrics_list! {
     ANONYMOUS "serin_anonymous_ratio" Gauge ["rollout"]
         "Share of requests without a user id since the start, 0 to 1.";
     UNHELD "serin_unheld_requests_total" Counter ["rollout"]
-        "Requests sent to stable, unsplit, because their JSON body was encoded or beyond the limits of what is held.";
+        "Requests sent to stable, unsplit, because their JSON body was encoded or too large to buffer.";
     GENERATION "serin_flags_generation" Gauge []
         "Accepted versions of flags.yaml since the start.";
     RELOAD_FAILURES "serin_flags_reload_failures_total" Counter []
@@ -121,13 +121,13 @@ metrics_list! {
     RELOAD_SUCCESS "serin_flags_last_reload_success_timestamp_seconds" Gauge []
         "When the version of flags.yaml in force was accepted, in seconds since the Unix epoch.";
     FLAGS_IN_FORCE "serin_flags_in_force" Gauge []
-        "1 while the file on disk is what is in force, 0 while it is refused or a kept copy stands in for it.";
+        "1 while the file on disk is in force, 0 while it is refused or a kept copy is in force instead.";
     STATE_WRITABLE "serin_state_writable" Gauge []
-        "1 while the state directory takes writes, 0 while nothing lasts.";
+        "1 while the state directory is writable, 0 while changes are lost at a restart.";
     LOCKS_READABLE "serin_locks_readable" Gauge []
-        "1 while the locks in the state directory can be read, 0 while nobody knows what is locked.";
+        "1 while the locks in the state directory are readable, 0 while it is not known what is locked.";
     BUILD "serin_build_info" Gauge ["version"]
-        "Always 1; its label tells the version.";
+        "Always 1; the label has the version.";
 }
 
 /// The list of metrics for a reader: a line each, name, labels and help.

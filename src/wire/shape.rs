@@ -61,7 +61,7 @@ impl Shape {
     pub const fn words(self) -> &'static str {
         match self {
             Shape::Empty => "no body",
-            Shape::Blank => "white space alone",
+            Shape::Blank => "only white space",
             Shape::Html => "`<!doctype html>`",
             Shape::Xml => "XML",
             Shape::Text => "text",
@@ -73,11 +73,11 @@ impl Shape {
             Shape::Array => "a JSON list",
             Shape::NoMembers => "`{}`",
             Shape::Job => "a job's status",
-            Shape::Object => "JSON without an answer in it",
-            Shape::Invalid => "no valid JSON",
-            Shape::Events => "events of no known kind",
-            Shape::Whole => "one whole answer instead of a stream",
-            Shape::Stream => "a stream instead of one whole answer",
+            Shape::Object => "JSON that is not a response of this API",
+            Shape::Invalid => "invalid JSON",
+            Shape::Events => "events of an unknown kind",
+            Shape::Whole => "one complete response instead of a stream",
+            Shape::Stream => "a stream instead of one complete response",
             Shape::Redirect => "a redirect",
         }
     }

@@ -20,7 +20,7 @@ fn the_story_comes_to_its_end() {
         "(rolled_back)",
         "resume",
         "canary at 100%",
-        "requests failed at newcorp; users noticed 0; back on oldcorp in ",
+        "requests failed at holysheep; failed for users: 0; back on openai in ",
     ] {
         let at = told[from..].find(part).unwrap_or_else(|| panic!("no `{part}` after byte {from} in\n{told}"));
         from += at;
@@ -61,7 +61,7 @@ fn a_signal_ends_it_and_leaves_no_directory_behind() {
 fn a_provider_can_be_had_alone() {
     let workspace = Workspace::new("");
     let mut child = workspace
-        .command(&["demo", "--provider", "--name", "newcorp", "--fail", "100%"])
+        .command(&["demo", "--provider", "--name", "holysheep", "--fail", "100%"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

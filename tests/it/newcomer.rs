@@ -85,7 +85,7 @@ fn json_is_yaml() {
     let json = "{\n\t\"providers\": {\"old\": {\"base_url\": \"http://127.0.0.1:1/v1\"}},\n\t\"rollouts\": \
                 [{\"name\": \"chat\", \"stable\": \"old\"}]\n}\n";
     let (code, told) = check(json);
-    assert!(code == Some(0) && told.contains("flags.yaml: good\n"), "{told}");
+    assert!(code == Some(0) && told.contains("flags.yaml: valid\n"), "{told}");
 }
 
 #[test]
@@ -144,8 +144,10 @@ fn a_port_in_use_is_named_and_leaves_nothing_behind() {
         std::fs::write(workspace.flags(), file).unwrap();
         let (code, told) = fails(&workspace, &["--state", "far/away/state"]);
         assert_eq!(code, Some(1), "{told}");
-        let said =
-            format!("{key}: {address} is in use: find who has it, stop it, or choose another address in flags.yaml");
+        let said = format!(
+            "{key}: {address} is in use: find the process that uses it, stop it, or choose another address in \
+             flags.yaml"
+        );
         assert!(told.contains(&said), "{told}");
     }
 }

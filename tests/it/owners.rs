@@ -138,7 +138,7 @@ fn roots_command_follows_nothing_that_the_services_user_planted() {
         said
     };
     let said = planted("locks", victims.path());
-    assert!(spoken(&said).contains("`locks` is a symbolic link and no directory"), "{}", spoken(&said));
+    assert!(spoken(&said).contains("`locks` is a symbolic link and not a directory"), "{}", spoken(&said));
     for name in ["locks/@all.json", "locks/chat.json", "admin.sock", "in-force.json", "serin.lock", "serin.db"] {
         planted(name, &precious);
     }
@@ -185,7 +185,7 @@ fn is_loud(sidecar: &Sidecar, workspace: &Workspace, kind: &str) {
     assert!(sidecar.chat()["reason"].as_str().unwrap().contains(why), "{kind}: {}", sidecar.chat());
     let metrics = sidecar.metrics();
     assert!(metrics.contains("serin_locks_readable 0"), "{kind}: {metrics}");
-    assert!(workspace.log().contains("every canary is at 0% until they can"), "{kind}: {}", workspace.log());
+    assert!(workspace.log().contains("every canary is at 0% until they can be read"), "{kind}: {}", workspace.log());
     assert!(
         sidecar.history().iter().any(|event| event["reason"].as_str().unwrap().contains("cannot be read")),
         "{kind}"
@@ -393,7 +393,7 @@ fn a_list_entry_of_another_user_is_not_believed_and_gets_no_token() {
     {
         prepare(folder, mode, owner);
         let said = status();
-        assert!(said.contains("is not believed"), "{folder} {mode:o} {owner}: {said}");
+        assert!(said.contains("are not used"), "{folder} {mode:o} {owner}: {said}");
         assert!(!said.contains("/evil") && !said.contains(&at.to_string()), "{said}");
     }
     // Root's entry about somebody else's process.
@@ -406,7 +406,7 @@ fn a_list_entry_of_another_user_is_not_believed_and_gets_no_token() {
     let said = status();
     other.kill().unwrap();
     other.wait().unwrap();
-    assert!(said.contains("what the user 61002 lists is not believed"), "{said}");
+    assert!(said.contains("entries of the user 61002 are not used"), "{said}");
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "nobody was asked");
     assert!(TcpStream::connect(at).is_ok());

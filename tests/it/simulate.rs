@@ -28,9 +28,9 @@ fn a_file_is_tried_out_against_a_bad_canary() {
     let output = with(&["--html", page]);
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(told.contains("A canary that fails 50% of its requests is taken back after"), "{told}");
+    assert!(told.contains("A canary that fails 50% of its requests is rolled back after"), "{told}");
     assert!(
-        std::fs::read_to_string(page).unwrap().contains("<h1>A canary that fails 50% of its requests is taken back")
+        std::fs::read_to_string(page).unwrap().contains("<h1>A canary that fails 50% of its requests is rolled back")
     );
 
     let (one, two) = (with(&["--json", "--threads", "1"]), with(&["--json", "--threads", "2"]));

@@ -59,7 +59,7 @@ fn a_file_whose_stable_lacks_something_is_not_started_with() {
                 let told = spoken(&output);
                 assert!(told.contains("`old` is the stable of `chat` and cannot be used"), "{told}");
                 assert!(told.contains(why) || keys.contains("cert_file"), "{told}");
-                assert!(told.contains("set the variable, or mend the file"), "{told}");
+                assert!(told.contains("set the variable or fix the file"), "{told}");
             }
         }
     }
@@ -71,7 +71,7 @@ fn a_plain_route_and_what_no_rollout_takes_need_theirs_too() {
     let new = Scripted::healthy("corp");
     let route = "rollouts: [{ name: all, stable: old }]";
     let unmatched = "unmatched: old\nrollouts: [{ name: some, stable: new, match: { path: /x } }]";
-    for (rest, whom) in [(route, "the stable of `all`"), (unmatched, "who takes what no rollout does")] {
+    for (rest, whom) in [(route, "the stable of `all`"), (unmatched, "the provider for unmatched requests")] {
         let keys = "{ base_url: \"http://127.0.0.1:9/v1\", api_keys: \"${NOWHERE}\" }";
         let workspace = Workspace::new(&format!(
             "providers:\n  old: {keys}\n  new: {{ base_url: \"{}\" }}\n{rest}\n",
@@ -95,7 +95,10 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     for command in [&["check", &file][..], &["run", "--flags", &file]] {
         let output = workspace.run(command);
         assert_eq!(output.status.code(), Some(64), "{}", spoken(&output));
-        assert!(spoken(&output).contains("`old` is who takes what no rollout does and cannot be used"), "{output:?}");
+        assert!(
+            spoken(&output).contains("`old` is the provider for unmatched requests and cannot be used"),
+            "{output:?}"
+        );
         assert!(spoken(&output).contains("unmatched: reject"), "{}", spoken(&output));
     }
     // By default it does so too, and nobody asked for it.
@@ -111,7 +114,7 @@ fn what_no_rollout_takes_needs_its_provider_although_a_rollout_left_it() {
     eventually("the edit is read", SOON, || (sidecar.versions() > before).then_some(()));
     let status = sidecar.status();
     assert!(
-        status["flags"]["errors"][0]["problem"].as_str().unwrap().contains("who takes what no rollout does"),
+        status["flags"]["errors"][0]["problem"].as_str().unwrap().contains("the provider for unmatched requests"),
         "{status}"
     );
     for unmatched in ["unmatched: reject\n", "unmatched: new\n"] {
@@ -328,7 +331,7 @@ fn what_looks_like_an_outage_is_told_with_what_mends_it() {
             wrong_path.base_url(),
             "refused",
             "check the path of its `base_url`",
-            "speaks none of what is split (404)",
+            "has none of the split endpoints (404)",
         ),
         ("the key is wrong", wrong_key.base_url(), "its key is refused", "check its `api_keys`", "its key is refused"),
     ];
@@ -353,7 +356,7 @@ fn what_looks_like_an_outage_is_told_with_what_mends_it() {
         assert!(fault.contains(remedy), "{case}: {fault}");
         let (status, body) = ready(&sidecar);
         assert!(status == 200 && body.contains("stable of chat: old answered none"), "{case}: {status} {body}");
-        assert!(workspace.log().contains("stable does not serve"), "{case}: {}", workspace.log());
+        assert!(workspace.log().contains("stable is failing"), "{case}: {}", workspace.log());
         let shown = workspace.run(&["status", "--admin", &format!("http://{}", sidecar.admin)]);
         assert!(spoken(&shown).contains("old answered none"), "{case}: {}", spoken(&shown));
 

@@ -54,7 +54,7 @@ fn without_tokens_a_name_from_elsewhere_is_refused() {
     assert_eq!(
         denial(&loopback(), &[("host", "rebind.example")], &[]),
         "the Host `rebind.example` is not a loopback address: without admin.tokens only 127.0.0.1, [::1] and \
-         localhost are answered, since a web page could reach this port under a name of its own"
+         localhost are accepted, since a web page could reach this port under another name"
     );
     // Absolute form is judged by the name in the request line too.
     let mut absolute = head(&[("host", "localhost")]);
@@ -74,7 +74,8 @@ fn without_tokens_a_page_from_elsewhere_is_refused() {
     }
     assert_eq!(
         denial(&loopback(), &[("host", "localhost"), ("origin", "https://evil.example")], &[]),
-        "the Origin `https://evil.example` is not on loopback: without admin.tokens no web page from elsewhere is answered"
+        "the Origin `https://evil.example` is not on loopback: without admin.tokens requests of other web pages are \
+         refused"
     );
 }
 
@@ -83,7 +84,8 @@ fn off_loopback_without_tokens_nothing_is_served() {
     let door = Door::Tcp("10.1.2.3:7172".parse().unwrap());
     assert_eq!(
         denial(&door, &[("host", "localhost")], &[]),
-        "this admin port listens on 10.1.2.3, off loopback, and flags.yaml has no admin.tokens: nothing is answered here"
+        "this admin port listens on 10.1.2.3, off loopback, and flags.yaml has no admin.tokens: all requests are \
+         refused"
     );
 }
 

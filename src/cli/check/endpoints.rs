@@ -43,7 +43,7 @@ pub(super) fn judge<'a>(policy: &'a Policy, all: &'a [Asked]) -> Vec<Judged<'a>>
             let nothing = || all.iter().filter(of_rollout).all(|other| matches!(other.stable, Reply::Absent(_)));
             let (standing, reason) = match &asked.stable {
                 Reply::Absent(status) if nothing() => {
-                    (Standing::Fails, format!("{stable} speaks none of what is split ({status})"))
+                    (Standing::Fails, format!("{stable} has none of the split endpoints ({status})"))
                 }
                 Reply::Refused(status, why) if asked.stable.refuses_key() => {
                     (Standing::Fails, format!("{stable} answers {status}: {why}"))
@@ -62,28 +62,28 @@ fn standing(asked: &Asked, stable: &str, canary: &str) -> (Standing, String) {
         let told = mistaken.join("; ");
         // Users have nothing to lose where one of the two has no such endpoint.
         return match arms.iter().find(|(_, reply)| matches!(reply, Reply::Absent(_))) {
-            Some((other, _)) => (Standing::Note, format!("{told}; {other} does not speak it")),
+            Some((other, _)) => (Standing::Note, format!("{told}; {other} does not have it")),
             None => (Standing::Fails, told),
         };
     }
     match (&asked.stable, &asked.canary) {
-        (Reply::Absent(_), Reply::Absent(_)) => (Standing::Note, format!("neither {stable} nor {canary} speaks")),
+        (Reply::Absent(_), Reply::Absent(_)) => (Standing::Note, format!("neither {stable} nor {canary} has")),
         (Reply::Speaks(_), Reply::Absent(status)) => {
-            (Standing::Fails, format!("{canary} does not speak it ({status}), and {stable} does"))
+            (Standing::Fails, format!("{canary} does not have it ({status}), and {stable} does"))
         }
         (stable_reply, Reply::Absent(status)) => {
             let why = why_unknown(stable_reply);
             (
                 Standing::Note,
-                format!("{canary} does not speak it ({status}); whether {stable} does is not known: {why}"),
+                format!("{canary} does not have it ({status}); it is not known whether {stable} does: {why}"),
             )
         }
         (Reply::Absent(_), Reply::Refused(status, why)) => {
             (Standing::Note, format!("{canary} answers {status}: {why}"))
         }
         (_, Reply::Refused(status, why)) => (Standing::Fails, format!("{canary} answers {status}: {why}")),
-        (_, Reply::Unclear(why)) => (Standing::Note, format!("whether {canary} speaks it is not known: {why}")),
-        (_, Reply::Speaks(_)) => (Standing::Good, format!("{canary} speaks")),
+        (_, Reply::Unclear(why)) => (Standing::Note, format!("it is not known whether {canary} has it: {why}")),
+        (_, Reply::Speaks(_)) => (Standing::Good, format!("{canary} has")),
         (_, Reply::Other(status, _) | Reply::Redirected(status, _)) => {
             (Standing::Fails, format!("{canary} answers {status}"))
         }
@@ -93,12 +93,12 @@ fn standing(asked: &Asked, stable: &str, canary: &str) -> (Standing, String) {
 /// What is wrong with an address where something listens that is not the provider's API.
 fn mistaken(name: &str, reply: &Reply) -> Option<String> {
     match reply {
-        Reply::Other(status, what) => Some(format!("{name} answers {status} with no answer of its API: {what}")),
+        Reply::Other(status, what) => Some(format!("{name} answers {status} with no response of its API: {what}")),
         Reply::Redirected(status, Redirect { base_url: Some(_), .. }) => Some(format!("{name} redirects ({status})")),
         Reply::Redirected(status, Redirect { to: Some(to), .. }) => {
             Some(format!("{name} redirects ({status}) to {to}"))
         }
-        Reply::Redirected(status, _) => Some(format!("{name} redirects ({status}) and says no place")),
+        Reply::Redirected(status, _) => Some(format!("{name} redirects ({status}) without a location")),
         Reply::Speaks(_) | Reply::Absent(_) | Reply::Refused(..) | Reply::Unclear(_) => None,
     }
 }
@@ -165,7 +165,7 @@ pub(super) fn lines(judged: &[Judged<'_>]) -> Vec<String> {
 /// What to do about it, where that is known.
 fn remedy(of: &Judged<'_>, judged: &[Judged<'_>]) -> Option<String> {
     if of.standing == Standing::Fails && matches!(of.asked.stable, Reply::Absent(_)) {
-        return Some(format!("check the `base_url` of {}: nothing that is split lies below it", of.stable));
+        return Some(format!("check the `base_url` of {}: no split endpoint is below it", of.stable));
     }
     let mended = [mended(of.stable, &of.asked.stable), mended(of.canary, &of.asked.canary)];
     let mended: Vec<String> = mended.into_iter().flatten().collect();
@@ -184,7 +184,7 @@ fn kept(of: &Judged<'_>, judged: &[Judged<'_>]) -> String {
     let kept = of.rollout.matches.endpoints.iter().map(String::as_str).filter(|endpoint| !absent(endpoint));
     let kept: Vec<&str> = kept.collect();
     if kept.is_empty() {
-        return format!("check the `base_url` of {}: nothing that is split lies below it", of.canary);
+        return format!("check the `base_url` of {}: no split endpoint is below it", of.canary);
     }
     format!(
         "keep it on {} with `match: {{ endpoints: [{}] }}`, or choose another `base_url` for {}",

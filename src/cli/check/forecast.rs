@@ -99,7 +99,7 @@ pub(super) fn lines(policy: &Policy, assumed: &Assumed) -> Vec<String> {
     };
     let rate = assumed.stable_errors;
     let head =
-        format!("how long the guard takes to see a fault of the canary, while stable fails {rate} of its requests");
+        format!("how long the guard takes to detect a fault of the canary, while stable fails {rate} of its requests");
     std::iter::once(head).chain(table.iter().map(line)).collect()
 }
 

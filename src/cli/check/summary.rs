@@ -40,7 +40,7 @@ pub(super) fn text(policy: &Policy, masked: bool) -> String {
         text.push_str("flags\n");
     }
     for (name, flag) in &policy.flags {
-        let _ = writeln!(text, "  {name}: true for the users whom `{}` sends to the canary", flag.follows);
+        let _ = writeln!(text, "  {name}: true for the users that `{}` sends to the canary", flag.follows);
     }
     text
 }
@@ -90,22 +90,23 @@ fn guarded(canary: &Canary) -> Vec<String> {
     let Guard { false_alarm, tolerated_ratio, ignore_below, slow, ceiling, .. } = canary.guard;
     let Guard { max_error_rate, min_requests, client_errors, window, .. } = canary.guard;
     let back = canary.rollback_to;
-    let again = canary.try_again_after.map_or_else(String::new, |after| format!(", tried again after {after}"));
+    let again = canary.try_again_after.map_or_else(String::new, |after| format!(", retried after {after}"));
     let follows = match canary.on_regression {
         OnRegression::Rollback => format!("back to {back}{again}"),
-        OnRegression::Hold => "the ramp is paused, nobody is moved".to_owned(),
+        OnRegression::Hold => "the ramp is paused, no user is moved".to_owned(),
         OnRegression::StepBack => {
             format!("one stage back; if it is down, or after three steps back, to {back}{again}")
         }
     };
-    let slow = slow.map_or_else(String::new, |slow| format!(", or {} times its slow answers", slow.tolerated_ratio));
+    let slow = slow.map_or_else(String::new, |slow| format!(", or {} times its slow responses", slow.tolerated_ratio));
     let mut sentences = vec![
         format!("above {tolerated_ratio} times stable's failures and {ignore_below}{slow}: {follows}"),
-        format!("false alarms: a chance of at most {false_alarm}"),
+        format!("false alarms: a probability of at most {false_alarm}"),
     ];
     if let Some(ceiling) = ceiling {
         let told = format!(
-            "above {ceiling} failures within {window}, if worse than stable at all: the same, on top of that chance"
+            "above {ceiling} failures within {window}, if worse than stable at all: the same, in addition to that \
+             probability"
         );
         sentences.push(told);
     }
@@ -120,7 +121,7 @@ fn guarded(canary: &Canary) -> Vec<String> {
         if let Some((last, others)) = kinds.split_last() {
             let ratio = canary.guard.constants.answers_ratio;
             let (others, and) = (others.join(", "), if others.is_empty() { "" } else { " and " });
-            sentences.push(format!("above {ratio} times stable's {others}{and}{last} answers: {told}"));
+            sentences.push(format!("above {ratio} times stable's {others}{and}{last} responses: {told}"));
         }
     }
     if canary.percent == Intent::Auto {

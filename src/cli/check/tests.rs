@@ -33,7 +33,7 @@ fn the_shipped_file_is_told_in_a_few_lines() {
     let (text, outcome) = examine(&args, &Environment::without_secrets(), nobody);
     assert_eq!(outcome.unwrap(), Exit::Done);
     let expected = "\
-: good
+: valid
 
 listen     127.0.0.1:7171, the app's base URL is http://127.0.0.1:7171/v1
 admin      127.0.0.1:7172
@@ -43,16 +43,16 @@ providers
 rollouts
   chat: from openai to holysheep (chat/completions, completions, responses, messages)
     ramp   10% -> 25% -> 40% -> 55% -> 70% -> 85% -> 100%; 7d at the first, 1d at each further one
-    guard  above 1.25 times stable's failures and 0.2%, or 2.5 times its slow answers: back to 0%
-           false alarms: a chance of at most 0.1%
+    guard  above 1.25 times stable's failures and 0.2%, or 2.5 times its slow responses: back to 0%
+           false alarms: a probability of at most 0.1%
            more refused requests than stable: the ramp is paused
-           above 1.5 times stable's empty, cut, filtered and slowly streamed answers: the ramp is paused
+           above 1.5 times stable's empty, cut, filtered and slowly streamed responses: the ramp is paused
            promoted from 100 answered requests on, while failures stay below 5% or twice stable's
 otherwise  openai, unsplit
 flags
-  new-prompt: true for the users whom `chat` sends to the canary
+  new-prompt: true for the users that `chat` sends to the canary
 
-how long the guard takes to see a fault of the canary, while stable fails 0.4% of its requests
+how long the guard takes to detect a fault of the canary, while stable fails 0.4% of its requests
   rollout  share  requests/s  a dead canary  20% errors  5% errors  one that never answers
   chat     10%    1           1m 17s         9m 31s      50m 14s    1m 26s
   chat     10%    10          8s             1m 6s       6m 32s     14s
@@ -63,7 +63,7 @@ than 1.25 times as often as stable (6% beside 5%) stays where it is, for ever; f
 `ceiling: 20%`
 note: line 24: rollouts[0].guard.window: this is the time of the rates that are shown, and of `ceiling`, which is not set: \
 nothing is decided by it
-note: `percent: auto` (chat) is for one process: with several replicas each would ramp by itself, so pin the percent in the shared file
+note: `percent: auto` (chat) is for one process: several replicas would each run their own ramp, so pin the percent in the shared file
 ";
     assert_eq!(text, shipped() + expected);
 }
@@ -165,25 +165,26 @@ fn what_the_guard_does_is_told_as_the_file_has_it() {
              ceiling: 20%, window: 10m, tolerated_ratio: 2, ignore_below: 1%, \
              answers: { empty: rollback, pace: ignore } }"
         ),
-        "above 2 times stable's failures and 1%: back to 1%, tried again after 6h\n\
-         false alarms: a chance of at most 0.1%\n\
-         above 20% failures within 10m, if worse than stable at all: the same, on top of that chance\n\
+        "above 2 times stable's failures and 1%: back to 1%, retried after 6h\n\
+         false alarms: a probability of at most 0.1%\n\
+         above 20% failures within 10m, if worse than stable at all: the same, in addition to that probability\n\
          more refused requests than stable: as for failures\n\
-         above 1.5 times stable's cut and filtered answers: the ramp is paused\n\
-         above 1.5 times stable's empty answers: as for failures\n"
+         above 1.5 times stable's cut and filtered responses: the ramp is paused\n\
+         above 1.5 times stable's empty responses: as for failures\n"
     );
     assert_eq!(
         guarded(
             "percent: auto, on_regression: hold, guard: { client_errors: ignore, false_alarm: 1%, answers: { length: ignore, \
              pace: ignore, filtered: ignore, empty: ignore } }"
         ),
-        "above 1.25 times stable's failures and 0.2%, or 2.5 times its slow answers: the ramp is paused, nobody is moved\n\
-         false alarms: a chance of at most 1%\n\
+        "above 1.25 times stable's failures and 0.2%, or 2.5 times its slow responses: the ramp is paused, no user is \
+         moved\n\
+         false alarms: a probability of at most 1%\n\
          promoted from 100 answered requests on, while failures stay below 5% or twice stable's\n"
     );
     let back = guarded("percent: auto, on_regression: step_back, try_again_after: 1h");
     assert!(
-        back.contains(": one stage back; if it is down, or after three steps back, to 0%, tried again after 1h\n"),
+        back.contains(": one stage back; if it is down, or after three steps back, to 0%, retried after 1h\n"),
         "{back}"
     );
 }
@@ -207,7 +208,7 @@ rollouts:
     };
     let text = check(&["--rps", "50", "--stable-errors", "1%"]);
     let told = "
-how long the guard takes to see a fault of the canary, while stable fails 1% of its requests
+how long the guard takes to detect a fault of the canary, while stable fails 1% of its requests
   rollout  share  requests/s  a dead canary  20% errors  5% errors  one that never answers
   pinned   100%   50          3s             > 2 weeks   > 2 weeks  1m 4s
 ";
@@ -281,10 +282,10 @@ fn an_endpoint_that_only_stable_speaks_fails_with_what_to_do() {
     assert_eq!(exit, Exit::Failed);
     let expected = "
 probe: old answers: 200 in 8 ms
-probe: chat: new speaks chat/completions
-probe: chat: neither old nor new speaks completions
-probe: chat FAILS at responses, messages: new does not speak it (404), and old does; keep it on old with `match: { endpoints: [chat/completions] }`, or choose another `base_url` for new
-probe: index FAILS at responses: new does not speak it (404), and old does; keep it on old with `match: { endpoints: [embeddings] }`, or choose another `base_url` for new
+probe: chat: new has chat/completions
+probe: chat: neither old nor new has completions
+probe: chat FAILS at responses, messages: new does not have it (404), and old does; keep it on old with `match: { endpoints: [chat/completions] }`, or choose another `base_url` for new
+probe: index FAILS at responses: new does not have it (404), and old does; keep it on old with `match: { endpoints: [embeddings] }`, or choose another `base_url` for new
 ";
     assert!(text.ends_with(expected), "{text}");
 
@@ -298,7 +299,7 @@ probe: index FAILS at responses: new does not speak it (404), and old does; keep
             "rollout": "chat",
             "endpoint": "chat/completions",
             "standing": "failed",
-            "detail": "new does not speak it (404), and old does",
+            "detail": "new does not have it (404), and old does",
             "remedy": "keep it on old with `match: { endpoints: [completions, responses, messages] }`, or choose \
                        another `base_url` for new",
             "stable": {"provider": "old", "speaks": true, "status": 400, "detail": null},
@@ -312,7 +313,7 @@ fn where_the_canary_has_nothing_its_address_is_doubted() {
     let absent = |endpoint| (endpoint, Reply::Speaks(400), Reply::Absent(404));
     let all = ["chat/completions", "completions", "responses", "messages"].map(absent);
     let (text, _) = told([&all, &[]], false);
-    assert!(text.ends_with("; check the `base_url` of new: nothing that is split lies below it\n"), "{text}");
+    assert!(text.ends_with("; check the `base_url` of new: no split endpoint is below it\n"), "{text}");
 }
 
 fn page() -> Reply {
@@ -343,11 +344,11 @@ fn an_address_of_something_else_fails_on_either_arm_with_what_to_write() {
     assert_eq!(exit, Exit::Failed);
     let expected = "
 probe: chat FAILS at chat/completions, responses: new redirects (308); write `base_url: https://new.example/v1` for new
-probe: chat FAILS at completions: new answers 200 with no answer of its API: text/html, `<!doctype html>`; check the `base_url` of new
-probe: chat: messages: new answers 200 with no answer of its API: text/html, `<!doctype html>`; old does not speak it
-probe: index FAILS at chat/completions: old answers 200 with no answer of its API: text/html, `<!doctype html>`; check the `base_url` of old
-probe: index: completions: old answers 200 with no answer of its API: text/html, `<!doctype html>`; new does not speak it
-probe: index FAILS at responses: old redirects (308) and says no place; new redirects (308) to https://login.example/; check the `base_url` of old, and check the `base_url` of new
+probe: chat FAILS at completions: new answers 200 with no response of its API: text/html, `<!doctype html>`; check the `base_url` of new
+probe: chat: messages: new answers 200 with no response of its API: text/html, `<!doctype html>`; old does not have it
+probe: index FAILS at chat/completions: old answers 200 with no response of its API: text/html, `<!doctype html>`; check the `base_url` of old
+probe: index: completions: old answers 200 with no response of its API: text/html, `<!doctype html>`; new does not have it
+probe: index FAILS at responses: old redirects (308) without a location; new redirects (308) to https://login.example/; check the `base_url` of old, and check the `base_url` of new
 ";
     assert!(text.ends_with(expected), "{text}");
     for arms in [[&canary[..], &[]], [&[], &stable[..]]] {
@@ -381,7 +382,7 @@ probe: index FAILS at responses: old redirects (308) and says no place; new redi
 
 #[test]
 fn what_is_not_certain_is_a_note_and_a_refused_key_fails() {
-    let keyless = Reply::Refused(401, "it wants a key, and has no `api_keys`");
+    let keyless = Reply::Refused(401, "it requires a key, and has no `api_keys`");
     let unknown = [
         ("chat/completions", keyless.clone(), Reply::Speaks(400)),
         ("completions", keyless, Reply::Absent(404)),
@@ -390,9 +391,9 @@ fn what_is_not_certain_is_a_note_and_a_refused_key_fails() {
     let (text, exit) = told([&unknown, &[]], false);
     assert_eq!(exit, Exit::Done);
     let expected = "
-probe: chat: new speaks chat/completions
-probe: chat: completions: new does not speak it (404); whether old does is not known: 401, it wants a key, and has no `api_keys`; if the application uses it, keep it on old with `match: { endpoints: [chat/completions, responses, messages] }`, or choose another `base_url` for new
-probe: chat: responses: whether new speaks it is not known: 500
+probe: chat: new has chat/completions
+probe: chat: completions: new does not have it (404); it is not known whether old does: 401, it requires a key, and has no `api_keys`; if the application uses it, keep it on old with `match: { endpoints: [chat/completions, responses, messages] }`, or choose another `base_url` for new
+probe: chat: responses: it is not known whether new has it: 500
 ";
     assert!(text.ends_with(expected), "{text}");
     let refused = ["chat/completions", "responses"]
@@ -417,7 +418,7 @@ fn a_stable_that_speaks_nothing_or_refuses_its_key_fails_with_the_remedy() {
     let (text, exit) = told([&all, &refused], false);
     assert_eq!(exit, Exit::Failed);
     let expected = "
-probe: chat FAILS at chat/completions, completions, messages: old speaks none of what is split (404); check the `base_url` of old: nothing that is split lies below it
+probe: chat FAILS at chat/completions, completions, messages: old has none of the split endpoints (404); check the `base_url` of old: no split endpoint is below it
 probe: index FAILS at responses: old answers 401: its key is refused; check the `api_keys` and the `auth` of old
 ";
     assert!(text.ends_with(expected), "{text}");
@@ -448,8 +449,8 @@ fn a_stable_that_cannot_be_asked_is_an_error_of_the_file() {
             ),
             "{told}"
         );
-        assert!(told.contains("= set the variable, or mend the file, that it needs; if the move is over"), "{told}");
-        let of_state = "this command reads no state: where `auto` has already moved everybody to `new`, a start takes";
+        assert!(told.contains("= set the variable or fix the file that it needs; if the move is over"), "{told}");
+        let of_state = "this command reads no state: if `auto` has already moved all users to `new`, a start accepts";
         assert_eq!(told.contains(of_state), percent == "auto", "{told}");
     }
     let (text, outcome) = check("10%", &["--json"]);

@@ -84,8 +84,8 @@ fn where_nothing_runs_the_next_start_is_known() {
     assert_eq!(
         told.message,
         format!(
-            "nothing is running here: no sidecar is listed on this machine, and none holds {}; `serin run` starts one, \
-             --admin URL reaches one elsewhere",
+            "nothing is running here: no sidecar is listed on this machine, and none uses {}; `serin run` starts one, \
+             --admin URL connects to one elsewhere",
             state.display()
         )
     );
@@ -119,7 +119,7 @@ fn an_admin_url_wins_and_is_checked() {
         assert_eq!(target.vias, [Via::Tcp { authority: authority.into(), token }]);
     }
     let error = |url: &str| at(url).find_in(&machine.registry, None).unwrap_err();
-    assert_eq!(error("https://x").message, "--admin https://x: Serin's admin port speaks plain HTTP; write http://");
+    assert_eq!(error("https://x").message, "--admin https://x: Serin's admin port uses plain HTTP; write http://");
     assert_eq!(error("http://").exit, super::super::Exit::Usage);
     assert_eq!(
         error("http://a/b").message,

@@ -93,7 +93,7 @@ fn the_api_acknowledges_and_the_sentence_says_so() {
         told(&report, &args(Some("chat")), Style::PLAIN),
         "in force in 1 of 1 processes, 8 ms\n\
          chat: 0% of users on the canary, locked until `serin resume chat`\n\
-         3 requests begun earlier are still open on the canary, and finish there\n"
+         3 earlier requests are still open on the canary, and finish there\n"
     );
 }
 
@@ -142,7 +142,7 @@ fn in_force_and_not_durable_is_done_with_a_warning() {
     assert_eq!((report.exit(), report.durable), (Exit::Done, false));
     let text = told(&report, &args(None), Style::PLAIN);
     assert!(text.contains("warning: in force, but not durable\n"), "{text}");
-    assert!(text.ends_with("note: it would not survive a restart of pid 7: no space left on device\n"), "{text}");
+    assert!(text.ends_with("note: it would be lost at a restart of pid 7: no space left on device\n"), "{text}");
 }
 
 #[test]
@@ -172,8 +172,8 @@ fn what_nobody_acknowledges_is_not_claimed() {
     assert_eq!(report.exit(), Exit::NotConfirmed);
     let error = &report.errors[0];
     assert!(error.starts_with("not confirmed by pid 7: "), "{error}");
-    assert!(error.contains("admin.sock cannot be reached: "), "{error}");
-    assert!(error.ends_with("; the lock is written and holds from its next look or start on"), "{error}");
+    assert!(error.contains("admin.sock is not reachable: "), "{error}");
+    assert!(error.ends_with("; the lock is written and takes effect at its next check or start"), "{error}");
     assert!(told(&report, &args(None), Style::PLAIN).starts_with("in force in 0 of 1 processes, "));
 }
 

@@ -59,10 +59,7 @@ fn what_is_wrong_at_the_start_is_said_once() {
     status.store.error = Some("read-only file system".into());
     let note = "state in /var/lib/serin cannot be written: read-only file system".to_owned();
     let text = told(&place(), &[note, "admin.sock cannot be made".into()], &status);
-    assert!(
-        text.contains("flags    /etc/serin/flags.yaml (broken: the copy that was good last is in force)\n"),
-        "{text}"
-    );
+    assert!(text.contains("flags    /etc/serin/flags.yaml (broken: the last good copy is in force)\n"), "{text}");
     assert!(
         text.ends_with(
             "  warning  line 3, column 1: unknown key   mend: remove it\n  \

@@ -15,25 +15,25 @@ use crate::simulate::rule::KINDS;
 /// Arguments of `serin simulate` on answers that no status calls bad.
 #[derive(Args, Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct AnswersArgs {
-    /// Which part of the canary's answers is a 200 without any output, from --fault-at on [default: as stable's].
+    /// Share of the canary's responses that are a 200 without any output, from --fault-at on [default: stable's].
     #[arg(long, value_name = "RATE", conflicts_with = "canary_silent")]
     canary_empty: Option<Percent>,
-    /// Which part of the canary's answers stops at a limit of its length, from --fault-at on [default: as stable's].
+    /// Share of the canary's responses that stop at a length limit, from --fault-at on [default: stable's].
     #[arg(long, value_name = "RATE", conflicts_with = "canary_silent")]
     canary_length: Option<Percent>,
-    /// Which part of the canary's answers a content filter stops, from --fault-at on [default: as stable's].
+    /// Share of the canary's responses that a content filter stops, from --fault-at on [default: stable's].
     #[arg(long, value_name = "RATE", conflicts_with = "canary_silent")]
     canary_filtered: Option<Percent>,
-    /// How many times as long as stable's the times between the canary's outputs are, such as 3x, from --fault-at on.
+    /// Time between the canary's outputs as a multiple of stable's, such as 3x, from --fault-at on.
     #[arg(long, value_name = "TIMES", conflicts_with = "canary_silent", value_parser = times)]
     canary_pace: Option<f64>,
-    /// Which part of stable's answers is a 200 without any output [default: 0.5% where the canary's is stated].
+    /// Share of stable's responses that are a 200 without any output [default: 0.5% if the canary's is given].
     #[arg(long, value_name = "RATE")]
     stable_empty: Option<Percent>,
-    /// Which part of stable's answers stops at a limit of its length [default: 2% where the canary's is stated].
+    /// Share of stable's responses that stop at a length limit [default: 2% if the canary's is given].
     #[arg(long, value_name = "RATE")]
     stable_length: Option<Percent>,
-    /// Which part of stable's answers a content filter stops [default: 0.5% where the canary's is stated].
+    /// Share of stable's responses that a content filter stops [default: 0.5% if the canary's is given].
     #[arg(long, value_name = "RATE")]
     stable_filtered: Option<Percent>,
 }
@@ -54,7 +54,7 @@ fn times(text: &str) -> Result<f64, String> {
     match text.strip_suffix('x').unwrap_or(text).parse::<f64>() {
         Ok(times) if (0.1..=100.0).contains(&times) => Ok(times),
         Ok(_) => Err(format!("`{text}` is out of range; {REMEDY}")),
-        Err(_) => Err(format!("`{text}` is no number; {REMEDY}")),
+        Err(_) => Err(format!("`{text}` is not a number; {REMEDY}")),
     }
 }
 
@@ -87,8 +87,8 @@ impl Answers {
                 (Some(canary), stable) => (canary, stable.unwrap_or(usual)),
             };
             let told = match canary == stable {
-                true => format!("{canary} of both providers' answers {does}"),
-                false => format!("{canary} of the canary's answers {does}, and {stable} of stable's"),
+                true => format!("{canary} of both providers' responses {does}"),
+                false => format!("{canary} of the canary's responses {does}, and {stable} of stable's"),
             };
             Some(Kind {
                 aspect,
@@ -132,7 +132,7 @@ impl Answers {
                 stable: beyond(1.0),
                 canary: beyond(times),
                 options: vec![("canary-pace", format!("{times}x"))],
-                told: format!("the canary's outputs come {times} times as far apart as stable's"),
+                told: format!("the canary's outputs are {times} times as far apart as stable's"),
             }
         });
         Answers(rates.into_iter().chain([pace]).flatten().collect())

@@ -15,13 +15,13 @@ type Piece = (&'static str, &'static str, fn(&Standing) -> usize);
 
 const OF_FAULT: [Piece; 4] = [
     ("good", "found", |standing| standing.tally.found),
-    ("bad", "taken back before the fault", |standing| standing.tally.wrong),
-    ("done", "completed all the same", |standing| standing.tally.completed),
+    ("bad", "rolled back before the fault", |standing| standing.tally.wrong),
+    ("done", "completed with the fault", |standing| standing.tally.completed),
     ("open", "still open", |standing| standing.tally.open),
 ];
 const OF_HEALTH: [Piece; 3] = [
     ("good", "completed", |standing| standing.tally.completed),
-    ("bad", "taken back wrongly", |standing| standing.tally.wrong),
+    ("bad", "rolled back wrongly", |standing| standing.tally.wrong),
     ("open", "still open", |standing| standing.tally.open),
 ];
 

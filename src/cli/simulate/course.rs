@@ -45,7 +45,7 @@ impl Course<'_> {
         if self.strip.moments().iter().any(|moment| moment.down > 0.0) {
             told.push_str(
                 " A dotted spike is a few failures in a row: evidence that the canary is down, which the next good \
-                 answer ends. At 100% the guard acts.",
+                 response ends. At 100% the guard acts.",
             );
         }
         format!("<p class=\"sub caption\">{told}</p>\n")
@@ -142,7 +142,7 @@ impl Course<'_> {
 
     fn evidence(&self, x: &Scale) -> String {
         let y = Scale { from: 0.0, to: 1.0, start: EVIDENCE.1, end: EVIDENCE.0, log: false };
-        let mut svg = text("title", Anchor::Start, (x.start, EVIDENCE.0 - 9.0), "Evidence, as a part of what it takes");
+        let mut svg = text("title", Anchor::Start, (x.start, EVIDENCE.0 - 9.0), "Evidence, as a share of its bound");
         svg += &line("axis", (x.start, EVIDENCE.1), (x.end, EVIDENCE.1));
         for part in [0.0, 0.5, 1.0] {
             svg += &text("tick", Anchor::End, (x.start - 7.0, y.place(part) + 4.0), &words::share(part));

@@ -28,7 +28,7 @@ pub(super) fn html(report: &Report) -> String {
         );
     }
     html.push_str("</ul>\n");
-    let label = "Which part of the rollouts was taken back by which time after the fault, for each rule";
+    let label = "The share of the rollouts that was rolled back by each time after the fault, for each rule";
     html + &both(label, HEIGHT, |width| draw(report, width))
 }
 

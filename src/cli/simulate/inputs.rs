@@ -64,7 +64,7 @@ pub(super) fn subject(args: &SimulateArgs) -> Result<Subject, Failure> {
         hold(&mut canary, percent)?;
     } else if canary.percent == Intent::Pinned(Percent::ZERO) && args.trace.is_none() {
         return Err(Failure::usage(format!(
-            "the file pins rollout `{name}` at 0%, so nobody is on the canary; `--percent 10%` holds another share"
+            "the file pins rollout `{name}` at 0%, so no user is on the canary; `--percent 10%` sets another share"
         )));
     }
     Ok(Subject { file, name, canary, notes })
@@ -96,7 +96,7 @@ fn choose(policy: &Policy, named: Option<&str>, from_file: bool) -> Result<(Stri
             return Err(Failure::usage("the file has no rollout with a canary, so there is nothing to simulate"));
         }
         None => {
-            let message = format!("several rollouts have a canary: say which with `--rollout NAME` ({})", names());
+            let message = format!("several rollouts have a canary: choose one with `--rollout NAME` ({})", names());
             return Err(Failure::usage(message));
         }
         Some(name) => *splits.iter().find(|(known, _)| *known == name).ok_or_else(|| {
@@ -113,7 +113,7 @@ fn choose(policy: &Policy, named: Option<&str>, from_file: bool) -> Result<(Stri
 
 fn hold(canary: &mut Canary, percent: Percent) -> Result<(), Failure> {
     if percent == Percent::ZERO {
-        return Err(Failure::usage("`--percent 0%` leaves nobody on the canary; write a share above 0%"));
+        return Err(Failure::usage("`--percent 0%` leaves no user on the canary; write a share above 0%"));
     }
     if percent > canary.ramp.max {
         let max = canary.ramp.max;
@@ -146,7 +146,7 @@ pub(super) fn spell(text: &str) -> Result<Spell, String> {
     let errors = errors.parse().map_err(|error: crate::decide::units::ParsePercentError| error.to_string())?;
     let spell = Spell { errors, length: read_length(length)?, from: read_length(from)? };
     if spell.length == Millis(0) {
-        return Err(format!("an outage of {length} is none; write how long it lasts, such as `{errors}:10m@{from}`"));
+        return Err(format!("an outage of {length} has no effect; write its length, such as `{errors}:10m@{from}`"));
     }
     Ok(spell)
 }
@@ -185,7 +185,7 @@ impl Question {
             || answers.is_fault(&subject.canary.guard);
         let changes = args.canary_errors.is_some() || silent.is_some() || answers.differ();
         if args.fault_at.is_some() && !changes {
-            let message = "`--fault-at` says when the canary begins to fail; say how often with `--canary-errors RATE`";
+            let message = "`--fault-at` says when the canary begins to fail; set how often with `--canary-errors RATE`";
             return Err(Failure::usage(message));
         }
         // What is no fault is how the canary is from the start, unless it is said otherwise.
@@ -194,18 +194,20 @@ impl Question {
             true => Millis(changes_at.0 + 6 * HOUR.0),
             false => length_of(&subject.canary, args),
         });
-        let told = format!("(what is watched lasts {watched}: `--for DURATION` changes that)");
+        let told = format!("(it lasts {watched}: `--for DURATION` changes that)");
         if watched < Millis(1000) || watched > LONGEST {
             return Err(Failure::usage(format!("`--for {watched}` is not between 1s and {LONGEST}")));
         }
         if changes && changes_at >= watched {
-            return Err(Failure::usage(format!("the canary begins to fail at {changes_at}, when all is over {told}")));
+            return Err(Failure::usage(format!(
+                "the canary begins to fail at {changes_at}, after the end of the simulation {told}"
+            )));
         }
         if let Some(late) = args.outage.iter().find(|spell| spell.from >= watched) {
-            return Err(Failure::usage(format!("the outage {late} begins when all is over {told}")));
+            return Err(Failure::usage(format!("the outage {late} begins after the end of the simulation {told}")));
         }
         if let Some(at) = args.stable_dies_at.filter(|at| *at >= watched) {
-            return Err(Failure::usage(format!("stable dies at {at}, when all is over {told}")));
+            return Err(Failure::usage(format!("stable goes down at {at}, after the end of the simulation {told}")));
         }
         let runs = args.runs.unwrap_or(if is_fault { RUNS } else { HEALTHY_RUNS });
         Ok(Question {

@@ -28,13 +28,13 @@ pub(super) fn of_report(report: &Report, picture: &Picture) -> String {
     body += &figures(report);
     if question.is_fault && report.standings.iter().any(|standing| standing.tally.found > 0) {
         let sub = format!(
-            "Of {} rollouts with the very same requests: which part was taken back by which time after the fault.",
+            "Of {} rollouts with the same requests: the share that was rolled back by each time after the fault.",
             words::count(question.runs as f64)
         );
-        body += &section("How soon each rule finds it", &sub, &curves::html(report));
+        body += &section("How soon each rule detects the fault", &sub, &curves::html(report));
     }
-    let sub = "Every rule had a rollout of its own on each of the same streams of requests.";
-    body += &section("What became of the rollouts", sub, &(bars::html(report) + &table(report)));
+    let sub = "Each rule had its own rollout on each of the same streams of requests.";
+    body += &section("Results of the rollouts", sub, &(bars::html(report) + &table(report)));
     body += &one_rollout(report, picture);
     body += &inputs(question);
     page(&told::headline(report), &body)
@@ -57,13 +57,13 @@ pub(super) fn of_recording(replayed: &Replayed) -> String {
             share_after: event.map_or(last.share, |event| event.to.as_f64() / 100.0),
         };
         body += &section(
-            "What the guard saw",
-            "The share is the recording's; the evidence is this file's.",
+            "The guard's input",
+            "The share is from the recording, the evidence from this file.",
             &course.html(),
         );
     }
     let rows = recorded::rows(replayed);
-    let mut html = String::from("<p class=\"sub\">This file would have decided nothing.</p>");
+    let mut html = String::from("<p class=\"sub\">This file would have made no decision.</p>");
     if !rows.is_empty() {
         html.clear();
     }
@@ -88,9 +88,9 @@ fn page(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
          content=\"width=device-width,initial-scale=1\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
-         {body}<footer>Written by serin {}. The guard is the code that decides in production; the rules of others are \
-         their documentation's own numbers, shown kinder than they are: a minute without requests is never held against \
-         a canary.</footer>\n</main>\n</body>\n</html>\n",
+         {body}<footer>Written by serin {}. The guard is the code that decides in production. The other rules use the \
+         numbers of their documentation, in a more favourable form: a minute without requests never counts against a \
+         canary.</footer>\n</main>\n</body>\n</html>\n",
         escape(title),
         env!("CARGO_PKG_VERSION"),
     )
@@ -129,18 +129,18 @@ fn figures(report: &Report) -> String {
             (words::time(tally.seconds.median()), "from the fault to the rollback, in the median".to_owned()),
             (words::time(tally.seconds.most()), "in 95 of 100 rollouts".to_owned()),
             (words::middle(&tally.errors), "requests of the canary failed until then".to_owned()),
-            (early, format!("of {runs} rollouts taken back before the fault")),
+            (early, format!("of {runs} rollouts rolled back before the fault")),
         ]
     } else {
-        let mut figures = vec![(early, format!("of {runs} rollouts taken back wrongly"))];
+        let mut figures = vec![(early, format!("of {runs} rollouts rolled back wrongly"))];
         if tally.completed > 0 {
-            figures.push((words::part(tally.completed, tally.runs), "came to the end of their ramp".to_owned()));
+            figures.push((words::part(tally.completed, tally.runs), "reached the end of their ramp".to_owned()));
             figures.push((words::time(tally.completing.median()), "until then, in the median".to_owned()));
         } else {
             let highest = serin.highest.quantile(1.0).unwrap_or_default();
             figures.push((words::share(highest), "of the users on the canary at most".to_owned()));
         }
-        figures.push((words::short(tally.all_requests as f64), "requests of the canary in all".to_owned()));
+        figures.push((words::short(tally.all_requests as f64), "requests of the canary in total".to_owned()));
         figures
     };
     let mut html = "<div class=\"figures\">".to_owned();
@@ -192,14 +192,14 @@ fn one_rollout(report: &Report, picture: &Picture) -> String {
     let reason = answer.map_or_else(String::new, |(_, event)| {
         format!("<p class=\"sub\" style=\"margin:12px 0 0\">In its history: “{}”</p>\n", escape(&reason(event)))
     });
-    section("One rollout, as the guard saw it", &sub, &(course.html() + &reason))
+    section("One rollout in detail", &sub, &(course.html() + &reason))
 }
 
 fn answered(action: &Action) -> &'static str {
     match action {
         Action::Hold => "ramp paused",
         Action::StepBack => "one stage back",
-        _ => "taken back",
+        _ => "rolled back",
     }
 }
 
@@ -209,7 +209,7 @@ fn inputs(question: &Question) -> String {
     let canary = match (question.silent, question.changes_at.0) {
         (Some(part), _) => {
             let from = words::time(Some(seconds(question.changes_at)));
-            format!("takes requests and never answers {} from {from} on", told::never_answered(part))
+            format!("accepts requests and never answers {} from {from} on", told::never_answered(part))
         }
         (None, 0) => format!("fails {}", question.canary_errors),
         (None, _) => {
@@ -225,10 +225,10 @@ fn inputs(question: &Question) -> String {
         list.push(("Both fail", spell.to_string()));
     }
     if let Some(at) = question.stable_dies {
-        list.push(("Stable dies", format!("at {}", words::time(Some(seconds(at))))));
+        list.push(("Stable goes down", format!("at {}", words::time(Some(seconds(at))))));
     }
     if let Some(users) = question.users {
-        let one = if question.failing_user { ", and one who fails every second" } else { "" };
+        let one = if question.failing_user { ", and one whose requests all fail, one a second" } else { "" };
         list.push(("Users", format!("{}{one}", words::count(f64::from(users)))));
     }
     list.push(("Watched for", words::time(Some(seconds(question.watched)))));
@@ -238,7 +238,7 @@ fn inputs(question: &Question) -> String {
         "{}<p class=\"sub\">The same command prints the same numbers:</p><pre>{command}</pre>\n",
         definitions(&list)
     );
-    section("What was assumed", "Requests come by chance (Poisson), and so do failures.", &again)
+    section("Assumptions", "Requests arrive at random (Poisson), and failures are random.", &again)
 }
 
 /// What the file says of the rollout.

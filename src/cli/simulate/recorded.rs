@@ -55,7 +55,8 @@ pub(super) fn replay(file: &Path, subject: &Subject) -> Result<Replayed, Failure
     }
     let Some(replay) = replay else {
         return Err(Failure::usage(format!(
-            "{name} has no line: a recording is a line of JSON a tick, as `serin history ROLLOUT --trace` writes it"
+            "{name} is empty: a recording has a line of JSON for each tick, as `serin history ROLLOUT --trace` writes \
+             it"
         )));
     };
     Ok(Replayed {
@@ -89,7 +90,7 @@ pub(super) fn asked(replayed: &Replayed) -> String {
         None => "a rollout with every default".to_owned(),
     };
     format!(
-        "{} from {} on, in {} lines: stable failed {}, the canary {}. Shown to the guard of {guard}.",
+        "{} from {} on, in {} lines: stable failed {}, the canary {}. Replayed with the guard of {guard}.",
         words::time(Some(end.since(*begin).0 as f64 / 1000.0)),
         moment(Stamp(*begin)),
         words::count(recording.lines as f64),
@@ -132,10 +133,10 @@ pub(super) fn headline(replayed: &Replayed) -> String {
             between(begin, event.at)
         ),
         None if replayed.recording.canary.0 == 0.0 => {
-            "Nobody was on the canary: there was nothing to judge.".to_owned()
+            "No user was on the canary: there was nothing to judge.".to_owned()
         }
         None => {
-            format!("This file would not have taken the canary back in these {}.", between(begin, end))
+            format!("This file would not have rolled the canary back in these {}.", between(begin, end))
         }
     }
 }
@@ -143,8 +144,8 @@ pub(super) fn headline(replayed: &Replayed) -> String {
 fn acted(event: &Event) -> &'static str {
     match event.action {
         Action::Hold => "paused the canary's ramp",
-        Action::StepBack => "taken the canary one stage back",
-        _ => "taken the canary back",
+        Action::StepBack => "moved the canary one stage back",
+        _ => "rolled the canary back",
     }
 }
 
@@ -163,16 +164,16 @@ pub(super) fn others(replayed: &Replayed) -> Vec<(&'static str, String)> {
     // Counted as the guard's own is, where it acted.
     let showed = answer(replayed).map(showed_at);
     let told = |at: &Option<UnixMillis>| match (at, showed) {
-        (None, _) => "would not have taken it back".to_owned(),
+        (None, _) => "would not have rolled it back".to_owned(),
         (Some(at), Some(showed)) if *at >= showed => {
-            format!("would have taken it back at {}, {} after that", moment(Stamp(*at)), between(showed, *at))
+            format!("would have rolled it back at {}, {} after that", moment(Stamp(*at)), between(showed, *at))
         }
         (Some(at), Some(showed)) => {
-            format!("would have taken it back at {}, {} before that", moment(Stamp(*at)), between(*at, showed))
+            format!("would have rolled it back at {}, {} before that", moment(Stamp(*at)), between(*at, showed))
         }
         (Some(at), None) => {
             let into = between(replayed.span.0, *at);
-            format!("would have taken it back at {}, {into} into the recording", moment(Stamp(*at)))
+            format!("would have rolled it back at {}, {into} into the recording", moment(Stamp(*at)))
         }
     };
     replayed.rivals.iter().map(|(name, at)| (*name, told(at))).collect()

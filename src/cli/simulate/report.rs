@@ -57,7 +57,7 @@ pub(super) fn table(report: &Report) -> Table {
         column("requests", &|s| words::middle(&s.tally.requests));
         column("failures", &|s| words::middle(&s.tally.errors));
     } else {
-        column("taken back", &|s| words::of(s.tally.wrong, s.tally.runs));
+        column("rolled back", &|s| words::of(s.tally.wrong, s.tally.runs));
     }
     let completes = report.standings.iter().any(|standing| standing.tally.completed > 0);
     if completes || !(held || question.is_fault) {
@@ -70,7 +70,7 @@ pub(super) fn table(report: &Report) -> Table {
     }
     column("still open", &|s| words::of(s.tally.open, s.tally.runs));
     if question.stable_dies.is_some() {
-        column("moved to dead stable", &|s| words::of(s.to_dead, s.tally.runs));
+        column("moved to failed stable", &|s| words::of(s.to_dead, s.tally.runs));
     }
     if report.serin().confirmations > 0 {
         column("confirmed", &|s| match s.contender {
@@ -85,8 +85,8 @@ fn caption(report: &Report, held: bool) -> String {
     let question = &report.question;
     let mut told = Vec::new();
     if question.is_fault {
-        told.push("too early: taken back before the fault".to_owned());
-        told.push("found: taken back after it, of all".to_owned());
+        told.push("too early: rolled back before the fault".to_owned());
+        told.push("found: rolled back after it, of all".to_owned());
         told.push("median, 95%: from the fault to the rollback".to_owned());
         told.push("requests, failures: the canary's in that time, median".to_owned());
     } else if !held {
@@ -96,7 +96,7 @@ fn caption(report: &Report, held: bool) -> String {
     let watched = words::time(Some(super::inputs::seconds(question.watched)));
     told.push(format!("still open: neither, after {watched}"));
     if question.is_fault && report.standings.iter().any(|standing| standing.tally.completed > 0) {
-        told.push("completed: the ramp came to its end, and nothing was found".to_owned());
+        told.push("completed: the ramp reached its end, and nothing was found".to_owned());
     }
     if report.serin().confirmations > 0 {
         told.push(

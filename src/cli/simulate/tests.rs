@@ -104,7 +104,7 @@ fn a_canary_that_never_answers_is_taken_back_and_the_others_do_not_see_it() {
         let others: u64 = (1..4).map(|rule| answer["rules"][rule]["found"].as_u64().unwrap()).sum();
         assert_eq!(others, 0, "{answer}");
         let told = answer["answer"][0].as_str().unwrap();
-        assert!(told.starts_with("A canary that takes requests and never answers "), "{told}");
+        assert!(told.starts_with("A canary that accepts requests and never answers "), "{told}");
         let command = answer["inputs"]["command"].as_str().unwrap();
         let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
         assert_eq!(again["rules"], answer["rules"], "{command}");
@@ -120,7 +120,7 @@ fn answers_that_no_status_calls_bad_are_held_for_and_the_others_are_blind_to_the
         let found = |rule: usize| answer["rules"][rule]["found"].as_u64().unwrap();
         assert_eq!((found(0), found(1) + found(2) + found(3)), (3, 0), "{line}");
         let told = answer["answer"][0].as_str().unwrap();
-        assert!(told.starts_with("Where ") && told.contains(", the canary is held where it is after "), "{told}");
+        assert!(told.starts_with("Where ") && told.contains(", the canary is paused at its share after "), "{told}");
         let command = answer["inputs"]["command"].as_str().unwrap();
         let again = place.json(command.strip_prefix("serin simulate --flags flags.yaml ").unwrap());
         assert_eq!(again["rules"], answer["rules"], "{command}");
@@ -152,7 +152,7 @@ fn neither_an_outage_of_both_nor_one_user_is_the_canarys_fault() {
 fn nobody_is_moved_to_a_stable_that_died() {
     let line = "--stable-dies-at 1m --canary-errors 20% --fault-at 1m --for 4m --percent 100% --runs 4";
     let told = Place::new(FILE).ran(line).unwrap();
-    assert!(told.contains("Nobody was moved to stable after it had died."), "{told}");
+    assert!(told.contains("No user was moved to stable after it went down."), "{told}");
 }
 
 #[test]
@@ -163,16 +163,16 @@ fn what_does_not_hold_is_told_with_its_remedy() {
         ("--rps many", "`many` is not a number"),
         ("--canary-errors 0.2", "`0.2` could be a percentage or a fraction; write `0.2%` or `20%`"),
         ("--canary-errors 20% --fault-at 5", "`5` has no unit of time; write it with one"),
-        ("--fault-at 5m", "say how often with `--canary-errors RATE`"),
+        ("--fault-at 5m", "set how often with `--canary-errors RATE`"),
         (
             "--canary-errors 20% --fault-at 2h --for 1h",
-            "the canary begins to fail at 2h, when all is over (what is watched lasts 1h",
+            "the canary begins to fail at 2h, after the end of the simulation (it lasts 1h",
         ),
         ("--outage 30%", "`30%` is not an outage; write rate, length and start, such as `30%:10m@2h`"),
-        ("--outage 30%:0s@1m", "an outage of 0s is none"),
-        ("--outage 30%:1m@3d --for 1d", "the outage 30%:1m@3d begins when all is over"),
-        ("--stable-dies-at 3d --for 1d", "stable dies at 3d, when all is over"),
-        ("--percent 0%", "`--percent 0%` leaves nobody on the canary"),
+        ("--outage 30%:0s@1m", "an outage of 0s has no effect"),
+        ("--outage 30%:1m@3d --for 1d", "the outage 30%:1m@3d begins after the end of the simulation"),
+        ("--stable-dies-at 3d --for 1d", "stable goes down at 3d, after the end of the simulation"),
+        ("--percent 0%", "`--percent 0%` leaves no user on the canary"),
         ("--for 0s", "is not between 1s and 366d"),
         ("--rollout chut", "there is no rollout named `chut`; with a canary there are: chat"),
         ("--runs 0", "0 is not in 1..=1000000"),
@@ -181,7 +181,7 @@ fn what_does_not_hold_is_told_with_its_remedy() {
         ("--canary-silent --canary-errors 5%", "cannot be used with"),
         ("--canary-silent --canary-empty 5%", "cannot be used with"),
         ("--canary-pace 0x", "`0x` is out of range; write how many times as long, from 0.1 to 100, such as `3x`"),
-        ("--canary-pace slow", "`slow` is no number"),
+        ("--canary-pace slow", "`slow` is not a number"),
         ("--trace a.jsonl --canary-length 5%", "cannot be used with"),
         ("--trace a.jsonl --rps 5", "cannot be used with"),
         ("--trace a.jsonl", "a.jsonl: No such file"),
@@ -196,7 +196,7 @@ fn a_file_that_does_not_hold_is_told_as_check_tells_it() {
     let two = FILE.to_owned()
         + "  - { name: code, stable: old, canary: new, percent: 0 }\n  - { name: plain, stable: old }\n";
     let told = |flags: &str, line: &str| Place::new(flags).ran(line).unwrap_err();
-    assert!(told(&two, "--runs 1").contains("say which with `--rollout NAME` (chat, code)"));
+    assert!(told(&two, "--runs 1").contains("choose one with `--rollout NAME` (chat, code)"));
     assert!(told(&two, "--rollout plain").contains("rollout `plain` is a plain route without a canary"));
     assert!(told(&two, "--rollout code").contains("the file pins rollout `code` at 0%"));
     assert!(told("providers: 3\n", "").contains("flags.yaml:1"), "{}", told("providers: 3\n", ""));
@@ -294,10 +294,10 @@ fn a_recording_is_replayed_with_reasons() {
     assert!(
         std::fs::read_to_string(&html)
             .unwrap()
-            .contains("This file would have taken the canary back 4s after it last looked well, 10m 3s into")
+            .contains("This file would have rolled the canary back 4s after it last looked well, 10m 3s into")
     );
     recording(&place, 10_000);
-    assert!(place.ran(&format!("--trace {path}")).unwrap().contains("would not have taken the canary back"));
+    assert!(place.ran(&format!("--trace {path}")).unwrap().contains("would not have rolled the canary back"));
 }
 
 #[test]
@@ -324,6 +324,6 @@ fn a_line_that_cannot_be_read_is_named() {
         place
             .ran(&format!("--trace {path}"))
             .unwrap_err()
-            .contains("has no line: a recording is a line of JSON a tick")
+            .contains("is empty: a recording has a line of JSON for each tick")
     );
 }

@@ -35,7 +35,10 @@ fn traffic(question: &Question) -> String {
         (None, _) => String::new(),
         (Some(users), false) => format!(" of {} users", words::count(f64::from(users))),
         (Some(users), true) => {
-            format!(" of {} users, and one more on the canary who fails every second", words::count(f64::from(users)))
+            format!(
+                " of {} users, and one more on the canary whose requests all fail, one a second",
+                words::count(f64::from(users))
+            )
         }
     };
     format!("{per_second} requests a second{users}.")
@@ -56,7 +59,7 @@ fn canary(question: &Question) -> String {
     let Question { canary_errors, stable_errors, is_fault, .. } = question;
     let from = from_then(question);
     if let Some(part) = question.silent {
-        format!(", the canary takes requests and never answers {}{from}.", never_answered(part))
+        format!(", the canary accepts requests and never answers {}{from}.", never_answered(part))
     } else if canary_errors == stable_errors {
         ", and so does the canary.".to_owned()
     } else if *is_fault {
@@ -95,8 +98,8 @@ pub(super) fn answer(report: &Report) -> Vec<String> {
     if question.stable_dies.is_some() {
         let moved = report.serin().to_dead;
         sentences.push(match moved {
-            0 => "Nobody was moved to stable after it had died.".to_owned(),
-            some => format!("In {} rollouts users were moved to stable after it had died.", words::count(some as f64)),
+            0 => "No user was moved to stable after it went down.".to_owned(),
+            some => format!("In {} rollouts users were moved to stable after it went down.", words::count(some as f64)),
         });
     }
     sentences.push(others(report));
@@ -111,7 +114,7 @@ pub(super) fn headline(report: &Report) -> String {
     if question.is_fault {
         let canary = match (question.answers.differ(), question.canary_errors == question.stable_errors) {
             (false, _) if let Some(part) = question.silent => {
-                format!("A canary that takes requests and never answers {}", never_answered(part))
+                format!("A canary that accepts requests and never answers {}", never_answered(part))
             }
             (false, _) => format!("A canary that fails {} of its requests", question.canary_errors),
             (true, true) => format!("Where {}, the canary", question.answers.told()),
@@ -151,12 +154,12 @@ pub(super) fn headline(report: &Report) -> String {
         (Intent::Pinned(_), _) => format!(" of {watched}"),
         (Intent::Auto, 0) => {
             let highest = serin.highest.quantile(1.0).unwrap_or_default();
-            format!("; none gave it more than {} of the users in {watched}", words::share(highest))
+            format!("; the canary had at most {} of the users in {watched}", words::share(highest))
         }
         (Intent::Auto, completed) => {
             let completed = words::much(completed, tally.runs);
             format!(
-                "; {completed} came to the ramp's end, after {} in the median",
+                "; {completed} reached the end of the ramp, after {} in the median",
                 words::time(tally.completing.median())
             )
         }
@@ -167,8 +170,8 @@ pub(super) fn headline(report: &Report) -> String {
 fn cost(report: &Report) -> String {
     let tally = &report.serin().tally;
     let early = match tally.wrong {
-        0 => "no rollout was taken back before the fault".to_owned(),
-        wrong => format!("{} rollouts were taken back before the fault", words::of(wrong, tally.runs)),
+        0 => "no rollout was rolled back before the fault".to_owned(),
+        wrong => format!("{} rollouts were rolled back before the fault", words::of(wrong, tally.runs)),
     };
     match (tally.errors.median(), tally.requests.median()) {
         (Some(errors), Some(requests)) => format!(
@@ -188,7 +191,7 @@ fn others(report: &Report) -> String {
 fn other(standing: &Standing, question: &Question) -> String {
     let (name, tally) = (standing.contender.as_str(), &standing.tally);
     if !question.is_fault {
-        let back = format!("{name} takes {} back", words::much(tally.wrong, tally.runs));
+        let back = format!("{name} rolls {} back", words::much(tally.wrong, tally.runs));
         return match question.subject.canary.percent {
             Intent::Pinned(_) => back,
             Intent::Auto => format!("{back} and completes {}", words::much(tally.completed, tally.runs)),
@@ -196,7 +199,7 @@ fn other(standing: &Standing, question: &Question) -> String {
     }
     let early = match tally.wrong {
         0 => String::new(),
-        wrong => format!(" (and {} were taken back too early)", words::part(wrong, tally.runs)),
+        wrong => format!(" (and {} were rolled back too early)", words::part(wrong, tally.runs)),
     };
     match tally.seconds.median() {
         Some(middle) if tally.found + tally.wrong == tally.runs => {
@@ -216,11 +219,11 @@ pub(super) fn done(question: &Question) -> &'static str {
         _ if question.canary_errors == question.stable_errors
             && question.answers.is_held_for(&question.subject.canary.guard) =>
         {
-            "held where it is"
+            "paused at its share"
         }
-        OnRegression::Rollback => "taken back",
-        OnRegression::Hold => "held where it is",
-        OnRegression::StepBack => "taken one stage back",
+        OnRegression::Rollback => "rolled back",
+        OnRegression::Hold => "paused at its share",
+        OnRegression::StepBack => "moved one stage back",
     }
 }
 

@@ -48,7 +48,7 @@ fn head(text: &mut String, reply: &StatusReply, now: UnixMillis, style: Style) {
     row(text, "flags", &format!("{}{changed}", flags.path));
     row(text, "", &format!("generation {}, in force since {}", flags.generation, moment(flags.accepted_at)));
     if flags.from_last_good {
-        row(text, "", &style.yellow("the copy that was good last is in force: the file was broken at start"));
+        row(text, "", &style.yellow("the last good copy is in force: the file was broken at the start"));
     }
     if !flags.errors.is_empty() {
         row(text, "", &style.red("the file on disk is not in force:"));
@@ -78,12 +78,12 @@ fn breaker(provider: &Provider, now: UnixMillis) -> Option<String> {
     let Provider { name, unreachable, failures, open_until, .. } = provider;
     let stands = match (provider.breaker.as_str(), open_until) {
         ("open", Some(until)) if *unreachable => {
-            format!("no connection can be made, tried again in {}", span(until.0.since(now)))
+            format!("no connection is possible, the next test is in {}", span(until.0.since(now)))
         }
-        ("half_open", _) if *unreachable => "no connection could be made, tried again now".to_owned(),
+        ("half_open", _) if *unreachable => "no connection was possible, the next test is now".to_owned(),
         ("open", Some(until)) => format!("open for {} more", span(until.0.since(now))),
         ("open", None) => "open".to_owned(),
-        ("half_open", _) => "half open, one request tries whether it is back".to_owned(),
+        ("half_open", _) => "half open, one request at a time tests it".to_owned(),
         _ => return None,
     };
     Some(format!("of {name}: {stands}, after {failures} failures"))
@@ -98,7 +98,11 @@ fn moving(text: &mut String, rollout: &Rollout, canary: &str, now: UnixMillis, s
     let attempt = if rollout.attempt > 1 { format!(", attempt {}", rollout.attempt) } else { String::new() };
     let name = style.bold(&rollout.name);
     let _ = writeln!(text, "{name}  {} -> {canary}  {phase}{attempt}", rollout.stable);
-    row(text, "percent", &format!("{}% of users on the canary, the file says {}", rollout.percent, rollout.intent));
+    row(
+        text,
+        "percent",
+        &format!("{}% of users on the canary, the file has percent: {}", rollout.percent, rollout.intent),
+    );
     row(text, "why", &one_line(&rollout.reason));
     stable_fault(text, rollout, style);
     row(text, "since", &format!("{}, {}", moment(rollout.since), distance(rollout.since, now)));

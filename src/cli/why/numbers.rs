@@ -62,7 +62,7 @@ pub(super) fn told(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, Stri
     let counted = match numbers.take("counted", plain).as_deref() {
         Some("slow answers") => "were slow",
         Some("refused requests") => "were refused",
-        Some("empty answers") => "had an empty answer",
+        Some("empty answers") => "had an empty response",
         Some("answers cut at a length limit") => "stopped at a length limit",
         Some("filtered answers") => "were filtered",
         Some("slow streams") => "were streamed slowly",
@@ -83,7 +83,7 @@ pub(super) fn told(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, Stri
         lines.push(("suspicion", format!("{suspicion}{limit}; it takes {bound}")));
     }
     if let Some(limit) = numbers.take("limit", rate) {
-        lines.push(("limit", format!("{limit} is the highest failure rate that lets it go on")));
+        lines.push(("limit", format!("{limit} is the highest failure rate for a promotion")));
     }
     if let Some(answered) = numbers.take("answered", count) {
         lines.push(("answered", format!("{answered} requests of the canary at that share")));
@@ -95,7 +95,7 @@ pub(super) fn told(numbers: &BTreeMap<String, Value>) -> Vec<(&'static str, Stri
         _ => slow,
     };
     if let Some(slow) = slow {
-        lines.push(("slow", format!("is an answer whose first output took more than {slow}")));
+        lines.push(("slow", format!("is a response whose first output took more than {slow}")));
     }
     if let Some(seen) = numbers.take("failed_as", plain) {
         lines.push(("seen", seen));
@@ -136,9 +136,9 @@ fn meaning(rule: &str) -> &'static str {
         "silent" => "the canary accepts requests and answers none of them, while stable answers",
         "slower" => "the canary is slow more often than stable, by more than is tolerated",
         "refusing" => "the canary refuses more requests than stable, by more than is tolerated",
-        "empty" => "more of its answers are empty than is tolerated",
-        "length" => "more of its answers stop at a length limit than is tolerated",
-        "filtered" => "more of its answers are filtered than is tolerated",
+        "empty" => "more of its responses are empty than is tolerated",
+        "length" => "more of its responses stop at a length limit than is tolerated",
+        "filtered" => "more of its responses are filtered than is tolerated",
         "pace" => "more of its streams come slowly than is tolerated",
         "ceiling" => "the canary fails more often than `ceiling`, and more often than stable",
         _ => "a rule of a later version",

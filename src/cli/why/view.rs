@@ -43,8 +43,10 @@ fn one(text: &mut String, answer: &Answer, now: UnixMillis, style: Style) {
         let _ = writeln!(text, "{name}  everything goes to {stable}: a plain route");
         return;
     };
-    let _ =
-        writeln!(text, "{name}  {percent}% of users are on {canary}, the others on {stable}; the file says {intent}");
+    let _ = writeln!(
+        text,
+        "{name}  {percent}% of users are on {canary}, the others on {stable}; the file has percent: {intent}"
+    );
     row(text, "why", &format!("{phase}: {}", one_line(&rollout.reason)));
     let yellow = |told: &str| style.yellow(told);
     match (&answer.decision, &answer.history_error) {
@@ -99,17 +101,17 @@ fn row_of_number(text: &mut String, name: &str, told: &str) {
 
 fn watches(text: &mut String, rollout: &Rollout, guard: &Guard, style: Style) {
     if rollout.percent <= 0.0 {
-        return row(text, "watches", "nothing: nobody is on the canary");
+        return row(text, "watches", "nothing: no user is on the canary");
     }
     let yellow = |told: &str| style.yellow(told);
     row(text, "watches", &evidence(guard));
     let aspects = [
         (Some(&guard.failing), "failures"),
-        (guard.slow.as_ref(), "slow answers"),
+        (guard.slow.as_ref(), "slow responses"),
         (guard.refusing.as_ref(), "refusals"),
     ];
     let of_answers =
-        of_answers(guard).into_iter().zip(["empty answers", "cut answers", "filtered answers", "slow streams"]);
+        of_answers(guard).into_iter().zip(["empty responses", "cut responses", "filtered responses", "slow streams"]);
     for (compared, what) in aspects.into_iter().chain(of_answers.map(|((compared, _), what)| (compared, what))) {
         if let Some(compared) = compared.filter(|compared| compared.evidence > 1.0) {
             row(
@@ -121,13 +123,13 @@ fn watches(text: &mut String, rollout: &Rollout, guard: &Guard, style: Style) {
     }
     for (name, arm) in [("stable", &guard.answers.stable), ("canary", &guard.answers.canary)] {
         if let Some(told) = answers(arm) {
-            row(text, "", &format!("{name}'s answers lately: {told}"));
+            row(text, "", &format!("recent responses of {name}: {told}"));
         }
     }
     row(text, "", &format!("failures at this share: {}", counted(&guard.step)));
     let slow = guard
         .slow_above_seconds
-        .map_or_else(String::new, |above| format!("; an answer is slow above {} to its first output", short(above)));
+        .map_or_else(String::new, |above| format!("; a response is slow above {} to its first output", short(above)));
     let rate = percent(guard.stable_failure_percent / 100.0);
     let traffic = a_second(guard.requests_per_second);
     row(text, "", &format!("{traffic} requests a second, of which stable fails {rate}{slow}"));
@@ -142,7 +144,7 @@ fn watches(text: &mut String, rollout: &Rollout, guard: &Guard, style: Style) {
 fn waits_for_nothing(rollout: &Rollout) -> &'static str {
     match rollout.phase.as_str() {
         "pinned" => "nothing: the file pins the share, and the guard watches it",
-        "completed" => "nothing: the rollout is done, and still watched",
+        "completed" => "nothing: the rollout is completed, and still watched",
         _ => "nothing",
     }
 }

@@ -48,7 +48,7 @@ impl AvailabilityAlerts {
     pub(super) fn canary_alert(&mut self, names: Names<'_>, now: Now) -> Option<Notice> {
         let Names { rollout, canary, stable } = names;
         if !self.canary_dead {
-            tracing::warn!(rollout, "{canary} answers again, or {stable} can be reached");
+            tracing::warn!(rollout, "{canary} answers again, or {stable} is reachable");
             return None;
         }
         let [rollout, canary, stable] = [rollout, canary, stable].map(str::to_owned);

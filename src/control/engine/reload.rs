@@ -88,7 +88,7 @@ impl Engine {
         let now: Vec<Option<String>> =
             self.without_stable(&self.policy).into_iter().map(|unserved| unserved.rollout).collect();
         let new = self.without_stable(policy).into_iter().find(|unserved| !now.contains(&unserved.rollout))?;
-        let remedy = format!("{}; until then `serin rollback` takes users back whatever the file says", remedy(&new));
+        let remedy = format!("{}; until then `serin rollback` still rolls users back", remedy(&new));
         let path = format!("providers.{}", new.provider);
         Some(FileError { path, problem: problem(&new), remedy, ..FileError::default() })
     }

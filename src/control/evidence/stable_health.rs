@@ -78,7 +78,7 @@ impl StableHealth {
         watch.add(now);
         let fault = watch.fault();
         match (&watch.reported, &fault) {
-            (None, Some(fault)) => tracing::warn!(rollout, "stable does not serve: {}", sentence(fault)),
+            (None, Some(fault)) => tracing::warn!(rollout, "stable is failing: {}", sentence(fault)),
             (Some(_), None) => tracing::info!(rollout, "stable {} answers again", watch.provider.0),
             _ => {}
         }

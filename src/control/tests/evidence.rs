@@ -205,7 +205,7 @@ fn lost_samples_are_counted_and_reported_once_an_hour() {
         let words = reported.map(|event| reason(event).split(" requests,").next().unwrap().to_owned());
         alerts.extend(words.map(|words| (look, words)));
     }
-    let reported = |lost: u64| format!("the guard was not told of {lost}");
+    let reported = |lost: u64| format!("the guard missed {lost}");
     assert_eq!(alerts, [(1, reported(5)), (36_002, reported(7)), (72_003, reported(2))]);
     assert_eq!(life.engine.status.load().samples_lost, 14);
 }

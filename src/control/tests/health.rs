@@ -110,8 +110,8 @@ fn opening_and_closing_are_recorded_and_a_flapping_breaker_once_in_ten_minutes()
     assert_eq!(events(&mut engine), Vec::<String>::new());
     fail(&engine, 200);
     engine.tick(at(300));
-    let open = "breaker open: the breaker of holysheep is open after 3 failures in a row: for 1m nothing is sent there \
-                that somebody else can answer";
+    let open = "breaker open: the breaker of holysheep is open after 3 failures in a row: for 1m its requests go to \
+                another candidate where one is left";
     assert_eq!(events(&mut engine), [open]);
     let until = Some(UnixMillis(1_000_000 + 60_200));
     assert_eq!(breaker(&engine), Some(stands(BreakerState::Open, 3, until)));
@@ -148,8 +148,8 @@ fn out_of_reach() -> (Engine, Arc<ProviderState>) {
 fn an_unreachable_stable_is_recorded_and_serin_tries_to_connect() {
     let (mut engine, stable) = out_of_reach();
     engine.tick(at(1200));
-    let open = "breaker open: the breaker of openai is open: 3 connections in a row could not be made; until it \
-                answers, or Serin's own connection is made, its rollouts ask somebody else first";
+    let open = "breaker open: the breaker of openai is open: 3 connections in a row failed; until it answers or a \
+                test connection succeeds, its rollouts use another candidate first";
     assert_eq!(events(&mut engine), [open]);
     let reported = engine.status.load().providers[0].breaker.unwrap();
     let open_until = Some(UnixMillis(1_000_000 + 2100));
@@ -163,7 +163,7 @@ fn an_unreachable_stable_is_recorded_and_serin_tries_to_connect() {
         connection.finish(connected, at(now));
     }
     engine.tick(at(4200));
-    assert_eq!(events(&mut engine), ["breaker close: the breaker of openai is closed: it can be reached again"]);
+    assert_eq!(events(&mut engine), ["breaker close: the breaker of openai is closed: it is reachable again"]);
     assert!(stable.is_well());
 }
 
@@ -182,9 +182,9 @@ fn a_dead_canary_beside_a_dead_stable_is_named_and_no_user_is_moved() {
     }
     assert!(!engine.shared.load().in_force(RolloutId(0)).diverts);
     assert_eq!(share(&engine), percent(25), "nobody is moved to a stable that is dead");
-    let reported: Vec<_> = events_seen.iter().filter(|event| event.contains("answers nobody")).collect();
-    let named = "serin notice: holysheep, the canary of chat, answers nobody while openai cannot be reached: nobody is \
-                 moved, and the requests of stable are asked of openai first again";
+    let reported: Vec<_> = events_seen.iter().filter(|event| event.contains("answers no request")).collect();
+    let named = "serin notice: holysheep, the canary of chat, answers no request while openai is not reachable: no \
+                 user is moved, and stable's requests go to openai first again";
     assert_eq!(reported, [named], "{events_seen:?}");
     stable.heard();
     engine.tick(at(13_100));

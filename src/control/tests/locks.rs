@@ -65,7 +65,7 @@ async fn a_rollback_is_in_force_durable_and_outlives_the_process() {
     let start = async |disk: &Disk| {
         Harness::run(one(pinned()), dir.path(), disk, true, async |harness| {
             assert_eq!((harness.chat().standing, harness.chat().percent), (Standing::Locked, Percent::ZERO));
-            assert!(harness.chat().reason.contains("by alice (test), although the file asks for 30%"));
+            assert!(harness.chat().reason.contains("by alice (test), although the file has percent: 30%"));
         })
         .await;
     };
@@ -207,7 +207,7 @@ async fn a_command_for_an_unknown_rollout_lists_the_known_ones() {
         assert_eq!(ask(Some("chta"), ROLLBACK).await.unwrap_err(), unknown);
         let plain = "`plain` is a plain route: it has no canary to move users to";
         assert_eq!(ask(Some("plain"), ROLLBACK).await.unwrap_err(), plain);
-        let which = "say which rollout: only rollback and pause take all; there are: chat, plain";
+        let which = "name a rollout: only rollback and pause apply to all; there are: chat, plain";
         assert_eq!(ask(None, RESUME).await.unwrap_err(), which);
         assert_eq!(ask(None, ROLLBACK).await.unwrap().rollouts.len(), 1);
         let history = harness.inbox.history(Some("chat".to_owned()), 1).await.unwrap();

@@ -123,7 +123,7 @@ async fn every_kind_of_rollback_withdraws_a_promotion_that_hangs() {
             let most = Millis(if back == "guard" { 1300 } else { 300 });
             assert!(harness.elapsed() - began < most.duration(), "{back}");
             let refused = promoted.await.unwrap().unwrap_err().to_string();
-            assert_eq!(refused, "something else came first: `serin history chat` says what");
+            assert_eq!(refused, "another change came first: `serin history chat` shows it");
             disk.release();
             harness.until("the disk has it", |_| disk.states()[0].1.in_force == Percent::ZERO).await;
             assert_eq!(harness.chat().percent, Percent::ZERO, "{back}");
@@ -168,16 +168,16 @@ async fn a_command_that_sends_users_to_the_canary_is_refused_while_the_disk_cann
         let refused = harness.ask(to(40)).await.unwrap_err().to_string();
         assert_eq!(
             refused,
-            "`chat` stays at 10%, since a restart would forget anything else: the disk did not answer within 2s; mend \
-             that and try again"
+            "`chat` stays at 10%, since any other share would be lost at a restart: the disk did not answer within \
+             2s; fix this and try again"
         );
         disk.release();
         harness.until("the disk says what is in force", |_| disk.states()[0].1.in_force == percent(10)).await;
         assert_eq!(harness.ask(to(25)).await.unwrap().durable, Ok(()));
         disk.set(true, false);
         let full = format!(
-            "`chat` stays at 25%, since a restart would forget anything else: state in {} cannot be written (disk \
-             full); mend that and try again",
+            "`chat` stays at 25%, since any other share would be lost at a restart: state in {} cannot be written \
+             (disk full); fix this and try again",
             folder.display()
         );
         // The first finds it out, the second knows it.
@@ -212,7 +212,7 @@ async fn a_resume_that_cannot_be_written_leaves_the_lock_and_its_file() {
         for (full, hanging) in [(true, false), (false, true)] {
             disk.set(full, hanging);
             let refused = harness.ask(RESUME).await.unwrap_err().to_string();
-            assert!(refused.starts_with("`chat` stays at 0%, since a restart would forget"), "{refused}");
+            assert!(refused.starts_with("`chat` stays at 0%, since any other share would be lost"), "{refused}");
             harness.until("its file again", |_| file.exists()).await;
             assert_eq!((harness.chat().standing, harness.chat().percent), (Standing::Locked, Percent::ZERO));
             disk.release();

@@ -89,7 +89,7 @@ fn a_broken_file_changes_nothing_and_is_reported() {
     let refused = engine.outbox.events.last().unwrap();
     assert_eq!(
         reason(refused),
-        "the file is not taken, for 2 errors; the first: line 3, column 5: rollouts[0].percent: what\n  mend: how"
+        "the file was refused for 2 errors; the first: line 3, column 5: rollouts[0].percent: what\n  mend: how"
     );
     engine.flags_read(read(one(pinned(30))), at(30));
     assert!(engine.status.load().flags.errors.is_empty());
@@ -105,8 +105,8 @@ fn the_new_stable_may_not_be_a_canary_that_was_taken_back() {
     engine.flags_read(read(swapped.clone()), at(20));
     assert_eq!(
         engine.status.load().flags.errors.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["rollouts `chat`: its new stable https://b.test/v1 is the canary of `chat`, which was rolled back; \
-          `serin resume chat` first if that provider is well again"]
+        ["rollouts `chat`: its new stable https://b.test/v1 is the canary of `chat`, which was rolled back; `serin \
+          resume chat` first if that provider has recovered"]
     );
     assert_eq!((engine.status.load().flags.generation, chat(&engine).canary.is_some()), (1, true));
     ask(&mut engine, Verb::Resume { at: None });
@@ -139,8 +139,9 @@ fn an_edit_that_needs_a_restart_has_no_effect_and_is_a_warning() {
     assert_eq!(
         engine.status.load().flags.warnings,
         [
-            "`listen` was changed from 127.0.0.1:7171 to 127.0.0.1:9999, which takes a restart: 127.0.0.1:7171 stays in force",
-            "`workers` was changed from the default to 8, which takes a restart: the default stays in force",
+            "`listen` was changed from 127.0.0.1:7171 to 127.0.0.1:9999, which needs a restart: 127.0.0.1:7171 stays \
+             in force",
+            "`workers` was changed from the default to 8, which needs a restart: the default stays in force",
         ]
     );
 }
@@ -185,7 +186,7 @@ fn an_unusable_canary_is_blocked_with_its_reason_and_goes_on_when_mended() {
     assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Blocked, Percent::ZERO));
     assert_eq!(
         chat(&engine).reason,
-        "blocked at 0%, although the file asks for 30%: holysheep cannot be used: HOLYSHEEP_API_KEY is not set"
+        "blocked at 0%, although the file has percent: 30%: holysheep cannot be used: HOLYSHEEP_API_KEY is not set"
     );
     engine.flags_read(read(one(pinned(30))), at(30));
     assert_eq!((chat(&engine).standing, chat(&engine).percent), (Standing::Pinned, percent(30)));
@@ -218,8 +219,8 @@ fn where_state_cannot_be_written_auto_is_blocked_and_a_pin_is_not() {
     assert_eq!((blocked.standing, blocked.percent), (Standing::Blocked, Percent::ZERO));
     assert_eq!(
         blocked.reason,
-        "blocked at 0%, although the file says auto: state cannot be written (read-only), so the ramp could not be \
-         remembered: mend that, set ramp.from, or pin percent"
+        "blocked at 0%, although the file has percent: auto: state cannot be written (read-only), so the ramp would \
+         be lost at a restart: fix this, set ramp.from, or pin percent"
     );
     assert_eq!(chat(&start(pinned(30))).percent, percent(30));
     let mut by_clock = canary();
@@ -261,7 +262,7 @@ fn a_lock_of_an_unknown_rollout_is_a_warning_and_applies_once_it_is_known() {
     let (to, at_once) = (Percent::ZERO, UnixMillis(1));
     let lock = crate::decide::rollout::state::Lock { to, at: at_once, actor: "bob".into(), reason: String::new() };
     engine.locks_read(LocksFound { every: None, rollouts: vec![("code".to_owned(), lock)] }, at(5));
-    let reported = "a lock is kept for `code`, which is no rollout of flags.yaml";
+    let reported = "a lock exists for `code`, which is not a rollout of flags.yaml";
     assert_eq!(engine.status.load().flags.warnings, [reported]);
     let added = policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(pinned(30)))]);
     engine.flags_read(read(added), at(20));
@@ -283,7 +284,8 @@ fn the_first_line_of_the_history_says_what_was_found() {
     let mut engine = engine(policy(vec![rollout("chat", Some(pinned(30))), rollout("code", Some(canary()))]));
     let first = std::mem::take(&mut engine.outbox.events).remove(0);
     let version = env!("CARGO_PKG_VERSION");
-    let reported = format!("version {version} began, with state in state: chat at 30% (pinned), code at 0% (probing)");
+    let reported =
+        format!("version {version} started, with state in state: chat at 30% (pinned), code at 0% (probing)");
     assert_eq!((&first.action, reason(&first)), (&Action::Start, reported));
 }
 

@@ -122,7 +122,7 @@ fn the_guard_takes_back_pinned_and_completed_rollouts_as_well() {
     assert_eq!(before.in_force, percent(30));
     let back = until_acted(&view(&pinned), &before, &bad).next;
     assert_eq!(back.in_force, percent(2));
-    assert!(reason(&view(&pinned), &back).contains("although the file asks for 30%: "), "a pinned percent says so");
+    assert!(reason(&view(&pinned), &back).contains("although the file has percent: 30%: "), "a pinned percent says so");
     let completed = RolloutState { phase: Phase::Completed, ..at_share(100) };
     let alone = seen((50, 100), (0, 0));
     let confirming = until_acted(&view(&canary()), &completed, &alone);
@@ -155,7 +155,7 @@ fn a_lock_says_who_why_and_what_lifts_it() {
     assert_eq!((ruling.percent, ruling.standing, ruling.closed), (Percent::ZERO, Standing::Locked, true));
     assert_eq!(
         reason,
-        "rolled back to 0% by alice (test), although the file asks for 30%; only `serin resume chat` lifts it"
+        "rolled back to 0% by alice (test), although the file has percent: 30%; only `serin resume chat` lifts it"
     );
 }
 
@@ -270,7 +270,7 @@ fn each_wait_is_four_times_as_long_and_the_fourth_never_ends() {
         state.waited = Millis(0);
     }
     assert_eq!(waits, [Some(2), Some(8), Some(32), None]);
-    assert!(reason(&view(&canary), &state).contains("it was tried again 3 times"));
+    assert!(reason(&view(&canary), &state).contains("it was retried 3 times"));
 }
 
 #[test]
@@ -298,7 +298,7 @@ fn a_regression_pauses_or_goes_one_stage_back_where_the_file_says_so() {
     let back = |share| ("step_back".to_owned(), percent(share));
     assert_eq!(shares, [back(30), back(20), back(10), ("rollback".to_owned(), Percent::ZERO)]);
     let down = until_acted(&view(&stepping), &at_share(40), &seen((100, 100), (0, 150)));
-    assert_eq!(down.events[0].action, Action::Rollback, "a canary that is down is taken back all the same");
+    assert_eq!(down.events[0].action, Action::Rollback, "a canary that is down is rolled back all the same");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn commands_that_make_no_sense_say_what_does() {
     );
     assert_eq!(
         refused(&capped, &at_share(40), to(60)),
-        "`chat` may not go above ramp.max 50%: raise that in flags.yaml first"
+        "`chat` may not go above ramp.max 50%: raise it in flags.yaml first"
     );
     assert_eq!(
         refused(&canary(), &at_share(100), Verb::Promote { to: None }),
@@ -360,13 +360,10 @@ fn commands_that_make_no_sense_say_what_does() {
     );
     assert_eq!(
         refused(&canary(), &at_share(40), to(20)),
-        "`chat` is at 40% already; `serin resume chat --at 20%` takes the ramp back to 20%, \
-         `serin rollback chat --to 20%` locks it there"
+        "`chat` is at 40% already; `serin resume chat --at 20%` moves the ramp back to 20%, `serin rollback chat --to \
+         20%` locks it there"
     );
-    assert_eq!(
-        refused(&canary(), &locked, to(60)),
-        "`chat` was rolled back; `serin resume chat --at P` takes it to a share"
-    );
+    assert_eq!(refused(&canary(), &locked, to(60)), "`chat` was rolled back; `serin resume chat --at P` sets a share");
 }
 
 fn any_share() -> impl Strategy<Value = Percent> {

@@ -201,9 +201,9 @@ pub(super) fn models(provider: &str) -> Value {
 /// The OpenAI shape.
 pub(super) fn error(provider: &str, status: u16) -> Value {
     let (kind, message) = match status {
-        429 => ("rate_limit_exceeded", "is asked too much"),
-        400..=499 => ("invalid_request_error", "refuses this"),
-        _ => ("server_error", "is failing, as it was told to"),
+        429 => ("rate_limit_exceeded", "has received too many requests"),
+        400..=499 => ("invalid_request_error", "refuses this request"),
+        _ => ("server_error", "fails as configured"),
     };
     json!({ "error": { "message": format!("{provider} {message}"), "type": kind, "param": null, "code": null } })
 }

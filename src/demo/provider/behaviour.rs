@@ -87,7 +87,7 @@ pub enum Failure {
 
 /// Text that names no failure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no failure: use a status such as 500, or reset, silent, cut, stall, error-event")]
+#[error("`{0}` is not a failure: use a status such as 500, or reset, silent, cut, stall, error-event")]
 pub struct ParseFailure(String);
 
 /// `500`, `429`, `reset`, `silent`, `cut`, `stall`, `error-event`.
@@ -141,7 +141,7 @@ mod tests {
         assert_eq!("429".parse(), Ok(Failure::Status(429)));
         for bad in ["200", "boom", ""] {
             let error = bad.parse::<Failure>().unwrap_err().to_string();
-            assert!(error.contains("is no failure: use a status such as 500"), "{error}");
+            assert!(error.contains("is not a failure: use a status such as 500"), "{error}");
         }
     }
 }

@@ -60,5 +60,5 @@ pub(super) fn error(provider: &str, status: u16) -> Value {
         529 => "overloaded_error",
         _ => "api_error",
     };
-    json!({ "type": "error", "error": { "type": kind, "message": format!("{provider} is failing, as it was told to") } })
+    json!({ "type": "error", "error": { "type": kind, "message": format!("{provider} fails as configured") } })
 }

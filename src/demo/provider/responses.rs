@@ -96,7 +96,7 @@ pub(super) fn error_event(provider: &str) -> Value {
     json!({
         "type": "error",
         "code": "server_error",
-        "message": format!("{provider} is failing, as it was told to"),
+        "message": format!("{provider} fails as configured"),
         "param": null,
     })
 }

@@ -19,12 +19,12 @@ fn a_parameter_is_dropped_renamed_or_bounded() {
     );
     assert_eq!(
         parameter("max_tokens"),
-        "providers.holysheep.rename_fields: { max_tokens: max_completion_tokens }; or, where the number is too large, \
+        "providers.holysheep.rename_fields: { max_tokens: max_completion_tokens }; or, if the number is too large, \
          providers.holysheep.max_fields: { max_tokens: N }"
     );
     assert_eq!(
         parameter("max_completion_tokens"),
-        "providers.holysheep.rename_fields: { max_completion_tokens: max_tokens }; or, where the number is too large, \
+        "providers.holysheep.rename_fields: { max_completion_tokens: max_tokens }; or, if the number is too large, \
          providers.holysheep.max_fields: { max_completion_tokens: N }"
     );
     assert_eq!(parameter("max_output_tokens"), "providers.holysheep.max_fields: { max_output_tokens: N }");
@@ -37,7 +37,7 @@ fn what_no_rule_takes_out_stays_on_stable() {
     let refused = names.map(|name| Finding::Parameter(name.to_owned()));
     for finding in refused.into_iter().chain([Finding::Other { status: 422, code: "odd".to_owned() }]) {
         assert_eq!(rule(&finding, "holysheep", "chat"), None, "{finding:?}");
-        let nothing = "no rule mends this; keep such requests on stable with rollouts[chat].match";
+        let nothing = "no rule fixes this; keep such requests on stable with rollouts[chat].match";
         assert_eq!(advice(&finding, "holysheep", "chat"), nothing);
     }
     let finding = Finding::Parameter("top_k".to_owned());
@@ -72,9 +72,9 @@ fn a_sentence_says_who_refused_what() {
         "holysheep refused `prompt_cache_key`, which openai accepts"
     );
     assert_eq!(told(Finding::Model("gpt-4".into())), "holysheep does not know the model `gpt-4`, which openai serves");
-    assert_eq!(told(Finding::ContextLength), "holysheep refused as too long what openai accepts");
+    assert_eq!(told(Finding::ContextLength), "holysheep refused a request as too long that openai accepts");
     assert_eq!(told(Finding::Endpoint("embeddings".into())), "holysheep has no `embeddings`, which openai serves");
     let other = |code: &str| told(Finding::Other { status: 422, code: code.into() });
-    assert_eq!(other("odd"), "holysheep answered 422 `odd` to what openai accepts");
-    assert_eq!(other(""), "holysheep answered 422 to what openai accepts");
+    assert_eq!(other("odd"), "holysheep answered 422 `odd` to a request that openai accepts");
+    assert_eq!(other(""), "holysheep answered 422 to a request that openai accepts");
 }

@@ -108,8 +108,8 @@ mod tests {
             (Shape::Redirect, value("https://sso.example:8443/in?next=/v1"), "redirects to sso.example:8443"),
             (Shape::Redirect, value("//cdn.example"), "redirects to cdn.example"),
             (Shape::Redirect, value("https://u:p@sso.example/x"), "redirects to sso.example"),
-            (Shape::Redirect, value("/login?to=https://x.example"), "redirects to another path of its own"),
-            (Shape::Redirect, None, "redirects to another path of its own"),
+            (Shape::Redirect, value("/login?to=https://x.example"), "redirects to another path on the same host"),
+            (Shape::Redirect, None, "redirects to another path on the same host"),
         ] {
             assert_eq!(of_malformed(shape, detail.as_ref()).to_string(), shown);
         }

@@ -118,11 +118,11 @@ impl Scope {
     /// The message for a client whose answer broke off.
     pub(crate) fn break_message(&self, id: ProviderId, body: BodyEnd) -> String {
         let how = match body {
-            BodyEnd::Silent => "fell silent within its answer",
+            BodyEnd::Silent => "stalled within its response",
             BodyEnd::NoOutput => "sent no output in time",
-            _ => "ended its answer before its end",
+            _ => "ended its response before its end",
         };
-        format!("provider `{}` {how}: what came is incomplete; send the request again (from Serin)", self.name(id))
+        format!("provider `{}` {how}: the response is incomplete; send the request again (from Serin)", self.name(id))
     }
 
     /// Why there is no answer, for the client.

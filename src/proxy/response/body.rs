@@ -44,10 +44,10 @@ impl BodyError {
 impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            BodyError::Early(_) => f.write_str("the provider's answer ended before its announced end"),
-            BodyError::Cut => f.write_str("the provider's answer ended in the middle of what it said"),
-            BodyError::NoOutput(limit) => write!(f, "the provider sent no output of its answer within {limit}"),
-            BodyError::Silent(limit) => write!(f, "the provider fell silent for {limit} within its answer"),
+            BodyError::Early(_) => f.write_str("the provider's response ended before its announced end"),
+            BodyError::Cut => f.write_str("the provider's response ended in the middle of its content"),
+            BodyError::NoOutput(limit) => write!(f, "the provider sent no output within {limit}"),
+            BodyError::Silent(limit) => write!(f, "the provider's response stalled for {limit}"),
         }
     }
 }

@@ -26,16 +26,16 @@ pub(crate) enum Side {
 /// A request that no provider's answer goes back for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Problem {
-    #[error("Serin is no forward proxy: CONNECT is not served; use its address as the base URL instead")]
+    #[error("Serin is not a forward proxy: CONNECT is not supported; use Serin's address as the base URL instead")]
     Connect,
     /// TRACE, whose answer would show the provider's key to the client.
-    #[error("TRACE is not served, since its answer repeats credentials; use another method")]
+    #[error("TRACE is not supported, since its response repeats credentials; use another method")]
     Trace,
     /// No `Host`, or more than one.
     #[error("the request has {0} host headers; send exactly one")]
     Host(usize),
     /// The path is not below the mount.
-    #[error("`{path}` is not below `{mount}`, where Serin serves providers; the base URL ends in `{mount}`")]
+    #[error("`{path}` is not below `{mount}`, where Serin serves providers; the base URL must end in `{mount}`")]
     OutsideMount {
         /// As requested, shortened.
         path: String,
@@ -53,12 +53,12 @@ pub(crate) enum Problem {
     Unmatched(Rejected),
     /// `clients` is set and none of their keys was shown.
     #[error(
-        "no key of `clients` was presented; send one where a provider's key goes: `authorization: Bearer KEY`, \
-         `x-api-key: KEY`, `?key=KEY`, for a WebSocket `openai-insecure-api-key.KEY`"
+        "no key of `clients` was sent; send one where a provider's key goes: `authorization: Bearer KEY`, `x-api-key: \
+         KEY`, `?key=KEY`, for a WebSocket `openai-insecure-api-key.KEY`"
     )]
     Unauthorized,
     /// Transfer-Encoding is something else than one `chunked`.
-    #[error("transfer-encoding `{0}` is not served; send `chunked` alone, or a content-length")]
+    #[error("transfer-encoding `{0}` is not supported; send `chunked` alone, or a content-length")]
     TransferEncoding(String),
     /// A JSON key that the split reads stands there twice.
     #[error("{0}")]
@@ -72,10 +72,12 @@ pub(crate) enum Problem {
     )]
     Paused(Millis),
     /// The process ends before there is an answer.
-    #[error("Serin is being stopped and has no answer yet; send it again, and raise `drain` if answers take longer")]
+    #[error(
+        "Serin is stopping and has no response yet; send the request again, and raise `drain` if responses take longer"
+    )]
     Stopping,
     /// The planned provider cannot be used at all.
-    #[error("provider `{provider}` cannot be used: {reason}; mend it in flags.yaml or the environment")]
+    #[error("provider `{provider}` cannot be used: {reason}; fix it in flags.yaml or the environment")]
     Unusable {
         provider: String,
         /// As the policy has it.
@@ -107,15 +109,15 @@ fn on_arm(arm: Option<Arm>) -> &'static str {
 
 const fn what(ending: Ending) -> &'static str {
     match ending {
-        Ending::NoConnection => "could not be reached",
+        Ending::NoConnection => "was not reachable",
         Ending::HeadTimeout => "sent no response in time",
-        Ending::CutBySerin => "was not asked, since Serin itself ran short",
-        Ending::ClientLeft => "did not get the whole request",
+        Ending::CutBySerin => "got no request, since Serin ran out of resources",
+        Ending::ClientLeft => "did not receive the complete request",
         Ending::NoHead => "ended the connection before a response",
         Ending::Answered { body: BodyEnd::NoOutput, .. } => "sent no output in time",
-        Ending::Answered { body: BodyEnd::Silent, .. } => "fell silent within its answer",
-        Ending::Answered { body: BodyEnd::Malformed(_), .. } => "sent what is no answer of this API",
-        Ending::Answered { .. } => "ended its answer before its end",
+        Ending::Answered { body: BodyEnd::Silent, .. } => "stalled within its response",
+        Ending::Answered { body: BodyEnd::Malformed(_), .. } => "sent a response that is not of this API",
+        Ending::Answered { .. } => "ended its response before its end",
     }
 }
 

@@ -189,8 +189,8 @@ mod tests {
     #[test]
     fn each_dialect_gets_its_own_shape() {
         let text = |shape| String::from_utf8(answer(&unreachable(), shape).into_body().to_vec()).unwrap();
-        let said = "provider `holysheep` (canary) could not be reached: connection refused; check its base_url, DNS \
-                    and the network (`serin check --probe` tries it) (from Serin)";
+        let said = "provider `holysheep` (canary) was not reachable: connection refused; check its base_url, DNS and \
+                    the network (`serin check --probe` tries it) (from Serin)";
         let openai: serde_json::Value = serde_json::from_str(&text(ErrorShape::OpenAi)).unwrap();
         assert_eq!(
             openai,
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["grpc-status"], "14");
         assert_eq!(response.headers()["x-serin-error"], "connect");
-        assert!(response.headers()["grpc-message"].to_str().unwrap().contains("could not be reached"));
+        assert!(response.headers()["grpc-message"].to_str().unwrap().contains("was not reachable"));
         assert!(response.body().is_empty());
     }
 
@@ -235,11 +235,11 @@ mod tests {
         let no_answer =
             |ending| Problem::NoAnswer { provider: "p".to_owned(), arm: None, ending, detail: "d".to_owned() };
         let cases = [
-            (Problem::Connect, 405, "method", "use its address as the base URL"),
+            (Problem::Connect, 405, "method", "use Serin's address as the base URL"),
             (Problem::Trace, 405, "method", "use another method"),
             (Problem::Host(2), 400, "host", "2 host headers; send exactly one"),
             (Problem::Paused(Millis(600_000)), 408, "body_time", "`limits.idle` (10m)"),
-            (Problem::Stopping, 503, "stopping", "send it again"),
+            (Problem::Stopping, 503, "stopping", "send the request again"),
             (
                 Problem::OutsideMount { path: "/x".to_owned(), mount: "/v1".to_owned() },
                 404,
@@ -261,13 +261,13 @@ mod tests {
                 Problem::Unusable { provider: "p".to_owned(), reason: "${KEY} is not set".to_owned() },
                 503,
                 "unusable",
-                "${KEY} is not set; mend it",
+                "${KEY} is not set; fix it",
             ),
             (no_answer(Ending::NoConnection), 502, "connect", "check its base_url"),
             (no_answer(Ending::NoHead), 502, "reset", "ended the connection"),
             (no_answer(Ending::HeadTimeout), 504, "timeout", "raise its `timeouts`"),
             (no_answer(Ending::ClientLeft), 400, "body", "send the body whole"),
-            (no_answer(Ending::CutBySerin), 503, "resources", "Serin itself ran short"),
+            (no_answer(Ending::CutBySerin), 503, "resources", "Serin ran out of resources"),
             (Problem::Defect, 500, "defect", "other requests are not affected"),
         ];
         for (problem, status, label, says) in cases {

@@ -24,8 +24,7 @@ use crate::proxy::attempt::refusal::Refusal;
 use crate::proxy::request::memory::Reservation;
 
 /// What the client of a stream gets when Serin ends.
-const STOPPING: &str = "Serin was stopped before this answer came to its end: what came is incomplete; send the request \
-                        again (from Serin)";
+const STOPPING: &str = "Serin was stopped before this response was complete; send the request again (from Serin)";
 
 /// The largest unfinished event that is held until its end.
 pub(super) const MOST_UNFINISHED: usize = 16 * 1024;

@@ -109,7 +109,7 @@ fn what_is_open_after_the_drain_is_cut_and_is_serins_fault() {
     let reply = client.reply();
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("stopping")));
     assert_eq!(reply.header("connection").as_deref(), Some("close"));
-    assert!(reply.text().contains("send it again"), "{}", reply.text());
+    assert!(reply.text().contains("send the request again"), "{}", reply.text());
     assert!(client.read_to_end().is_empty());
     let series = Arc::clone(shared.load().rollouts[0].series.own(Arm::Stable));
     assert_eq!((series.requests(Outcome::SerinError), series.in_flight()), (1, 0));

@@ -102,7 +102,7 @@ fn an_answer_that_is_cut_after_its_head_has_its_status() {
     let reply = sidecar.ask(&ask(r#"{"stream":true}"#));
     let line = line(&entries);
     assert_eq!(seen(&line), (Some(200), Some("new"), None, Some(Outcome::Truncated)));
-    assert!(reply.text().contains("ended its answer before its end") && line.bytes >= WORD.len() as u64, "{line:?}");
+    assert!(reply.text().contains("ended its response before its end") && line.bytes >= WORD.len() as u64, "{line:?}");
 }
 
 #[test]

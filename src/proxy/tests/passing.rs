@@ -131,9 +131,9 @@ fn only_what_is_below_the_mount_is_served() {
     let sidecar = Sidecar::start(policy(old.address, refusing_address()), Percent::ZERO);
     for (request, status, label, says) in [
         ("GET /v1x HTTP/1.1\r\nhost: h\r\n\r\n", 404, "outside_mount", "`/v1x` is not below `/v1`"),
-        ("GET /?v1/ HTTP/1.1\r\nhost: h\r\n\r\n", 404, "outside_mount", "the base URL ends in `/v1`"),
+        ("GET /?v1/ HTTP/1.1\r\nhost: h\r\n\r\n", 404, "outside_mount", "the base URL must end in `/v1`"),
         ("OPTIONS * HTTP/1.1\r\nhost: h\r\n\r\n", 404, "outside_mount", "`*` is not below `/v1`"),
-        ("CONNECT api:443 HTTP/1.1\r\nhost: api:443\r\n\r\n", 405, "method", "CONNECT is not served"),
+        ("CONNECT api:443 HTTP/1.1\r\nhost: api:443\r\n\r\n", 405, "method", "CONNECT is not supported"),
     ] {
         let reply = sidecar.ask(request);
         assert_eq!(reply.status, status, "{request}");
@@ -156,7 +156,7 @@ fn a_client_without_a_key_of_clients_is_turned_away_in_its_dialect() {
     let sidecar = Sidecar::start(policy, Percent::ZERO);
     let reply = sidecar.ask(&post("/v1/messages", "x-api-key: wrong\r\n", "{}"));
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (401, Some("unauthorized")));
-    assert!(reply.text().starts_with(r#"{"error":{"message":"no key of `clients` was presented"#), "{}", reply.text());
+    assert!(reply.text().starts_with(r#"{"error":{"message":"no key of `clients` was sent"#), "{}", reply.text());
     assert!(reply.text().ends_with(r#""type":"authentication_error"},"type":"error"}"#), "{}", reply.text());
     let reply = sidecar.ask(&post("/v1/messages", "x-api-key: let-me-in\r\nauthorization: Bearer app\r\n", "{}"));
     assert_eq!(reply.status, 200);
@@ -200,7 +200,7 @@ fn a_provider_that_cannot_be_reached_or_used_is_named() {
     let sidecar = Sidecar::start(policy, Percent::ALL);
     let reply = sidecar.ask(&post("/v1/chat/completions", "x-user-id: stable-user\r\n", "{}"));
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (502, Some("connect")));
-    assert!(reply.text().contains("provider `old` (stable) could not be reached"), "{}", reply.text());
+    assert!(reply.text().contains("provider `old` (stable) was not reachable"), "{}", reply.text());
     sidecar.until_ended(Arm::Stable, Outcome::Connect, 1);
     let reply = sidecar.ask(&post("/v1/chat/completions", "x-user-id: somebody\r\n", "{}"));
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (503, Some("unusable")));

@@ -264,7 +264,7 @@ fn when_stable_fails_too_the_error_says_what_was_waited_for() {
     sidecar.withdraw(&evidence);
     let reply = client.reply();
     assert_eq!((reply.status, reply.header("x-serin-error").as_deref()), (504, Some("timeout")));
-    assert!(reply.text().contains("the guard found it down"), "{reply:?}");
+    assert!(reply.text().contains("the guard found the provider down"), "{reply:?}");
     sidecar.settle();
 }
 

@@ -55,7 +55,7 @@ async fn ask(provider: Arc<Provider>, egress: Option<Secret>, key_comes: bool) -
             Ok(format!("{status} in {took} ms; not probed with a key: the application's own passes through"))
         }
         status @ (401 | 403) if shows_nothing(&provider) => {
-            Err(format!("{status} for {asked}: it wants a key, and without `api_keys` a probe has none"))
+            Err(format!("{status} for {asked}: it requires a key, and without `api_keys` a probe has none"))
         }
         status @ (401 | 403) => {
             Err(format!("{status} for {asked}: its key is refused; check its `api_keys` and its `auth`"))
@@ -94,7 +94,7 @@ fn doubt(provider: &Provider, response: &Response<AnswerBody>) -> String {
                 format!(", which redirects: write `base_url: {base_url}`")
             }
             Redirect { to: Some(to), .. } => format!(", which redirects to {to}"),
-            Redirect { to: None, .. } => ", which redirects to no place".to_owned(),
+            Redirect { to: None, .. } => ", which redirects without a location".to_owned(),
         };
     }
     let kind = headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);

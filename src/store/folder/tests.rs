@@ -63,7 +63,7 @@ fn links_lead_to_a_directory_and_never_out_of_one() {
     // One's own link on the way there.
     assert_eq!(Folder::open(&dir.path().join("link/../link")).unwrap().read("file", 1).unwrap(), b"1");
     let error = folder.enter("link").unwrap_err();
-    assert_eq!(error.to_string(), "`link` is a symbolic link and no directory");
+    assert_eq!(error.to_string(), "`link` is a symbolic link and not a directory");
     symlink("round", dir.path().join("round")).unwrap();
     assert!(is_lasting(&Folder::open(&dir.path().join("round")).unwrap_err()));
     assert_eq!(Folder::open(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);

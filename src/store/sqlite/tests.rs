@@ -312,7 +312,7 @@ fn states_that_nobody_has_read_are_not_written_over() {
     fs::remove_file(&dir).unwrap();
     fs::rename(&mounted, &dir).unwrap();
     let refused = saved(&opened, batch(25, "promote")).unwrap_err();
-    assert_eq!(refused, "it holds states that were not there at the start: restart serin to take them over");
+    assert_eq!(refused, "it has states that were not there at the start: restart serin to load them");
     drop(opened);
     assert_eq!(told(&open(&dir, UnixMillis(3)), None, 9), ["rollback"]);
 }

@@ -121,11 +121,7 @@ fn what_the_guard_had_gathered_is_not_lost_in_silence() {
     let dir = left("held");
     connect(dir.path()).execute("UPDATE rollout SET state = json_set(state, '$.judge', 'odd')", []).unwrap();
     let opened = open(dir.path(), NOW);
-    assert!(
-        opened.notes[0].contains("judge (all that the guard had gathered: it is judged anew)"),
-        "{:?}",
-        opened.notes
-    );
+    assert!(opened.notes[0].contains("judge (all of the guard's evidence: it starts again)"), "{:?}", opened.notes);
     assert!(!opened.state_lost && opened.states.len() == 1);
 }
 

@@ -105,7 +105,7 @@ fn a_socket_is_judged_by_what_it_is_bound_to_and_not_by_what_the_file_says_besid
     let told = spoken(&workspace.run(&["status", "--state", &workspace.state().display().to_string()]));
     running.kill().unwrap();
     running.wait().unwrap();
-    assert!(told.contains("if a start bound its socket there, everybody who reaches 0.0.0.0:1"), "{told}");
+    assert!(told.contains("if a start bound its socket there, everyone who can connect to 0.0.0.0:1"), "{told}");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_file_that_would_open_a_port_starts_with_the_last_good_copy() {
     let short = "admin: { listen: 0.0.0.0:0, tokens: [{ name: ops, token: short-one, may: [change] }] }\n";
     let admin = "admin: { listen: 127.0.0.1:0 }\n";
     let bad = [
-        (text("0.0.0.0", ""), "listen: everybody who reaches 0.0.0.0:0 could spend"),
+        (text("0.0.0.0", ""), "listen: everyone who can connect to 0.0.0.0:0 could spend"),
         (text("127.0.0.1", "").replace(admin, "admin: { listen: 0.0.0.0:0 }\n"), "could move the traffic"),
         (text("127.0.0.1", "").replace(admin, short), "a token of fewer than 16 characters"),
     ];
@@ -185,8 +185,11 @@ fn what_is_not_a_key_needs_no_clients() {
         assert_eq!(output.status.code(), Some(64), "{keys}: {}", spoken(&output));
         let told = spoken(&output);
         assert!(told.contains(": 1 error\n"), "{keys}: {told}");
-        assert!(told.contains(":1:9: listen: everybody who reaches 0.0.0.0:0 could spend the keys"), "{keys}: {told}");
-        assert!(told.contains("that Serin has for `old`") && told.contains("name the `clients`"), "{keys}: {told}");
+        assert!(
+            told.contains(":1:9: listen: everyone who can connect to 0.0.0.0:0 could spend the keys"),
+            "{keys}: {told}"
+        );
+        assert!(told.contains("that Serin has for `old`") && told.contains("set `clients`"), "{keys}: {told}");
     }
 }
 
@@ -215,7 +218,8 @@ fn no_reload_opens_a_socket_that_strangers_reach() {
     let status = eventually("it is refused", SOON, || Some(refusals()).filter(|flags| flags["failures"] == 1));
     let told = said(&status["errors"][0]);
     assert!(
-        told.contains("listen: everybody who reaches 0.0.0.0:") && told.contains("whatever the file says"),
+        told.contains("listen: everyone who can connect to 0.0.0.0:")
+            && told.contains("which is not the one in the file"),
         "{told}"
     );
     assert_eq!(ask(), 401);

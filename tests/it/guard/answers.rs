@@ -80,7 +80,7 @@ fn is_held(stage: &mut Stage, rule: &str, began: std::time::Instant) {
     let why = Command::new(env!("CARGO_BIN_EXE_serin")).args(["why", "chat", "--admin", &admin]).output().unwrap();
     let why = String::from_utf8_lossy(&why.stdout).into_owned();
     assert!(
-        why.contains(&format!("{rule}: ")) && why.contains("remedy") && why.contains("canary's answers lately"),
+        why.contains(&format!("{rule}: ")) && why.contains("remedy") && why.contains("recent responses of canary"),
         "{why}"
     );
 }

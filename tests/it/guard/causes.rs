@@ -148,16 +148,19 @@ fn canaries(dir: &Path) -> Vec<Canary> {
             &ca_file,
             &["TLS handshake with 127.0.0.1 failed: certificate is for another name: ", "api.example"],
         ),
-        Canary { keys: IN_A_HURRY.to_owned(), ..Canary::with("timeout", Fault::Silence, &["no answer within 400ms"]) },
-        Canary::with("reset", Fault::ResetBeforeHeaders, &["the connection ended before an answer"]),
+        Canary {
+            keys: IN_A_HURRY.to_owned(),
+            ..Canary::with("timeout", Fault::Silence, &["no response within 400ms"])
+        },
+        Canary::with("reset", Fault::ResetBeforeHeaders, &["the connection ended before a response"]),
         Canary::saying("broken", broken, &["status 500 (type server_error, code gpu_lost)", "request req_77"]),
         Canary::with(
             "throttled",
             Fault::Refuses(Refusal::Throttled { retry_after: None }),
             &["status 429 (type requests, code rate_limit_exceeded)"],
         ),
-        Canary::with("error-event", Fault::ErrorAfterPreamble, &["an error within the answer (type "]),
-        Canary::with("truncated", Fault::CutAfterPreamble(Cut::Close), &["the answer ended before its end"]),
+        Canary::with("error-event", Fault::ErrorAfterPreamble, &["an error in the response (type "]),
+        Canary::with("truncated", Fault::CutAfterPreamble(Cut::Close), &["the response ended before its end"]),
         Canary::saying("page", page, &["text/html, `<!doctype html>`"]),
         Canary::saying("redirect", moved, &["redirects to sso.example"]),
         Canary::silent("silent", &["have had no output for"]),
@@ -236,7 +239,7 @@ fn a_rollback_says_why_the_canary_failed() {
         let rolled_back = |history: &[serde_json::Value], name: &str| {
             history.iter().find(|event| event["rollout"] == name && event["action"] == "rollback").cloned()
         };
-        let history = eventually("each of them was taken back", ALL, || {
+        let history = eventually("each of them was rolled back", ALL, || {
             let history = stage.history();
             for (canary, over) in canaries.iter().zip(&over) {
                 over.fetch_or(rolled_back(&history, canary.name).is_some(), SeqCst);
@@ -260,7 +263,7 @@ fn a_rollback_says_why_the_canary_failed() {
                 // Nothing had failed by then. Whoever waited was answered by stable afterwards.
                 eventually("those who waited are told of", SOON, || {
                     let (what, count) = all_answered(&stage.status(), name)?;
-                    (what == "no output came, and the guard found it down" && count >= 8).then_some(())
+                    (what == "no output before the guard found the provider down" && count >= 8).then_some(())
                 });
                 continue;
             }

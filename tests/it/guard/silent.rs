@@ -78,7 +78,7 @@ fn held(case: &'static str) {
 fn swapped(case: &'static str) {
     let mut stage = start(case, "");
     stage.stable.set(&NEVER);
-    let told = "takes requests and answers none of them while newcorp answers";
+    let told = "accepts requests and answers none of them while newcorp answers";
     eventually("it is told", FOUND, || {
         let events = stage.sidecar.history();
         events.iter().any(|event| event["reason"].as_str().is_some_and(|reason| reason.contains(told))).then_some(())

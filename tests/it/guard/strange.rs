@@ -52,7 +52,7 @@ fn objects(case: &'static str) {
 }
 
 fn whole(case: &'static str) {
-    taken_back(case, Instead::Whole, HALF, "application/json, one whole answer instead of a stream");
+    taken_back(case, Instead::Whole, HALF, "application/json, one complete response instead of a stream");
 }
 
 fn both(case: &'static str) {

@@ -53,7 +53,7 @@ serin 0.1.0, pid 42, up 2h
   state      /var/lib/serin
 
 chat  openai -> holysheep  ramping
-  percent    10% of users on the canary, the file says auto
+  percent    10% of users on the canary, the file has percent: auto
   why        the ramp is at 10%
   since      2026-11-21 06:56:02Z, 1h ago
   next       25%, not before 2026-11-22 01:56:02Z (in 18h)
@@ -87,13 +87,13 @@ fn what_speaks_against_the_canary_is_told_beside_what_it_takes() {
     let lines = "
   waits for  66 more answered canary requests (34 of 100)
   guard      evidence 12 of 2000 that it fails more often than stable, 0.13 that it is slower; its last 5 requests failed
-  incident   stable itself fails far more than usual: nothing is promoted, and the step's time stands still
+  incident   stable fails far more than usual: there is no promotion, and the step's time is paused
   seen in    a dead canary 3s, one that never answers 14s, 20% errors 14s, 5% errors not within two weeks
 ";
     assert!(text.contains(lines), "{text}");
     chat.guard.as_mut().unwrap().requests_per_second = 0.0;
     let text = render(&reply(vec![chat.clone()]), UnixMillis(NOW), Style::PLAIN);
-    assert!(text.contains("  seen in    never, as it is: there were no requests lately\n"), "{text}");
+    assert!(text.contains("  seen in    never: there were no recent requests\n"), "{text}");
     chat.percent = 0.0;
     let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
     assert!(!text.contains("seen in") && !text.contains("evidence"), "{text}");
@@ -112,7 +112,7 @@ fn how_answers_ended_is_told_for_each_arm_and_what_is_more_often_bad_beside_its_
     for line in [
         "stable     98% stop, 2% length\n",
         "canary     69% stop, 31% length; 21 ms between outputs\n",
-        "that it is slower, 9000 of 8000 that more of its answers stop at a length limit\n",
+        "that it is slower, 9000 of 8000 that more of its responses stop at a length limit\n",
     ] {
         assert!(told.contains(line), "{line}: {told}");
     }
@@ -128,7 +128,7 @@ fn what_differs_from_the_file_is_said_with_who_and_why() {
     let text = render(&reply(vec![locked]), UnixMillis(NOW), Style::PLAIN);
     for line in [
         "chat  openai -> holysheep  locked, attempt 2\n",
-        "  percent    0% of users on the canary, the file says 25%\n",
+        "  percent    0% of users on the canary, the file has percent: 25%\n",
         "  lock       at 0% by ana, 2026-11-21 07:55:02Z: wrong language\n",
         "  paused     no promotion until `serin resume chat`\n",
     ] {
@@ -153,7 +153,7 @@ fn a_broken_file_and_a_full_disk_are_at_the_top() {
     let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
     for line in [
         "up 2h, draining\n",
-        "             the copy that was good last is in force: the file was broken at start\n",
+        "             the last good copy is in force: the file was broken at the start\n",
         "             the file on disk is not in force:\n",
         "               line 3, column 1: unknown key `percnt`\n",
         "                 mend: write `percent`\n",
@@ -171,7 +171,7 @@ fn a_breaker_is_told_while_it_is_not_closed() {
     reply.providers.push(provider("backup", "half_open", None));
     let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
     let told = "  breaker    of holysheep: open for 43s more, after 12 failures
-  breaker    of backup: half open, one request tries whether it is back, after 12 failures
+  breaker    of backup: half open, one request at a time tests it, after 12 failures
 ";
     assert!(text.ends_with(told), "{text}");
     assert_eq!(text.matches("breaker").count(), 2, "{text}");
@@ -179,8 +179,8 @@ fn a_breaker_is_told_while_it_is_not_closed() {
         provider.unreachable = true;
     }
     let text = render(&reply, UnixMillis(NOW), Style::PLAIN);
-    let told = "  breaker    of holysheep: no connection can be made, tried again in 43s, after 12 failures
-  breaker    of backup: no connection could be made, tried again now, after 12 failures
+    let told = "  breaker    of holysheep: no connection is possible, the next test is in 43s, after 12 failures
+  breaker    of backup: no connection was possible, the next test is now, after 12 failures
 ";
     assert!(text.ends_with(told), "{text}");
 }
@@ -276,5 +276,5 @@ fn who_waits_is_told_by_age_and_what_it_comes_to() {
     assert!(lines.iter().all(|line| text.contains(line)), "{text}");
     chat.guard.as_mut().unwrap().silence = Some(Silence { shared: true, ..silence });
     let text = render(&reply(vec![chat]), UnixMillis(NOW), Style::PLAIN);
-    assert!(text.contains("and stable answers nothing either: nobody is moved\n"), "{text}");
+    assert!(text.contains("and stable answers nothing either: no user is moved\n"), "{text}");
 }

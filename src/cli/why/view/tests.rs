@@ -56,10 +56,10 @@ fn shown(answer: Answer) -> String {
 fn a_rollback_is_told_with_every_number_and_what_would_have_changed_it() {
     let mut chat = rollout();
     (chat.phase, chat.percent) = ("rolled_back".into(), 0.0);
-    chat.reason = "the guard rolled it back to 0%, although the file says auto: 14 of 68 (20.6%, between 12.7% and \
-                   31.6%) of the canary's requests failed within 14s, and 3 of 612 (0.49%, between 0.17% and 1.43%) of \
-                   stable's; more than 1.25 times stable's rate (evidence 2116, bound 2000); it goes on by `serin resume \
-                   chat` or `attempt: 2`"
+    chat.reason = "the guard rolled it back to 0%, although the file has percent: auto: 14 of 68 (20.6%, between \
+                   12.7% and 31.6%) of the canary's requests failed within 14s, and 3 of 612 (0.49%, between 0.17% \
+                   and 1.43%) of stable's; more than 1.25 times stable's rate (evidence 2116, bound 2000); it \
+                   continues with `serin resume chat` or `attempt: 2`"
         .into();
     chat.waiting_for = "`serin resume chat` or `attempt: 2`".into();
     let numbers = [
@@ -78,25 +78,25 @@ fn a_rollback_is_told_with_every_number_and_what_would_have_changed_it() {
 }
 
 const TOLD: &str = "\
-chat  0% of users are on holysheep, the others on openai; the file says auto
-  why        rolled_back: the guard rolled it back to 0%, although the file says auto: 14 of 68 (20.6%, between
-             12.7% and 31.6%) of the canary's requests failed within 14s, and 3 of 612 (0.49%, between 0.17% and
-             1.43%) of stable's; more than 1.25 times stable's rate (evidence 2116, bound 2000); it goes on by
-             `serin resume chat` or `attempt: 2`
+chat  0% of users are on holysheep, the others on openai; the file has percent: auto
+  why        rolled_back: the guard rolled it back to 0%, although the file has percent: auto: 14 of 68 (20.6%,
+             between 12.7% and 31.6%) of the canary's requests failed within 14s, and 3 of 612 (0.49%, between
+             0.17% and 1.43%) of stable's; more than 1.25 times stable's rate (evidence 2116, bound 2000); it
+             continues with `serin resume chat` or `attempt: 2`
   decided    rollback by guard, 10% -> 0%, 2026-11-21 05:56:02Z, 2h ago
              rule       worse: the canary fails more often than stable, by more than is tolerated
              canary     14 of 68 requests failed within 14s (13 users): 20.6%, between 12.7% and 31.6%
              stable     3 of 612 requests failed within 14s (1 user): 0.49%, between 0.17% and 1.43%
              evidence   2116 that it is more than 1.25 times stable's rate; the bound is 2000
              otherwise  about 2 failures fewer on the canary would have kept the evidence below its bound
-  watches    nothing: nobody is on the canary
+  watches    nothing: no user is on the canary
   waits for  `serin resume chat` or `attempt: 2`
 ";
 
 #[test]
 fn a_quiet_ramp_says_what_it_watches_and_waits_for() {
     let numbers = [COUNTS.as_slice(), &[("limit", "5%"), ("answered", "64")]].concat();
-    let up = event("ramp", "promote", (5.0, 10.0), "5% was held for 1d", &numbers);
+    let up = event("ramp", "promote", (5.0, 10.0), "the share was 5% for 1d", &numbers);
     let human = event("ana", "pause", (10.0, 10.0), "", &[]);
     let resumed = event("bob", "resume", (5.0, 5.0), "looks well", &[]);
     let older = event("ramp", "promote", (1.0, 5.0), "", &[("evidence", "0.1")]);
@@ -104,22 +104,22 @@ fn a_quiet_ramp_says_what_it_watches_and_waits_for() {
     assert_eq!(
         shown(decided(rollout(), vec![advice, human, resumed, up, older])),
         "\
-chat  10% of users are on holysheep, the others on openai; the file says auto
+chat  10% of users are on holysheep, the others on openai; the file has percent: auto
   why        ramping: the ramp is at 10%
   decided    pause by ana, at 10%, 2026-11-21 05:56:02Z, 2h ago
              (no reason given)
   before     resume by bob, at 5%, 2026-11-21 05:56:02Z, 2h ago
              looks well
   before     promote by ramp, 5% -> 10%, 2026-11-21 05:56:02Z, 2h ago
-             5% was held for 1d
+             the share was 5% for 1d
              canary     14 of 68 requests failed within 14s (13 users): 20.6%, between 12.7% and 31.6%
              stable     3 of 612 requests failed within 14s (1 user): 0.49%, between 0.17% and 1.43%
-             limit      5% is the highest failure rate that lets it go on
+             limit      5% is the highest failure rate for a promotion
              answered   64 requests of the canary at that share
   watches    evidence 0.26 of 2000 that it fails more often than stable, 0.13 that it is slower
              failures at this share: no request on the canary, 1 of 306 (0.33%, between 0.058% and 1.83%) on
              stable, within 6h
-             50 requests a second, of which stable fails 0.4%; an answer is slow above 1.5s to its first output
+             50 requests a second, of which stable fails 0.4%; a response is slow above 1.5s to its first output
   waits for  66 more answered canary requests (34 of 100); 18h left of this step
   seen in    a dead canary 3s, one that never answers 14s, 20% errors 14s, 5% errors 1m 20s
 "
@@ -156,7 +156,7 @@ fn every_rule_has_its_own_line() {
             ("canary_error_rate_high", "37.7%"),
             ("remedy", "set `max_fields` of the provider")
         ]),
-        "rule       length: more of its answers stop at a length limit than is tolerated\n\
+        "rule       length: more of its responses stop at a length limit than is tolerated\n\
          canary     62 of 200 requests stopped at a length limit: 31%, between 25% and 37.7%\n\
          remedy     set `max_fields` of the provider\n"
     );
@@ -180,7 +180,7 @@ fn every_rule_has_its_own_line() {
         told(&[("rule", "slower"), ("counted", "slow answers"), ("slow_above", "1499ms"), ("stable_requests", "0")]),
         "rule       slower: the canary is slow more often than stable, by more than is tolerated\n\
          stable     no request\n\
-         slow       is an answer whose first output took more than 1499ms\n"
+         slow       is a response whose first output took more than 1499ms\n"
     );
     assert_eq!(
         told(&[
@@ -230,7 +230,7 @@ fn what_cannot_be_known_is_said_and_the_rest_all_the_same() {
 
 #[test]
 fn programs_get_the_rollout_as_status_tells_it_with_its_decision() {
-    let up = event("ramp", "promote", (5.0, 10.0), "5% was held for 1d", &[("evidence", "0.1")]);
+    let up = event("ramp", "promote", (5.0, 10.0), "the share was 5% for 1d", &[("evidence", "0.1")]);
     let value = serde_json::to_value(decided(rollout(), vec![up])).unwrap();
     assert_eq!((&value["name"], &value["decision"]["numbers"]["evidence"]), (&"chat".into(), &0.1.into()));
     assert_eq!(value["guard"]["forecast"][1]["seen_after_seconds"], 14.0);

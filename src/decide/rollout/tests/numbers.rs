@@ -61,13 +61,10 @@ fn promotions_and_the_end_are_told_by_what_would_have_held_them() {
     // Five of two hundred may be 5.05%, four no more than 4.4%.
     assert_eq!(
         number(promote, "would_change"),
-        "5 more failures of the canary would have held the share for their rate alone; evidence above 1 would have, too"
+        "5 more failures of the canary would have kept the share by their rate alone; evidence above 1 also would have"
     );
     assert_eq!(["limit", "answered"].map(|name| number(promote, name)), ["5", "200"]);
-    assert_eq!(
-        number(complete, "would_change"),
-        "one more failure of the canary would have kept the rollout from being done"
-    );
+    assert_eq!(number(complete, "would_change"), "one more failure of the canary would have prevented the completion");
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Failover<'_> {
                 (None, Ending::Answered { body: BodyEnd::Malformed(shape), .. }) => {
                     cause::of_malformed(shape, cause::detail(shape, &buffered_response.head.headers)).to_string()
                 }
-                (None, _) => "its answer ended in the middle of what it said".to_owned(),
+                (None, _) => "its response ended in the middle of its content".to_owned(),
             };
             FailureResponse::Problem(self.problem(ending, detail))
         };

@@ -73,7 +73,7 @@ pub async fn probe_endpoint(
     };
     match tokio::time::timeout(PATIENCE.duration(), ask(&provider, egress.as_ref(), &endpoint, below)).await {
         Ok(reply) => reply.unwrap_or_else(Reply::Unclear),
-        Err(_) => Reply::Unclear(format!("no answer within {PATIENCE}")),
+        Err(_) => Reply::Unclear(format!("no response within {PATIENCE}")),
     }
 }
 
@@ -98,7 +98,7 @@ async fn ask(
     Ok(match response.status().as_u16() {
         status @ (401 | 403) if !shows_nothing(provider) => Reply::Refused(status, KEY_REFUSED),
         status @ (401 | 403) if provider.forward_headers.is_empty() => {
-            Reply::Refused(status, "it wants a key, and has no `api_keys`")
+            Reply::Refused(status, "it requires a key, and has no `api_keys`")
         }
         status @ (401 | 403) => Reply::Unclear(format!("{status}: it wants the application's own credentials")),
         status @ (404 | 405 | 410 | 501) => {

@@ -127,7 +127,7 @@ fn an_answer_whose_framing_is_ambiguous_is_refused() {
         assert_eq!(failed.ending, Ending::NoHead);
         assert_eq!(
             failed.fault.to_string(),
-            "the answer's framing cannot be trusted: it has both a content-length and a transfer-encoding"
+            "the response framing is not valid: it has both a content-length and a transfer-encoding"
         );
         let coded = "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n";
         assert!(refused(coded).await.fault.to_string().ends_with("its transfer-encoding is not plain chunked"));
@@ -141,10 +141,10 @@ fn an_answer_that_is_no_http_is_a_broken_head() {
     on_a_core(async {
         let failed = refused("SSH-2.0-OpenSSH_9.2\r\n").await;
         assert_eq!(failed.ending, Ending::NoHead);
-        assert!(failed.fault.to_string().starts_with("the answer is not valid HTTP: "), "{}", failed.fault);
+        assert!(failed.fault.to_string().starts_with("the response is not valid HTTP: "), "{}", failed.fault);
         let failed = refused("").await;
         assert_eq!(failed.ending, Ending::NoHead);
-        assert!(failed.fault.to_string().starts_with("the connection ended before an answer: "), "{}", failed.fault);
+        assert!(failed.fault.to_string().starts_with("the connection ended before a response: "), "{}", failed.fault);
     });
 }
 

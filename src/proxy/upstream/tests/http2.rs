@@ -268,7 +268,7 @@ fn a_server_that_speaks_http1_only_is_said() {
         let failed = failure(send(&upstreams(), &Arc::new(prior_knowledge(address)), post(whole("x"))).await);
         assert_eq!(failed.ending, Ending::NoHead);
         let said = failed.fault.to_string();
-        assert!(said.ends_with("; if the provider does not speak HTTP/2, write http2: never"), "{said}");
+        assert!(said.ends_with("; if the provider does not support HTTP/2, write http2: never"), "{said}");
     });
 }
 

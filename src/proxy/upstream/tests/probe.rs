@@ -48,7 +48,7 @@ fn any_answer_but_a_refused_key_and_a_server_error_is_alive() {
             );
         }
         let (said, _) = probed("401 No", |_| {}).await;
-        assert_eq!(said.unwrap_err(), "401 for /models: it wants a key, and without `api_keys` a probe has none");
+        assert_eq!(said.unwrap_err(), "401 for /models: it requires a key, and without `api_keys` a probe has none");
         let brought = probe_without_key_of("401 No", |_| {}).await.unwrap();
         assert!(brought.starts_with("401 in ") && brought.contains("; not probed with a key: "), "{brought}");
         for (status, keys) in [("401 No", vec![secret("k1")]), ("503 Busy", Vec::new())] {
@@ -138,7 +138,7 @@ fn a_refusal_of_an_empty_request_shows_whether_the_endpoint_is_there() {
             assert_eq!(asked(status, body, "responses", |_| {}).await.0, reply, "{status} {body}");
         }
         let keyless = asked("401 No", "", "responses", |provider| provider.api_keys.clear()).await.0;
-        assert_eq!(keyless, Reply::Refused(401, "it wants a key, and has no `api_keys`"));
+        assert_eq!(keyless, Reply::Refused(401, "it requires a key, and has no `api_keys`"));
         let forwarding = asked("401 No", "", "responses", |provider| {
             provider.api_keys.clear();
             provider.forward_headers.insert("authorization".into());
@@ -162,14 +162,14 @@ fn something_else_than_the_endpoint_is_recognised_by_its_answer() {
             (JSON, "{}", "application/json, `{}`"),
             (JSON, "null", "application/json, `null`"),
             (JSON, "[]", "application/json, a JSON list"),
-            (JSON, r#"{"success":false}"#, "application/json, JSON without an answer in it"),
+            (JSON, r#"{"success":false}"#, "application/json, JSON that is not a response of this API"),
             ("200 OK", "OK", "no content type, text"),
             (
                 "202 Accepted\r\ncontent-type: application/json",
                 r#"{"id":"1"}"#,
-                "application/json, JSON without an answer in it",
+                "application/json, JSON that is not a response of this API",
             ),
-            ("200 OK", " \n", "no content type, white space alone"),
+            ("200 OK", " \n", "no content type, only white space"),
             ("200 OK", "", "no content type, no body"),
         ] {
             let number = status[..3].parse().unwrap();
@@ -228,7 +228,7 @@ fn a_live_provider_at_a_doubtful_address_is_live_and_doubted() {
                 ", which redirects: write `base_url: https://x.example/v1`",
             ),
             ("302 Found\r\nlocation: https://x.example/login?k=s", ", which redirects to https://x.example/login"),
-            ("302 Found", ", which redirects to no place"),
+            ("302 Found", ", which redirects without a location"),
         ] {
             let said = probed(status, |_| {}).await.0.unwrap();
             assert!(said.starts_with(&status[..3]) && said.ends_with(&format!(" ms{doubt}")), "{said}");

@@ -18,7 +18,7 @@ fn a_head_that_does_not_come_is_a_timeout_and_closes_the_connection() {
         let ((), response) = tokio::join!(provider_side, pair.send(post(whole("x"))));
         let failed = failure(response);
         assert_eq!(failed.ending, Ending::HeadTimeout);
-        assert_eq!(failed.fault.to_string(), "no answer within 80ms");
+        assert_eq!(failed.fault.to_string(), "no response within 80ms");
     });
 }
 

@@ -119,8 +119,8 @@ fn an_unknown_issuer_another_name_and_an_expired_certificate_are_said() {
         serve(known, authority.acceptor("127.0.0.1", &[]));
         assert_eq!(
             sentence(secure(address, None)).await,
-            "TLS handshake with 127.0.0.1 failed: certificate is issued by nobody who is trusted; if it is of your own \
-             authority, name that in tls.ca_file"
+            "TLS handshake with 127.0.0.1 failed: certificate has an untrusted issuer; if it is your own authority, \
+             set tls.ca_file"
         );
         let (elsewhere, address) = listener().await;
         serve(elsewhere, authority.acceptor("api.example", &[]));
@@ -210,7 +210,7 @@ fn a_server_without_tls_and_a_silent_one_are_distinguished() {
         });
         assert_eq!(
             sentence(secure(address, None)).await,
-            format!("{address} does not speak TLS; write base_url with http:// if that is meant")
+            format!("{address} does not support TLS; write base_url with http:// if this is intended")
         );
         let (_silent, address) = listener().await;
         let mut provider = secure(address, None);
@@ -222,7 +222,7 @@ fn a_server_without_tls_and_a_silent_one_are_distinguished() {
         let (closing, address) = listener().await;
         tokio::task::spawn_local(async move { drop(closing.accept().await) });
         let said = sentence(secure(address, None)).await;
-        assert!(said.starts_with(&format!("{address} broke off the TLS handshake: ")), "{said}");
+        assert!(said.starts_with(&format!("{address} ended the TLS handshake: ")), "{said}");
     });
 }
 
