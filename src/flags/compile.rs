@@ -1,4 +1,4 @@
-//! From the mirror to the policy: meaning, defaults, and the rules that hold between keys.
+//! From the tree to the policy: what each value means, and the rules that hold between keys.
 //!
 //! The only stage that knows what the file is for. It runs over whatever fits of a file with errors too, so that all
 //! errors are told at once, and gives a policy only for a file without any. Invariant: what it gives holds everything
@@ -8,15 +8,18 @@ mod access_log;
 mod fields;
 mod findings;
 mod guard;
+mod names;
 mod provider;
 mod ramp;
 mod recovery;
 mod rollout;
 mod rules;
+mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Secret, Token, Unmatched};
@@ -27,11 +30,11 @@ use crate::describe::unserved::{problem, remedy};
 use super::environment::{Environment, FileRead};
 use super::error::FlagsError;
 use super::place::At;
-use super::raw::File;
-use super::scalar::{length, name, size, switch, whole, wrong};
-use super::tree::{Node, Spot};
-use super::{agree, defaults, mask, shape, text, tree, url};
-use findings::{Findings, Named};
+use super::scalar::{length, name, size, some_length, switch, wrong};
+use super::text::Spot;
+use super::tree::Node;
+use super::{bounds, mask, shape, text, tree, url};
+use findings::{Findings, Named, choose, whole_at};
 
 /// An accepted file.
 #[derive(Clone, Debug)]
@@ -79,15 +82,9 @@ pub(super) fn compile_noting(
     let text = text::admit(text).map_err(shown)?;
     let tree = tree::parse(text).map_err(shown)?;
     let mut errors = Vec::new();
-    let shape = shape::check(&tree, &mut errors);
-    if errors.is_empty() {
-        agree::check(&tree, text).map_err(shown)?;
-    }
-    let tree = if shape.meant.is_empty() { tree } else { tree::renamed(&tree, &shape.meant) };
-    // The two readers agree on every text, so nothing is read anew.
-    let raw: Option<File> = shape.fitting.and_then(|value| serde_yaml::from_value(value).ok());
-    let mut findings = Findings::new(environment, errors, shape.puzzling);
-    let policy = raw.and_then(|raw| policy(&raw, &tree, &mut findings));
+    let fitting = shape::check(&tree, &mut errors);
+    let mut findings = Findings::new(environment, errors);
+    let policy = fitting.and_then(|tree| policy(&tree, &mut findings));
     files.extend(std::mem::take(&mut findings.files));
     conclude(policy, findings, files, text)
 }
@@ -120,8 +117,8 @@ fn conclude(
     }
     errors.sort_by(|a, b| (a.line, a.column, &a.path).cmp(&(b.line, b.column, &b.path)));
     errors.dedup();
-    if errors.len() > shape::MOST_ERRORS {
-        errors.truncate(shape::MOST_ERRORS);
+    if errors.len() > bounds::MOST_ERRORS {
+        errors.truncate(bounds::MOST_ERRORS);
         errors.push(FlagsError::whole("there are more errors than these", "mend these first"));
     }
     let starred = mask::starred(text, &secrets);
@@ -133,98 +130,72 @@ fn conclude(
     Err(errors)
 }
 
-fn policy(raw: &File, tree: &std::rc::Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
+fn policy(tree: &Rc<Node>, findings: &mut Findings<'_>) -> Option<Policy> {
     let root = At::root(tree);
-    let fixed = fixed(raw, &root, findings);
+    let fixed = fixed(&root, findings);
     let reached = findings.environment.reached(&fixed);
-    let providers = provider::all(raw.providers.as_ref(), &root.key("providers"), findings);
+    let providers = provider::all(&root.key("providers"), findings);
     let names: Vec<&str> = providers.iter().map(|provider| provider.name.as_str()).collect();
-    let mount = findings.value(
-        &root.key("mount"),
-        raw.mount.as_ref().map(|text| text.0.as_str()),
-        defaults::MOUNT.to_owned(),
-        url::mount,
-    );
+    let mount = findings.value(&root.key("mount"), url::mount);
     // What is wrong with the list of names itself is told of it, and not of those who use them.
-    findings.names_are_known(Named::Provider, raw.providers.is_some());
-    let rollouts =
-        rollout::all(raw.rollouts.as_deref().unwrap_or_default(), &root, &names, &mount, reached.listen, findings);
+    findings.names_are_known(Named::Provider, root.key("providers").fits());
+    let rollouts = rollout::all(&root, &names, &mount, reached.listen, findings);
     let named = rollouts.iter().all(|rollout| !rollout.name.is_empty());
-    findings.names_are_known(Named::Rollout, named && (raw.rollouts.is_some() || !root.has("rollouts")));
-    let unmatched = unmatched(raw, &root, &names, rollouts.first().map(|rollout| rollout.stable), findings);
+    findings.names_are_known(Named::Rollout, named && (root.key("rollouts").fits() || !root.has("rollouts")));
+    let unmatched = unmatched(&root, &names, rollouts.first().map(|rollout| rollout.stable), findings);
     let policy = Policy {
         fixed,
         mount,
         unmatched,
-        flags: flags(raw, &root, &rollouts, findings),
-        clients: clients(raw, &root, findings),
-        open: findings.value(&root.key("open"), raw.open.as_ref().map(|text| text.0.as_str()), false, switch),
-        tokens: tokens(raw, &root, reached.admin, findings),
-        limits: limits(raw, &root, findings),
-        drain: findings.value(
-            &root.key("drain"),
-            raw.drain.as_ref().map(|text| text.0.as_str()),
-            defaults::DRAIN,
-            length,
-        ),
-        egress: egress(raw, &root, findings),
-        response_headers: findings.value(
-            &root.key("response_headers"),
-            raw.response_headers.as_ref().map(|text| text.0.as_str()),
-            true,
-            switch,
-        ),
-        access_log: access_log::access_log(raw.access_log.as_ref(), &root.key("access_log"), findings),
+        flags: flags(&root, &rollouts, findings),
+        clients: clients(&root, findings),
+        open: findings.value(&root.key("open"), switch),
+        tokens: tokens(&root, reached.admin, findings),
+        limits: limits(&root.key("limits"), findings),
+        drain: findings.value(&root.key("drain"), length),
+        egress: egress(&root.key("proxy"), findings),
+        response_headers: findings.value(&root.key("response_headers"), switch),
+        access_log: access_log::access_log(&root.key("access_log"), findings),
         providers: providers.into_iter().map(Arc::new).collect(),
         rollouts: rollouts.into_iter().map(Arc::new).collect(),
     };
-    rules::check(&policy, reached, raw, &root, findings);
+    rules::check(&policy, reached, &root, findings);
     findings.tell_names_once();
     (!policy.providers.is_empty()).then_some(policy)
 }
 
-fn fixed(raw: &File, root: &At, findings: &mut Findings<'_>) -> Fixed {
-    let text = |text: &'_ Option<super::kinds::Text>| text.as_ref().map(|text| text.0.clone());
-    let admin = raw.admin.as_ref().and_then(|admin| text(&admin.listen));
-    let probe = raw.probe.as_ref().and_then(|probe| text(&probe.listen));
+fn fixed(root: &At, findings: &mut Findings<'_>) -> Fixed {
     let state = |text: &str| {
         if text.trim().is_empty() {
             return wrong("is not a directory's path", "write a path such as `/var/lib/serin`");
         }
         Ok(PathBuf::from(text))
     };
+    let workers = root.key("workers");
     Fixed {
-        listen: findings.value(&root.key("listen"), text(&raw.listen).as_deref(), defaults::LISTEN, url::address),
-        admin: findings.value(&root.key("admin").key("listen"), admin.as_deref(), defaults::ADMIN, url::address),
-        probe: findings.given(&root.key("probe").key("listen"), probe.as_deref(), url::address),
-        state: findings.given(&root.key("state"), text(&raw.state).as_deref(), state),
+        listen: findings.value(&root.key("listen"), url::address),
+        admin: findings.value(&root.key("admin").key("listen"), url::address),
+        probe: findings.given(&root.key("probe").key("listen"), url::address),
+        state: findings.given(&root.key("state"), state),
         workers: findings
-            .given(&root.key("workers"), raw.workers.as_ref().map(|n| n.0.as_str()), |text| whole(text, 1, 256))
+            .given(&workers, |text| whole_at(&workers, text))
             .and_then(|workers| u16::try_from(workers).ok()),
     }
 }
 
-fn unmatched(
-    raw: &File,
-    root: &At,
-    names: &[&str],
-    first_stable: Option<ProviderId>,
-    findings: &mut Findings<'_>,
-) -> Unmatched {
-    let at = root.key("unmatched");
-    let given = raw.unmatched.as_ref().map(|text| text.0.as_str());
+fn unmatched(root: &At, names: &[&str], first_stable: Option<ProviderId>, findings: &mut Findings<'_>) -> Unmatched {
     let parse = |text: &str| match text {
         "reject" => Ok(Unmatched::Reject),
-        name => rollout::provider_named(names, name).map(Unmatched::Provider),
+        name => names::provider_named(names, name).map(Unmatched::Provider),
     };
-    if let Some(unmatched) = findings.named(&at, given, Named::Provider, parse) {
+    if let Some(unmatched) = findings.named(&root.key("unmatched"), Named::Provider, parse) {
         return unmatched;
     }
     match first_stable {
         Some(stable) => Unmatched::Usual(stable),
         None if names.len() == 1 => Unmatched::Usual(ProviderId(0)),
         None => {
-            if !root.has("unmatched") && !root.has("rollouts") && names.len() > 1 && !findings.is_puzzling(root) {
+            if !root.has("unmatched") && !root.has("rollouts") && names.len() > 1 && !root.has_unknown_key() {
                 findings.error(
                     root,
                     "there are several providers and no rollouts: where do requests go?",
@@ -237,50 +208,44 @@ fn unmatched(
 }
 
 fn flags(
-    raw: &File,
     root: &At,
     rollouts: &[crate::decide::policy::Rollout],
     findings: &mut Findings<'_>,
 ) -> BTreeMap<String, Flag> {
     let mut flags = BTreeMap::new();
-    for (flag, value) in raw.flags.iter().flat_map(|flags| &flags.0) {
-        let at = root.key("flags").key(flag);
+    for (flag, at) in root.key("flags").named() {
         if let Err(problem) = name(flag) {
             findings.error(&at.name(), format!("`{}` {}", mask::short(flag), problem.problem), problem.remedy);
         }
         let known: Vec<&str> = rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
-        let wants_canary = |index: usize| rollout::wants_canary(&root.key("rollouts").item(index), findings);
+        let wants_canary = |index: usize| names::wants_canary(&root.key("rollouts").item(index));
         let unsure: Vec<bool> = (0..rollouts.len()).map(wants_canary).collect();
         let follow = |text: &str| match rollouts.iter().position(|rollout| rollout.name == text) {
             Some(index) if rollouts[index].canary.is_none() && !unsure[index] => {
                 wrong("is a plain route: it has no canary to follow", "follow a rollout with a `canary`")
             }
             Some(_) => Ok(text.to_owned()),
-            None => wrong("is not a rollout", rollout::there_are("rollout", text, &known)),
+            None => wrong("is not a rollout", names::there_are("rollout", text, &known)),
         };
-        let given = value.follows.as_ref().map(|text| text.0.as_str());
-        let follows = findings.named(&at.key("follows"), given, Named::Rollout, follow);
-        if let Some(follows) = follows {
-            flags.insert(flag.clone(), Flag { follows });
+        if let Some(follows) = findings.named(&at.key("follows"), Named::Rollout, follow) {
+            flags.insert(flag.to_owned(), Flag { follows });
         }
     }
     flags
 }
 
-fn clients(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
+fn clients(root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
     let (mut names, mut keys) = (Vec::new(), Vec::new());
-    for (index, client) in raw.clients.iter().flatten().enumerate() {
-        let at = root.key("clients").item(index);
-        let given = findings.given(&at.key("name"), client.name.as_ref().map(|text| text.0.as_str()), name);
-        let Some(text) = client.key.as_ref().map(|text| text.0.as_str()) else { continue };
-        let key = findings.own_secret(&at.key("key"), text, |_| Ok(()));
+    for at in root.key("clients").items() {
+        let given = findings.given(&at.key("name"), name);
+        let key = findings.own_secret(&at.key("key"), |_| Ok(()));
         let (Some(name), Some(key)) = (given, key) else { continue };
         names.push((name, at.key("name")));
-        keys.push((at.key("key"), text, key));
+        keys.push((at.key("key"), key));
     }
     findings.tell_apart(&mut keys, "two clients have the same key");
     let mut clients: Vec<Client> = Vec::new();
-    for ((name, name_at), (key_at, _, key)) in names.into_iter().zip(keys) {
+    for ((name, name_at), (key_at, key)) in names.into_iter().zip(keys) {
         if clients.iter().any(|other| other.name == name) {
             findings.error(&name_at, format!("a second client named `{name}`"), "give each its own name");
         } else if findings.resolves() && clients.iter().any(|other| other.key == key) {
@@ -292,39 +257,26 @@ fn clients(raw: &File, root: &At, findings: &mut Findings<'_>) -> Vec<Client> {
     clients
 }
 
-fn tokens(raw: &File, root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<Token> {
+fn tokens(root: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Vec<Token> {
+    const ROLES: [(&str, Role); 4] =
+        [("read", Role::Read), ("flags", Role::Flags), ("rollback", Role::Rollback), ("change", Role::Change)];
     let (mut holders, mut secrets) = (Vec::new(), Vec::new());
-    for (index, token) in raw.admin.iter().flat_map(|admin| admin.tokens.iter().flatten()).enumerate() {
-        let at = root.key("admin").key("tokens").item(index);
-        let given = findings.given(&at.key("name"), token.name.as_ref().map(|text| text.0.as_str()), name);
-        let text = token.token.as_ref().map(|text| text.0.as_str());
-        let secret = text.and_then(|text| Some((text, findings.token(&at.key("token"), text, reached)?)));
-        let mut may = BTreeSet::new();
-        let words = token.may.as_ref().map_or(&[][..], |texts| &texts.0);
-        for (index, word) in words.iter().enumerate() {
-            let role = findings.given(&at.key("may").item(index), Some(word), |text| match text {
-                "read" => Ok(Role::Read),
-                "flags" => Ok(Role::Flags),
-                "rollback" => Ok(Role::Rollback),
-                "change" => Ok(Role::Change),
-                _ => wrong("is nothing that a token allows", "write `read`, `flags`, `rollback` or `change`"),
-            });
-            may.extend(role);
+    for at in root.key("admin").key("tokens").items() {
+        let given = findings.given(&at.key("name"), name);
+        let secret = findings.token(&at.key("token"), reached);
+        let allowed = at.key("may");
+        let role = |text: &str| choose(text, "is nothing that a token allows", &ROLES);
+        let may: BTreeSet<Role> = allowed.items().iter().filter_map(|at| findings.given(at, role)).collect();
+        if allowed.fits() && allowed.texts().is_empty() {
+            findings.error(&allowed, "this token allows nothing", "name at least one of read, flags, rollback, change");
         }
-        if token.may.as_ref().is_some_and(|texts| texts.0.is_empty()) {
-            findings.error(
-                &at.key("may"),
-                "this token allows nothing",
-                "name at least one of read, flags, rollback, change",
-            );
-        }
-        let (Some(name), Some((text, secret))) = (given, secret) else { continue };
+        let (Some(name), Some(secret)) = (given, secret) else { continue };
         holders.push((name, at.key("name"), may));
-        secrets.push((at.key("token"), text, secret));
+        secrets.push((at.key("token"), secret));
     }
     findings.tell_apart(&mut secrets, "two tokens are the same");
     let mut tokens: Vec<Token> = Vec::new();
-    for ((name, name_at, may), (token_at, _, token)) in holders.into_iter().zip(secrets) {
+    for ((name, name_at, may), (token_at, token)) in holders.into_iter().zip(secrets) {
         if tokens.iter().any(|other| other.name == name) {
             findings.error(&name_at, format!("a second token named `{name}`"), "give each its own name");
         } else if findings.resolves() && tokens.iter().any(|other| other.token == token) {
@@ -336,55 +288,22 @@ fn tokens(raw: &File, root: &At, reached: SocketAddr, findings: &mut Findings<'_
     tokens
 }
 
-fn limits(raw: &File, root: &At, findings: &mut Findings<'_>) -> Limits {
-    let none = super::raw::Limits::default();
-    let raw = raw.limits.as_ref().unwrap_or(&none);
-    let at = root.key("limits");
+fn limits(at: &At, findings: &mut Findings<'_>) -> Limits {
     let head = |text: &str| match size(text)? {
         bytes if (1024..=1024 * 1024).contains(&bytes) => Ok(u32::try_from(bytes).unwrap_or(u32::MAX)),
         _ => wrong("is not between 1KiB and 1MiB", "write a size such as `64KiB`"),
     };
     let body = |text: &str| match size(text)? {
-        bytes if bytes <= defaults::MOST_REPLAY_BODY => Ok(bytes),
+        bytes if bytes <= bounds::MOST_REPLAY_BODY => Ok(bytes),
         _ => wrong("is more than one body may take", "write at most `64MiB`: every body is held until it is answered"),
     };
     let limits = Limits {
-        header_bytes: findings.value(
-            &at.key("header_bytes"),
-            raw.header_bytes.as_ref().map(|text| text.0.as_str()),
-            defaults::HEADER_BYTES,
-            head,
-        ),
-        header_time: findings.value(
-            &at.key("header_time"),
-            raw.header_time.as_ref().map(|text| text.0.as_str()),
-            defaults::HEADER_TIME,
-            provider::some_time,
-        ),
-        idle: findings.value(
-            &at.key("idle"),
-            raw.idle.as_ref().map(|text| text.0.as_str()),
-            defaults::IDLE,
-            provider::some_time,
-        ),
-        connections: findings.value(
-            &at.key("connections"),
-            raw.connections.as_ref().map(|text| text.0.as_str()),
-            defaults::CONNECTIONS,
-            |text| whole(text, 1, 1_000_000),
-        ),
-        replay_body: findings.value(
-            &at.key("replay_body"),
-            raw.replay_body.as_ref().map(|text| text.0.as_str()),
-            defaults::REPLAY_BODY,
-            body,
-        ),
-        replay_memory: findings.value(
-            &at.key("replay_memory"),
-            raw.replay_memory.as_ref().map(|text| text.0.as_str()),
-            defaults::REPLAY_MEMORY,
-            size,
-        ),
+        header_bytes: findings.value(&at.key("header_bytes"), head),
+        header_time: findings.value(&at.key("header_time"), some_length),
+        idle: findings.value(&at.key("idle"), some_length),
+        connections: findings.whole(&at.key("connections")),
+        replay_body: findings.value(&at.key("replay_body"), body),
+        replay_memory: findings.value(&at.key("replay_memory"), size),
     };
     if limits.replay_memory < limits.replay_body {
         let at = if at.has("replay_memory") { at.key("replay_memory") } else { at.key("replay_body") };
@@ -397,9 +316,8 @@ fn limits(raw: &File, root: &At, findings: &mut Findings<'_>) -> Limits {
     limits
 }
 
-fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<Secret> {
-    let given = raw.proxy.as_ref().map(|text| text.0.as_str())?;
-    let at = root.key("proxy");
+fn egress(at: &At, findings: &mut Findings<'_>) -> Option<Secret> {
+    let given = at.text()?;
     if given.contains('@') {
         // Its password is a secret like any other.
         let literal = given.split_once("://").map_or(given, |(_, rest)| rest);
@@ -408,8 +326,8 @@ fn egress(raw: &File, root: &At, findings: &mut Findings<'_>) -> Option<Secret> 
             && let Some(node) = at.node()
         {
             findings.secrets.push(node.span.clone());
-            findings.warn(&at, "a password stands in the file; keep the address in a variable (`${NAME}`)");
+            findings.warn(at, "a password stands in the file; keep the address in a variable (`${NAME}`)");
         }
     }
-    findings.kept(&at, Some(given), url::proxy).map(Secret::new)
+    findings.kept(at, url::proxy).map(Secret::new)
 }

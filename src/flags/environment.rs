@@ -15,6 +15,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::memory::{Memory, Recent};
+use super::reference::{Part, parts};
 use crate::decide::exposure::{Reached, Sockets};
 use crate::decide::policy::{Fixed, Policy};
 
@@ -159,34 +160,6 @@ impl Environment {
             None => Expanded::Text { text: out, files },
         }
     }
-}
-
-/// A piece of a text with references.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part<'t> {
-    Literal(&'t str),
-    /// What stands between the braces.
-    Reference(&'t str),
-    /// A `${` without its end, up to the end of the text.
-    Open,
-}
-
-/// A text, taken apart into what stands in it and what it refers to.
-pub(super) fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let Some(inside) = rest.strip_prefix("${") else {
-            let (literal, behind) = rest.split_at(rest.find("${").unwrap_or(rest.len()));
-            rest = behind;
-            return (!literal.is_empty()).then_some(Part::Literal(literal));
-        };
-        let Some((name, behind)) = inside.split_once('}') else {
-            rest = "";
-            return Some(Part::Open);
-        };
-        rest = behind;
-        Some(Part::Reference(name))
-    })
 }
 
 /// The secrets of one reading: each file is read once, so that all that refer to it see the same.

@@ -1,8 +1,8 @@
 //! Keys that the design names and this version does not read.
 //!
-//! Someone who writes one of them must be told so, and not that it is unknown. A key leaves this table when the mirror
-//! takes it up; until then it is an error as any unknown key is, since a file that is half obeyed is worse than one
-//! that is refused.
+//! Someone who writes one of them must be told so, and not that it is unknown. A key leaves this table when it is
+//! described among the others; until then it is an error as any unknown key is, since a file that is half obeyed is
+//! worse than one that is refused.
 
 /// Keys not read yet, by the place of the map they would stand in.
 const LATER: [(&str, &[&str]); 3] = [

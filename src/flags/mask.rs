@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::environment::{Part, parts};
+use super::reference::{Part, parts};
 use crate::decide::printable::is_printable;
 
 /// What stands in the place of a secret in the file as it is shown.

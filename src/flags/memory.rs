@@ -12,7 +12,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::environment::{Part, parts};
+use super::reference::{Part, parts};
 use crate::decide::policy::{Policy, Provider};
 
 /// What is kept from one reading to the next.

@@ -1,27 +1,25 @@
 //! flags.yaml at the edge: bytes in, a checked [`Policy`](crate::decide::policy::Policy) or every error out.
 //!
 //! The way of a file: [`text`] refuses what no parser should see; [`tree`] reads it with the place of every value;
-//! [`shape`] holds the tree against the schema of the mirror ([`raw`]) and cuts out what does not fit; `serde_yaml`
-//! fills the mirror with what fits, and [`agree`] makes sure that it would read the same text as the tree does; [`compile`] gives it meaning. No stage
-//! stops at its first error, so one reading tells everything that is wrong, each with its place and its remedy.
+//! [`shape`] holds the tree against the schema, which is made from the description of all keys ([`keys`]), and marks
+//! what does not fit; [`compile`] reads each value where it stands and gives it meaning. No stage stops at its first
+//! error, so one reading tells everything that is wrong, each with its place and its remedy.
 //!
-//! Nothing here knows what is in force: who reads a file decides what to do about it. Invariant: no text of a secret
-//! is in an error, a warning or [`Compiled::shown`](compile::Compiled::shown).
+//! Nothing here knows what is in force: who reads a file decides what to do about it. Invariant: no text of a secret is
+//! in an error, a warning or [`Compiled::shown`](compile::Compiled::shown).
 
-mod agree;
-mod choices;
+mod bounds;
 pub mod compile;
-mod defaults;
 mod environment;
 mod error;
-mod kinds;
+mod keys;
 mod later;
 mod mask;
 mod memory;
 mod pattern;
 mod place;
-mod raw;
 mod reading;
+mod reference;
 mod scalar;
 pub mod schema;
 mod shape;

@@ -83,6 +83,19 @@ pub fn read_length(text: &str) -> Result<Millis, String> {
     length(text).map_err(|Wrong { problem, remedy }| format!("`{text}` {problem}; {remedy}"))
 }
 
+/// A length of time that is not zero.
+pub(super) fn some_length(text: &str) -> Result<Millis, Wrong> {
+    match length(text)? {
+        Millis(0) => wrong("is no time at all", "write a time above zero, such as `30s`"),
+        length => Ok(length),
+    }
+}
+
+/// A length of time above zero; `None`: `never`.
+pub(super) fn some_length_or_never(text: &str) -> Result<Option<Millis>, Wrong> {
+    if text == "never" { Ok(None) } else { some_length(text).map(Some) }
+}
+
 /// What to write for a length with its unit in other words: `7 days`, `10min`, `1.5h`, `2w`.
 fn meant_length(text: &str) -> Option<String> {
     let (number, unit) = number_and_word(text)?;
@@ -154,16 +167,6 @@ fn meant_size(text: &str) -> Option<String> {
 /// A plain number as it is written in the file: 1 and not 1.0.
 pub(super) fn show_number(number: f64) -> serde_json::Value {
     serde_json::from_str(&number.to_string()).unwrap_or_default()
-}
-
-/// A size as it is written in the file, in the largest binary unit that divides it.
-pub(super) fn show_size(bytes: u64) -> String {
-    for (unit, length) in [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {
-        if bytes >= length && bytes.is_multiple_of(length) {
-            return format!("{}{unit}", bytes / length);
-        }
-    }
-    format!("{bytes}B")
 }
 
 /// A whole number within bounds.

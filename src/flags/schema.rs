@@ -1,23 +1,23 @@
-//! The JSON Schema of flags.yaml, and every default as YAML: both made from the mirror, neither written by hand.
+//! The JSON Schema of flags.yaml, and every default as YAML: both made from [`keys`](super::keys), neither written by
+//! hand.
 //!
 //! The shape check reads the same schema, so an editor's opinion of a file and Serin's cannot drift apart. Says which
 //! keys there are and what shape each value has; what keys mean to each other is for the compiler.
 
 use std::sync::OnceLock;
 
-use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use super::raw::File;
+use super::keys;
 
 /// The schema, draft 7, without references: editors of every age read that.
 pub fn json() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
     SCHEMA.get_or_init(|| {
-        let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);
-        let mut schema = settings.into_generator().into_root_schema_for::<File>().to_value();
-        forbid_null(&mut schema);
-        schema
+        let mut schema = keys::file();
+        schema.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
+        schema.insert("title".to_owned(), "flags.yaml".into());
+        Value::Object(schema)
     })
 }
 
@@ -25,41 +25,6 @@ pub fn json() -> &'static Value {
 #[must_use]
 pub fn text() -> String {
     format!("{:#}\n", json())
-}
-
-// An optional field of the mirror is one that may be absent; null is an error in this file.
-fn forbid_null(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            if let Some(Value::Array(types)) = object.get_mut("type") {
-                types.retain(|kind| kind != "null");
-                if let [only] = types.as_slice() {
-                    let only = only.clone();
-                    object.insert("type".to_owned(), only);
-                }
-            }
-            if let Some(Value::Array(allowed)) = object.get_mut("enum") {
-                allowed.retain(|value| !value.is_null());
-            }
-            let alternatives = object.get_mut("anyOf").and_then(Value::as_array_mut).map(std::mem::take);
-            if let Some(alternatives) = alternatives {
-                object.remove("anyOf");
-                for alternative in alternatives {
-                    if let Value::Object(alternative) = alternative
-                        && alternative.get("type").is_none_or(|kind| kind != "null")
-                    {
-                        // The field's own sentence says more than that of its type.
-                        for (key, value) in alternative {
-                            object.entry(key).or_insert(value);
-                        }
-                    }
-                }
-            }
-            object.values_mut().for_each(forbid_null);
-        }
-        Value::Array(items) => items.iter_mut().for_each(forbid_null),
-        _ => {}
-    }
 }
 
 /// Every key with its default, as YAML; a key without one is a comment.
@@ -151,7 +116,7 @@ pub(super) fn example(schema: &Map<String, Value>) -> String {
 }
 
 /// A value in YAML's flow notation.
-fn scalar(value: &Value) -> String {
+pub(super) fn scalar(value: &Value) -> String {
     match value {
         Value::String(text) if needs_quotes(text) => format!("{text:?}"),
         Value::String(text) => text.clone(),

@@ -1,38 +1,33 @@
 //! Holds a tree against the schema: keys that do not exist, keys written twice, values of the wrong kind or none.
 //!
-//! Gives back the tree without what does not fit, so that the compiler can still judge the rest and one reading finds
-//! everything. One mistake is one error: a key whose meaning is plain is told of and then taken for what it means, and
-//! where a key is no known one, what may be missing for it is not told besides. Texts are not judged here.
+//! Gives back the tree with what fits, so that the compiler can still judge the rest and one reading finds everything.
+//! One mistake is one error: a key whose meaning is plain is told of and then taken for what it means, and where a key
+//! is no known one, what may be missing for it is not told besides. Texts are not judged here.
+
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::bounds::MOST_ERRORS;
 use super::error::FlagsError;
 use super::place::push_key;
-use super::tree::{Entry, Kind, Node, Spot};
+use super::text::Spot;
+use super::tree::{Entry, Kind, Node};
 use super::{later, mask, schema, suggest};
+use expected::{allows, expected, takes_anything, write};
+use roles::{Role, place_of, roles};
 
-/// Errors found before the list is cut off; nobody mends more than that in one go.
-pub(super) const MOST_ERRORS: usize = 100;
+mod expected;
+mod roles;
 
 /// The longest text that a value or a name may be, in bytes.
 const LONGEST_TEXT: usize = 8192;
 
-/// What is left of a tree.
-pub(super) struct Shape {
-    /// What fits, for the mirror; every scalar is a text. `None`: the root is no map.
-    pub(super) fitting: Option<serde_yaml::Value>,
-    /// Keys that are taken for another one, by their place.
-    pub(super) meant: BTreeMap<Spot, String>,
-    /// The paths of maps with a key that is taken for none.
-    pub(super) puzzling: BTreeSet<String>,
-}
-
-/// Checks a tree, and tells what is wrong.
-pub(super) fn check(tree: &Node, errors: &mut Vec<FlagsError>) -> Shape {
-    let mut check = Check { errors, meant: BTreeMap::new(), puzzling: BTreeSet::new() };
-    let fitting = schema::json().as_object().and_then(|root| check.value(tree, root, &Trail::ROOT));
-    Shape { fitting, meant: check.meant, puzzling: check.puzzling }
+/// Checks a tree, and tells what is wrong. Gives the tree of what fits; `None`: the root is no map.
+pub(super) fn check(tree: &Rc<Node>, errors: &mut Vec<FlagsError>) -> Option<Rc<Node>> {
+    let root = schema::json().as_object()?;
+    Check { errors }.value(tree, root, &Trail::ROOT)
 }
 
 /// The way from the root, spelt out only for an error.
@@ -86,21 +81,6 @@ impl Trail<'_> {
 
 struct Check<'e> {
     errors: &'e mut Vec<FlagsError>,
-    meant: BTreeMap<Spot, String>,
-    puzzling: BTreeSet<String>,
-}
-
-/// What an entry of a map is, beside its value.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role<'s> {
-    /// A key of the schema, or a name that users choose.
-    Known,
-    /// No key, and most likely this one.
-    Meant(&'s str),
-    /// No key.
-    Unknown,
-    /// No key here, and most likely one of the entry above it, which has no value.
-    Outdented,
 }
 
 impl Check<'_> {
@@ -111,34 +91,34 @@ impl Check<'_> {
         }
     }
 
-    fn value(&mut self, node: &Node, schema: &Map<String, Value>, trail: &Trail<'_>) -> Option<serde_yaml::Value> {
+    fn value(&mut self, node: &Rc<Node>, schema: &Map<String, Value>, trail: &Trail<'_>) -> Option<Rc<Node>> {
         match &node.kind {
-            _ if takes_anything(schema) => self.anything(node, trail).map(|()| serde_yaml::Value::Bool(true)),
-            Kind::Scalar { text, plain } => self.scalar(node, text, *plain, schema, trail),
+            _ if takes_anything(schema) => self.anything(node, trail).map(|()| Rc::clone(node)),
+            Kind::Scalar { text, plain } => self.scalar(node, text, *plain, schema, trail).map(|()| Rc::clone(node)),
             Kind::List(items) if allows(schema, "array") => {
                 self.bounded(items.len(), "maxItems", node, schema, trail)?;
                 let inner = schema.get("items").and_then(Value::as_object)?;
-                // Every place in the list is kept, so that what follows is told by its right index; a list of texts
-                // with a hole in it says nothing.
-                let nothing = || serde_yaml::Value::Mapping(serde_yaml::Mapping::new());
-                let hole = inner.contains_key("properties").then(nothing);
                 let mut fitting = Vec::with_capacity(items.len());
                 for (index, item) in items.iter().enumerate() {
                     let trail = Trail { up: Some(trail), step: Step::Item(index) };
-                    fitting.push(self.value(item, inner, &trail).or_else(|| hole.clone()));
+                    fitting.push(self.value(item, inner, &trail).or_else(|| nothing(item, inner)));
                 }
-                fitting.into_iter().collect::<Option<Vec<_>>>().map(serde_yaml::Value::Sequence)
+                // Every place in the list is kept, so that what follows is told by its right index; a list of texts
+                // with a hole in it says nothing.
+                let all = fitting.into_iter().collect::<Option<Vec<_>>>()?;
+                Some(Rc::new(node.with(Kind::List(all))))
             }
             Kind::Map(entries) if allows(schema, "object") => {
                 self.bounded(entries.len(), "maxProperties", node, schema, trail)?;
-                Some(serde_yaml::Value::Mapping(self.map(node, entries, schema, trail)))
+                Some(Rc::new(self.map(node, entries, schema, trail)))
             }
             Kind::List(_) => self.wrong_kind(node, schema, trail, "a list"),
             Kind::Map(_) => self.wrong_kind(node, schema, trail, "keys with values"),
+            Kind::Unfit => None,
         }
     }
 
-    /// A value of any shape. What it is made of is read from the tree, so the mirror gets a sign of it only.
+    /// A value of any shape.
     fn anything(&mut self, node: &Node, trail: &Trail<'_>) -> Option<()> {
         match &node.kind {
             Kind::Scalar { .. } if node.is_null() => {
@@ -166,6 +146,7 @@ impl Check<'_> {
                 }
                 all
             }
+            Kind::Unfit => None,
         }
     }
 
@@ -196,19 +177,18 @@ impl Check<'_> {
         plain: bool,
         schema: &Map<String, Value>,
         trail: &Trail<'_>,
-    ) -> Option<serde_yaml::Value> {
+    ) -> Option<()> {
         if node.is_null() {
             let remedy = format!("{}, or remove this", write(schema));
             self.error(node.spot, trail, "there is no value".to_owned(), remedy);
             return None;
         }
         self.not_too_long(node, text, trail)?;
-        let textual = allows(schema, "string");
-        if !textual {
+        if !allows(schema, "string") {
             return self.wrong_kind(node, schema, trail, "a single value");
         }
         self.no_leading_zeros(node, text, plain, trail)?;
-        // One text for a list of texts: a number or a switch there would reach the mirror as YAML's idea of it.
+        // A number or a switch that stands for a text could be meant as either.
         let typed = plain && matches!(text.to_ascii_lowercase().as_str(), "true" | "false");
         let number = plain && text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
         let only_text = !["boolean", "integer", "number", "object"].iter().any(|kind| allows(schema, kind));
@@ -228,7 +208,7 @@ impl Check<'_> {
             self.error(node.spot, trail, format!("{} is not a text", trail.quoted(text)), remedy);
             return None;
         }
-        Some(serde_yaml::Value::String(text.to_owned()))
+        Some(())
     }
 
     fn not_too_long(&mut self, node: &Node, text: &str, trail: &Trail<'_>) -> Option<()> {
@@ -270,14 +250,9 @@ impl Check<'_> {
         Some(())
     }
 
-    fn map(
-        &mut self,
-        node: &Node,
-        entries: &[Entry],
-        schema: &Map<String, Value>,
-        trail: &Trail<'_>,
-    ) -> serde_yaml::Mapping {
-        let mut fitting = serde_yaml::Mapping::new();
+    fn map(&mut self, node: &Node, entries: &[Entry], schema: &Map<String, Value>, trail: &Trail<'_>) -> Node {
+        let mut fitting = Vec::with_capacity(entries.len());
+        let mut has_unknown_key = false;
         let mut seen: HashMap<&str, Spot> = HashMap::new();
         let properties = schema.get("properties").and_then(Value::as_object);
         let chosen = schema.get("additionalProperties").and_then(Value::as_object);
@@ -294,7 +269,6 @@ impl Check<'_> {
             let name = match roles[index] {
                 Role::Meant(name) => {
                     self.unknown(entry, Some(name), properties, trail, &here);
-                    self.meant.insert(entry.spot, name.to_owned());
                     seen.insert(name, entry.spot);
                     name
                 }
@@ -305,9 +279,7 @@ impl Check<'_> {
                 self.unknown(entry, None, properties, trail, &here);
                 let is_clear =
                     later::is_later(&trail.kind(), &entry.key) || place_of(&entry.key, schema::json(), "").is_some();
-                if !is_clear {
-                    self.puzzling.insert(trail.path());
-                }
+                has_unknown_key |= !is_clear;
                 continue;
             };
             let here = Trail { up: Some(trail), step: step(name) };
@@ -323,13 +295,10 @@ impl Check<'_> {
             } else {
                 self.value(&entry.value, inner, &here)
             };
-            if let Some(value) = value {
-                fitting.insert(serde_yaml::Value::String(name.to_owned()), value);
-            } else if properties.is_none() && inner.contains_key("properties") {
-                // The name exists, whatever is wrong below it: who refers to it must not be told otherwise.
-                let nothing = serde_yaml::Value::Mapping(serde_yaml::Mapping::new());
-                fitting.insert(serde_yaml::Value::String(name.to_owned()), nothing);
-            }
+            // A name that users chose is there, whatever is wrong below it: who refers to it must not be told otherwise.
+            let value = value.or_else(|| nothing(&entry.value, inner).filter(|_| properties.is_none()));
+            let value = value.unwrap_or_else(|| Rc::new(entry.value.with(Kind::Unfit)));
+            fitting.push(Entry { key: name.to_owned(), spot: entry.spot, value });
         }
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str).filter(|key| !seen.contains_key(key)) {
@@ -338,7 +307,9 @@ impl Check<'_> {
             let remedy = format!("add `{key}`, such as `{key}: {example}`");
             self.error(node.spot, trail, format!("`{key}` is missing"), remedy);
         }
-        fitting
+        let mut map = node.with(Kind::Map(fitting));
+        map.has_unknown_key = has_unknown_key;
+        map
     }
 
     fn unknown(
@@ -368,13 +339,7 @@ impl Check<'_> {
         self.error(entry.spot, here, format!("there is no key `{key}` here"), remedy);
     }
 
-    fn wrong_kind(
-        &mut self,
-        node: &Node,
-        schema: &Map<String, Value>,
-        trail: &Trail<'_>,
-        found: &str,
-    ) -> Option<serde_yaml::Value> {
+    fn wrong_kind<T>(&mut self, node: &Node, schema: &Map<String, Value>, trail: &Trail<'_>, found: &str) -> Option<T> {
         let place = if trail.up.is_none() { "the file" } else { "this" };
         let verb = if found == "keys with values" { "has" } else { "is" };
         let should = if expected(schema) == "keys with values" { "have" } else { "be" };
@@ -384,108 +349,9 @@ impl Check<'_> {
     }
 }
 
-/// What each entry of a map is. A near name is one slip; so is another word where just one key is missing.
-fn roles<'s>(entries: &[Entry], schema: &'s Map<String, Value>, is_later: &dyn Fn(&str) -> bool) -> Vec<Role<'s>> {
-    let properties = match (schema.get("properties").and_then(Value::as_object), schema.get("additionalProperties")) {
-        (Some(properties), None | Some(Value::Bool(false))) => properties,
-        _ => return vec![Role::Known; entries.len()],
-    };
-    let mut roles: Vec<Role<'s>> = Vec::with_capacity(entries.len());
-    let mut open = false;
-    for entry in entries {
-        let inner = properties.get(&entry.key).and_then(Value::as_object);
-        let role = match inner {
-            Some(_) => Role::Known,
-            None if open && !is_later(&entry.key) => Role::Outdented,
-            None => Role::Unknown,
-        };
-        open = role == Role::Outdented
-            || (entry.value.is_null() && inner.is_some_and(|inner| allows(inner, "object") || allows(inner, "array")));
-        roles.push(role);
-    }
-    let mut written: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
-    let fits = |entry: &Entry, name: &str| {
-        let inner = properties.get(name).and_then(Value::as_object);
-        inner.is_some_and(|inner| match &entry.value.kind {
-            Kind::Scalar { .. } => allows(inner, "string"),
-            Kind::List(_) => allows(inner, "array"),
-            Kind::Map(_) => allows(inner, "object"),
-        })
-    };
-    // Beyond so many nothing is told.
-    let unknown = |(_, role): &(&Entry, &mut Role<'s>)| **role == Role::Unknown;
-    for (entry, role) in entries.iter().zip(&mut roles).filter(unknown).take(MOST_ERRORS) {
-        if !is_later(&entry.key)
-            && let Some(name) = suggest::nearest(&entry.key, properties.keys().map(String::as_str))
-            && fits(entry, name)
-            && let Some((name, _)) = properties.get_key_value(name)
-            && written.insert(name)
-        {
-            *role = Role::Meant(name);
-        }
-    }
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    let mut missing = required.filter_map(Value::as_str).filter(|key| !written.contains(key));
-    let mut puzzling = entries
-        .iter()
-        .zip(&mut roles)
-        .filter(unknown)
-        .take(MOST_ERRORS)
-        .filter(|(entry, _)| !is_later(&entry.key) && place_of(&entry.key, schema::json(), "").is_none());
-    if let (Some(name), None, Some((entry, role)), None) =
-        (missing.next(), missing.next(), puzzling.next(), puzzling.next())
-        && fits(entry, name)
-    {
-        *role = Role::Meant(name);
-    }
-    roles
-}
-
-fn allows(schema: &Map<String, Value>, kind: &str) -> bool {
-    match schema.get("type") {
-        Some(Value::String(only)) => only == kind,
-        Some(Value::Array(kinds)) => kinds.iter().any(|allowed| allowed == kind),
-        _ => false,
-    }
-}
-
-/// Whether a value may be of any shape: lists and maps without a word on what is in them.
-fn takes_anything(schema: &Map<String, Value>) -> bool {
-    let told = |key: &str| schema.contains_key(key);
-    allows(schema, "array") && allows(schema, "object") && !told("items") && !told("additionalProperties")
-}
-
-/// Whether its texts end in a percent sign.
-fn is_share(schema: &Map<String, Value>) -> bool {
-    schema.get("pattern").and_then(Value::as_str).is_some_and(|pattern| pattern.contains('%'))
-}
-
-fn expected(schema: &Map<String, Value>) -> String {
-    let words: [(&str, &str); 6] = [
-        ("boolean", "true or false"),
-        ("integer", "a whole number"),
-        ("number", if is_share(schema) { "a share" } else { "a number" }),
-        ("string", "a text"),
-        ("array", "a list"),
-        ("object", "keys with values"),
-    ];
-    let mut kinds: Vec<&str> = words.iter().filter(|(kind, _)| allows(schema, kind)).map(|(_, word)| *word).collect();
-    // An id may look like a number; a number may only be a reference where its pattern says so.
-    if allows(schema, "integer") && !schema.contains_key("pattern") {
-        kinds.retain(|word| *word != "a whole number");
-    }
-    // The text beside a number or a switch is only for references.
-    if kinds.len() > 1 && !kinds.contains(&"a list") {
-        kinds.retain(|word| *word != "a text");
-    }
-    kinds.join(" or ")
-}
-
-fn write(schema: &Map<String, Value>) -> String {
-    match schema::example(schema).as_str() {
-        "..." => format!("write {}", expected(schema)),
-        example => format!("write {}, such as `{example}`", expected(schema)),
-    }
+/// An empty map in the place of one that has keys of its own and does not fit.
+fn nothing(node: &Node, schema: &Map<String, Value>) -> Option<Rc<Node>> {
+    schema.contains_key("properties").then(|| Rc::new(node.with(Kind::Map(Vec::new()))))
 }
 
 fn has_leading_zeros(text: &str) -> bool {
@@ -494,32 +360,4 @@ fn has_leading_zeros(text: &str) -> bool {
         && digits.starts_with('0')
         && digits.as_bytes()[1].is_ascii_digit()
         && digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
-}
-
-/// The only place of the schema where a key stands, if there is just one.
-fn place_of(key: &str, schema: &Value, place: &str) -> Option<String> {
-    let mut places = Vec::new();
-    collect_places(key, schema, place, &mut places);
-    match places.as_mut_slice() {
-        [only] => Some(std::mem::take(only)),
-        _ => None,
-    }
-}
-
-fn collect_places(key: &str, schema: &Value, place: &str, places: &mut Vec<String>) {
-    let join = |name: &str| if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") };
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        if properties.contains_key(key) {
-            places.push(if place.is_empty() { "the top level".to_owned() } else { place.to_owned() });
-        }
-        for (name, inner) in properties {
-            collect_places(key, inner, &join(name), places);
-        }
-    }
-    if let Some(inner) = schema.get("additionalProperties").filter(|inner| inner.is_object()) {
-        collect_places(key, inner, &join("NAME"), places);
-    }
-    if let Some(inner) = schema.get("items") {
-        collect_places(key, inner, &format!("{place}[]"), places);
-    }
 }

@@ -5,8 +5,7 @@
 //! more, loosely, and only for the sake of a message: nothing here decides whether a file is right.
 
 use super::error::FlagsError;
-use super::text::too_deep;
-use super::tree::Spot;
+use super::text::{Spot, too_deep};
 
 /// The error of a parser at a place, in plain words.
 pub(super) fn explain(text: &str, Spot { line, column }: Spot, info: &str) -> FlagsError {
@@ -212,7 +211,7 @@ fn tab(text: &str, Spot { line, column }: Spot, info: &str) -> Option<FlagsError
     near.map(|(index, text)| (index + 1, text))
         .filter_map(|(line, text)| Some((line, tab_in(text)?)))
         .min_by_key(|(found, _)| found.abs_diff(line))
-        .map(|(line, column)| in_indentation(line, column))
+        .map(|(line, column)| tab_in_indentation(line, column))
         .or_else(|| {
             let shown = text.lines().nth(line.checked_sub(1)?)?;
             let column = shown.chars().position(|c| c == '\t').filter(|_| speaks_of_it)? + 1;
@@ -220,13 +219,13 @@ fn tab(text: &str, Spot { line, column }: Spot, info: &str) -> Option<FlagsError
         })
 }
 
-/// The error of a tab before the first other character of a line, if there is one.
-pub(super) fn tab_in_indentation(text: &str, line: usize) -> Option<FlagsError> {
-    let column = tab_in(text.lines().nth(line.checked_sub(1)?)?)?;
-    Some(in_indentation(line, column))
+/// The lines that have a tab before their first other character, and its column.
+pub(super) fn tabs_in_indentation(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    text.lines().enumerate().filter_map(|(index, line)| Some((index + 1, tab_in(line)?)))
 }
 
-fn in_indentation(line: usize, column: usize) -> FlagsError {
+/// The error of such a tab.
+pub(super) fn tab_in_indentation(line: usize, column: usize) -> FlagsError {
     FlagsError::at(line, column, "a tab in the indentation", "indent with spaces: YAML does not allow tabs there")
 }
 

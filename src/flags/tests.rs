@@ -5,5 +5,7 @@ mod arbitrary;
 mod golden;
 mod kept;
 mod one_mistake;
+mod scalars;
 mod schema;
+mod second_reader;
 mod shipped;

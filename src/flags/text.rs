@@ -14,6 +14,15 @@ pub(super) const DEEPEST: usize = 32;
 /// How many values a file may have: twice as many users as one list may name.
 pub(super) const MOST_VALUES: usize = 250_000;
 
+/// A place in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Spot {
+    /// From 1.
+    pub(super) line: usize,
+    /// From 1, in characters.
+    pub(super) column: usize,
+}
+
 /// The text of a file's bytes, without its byte-order mark.
 pub(super) fn decode(bytes: &[u8]) -> Result<&str, FlagsError> {
     if bytes.len() > LARGEST {

@@ -4,7 +4,7 @@
 //! merge keys, several documents, maps as keys) and bounds what an alias may multiply. Texts are kept as they are
 //! written; what they mean is for later stages.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -12,19 +12,10 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput};
 
 use super::error::FlagsError;
 use super::syntax;
-use super::text::{DEEPEST, MOST_VALUES, too_deep, too_many};
+use super::text::{DEEPEST, MOST_VALUES, Spot, too_deep, too_many};
 
 /// How many values all aliases together may repeat.
 const REPEATED: usize = 10_000;
-
-/// A place in the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Spot {
-    /// From 1.
-    pub(super) line: usize,
-    /// From 1, in characters.
-    pub(super) column: usize,
-}
 
 /// A value with its place.
 #[derive(Debug)]
@@ -35,6 +26,8 @@ pub(super) struct Node {
     pub(super) span: Range<usize>,
     /// What it is.
     pub(super) kind: Kind,
+    /// Whether it has a key that is not known: it may be any that is missing there.
+    pub(super) has_unknown_key: bool,
     /// How many values it is made of, itself included.
     size: usize,
 }
@@ -48,6 +41,8 @@ pub(super) enum Kind {
     List(Vec<Rc<Node>>),
     /// A map, with every key that is written, duplicates too.
     Map(Vec<Entry>),
+    /// Not what its key takes, which is an error already. No parser gives it.
+    Unfit,
 }
 
 /// A key with its value.
@@ -62,6 +57,19 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// Something else at the same place.
+    pub(super) fn with(&self, kind: Kind) -> Node {
+        Node { spot: self.spot, span: self.span.clone(), kind, has_unknown_key: false, size: self.size }
+    }
+
+    /// The text of a single value.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether YAML reads it as no value at all.
     pub(super) fn is_null(&self) -> bool {
         match &self.kind {
@@ -71,24 +79,11 @@ impl Node {
     }
 }
 
-/// The same tree with other names for the keys at these places.
-pub(super) fn renamed(node: &Rc<Node>, names: &BTreeMap<Spot, String>) -> Rc<Node> {
-    let kind = match &node.kind {
-        Kind::Scalar { .. } => return Rc::clone(node),
-        Kind::List(items) => Kind::List(items.iter().map(|item| renamed(item, names)).collect()),
-        Kind::Map(entries) => {
-            let key = |entry: &Entry| names.get(&entry.spot).unwrap_or(&entry.key).clone();
-            let entry =
-                |entry: &Entry| Entry { key: key(entry), spot: entry.spot, value: renamed(&entry.value, names) };
-            Kind::Map(entries.iter().map(entry).collect())
-        }
-    };
-    Rc::new(Node { spot: node.spot, span: node.span.clone(), kind, size: node.size })
-}
-
 /// A map or list that is not closed yet.
 struct Open {
     spot: Spot,
+    /// Whether it is written with a bracket.
+    flow: bool,
     anchor: usize,
     size: usize,
     inside: Inside,
@@ -101,8 +96,7 @@ enum Inside {
 
 /// Reads a text.
 pub(super) fn parse(text: &str) -> Result<Rc<Node>, FlagsError> {
-    let mut builder =
-        Builder { open: Vec::new(), anchors: HashMap::new(), repeated: 0, values: 0, root: None, documents: 0 };
+    let mut builder = Builder::new(text);
     let mut parser = Parser::<StrInput<'_>>::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| syntax::explain(text, spot(*error.marker()), error.info()))?;
@@ -117,6 +111,12 @@ pub(super) fn parse(text: &str) -> Result<Rc<Node>, FlagsError> {
 }
 
 struct Builder {
+    /// The text, where some line of it has a tab in its indentation; else nothing.
+    tabbed: Vec<char>,
+    /// The lines with a tab in their indentation, and its column.
+    tabs: HashMap<usize, usize>,
+    /// Where the text ends without a line break.
+    unbroken_end: Option<usize>,
     open: Vec<Open>,
     anchors: HashMap<usize, Rc<Node>>,
     repeated: usize,
@@ -126,8 +126,26 @@ struct Builder {
 }
 
 impl Builder {
+    fn new(text: &str) -> Builder {
+        let tabs: HashMap<usize, usize> = syntax::tabs_in_indentation(text).collect();
+        Builder {
+            tabbed: if tabs.is_empty() { Vec::new() } else { text.chars().collect() },
+            tabs,
+            unbroken_end: (!text.ends_with(['\n', '\r'])).then(|| text.chars().count()),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            repeated: 0,
+            values: 0,
+            root: None,
+            documents: 0,
+        }
+    }
+
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), FlagsError> {
         let spot = spot(span.start);
+        if matches!(event, Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) | Event::Alias(..)) {
+            self.no_tab_before(spot)?;
+        }
         match event {
             Event::DocumentStart(_) => {
                 self.documents += 1;
@@ -142,25 +160,41 @@ impl Builder {
             }
             Event::Scalar(text, style, anchor, tag) => {
                 refuse_tag(tag.is_some(), spot)?;
+                // Between brackets this parser takes them for a text, and others for an error.
+                if let Some(first) =
+                    text.chars().next().filter(|first| style == ScalarStyle::Plain && "|>".contains(*first))
+                {
+                    let problem = format!("a text cannot begin with `{first}`");
+                    return Err(FlagsError::at(spot.line, spot.column, problem, "put it in quotes"));
+                }
+                let block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                if block && text.ends_with('\n') && self.unbroken_end.is_some_and(|end| span.end.index() >= end) {
+                    return Err(FlagsError::at(
+                        spot.line,
+                        spot.column,
+                        "the file ends within this text, without a line break",
+                        "end the file with a line break, or write the text in quotes",
+                    ));
+                }
                 let kind = Kind::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
                 let range = span.start.index()..span.end.index();
-                self.complete(Node { spot, span: range, kind, size: 1 }, anchor)?;
+                self.complete(Node { spot, span: range, kind, has_unknown_key: false, size: 1 }, anchor)?;
             }
             Event::SequenceStart(anchor, tag) => {
                 refuse_tag(tag.is_some(), spot)?;
-                self.descend(spot, anchor, Inside::List(Vec::new()))?;
+                self.descend(span.start, anchor, Inside::List(Vec::new()))?;
             }
             Event::MappingStart(anchor, tag) => {
                 refuse_tag(tag.is_some(), spot)?;
-                self.descend(spot, anchor, Inside::Map(Vec::new(), None))?;
+                self.descend(span.start, anchor, Inside::Map(Vec::new(), None))?;
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open { spot, anchor, size, inside }) = self.open.pop() {
+                if let Some(Open { spot, anchor, size, inside, .. }) = self.open.pop() {
                     let kind = match inside {
                         Inside::List(items) => Kind::List(items),
                         Inside::Map(entries, _) => Kind::Map(entries),
                     };
-                    self.complete(Node { spot, span: 0..0, kind, size: size + 1 }, anchor)?;
+                    self.complete(Node { spot, span: 0..0, kind, has_unknown_key: false, size: size + 1 }, anchor)?;
                 }
             }
             Event::Alias(anchor) => {
@@ -188,11 +222,23 @@ impl Builder {
         Ok(())
     }
 
-    fn descend(&mut self, spot: Spot, anchor: usize, inside: Inside) -> Result<(), FlagsError> {
+    /// Readers of YAML do not agree on tabs in the indentation of a block; between brackets they mean nothing.
+    fn no_tab_before(&self, spot: Spot) -> Result<(), FlagsError> {
+        match self.tabs.get(&spot.line) {
+            Some(column) if self.open.last().is_none_or(|open| !open.flow) => {
+                Err(syntax::tab_in_indentation(spot.line, *column))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn descend(&mut self, begin: Marker, anchor: usize, inside: Inside) -> Result<(), FlagsError> {
+        let spot = spot(begin);
+        let flow = matches!(self.tabbed.get(begin.index()), Some('[' | '{'));
         if self.open.len() >= DEEPEST {
             return Err(too_deep(spot.line, spot.column));
         }
-        self.open.push(Open { spot, anchor, size: 0, inside });
+        self.open.push(Open { spot, flow, anchor, size: 0, inside });
         Ok(())
     }
 
@@ -236,7 +282,7 @@ fn key_text(node: &Node, spot: Spot) -> Result<String, FlagsError> {
         }
         _ if node.is_null() => error("a key without a name", "give the key a name, or remove the line"),
         Kind::Scalar { text, .. } => Ok(text.clone()),
-        Kind::List(_) | Kind::Map(_) => {
+        Kind::List(_) | Kind::Map(_) | Kind::Unfit => {
             error("a list or a map cannot be a key", "write a name before the colon; `{` and `[` need quotes in a name")
         }
     }

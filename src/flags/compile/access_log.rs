@@ -9,42 +9,28 @@ use super::findings::Findings;
 use crate::decide::policy::{AccessLog, AccessLogOnly, AccessLogTo};
 use crate::decide::units::Percent;
 use crate::flags::place::At;
-use crate::flags::scalar::{Wrong, rate, size, whole, wrong};
-use crate::flags::{defaults, raw};
+use crate::flags::scalar::{Wrong, rate, size, wrong};
 
 /// A file that is put aside more often than this holds next to nothing.
 const LEAST_BYTES: u64 = 64 * 1024;
 
 /// Reads it.
-pub(super) fn access_log(raw: Option<&raw::AccessLog>, at: &At, findings: &mut Findings<'_>) -> Option<AccessLog> {
-    let raw = raw?;
-    let only = |text: &str| match text {
-        "all" => Ok(AccessLogOnly::All),
-        "failures" => Ok(AccessLogOnly::Failures),
-        _ => wrong("is no choice of requests", "write `all` or `failures`"),
-    };
+pub(super) fn access_log(at: &At, findings: &mut Findings<'_>) -> Option<AccessLog> {
+    if !at.fits() {
+        return None;
+    }
     let most = |text: &str| match size(text)? {
         bytes if bytes >= LEAST_BYTES => Ok(bytes),
         _ => wrong("is less than 64KiB", "write a size such as `100MiB`"),
     };
-    let to = findings.given(&at.key("to"), raw.to.as_ref().map(|text| text.0.as_str()), place);
-    let given = |text: &'_ Option<crate::flags::kinds::Text>| text.as_ref().map(|text| text.0.clone());
+    let only = [("all", AccessLogOnly::All), ("failures", AccessLogOnly::Failures)];
+    let to = findings.given(&at.key("to"), place);
     let asked = AccessLog {
         to: to.clone().unwrap_or(AccessLogTo::Stdout),
-        only: findings.value(&at.key("only"), given(&raw.only).as_deref(), AccessLogOnly::All, only),
-        sample: findings.value(&at.key("sample"), raw.sample.as_ref().map(|text| text.0.as_str()), Percent::ALL, rate),
-        max_per_second: findings.value(
-            &at.key("max_per_second"),
-            raw.max_per_second.as_ref().map(|text| text.0.as_str()),
-            defaults::ACCESS_LOG_PER_SECOND,
-            |text| whole(text, 1, 1_000_000),
-        ),
-        max_bytes: findings.value(
-            &at.key("max_bytes"),
-            raw.max_bytes.as_ref().map(|text| text.0.as_str()),
-            defaults::ACCESS_LOG_BYTES,
-            most,
-        ),
+        only: findings.choice(&at.key("only"), "is no choice of requests", &only),
+        sample: findings.value(&at.key("sample"), rate),
+        max_per_second: findings.whole(&at.key("max_per_second")),
+        max_bytes: findings.value(&at.key("max_bytes"), most),
     };
     if asked.sample == Percent::ZERO {
         findings.error(

@@ -11,7 +11,7 @@ use crate::decide::policy::FieldRules;
 use super::super::place::{At, push_key};
 use super::super::scalar::{Wrong, json, limit, wrong};
 use super::super::tree::{Kind, Node};
-use super::super::{defaults, mask, raw};
+use super::super::{bounds, mask};
 use super::findings::Findings;
 
 /// What a rule does to its field.
@@ -38,36 +38,32 @@ impl Deed {
 type Said = BTreeMap<Vec<String>, Deed>;
 
 /// All rules of a provider, which is at `at`.
-pub(super) fn rules(raw: &raw::Provider, at: &At, findings: &mut Findings<'_>) -> FieldRules {
+pub(super) fn rules(at: &At, findings: &mut Findings<'_>) -> FieldRules {
     let mut said = Said::new();
     let mut rules = FieldRules::default();
-    for (field, to) in raw.rename_fields.iter().flat_map(|entries| &entries.0) {
-        let here = at.key("rename_fields").key(field);
+    for (field, here) in at.key("rename_fields").named() {
         let Some(path) = named(field, Deed::Renamed, &here, &mut said, findings) else { continue };
-        if let Some(to) = findings.given(&here, Some(&to.0), |text| new_name(text, &path)) {
+        if let Some(to) = findings.given(&here, |text| new_name(text, &path)) {
             rules.rename.push((path, to));
         }
     }
-    for (index, field) in raw.drop_fields.iter().flat_map(|texts| &texts.0).enumerate() {
-        let here = at.key("drop_fields").item(index);
-        let Some(path) = findings.given(&here, Some(field), |text| free(text, Deed::Dropped)) else { continue };
+    for here in at.key("drop_fields").items() {
+        let Some(path) = findings.given(&here, |text| free(text, Deed::Dropped)) else { continue };
         if agrees(&path, Deed::Dropped, &here, &mut said, findings) {
             rules.drop.push(path);
         }
     }
-    for (field, _) in raw.set_fields.iter().flat_map(|entries| &entries.0) {
-        let here = at.key("set_fields").key(field);
+    for (field, here) in at.key("set_fields").named() {
         let Some(path) = named(field, Deed::Set, &here, &mut said, findings) else { continue };
         rules.set.extend(value(&here, findings).map(|value| (path, value)));
     }
-    if rules.set.iter().map(|(_, value)| value.len()).sum::<usize>() > defaults::MOST_SET {
-        let problem = format!("more than {} KiB would be added to every request", defaults::MOST_SET / 1024);
+    if rules.set.iter().map(|(_, value)| value.len()).sum::<usize>() > bounds::MOST_SET {
+        let problem = format!("more than {} KiB would be added to every request", bounds::MOST_SET / 1024);
         findings.error(&at.key("set_fields"), problem, "set less");
     }
-    for (field, most) in raw.max_fields.iter().flat_map(|entries| &entries.0) {
-        let here = at.key("max_fields").key(field);
+    for (field, here) in at.key("max_fields").named() {
         let Some(path) = named(field, Deed::Limited, &here, &mut said, findings) else { continue };
-        rules.max.extend(findings.given(&here, Some(&most.0), limit).map(|most| (path, most)));
+        rules.max.extend(findings.given(&here, limit).map(|most| (path, most)));
     }
     for (path, to) in &rules.rename {
         new_place(path, to, at, &said, findings);
@@ -120,8 +116,8 @@ fn path(text: &str) -> Result<Vec<String>, Wrong> {
     if parts.iter().any(|part| part.is_empty()) {
         return wrong(if text.is_empty() { "is no field" } else { "has an empty part" }, EXAMPLE);
     }
-    if parts.len() > defaults::DEEPEST_FIELD {
-        return wrong(format!("has more than {} parts", defaults::DEEPEST_FIELD), EXAMPLE);
+    if parts.len() > bounds::DEEPEST_FIELD {
+        return wrong(format!("has more than {} parts", bounds::DEEPEST_FIELD), EXAMPLE);
     }
     if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return wrong("has a blank in it", EXAMPLE);
@@ -203,7 +199,7 @@ fn new_place(old: &[String], to: &str, at: &At, said: &Said, findings: &mut Find
 
 /// The JSON text of what stands at this place.
 fn value(at: &At, findings: &mut Findings<'_>) -> Option<String> {
-    let node = at.node()?;
+    let node = at.node().filter(|_| at.fits())?;
     let mut written = Written { path: at.path.clone(), json: String::new(), errors: Vec::new() };
     written.value(node);
     let Written { json, errors, .. } = written;
@@ -225,7 +221,7 @@ struct Written {
 impl Written {
     fn value(&mut self, node: &Node) {
         // Whoever is beyond the bound is refused for it; aliases could make much more of little.
-        if self.json.len() > defaults::MOST_SET {
+        if self.json.len() > bounds::MOST_SET {
             return;
         }
         let length = self.path.len();
@@ -259,6 +255,7 @@ impl Written {
                 }
                 self.json.push('}');
             }
+            Kind::Unfit => {}
         }
     }
 }

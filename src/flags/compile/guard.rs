@@ -7,59 +7,30 @@
 use crate::decide::policy::{Answers, Counting, Guard, OnExcess, OnRegression, SlowRule};
 use crate::decide::units::{Millis, Percent};
 
-use super::super::kinds::{Number, Text};
 use super::super::place::At;
-use super::super::scalar::{Wrong, number, rate, whole, wrong};
-use super::super::{choices, defaults, raw};
+use super::super::scalar::{Wrong, rate, some_length, wrong};
 use super::findings::Findings;
-use super::provider::some_time;
-
-fn share<S: AsRef<str>>(given: &Option<S>) -> Option<&str> {
-    given.as_ref().map(AsRef::as_ref)
-}
-
-fn word(given: &Option<Text>) -> Option<&str> {
-    given.as_ref().map(|text| text.0.as_str())
-}
 
 /// What judges the canary.
-pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'_>) -> Guard {
-    let none = raw::Guard::default();
-    let raw = raw.unwrap_or(&none);
-    let usual = defaults::guard();
-    let min_requests = raw.min_requests.as_ref().map(|text| text.0.as_str());
-    let length = raw.window.as_ref().map(|text| text.0.as_str());
-    let ceiling = raw.ceiling.as_ref().map(|text| text.0.as_str());
+pub(super) fn guard(at: &At, findings: &mut Findings<'_>) -> Guard {
     let guard = Guard {
-        false_alarm: findings.value(&at.key("false_alarm"), share(&raw.false_alarm), usual.false_alarm, chance),
-        tolerated_ratio: plain(
-            &raw.tolerated_ratio,
-            &at.key("tolerated_ratio"),
-            usual.tolerated_ratio,
-            (1.0, 100.0),
-            findings,
-        ),
-        ignore_below: findings.value(&at.key("ignore_below"), share(&raw.ignore_below), usual.ignore_below, rate),
-        patience: plain(&raw.patience, &at.key("patience"), usual.patience, (0.1, 1000.0), findings),
-        max_error_rate: findings.value(
-            &at.key("max_error_rate"),
-            share(&raw.max_error_rate),
-            usual.max_error_rate,
-            rate,
-        ),
-        min_requests: findings
-            .value(&at.key("min_requests"), min_requests, usual.min_requests, |text| whole(text, 1, 1_000_000_000)),
-        done_below: findings.value(&at.key("done_below"), share(&raw.done_below), usual.done_below, rate),
-        slow: slow(raw.slow.as_ref(), &at.key("slow"), findings),
-        client_errors: excess(&raw.client_errors, &at.key("client_errors"), "refused requests", findings),
-        answers: answers(raw.answers.as_ref(), &at.key("answers"), findings),
-        ceiling: findings.value(&at.key("ceiling"), ceiling, usual.ceiling, self::ceiling),
-        window: findings.value(&at.key("window"), length, usual.window, window),
+        false_alarm: findings.value(&at.key("false_alarm"), chance),
+        tolerated_ratio: findings.number(&at.key("tolerated_ratio")),
+        ignore_below: findings.value(&at.key("ignore_below"), rate),
+        patience: findings.number(&at.key("patience")),
+        max_error_rate: findings.value(&at.key("max_error_rate"), rate),
+        min_requests: findings.whole(&at.key("min_requests")),
+        done_below: findings.value(&at.key("done_below"), rate),
+        slow: slow(&at.key("slow"), findings),
+        client_errors: excess(&at.key("client_errors"), "refused requests", findings),
+        answers: answers(&at.key("answers"), findings),
+        ceiling: findings.value(&at.key("ceiling"), ceiling),
+        window: findings.value(&at.key("window"), window),
         counting: Counting {
-            throttled: counts(&raw.throttled, &at.key("throttled"), usual.counting.throttled, findings),
-            empty: counts(&raw.empty, &at.key("empty"), usual.counting.empty, findings),
+            throttled: counts(&at.key("throttled"), findings),
+            empty: counts(&at.key("empty"), findings),
         },
-        constants: usual.constants,
+        constants: Guard::default().constants,
     };
     at_odds(&guard, at, findings);
     only_gates(&guard, at, findings);
@@ -71,13 +42,12 @@ pub(super) fn guard(raw: Option<&raw::Guard>, at: &At, findings: &mut Findings<'
 }
 
 /// What is done about a regression.
-pub(super) fn on_regression(raw: Option<&Text>, at: &At, findings: &mut Findings<'_>) -> OnRegression {
-    findings.value(at, raw.map(|text| text.0.as_str()), OnRegression::Rollback, |text| match text {
-        "rollback" => Ok(OnRegression::Rollback),
-        "hold" => Ok(OnRegression::Hold),
-        "step_back" => Ok(OnRegression::StepBack),
-        _ => wrong("is nothing that can follow a regression", "write `rollback`, `hold` or `step_back`"),
-    })
+pub(super) fn on_regression(at: &At, findings: &mut Findings<'_>) -> OnRegression {
+    findings.choice(
+        at,
+        "is nothing that can follow a regression",
+        &[("rollback", OnRegression::Rollback), ("hold", OnRegression::Hold), ("step_back", OnRegression::StepBack)],
+    )
 }
 
 /// Warns of keys of the rollout at `at` that speak of rollbacks which never come.
@@ -155,12 +125,8 @@ fn chance(text: &str) -> Result<Percent, Wrong> {
     }
 }
 
-fn plain(raw: &Option<Number>, at: &At, usual: f64, (least, most): (f64, f64), findings: &mut Findings<'_>) -> f64 {
-    findings.value(at, raw.as_ref().map(|text| text.0.as_str()), usual, |text| number(text, least, most))
-}
-
 fn window(text: &str) -> Result<Millis, Wrong> {
-    match some_time(text)? {
+    match some_length(text)? {
         length if (Millis(1000)..=Millis(7 * 86_400_000)).contains(&length) => Ok(length),
         _ => wrong("is not between 1s and 7d", "write a window such as `30m`"),
     }
@@ -181,57 +147,42 @@ fn ceiling(text: &str) -> Result<Option<Percent>, Wrong> {
 }
 
 /// When slow answers take the canary back; `None`: never.
-fn slow(raw: Option<&choices::Slow>, at: &At, findings: &mut Findings<'_>) -> Option<SlowRule> {
-    let none = raw::SlowRule::default();
-    let raw = match raw {
-        Some(choices::Slow::Word(word)) => {
-            let off = |text: &str| match text {
-                "off" => Ok(()),
-                _ => wrong("is no rule for slow answers", "write `off`, or `{ quantile: 0.95, tolerance: 1.5 }`"),
-            };
-            findings.given(at, Some(&word.0), off);
-            return None;
-        }
-        Some(choices::Slow::Rule(rule)) => rule,
-        None => &none,
-    };
-    let usual = defaults::slow();
-    let mut part =
-        |key: &str, given: &Option<Number>, usual, bounds| plain(given, &at.key(key), usual, bounds, findings);
+fn slow(at: &At, findings: &mut Findings<'_>) -> Option<SlowRule> {
+    if at.text().is_some() {
+        let off = |text: &str| match text {
+            "off" => Ok(()),
+            _ => wrong("is no rule for slow answers", "write `off`, or `{ quantile: 0.95, tolerance: 1.5 }`"),
+        };
+        findings.given(at, off);
+        return None;
+    }
     Some(SlowRule {
-        quantile: part("quantile", &raw.quantile, usual.quantile, (0.5, 0.999)),
-        tolerance: part("tolerance", &raw.tolerance, usual.tolerance, (1.0, 100.0)),
-        tolerated_ratio: part("tolerated_ratio", &raw.tolerated_ratio, usual.tolerated_ratio, (1.0, 100.0)),
+        quantile: findings.number(&at.key("quantile")),
+        tolerance: findings.number(&at.key("tolerance")),
+        tolerated_ratio: findings.number(&at.key("tolerated_ratio")),
     })
 }
 
 /// What follows when the canary does `what` more often than stable does.
-fn excess(raw: &Option<Text>, at: &At, what: &str, findings: &mut Findings<'_>) -> OnExcess {
-    findings.value(at, word(raw), OnExcess::Hold, |text| match text {
-        "hold" => Ok(OnExcess::Hold),
-        "rollback" => Ok(OnExcess::Rollback),
-        "ignore" => Ok(OnExcess::Ignore),
-        _ => wrong(format!("is nothing that can follow {what}"), "write `hold`, `rollback` or `ignore`"),
-    })
+fn excess(at: &At, what: &str, findings: &mut Findings<'_>) -> OnExcess {
+    findings.choice(
+        at,
+        &format!("is nothing that can follow {what}"),
+        &[("hold", OnExcess::Hold), ("rollback", OnExcess::Rollback), ("ignore", OnExcess::Ignore)],
+    )
 }
 
 /// What follows when the canary gives more answers that no status calls bad.
-fn answers(raw: Option<&raw::Answers>, at: &At, findings: &mut Findings<'_>) -> Answers {
-    let none = raw::Answers::default();
-    let raw = raw.unwrap_or(&none);
+fn answers(at: &At, findings: &mut Findings<'_>) -> Answers {
     Answers {
-        empty: excess(&raw.empty, &at.key("empty"), "empty answers", findings),
-        length: excess(&raw.length, &at.key("length"), "answers cut at a limit", findings),
-        filtered: excess(&raw.filtered, &at.key("filtered"), "filtered answers", findings),
-        pace: excess(&raw.pace, &at.key("pace"), "slow streams", findings),
+        empty: excess(&at.key("empty"), "empty answers", findings),
+        length: excess(&at.key("length"), "answers cut at a limit", findings),
+        filtered: excess(&at.key("filtered"), "filtered answers", findings),
+        pace: excess(&at.key("pace"), "slow streams", findings),
     }
 }
 
 /// Whether an outcome that is open to opinion is a failure.
-fn counts(raw: &Option<Text>, at: &At, usual: bool, findings: &mut Findings<'_>) -> bool {
-    findings.value(at, word(raw), usual, |text| match text {
-        "failure" => Ok(true),
-        "ignore" => Ok(false),
-        _ => wrong("is nothing that this can count as", "write `failure` or `ignore`"),
-    })
+fn counts(at: &At, findings: &mut Findings<'_>) -> bool {
+    findings.choice(at, "is nothing that this can count as", &[("failure", true), ("ignore", false)])
 }

@@ -7,16 +7,9 @@
 use crate::decide::policy::Ramp;
 use crate::decide::units::Percent;
 
-use super::super::kinds::SomeRate;
 use super::super::place::At;
-use super::super::scalar::{Wrong, hours, moment, rate, wrong};
-use super::super::{defaults, raw};
-use super::findings::Findings;
-use super::provider::some_time;
-
-fn text<S: AsRef<str>>(given: &Option<S>) -> Option<&str> {
-    given.as_ref().map(AsRef::as_ref)
-}
+use super::super::scalar::{Wrong, hours, length, moment, rate, some_length, wrong};
+use super::findings::{Findings, usual};
 
 /// A share that is not zero.
 fn some_share(text: &str) -> Result<Percent, Wrong> {
@@ -27,23 +20,21 @@ fn some_share(text: &str) -> Result<Percent, Wrong> {
 }
 
 /// The schedule, from what is written and the defaults.
-pub(super) fn ramp(raw: Option<&raw::Ramp>, at: &At, findings: &mut Findings<'_>) -> Ramp {
-    let none = raw::Ramp::default();
-    let raw = raw.unwrap_or(&none);
-    let every = findings.value(&at.key("every"), text(&raw.every), defaults::EVERY, some_time);
-    let max = findings.value(&at.key("max"), text(&raw.max), defaults::MAX, some_share);
+pub(super) fn ramp(at: &At, findings: &mut Findings<'_>) -> Ramp {
+    let every = findings.value(&at.key("every"), some_length);
+    let max = findings.value(&at.key("max"), some_share);
     Ramp {
-        stages: stages(raw, max, at, findings),
-        hold_start: findings.value(&at.key("hold_start"), text(&raw.hold_start), every, super::super::scalar::length),
+        stages: stages(max, at, findings),
+        hold_start: findings.given(&at.key("hold_start"), length).unwrap_or(every),
         every,
         max,
-        from: findings.given(&at.key("from"), raw.from.as_ref().map(|text| text.0.as_str()), moment),
-        hours: findings.given(&at.key("hours"), raw.hours.as_ref().map(|text| text.0.as_str()), hours),
+        from: findings.given(&at.key("from"), moment),
+        hours: findings.given(&at.key("hours"), hours),
     }
 }
 
-fn stages(raw: &raw::Ramp, max: Percent, at: &At, findings: &mut Findings<'_>) -> Vec<Percent> {
-    let start = findings.given(&at.key("start"), text(&raw.start), some_share);
+fn stages(max: Percent, at: &At, findings: &mut Findings<'_>) -> Vec<Percent> {
+    let start = findings.given(&at.key("start"), some_share);
     if let Some(start) = start.filter(|start| *start > max) {
         findings.error(
             &at.key("start"),
@@ -54,13 +45,12 @@ fn stages(raw: &raw::Ramp, max: Percent, at: &At, findings: &mut Findings<'_>) -
     if at.has("steps") && at.has("step") {
         findings.error(&at.key("step"), "`step` and `steps` contradict each other", "keep one of the two");
     }
-    match &raw.steps {
-        Some(steps) => listed(steps, start, max, at, findings),
-        None => {
-            let step = findings.value(&at.key("step"), text(&raw.step), defaults::STEP, some_share);
-            climb(start.unwrap_or(defaults::START.min(max)), step, max)
-        }
+    let usual = usual(&at.key("start"), some_share).min(max);
+    if at.key("steps").fits() {
+        return listed(start, usual, max, &at.key("steps"), findings);
     }
+    let step = findings.value(&at.key("step"), some_share);
+    climb(start.unwrap_or(usual), step, max)
 }
 
 /// From `start` by `step` to `max`, which is the last stage whatever the step.
@@ -74,34 +64,27 @@ fn climb(start: Percent, step: Percent, max: Percent) -> Vec<Percent> {
     stages
 }
 
-fn listed(
-    steps: &[SomeRate],
-    start: Option<Percent>,
-    max: Percent,
-    at: &At,
-    findings: &mut Findings<'_>,
-) -> Vec<Percent> {
-    let at = at.key("steps");
+fn listed(start: Option<Percent>, usual: Percent, max: Percent, at: &At, findings: &mut Findings<'_>) -> Vec<Percent> {
     let mut stages: Vec<Percent> = start.into_iter().collect();
+    let steps = at.items();
     if steps.is_empty() {
-        findings.error(&at, "the list of stages is empty", "name them, such as `[1%, 5%, 25%, 100%]`, or use `step`");
+        findings.error(at, "the list of stages is empty", "name them, such as `[1%, 5%, 25%, 100%]`, or use `step`");
     }
-    for (index, step) in steps.iter().enumerate() {
-        let at = at.item(index);
-        let Some(share) = findings.given(&at, Some(&step.0), some_share) else { continue };
+    for (index, at) in steps.iter().enumerate() {
+        let Some(share) = findings.given(at, some_share) else { continue };
         match stages.last() {
             // The start may be named again as the first of the steps.
             Some(last) if index == 0 && *last == share => continue,
             Some(last) if *last >= share => {
                 findings.error(
-                    &at,
+                    at,
                     format!("the stage {share} does not lie above {last}"),
                     "list the stages from small to large",
                 );
             }
             _ if share > max => {
                 findings.error(
-                    &at,
+                    at,
                     format!("the stage {share} lies above the ramp's `max` of {max}"),
                     "lower it, or raise `max`",
                 );
@@ -111,11 +94,11 @@ fn listed(
     }
     if let Some(last) = stages.last().filter(|last| **last < max) {
         findings.warn(
-            &at,
+            at,
             format!(
                 "the ramp ends at {last}; add `100%` if everybody is to move, or `max: {last}` to say that it is meant"
             ),
         );
     }
-    if stages.is_empty() { vec![defaults::START.min(max)] } else { stages }
+    if stages.is_empty() { vec![usual] } else { stages }
 }

@@ -6,45 +6,27 @@
 use crate::decide::policy::{Backoff, BreakerRule, Fallback, First, Retry, StreamMode};
 use crate::decide::units::{Millis, ProviderId};
 
-use super::super::choices;
 use super::super::place::At;
-use super::super::scalar::{Wrong, length, rate, switch, whole, wrong};
-use super::super::{defaults, raw};
+use super::super::scalar::{Wrong, length, rate, some_length, switch, wrong};
 use super::findings::{Findings, Named};
-use super::provider::some_time;
-use super::rollout::{provider_named, wants_canary};
+use super::names::{provider_named, wants_canary};
 
 /// Clients wait for no answer longer than some minutes, all pauses together.
 const LONGEST_BACKOFF: Millis = Millis(60_000);
 
 /// When a provider is left alone for a while; `None`: never.
-pub(super) fn breaker(raw: Option<&choices::Breaker>, at: &At, findings: &mut Findings<'_>) -> Option<BreakerRule> {
-    let none = raw::BreakerRule::default();
-    let raw = match raw {
-        Some(choices::Breaker::Word(word)) => {
-            let off = |text: &str| match text {
-                "off" => Ok(()),
-                _ => wrong("is no breaker", "write `off`, or `{ failures: 5, open_for: 60s }`"),
-            };
-            findings.given(at, Some(&word.0), off);
-            return None;
-        }
-        Some(choices::Breaker::Rule(rule)) => rule,
-        None => &none,
-    };
+pub(super) fn breaker(at: &At, findings: &mut Findings<'_>) -> Option<BreakerRule> {
+    if at.text().is_some() {
+        let off = |text: &str| match text {
+            "off" => Ok(()),
+            _ => wrong("is no breaker", "write `off`, or `{ failures: 5, open_for: 60s }`"),
+        };
+        findings.given(at, off);
+        return None;
+    }
     Some(BreakerRule {
-        failures: findings.value(
-            &at.key("failures"),
-            raw.failures.as_ref().map(|text| text.0.as_str()),
-            defaults::BREAKER_FAILURES,
-            |text| whole(text, 1, 10_000),
-        ),
-        open_for: findings.value(
-            &at.key("open_for"),
-            raw.open_for.as_ref().map(|text| text.0.as_str()),
-            defaults::BREAKER_OPEN_FOR,
-            some_time,
-        ),
+        failures: findings.whole(&at.key("failures")),
+        open_for: findings.value(&at.key("open_for"), some_length),
     })
 }
 
@@ -60,24 +42,21 @@ pub(super) struct Recovery {
 
 /// Reads the rollout at `at`, whose stable is this one.
 pub(super) fn recovery(
-    raw: &raw::Rollout,
     at: &At,
     providers: &[&str],
     stable: Option<ProviderId>,
     findings: &mut Findings<'_>,
 ) -> Recovery {
-    let fallback = fallback(raw.fallback.as_ref(), &at.key("fallback"), providers, findings);
-    if !at.has("canary") && !wants_canary(at, findings) && fallback == Fallback::List(stable.into_iter().collect()) {
+    let fallback = fallback(&at.key("fallback"), providers, findings);
+    if !at.has("canary") && !wants_canary(at) && fallback == Fallback::List(stable.into_iter().collect()) {
         findings.error(
             &at.key("fallback"),
             "a plain route falls back to its own provider",
             "name another one, or remove this",
         );
     }
-    let fallback_4xx = raw.fallback_4xx.as_ref().map(|text| text.0.as_str());
-    let fallback_4xx = findings.value(&at.key("fallback_4xx"), fallback_4xx, true, switch);
-    let give_up_after = raw.give_up_after.as_ref().map(|text| text.0.as_str());
-    let give_up_after = findings.value(&at.key("give_up_after"), give_up_after, defaults::GIVE_UP_AFTER, some_time);
+    let fallback_4xx = findings.value(&at.key("fallback_4xx"), switch);
+    let give_up_after = findings.value(&at.key("give_up_after"), some_length);
     if fallback == Fallback::Nobody {
         if at.has("fallback_4xx") && fallback_4xx {
             findings.error(
@@ -95,50 +74,41 @@ pub(super) fn recovery(
         fallback,
         fallback_4xx,
         give_up_after,
-        hold: findings.value(&at.key("hold"), raw.hold.as_ref().map(|text| text.0.as_str()), defaults::HOLD, length),
-        retry: retry(raw.retry.as_ref(), &at.key("retry"), findings),
-        stream_mode: findings.value(
+        hold: findings.value(&at.key("hold"), length),
+        retry: retry(&at.key("retry"), findings),
+        stream_mode: findings.choice(
             &at.key("stream_mode"),
-            raw.stream_mode.as_ref().map(|text| text.0.as_str()),
-            StreamMode::Live,
-            |text| match text {
-                "live" => Ok(StreamMode::Live),
-                "buffered" => Ok(StreamMode::Buffered),
-                _ => wrong("is no way to pass a stream on", "write `live` or `buffered`"),
-            },
+            "is no way to pass a stream on",
+            &[("live", StreamMode::Live), ("buffered", StreamMode::Buffered)],
         ),
     }
 }
 
-fn fallback(raw: Option<&choices::Fallback>, at: &At, providers: &[&str], findings: &mut Findings<'_>) -> Fallback {
-    let names = match raw {
-        None => return Fallback::OtherArm,
-        Some(choices::Fallback::Word(word)) => {
-            let meant = |text: &str| match switch(text) {
-                Ok(true) => Ok(Fallback::OtherArm),
-                Ok(false) => Ok(Fallback::Nobody),
-                Err(Wrong { problem, remedy }) => match provider_named(providers, text) {
-                    Ok(provider) => Ok(Fallback::List(vec![provider])),
-                    // `yes` and its like are no misspelt providers.
-                    Err(_) if remedy != "write `true` or `false`" => wrong(problem, remedy),
-                    Err(error) => Err(error),
-                },
-            };
-            return findings.named(at, Some(&word.0), Named::Provider, meant).unwrap_or(Fallback::OtherArm);
-        }
-        Some(choices::Fallback::List(names)) => names,
-    };
+fn fallback(at: &At, providers: &[&str], findings: &mut Findings<'_>) -> Fallback {
+    if !at.fits() {
+        return Fallback::OtherArm;
+    }
+    if at.text().is_some() {
+        let meant = |text: &str| match switch(text) {
+            Ok(true) => Ok(Fallback::OtherArm),
+            Ok(false) => Ok(Fallback::Nobody),
+            Err(Wrong { problem, remedy }) => match provider_named(providers, text) {
+                Ok(provider) => Ok(Fallback::List(vec![provider])),
+                // `yes` and its like are no misspelt providers.
+                Err(_) if remedy != "write `true` or `false`" => wrong(problem, remedy),
+                Err(error) => Err(error),
+            },
+        };
+        return findings.named(at, Named::Provider, meant).unwrap_or(Fallback::OtherArm);
+    }
+    let names = at.items();
     if names.is_empty() {
         findings.error(at, "the list of providers is empty", "name one, or write `false` for nobody");
     }
     let mut list: Vec<ProviderId> = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        let at = at.item(index);
-        let Some(provider) =
-            findings.named(&at, Some(&name.0), Named::Provider, |text| provider_named(providers, text))
-        else {
-            continue;
-        };
+    for at in names {
+        let named = |text: &str| provider_named(providers, text);
+        let Some(provider) = findings.named(&at, Named::Provider, named) else { continue };
         if list.contains(&provider) {
             findings.error(&at, "this provider is named twice", "name it once: each is asked in its turn");
         } else {
@@ -148,35 +118,22 @@ fn fallback(raw: Option<&choices::Fallback>, at: &At, providers: &[&str], findin
     Fallback::List(list)
 }
 
-fn retry(raw: Option<&raw::Retry>, at: &At, findings: &mut Findings<'_>) -> Retry {
-    let none = raw::Retry::default();
-    let raw = raw.unwrap_or(&none);
-    let attempts = raw.attempts.as_ref().map(|text| text.0.as_str());
-    let attempts = findings
-        .value(&at.key("attempts"), attempts, defaults::RETRY_ATTEMPTS, |text| whole(text, 1, defaults::MOST_ATTEMPTS));
+fn retry(at: &At, findings: &mut Findings<'_>) -> Retry {
+    let attempts = findings.whole(&at.key("attempts"));
     if attempts == 1 {
         for key in ["budget", "backoff", "first"].into_iter().filter(|key| at.has(key)) {
             findings.warn(&at.key(key), "this changes nothing: with `attempts: 1` nobody is asked again");
         }
     }
-    let budget = raw.budget.as_ref().map(|text| text.0.as_str());
-    let usual = Retry::default();
     Retry {
         attempts: u8::try_from(attempts).unwrap_or(u8::MAX),
-        budget: findings.value(&at.key("budget"), budget, defaults::RETRY_BUDGET, rate),
-        backoff: findings.value(
-            &at.key("backoff"),
-            raw.backoff.as_ref().map(|text| text.0.as_str()),
-            usual.backoff,
-            backoff,
+        budget: findings.value(&at.key("budget"), rate),
+        backoff: findings.value(&at.key("backoff"), backoff),
+        first: findings.choice(
+            &at.key("first"),
+            "is nobody who could be asked first",
+            &[("other", First::Other), ("same", First::Same)],
         ),
-        first: findings.value(&at.key("first"), raw.first.as_ref().map(|text| text.0.as_str()), usual.first, |text| {
-            match text {
-                "other" => Ok(First::Other),
-                "same" => Ok(First::Same),
-                _ => wrong("is nobody who could be asked first", "write `other` or `same`"),
-            }
-        }),
     }
 }
 

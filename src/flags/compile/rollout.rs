@@ -10,55 +10,26 @@ use std::net::SocketAddr;
 use crate::decide::policy::{Anonymous, Canary, Force, Intent, Match, Pattern, Rollout, UserSource};
 use crate::decide::units::{Arm, Percent, ProviderId};
 
-use super::super::kinds::Pins;
 use super::super::place::At;
-use super::super::scalar::{Wrong, name, rate, whole, wrong};
-use super::super::{defaults, mask, raw, suggest, url};
+use super::super::scalar::{Wrong, name, rate, some_length_or_never, wrong};
+use super::super::{keys, mask, url};
 use super::findings::{Findings, Named};
-use super::provider::never_or_some_time;
+use super::names::{NEED_CANARY, provider_named};
 use super::recovery::{self, Recovery};
 use super::{guard, ramp};
 
-fn text<S: AsRef<str>>(given: &Option<S>) -> Option<&str> {
-    given.as_ref().map(AsRef::as_ref)
-}
-
-/// The provider of this name.
-pub(super) fn provider_named(names: &[&str], name: &str) -> Result<ProviderId, Wrong> {
-    let index = names.iter().position(|known| *known == name).and_then(|index| u16::try_from(index).ok());
-    index.map_or_else(|| wrong("is not a provider", there_are("provider", name, names)), |index| Ok(ProviderId(index)))
-}
-
-/// What could be written in the place of an unknown name.
-pub(super) fn there_are(what: &str, written: &str, known: &[&str]) -> String {
-    let known: Vec<&str> = known.iter().copied().filter(|name| !name.is_empty()).collect();
-    match suggest::nearest(written, known.iter().copied()) {
-        Some(meant) => format!("did you mean `{meant}`?"),
-        None if known.is_empty() => format!("there is no {what} yet: add it, or remove this"),
-        None => {
-            let mut shown = known;
-            shown.dedup();
-            shown.truncate(10);
-            format!("name one of the {what}s: {}", shown.join(", "))
-        }
-    }
-}
-
 /// All rollouts, in the file's order.
 pub(super) fn all(
-    raws: &[raw::Rollout],
     root: &At,
     providers: &[&str],
     mount: &str,
     reached: SocketAddr,
     findings: &mut Findings<'_>,
 ) -> Vec<Rollout> {
-    let list = root.key("rollouts");
     let mut rollouts: Vec<Rollout> = Vec::new();
-    for (index, raw) in raws.iter().enumerate() {
-        let at = list.item(index);
-        let mut rollout = rollout(raw, &at, providers, mount, reached, findings);
-        if rollout.name.is_empty() && raw.name.is_some() && !findings.resolves() {
+    for (index, at) in root.key("rollouts").items().iter().enumerate() {
+        let mut rollout = rollout(at, providers, mount, reached, findings);
+        if rollout.name.is_empty() && at.key("name").fits() && !findings.resolves() {
             // Its name is a reference, which nobody follows here.
             rollout.name = format!("rollout-{}", index + 1);
         }
@@ -77,17 +48,10 @@ pub(super) fn all(
     rollouts
 }
 
-fn rollout(
-    raw: &raw::Rollout,
-    at: &At,
-    providers: &[&str],
-    mount: &str,
-    reached: SocketAddr,
-    findings: &mut Findings<'_>,
-) -> Rollout {
+fn rollout(at: &At, providers: &[&str], mount: &str, reached: SocketAddr, findings: &mut Findings<'_>) -> Rollout {
     let named = |text: &str| provider_named(providers, text);
-    let stable = findings.named(&at.key("stable"), text(&raw.stable), Named::Provider, named);
-    let canary = findings.named(&at.key("canary"), text(&raw.canary), Named::Provider, named);
+    let stable = findings.named(&at.key("stable"), Named::Provider, named);
+    let canary = findings.named(&at.key("canary"), Named::Provider, named);
     if stable.is_some() && stable == canary {
         findings.error(
             &at.key("canary"),
@@ -99,27 +63,21 @@ fn rollout(
         refuse_canary_keys(at, findings);
     }
     let Recovery { fallback, fallback_4xx, give_up_after, hold, retry, stream_mode } =
-        recovery::recovery(raw, at, providers, stable, findings);
+        recovery::recovery(at, providers, stable, findings);
     Rollout {
-        name: findings.value(&at.key("name"), text(&raw.name), String::new(), name),
-        matches: matches(raw.matches.as_ref(), &at.key("match"), mount, findings),
+        name: findings.given(&at.key("name"), name).unwrap_or_default(),
+        matches: matches(&at.key("match"), mount, findings),
         stable: stable.unwrap_or(ProviderId(0)),
-        canary: at.has("canary").then(|| self::canary(raw, canary.unwrap_or(ProviderId(0)), at, findings)),
-        user: user(raw, at, findings),
-        anonymous: findings.value(
+        canary: at.has("canary").then(|| self::canary(canary.unwrap_or(ProviderId(0)), at, findings)),
+        user: user(&at.key("user"), findings),
+        anonymous: findings.choice(
             &at.key("anonymous"),
-            text(&raw.anonymous),
-            Anonymous::Conversation,
-            |text| match text {
-                "conversation" => Ok(Anonymous::Conversation),
-                "random" => Ok(Anonymous::Random),
-                "stable" => Ok(Anonymous::Stable),
-                _ => wrong("is no policy for requests without a user", "write `conversation`, `random` or `stable`"),
-            },
+            "is no policy for requests without a user",
+            &[("conversation", Anonymous::Conversation), ("random", Anonymous::Random), ("stable", Anonymous::Stable)],
         ),
-        salt: findings.value(&at.key("salt"), text(&raw.salt), String::new(), |text| Ok(text.to_owned())),
-        pins: pins(raw, at, findings),
-        force: force(raw.force.as_ref(), &at.key("force"), reached, findings),
+        salt: findings.value(&at.key("salt"), |text| Ok(text.to_owned())),
+        pins: pins(at, findings),
+        force: force(&at.key("force"), reached, findings),
         fallback,
         fallback_4xx,
         give_up_after,
@@ -129,32 +87,11 @@ fn rollout(
     }
 }
 
-/// Keys that say how users get to the canary.
-const NEED_CANARY: [&str; 12] = [
-    "percent",
-    "ramp",
-    "guard",
-    "on_regression",
-    "rollback_to",
-    "try_again_after",
-    "attempt",
-    "force",
-    "pin_users",
-    "exclude",
-    "fallback_4xx",
-    "give_up_after",
-];
-
-/// Whether a rollout without a canary was to have one: what it lacks is told of it.
-pub(super) fn wants_canary(at: &At, findings: &Findings<'_>) -> bool {
-    findings.is_puzzling(at) || NEED_CANARY.iter().any(|key| at.has(key))
-}
-
 /// Such keys mean nothing without a canary, and whoever wrote them expects a split. The first one stands for all.
 fn refuse_canary_keys(at: &At, findings: &mut Findings<'_>) {
     let mut keys: Vec<&str> = NEED_CANARY.into_iter().filter(|key| at.has(key)).collect();
     keys.sort_by_key(|key| at.key(key).name().spot());
-    if findings.is_puzzling(at) {
+    if at.has_unknown_key() {
         return;
     }
     let Some(first) = keys.first() else { return };
@@ -167,8 +104,8 @@ fn refuse_canary_keys(at: &At, findings: &mut Findings<'_>) {
     );
 }
 
-fn canary(raw: &raw::Rollout, provider: ProviderId, at: &At, findings: &mut Findings<'_>) -> Canary {
-    if !at.has("percent") && !findings.is_puzzling(at) {
+fn canary(provider: ProviderId, at: &At, findings: &mut Findings<'_>) -> Canary {
+    if !at.has("percent") && !at.has_unknown_key() {
         findings.error(
             at,
             "`percent` is missing",
@@ -185,16 +122,14 @@ fn canary(raw: &raw::Rollout, provider: ProviderId, at: &At, findings: &mut Find
             error => error,
         }),
     };
-    let percent = raw.percent.as_ref().map(|text| text.0.as_str());
-    let percent = findings.value(&at.key("percent"), percent, Intent::Pinned(Percent::ZERO), intent);
-    let ramp = ramp::ramp(raw.ramp.as_ref(), &at.key("ramp"), findings);
+    let percent = findings.given(&at.key("percent"), intent).unwrap_or(Intent::Pinned(Percent::ZERO));
+    let ramp = ramp::ramp(&at.key("ramp"), findings);
     if let Intent::Pinned(share) = percent
         && share > ramp.max
     {
         findings.warn(&at.key("percent"), format!("{share} never comes into force: `ramp.max` is {}", ramp.max));
     }
-    let rollback_to = raw.rollback_to.as_ref().map(|text| text.0.as_str());
-    let rollback_to = findings.value(&at.key("rollback_to"), rollback_to, defaults::ROLLBACK_TO, rate);
+    let rollback_to = findings.value(&at.key("rollback_to"), rate);
     if rollback_to >= ramp.max {
         findings.error(
             &at.key("rollback_to"),
@@ -202,30 +137,22 @@ fn canary(raw: &raw::Rollout, provider: ProviderId, at: &At, findings: &mut Find
             "lower it; 0 takes everybody back",
         );
     }
-    let on_regression = guard::on_regression(raw.on_regression.as_ref(), &at.key("on_regression"), findings);
-    let try_again_after =
-        findings.value(&at.key("try_again_after"), text(&raw.try_again_after), None, never_or_some_time);
+    let on_regression = guard::on_regression(&at.key("on_regression"), findings);
+    let try_again_after = findings.value(&at.key("try_again_after"), some_length_or_never);
     guard::nobody_is_rolled_back(on_regression, try_again_after, at, findings);
     Canary {
         provider,
         percent,
         ramp,
-        guard: guard::guard(raw.guard.as_ref(), &at.key("guard"), findings),
+        guard: guard::guard(&at.key("guard"), findings),
         on_regression,
         rollback_to,
         try_again_after,
-        attempt: findings.value(
-            &at.key("attempt"),
-            raw.attempt.as_ref().map(|text| text.0.as_str()),
-            defaults::ATTEMPT,
-            |text| whole(text, 1, 1_000_000),
-        ),
+        attempt: findings.whole(&at.key("attempt")),
     }
 }
 
-fn matches(raw: Option<&raw::Match>, at: &At, mount: &str, findings: &mut Findings<'_>) -> Match {
-    let none = raw::Match::default();
-    let raw = raw.unwrap_or(&none);
+fn matches(at: &At, mount: &str, findings: &mut Findings<'_>) -> Match {
     let below = mount.trim_start_matches('/');
     let endpoint = |text: &str| {
         let segments: Vec<&str> = text.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -247,20 +174,18 @@ fn matches(raw: Option<&raw::Match>, at: &At, mount: &str, findings: &mut Findin
             _ => Ok(bare.to_owned()),
         }
     };
-    let endpoints = match &raw.endpoints {
-        None => defaults::ENDPOINTS.map(str::to_owned).to_vec(),
-        Some(texts) => {
-            let at = at.key("endpoints");
-            if texts.0.is_empty() {
-                findings.error(
-                    &at,
-                    "the list of endpoints is empty",
-                    "name one, or remove `endpoints` for those that generate",
-                );
-            }
-            let one = |(index, text): (usize, &String)| findings.given(&at.item(index), Some(text), endpoint);
-            texts.0.iter().enumerate().filter_map(one).collect()
-        }
+    let given = at.key("endpoints");
+    if given.fits() && given.texts().is_empty() {
+        findings.error(
+            &given,
+            "the list of endpoints is empty",
+            "name one, or remove `endpoints` for those that generate",
+        );
+    }
+    let endpoints = if given.fits() {
+        given.items().iter().filter_map(|at| findings.given(at, endpoint)).collect()
+    } else {
+        given.texts_or_default().into_iter().map(str::to_owned).collect()
     };
     if at.has("endpoints") && at.has("path") {
         findings.error(&at.key("path"), "`path` and `endpoints` contradict each other", "keep one of the two");
@@ -279,11 +204,10 @@ fn matches(raw: Option<&raw::Match>, at: &At, mount: &str, findings: &mut Findin
         wrong("is not a path", "begin it with a slash, such as `/chat/*`; it lies below the mount")
     };
     let mut headers = BTreeMap::new();
-    for (given, value) in raw.header.iter().flat_map(|entries| &entries.0) {
-        let at = at.key("header").key(given);
+    for (given, at) in at.key("header").named() {
         match url::header(given) {
             Ok(name) => {
-                if let Some(value) = findings.given(&at, Some(&value.0), pattern)
+                if let Some(value) = findings.given(&at, pattern)
                     && headers.insert(name, value).is_some()
                 {
                     findings.error(
@@ -300,26 +224,23 @@ fn matches(raw: Option<&raw::Match>, at: &At, mount: &str, findings: &mut Findin
     }
     Match {
         endpoints,
-        model: findings.given(&at.key("model"), text(&raw.model), pattern),
+        model: findings.given(&at.key("model"), pattern),
         headers,
-        path: findings.given(&at.key("path"), text(&raw.path), path),
+        path: findings.given(&at.key("path"), path),
     }
 }
 
-fn user(raw: &raw::Rollout, at: &At, findings: &mut Findings<'_>) -> Vec<UserSource> {
-    let at = at.key("user");
-    let usual = defaults::USER.map(str::to_owned).to_vec();
-    let given = raw.user.as_ref().map_or(&usual, |texts| &texts.0);
-    if given.is_empty() {
-        findings.error(&at, "the list of sources is empty", "name one, such as `header:x-user-id`, or remove `user`");
+fn user(at: &At, findings: &mut Findings<'_>) -> Vec<UserSource> {
+    let usual = || keys::USER.iter().filter_map(|text| source(text).ok()).collect();
+    if !at.fits() {
+        return usual();
     }
-    let one = |(index, text): (usize, &String)| findings.given(&at.item(index), Some(text), source);
-    let sources: Vec<UserSource> = given.iter().enumerate().filter_map(one).collect();
-    if sources.is_empty() && !findings.resolves() {
-        // They are references, which nobody follows here.
-        return defaults::USER.iter().filter_map(|text| source(text).ok()).collect();
+    if at.texts().is_empty() {
+        findings.error(at, "the list of sources is empty", "name one, such as `header:x-user-id`, or remove `user`");
     }
-    sources
+    let sources: Vec<UserSource> = at.items().iter().filter_map(|at| findings.given(at, source)).collect();
+    // Where references lead nowhere, they are all that is there.
+    if sources.is_empty() && !findings.resolves() { usual() } else { sources }
 }
 
 /// Where a user id may be found: `header:x-user-id`, `body:metadata.user_id`.
@@ -339,11 +260,11 @@ pub(super) fn source(text: &str) -> Result<UserSource, Wrong> {
 }
 
 /// `exclude` and `pin_users` as one map. A list may have tens of thousands of ids: places are made for errors only.
-fn pins(raw: &raw::Rollout, at: &At, findings: &mut Findings<'_>) -> BTreeMap<String, Arm> {
+fn pins(at: &At, findings: &mut Findings<'_>) -> BTreeMap<String, Arm> {
     let mut pins: BTreeMap<String, Arm> = BTreeMap::new();
     let mut pin = |id: &str, arm: Arm, at: &dyn Fn() -> At, findings: &mut Findings<'_>| {
         let id = if id.contains("${") {
-            match findings.given(&at(), Some(id), |text| Ok(text.to_owned())) {
+            match findings.given(&at(), |text| Ok(text.to_owned())) {
                 Some(id) => id,
                 None => return,
             }
@@ -356,36 +277,30 @@ fn pins(raw: &raw::Rollout, at: &At, findings: &mut Findings<'_>) -> BTreeMap<St
             findings.error(&at(), "this user is pinned to both arms", "keep it under one of `exclude` and `pin_users`");
         }
     };
-    for (index, id) in raw.exclude.iter().flatten().enumerate() {
-        pin(&id.0, Arm::Stable, &|| at.key("exclude").item(index), findings);
+    let (exclude, pinned) = (at.key("exclude"), at.key("pin_users"));
+    for (index, id) in exclude.texts().into_iter().enumerate() {
+        pin(id, Arm::Stable, &|| exclude.item(index), findings);
     }
-    match &raw.pin_users {
-        None => {}
-        Some(Pins::Canary(ids)) => {
-            for (index, id) in ids.iter().enumerate() {
-                pin(&id.0, Arm::Canary, &|| at.key("pin_users").item(index), findings);
+    for (index, id) in pinned.texts().into_iter().enumerate() {
+        pin(id, Arm::Canary, &|| pinned.item(index), findings);
+    }
+    for entry in pinned.entries() {
+        let (id, place) = (entry.key.as_str(), || pinned.key(&entry.key));
+        match entry.value.text() {
+            Some("canary") => pin(id, Arm::Canary, &place, findings),
+            Some("stable") => pin(id, Arm::Stable, &place, findings),
+            Some(other) => {
+                let problem = format!("`{}` is no arm", mask::short(other));
+                findings.error(&place(), problem, "write `canary` or `stable`");
             }
-        }
-        Some(Pins::Arms(entries)) => {
-            for (id, arm) in &entries.0 {
-                let place = || at.key("pin_users").key(id);
-                match arm.0.as_str() {
-                    "canary" => pin(id, Arm::Canary, &place, findings),
-                    "stable" => pin(id, Arm::Stable, &place, findings),
-                    other => {
-                        let problem = format!("`{}` is no arm", mask::short(other));
-                        findings.error(&place(), problem, "write `canary` or `stable`");
-                    }
-                }
-            }
+            None => {}
         }
     }
     pins
 }
 
-fn force(raw: Option<&raw::Force>, at: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Option<Force> {
-    let raw = raw?;
-    let header = findings.given(&at.key("header"), text(&raw.header), url::header);
-    let token = text(&raw.token).and_then(|given| findings.token(&at.key("token"), given, reached));
+fn force(at: &At, reached: SocketAddr, findings: &mut Findings<'_>) -> Option<Force> {
+    let header = findings.given(&at.key("header"), url::header);
+    let token = findings.token(&at.key("token"), reached);
     Some(Force { header: header?, token: token? })
 }

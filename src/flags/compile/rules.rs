@@ -11,18 +11,18 @@ use crate::decide::policy::{Fallback, Intent, Match, PathPart, Policy, Rollout, 
 use crate::decide::units::{Percent, ProviderId};
 use crate::describe::exposure::{problem, remedy};
 
+use super::super::keys;
 use super::super::place::At;
-use super::super::{defaults, raw};
 use super::findings::Findings;
 use super::rollout;
 
 /// Looks at the whole.
-pub(super) fn check(policy: &Policy, reached: Reached, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+pub(super) fn check(policy: &Policy, reached: Reached, root: &At, findings: &mut Findings<'_>) {
     ports(policy, root, findings);
-    exposure(policy, reached, raw, root, findings);
+    exposure(policy, reached, root, findings);
     embeddings(policy, root, findings);
     unreachable(policy, root, findings);
-    keyless_canaries(policy, raw, root, findings);
+    keyless_canaries(policy, root, findings);
     one_path_for_all(policy, root, findings);
     fallbacks_of_an_index(policy, root, findings);
     unmatched(policy, root, findings);
@@ -64,9 +64,10 @@ fn ports(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
 }
 
 /// Whoever reaches the proxy port spends the keys, and whoever reaches the operators' port moves the traffic.
-fn exposure(policy: &Policy, reached: Reached, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
-    if root.has("clients") && raw.clients.as_ref().is_some_and(Vec::is_empty) {
-        findings.error(&root.key("clients"), "the list of clients is empty", "name one, or remove `clients`");
+fn exposure(policy: &Policy, reached: Reached, root: &At, findings: &mut Findings<'_>) {
+    let clients = root.key("clients");
+    if clients.fits() && clients.items().is_empty() {
+        findings.error(&clients, "the list of clients is empty", "name one, or remove `clients`");
     }
     let at = |place: Place| match place {
         Place::Listen => root.key("listen"),
@@ -97,7 +98,7 @@ fn exposure(policy: &Policy, reached: Reached, raw: &raw::File, root: &At, findi
 
 /// Two embedding models in one index corrupt it silently, so an index must not be split by users.
 fn embeddings(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
-    let usual: Vec<UserSource> = defaults::USER.iter().filter_map(|text| rollout::source(text).ok()).collect();
+    let usual: Vec<UserSource> = keys::USER.iter().filter_map(|text| rollout::source(text).ok()).collect();
     for (index, rollout) in policy.rollouts.iter().enumerate() {
         let Some(canary) = &rollout.canary else { continue };
         let split = match canary.percent {
@@ -173,12 +174,11 @@ fn covers(first: &Rollout, other: &Rollout) -> bool {
 }
 
 /// The application's own credentials go to stable only: another provider on the internet without keys refuses everybody.
-fn keyless_canaries(policy: &Policy, raw: &raw::File, root: &At, findings: &mut Findings<'_>) {
+fn keyless_canaries(policy: &Policy, root: &At, findings: &mut Findings<'_>) {
     let mut told: Vec<&str> = Vec::new();
     for (id, role) in policy.rollouts.iter().flat_map(|rollout| spared(rollout)) {
         let Some(provider) = policy.providers.get(usize::from(id.0)) else { continue };
-        let entries = raw.providers.iter().flat_map(|entries| &entries.0);
-        let keys = entries.filter(|(name, _)| *name == provider.name).any(|(_, raw)| raw.api_keys.is_some());
+        let keys = root.key("providers").key(&provider.name).key("api_keys").fits();
         let own = !provider.set_headers.is_empty()
             || !provider.query.is_empty()
             || !provider.forward_headers.is_empty()

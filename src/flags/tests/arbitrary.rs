@@ -185,7 +185,7 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
-const GOOD: &str = r#"listen: 127.0.0.1:7171
+pub(super) const GOOD: &str = r#"listen: 127.0.0.1:7171
 providers:
   a: { base_url: "https://a.test/v1", api_keys: ["${SET}"], models: { x: y } }
   b:

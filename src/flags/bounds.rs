@@ -1,0 +1,20 @@
+//! How much of everything a file may have.
+//!
+//! The limits that are no value of a key: what lies beyond one of them is a mistake, not a configuration. The schema
+//! and the compiler read the same constants. The limits of the text itself, before anything is parsed, are in
+//! [`text`](super::text).
+
+/// Errors found before the list is cut off; nobody mends more than that in one go.
+pub(super) const MOST_ERRORS: usize = 100;
+/// Entries of a list or a map; each would cost its share of every reading.
+pub(super) const MOST_ENTRIES: usize = 1000;
+/// The same for user ids.
+pub(super) const MOST_IDS: usize = 100_000;
+/// Providers that `fallback` may name.
+pub(super) const MOST_FALLBACKS: usize = crate::decide::fallback::MOST_OTHERS;
+/// A body is held until its answer has begun, so one client must not hold all that there is.
+pub(super) const MOST_REPLAY_BODY: u64 = 64 * 1024 * 1024;
+/// What `set_fields` of one provider may add to every request, in bytes of JSON.
+pub(super) const MOST_SET: usize = 64 * 1024;
+/// How deep a field may lie that a rule names.
+pub(super) const DEEPEST_FIELD: usize = 16;
