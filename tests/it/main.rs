@@ -20,6 +20,7 @@ mod drain;
 mod earlier;
 mod faults;
 mod guard;
+mod health;
 mod kill;
 mod newcomer;
 mod owners;
