@@ -28,6 +28,7 @@ mod people;
 mod process;
 mod ramp;
 mod reload;
+mod restart;
 mod rewrite;
 mod rollback;
 mod schedule;
