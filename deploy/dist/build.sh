@@ -34,9 +34,10 @@ target="$arch-unknown-linux-$libc"
 cargo_home="${CARGO_HOME:-$HOME/.cargo}"
 maps=("$cargo_home=cargo" "$here=serin" "$target_dir=target" "$sysroot/lib/rustlib/src/rust=/rustc/$commit_hash")
 rustflags=(-C target-feature=+crt-static -C relocation-model=pie -C "link-arg=-Wl,--build-id=none"
-    -C "link-arg=-Wl,-z,pack-relative-relocs"
-    # What is not marked `inline` is inlined less readily: a tenth of the code, for a hundredth of a request's time.
+    # What is not marked `inline` is inlined less readily: 7% smaller, for 5% more instructions of a request.
     -C llvm-args=--inline-threshold=100)
+# A third of a megabyte, where the C library is one that knows them.
+[ "$libc" != musl ] || rustflags+=(-C "link-arg=-Wl,-z,pack-relative-relocs")
 cflags=()
 for map in "${maps[@]}"; do
     rustflags+=("--remap-path-prefix=$map")
