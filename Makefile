@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test check deny schema bench-guard fence
+.PHONY: help demo test check deny schema bench-guard fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -31,6 +31,18 @@ schema: ## Write deploy/flags.schema.json anew from the code
 bench-guard: ## Rules for canaries on the same simulated traffic: write docs/guard.md anew; RUNS=40 for a quick look
 	@mkdir -p docs
 	cargo run --quiet --profile quick --locked --example bench_guard -- docs/guard.md
+
+dist: ## What ships, in target/shipped: a static binary of at most 12 MB, completions, man pages, SBOM, licences, checksums
+	@deploy/dist/build.sh
+
+dist-twice: ## Build what ships twice, in two folders, and compare it byte by byte: some ten minutes
+	@deploy/dist/reproduce.sh
+
+image: ## An image with nothing but what `make dist` has built, as an archive for docker load; needs no daemon
+	@deploy/image/build.sh
+
+dist-test: ## Run what ships in an empty root, and in its image: read-only, as a user without rights; needs root
+	@tests/dist/run.sh
 
 fence: ## Instructions of a request, before this change and now: at most 2% more; BASE=COMMIT compares with that one
 	@tests/fence.py

@@ -1,7 +1,10 @@
 //! The data plane as a whole: started on a bound socket, drained, stopped.
 //!
 //! With one core, it accepts for itself; with more, an acceptor on a thread of its own deals connections out. Invariant:
-//! a drain accepts connections to its end, so that nobody is refused who still finds this process.
+//! a drain accepts connections to its end, so that nobody is refused who still finds this process. Where the socket was
+//! handed over and outlives the process, connections wait at it for the next one instead, at the beginning and at the
+//! end of the drain: so a restart is short, cuts no request that ends soon, and keeps nobody waiting behind one that
+//! does not.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -30,6 +33,10 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How often a drain looks.
 const GLANCE: Duration = Duration::from_millis(20);
+/// For how long connections are kept waiting at a socket that was handed over.
+const LONGEST_WAIT: Millis = Millis(5000);
+/// By then whoever was accepted before is counted.
+const SETTLED: Millis = Millis(100);
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -127,7 +134,7 @@ async fn acceptor(
     };
     let deal = |stream| listener::deal(stream, &desks, &gate);
     tokio::select! {
-        () = listener::accept(listener, Arc::clone(&gate), shared, deal) => {}
+        () = listener::accept(listener, Arc::clone(&gate), shared, stage.clone(), deal) => {}
         _ = stage.wait_for(|stage| *stage == DrainPhase::Stopped) => {}
     }
 }
@@ -159,19 +166,32 @@ impl Running {
 
     /// Asks clients to close, serves them until nothing has been in flight for 2 s or `patience` has passed, and
     /// stops. Gives back how many requests were cut.
-    pub async fn drain(mut self, patience: Millis) -> u64 {
-        self.stage.send_replace(DrainPhase::Draining);
+    pub async fn drain(self, patience: Millis) -> u64 {
+        self.end(patience, false).await
+    }
+
+    /// The same where the socket outlives this process, and the next one accepts whoever waits there.
+    pub async fn hand_over(self, patience: Millis) -> u64 {
+        self.end(patience, true).await
+    }
+
+    async fn end(mut self, patience: Millis, handed_over: bool) -> u64 {
         let began = clock::now();
         let mut quiet_since = began;
         let mut served = self.begun();
         loop {
             let now = clock::now();
+            let stage = stage_of(now.since(began), patience, handed_over);
+            self.stage.send_if_modified(|current| std::mem::replace(current, stage) != stage);
             let begun = self.begun();
             if self.open_requests() > 0 || begun != served {
                 quiet_since = now;
                 served = begun;
             }
             if now.since(quiet_since) >= QUIET || now.since(began) >= patience {
+                break;
+            }
+            if stage == DrainPhase::HandingOver && now.since(began) >= SETTLED && self.connections() == 0 {
                 break;
             }
             tokio::time::sleep(GLANCE).await;
@@ -199,8 +219,29 @@ impl Running {
     }
 }
 
+/// What a drain wants of the cores after this time.
+fn stage_of(elapsed: Millis, patience: Millis, handed_over: bool) -> DrainPhase {
+    let begins = elapsed < LONGEST_WAIT;
+    let ends = patience.since(elapsed) <= LONGEST_WAIT;
+    if handed_over && (begins || ends) { DrainPhase::HandingOver } else { DrainPhase::Draining }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.stage.send_replace(DrainPhase::Stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_wait_at_a_socket_that_was_handed_over_first_and_last() {
+        let at = |seconds: u64, handed_over| stage_of(Millis(seconds * 1000), Millis(60_000), handed_over);
+        assert_eq!([0, 4, 55, 59].map(|second| at(second, true)), [DrainPhase::HandingOver; 4]);
+        assert_eq!([5, 30, 54].map(|second| at(second, true)), [DrainPhase::Draining; 3]);
+        assert_eq!([0, 30, 59].map(|second| at(second, false)), [DrainPhase::Draining; 3]);
+        assert_eq!(stage_of(Millis(600), Millis(1000), true), DrainPhase::HandingOver);
     }
 }

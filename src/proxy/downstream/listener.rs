@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::worker::Stage;
 use crate::clock;
 use crate::proxy::core::{Core, Load};
 use crate::state::snapshot::Shared;
@@ -96,16 +97,26 @@ pub(crate) struct WorkerHandle {
     pub(crate) inbox: mpsc::UnboundedSender<(std::net::TcpStream, ConnectionSlot)>,
 }
 
-/// Accepts for ever, and has `receive` take each connection.
+/// Accepts until the process ends, and has `receive` take each connection.
 pub(crate) async fn accept(
     listener: TcpListener,
     gate: Arc<ConnectionSlots>,
     shared: Arc<Shared>,
+    mut stage: watch::Receiver<Stage>,
     mut receive: impl FnMut(TcpStream),
 ) {
     let mut short_of = false;
     loop {
-        match listener.accept().await {
+        if !may_accept(&mut stage).await {
+            return;
+        }
+        // Until it is accepted a connection waits at the socket, so nothing is lost here.
+        let accepted = tokio::select! {
+            biased;
+            _ = stage.changed() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 short_of = false;
                 // Small frames must not wait for the acknowledgement of the last one.
@@ -125,6 +136,12 @@ pub(crate) async fn accept(
             Err(_) => tokio::task::yield_now().await,
         }
     }
+}
+
+/// SendLimits while whoever comes is left to another process. `false`: this one ends.
+async fn may_accept(stage: &mut watch::Receiver<Stage>) -> bool {
+    let waited = stage.wait_for(|stage| *stage != Stage::HandingOver).await;
+    waited.is_ok_and(|stage| *stage != Stage::Stopped)
 }
 
 /// Hands a connection to the core that has the least to do.

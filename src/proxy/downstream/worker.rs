@@ -31,6 +31,8 @@ pub(crate) enum DrainPhase {
     Running,
     /// To serve, and to ask clients to close.
     Draining,
+    /// The same for those who are here; whoever comes waits at the socket, which another process holds too.
+    HandingOver,
     /// To end at once.
     Stopped,
 }
@@ -89,11 +91,12 @@ impl Worker {
         match intake {
             Intake::Own(socket) => match TcpListener::from_std(socket) {
                 Ok(socket) => {
+                    let stage = stage.clone();
                     let receive = {
                         let gate = Arc::clone(&gate);
                         move |stream| open(stream, ConnectionSlot::take(&gate, &load))
                     };
-                    spawn_local(listener::accept(socket, gate, shared, receive));
+                    spawn_local(listener::accept(socket, gate, shared, stage, receive));
                 }
                 Err(error) => tracing::error!(%error, "the listening socket cannot be used"),
             },
@@ -110,7 +113,7 @@ impl Worker {
         loop {
             match *stage.borrow_and_update() {
                 DrainPhase::Running => {}
-                DrainPhase::Draining => core.drain(),
+                DrainPhase::Draining | DrainPhase::HandingOver => core.drain(),
                 DrainPhase::Stopped => break,
             }
             if stage.changed().await.is_err() {
