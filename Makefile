@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TOOLS := target/tools
 
-.PHONY: help demo test check deny schema bench-guard fence
+.PHONY: help demo test check deny schema bench-guard fence dist dist-twice image dist-test
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
@@ -31,6 +31,18 @@ schema: ## Write deploy/flags.schema.json from the code
 bench-guard: ## Compare canary rules on simulated traffic and write docs/guard.md; RUNS=40 for a quick run
 	@mkdir -p docs
 	cargo run --quiet --profile quick --locked --example bench_guard -- docs/guard.md
+
+dist: ## What ships, in target/shipped: a static binary of at most 12 MB, completions, man pages, SBOM, licences, checksums
+	@deploy/dist/build.sh
+
+dist-twice: ## Build what ships twice, in two folders, and compare it byte by byte: some ten minutes
+	@deploy/dist/reproduce.sh
+
+image: ## An image with nothing but what `make dist` has built, as an archive for docker load; needs no daemon
+	@deploy/image/build.sh
+
+dist-test: ## Run what ships in an empty root, and in its image: read-only, as a user without rights; needs root
+	@tests/dist/run.sh
 
 fence: ## Count the instructions of a request before and after a change, at most 2% more; BASE=COMMIT sets the base
 	@tests/fence.py

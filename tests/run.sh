@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test and ends with their sum, `N passed, N failed`, alone on the last line.
 #
-# On a fresh machine it first installs a C compiler, Python and Node where they are missing. The tests use the debug
-# build, which is there in a fraction of the time. RELEASE=1 also builds the release binary, plays the demo with it,
+# On a fresh machine it first installs a C compiler, Python, Node, git and systemd's tools where they are missing. The
+# tests use the debug build, which is there in a fraction of the time. RELEASE=1 also builds the release binary, plays the demo with it,
 # as the README promises, and gives it to the SDKs. FULL=1 takes the full measure of the long tests, which needs many
 # minutes and as many open files as the machine allows.
 set -uo pipefail
@@ -28,6 +28,9 @@ missing=()
 command -v cc >/dev/null || missing+=(build-essential)
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3 python3-venv python3-pip)
 command -v npm >/dev/null || missing+=(nodejs npm)
+command -v git >/dev/null || missing+=(git)
+# Only its tools: systemd-analyze and systemd-socket-activate need no systemd that runs.
+command -v systemd-socket-activate >/dev/null || missing+=(systemd)
 if ((${#missing[@]})); then
     echo "== installing ${missing[*]}"
     as_root=(env DEBIAN_FRONTEND=noninteractive)

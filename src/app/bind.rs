@@ -52,6 +52,8 @@ pub(super) struct Bound {
     pub(super) listen: TcpListener,
     pub(super) admin: TcpListener,
     pub(super) probe: Option<TcpListener>,
+    /// Whether whoever started the process holds the proxy's socket too.
+    pub(super) handed_over: bool,
 }
 
 /// Binds every port, or says which one cannot be had.
@@ -59,6 +61,7 @@ pub(super) fn bind(wanted: Wanted, mut inherited: Inherited, registry: &Registry
     let admin = inherited.bound_to(wanted.admin);
     let probe = wanted.probe.and_then(|address| inherited.bound_to(address));
     let listen = inherited.bound_to(wanted.listen);
+    let handed_over = listen.is_some();
     let or_bind = |socket: Option<TcpListener>, address, key| match socket {
         Some(socket) => Ok(socket),
         None => open(address).map_err(|error| refused(key, address, error, registry)),
@@ -67,6 +70,7 @@ pub(super) fn bind(wanted: Wanted, mut inherited: Inherited, registry: &Registry
         listen: or_bind(listen, wanted.listen, "listen")?,
         admin: or_bind(admin, wanted.admin, "admin.listen")?,
         probe: wanted.probe.map(|address| or_bind(probe, address, "probe.listen")).transpose()?,
+        handed_over,
     })
 }
 
@@ -108,7 +112,7 @@ mod tests {
         let bound = bind(wanted(free()), Inherited::default(), &registry).unwrap();
         let ports =
             [&bound.listen, &bound.admin, bound.probe.as_ref().unwrap()].map(|l| l.local_addr().unwrap().port());
-        assert!(ports.iter().all(|port| *port != 0), "{ports:?}");
+        assert!(ports.iter().all(|port| *port != 0) && !bound.handed_over, "{ports:?}");
     }
 
     #[test]
@@ -149,6 +153,6 @@ mod tests {
         let wanted = Wanted { listen: first, admin: second, probe: None };
         let bound = bind(wanted, Inherited(vec![two, one]), &registry).unwrap();
         assert_eq!(bound.admin.local_addr().unwrap(), second);
-        assert_eq!(bound.listen.local_addr().unwrap(), first);
+        assert_eq!((bound.listen.local_addr().unwrap(), bound.handed_over), (first, true));
     }
 }

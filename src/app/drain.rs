@@ -1,7 +1,8 @@
 //! The end of a process: who may ask for it, and in which order things stop.
 //!
 //! First readiness turns and control is told, so that answers ask clients to close; then the data plane finishes what
-//! is in flight, still accepting, until it is idle or the file's `drain` has passed. A second word ends it at once. The
+//! is in flight, still accepting, until it is idle or the file's `drain` has passed. At a socket that was handed over
+//! it lets connections wait for the next process instead, for some seconds. A second word ends it at once. The
 //! control loop's end is the process' end: without it nobody would take a broken canary back.
 
 use std::sync::Arc;
@@ -74,13 +75,15 @@ pub(super) struct Parts<'a> {
     pub(super) inbox: &'a Inbox,
     pub(super) shared: Arc<Shared>,
     pub(super) plane: proxy::Running,
+    /// Whether the proxy's socket outlives this process.
+    pub(super) handed_over: bool,
     pub(super) words: &'a Receiver<Word>,
     pub(super) word: Sender<Word>,
 }
 
 /// Waits until the process has ended.
 pub(super) fn wait(parts: Parts<'_>) -> Result<(), Ended> {
-    let Parts { draining, inbox, shared, plane, words, word } = parts;
+    let Parts { draining, inbox, shared, plane, handed_over, words, word } = parts;
     let mut plane = Some(plane);
     // Ends when every sender is gone too, which cannot be while `word` lives.
     for heard in words {
@@ -97,7 +100,7 @@ pub(super) fn wait(parts: Parts<'_>) -> Result<(), Ended> {
                 tracing::info!(open_requests = plane.open_requests(), at_most = %patience, "draining");
                 let drained = word.clone();
                 let finish = move || {
-                    finish(plane, patience);
+                    finish(plane, patience, handed_over);
                     let _ = drained.send(Word::Drained);
                 };
                 if std::thread::Builder::new().name("drain".to_owned()).spawn(finish).is_err() {
@@ -119,8 +122,9 @@ pub(super) fn wait_for_control(words: &Receiver<Word>) {
     }
 }
 
-fn finish(plane: proxy::Running, patience: Millis) {
+fn finish(plane: proxy::Running, patience: Millis, handed_over: bool) {
     let cut = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+        Ok(runtime) if handed_over => runtime.block_on(plane.hand_over(patience)),
         Ok(runtime) => runtime.block_on(plane.drain(patience)),
         // Without a clock nothing can be waited for; dropping the data plane stops it.
         Err(_) => plane.open_requests(),

@@ -143,6 +143,7 @@ pub struct Running {
     words: mpsc::Receiver<Word>,
     word: mpsc::Sender<Word>,
     draining: Arc<AtomicBool>,
+    handed_over: bool,
     held: Held,
 }
 
@@ -196,9 +197,9 @@ impl Running {
     /// # Errors
     /// Where it ended without having been asked to.
     pub fn wait(self) -> Result<(), Ended> {
-        let Running { shared, inbox, plane, words, word, draining, held, .. } = self;
+        let Running { shared, inbox, plane, words, word, draining, handed_over, held, .. } = self;
         let lines = Arc::clone(&shared.access_log);
-        let ended = drain::wait(Parts { draining, inbox: &inbox, shared, plane, words: &words, word });
+        let ended = drain::wait(Parts { draining, inbox: &inbox, shared, plane, handed_over, words: &words, word });
         // The last inboxes close with these, and with them the control loop.
         drop((held, inbox));
         access_log::finish(&lines);
@@ -235,7 +236,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         bind(wanted, inherited, &options.registry).map(|bound| (first, bound))
     });
     // Here most starts fail that do, and the directory is still ours.
-    let (first, Bound { listen, admin, probe }) = bound.inspect_err(|_| traces.remove())?;
+    let (first, Bound { listen, admin, probe, handed_over }) = bound.inspect_err(|_| traces.remove())?;
     let fixed = first.policy.fixed.clone();
     let local = |socket: &std::net::TcpListener| socket.local_addr().map_err(system("the listener"));
     let (listen_at, admin_at) = (local(&listen)?, local(&admin)?);
@@ -336,6 +337,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         words,
         word,
         draining,
+        handed_over,
         held: Held { _registered: registered, _watcher: watcher, _teller: teller, _placed: placed, _admin: admin },
     })
 }

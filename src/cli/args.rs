@@ -5,14 +5,17 @@
 
 use clap::{Parser, Subcommand};
 
-use super::{Outcome, bucket, change, check, completions, demo, history, rollback, run, schema, simulate, status, why};
+use super::{
+    Outcome, bucket, change, check, completions, demo, healthcheck, history, rollback, run, schema, simulate, sleep,
+    status, version, why,
+};
 use crate::app;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
 #[command(
     name = "serin",
-    version,
+    version = version::TEXT,
     about = "Moves an application's traffic from one provider to another, a sticky percentage of users at a time, and \
              rolls it back when the new one fails.",
     after_long_help = "Exit codes: 0 done, 1 failed, 64 bad usage or file, 75 not confirmed in time.\n\n\
@@ -56,6 +59,10 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Run a rollout from start to rollback and recovery in about a minute, with two embedded providers.
     Demo(demo::DemoArgs),
+    /// Ask the sidecar on this machine whether it is ready: exit code 0 if so, else 1. For containers.
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Wait for some seconds: a preStop hook in an image that has no shell.
+    Sleep(sleep::SleepArgs),
     /// Print a completion script for a shell.
     Completions(completions::CompletionsArgs),
 }
@@ -80,6 +87,8 @@ impl Cli {
             Command::Simulate(args) => simulate::run(args),
             Command::Schema(args) => schema::run(args),
             Command::Demo(args) => demo::run(args),
+            Command::Healthcheck(args) => healthcheck::run(args),
+            Command::Sleep(args) => sleep::run(args),
             Command::Completions(args) => completions::run(args),
         }
     }

@@ -109,6 +109,16 @@ pub(super) fn text_by_any(vias: &[Via], path: &str, limit: Duration) -> Result<S
         .map_err(|_| CallError::NoAnswer { via: via.to_string(), why: "its response is not text".to_owned() })
 }
 
+/// Reads an answer whatever its status: where it came from, the status, and its text.
+pub(super) fn answer_by_any<'v>(
+    vias: &'v [Via],
+    path: &str,
+    limit: Duration,
+) -> Result<(&'v Via, StatusCode, String), CallError> {
+    let (via, (status, bytes)) = first_of(vias, |via| ask(via, &Method::GET, path, None, limit))?;
+    Ok((via, status, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 fn by_first<'v>(
     vias: &'v [Via],
     method: &Method,
@@ -116,17 +126,43 @@ fn by_first<'v>(
     body: Option<&Value>,
     limit: Duration,
 ) -> Result<(&'v Via, Bytes), CallError> {
+    first_of(vias, |via| call(via, method, path, body, limit))
+}
+
+fn first_of<T>(vias: &[Via], call: impl Fn(&Via) -> Result<T, CallError>) -> Result<(&Via, T), CallError> {
     let mut last = CallError::Unreachable { via: "it".to_owned(), why: "no address of it is known".to_owned() };
     for via in vias {
-        match call(via, method, path, body, limit) {
+        match call(via) {
             Err(error @ CallError::Unreachable { .. }) => last = error,
-            other => return other.map(|bytes| (via, bytes)),
+            other => return other.map(|answer| (via, answer)),
         }
     }
     Err(last)
 }
 
 fn call(via: &Via, method: &Method, path: &str, body: Option<&Value>, limit: Duration) -> Result<Bytes, CallError> {
+    let (status, bytes) = ask(via, method, path, body, limit)?;
+    if !status.is_success() {
+        return Err(match serde_json::from_slice::<ErrorReply>(&bytes) {
+            Ok(reply) => CallError::Refused { code: reply.error.code, message: reply.error.message },
+            Err(_) => CallError::Refused {
+                code: "http".to_owned(),
+                message: format!(
+                    "{via} answered {status}, which is not a response of Serin's admin port: is it another program?"
+                ),
+            },
+        });
+    }
+    Ok(bytes)
+}
+
+fn ask(
+    via: &Via,
+    method: &Method,
+    path: &str,
+    body: Option<&Value>,
+    limit: Duration,
+) -> Result<(StatusCode, Bytes), CallError> {
     let unreachable = |why: String| CallError::Unreachable { via: via.to_string(), why };
     let no_answer = |why: String| CallError::NoAnswer { via: via.to_string(), why };
     let mut request = Request::builder().method(method).uri(path);
@@ -150,7 +186,7 @@ fn call(via: &Via, method: &Method, path: &str, body: Option<&Value>, limit: Dur
         .enable_all()
         .build()
         .map_err(|error| unreachable(error.to_string()))?;
-    let (status, bytes) = runtime.block_on(async {
+    runtime.block_on(async {
         let late = || format!("not within {} s", limit.as_secs());
         let connected = tokio::time::timeout(limit, async {
             match via {
@@ -172,19 +208,7 @@ fn call(via: &Via, method: &Method, path: &str, body: Option<&Value>, limit: Dur
             Ok(answer) => answer.map_err(no_answer),
             Err(_) => Err(no_answer(late())),
         }
-    })?;
-    if !status.is_success() {
-        return Err(match serde_json::from_slice::<ErrorReply>(&bytes) {
-            Ok(reply) => CallError::Refused { code: reply.error.code, message: reply.error.message },
-            Err(_) => CallError::Refused {
-                code: "http".to_owned(),
-                message: format!(
-                    "{via} answered {status}, which is not a response of Serin's admin port: is it another program?"
-                ),
-            },
-        });
-    }
-    Ok(bytes)
+    })
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin {}

@@ -12,6 +12,7 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 mod guard_words;
+pub mod healthcheck;
 pub mod history;
 mod out;
 mod reach;
@@ -21,7 +22,9 @@ pub mod run;
 mod sample;
 pub mod schema;
 pub mod simulate;
+pub mod sleep;
 pub mod status;
+mod version;
 pub mod why;
 
 use std::fmt;

@@ -1,7 +1,9 @@
 //! The data plane as a whole: started on a bound socket, drained, stopped.
 //!
 //! With one core, it accepts for itself; with more, an acceptor on a thread of its own deals connections out. Invariant:
-//! a drain accepts connections to its end, so that no client that still reaches this process is refused.
+//! a drain accepts connections to its end, so that no client that still reaches this process is refused. If the socket
+//! was handed over and outlives the process, connections wait at it for the next process in the first and the last
+//! seconds of the drain: a restart is short, cuts no request that ends soon, and no connection waits for long.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -30,6 +32,10 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 /// How often a drain looks.
 const GLANCE: Duration = Duration::from_millis(20);
+/// For how long connections are kept waiting at a socket that was handed over.
+const LONGEST_WAIT: Millis = Millis(5000);
+/// By then the connections that were accepted before are counted.
+const SETTLED: Millis = Millis(100);
 
 /// What the data plane is started with.
 #[derive(Debug)]
@@ -127,7 +133,7 @@ async fn acceptor(
     };
     let deal = |stream| listener::deal(stream, &workers, &slots);
     tokio::select! {
-        () = listener::accept(listener, Arc::clone(&slots), shared, deal) => {}
+        () = listener::accept(listener, Arc::clone(&slots), shared, phase.clone(), deal) => {}
         _ = phase.wait_for(|phase| *phase == DrainPhase::Stopped) => {}
     }
 }
@@ -159,19 +165,32 @@ impl Running {
 
     /// Asks clients to close, serves them until nothing has been in flight for 2 s or `patience` has passed, and
     /// stops. Gives back how many requests were cut.
-    pub async fn drain(mut self, patience: Millis) -> u64 {
-        self.phase.send_replace(DrainPhase::Draining);
+    pub async fn drain(self, patience: Millis) -> u64 {
+        self.end(patience, false).await
+    }
+
+    /// The same where the socket outlives this process, and the next one accepts the connections that wait there.
+    pub async fn hand_over(self, patience: Millis) -> u64 {
+        self.end(patience, true).await
+    }
+
+    async fn end(mut self, patience: Millis, handed_over: bool) -> u64 {
         let began = clock::now();
         let mut quiet_since = began;
         let mut served = self.begun();
         loop {
             let now = clock::now();
+            let phase = phase_of(now.since(began), patience, handed_over);
+            self.phase.send_if_modified(|current| std::mem::replace(current, phase) != phase);
             let begun = self.begun();
             if self.open_requests() > 0 || begun != served {
                 quiet_since = now;
                 served = begun;
             }
             if now.since(quiet_since) >= QUIET || now.since(began) >= patience {
+                break;
+            }
+            if phase == DrainPhase::HandingOver && now.since(began) >= SETTLED && self.connections() == 0 {
                 break;
             }
             tokio::time::sleep(GLANCE).await;
@@ -199,8 +218,29 @@ impl Running {
     }
 }
 
+/// The phase of a drain after this time.
+fn phase_of(elapsed: Millis, patience: Millis, handed_over: bool) -> DrainPhase {
+    let begins = elapsed < LONGEST_WAIT;
+    let ends = patience.since(elapsed) <= LONGEST_WAIT;
+    if handed_over && (begins || ends) { DrainPhase::HandingOver } else { DrainPhase::Draining }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.phase.send_replace(DrainPhase::Stopped);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_wait_at_a_socket_that_was_handed_over_first_and_last() {
+        let at = |seconds: u64, handed_over| phase_of(Millis(seconds * 1000), Millis(60_000), handed_over);
+        assert_eq!([0, 4, 55, 59].map(|second| at(second, true)), [DrainPhase::HandingOver; 4]);
+        assert_eq!([5, 30, 54].map(|second| at(second, true)), [DrainPhase::Draining; 3]);
+        assert_eq!([0, 30, 59].map(|second| at(second, false)), [DrainPhase::Draining; 3]);
+        assert_eq!(phase_of(Millis(600), Millis(1000), true), DrainPhase::HandingOver);
     }
 }

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::load::Load;
+use super::worker::DrainPhase;
 use crate::clock;
 use crate::proxy::core::Core;
 use crate::state::snapshot::Shared;
@@ -97,16 +98,26 @@ pub(crate) struct WorkerHandle {
     pub(crate) inbox: mpsc::UnboundedSender<(std::net::TcpStream, ConnectionSlot)>,
 }
 
-/// Accepts for ever, and has `receive` take each connection.
+/// Accepts until the process ends, and has `receive` take each connection.
 pub(crate) async fn accept(
     listener: TcpListener,
     slots: Arc<ConnectionSlots>,
     shared: Arc<Shared>,
+    mut phase: watch::Receiver<DrainPhase>,
     mut receive: impl FnMut(TcpStream),
 ) {
     let mut short_of = false;
     loop {
-        match listener.accept().await {
+        if !may_accept(&mut phase).await {
+            return;
+        }
+        // Until it is accepted a connection waits at the socket, so nothing is lost here.
+        let accepted = tokio::select! {
+            biased;
+            _ = phase.changed() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 short_of = false;
                 // Small frames must not wait for the acknowledgement of the last one.
@@ -126,6 +137,12 @@ pub(crate) async fn accept(
             Err(_) => tokio::task::yield_now().await,
         }
     }
+}
+
+/// Waits while new connections are left to another process. `false`: this one ends.
+async fn may_accept(phase: &mut watch::Receiver<DrainPhase>) -> bool {
+    let waited = phase.wait_for(|phase| *phase != DrainPhase::HandingOver).await;
+    waited.is_ok_and(|phase| *phase != DrainPhase::Stopped)
 }
 
 /// Hands a connection to the core that has the least to do.

@@ -32,6 +32,8 @@ pub(crate) enum DrainPhase {
     Running,
     /// Requests are served, and clients are asked to close.
     Draining,
+    /// The same for open connections. New ones wait at the socket, which another process holds too.
+    HandingOver,
     /// Cores end at once.
     Stopped,
 }
@@ -89,11 +91,12 @@ impl Worker {
         match connections {
             ConnectionSource::Listener(socket) => match TcpListener::from_std(socket) {
                 Ok(socket) => {
+                    let phase = phase.clone();
                     let receive = {
                         let slots = Arc::clone(&slots);
                         move |stream| open(stream, ConnectionSlot::take(&slots, &load))
                     };
-                    spawn_local(listener::accept(socket, slots, shared, receive));
+                    spawn_local(listener::accept(socket, slots, shared, phase, receive));
                 }
                 Err(error) => tracing::error!(%error, "the listening socket cannot be used"),
             },
@@ -110,7 +113,7 @@ impl Worker {
         loop {
             match *phase.borrow_and_update() {
                 DrainPhase::Running => {}
-                DrainPhase::Draining => core.drain(),
+                DrainPhase::Draining | DrainPhase::HandingOver => core.drain(),
                 DrainPhase::Stopped => break,
             }
             if phase.changed().await.is_err() {

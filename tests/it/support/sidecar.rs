@@ -152,6 +152,14 @@ impl Workspace {
         sidecar
     }
 
+    /// The processes that have listed themselves here.
+    pub(crate) fn listed(&self) -> Vec<u32> {
+        let entries = std::fs::read_dir(self.registry()).into_iter().flatten().flatten();
+        // One that is gone already was removed by its process.
+        let read = |path: PathBuf| serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok();
+        entries.filter_map(|entry| u32::try_from(read(entry.path())?["pid"].as_u64()?).ok()).collect()
+    }
+
     /// The addresses under which this process has listed itself.
     fn registered(&self, pid: u32) -> Option<(SocketAddr, SocketAddr)> {
         let entries = std::fs::read_dir(self.registry()).ok()?;

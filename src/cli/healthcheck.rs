@@ -1,0 +1,125 @@
+//! `serin healthcheck`: whether the sidecar on this machine is ready, as an exit code.
+//!
+//! For containers, whose images have no `curl`. Asks over the socket in the state directory, else the admin port; where
+//! no sidecar is listed, the ports that flags.yaml names, so that it works beside a sidecar that could not list itself.
+//! Needs no token, since the health routes need none. Says what it was told, and judges by the status alone.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::call::{Via, answer_by_any};
+use super::reach::{Found, ReachArgs, one_of};
+use super::{Exit, Failure, Outcome, out};
+use crate::flags::{self, Environment};
+
+/// Longer than a healthy sidecar ever takes, shorter than the time that orchestrators give a check.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Arguments of `serin healthcheck`.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = "Exit codes: 0 it is, 1 it is not or does not answer, 64 several run here.\n\n\
+    Examples:\n  serin healthcheck\n  serin healthcheck --live\n  serin healthcheck --admin http://127.0.0.1:7173 --json")]
+pub struct HealthcheckArgs {
+    /// Ask whether it lives (/healthz) instead of whether it wants traffic (/readyz).
+    #[arg(long)]
+    live: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    reach: ReachArgs,
+}
+
+/// Asks.
+///
+/// # Errors
+/// Where it is not ready, or nothing answers.
+pub fn run(args: &HealthcheckArgs) -> Outcome {
+    let path = if args.live { "/healthz" } else { "/readyz" };
+    let (via, healthy, answer) = match args.asked().map(|vias| answer_by_any(&vias, path, PATIENCE).map(owned)) {
+        Ok(Ok(answered)) => answered,
+        Ok(Err(error)) => (None, false, error.to_string()),
+        Err(failure) if failure.exit == Exit::Failed => (None, false, failure.message),
+        Err(usage) => return Err(usage),
+    };
+    if args.json {
+        out::print_json(&json!({ "healthy": healthy, "asked": path, "via": via, "answer": answer }));
+        return Ok(if healthy { Exit::Done } else { Exit::Failed });
+    }
+    if !healthy {
+        return Err(Failure::failed(answer));
+    }
+    out::print(&format!("{answer}\n"));
+    Ok(Exit::Done)
+}
+
+fn owned((via, status, text): (&Via, http::StatusCode, String)) -> (Option<String>, bool, String) {
+    (Some(via.to_string()), status.is_success(), text.trim_end().to_owned())
+}
+
+impl HealthcheckArgs {
+    /// The ways to it, the best first.
+    fn asked(&self) -> Result<Vec<Via>, Failure> {
+        let found = self.reach.find()?;
+        if let Found::Nothing { flags, .. } = &found {
+            let vias = named_by(flags);
+            if !vias.is_empty() {
+                return Ok(vias);
+            }
+        }
+        one_of(found).map(|target| target.vias)
+    }
+}
+
+/// The ports that the file names: `probe.listen`, then `admin.listen`. None where the file cannot be read.
+fn named_by(flags: &Path) -> Vec<Via> {
+    let Ok(compiled) = flags::read(flags, &Environment::without_secrets()).result else { return Vec::new() };
+    let fixed = &compiled.policy.fixed;
+    let ports = fixed.probe.into_iter().chain([fixed.admin]).filter(|address| address.port() != 0);
+    ports.map(|address| Via::Tcp { authority: reachable(address).to_string(), token: None }).collect()
+}
+
+/// An address that listens everywhere is reached on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(lines: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let rest = "providers: { old: { base_url: \"http://127.0.0.1:9/v1\", api_keys: [\"${NOT_SET}\"] } }\n\
+            rollouts: [{ name: chat, stable: old }]\n";
+        std::fs::write(file.path(), format!("{lines}\n{rest}")).unwrap();
+        file
+    }
+
+    fn ways(lines: &str) -> Vec<String> {
+        named_by(file(lines).path()).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_ports_of_the_file_are_asked_the_open_one_first() {
+        let named = "probe: { listen: 0.0.0.0:7173 }\nadmin: { listen: \"[::1]:7190\" }";
+        assert_eq!(ways(named), ["http://127.0.0.1:7173", "http://[::1]:7190"]);
+        assert_eq!(ways(""), ["http://127.0.0.1:7172"]);
+    }
+
+    #[test]
+    fn a_port_that_the_system_chooses_and_a_broken_file_name_nothing() {
+        assert!(ways("admin: { listen: 127.0.0.1:0 }").is_empty());
+        assert!(ways("listen: [").is_empty());
+        assert!(named_by(Path::new("/nowhere/flags.yaml")).is_empty());
+    }
+}

@@ -1,0 +1,90 @@
+//! The units of `deploy/systemd` are read by systemd without a complaint, and leave a taken-over sidecar little to do.
+//!
+//! `systemd-analyze` judges files and needs no systemd that runs; `tests/run.sh` installs it where it is missing.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot run systemd-analyze has failed")]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The highest exposure that is accepted, in tenths; systemd calls 10.0 "dangerous" and up to 2.0 "OK".
+const MOST_EXPOSED: u32 = 20;
+
+fn unit(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/systemd").join(name)
+}
+
+fn analyze(command: &mut Command) -> Output {
+    command.env("SYSTEMD_PAGER", "").output().unwrap_or_else(|error| panic!("{:?}: {error}", command.get_program()))
+}
+
+/// What `systemd-analyze verify` says of the units, on a machine where the binary is installed.
+fn complaints(service: &str, socket: &str) -> String {
+    let root = tempfile::tempdir().unwrap();
+    let at = |path: &str| root.path().join(path);
+    for folder in ["usr/local/bin", "etc/systemd/system", "usr/lib/systemd/system"] {
+        std::fs::create_dir_all(at(folder)).unwrap();
+    }
+    // The units that every service is ordered by.
+    for name in ["sysinit.target", "basic.target", "shutdown.target", "sockets.target", "network-online.target"] {
+        std::fs::write(at("usr/lib/systemd/system").join(name), "[Unit]\nDescription=stands for the system's\n")
+            .unwrap();
+    }
+    std::fs::write(at("usr/local/bin/serin"), "#!/bin/sh\n").unwrap();
+    std::fs::set_permissions(at("usr/local/bin/serin"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(at("etc/systemd/system/serin.service"), service).unwrap();
+    std::fs::write(at("etc/systemd/system/serin.socket"), socket).unwrap();
+    let mut command = Command::new("systemd-analyze");
+    command.arg("--root").arg(root.path()).args(["--man=no", "verify", "serin.service", "serin.socket"]);
+    let output = analyze(&mut command);
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() { said } else { format!("{said}{}", output.status) }
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(unit(name)).unwrap()
+}
+
+#[test]
+fn systemd_reads_the_units_without_a_complaint() {
+    let (service, socket) = (text("serin.service"), text("serin.socket"));
+    assert_eq!(complaints(&service, &socket), "");
+    let misspelt = service.replace("ProtectSystem=", "ProtectSystme=");
+    assert!(complaints(&misspelt, &socket).contains("ProtectSystme"));
+}
+
+#[test]
+fn the_service_is_hardly_exposed() {
+    let threshold = format!("--threshold={MOST_EXPOSED}");
+    let exposed = |path: &Path| {
+        let mut command = Command::new("systemd-analyze");
+        let output = analyze(command.args(["security", "--no-pager", "--offline=true", &threshold]).arg(path));
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).lines().last().unwrap_or_default().to_owned())
+    };
+    let (accepted, line) = exposed(&unit("serin.service"));
+    assert!(accepted && line.contains("Overall exposure level"), "{line}");
+    // The same without its sandbox is not accepted, so the measure measures.
+    let dir = tempfile::tempdir().unwrap();
+    let bare = dir.path().join("serin.service");
+    std::fs::write(&bare, "[Service]\nExecStart=/usr/local/bin/serin run\n").unwrap();
+    assert!(!exposed(&bare).0);
+}
+
+#[test]
+fn the_socket_is_bound_to_the_default_of_the_file() {
+    let output = Command::new(env!("CARGO_BIN_EXE_serin")).args(["schema", "--defaults"]).output().unwrap();
+    let defaults = String::from_utf8(output.stdout).unwrap();
+    let listen = defaults.lines().find_map(|line| line.strip_prefix("listen: ")).unwrap();
+    let address = listen.split_whitespace().next().unwrap().trim_matches('"');
+    assert!(text("serin.socket").contains(&format!("\nListenStream={address}\n")), "{address}");
+}
+
+#[test]
+fn the_service_stops_no_sooner_than_its_drain() {
+    let output = Command::new(env!("CARGO_BIN_EXE_serin")).args(["schema", "--defaults"]).output().unwrap();
+    let defaults = String::from_utf8(output.stdout).unwrap();
+    assert!(defaults.lines().any(|line| line.starts_with("drain: 10m")), "{defaults}");
+    assert!(text("serin.service").contains("\nTimeoutStopSec=11min\n"));
+}
