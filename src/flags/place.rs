@@ -60,17 +60,27 @@ impl At {
 
     /// The value of this key.
     pub(super) fn key(&self, key: &str) -> At {
+        match self.entries().iter().find(|entry| entry.key == key) {
+            Some(entry) => self.below(entry),
+            None => At { node: None, path: self.path_of(key), schema: self.schema_of(key), ..self.clone() },
+        }
+    }
+
+    fn below(&self, Entry { key, spot, value }: &Entry) -> At {
+        let (path, schema) = (self.path_of(key), self.schema_of(key));
+        At { spot: value.spot, key_spot: *spot, node: Some(Rc::clone(value)), schema, path }
+    }
+
+    fn path_of(&self, key: &str) -> String {
         let mut path = self.path.clone();
         push_key(&mut path, key);
-        let schema = match &self.schema["properties"][key] {
+        path
+    }
+
+    fn schema_of(&self, key: &str) -> &'static Value {
+        match &self.schema["properties"][key] {
             Value::Null => &self.schema["additionalProperties"],
             schema => schema,
-        };
-        match self.entries().iter().find(|entry| entry.key == key) {
-            Some(Entry { spot: key_spot, value, .. }) => {
-                At { spot: value.spot, key_spot: *key_spot, node: Some(Rc::clone(value)), schema, path }
-            }
-            None => At { node: None, schema, spot: self.spot, key_spot: self.key_spot, path },
         }
     }
 
@@ -165,7 +175,7 @@ impl At {
 
     /// The names that the user chose in a map, each with its place, where the value is one that may be there.
     pub(super) fn named(&self) -> impl Iterator<Item = (&str, At)> {
-        let named = self.entries().iter().map(|entry| (entry.key.as_str(), self.key(&entry.key)));
+        let named = self.entries().iter().map(|entry| (entry.key.as_str(), self.below(entry)));
         named.filter(|(_, at)| at.fits())
     }
 
