@@ -1,12 +1,12 @@
-//! When a provider that keeps failing is left alone for a while, and how it is tried again.
+//! The circuit breaker of a provider: when requests stop going there, and how it is probed.
 //!
-//! Failures in a row open the breaker; nothing goes to the provider until a deadline, after which ONE request may try:
-//! its success closes the breaker, its failure opens it again, for twice as long. Only that probe decides: whatever was
-//! sent before the breaker opened, or past it because nobody else was left, may end as it likes. Of a rollout's canary one
-//! caller's failures count once until another's come, so that nobody opens the breaker alone. A rollout's stable is never
-//! left alone by this rule, since one user can make it fail: for it there is [`reach`](super::reach). Owns no memory and no
-//! clock; the state packs into one word, so that all cores can share it. Invariant: a deadline is never shortened, and no
-//! second probe begins before the first has ended or is older than `open_for`.
+//! Consecutive failures open the breaker. Nothing is sent until a deadline; then ONE request is the probe: its success
+//! closes the breaker, its failure opens it again for twice as long. Only the probe decides. Requests that were sent
+//! before the breaker opened, or past it because no other provider was left, change nothing. On a rollout's canary the
+//! failures of one caller count once until another caller's request fails, so that one user cannot open the breaker.
+//! This breaker never applies to a rollout's stable, since one user can make stable fail; [`reach`](super::reach)
+//! covers that case. Owns no memory and no clock; the state packs into one word that all cores share. Invariants: a
+//! deadline is never shortened; no second probe begins before the first has ended or is older than `open_for`.
 
 use super::guard::sources::SourceGroup;
 use super::policy::BreakerRule;

@@ -1,8 +1,9 @@
-//! Why an attempt failed, as values: what stood in the way of a connection, of an answer, or of a whole one.
+//! Why an attempt failed, as values: no connection, no answer, or an incomplete answer.
 //!
-//! Owns the shapes; the sentences are made of them by [`describe`](crate::describe). Holds names of hosts, of errors and of
-//! media types, and words of the system: each short and printable before it comes here, never a key, and nothing of a prompt
-//! or an answer. Invariant: two attempts that failed in the same way have equal causes, so that they are counted together.
+//! Owns the types; [`describe`](crate::describe) writes the sentences. A cause holds host names, error names, media
+//! types and texts of the operating system. Each is short and printable before it gets here. It never holds a key, nor
+//! any part of a prompt or an answer. Invariant: two attempts that failed in the same way have equal causes, so they
+//! are counted together.
 
 use serde::{Deserialize, Serialize};
 

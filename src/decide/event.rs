@@ -1,8 +1,8 @@
-//! One line of the history: what was done, by whom and why, as values.
+//! One entry of the history: what was done, by which actor and for which reason, as values.
 //!
-//! Owns the shapes; the sentences are made of them elsewhere, by [`describe`](crate::describe). An action that this
-//! version does not know keeps its word, and what an earlier version said in a sentence is kept as that sentence.
-//! Invariant: an event means the same when it comes back from the disk, and equals what was written.
+//! Owns the types; [`describe`](crate::describe) writes the sentences. An action that this version does not know keeps
+//! its word, and a reason that an earlier version wrote as a sentence stays that sentence. Invariant: an event that is
+//! read from the disk equals the event that was written.
 
 mod actor;
 pub mod decision;

@@ -1,8 +1,8 @@
-//! What strangers could do through the sockets that are served: spend keys, move the traffic, guess a short secret.
+//! What strangers could do through a listening socket: spend keys, change the traffic split, guess a short token.
 //!
-//! Judged by the address that a socket is bound to, which need not be the one in the file: it may be handed over, or
-//! named by whoever starts the process, and it stays over a reload. Whatever is not loopback can be reached by strangers.
-//! Keys are `api_keys`, and as well what a provider is known by otherwise: `set_headers`, `query`, a client certificate.
+//! Decided by the address that a socket is bound to. That need not be the address in the file: the socket may be
+//! inherited, or its address given at the start, and it stays over a reload. Every address that is not loopback counts
+//! as reachable by strangers. Keys are `api_keys`, and also `set_headers`, `query` and client certificates.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -1,8 +1,8 @@
-//! What a flag says to a user: true for exactly the users whom its rollout sends to the canary.
+//! The value of a flag for a user: true for exactly the users whom its rollout sends to the canary.
 //!
-//! The same buckets, pins and share in force as for requests, so that an application's own switch (a prompt, a limit)
-//! never disagrees with the provider that answers. What belongs to a request and not to a user (`force`, a model that
-//! the canary lacks, a conversation without a user id) cannot be known here and has no say.
+//! Uses the same buckets, pins and share in force as requests, so a switch in the application (a prompt, a limit)
+//! always agrees with the provider that answers. Properties of a request (`force`, a model that the canary lacks, a
+//! conversation without a user id) are not known here and have no effect.
 
 use super::policy::{Flag, Policy};
 use super::route::{self, InForceShare, arm_of_user};

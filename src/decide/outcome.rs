@@ -1,8 +1,8 @@
-//! What became of one attempt: data, decided once, at the end of the stream and not by status.
+//! The outcome of an attempt: decided once, at the end of the stream and not by status.
 //!
-//! Owns the list of outcomes, how an attempt's ending leads to one ([`classify`]), and what each means for the guard
-//! and for the breaker; what may still be done after one is [`retry`](super::retry)'s business. This is the only place
-//! that defines what is judged. Invariant: every attempt that began ends with exactly one outcome, charged to the arm
+//! Owns the list of outcomes, how the end of an attempt maps to one ([`classify`]), and what each means for the guard
+//! and the breaker. [`retry`](super::retry) decides what may still be done after one. This is the only place that
+//! defines what the guard counts. Invariant: every attempt ends with exactly one outcome, which is charged to the arm
 //! that the split chose.
 
 use serde::{Deserialize, Serialize};

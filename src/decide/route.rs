@@ -1,10 +1,11 @@
-//! Which provider takes a request, on which arm, and why.
+//! Which provider takes a request, on which arm, and for which reason.
 //!
-//! The first rollout whose match fits takes the request; then the first of these that applies names the arm: nobody is
-//! on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded user,
-//! the bucket. Only what a bucket chose is counted for the guard, so that hands on the scale are no evidence. What its
-//! method keeps from being split goes to the rollout's stable under nobody's name. Nothing here is compiled or allocated
-//! per request but an id that arrives escaped and a path that is spelled oddly, and nothing is hashed twice.
+//! The first rollout whose match fits takes the request. Then the first of these that applies chooses the arm: no user
+//! is on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded
+//! user, the bucket. Only requests whose arm the bucket chose are counted for the guard, since a human's choice is no
+//! evidence. A request whose method is not split goes to the rollout's stable without a user. Per request nothing is
+//! compiled, nothing is hashed twice, and nothing is allocated but an id that arrives escaped and a path that has to be
+//! normalised.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
-//! Users of stable whom nobody can serve: providers that Serin itself cannot ask, for want of a key or a file.
+//! A stable that Serin cannot send to, for want of a key or a file.
 //!
-//! That is no outage and no reason to use the canary: a file in which it is so is not started with, and no reload takes
-//! a rollout from a stable that can be asked to one that cannot. A rollout that came to its end needs no stable.
+//! That is no outage and no reason to use the canary. Serin does not start with such a file, and no reload replaces a
+//! usable stable with an unusable one. A rollout that is completed needs no stable.
 
 use super::policy::{Canary, Intent, Policy, Rollout, Unmatched};
 use super::rollout::state::{Phase, RolloutState};

@@ -1,8 +1,8 @@
-//! Whose request it is.
+//! The user id of a request.
 //!
-//! The sources are asked in the policy's order, and the first id that is present wins. An id is taken as the bytes that
-//! were sent: not trimmed, not folded, so that the application, other tools and `serin bucket` can tell the same bucket.
-//! What programs write when they have no user is no id: it would put everybody without one into a single bucket.
+//! The sources are read in the policy's order, and the first id that is present wins. An id is taken as the bytes that
+//! were sent: not trimmed, not folded, so that the application, other tools and `serin bucket` compute the same bucket.
+//! A placeholder such as `null` counts as absent: it would put all users without an id into a single bucket.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
-//! What is unusual about a process and its file, although both are in force.
+//! Conditions of a process and its file that are unusual, although both are in force.
 //!
-//! Told with the status until it is over, and moves nobody. The words are
-//! [`describe::warning`](crate::describe::warning)'s.
+//! Shown with the status while they last. They move no users. [`describe::warning`](crate::describe::warning) writes
+//! the text.
 
 /// Something unusual.
 #[derive(Clone, Debug, PartialEq, Eq)]

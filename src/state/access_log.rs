@@ -1,7 +1,8 @@
-//! The way from the cores to the writer of the access log: a bounded queue that nobody waits for.
+//! The bounded queue between the cores and the writer of the access log.
 //!
-//! A line that finds it full, or comes after too many in its second, is dropped and counted. Owns no file and writes
-//! nothing: that is [`telemetry`](crate::telemetry)'s. Invariant: offering a line never blocks, whatever the disk does.
+//! A line is dropped and counted when the queue is full, or when the second already has too many lines. Owns no file
+//! and writes nothing: [`telemetry`](crate::telemetry) does. Invariant: offering a line never blocks, whatever the disk
+//! does.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

@@ -1,10 +1,10 @@
-//! What the guard sees of one (rollout, epoch): only requests whose arm the bucket chose.
+//! The guard's counts of one (rollout, epoch): only requests whose arm the bucket chose.
 //!
-//! A block belongs to one epoch, so that a request dispatched before a change of percent can never be charged to the
-//! time after it. Cores count what is many (requests sent, successes) and send [`samples`](super::samples) of what is
-//! few or has a size: failures, refusals, times to the first output. Exposure is counted when a request is sent, with
-//! the mask of aspects in which its user is paused; whether a sample of a paused user counts is control's business.
-//! Nothing here judges but [`Outcome::judged`]. Invariant: `ended <= dispatched` for every arm once its requests have
+//! A block belongs to one epoch, so that a request that was dispatched before a change of percent is never charged to
+//! the time after it. Cores count what is frequent (requests sent, successes) and send [`samples`](super::samples) of
+//! what is rare or has a size: failures, rejections, times to the first output. Exposure is counted when a request is
+//! sent, with the mask of aspects in which its user is paused; control decides whether a sample of a paused user
+//! counts. Only [`Outcome::judged`] classifies. Invariant: `ended <= dispatched` for every arm once its requests have
 //! finished.
 
 use std::sync::Arc;

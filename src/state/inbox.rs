@@ -1,7 +1,7 @@
-//! Wishes for the control loop: bounded, answered one by one.
+//! The input queue of the control loop: bounded, each command answered.
 //!
-//! Admin and the flags watcher only ever ask; control alone decides and answers. A full inbox refuses, it never
-//! waits: a rollback then goes through its file.
+//! Admin and the flags watcher only send; control alone decides and answers. A full queue refuses at once and never
+//! blocks: a rollback then goes through its lock file.
 
 use std::sync::Arc;
 

@@ -1,12 +1,12 @@
-//! What is known of each provider, shared by all cores and kept over reloads: its two breakers, and which key is next.
+//! The state of each provider, shared by all cores and kept over reloads: its two breakers, and the next key.
 //!
-//! One breaker counts failures in a row, for whoever asks the provider as something else than a rollout's stable; the
-//! other failures to connect, for a rollout's stable, which nothing but that leaves out. One word each, changed by
-//! whichever core has news; nobody waits for anybody. While all is well a request costs a load of both, and so does the
-//! head of its answer; only where there are several keys does it change a word that others change as well. Holds no key
-//! and no rule. What follows from what is [`decide::breaker`](crate::decide::breaker)'s and
-//! [`decide::reach`](crate::decide::reach)'s to say. Invariant: of the cores that ask at one time, at most one is given
-//! the probe, no request ever finds out whether a stable can be reached, and no turn is given twice.
+//! One breaker counts consecutive failures, where the provider is not a rollout's stable. The other counts failures to
+//! connect, where it is a rollout's stable; stable is skipped for no other reason. Each is one atomic word, and no core
+//! waits for another. While all is well a request costs one load of both, and so does each response head; only with
+//! several keys does a request change a shared word. Holds no keys and no rules:
+//! [`decide::breaker`](crate::decide::breaker) and [`decide::reach`](crate::decide::reach) compute each transition.
+//! Invariants: at most one core is given the probe; no request is used to find out whether a stable can be reached; no
+//! key turn is given twice.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 

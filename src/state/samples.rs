@@ -1,10 +1,10 @@
-//! What becomes of requests one by one, on its way from the cores to control.
+//! Events of single requests, on their way from the cores to control.
 //!
-//! A ring for each core, with one writer and one reader and without a lock; control empties all of them at every tick
-//! and alone judges. Owns no meaning: which epoch a sample belongs to is a number in it. A full ring drops what comes
-//! and counts it, so that a core never waits and memory has a bound. Invariant: what is drained was pushed, whole and
-//! once, in the order in which its core pushed it. Requests are known by the second in which they were sent, whose number
-//! control gives here, so that cores and control mean the same one.
+//! One ring per core, with one writer and one reader and without a lock. Control drains all of them at every tick and
+//! alone evaluates them. Owns no meaning: the epoch of a sample is a number in it. A full ring drops new samples and
+//! counts them, so a core never waits and memory is bounded. Invariant: every sample that is drained was pushed, whole
+//! and once, in the order in which its core pushed it. Requests are identified by the second in which they were sent;
+//! control sets the number of the second here, so that cores and control use the same one.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -1,8 +1,7 @@
-//! Which counts an attempt of a rollout goes to: by the arm that the split chose and the provider that was asked.
+//! The counters that an attempt of a rollout adds to, by the arm that the split chose and the provider that was used.
 //!
-//! Holds every pair that may answer: each arm at its own provider, at the other arm's, and at those of the `fallback`
-//! list. A handful, so that a walk over it is the quickest way to find one. Invariant: the first entry of an arm is its
-//! own provider's.
+//! Holds every possible pair: each arm at its own provider, at the other arm's, and at those of the `fallback` list.
+//! There are few, so a linear search is fastest. Invariant: the first entry of an arm is its own provider's.
 
 use std::sync::Arc;
 

@@ -1,10 +1,11 @@
-//! Who is paused, as cores read it: a mask for each slot of an arm and a group of sources, with a bit for each aspect.
+//! Which users are paused, as cores read it: a mask for each slot of an arm and a group of sources, with a bit per
+//! aspect.
 //!
-//! A user who failed is not counted for a while, on that arm, by that source and in that aspect only: what one source
-//! says of a user pauses nobody else's. Control decides for how long, and cores read the masks when they dispatch. Owns no
-//! times and no growth of pauses. A table is made with the first pause in it. Successive epochs of one rollout share one,
-//! so that a change of percent ends nobody's pause. Invariant: control alone writes; what a core reads may be
-//! older by a moment, and one request more or less is counted.
+//! A user who failed is not counted for a while, on that arm, for that source and in that aspect only: one source
+//! cannot pause the users of another. Control decides for how long; cores read the masks when they dispatch. Owns no
+//! times. A table is allocated with its first pause. All epochs of one rollout share one, so a change of percent ends
+//! no pause. Invariant: control is the only writer. A core may read a mask that is slightly old, and then one request
+//! more or less is counted.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};

@@ -1,8 +1,8 @@
-//! What is in force: one immutable value, swapped whole.
+//! What is in force: one immutable value, swapped as a whole.
 //!
-//! Control is its sole writer. A core keeps a [`Reader`] and takes the snapshot once per request; percent and lock
-//! are read again at every dispatch. A change of what is in force is complete only when every core has acknowledged
-//! it ([`Shared::seen_by_all`]): after that no core dispatches by an older snapshot.
+//! Control is the only writer. A core keeps a [`Reader`] and takes the snapshot once per request; percent and lock are
+//! read again at every dispatch. A change of what is in force is complete when every core has acknowledged it
+//! ([`Shared::seen_by_all`]): after that no core dispatches by an older snapshot.
 
 #[cfg(test)]
 pub(crate) mod plain;

@@ -1,9 +1,9 @@
-//! Which sources requests come from, as cores know them: found once for a connection or a client's key, and held there.
+//! The sources of requests as cores know them: looked up once per connection or client key, and held there.
 //!
-//! Owns who has which group of [`Sources`](crate::decide::guard::sources::Sources): the one in which the fewest are, and
-//! the same when it comes back within a day. An address is a source by itself, one of IPv6 by its network of 64 bits,
-//! since that is what one machine is given. Bounded: whoever has no connection leaves where its place is wanted, and who
-//! finds none is not told apart. Invariant: a request costs no lock and no memory.
+//! Assigns each source a group of [`Sources`](crate::decide::guard::sources::Sources): the one with the fewest members,
+//! and the same one when the source comes back within a day. An address is one source; of IPv6 its /64 network is,
+//! since one machine is given that much. Bounded: a source without connections is evicted when its place is needed, and
+//! a source without a place is counted as unknown. Invariant: a request takes no lock and allocates nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

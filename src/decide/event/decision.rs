@@ -1,8 +1,8 @@
-//! What the guard decided, with everything that it was decided by.
+//! A decision of the guard or the ramp, with all the numbers that it depends on.
 //!
-//! The same shape for every decision, so that a promotion is read as a rollback is; what belongs to one kind of decision
-//! alone is in its [`Detail`]. Counts are of the canary and of stable in the same time, with the interval that each rate
-//! lies in. Invariant: no figure is infinite or not a number, so that each comes back from a text as it went into it.
+//! Every decision has the same shape, so a promotion is read like a rollback; what belongs to one kind of decision only
+//! is in its [`Detail`]. Counts cover canary and stable over the same time, each rate with its interval. Invariant:
+//! every figure is finite, so that it survives being written as text and read again.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -1,7 +1,7 @@
-//! The numbers of the rule that no operator sets.
+//! The numbers of the guard that operators do not set.
 //!
-//! They were tuned together, by simulation, on traffic from half a request a second to two thousand; the bound on wrong
-//! rollbacks does not hang on any of them, the delays do. What an operator does set is in
+//! They were tuned together, by simulation, on traffic from half a request a second to two thousand. They affect
+//! detection times, not the bound on false rollbacks. The settings of operators are in
 //! [`policy::Guard`](crate::decide::policy::Guard). Rates are fractions, times are seconds, evidence is in nats (its
 //! natural logarithm). A test may shorten the times; nothing else changes them.
 

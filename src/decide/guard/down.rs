@@ -1,10 +1,10 @@
 //! Whether one provider fails every request while the other works.
 //!
-//! A run of failures without a success between them, in nats: if the provider were as the other one is during the run,
-//! each failure would have had the other's chance to happen. So in an outage of both that lets 70% through it takes
-//! twenty failures in a row, and in one that lets nothing through it never fires. A run lasts some seconds at least, the
-//! other provider must have been seen to work in it, and most of what was sent must have come back as a failure: a
-//! provider whose successes take half a minute is not down. Knows nothing of arms: whoever asks says which is which.
+//! The evidence is a run of consecutive failures, in nats: each failure is weighed by the other provider's failure rate
+//! during the run. In an outage of both in which 70% of the requests still succeed it takes twenty consecutive
+//! failures; in an outage in which all fail it never fires. A run lasts some seconds at least, the other provider must
+//! have had successes in it, and most of the requests sent must have come back as failures: a provider whose successes
+//! take half a minute is not down. Knows nothing of arms: the caller chooses which provider is which.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
-//! How long the guard would take to see a fault at this traffic.
+//! How long the guard would take to detect a fault at the current traffic.
 //!
-//! The guard's own numbers, shown what is to be expected instead of what happened: so many requests a second on each arm,
-//! so many of them failing. Expectations have no luck in them, so what comes out is about the time that half of the
-//! cases take. Begins with what the guard knows now, or with an hour of health where nothing is known. Decides nothing,
-//! and never changes the numbers it was given.
+//! Runs the guard's own numbers on expected counts: requests per second on each arm, and the part of them that fails.
+//! Expected counts have no variance, so the result is close to the median time. Starts from the guard's present
+//! numbers, or from an hour of healthy traffic where there are none. Decides nothing and never changes the numbers that
+//! it was given.
 
 use super::aspect::Aspect;
 use super::judge::{Circumstances, Judge, Schedule};

@@ -1,10 +1,10 @@
-//! Everything the guard knows of a rollout, and what it reads from it.
+//! Everything that the guard knows of a rollout, and the result of evaluating it.
 //!
-//! Owns the detectors of one try, stable's history, and the clock of the present step, which stands still while stable is
-//! in an incident. [`Judge::tick`] takes one tick in and [`Judge::reading`] says what all of it comes to; what follows
-//! from a reading is [`step`](crate::decide::rollout::step)'s to say. Plain numbers without any infinity, written to the
-//! disk as they are, so that a restart goes on with the same try. Invariants: evidence is only ever gathered while users
-//! are on the canary; the masses of one try sum to at most 1, whatever humans do to the share.
+//! Owns the detectors of one try, stable's history, and the clock of the present step, which stands still while stable
+//! is in an incident. [`Judge::tick`] takes one tick in and [`Judge::reading`] evaluates all ticks so far;
+//! [`step`](crate::decide::rollout::step) decides what follows. All numbers are finite and are written to the disk as
+//! they are, so a restart continues the same try. Invariants: evidence is gathered only while users are on the canary;
+//! the masses of one try sum to at most 1, whatever changes of the share humans make.
 
 use serde::{Deserialize, Deserializer, Serialize};
 

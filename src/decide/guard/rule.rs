@@ -1,8 +1,8 @@
-//! The rules of the guard: what it can find a canary guilty of.
+//! The rules of the guard: the kinds of regression that it detects.
 //!
-//! Each compares one aspect, and several may compare the same. What a rule found is told by its
-//! [`Decision`](crate::decide::event::Decision). Invariant: whoever was told of one trouble is told again only where it is
-//! worse.
+//! Each rule compares one aspect, and several rules may compare the same one. What a rule found is reported in its
+//! [`Decision`](crate::decide::event::Decision). Invariant: a problem that was reported is reported again only when it
+//! gets worse.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,11 @@
 //! Whether the canary accepts requests and never answers, while stable answers.
 //!
-//! [`down`](super::down)'s arithmetic on waits, at equal ages. A run is what the canary was sent since the last request
-//! that it answered; those of them that have had no output for long enough are held against stable's requests of the same
-//! kind and the same seconds. A stall of both restarts the run for as long as stable does no better, so what is left of
-//! the stall judges nobody. Long enough is the slow limit of stable's own times, and some seconds at least. Each kind of
-//! request has a run of its own, and both together have one. Where stable has no traffic its answers to probes stand in.
-//! Refuses to judge where nothing is known of stable, and by the requests of one user among several.
+//! Applies the arithmetic of [`down`](super::down) to waiting times, at equal ages. A run is the requests sent to the
+//! canary since the last one that it answered. Those without output for long enough are compared with stable's requests
+//! of the same kind and the same seconds. A stall of both restarts the run until stable does better, so the rest of the
+//! stall is no evidence. Long enough means the slow limit of stable's own times, and some seconds at least. Each kind
+//! of request has a run of its own, and both together have one. Where stable has no traffic, its answers to probes are
+//! used instead. Decides nothing where nothing is known of stable, or by the requests of one user among several.
 
 mod stable;
 

@@ -1,10 +1,10 @@
 //! When an answer is slow: above a multiple of a quantile of stable's own times to the first output.
 //!
-//! The quantile follows stable by itself, a small step up or down with each answer (stochastic approximation, H. Robbins
-//! and S. Monro, 1951), so nobody has to know what is usual, and what makes both providers slower makes nobody slow.
-//! Steps are in the logarithm, large at first and never below a fiftieth. Counts nothing: slow answers are events for a
-//! [`RelativeDetector`](super::relative::RelativeDetector) of their own. Streamed and whole answers have a threshold each,
-//! which begins with the first that stable gives.
+//! The quantile follows stable by itself, with a small step up or down at each answer (stochastic approximation, H.
+//! Robbins and S. Monro, 1951), so no usual time has to be configured, and a cause that slows both providers makes no
+//! answer slow. Steps are in the logarithm, large at first and never below a fiftieth. Counts nothing: slow answers are
+//! events for their own [`RelativeDetector`](super::relative::RelativeDetector). Streamed and whole answers have a
+//! threshold each, which starts at the first answer of stable.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,12 +1,12 @@
-//! Where requests come from, and which sources decide what the guard does.
+//! Where requests come from, and which sources decide.
 //!
 //! A source is a client of `clients` by its name, or the address that a connection comes from. Sources are counted in a
-//! few groups, so that however many come there is a bound: the first few have a group each, and whoever comes later
-//! shares one, always the same. Owns how much traffic each group has, and the [`Quorum`] that follows: a source decides
-//! from its 50th request on; before that only as long as those who have sent so many are fewer than three, and have not
-//! sent 500 together and nearly all of the traffic, so that who is first does not decide alone. What a quorum decides is
-//! [`views`](super::views)'s to say. Invariant: a single source is counted with all its requests, and the sums that are
-//! shown are everybody's.
+//! fixed number of groups: the first few have a group each, and every later source is put into one of them, always the
+//! same. Owns the traffic of each group, and the [`Quorum`] that follows from it. A source decides from its 50th
+//! request on. Before that it decides only while fewer than three sources have sent that many and these have not yet
+//! sent 500 together and nearly all of the traffic, so that the first source does not decide alone.
+//! [`views`](super::views) applies a quorum. Invariant: a single source is counted with all its requests, and the sums
+//! that are shown include every source.
 
 use super::constants::Constants;
 use super::numbers::fading;

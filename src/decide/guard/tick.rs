@@ -1,9 +1,9 @@
-//! What the guard is told of a length of time: counts of both arms, by aspect.
+//! The guard's input for one length of time: counts of both arms, by aspect.
 //!
-//! Plain sums. Requests are counted when they are sent, events when they are seen, both without users who are paused in
-//! that aspect; successes and refused connections are everybody's. Only requests whose arm the bucket chose are in here,
-//! and only outcomes of requests that were sent in the present epoch: whoever fills this in has seen to that. Real
-//! numbers, so that what is to be expected can be told as well as what was counted.
+//! Plain sums. Requests are counted when they are sent and events when they are seen, both without users who are paused
+//! in that aspect; successes and refused connections include all users. Only requests whose arm the bucket chose are
+//! counted, and only outcomes of requests that were sent in the present epoch: the caller makes sure of that. Counts
+//! are real numbers, so that expected counts can be used as well as observed ones.
 
 use super::aspect::{ASPECTS, Aspect};
 use super::relative::Labels;

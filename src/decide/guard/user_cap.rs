@@ -1,11 +1,11 @@
-//! How often one user's events count: once in a pause, and each pause is four times as long as the one before.
+//! How often one user's events count: once per pause, and each pause is four times as long as the one before.
 //!
-//! A user who fails for ever adds about log4(T / 10 s) events in a time T and is in the denominator as little, so that
-//! what is left is a fair comparison of the others. Pauses begin at ten seconds, end at a day, and are forgotten after a
-//! day without events. A table of bounded size, 64 KiB, that grows with its users, since there is one for each aspect of
-//! each rollout, arm and group of sources: users who share a [`Slot`] are paused together, which only ever hides something.
-//! Decides nothing about requests in flight: what began in a pause does not count, what fails after it does. Its time
-//! only has to be monotonic.
+//! A user who always fails adds about log4(T / 10 s) events in a time T, and as little to the denominator, so that the
+//! rest is a fair comparison of the other users. Pauses begin at ten seconds, end at a day, and are forgotten after a
+//! day without events. The table has a bounded size, 64 KiB, and grows with its users, since there is one for each
+//! aspect of each rollout, arm and group of sources. Users who share a [`Slot`] are paused together, which only ever
+//! hides events. Requests in flight: one that was sent in a pause does not count, one that fails after it does. The
+//! time has to be monotonic only.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,13 +1,13 @@
-//! What the guard finds by the requests of some sources each, so that no one of them decides.
+//! The guard's numbers for every set of sources, so that no single source decides.
 //!
-//! There is a [`Judge`] for every set of groups, each with the same rule and its own requests. With three groups or more,
-//! what is decided must hold without any one of them; or there is one without which it holds even when any other is
-//! left out as well. So a source that lies makes nothing happen that the others do not see, and hides nothing that they
-//! do: with the first it is left out by the condition, with the second as the exception. One or two sources decide
-//! together as they are, and one that outweighs all others decides alone. About the canary only those count who have
-//! requests there, or may have some yet. [`BySource`] does the same for what is judged elsewhere. Invariant: whatever one
-//! source of three or more does, what is decided lies between what the others say together and what they say without one
-//! of themselves.
+//! There is a [`Judge`] for every set of groups, each with the same rule and its own requests. With three groups or
+//! more, a result must hold without any single one of them; or there is one group without which it holds even when any
+//! other group is left out as well. So a source that lies cannot cause a result that the others do not see (the first
+//! condition leaves it out), and cannot hide one that they see (it is the exception of the second). One or two sources
+//! decide together as they are, and one that outweighs all others decides alone. On the canary only those sources count
+//! that have requests there, or may have some soon. [`BySource`] does the same for other detectors. Invariant: with
+//! three sources or more, the result lies between that of all others together and those of the others without one of
+//! themselves.
 
 use super::constants::Constants;
 use super::judge::Judge;

@@ -1,10 +1,10 @@
 //! Requests that were sent and have had no output yet, by the second in which they were sent.
 //!
-//! Requests of one second are compared with each other: they are of one age and met the same network. Each kind of
-//! request has its own, since the first output of a whole answer comes at its end. A request is known by its second and
-//! its user alone, which is enough to count it once. What is older than the table reaches is counted and no more. Bounded:
-//! so many seconds, so many users; those beyond are counted without a name. Decides nothing, and whoever fills it in gives
-//! the time: seconds are numbered by one clock that whoever sends and whoever counts share.
+//! Requests of the same second are compared with each other: they have the same age and met the same network. Each kind
+//! has its own table, since the first output of a whole answer comes at its end. A request is identified by its second
+//! and its user, which is enough to count it once. Requests that are older than the table only count towards a total.
+//! Seconds and users are bounded; users above the bound are counted without an identity. Decides nothing. The caller
+//! gives the time: seconds are numbered by one clock that senders and counters share.
 
 use std::collections::{BTreeMap, VecDeque};
 

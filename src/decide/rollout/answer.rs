@@ -1,7 +1,7 @@
-//! What the sender of a command is told: why it is not carried out, or what to know besides.
+//! The result of a command: why it is not carried out, or what its sender should know.
 //!
-//! Values; the sentences are [`describe::command`](crate::describe::command)'s. Whether a command is granted is decided by
-//! [`command`](super::command).
+//! Values; [`describe::command`](crate::describe::command) writes the sentences, and [`command`](super::command)
+//! decides whether a command is carried out.
 
 use super::in_force::Why;
 use crate::decide::units::{Millis, Percent};

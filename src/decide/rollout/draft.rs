@@ -1,8 +1,8 @@
-//! A step in the making: the state that is being changed, and what is to be told of it.
+//! A step under construction: the state that is being changed, and the events to report.
 //!
-//! Owns what every part of a step may do: move the ramp, begin a try, lay a lock over it, write an event down. Which of it
-//! is done is decided by [`step`](super::step), [`command`](super::command) and [`guarding`](super::guarding), which all
-//! work on one draft. Invariant: the state before is never touched.
+//! Owns what every part of a step may do: move the ramp, begin a try, lock the rollout, record an event.
+//! [`step`](super::step), [`command`](super::command) and [`guarding`](super::guarding) decide what is done; all work
+//! on one draft. Invariant: the previous state is never changed.
 
 use super::answer::{Note, Refusal};
 use super::in_force::in_force;

@@ -1,10 +1,10 @@
-//! The guard's part of a step: what follows for the share from what it has found.
+//! The guard's part of a step: how the share changes after a detection.
 //!
-//! Takes a tick in, asks the numbers, and does what the file says: takes everybody back, goes one stage back, pauses the
-//! ramp, or gives stable half of the users for a comparison. Never moves anybody to a stable that is in trouble itself,
-//! and never raises the share of a canary that it found bad. A tick in which stable's breaker kept requests from stable
-//! is left out, since its users are the canary's then, and no evidence; that the canary is dead as well moves nobody to a
-//! stable that is. Invariant: whoever is on the canary is watched, in every phase.
+//! Takes a tick, evaluates the numbers, and does what the file asks for: rolls back, goes one stage back, pauses the
+//! ramp, or moves half of the users to stable for a comparison. Never moves users to a stable that is in trouble
+//! itself, and never raises the share of a canary with a regression. A tick in which stable's breaker diverted requests
+//! is left out, since stable's users are on the canary then and there is no comparison; if the canary is dead as well,
+//! no user is moved to a stable that is unreachable. Invariant: users on the canary are guarded in every phase.
 
 use super::draft::{Draft, Rescue};
 use super::in_force::{confirming, in_force};

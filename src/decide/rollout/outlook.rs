@@ -1,8 +1,9 @@
-//! What is ahead of a rollout, and what holds it: the one answer that both the ramp and the surfaces go by.
+//! The next promotion of a rollout, and what it waits for. The ramp and all surfaces use the same answer.
 //!
-//! A promotion is due when its step has had its time and nothing holds it; [`step`](super::step) promotes exactly then,
-//! so what status says it waits for is what it waits for. The step's time is what the guard has watched of it: neither a
-//! wall clock that jumps nor a machine that slept adds to it, and it stands still while stable is in an incident.
+//! A promotion is due when its step has had its time and no condition is open. [`step`](super::step) promotes exactly
+//! then, so the status reports exactly what the ramp waits for. The step's time is the time that the guard has
+//! observed: a wall clock that jumps and a suspended machine do not add to it, and it stands still while stable is in
+//! an incident.
 
 use super::in_force::in_force;
 use super::ramp;

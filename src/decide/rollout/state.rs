@@ -1,6 +1,6 @@
-//! What is known of a rollout beyond the file: the machine's own state and the locks of humans.
+//! The stored state of a rollout: the ramp's progress, the guard's numbers, and locks of humans.
 //!
-//! Owns the shapes that the store keeps, the control loop hands on and the surfaces show; what happened to a rollout is an
+//! Owns the types that the store saves, the control loop passes on and the surfaces show. A change of a rollout is an
 //! [`Event`](crate::decide::event::Event). Invariant: a state belongs to one [`Identity`]; another pair of providers or
 //! another salt is another rollout and begins anew.
 

@@ -1,11 +1,11 @@
-//! The heart: one thing that happened to a rollout in, its next state and what to remember of it out.
+//! The state machine of a rollout: one input in, the next state and its events out.
 //!
-//! Pure: no clock, no I/O, no counter that is still running; [`Observation`] is plain numbers. The control loop and the
-//! simulation perform what comes out. Order within a tick: the guard, then a new try, then the ramp, so that a rollback
-//! wins over a promotion that is due at the same moment. Whenever the share in force changes the epoch rises: what was
-//! sent at another share is no evidence for this one. What the guard knows of the canary lasts over that, until a new try
-//! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of it,
-//! [`command`] that of humans.
+//! Pure: no clock, no I/O, no live counters; [`Observation`] is plain numbers. The control loop and the simulation
+//! carry out the result. Order within a tick: the guard, then a new try, then the ramp, so that a rollback wins over a
+//! promotion that is due at the same moment. Whenever the share in force changes, the epoch rises: requests that were
+//! sent at another share are no evidence for this one. The guard's numbers of the canary survive that, until a new try
+//! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of a step, [`command`] the
+//! part of humans.
 
 use super::answer::{Note, Refusal};
 use super::command;

@@ -1,7 +1,7 @@
-//! What a step is taken from besides the state: what the file and the machine's health say, and what was seen.
+//! The inputs of a step besides the state: the file, the machine's health, and what was observed.
 //!
-//! Plain values, made anew for each step by whoever asks for it; [`step`](super::step) and everything below it read them.
-//! Keeps nothing. Invariant: what is not in here or in the state has no part in a decision.
+//! Plain values, built anew for each step by the caller and read by [`step`](super::step) and everything below it.
+//! Keeps nothing. Invariant: a decision depends on nothing but these values and the state.
 
 use std::sync::Arc;
 
