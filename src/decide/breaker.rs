@@ -20,7 +20,7 @@ pub const CANARY_ROW: Millis = Millis(3000);
 /// However often it is opened again, a breaker stays open no longer than this, or than `open_for` where that is more.
 pub const LONGEST_OPEN: Millis = Millis(120_000);
 
-/// What an attempt says about its provider.
+/// What an attempt's outcome means for the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It did what it should.
@@ -31,7 +31,7 @@ pub enum Verdict {
     None,
 }
 
-/// Whose request an attempt was, as far as a breaker tells callers apart.
+/// The caller of a request, as far as a breaker distinguishes callers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caller(u8);
 
@@ -187,8 +187,8 @@ impl State {
     }
 }
 
-/// Whether a request may go to the provider now. A probe that was not heard of for as long as the breaker is open for
-/// is given up, and another takes its place.
+/// Whether a request may go to the provider now. A probe without a result for as long as the breaker stays open
+/// is lost, and another takes its place.
 #[must_use]
 pub fn admits(state: State, rule: &BreakerRule, now: Millis) -> Admission {
     let (failures, until, tries) = match state {
@@ -244,7 +244,7 @@ fn is_same(caller: Option<Caller>, last: Caller) -> bool {
     caller.is_some_and(|caller| caller != Caller::UNKNOWN && caller == last)
 }
 
-/// How long it stays open after so many failed probes.
+/// How long the breaker stays open after this many failed probes.
 #[must_use]
 pub fn open_for(rule: &BreakerRule, tries: u32) -> Millis {
     doubled(rule.open_for, tries, LONGEST_OPEN.max(rule.open_for))

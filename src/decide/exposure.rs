@@ -20,9 +20,9 @@ pub fn is_short(token: &str) -> bool {
 /// Sockets whose addresses are known without the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sockets {
-    /// Where the proxy port is, whatever the file says.
+    /// Where the proxy port is; overrides the file.
     pub listen: Option<SocketAddr>,
-    /// Where the operators' port is, whatever the file says.
+    /// Where the operators' port is; overrides the file.
     pub admin: Option<SocketAddr>,
     /// Those that were handed over, in their order. Each belongs to the port of its address; the first that belongs to
     /// none is the proxy port.
@@ -71,7 +71,7 @@ pub struct Exposure {
     pub place: Place,
     /// Where they reach it.
     pub reached: SocketAddr,
-    /// Whether the file says another address.
+    /// Whether the file has another address.
     pub elsewhere: bool,
     /// What.
     pub danger: Danger,
@@ -93,7 +93,7 @@ pub enum Danger {
 #[must_use]
 pub fn exposures(policy: &Policy, reached: Reached) -> Vec<Exposure> {
     let mut found = Vec::new();
-    // The port may be anybody's choice, the address is what opens it.
+    // Any port is fine; the address is what matters.
     let mut add = |place, reached: SocketAddr, in_file: SocketAddr, danger| {
         found.push(Exposure { place, reached, elsewhere: reached.ip() != in_file.ip(), danger });
     };

@@ -22,7 +22,7 @@ pub struct Others {
 }
 
 impl Others {
-    /// Nobody.
+    /// No other provider.
     pub const NOBODY: Others = Others { list: [ProviderId(0); MOST_OTHERS], length: 0, at: 0 };
 
     fn add(&mut self, id: ProviderId) {
@@ -41,7 +41,7 @@ impl Others {
         others
     }
 
-    /// Whether nobody is left.
+    /// Whether no provider is left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.at >= self.length

@@ -21,7 +21,7 @@ pub struct FileError {
     pub path: String,
     /// What is wrong, as a lowercase fragment.
     pub problem: String,
-    /// How to mend it, as a lowercase fragment; empty: the problem says it.
+    /// How to fix it, as a lowercase fragment; empty: the problem already says so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
 }

@@ -26,7 +26,7 @@ pub enum Outcome {
     ServerError,
     /// A success that is no answer of its API, or a redirect.
     Malformed,
-    /// A 200 that says itself that it failed.
+    /// A 200 whose body reports a failure.
     StreamError,
     /// An answer that ended before its end.
     Truncated,
@@ -152,7 +152,7 @@ pub enum Judged {
     Success,
     /// The provider failed.
     Failure,
-    /// It says nothing about the provider.
+    /// It does not count for or against the provider.
     Not,
 }
 
@@ -261,7 +261,7 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
     }
 }
 
-/// Whether a status says that something is wrong with the request itself, so that another provider may take it.
+/// Whether a status means that the request itself is wrong, so that another provider may accept it.
 #[must_use]
 pub const fn is_about_the_request(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401..=403 | 407..=409 | 423 | 425 | 429)

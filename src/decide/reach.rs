@@ -16,7 +16,7 @@ pub const ROW: Millis = Millis(1000);
 pub const FIRST_PAUSE: Millis = Millis(1000);
 /// Between two probes, at most.
 pub const LONGEST_PAUSE: Millis = Millis(15_000);
-/// A probe that was not heard of for so long is lost. Longer than any may take.
+/// A probe without a result after this time is lost. Longer than any probe may take.
 const LOST: Millis = Millis(30_000);
 
 /// A request could not be connected.

@@ -21,7 +21,7 @@ pub struct Failed {
     pub retry_after: Option<Millis>,
     /// Whether the canary refused the request itself, for no reason of policy.
     pub refused: bool,
-    /// Whether the request is longer than the provider takes, where somebody else may take more.
+    /// Whether the request is longer than the provider takes, where another provider may take more.
     pub too_long: bool,
     /// Whether it fell silent, or broke off, within what it answered.
     pub cut: bool,
@@ -81,7 +81,7 @@ pub enum Next {
     Redial,
     /// The next provider.
     Other,
-    /// Stable, which says by its answer whether the request was sound.
+    /// Stable, whose answer shows whether the request was sound.
     AskStable,
 }
 

@@ -12,12 +12,12 @@ pub enum Warning {
         key: &'static str,
         /// What stays in force; `None`: the default.
         old: Option<String>,
-        /// What the file says now.
+        /// What the file has now.
         new: Option<String>,
     },
     /// The process may open too few files for as many connections as the file allows.
     FewerConnections {
-        /// What the file says.
+        /// What the file has.
         asked: u32,
         /// What is in force.
         most: u32,

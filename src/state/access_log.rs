@@ -26,7 +26,7 @@ pub enum Entry {
     Line(Box<Line>),
     /// Something is to be looked at.
     Wake,
-    /// Everything before this is to be written, and told.
+    /// Flush: everything before this is written, then the sender is notified.
     Close(SyncSender<()>),
 }
 
@@ -37,7 +37,7 @@ pub struct Line {
     pub to: AccessLogTo,
     /// At how many bytes a file is put aside.
     pub max_bytes: u64,
-    /// What it says.
+    /// Its content.
     pub request: RequestLine,
 }
 
@@ -95,7 +95,7 @@ pub struct RequestLine {
     pub attempts: Vec<AttemptLine>,
 }
 
-/// Tokens, as far as the answer told of them.
+/// Tokens, as far as the answer reported them.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Tokens {
     /// Read, whether from a cache or not.
@@ -126,7 +126,7 @@ pub struct AttemptLine {
     /// The same as a value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// By which id the provider knows it.
+    /// The provider's id of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// When there was a connection.
@@ -235,19 +235,19 @@ impl AccessLog {
         self.reopen.swap(false, Relaxed)
     }
 
-    /// Has the writer write all that waits; the receiver is told when it has. `None`: the queue is full.
+    /// Flushes the queue; the receiver is notified when all of it is written. `None`: the queue is full.
     #[must_use]
     pub fn close(&self) -> Option<Receiver<()>> {
         let (done, told) = sync_channel(1);
         self.sender.try_send(Entry::Close(done)).ok().map(|()| told)
     }
 
-    /// The writer only: so many lines were written.
+    /// The writer only: this many lines were written.
     pub fn count_written(&self, lines: u64) {
         self.written.fetch_add(lines, Relaxed);
     }
 
-    /// So many lines were dropped.
+    /// This many lines were dropped.
     pub fn count_dropped(&self, reason: Dropped, lines: u64) {
         self.dropped[reason as usize].fetch_add(lines, Relaxed);
     }

@@ -13,7 +13,7 @@ use crate::decide::cause::{Cause, CauseCount};
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Millis, Slot, UnixMillis};
 
-/// How many causes are told apart, an outcome of an arm.
+/// How many causes are distinguished for each arm and outcome.
 pub const MOST: usize = 4;
 const WORDS: usize = Slot::COUNT.div_ceil(64);
 
@@ -24,7 +24,7 @@ pub struct Seen<'a> {
     pub outcome: Outcome,
     /// Why.
     pub cause: &'a Cause,
-    /// By which id the provider knows it.
+    /// The provider's id of the request.
     pub request_id: Option<&'a str>,
 }
 
@@ -58,7 +58,7 @@ impl Users {
 
 #[derive(Debug)]
 struct Cell {
-    /// By which requests know it.
+    /// The id by which requests refer to it.
     number: u64,
     outcome: Outcome,
     cause: Cause,
@@ -67,7 +67,7 @@ struct Cell {
     request_id: Option<String>,
     answered: Vec<(String, u64)>,
     users: Users,
-    // Of requests that belong to nobody.
+    // Of requests without a user.
     nobodys: u64,
 }
 

@@ -19,7 +19,7 @@ impl Count {
         self.add(1);
     }
 
-    /// Adds so many. Only the owning core may call this.
+    /// Adds a number. Only the owning core may call this.
     pub fn add(&self, more: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }

@@ -94,7 +94,7 @@ impl Evidence {
         Evidence { id, epoch, silence, samples, withdrawal, causes, counting, cores }
     }
 
-    /// The same with pauses and samples that nobody shares.
+    /// The same with pauses and samples that are not shared.
     #[cfg(test)]
     pub(crate) fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(cores)));
@@ -166,7 +166,7 @@ impl Evidence {
         self.push(core, whose.into(), wait, What::Output { after });
     }
 
-    /// Its answer was streamed with so many microseconds between two outputs, in the mean.
+    /// Its answer was streamed with this many microseconds between two outputs, on average.
     pub fn paced(&self, core: Core, whose: impl Into<Whose>, gap: u64) {
         self.push(core, whose.into(), None, What::Paced { gap });
     }
@@ -227,7 +227,7 @@ pub struct ArmTotals {
     pub succeeded: u64,
     /// Ended as failures.
     pub failed: u64,
-    /// Sent to the provider, whoever for: what tests hold the accounts to.
+    /// Sent to the provider, for any user: what tests compare the counts with.
     #[cfg(test)]
     pub(crate) dispatched: u64,
     /// Ended without saying anything about the provider: likewise.

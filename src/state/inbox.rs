@@ -167,8 +167,8 @@ impl Inbox {
         answer.await.map_err(|_| Refusal::Busy)?
     }
 
-    /// Tells of a refusal, without waiting. Requests are many, and humans come first: where the inbox is half full it
-    /// is not told, and false is said.
+    /// Reports a rejection, without waiting. Commands of humans come first: when the inbox is half full the report is
+    /// dropped, and false is returned.
     pub fn tell_refused(&self, refused: Refused) -> bool {
         self.0.capacity() > CAPACITY / 2 && self.put(Input::Refused(refused))
     }

@@ -78,9 +78,9 @@ impl Cell {
 pub enum Admit {
     /// As any other.
     Yes,
-    /// As the one that finds out: its end must be told, with this.
+    /// As the probe: its end must be recorded, with this.
     Probe(Ticket),
-    /// Elsewhere, if somebody else is left.
+    /// To another provider, if one is left.
     No,
 }
 
@@ -106,7 +106,7 @@ impl ProviderState {
         &self.breakers[breaker as usize]
     }
 
-    /// Which of so many keys is the first of a request, counted over all cores; the key of a turn is the remainder.
+    /// Which key a request tries first, counted over all cores; the key of a turn is the remainder.
     #[must_use]
     pub fn next_turn(&self, keys: usize) -> usize {
         if keys > 1 { self.turn.0.fetch_add(1, Relaxed) } else { 0 }
@@ -183,8 +183,8 @@ impl ProviderState {
         }
     }
 
-    /// Control only: whether it is time for a connection of Serin's own; then it counts as begun, and what became of it is
-    /// to be told with this.
+    /// Control only: whether it is time for a connection of Serin's own. It counts as begun then; its end is recorded with
+    /// the value that this returns.
     pub fn begins_to_connect(&self, now: Millis) -> Option<Ticket> {
         self.of(Breaker::Reach).change(|state| reach::probe(state, now)).map(|_| Ticket(now))
     }
@@ -211,12 +211,12 @@ impl ProviderState {
         self.breakers.iter().for_each(|cell| cell.word.store(0, Relaxed));
     }
 
-    /// Because of a breaker somebody else is asked first. Told at once.
+    /// Another provider was tried first because of a breaker. Counted at once.
     pub fn count_step_back(&self, breaker: Breaker) {
         self.of(breaker).stepped_back.fetch_add(1, Relaxed);
     }
 
-    /// Requests of which somebody else was asked first because of a breaker.
+    /// Requests for which another provider was tried first because of a breaker.
     #[must_use]
     pub fn stepped_back(&self, breaker: Breaker) -> u64 {
         self.of(breaker).stepped_back.load(Relaxed)

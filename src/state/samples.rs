@@ -45,7 +45,7 @@ pub enum What {
     Refused,
     /// The first output of its answer came.
     Output {
-        /// So long after it was sent.
+        /// How long after it was sent.
         after: Millis,
     },
     /// It was answered, and no status calls the answer bad.
@@ -60,12 +60,12 @@ pub enum What {
     },
     /// Its client left, and no output had come.
     LeftWaiting {
-        /// So long after it was sent.
+        /// How long after it was sent.
         after: Millis,
     },
     /// It was sent.
     Sent,
-    /// It waits no more, for a reason that is told besides, or is none of the guard's.
+    /// It waits no more; the reason is a sample of its own, or does not concern the guard.
     Over(Over),
 }
 
@@ -204,7 +204,7 @@ struct Ring {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Written {
-    /// The number of the next sample. Whoever sees it sees the samples before it.
+    /// The number of the next sample. A reader that sees it sees the samples before it.
     next: AtomicU64,
     /// How far control was when the core last looked: it looks when the ring seems full, and not for every sample.
     read: AtomicU64,
@@ -214,7 +214,7 @@ struct Written {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Read {
-    /// The number of the next sample to be read. Whoever sees it may write over the samples before it.
+    /// The number of the next sample to be read. A writer that sees it may overwrite the samples before it.
     next: AtomicU64,
 }
 

@@ -55,7 +55,7 @@ impl SeriesTable {
         &self.0.iter().find(|entry| entry.arm == arm).unwrap_or(&self.0[0]).series
     }
 
-    /// How many of an arm's requests somebody else than its own provider answered, by who did; nobody who answered none.
+    /// How many of an arm's requests another provider answered, by provider; providers without any are left out.
     pub fn fallbacks(&self) -> impl Iterator<Item = (Arm, &str, u64)> {
         let counted =
             self.0.iter().map(|entry| (entry.arm, entry.series.labels.provider.as_str(), entry.series.fallbacks()));

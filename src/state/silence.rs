@@ -14,18 +14,18 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::units::{Arm, Slot};
 
-/// Whose request it is, as the guard tells requests apart.
+/// The arm, source and user that a request is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whose {
     /// The arm that the split chose.
     pub arm: Arm,
     /// Where it comes from.
     pub source: SourceGroup,
-    /// Its user's; `None`: nobody's.
+    /// Its user; `None`: it has none.
     pub slot: Option<Slot>,
 }
 
-/// Of whoever is not told apart.
+/// For a source that is not distinguished.
 impl From<(Arm, Option<Slot>)> for Whose {
     fn from((arm, slot): (Arm, Option<Slot>)) -> Whose {
         Whose { arm, source: SourceGroup::default(), slot }
@@ -37,7 +37,7 @@ impl From<(Arm, Option<Slot>)> for Whose {
 pub struct Silence([[OnceLock<Box<[AtomicU8]>>; GROUPS]; 2]);
 
 impl Silence {
-    /// In which aspects this slot is paused: a bit for each; 0 for requests that belong to nobody.
+    /// The aspects in which this slot is paused, a bit for each; 0 for requests without a user.
     #[must_use]
     pub fn mask(&self, whose: Whose) -> u8 {
         let table = self.0[whose.arm as usize][whose.source.index()].get();

@@ -74,7 +74,7 @@ pub struct Decision {
     pub tolerated_ratio: f64,
     /// What belongs to this kind of decision alone.
     pub detail: Detail,
-    /// What would have led to something else; `None`: nothing that is in anybody's hands.
+    /// What would have led to another decision; `None`: nothing that an operator can change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_change: Option<Change>,
     /// Why the canary's requests failed, most often first.
@@ -137,7 +137,7 @@ pub enum Detail {
     Run {
         /// Failures in a row.
         failures: f64,
-        /// In so many seconds.
+        /// Over how many seconds.
         seconds: f64,
         /// That it is down.
         evidence: f64,
@@ -253,7 +253,7 @@ pub enum Change {
     Ceiling,
     /// Fewer events on the canary.
     Fewer {
-        /// So many.
+        /// How many.
         events: f64,
         /// A tolerated ratio above this, where such a one makes sense.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,7 +264,7 @@ pub enum Change {
     },
     /// More failures of the canary.
     More {
-        /// So many.
+        /// How many.
         failures: f64,
     },
     /// A lower failure rate of the canary.

@@ -24,7 +24,7 @@ struct Recent {
 }
 
 impl CeilingWindow {
-    /// Nothing was counted yet; the window is so long.
+    /// An empty window of this length.
     #[must_use]
     pub fn new(length: Millis) -> CeilingWindow {
         CeilingWindow(BySource::new(Recent { window: Window::new(length), counts: Counts::default() }))

@@ -30,7 +30,7 @@ pub struct HardDown {
 pub struct Run {
     /// Requests sent to the provider in question.
     pub sent: f64,
-    /// Its successes, whoever's.
+    /// Its successes, of all users.
     pub successes: f64,
     /// Its failures, each user's counted once in a while.
     pub failures: f64,
@@ -43,7 +43,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// What a tick has seen of a canary whose stable cannot be reached and says nothing: as if it had answered.
+    /// A tick of a canary that replaces a stable that cannot be reached: counted as if stable had answered.
     #[must_use]
     pub const fn of_stand_in(constants: &Constants, canary: &ArmTick) -> Run {
         Run {

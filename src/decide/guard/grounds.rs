@@ -18,7 +18,7 @@ use crate::decide::policy::Guard;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 
-/// A canary that may fail so many times as often as stable is hardly guarded.
+/// A canary that may fail this many times as often as stable is hardly guarded.
 const MOST_SENSIBLE_RATIO: f64 = 10.0;
 
 /// What is known at the moment of a decision.
@@ -206,7 +206,7 @@ fn since(longest: f64, now: UnixMillis) -> UnixMillis {
     UnixMillis(now.0.saturating_sub((longest * 1000.0) as u64))
 }
 
-/// What any event, whoever's, takes from the evidence for an alternative, in nats.
+/// What one event on either arm takes from the evidence for an alternative, in nats.
 fn chance(doubt: &Tally, ratio: f64, alternative: f64) -> f64 {
     let share = doubt.canary / (doubt.canary + doubt.stable).max(1.0);
     let theta = ratio * share / (1.0 - share + ratio * share);

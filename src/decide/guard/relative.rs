@@ -34,7 +34,7 @@ pub struct Passed {
 }
 
 impl Passed {
-    /// So many seconds. The same for all aspects, since a power costs as much as all the rest of a quiet tick.
+    /// This many seconds. The same for all aspects, since computing a power costs as much as the rest of a quiet tick.
     #[must_use]
     pub fn new(constants: &Constants, seconds: f64) -> Passed {
         Passed { seconds, fade: fading(seconds, constants.share_half_life) }
@@ -85,7 +85,7 @@ impl RelativeDetector {
         self.mass += mass;
     }
 
-    /// Another share is in force: what was measured of the old one says nothing about it.
+    /// Another share is in force: measurements of the old one do not apply to it.
     pub fn forget_share(&mut self) {
         (self.stable, self.canary) = (0.0, 0.0);
     }

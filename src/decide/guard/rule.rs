@@ -38,7 +38,7 @@ impl Rule {
     /// Those that have a word of their own in the file for what follows.
     pub const OF_EXCESS: [Rule; 5] = [Rule::Refusing, Rule::Empty, Rule::Length, Rule::Filtered, Rule::Pace];
 
-    /// Whether whoever was told of this one need not be told of the other: it is the same trouble, and no worse.
+    /// Whether a report of this rule makes one of the other unnecessary: the same problem, and no worse.
     #[must_use]
     pub fn covers(self, other: Rule) -> bool {
         let trouble = |rule| match rule {

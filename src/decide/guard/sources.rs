@@ -17,9 +17,9 @@ use super::tick::ArmTick;
 pub const GROUPS: usize = 5;
 /// A source decides from this request on.
 const FIRST: f64 = 50.0;
-/// Of so many no one decides alone.
+/// With this many sources no single one decides.
 const ENOUGH: u32 = 3;
-/// Fewer than [`ENOUGH`] decide without the others once they have sent so many requests together,
+/// Fewer than [`ENOUGH`] decide without the others once they have sent this many requests together,
 const KNOWN: f64 = 500.0;
 /// and as long as all of the others together send no more than this part of the traffic.
 const FEW: f64 = 0.02;
@@ -76,14 +76,14 @@ impl Quorum {
         members(self.groups)
     }
 
-    /// The set of groups whose requests decide something: the more `weight` says of a set, the worse it is. `who`: those
-    /// who can know; what the others send is counted with whoever is.
+    /// The set of groups whose requests decide something: the set with the largest `weight` is the worst. `who`: the
+    /// groups that can know; requests of the others are counted with every one of these.
     pub fn deciding(self, who: u8, weight: impl Fn(u8) -> f64) -> u8 {
         let (all, who) = (self.groups, self.groups & who);
         if let Some(group) = self.dominant.filter(|group| who & group.bit() != 0) {
             return group.bit();
         }
-        // Of two nobody can tell which of them lies, and of one nobody else knows.
+        // Of two it cannot be known which one lies; one has no other to compare it with.
         if who.count_ones() < ENOUGH {
             return all;
         }
@@ -181,7 +181,7 @@ impl Sources {
                 if self.ever[place] == 0.0 || on_canary > 0.0 { 0.0 } else { self.none_there[place] + sent };
         }
         let present = self.those(|place| self.lately[place] >= GONE);
-        // While nobody sends anything, those who did last decide on.
+        // Without traffic the sources that decided last decide on.
         if present == 0 {
             return;
         }

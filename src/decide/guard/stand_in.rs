@@ -25,7 +25,7 @@ struct Seen {
 }
 
 impl StandIn {
-    /// A length of time is over: whether the canary answers nobody. `apart`: the same by source, where there are several.
+    /// A length of time is over: whether the canary is dead. `apart`: the same by source, where there are several.
     pub fn tick(&mut self, constants: &Constants, tick: &Tick, apart: Option<&Apart>) -> bool {
         self.0.see(constants, tick, apart, |seen, tick| {
             seen.run.update(constants, tick.seconds, &Run::of_stand_in(constants, &tick.canary));
@@ -42,7 +42,7 @@ mod tests {
     use crate::decide::guard::sources::{GROUPS, Part, Sources};
     use crate::decide::guard::tick::ArmTick;
 
-    /// For some seconds each source sends the canary so many requests, of which so many fail: whether it looks dead.
+    /// Each source sends the canary this many requests per second, of which this many fail: whether it looks dead.
     fn looks_dead(each: [(f64, f64); GROUPS], silent: Option<usize>) -> bool {
         let (constants, mut sources, mut stand_in) = (Constants::default(), Sources::default(), StandIn::default());
         let mut parts = each.map(|(sent, failed)| Part { canary: ArmTick::plain(sent, failed), ..Part::default() });

@@ -56,7 +56,7 @@ pub struct ArmLine {
     /// Requests that were refused as the client's error.
     #[serde(default, serialize_with = "short")]
     pub refused: f64,
-    /// Requests that came to an end that says something of the provider; absent: all of `requests`.
+    /// Requests that ended in a way that counts for or against the provider; absent: all of `requests`.
     #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub answered: Option<f64>,
     /// Connections that were not taken.

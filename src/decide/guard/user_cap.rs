@@ -17,7 +17,7 @@ use crate::decide::units::{Arm, Millis, Slot};
 pub const FIRST_PAUSE: Millis = Millis(10_000);
 /// The longest pause.
 pub const LONGEST_PAUSE: Millis = Millis(86_400_000);
-/// Each pause is so many times as long as the one before.
+/// Each pause is this many times as long as the one before.
 const GROWTH: u64 = 4;
 /// So many requests between two events are many. What all users suffer from now and then would pause all of them for
 /// days otherwise, and who is paused shows no fault.
@@ -94,7 +94,7 @@ impl Default for UserCap {
 }
 
 impl UserCap {
-    /// Those who failed again after a pause, the most often paused first, at most so many.
+    /// Users who failed again after a pause, the most often paused first, at most this many.
     #[must_use]
     pub fn kept(&self, (aspect, arm, source): (Aspect, Arm, SourceGroup), now: Millis, most: usize) -> Vec<KeptPause> {
         let (arm, source) = (Some(arm), u8::try_from(source.index()).unwrap_or_default());
@@ -152,7 +152,7 @@ impl UserCap {
         now >= self.pause(user).until()
     }
 
-    /// A request of this user was sent. Where that is told, whoever has had many requests since the last pause is one to
+    /// A request of this user was sent. Where that is recorded, a user with many requests since the last pause is one to
     /// whom it rarely happens: the pauses begin anew.
     pub fn request(&mut self, user: Slot, now: Millis) {
         let pause = self.pause(user);

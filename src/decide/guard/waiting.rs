@@ -12,16 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::units::{Arm, Millis, Slot};
 
-/// How many seconds back requests are told apart.
+/// How many seconds back requests are distinguished.
 pub const REACH: u32 = 1024;
-/// The ages by which those who wait are told.
+/// The ages by which waiting requests are reported.
 pub const AGES: [(Millis, &str); 4] =
     [(Millis(5000), "5s"), (Millis(30_000), "30s"), (Millis(120_000), "2m"), (Millis(600_000), "10m")];
 /// The label of those who are older.
 pub const LONGER: &str = "longer";
 /// How many users of waiting requests are remembered.
 const MOST_NAMED: u32 = 65_536;
-/// A request that belongs to nobody.
+/// A request without a user.
 const NOBODY: u16 = u16::MAX;
 
 /// How a request wants its answer.
@@ -63,7 +63,7 @@ pub enum Over {
     Failed,
     /// Its client left.
     Left,
-    /// In a way that says nothing.
+    /// In a way that does not count.
     Dropped,
 }
 
@@ -124,7 +124,7 @@ impl Group {
         self.waiting.count + self.unnamed
     }
 
-    /// Whose requests are without output, as far as that is known; `None`: nobody's.
+    /// The users of requests without output, as far as they are known; `None`: a request without a user.
     pub fn users(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
         self.waiting.users().chain(self.silent.users())
     }
@@ -168,7 +168,7 @@ impl Cohort {
 /// All that wait.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting {
-    // In their order; seconds of which nobody waits are left out.
+    // In order; seconds without waiting requests are left out.
     cohorts: VecDeque<Cohort>,
     named: u32,
     // By arm: of seconds further back than the table reaches, and which the last of them is.
@@ -265,7 +265,7 @@ impl Waiting {
         *self = Waiting { since: second, older_until: self.older_until, ..Waiting::default() };
     }
 
-    /// The seconds of which somebody waits, or waited in vain, from this one on.
+    /// The seconds with requests that wait, or waited in vain, from this one on.
     pub fn from(&self, second: u32) -> impl DoubleEndedIterator<Item = &Cohort> {
         let first = self.cohorts.partition_point(|cohort| cohort.second < second);
         self.cohorts.range(first..)

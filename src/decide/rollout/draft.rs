@@ -45,7 +45,7 @@ impl<'a> Draft<'a> {
         next: &'a mut RolloutState,
         now: UnixMillis,
     ) -> Draft<'a> {
-        // A stamp that lies ahead is of a clock that was set back since; waiting for it could take years.
+        // A timestamp in the future comes from a clock that was set back since; waiting for it could take years.
         next.since = next.since.min(now);
         if let Phase::RolledBack { at, .. } = &mut next.phase {
             *at = (*at).min(now);
@@ -95,7 +95,7 @@ impl<'a> Draft<'a> {
         self.begin_judgement();
     }
 
-    /// The guard forgets what it knows of the canary.
+    /// The guard starts anew: its numbers of the canary are dropped.
     pub(super) fn begin_judgement(&mut self) {
         self.next.judge.begin(&self.view.canary.guard.constants);
         self.fresh = true;

@@ -122,7 +122,7 @@ pub enum Why {
         percent: Percent,
         /// The one that the file pins.
         asked: Percent,
-        /// What the guard found, although it moves nobody.
+        /// What the guard found, although it moves no users.
         found: Option<Pause>,
     },
     /// Half of the users with each.
@@ -156,9 +156,9 @@ pub enum Why {
 pub enum Again {
     /// The file does not ask for it.
     Never,
-    /// It was tried again so many times.
+    /// It was tried again this many times.
     Spent(u32),
-    /// After so long.
+    /// After this time.
     After(Millis),
 }
 

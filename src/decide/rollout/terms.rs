@@ -32,7 +32,7 @@ pub fn terms(guard: &Guard, ramp: &Ramp) -> u64 {
     if let Some(slow) = guard.slow {
         let _ = write!(text, " slow {} {} {}", slow.quantile, slow.tolerance, slow.tolerated_ratio);
     }
-    // What an earlier version did not know of is written where it is not as usual.
+    // A key that an earlier version did not have is written only where it is not the default.
     if guard.answers != Answers::default() {
         let Answers { empty, length, filtered, pace } = guard.answers;
         let [empty, length, filtered, pace] = [empty, length, filtered, pace].map(OnExcess::as_str);

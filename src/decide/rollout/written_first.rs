@@ -13,7 +13,7 @@ use crate::decide::policy::Canary;
 pub(super) fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
     let taken_back = |state: &RolloutState| matches!(state.phase, Phase::RolledBack { .. });
     let lifted = (before.lock.is_some() && next.lock.is_none())
-        // The guard's own pause ends with its rollback, which lets nobody go on.
+        // The guard's own pause ends with its rollback, which sends no users to the canary.
         || (before.paused.is_some() && next.paused.is_none() && !taken_back(next))
         || (taken_back(before) && !taken_back(next));
     let moved = (&before.phase, before.percent) != (&next.phase, next.percent);
