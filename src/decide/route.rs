@@ -385,8 +385,8 @@ pub fn takes_path(matches: &Match, path: &str) -> bool {
     }
 }
 
-/// Whether requests with this purpose are split. By endpoint only POST is split, since only that generates; a
-/// pattern of paths takes every method.
+/// Whether requests with this purpose are split. By endpoint only POST is split, since only that generates; a pattern
+/// of paths takes every method but OPTIONS.
 fn splits(matches: &Match, purpose: Purpose) -> bool {
     match purpose {
         Purpose::Generate => true,

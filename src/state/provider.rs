@@ -183,8 +183,8 @@ impl ProviderState {
         }
     }
 
-    /// Control only: whether it is time for a connection of Serin's own. It counts as begun then; its end is recorded with
-    /// the value that this returns.
+    /// Control only: whether it is time for a connection of Serin's own. It counts as begun then; its end is recorded
+    /// with the value that this returns.
     pub fn begins_to_connect(&self, now: Millis) -> Option<Ticket> {
         self.of(Breaker::Reach).change(|state| reach::probe(state, now)).map(|_| Ticket(now))
     }

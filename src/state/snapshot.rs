@@ -71,7 +71,7 @@ pub struct InForce {
     /// Whether stable's requests go to the canary first while stable cannot be reached: not while the canary answers
     /// no request either.
     pub diverts: bool,
-    /// Whether requests come from several sources: then callers are distinguished by source, not by the users they name.
+    /// Whether requests come from several sources: then callers are told apart by source, not by the users they name.
     pub several_sources: bool,
     /// What the guard sees.
     pub evidence: Arc<Evidence>,

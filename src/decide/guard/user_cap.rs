@@ -152,8 +152,8 @@ impl UserCap {
         now >= self.pause(user).until()
     }
 
-    /// A request of this user was sent. Where that is recorded, a user with many requests since the last pause is one to
-    /// whom it rarely happens: the pauses begin anew.
+    /// A request of this user was sent. Where that is recorded, the pauses of a user with many requests since the last
+    /// pause begin anew: events are rare for this user.
     pub fn request(&mut self, user: Slot, now: Millis) {
         let pause = self.pause(user);
         if pause.strikes() > 0 && now >= pause.until() {

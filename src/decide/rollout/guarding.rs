@@ -64,8 +64,8 @@ impl Draft<'_> {
         false
     }
 
-    /// The regressions of the canary, in the order in which they are tried until one changes something; no user is moved
-    /// to a stable that is in trouble itself.
+    /// The regressions of the canary, in the order in which they are tried until one changes something; no user is
+    /// moved to a stable that is in trouble itself.
     fn regressions(&self, reading: &Reading, seen: &Observation) -> Vec<Rule> {
         let guard = &self.view.canary.guard;
         let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();

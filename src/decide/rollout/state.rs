@@ -107,8 +107,8 @@ impl RolloutState {
     }
 }
 
-// The stored form. An earlier version has no numbers of the guard. The numbers of a later version cannot be read and are
-// dropped: another try begins, with what is left of the budget of false rollbacks.
+// The stored form. An earlier version has no numbers of the guard. The numbers of a later version cannot be read and
+// are dropped: another try begins, with what is left of the budget of false rollbacks.
 #[derive(Deserialize)]
 struct Stored {
     phase: Phase,
