@@ -1,8 +1,8 @@
-//! What a canary refuses although stable accepts it.
+//! A request feature that the canary rejects although stable accepts it.
 //!
-//! A finding is one thing that has a name: a parameter, a model, an endpoint. What it is called came over the wire, so
-//! names are bounded and quoted before they are shown, kept or put into a rule. What helps is said by
-//! [`describe::advice`](crate::describe::advice). Invariant: two refusals of the same thing are the same finding.
+//! A finding names one thing: a parameter, a model or an endpoint. The name came over the wire, so it is bounded and
+//! quoted before it is shown, stored or put into a rule. The advice is written by
+//! [`describe::advice`](crate::describe::advice). Invariant: two rejections of the same thing are the same finding.
 
 use serde::{Deserialize, Serialize};
 

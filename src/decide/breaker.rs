@@ -1,12 +1,12 @@
-//! When a provider that keeps failing is left alone for a while, and how it is tried again.
+//! The circuit breaker of a provider: when requests stop going there, and how it is probed.
 //!
-//! Failures in a row open the breaker; nothing goes to the provider until a deadline, after which ONE request may try:
-//! its success closes the breaker, its failure opens it again, for twice as long. Only that probe decides: whatever was
-//! sent before the breaker opened, or past it because nobody else was left, may end as it likes. Of a rollout's canary one
-//! caller's failures count once until another's come, so that nobody opens the breaker alone. A rollout's stable is never
-//! left alone by this rule, since one user can make it fail: for it there is [`reach`](super::reach). Owns no memory and no
-//! clock; the state packs into one word, so that all cores can share it. Invariant: a deadline is never shortened, and no
-//! second probe begins before the first has ended or is older than `open_for`.
+//! Consecutive failures open the breaker. Nothing is sent until a deadline; then ONE request is the probe: its success
+//! closes the breaker, its failure opens it again for twice as long. Only the probe decides. Requests that were sent
+//! before the breaker opened, or past it because no other provider was left, change nothing. On a rollout's canary the
+//! failures of one caller count once until another caller's request fails, so that one user cannot open the breaker.
+//! This breaker never applies to a rollout's stable, since one user can make stable fail; [`reach`](super::reach)
+//! covers that case. Owns no memory and no clock; the state packs into one word that all cores share. Invariants: a
+//! deadline is never shortened; no second probe begins before the first has ended or is older than `open_for`.
 
 use super::guard::sources::SourceGroup;
 use super::policy::BreakerRule;
@@ -20,7 +20,7 @@ pub const CANARY_ROW: Millis = Millis(3000);
 /// However often it is opened again, a breaker stays open no longer than this, or than `open_for` where that is more.
 pub const LONGEST_OPEN: Millis = Millis(120_000);
 
-/// What an attempt says about its provider.
+/// What an attempt's outcome means for the breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It did what it should.
@@ -31,7 +31,7 @@ pub enum Verdict {
     None,
 }
 
-/// Whose request an attempt was, as far as a breaker tells callers apart.
+/// The caller of a request, as far as a breaker distinguishes callers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Caller(u8);
 
@@ -187,8 +187,8 @@ impl State {
     }
 }
 
-/// Whether a request may go to the provider now. A probe that was not heard of for as long as the breaker is open for
-/// is given up, and another takes its place.
+/// Whether a request may go to the provider now. A probe without a result for as long as the breaker stays open
+/// is lost, and another takes its place.
 #[must_use]
 pub fn admits(state: State, rule: &BreakerRule, now: Millis) -> Admission {
     let (failures, until, tries) = match state {
@@ -244,7 +244,7 @@ fn is_same(caller: Option<Caller>, last: Caller) -> bool {
     caller.is_some_and(|caller| caller != Caller::UNKNOWN && caller == last)
 }
 
-/// How long it stays open after so many failed probes.
+/// How long the breaker stays open after this many failed probes.
 #[must_use]
 pub fn open_for(rule: &BreakerRule, tries: u32) -> Millis {
     doubled(rule.open_for, tries, LONGEST_OPEN.max(rule.open_for))

@@ -1,10 +1,10 @@
-//! Where a user falls: a fixed function of salt and id, the same in every version and every process.
+//! The bucket of a user: a fixed function of salt and user id, the same in every version and every process.
 //!
-//! MD5(salt + id) read as a 128-bit big-endian integer, mod 10000. Without a salt that is exactly what
-//! `int(hashlib.md5(id.encode()).hexdigest(), 16) % 10000` gives in Python, so a team that already splits in its
-//! application keeps its cohorts. The modulus never depends on anything. Other bits of the same hash name the user's slot,
-//! so that a request is hashed once and users who share a slot are spread over both arms like all others. MD5 spreads
-//! users here and nothing more: it protects nothing.
+//! MD5(salt + id) is read as a 128-bit big-endian integer, mod 10000. Without a salt that is exactly
+//! `int(hashlib.md5(id.encode()).hexdigest(), 16) % 10000` in Python, so a team that already splits in its application
+//! keeps its cohorts. The modulus never changes. Other bits of the same hash give the user's slot, so a request is
+//! hashed once and users who share a slot are spread over both arms like all others. MD5 is used to spread users; it
+//! protects nothing.
 
 use md5::{Digest, Md5};
 

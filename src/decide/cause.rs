@@ -1,8 +1,9 @@
-//! Why an attempt failed, as values: what stood in the way of a connection, of an answer, or of a whole one.
+//! Why an attempt failed, as values: no connection, no answer, or an incomplete answer.
 //!
-//! Owns the shapes; the sentences are made of them by [`describe`](crate::describe). Holds names of hosts, of errors and of
-//! media types, and words of the system: each short and printable before it comes here, never a key, and nothing of a prompt
-//! or an answer. Invariant: two attempts that failed in the same way have equal causes, so that they are counted together.
+//! Owns the types; [`describe`](crate::describe) writes the sentences. A cause holds host names, error names, media
+//! types and texts of the operating system. Each is short and printable before it gets here. It never holds a key, nor
+//! any part of a prompt or an answer. Invariant: two attempts that failed in the same way have equal causes, so they
+//! are counted together.
 
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ pub enum Cause {
     },
     /// The head of the answer did not come in time.
     NoHead {
-        /// For so long it was waited for.
+        /// How long Serin waited.
         limit: Millis,
     },
     /// No output came until the guard found the provider down.
@@ -75,12 +76,12 @@ pub enum Cause {
     Cut,
     /// The first output did not come in time.
     NoOutput {
-        /// For so long it was waited for, where that is known.
+        /// How long Serin waited, where that is known.
         limit: Option<Millis>,
     },
     /// The answer fell silent.
     Silent {
-        /// For so long, where that is known.
+        /// How long, where that is known.
         limit: Option<Millis>,
     },
     /// What came is no answer.
@@ -154,7 +155,7 @@ pub enum NoConnection {
         /// In the words of the HTTP library.
         problem: String,
     },
-    /// It was not there by the time that somebody else was asked.
+    /// The connection was not ready when another provider was tried.
     TooLate {
         /// `host:port`.
         place: String,
@@ -191,7 +192,7 @@ pub enum ConnectStep {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TlsFault {
-    /// Nobody who is trusted issued the certificate.
+    /// The certificate's issuer is not trusted.
     UnknownIssuer,
     /// It has expired.
     Expired,
@@ -241,7 +242,7 @@ impl NoConnection {
         matches!(self, NoConnection::Tcp { waited: false, .. })
     }
 
-    /// Whether whoever asks for a connection meets the same: nothing here is for want of a file, a turn or a socket.
+    /// Whether every caller gets the same failure: not one caused by a missing file, turn or socket.
     #[must_use]
     pub const fn is_unreachable(&self) -> bool {
         match self {
@@ -276,12 +277,12 @@ pub struct CauseCount {
     pub of: u64,
     /// When last.
     pub last: UnixMillis,
-    /// By which id the provider knows the last one.
+    /// The provider's id of the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// Who answered how many of them instead; a refusal of the request itself is an answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<(String, u64)>,
-    /// Users whose client saw an error in one of them; requests of nobody count one each.
+    /// Users whose client saw an error in one of them; a request without a user counts as one user.
     pub users_failed: u64,
 }

@@ -1,8 +1,8 @@
-//! The endpoints of the APIs that providers speak, as paths below their `base_url`.
+//! The endpoints of the APIs that providers offer, as paths below their `base_url`.
 //!
-//! The one table of them: which generate, and so are split by default, and which others a `base_url` may have been copied
-//! with. What travels at each is for [`dialect`](crate::wire::dialect) to say. Names only: whether a provider speaks one is
-//! found out by asking it.
+//! This is the only table of endpoints. It lists those that generate, which are split by default, and others that a
+//! `base_url` may have been copied with. The payload of each is described in [`dialect`](crate::wire::dialect). Names
+//! only: a probe finds out whether a provider has an endpoint.
 
 /// Endpoints that generate.
 pub const GENERATING: [&str; 4] = ["chat/completions", "completions", "responses", "messages"];

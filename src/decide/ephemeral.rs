@@ -1,8 +1,8 @@
-//! Why what is kept in a directory does not last.
+//! Why the content of a state directory does not survive a restart.
 //!
-//! A lock in memory, in a container's own layer or in an `emptyDir` goes with the machine, the container or the pod, and
-//! nothing about the directory shows it. Owns the kinds; what is read of the system to tell them is the store's, and the
-//! words are [`describe`](crate::describe::ephemeral)'s.
+//! A lock in memory, in a container's own layer or in an `emptyDir` is lost with the machine, the container or the pod.
+//! Owns the kinds. The store reads the system to tell them apart; [`describe`](crate::describe::ephemeral) writes the
+//! text.
 
 /// Why a directory does not last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

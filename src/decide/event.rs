@@ -1,8 +1,8 @@
-//! One line of the history: what was done, by whom and why, as values.
+//! One entry of the history: what was done, by which actor and for which reason, as values.
 //!
-//! Owns the shapes; the sentences are made of them elsewhere, by [`describe`](crate::describe). An action that this
-//! version does not know keeps its word, and what an earlier version said in a sentence is kept as that sentence.
-//! Invariant: an event means the same when it comes back from the disk, and equals what was written.
+//! Owns the types; [`describe`](crate::describe) writes the sentences. An action that this version does not know keeps
+//! its word, and a reason that an earlier version wrote as a sentence stays that sentence. Invariant: an event that is
+//! read from the disk equals the event that was written.
 
 mod actor;
 pub mod decision;
@@ -166,8 +166,7 @@ impl Action {
         }
     }
 
-    /// Whether somebody is woken for it: users were taken back or are held where they are, or something is not as it
-    /// should be.
+    /// Whether it needs an operator: users were rolled back or the ramp is held, or there is a problem.
     #[must_use]
     pub const fn is_warning(&self) -> bool {
         matches!(
@@ -190,7 +189,7 @@ impl Action {
         matches!(self, Action::Rollback | Action::Hold | Action::StepBack)
     }
 
-    /// Whether it says nothing about why a rollout is at its share.
+    /// Whether it does not explain the rollout's share.
     #[must_use]
     pub const fn decides_nothing(&self) -> bool {
         matches!(self, Action::Advise | Action::Withdraw)
@@ -345,14 +344,14 @@ pub enum Figure {
 pub enum Turn {
     /// Too many failures in a row.
     Opened {
-        /// So many.
+        /// How many.
         failures: u32,
         /// For how long nothing is sent.
         open_for: Millis,
     },
     /// Too many connections in a row that could not be made.
     OutOfReach {
-        /// So many.
+        /// How many.
         failures: u32,
     },
     /// It answers again.
@@ -388,7 +387,7 @@ pub enum Notice {
         dir: String,
         /// What the system said.
         error: String,
-        /// Whether it stays so until somebody mends it.
+        /// Whether it lasts until an operator fixes it.
         lasting: bool,
     },
     /// They can be again.
@@ -396,14 +395,14 @@ pub enum Notice {
         /// Of which state directory.
         dir: String,
     },
-    /// The guard was not told of something.
+    /// Samples for the guard were dropped.
     SamplesLost {
-        /// Of so many.
+        /// How many.
         lost: u64,
         /// How many a core may tell between two looks.
         most: usize,
     },
-    /// The canary answers nobody while stable cannot be reached.
+    /// The canary answers no request while stable cannot be reached.
     NobodyAnswers {
         /// The rollout.
         rollout: String,

@@ -1,8 +1,8 @@
-//! What strangers could do through the sockets that are served: spend keys, move the traffic, guess a short secret.
+//! What strangers could do through a listening socket: spend keys, change the traffic split, guess a short token.
 //!
-//! Judged by the address that a socket is bound to, which need not be the one in the file: it may be handed over, or
-//! named by whoever starts the process, and it stays over a reload. Whatever is not loopback can be reached by strangers.
-//! Keys are `api_keys`, and as well what a provider is known by otherwise: `set_headers`, `query`, a client certificate.
+//! Decided by the address that a socket is bound to. That need not be the address in the file: the socket may be
+//! inherited, or its address given at the start, and it stays over a reload. Every address that is not loopback counts
+//! as reachable by strangers. Keys are `api_keys`, and also `set_headers`, `query` and client certificates.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -20,9 +20,9 @@ pub fn is_short(token: &str) -> bool {
 /// Sockets whose addresses are known without the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sockets {
-    /// Where the proxy port is, whatever the file says.
+    /// Where the proxy port is; overrides the file.
     pub listen: Option<SocketAddr>,
-    /// Where the operators' port is, whatever the file says.
+    /// Where the operators' port is; overrides the file.
     pub admin: Option<SocketAddr>,
     /// Those that were handed over, in their order. Each belongs to the port of its address; the first that belongs to
     /// none is the proxy port.
@@ -71,7 +71,7 @@ pub struct Exposure {
     pub place: Place,
     /// Where they reach it.
     pub reached: SocketAddr,
-    /// Whether the file says another address.
+    /// Whether the file has another address.
     pub elsewhere: bool,
     /// What.
     pub danger: Danger,
@@ -93,7 +93,7 @@ pub enum Danger {
 #[must_use]
 pub fn exposures(policy: &Policy, reached: Reached) -> Vec<Exposure> {
     let mut found = Vec::new();
-    // The port may be anybody's choice, the address is what opens it.
+    // Any port is fine; the address is what matters.
     let mut add = |place, reached: SocketAddr, in_file: SocketAddr, danger| {
         found.push(Exposure { place, reached, elsewhere: reached.ip() != in_file.ip(), danger });
     };

@@ -1,9 +1,9 @@
-//! Who else may answer a request, in turn, when the provider that the split chose does not.
+//! The other providers that may answer a request, in order, when the provider that the split chose fails.
 //!
-//! Stickiness is a preference, and a failure overrides it for one request without moving the user. But nobody is sent
-//! to a canary that is closed to users, embeddings of two models are never mixed, what builds on an earlier answer goes
-//! nowhere but to stable, and a provider is not asked that cannot be used or does not know the model. Invariant: the chosen
-//! provider is never among the others, and nobody is there twice.
+//! A failure overrides the sticky choice for one request and does not move the user. There are limits: no request goes
+//! to a canary that is closed to users; embeddings of two models are never mixed; a request that builds on an earlier
+//! answer goes to stable only; a provider that cannot be used, or that does not have the model, is left out.
+//! Invariants: the chosen provider is never in the list, and no provider is in it twice.
 
 use super::policy::{Fallback, Policy, Rollout, Unmapped};
 use super::route::{InForceShare, Plan, Reason};
@@ -22,7 +22,7 @@ pub struct Others {
 }
 
 impl Others {
-    /// Nobody.
+    /// No other provider.
     pub const NOBODY: Others = Others { list: [ProviderId(0); MOST_OTHERS], length: 0, at: 0 };
 
     fn add(&mut self, id: ProviderId) {
@@ -41,7 +41,7 @@ impl Others {
         others
     }
 
-    /// Whether nobody is left.
+    /// Whether no provider is left.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.at >= self.length

@@ -1,7 +1,7 @@
-//! What is wrong with a file, as values: where in it, what, and how to mend it.
+//! An error in flags.yaml, as values: the place, the problem and the remedy.
 //!
-//! Line and column stay numbers up to whoever shows them. What is wrong with a file as a whole, or with what it asks for
-//! here and now, has no place in it. Holds no text of the file: a key may stand there.
+//! Line and column stay numbers until they are shown. An error about the file as a whole, or about what it asks for on
+//! this machine, has no place. Holds no text of the file, since that may contain a key.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ pub struct FileError {
     pub path: String,
     /// What is wrong, as a lowercase fragment.
     pub problem: String,
-    /// How to mend it, as a lowercase fragment; empty: the problem says it.
+    /// How to fix it, as a lowercase fragment; empty: the problem already says so.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
 }

@@ -1,9 +1,9 @@
-//! How an answer came to its end that no status calls bad: the one definition of what counts as empty, cut or filtered.
+//! How an answer ended when its status is good: the only definition of empty, cut and filtered answers.
 //!
-//! Owns the kinds, by which metrics and status tell answers apart, and which of them the guard compares. The reason that
-//! an answer gives comes first: one that stopped at its limit before it had any output is cut, and not empty. Refuses to
-//! judge: whether an answer is a failure is [`outcome`](super::outcome)'s. Invariant: what broke off, said that it failed
-//! or was answered with another status than 2xx is none of these.
+//! Owns the kinds, which metrics and status report, and which of them the guard compares. The finish reason comes
+//! first: an answer that reached its limit before any output is cut, not empty. Does not decide whether an answer is a
+//! failure; [`outcome`](super::outcome) does. Invariant: an answer that broke off, reported an error or has a status
+//! other than 2xx is none of these.
 
 use super::guard::aspect::Aspect;
 use super::outcome::{BodyEnd, Ending};

@@ -1,15 +1,15 @@
-//! What a flag says to a user: true for exactly the users whom its rollout sends to the canary.
+//! The value of a flag for a user: true for exactly the users whom its rollout sends to the canary.
 //!
-//! The same buckets, pins and share in force as for requests, so that an application's own switch (a prompt, a limit)
-//! never disagrees with the provider that answers. What belongs to a request and not to a user (`force`, a model that
-//! the canary lacks, a conversation without a user id) cannot be known here and has no say.
+//! Uses the same buckets, pins and share in force as requests, so a switch in the application (a prompt, a limit)
+//! always agrees with the provider that answers. Properties of a request (`force`, a model that the canary lacks, a
+//! conversation without a user id) are not known here and have no effect.
 
 use super::policy::{Flag, Policy};
 use super::route::{self, InForceShare, arm_of_user};
 use super::units::{Arm, RolloutId};
 use super::user::is_nobody;
 
-/// What a flag says.
+/// The value of a flag for a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// Whether the user is on the canary.
@@ -18,10 +18,10 @@ pub struct Verdict {
     pub reason: Reason,
 }
 
-/// Why a flag says what it says.
+/// Why a flag has its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It says the same to everybody.
+    /// It has the same value for all users.
     Static,
     /// This user is pinned or excluded.
     TargetingMatch,
@@ -41,7 +41,7 @@ impl Reason {
     }
 }
 
-/// Why a flag says nothing.
+/// Why a flag has no value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlagError {
     /// The value depends on the user, and no user is named: `TARGETING_KEY_MISSING`.

@@ -1,8 +1,8 @@
 //! Every decision that Serin makes, as pure functions over plain values.
 //!
-//! No I/O, no runtime, no reading of clocks, no randomness, no logging and no globals: time and chance come in as
-//! parameters, so that the same trace in gives the same decisions out. What a decision leads to is performed by
-//! others: the data plane for one request, the control loop for a rollout.
+//! No I/O, no runtime, no clocks, no randomness, no logging and no globals: time and random numbers are parameters, so
+//! the same trace gives the same decisions. Others carry the decisions out: the data plane for a request, the control
+//! loop for a rollout.
 
 pub mod advice;
 pub mod breaker;

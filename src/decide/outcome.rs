@@ -1,8 +1,8 @@
-//! What became of one attempt: data, decided once, at the end of the stream and not by status.
+//! The outcome of an attempt: decided once, at the end of the stream and not by status.
 //!
-//! Owns the list of outcomes, how an attempt's ending leads to one ([`classify`]), and what each means for the guard
-//! and for the breaker; what may still be done after one is [`retry`](super::retry)'s business. This is the only place
-//! that defines what is judged. Invariant: every attempt that began ends with exactly one outcome, charged to the arm
+//! Owns the list of outcomes, how the end of an attempt maps to one ([`classify`]), and what each means for the guard
+//! and the breaker. [`retry`](super::retry) decides what may still be done after one. This is the only place that
+//! defines what the guard counts. Invariant: every attempt ends with exactly one outcome, which is charged to the arm
 //! that the split chose.
 
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub enum Outcome {
     ServerError,
     /// A success that is no answer of its API, or a redirect.
     Malformed,
-    /// A 200 that says itself that it failed.
+    /// A 200 whose body reports a failure.
     StreamError,
     /// An answer that ended before its end.
     Truncated,
@@ -152,7 +152,7 @@ pub enum Judged {
     Success,
     /// The provider failed.
     Failure,
-    /// It says nothing about the provider.
+    /// It does not count for or against the provider.
     Not,
 }
 
@@ -261,7 +261,7 @@ pub const fn classify(ending: Ending, own_key: bool) -> Outcome {
     }
 }
 
-/// Whether a status says that something is wrong with the request itself, so that another provider may take it.
+/// Whether a status means that the request itself is wrong, so that another provider may accept it.
 #[must_use]
 pub const fn is_about_the_request(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401..=403 | 407..=409 | 423 | 425 | 429)

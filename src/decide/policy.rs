@@ -93,16 +93,16 @@ pub struct Fixed {
 /// Where a request goes that no rollout matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmatched {
-    /// To this provider, unsplit, as the file says.
+    /// To this provider, unsplit, as the file sets it.
     Provider(ProviderId),
-    /// The same where the file says nothing: the first rollout's stable, or the only provider.
+    /// The default: the first rollout's stable, or the only provider.
     Usual(ProviderId),
     /// Answered 404.
     Reject,
 }
 
 impl Unmatched {
-    /// Who takes it; `None`: nobody.
+    /// The provider that takes it; `None`: none.
     #[must_use]
     pub fn provider(self) -> Option<ProviderId> {
         match self {
@@ -112,7 +112,7 @@ impl Unmatched {
     }
 }
 
-/// Text that must never be shown: it has no `Display`, no `Serialize`, and a `Debug` that tells nothing.
+/// Text that must never be shown: it has no `Display`, no `Serialize`, and a `Debug` without content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -151,7 +151,7 @@ pub struct Provider {
     pub query: Vec<(String, Secret)>,
     /// How long Serin waits for the provider, by what it waits for.
     pub timeouts: Timeouts,
-    /// Model names as the application writes them -> as this provider knows them.
+    /// Model names as the application writes them -> this provider's names.
     pub models: BTreeMap<String, String>,
     /// What happens to a request on the canary whose model `models` does not name (where `models` is not empty).
     pub unmapped: Unmapped,
@@ -161,7 +161,7 @@ pub struct Provider {
     pub path: Option<PathTemplate>,
     /// What ends a stream of chat completions.
     pub done_marker: DoneMarker,
-    /// When nothing is sent here for a while, as long as somebody else can answer; `None`: never.
+    /// When nothing is sent here for a while, as long as another provider can answer; `None`: never.
     pub breaker: Option<BreakerRule>,
     /// Set on every request, over what the client sent.
     pub set_headers: Vec<(String, Secret)>,
@@ -249,7 +249,7 @@ pub struct PathTemplate(pub Vec<PathPart>);
 pub enum PathPart {
     /// As it stands, with its slashes.
     Text(String),
-    /// The model's name as the provider knows it, percent-encoded.
+    /// The provider's name of the model, percent-encoded.
     Model,
     /// The request's path below the mount, without its leading slash.
     Rest,
@@ -320,7 +320,7 @@ pub struct Rollout {
     pub fallback: Fallback,
     /// Whether stable is asked when the canary refuses a request that may be sound.
     pub fallback_4xx: bool,
-    /// How long the first byte of a streamed canary answer may take while somebody else can answer.
+    /// How long the first byte of a streamed canary answer may take while another provider can answer.
     pub give_up_after: Millis,
     /// How long the frames before an answer's first output are held back at most.
     pub hold: Millis,
@@ -347,7 +347,7 @@ impl Rollout {
 /// Who else may answer a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// Nobody.
+    /// No user.
     Nobody,
     /// The provider of the other arm.
     OtherArm,
@@ -482,7 +482,7 @@ pub struct Flag {
     pub follows: String,
 }
 
-/// Somebody who may use the proxy port.
+/// A client of the proxy port.
 #[derive(Clone, Debug)]
 pub struct Client {
     /// For logs.
@@ -491,7 +491,7 @@ pub struct Client {
     pub key: Secret,
 }
 
-/// Somebody who may use the admin port.
+/// A client of the admin port.
 #[derive(Clone, Debug)]
 pub struct Token {
     /// The actor in the history.

@@ -1,10 +1,10 @@
-//! Whether a rollout's stable can be reached at all: the only thing for which it is left out unasked.
+//! Whether a rollout's stable can be reached: the only reason for which stable is skipped.
 //!
-//! Whatever stable answers, and however an answer fails, may be the doing of one request, and must move nobody else. That
-//! no connection can be made is no request's doing: so many failures to connect in a row, over a second at least and
-//! without the head of any answer between them, leave it out. One head brings it back, and so does a connection of
-//! Serin's own, tried after 1, 2, 4 seconds and so on up to 15: the requests of users try nothing. The state is that of a
-//! [`breaker`](super::breaker), in one word. Invariant: while it is left out a probe is due or under way.
+//! An answer or a failed answer may be caused by one request, and must not move other requests. A failed connection is
+//! not caused by a request: stable is skipped after a number of consecutive failures to connect, over a second at least
+//! and without any response head between them. One response head ends that, and so does a connection of Serin's own,
+//! which is tried after 1, 2, 4 seconds and so on up to 15. Requests of users are never used as probes. The state is
+//! that of a [`breaker`](super::breaker), in one word. Invariant: while stable is skipped a probe is due or under way.
 
 use super::breaker::{Caller, MOST_COUNTED, MOST_TRIES, State, doubled, later, one_more};
 use super::policy::BreakerRule;
@@ -16,7 +16,7 @@ pub const ROW: Millis = Millis(1000);
 pub const FIRST_PAUSE: Millis = Millis(1000);
 /// Between two probes, at most.
 pub const LONGEST_PAUSE: Millis = Millis(15_000);
-/// A probe that was not heard of for so long is lost. Longer than any may take.
+/// A probe without a result after this time is lost. Longer than any probe may take.
 const LOST: Millis = Millis(30_000);
 
 /// A request could not be connected.

@@ -1,9 +1,9 @@
-//! What may still be done for a request whose attempt failed before anything of its answer went out.
+//! What may still be done for a request whose attempt failed before any byte of its answer was sent on.
 //!
-//! One table ([`next`]) for every attempt, the first and the last. It knows what is left (keys, candidates, repeats), not
-//! who they are. Invariants: a provider that was silent, or that broke off an answer, is not asked again; nothing is repeated
-//! without end; a refusal of the request itself is asked of stable once, or for its length of the list of a plain route; a
-//! content filter is never routed around.
+//! One table ([`next`]) covers every attempt, the first and the last. It knows what is left (keys, candidates,
+//! repeats), not which providers they are. Invariants: a provider that was silent, or that broke off an answer, is not
+//! tried again; repeats are bounded; a request that was rejected goes to stable once; one that was rejected for its
+//! length goes on through the list of a plain route; a content filter is never bypassed.
 
 use super::outcome::Outcome;
 use super::policy::{Backoff, First};
@@ -21,7 +21,7 @@ pub struct Failed {
     pub retry_after: Option<Millis>,
     /// Whether the canary refused the request itself, for no reason of policy.
     pub refused: bool,
-    /// Whether the request is longer than the provider takes, where somebody else may take more.
+    /// Whether the request is longer than the provider takes, where another provider may take more.
     pub too_long: bool,
     /// Whether it fell silent, or broke off, within what it answered.
     pub cut: bool,
@@ -81,7 +81,7 @@ pub enum Next {
     Redial,
     /// The next provider.
     Other,
-    /// Stable, which says by its answer whether the request was sound.
+    /// Stable, whose answer shows whether the request was sound.
     AskStable,
 }
 

@@ -1,10 +1,11 @@
-//! Which provider takes a request, on which arm, and why.
+//! Which provider takes a request, on which arm, and for which reason.
 //!
-//! The first rollout whose match fits takes the request; then the first of these that applies names the arm: nobody is
-//! on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded user,
-//! the bucket. Only what a bucket chose is counted for the guard, so that hands on the scale are no evidence. What its
-//! method keeps from being split goes to the rollout's stable under nobody's name. Nothing here is compiled or allocated
-//! per request but an id that arrives escaped and a path that is spelled oddly, and nothing is hashed twice.
+//! The first rollout whose match fits takes the request. Then the first of these that applies chooses the arm: no user
+//! is on the canary (`closed`), the canary has no such model (`unmapped`), a tester's `force`, a pinned or excluded
+//! user, the bucket. Only requests whose arm the bucket chose are counted for the guard, since a human's choice is no
+//! evidence. A request whose method is not split goes to the rollout's stable without a user. Per request nothing is
+//! compiled, nothing is hashed twice, and nothing is allocated but an id that arrives escaped and a path that has to be
+//! normalised.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ use crate::wire::path::respelled;
 pub enum Purpose {
     /// POST, or to leave HTTP: an answer of its own.
     Generate,
-    /// OPTIONS: to know what it may ask.
+    /// OPTIONS: to learn what is allowed.
     Options,
     /// Every other method: to read, change or remove what is there.
     Other,
@@ -61,7 +62,7 @@ pub struct Facts<'a> {
     pub bytes: Option<&'a [u8]>,
 }
 
-/// As much of a body as tells it from others where it is no conversation.
+/// How much of a body that is no conversation distinguishes it from others.
 const TOLD_APART: usize = 64 * 1024;
 
 /// What is in force for a rollout.
@@ -91,11 +92,11 @@ pub struct Plan {
     pub slot: Option<Slot>,
     /// The bucket that a hash or chance put it into.
     pub bucket: Option<Bucket>,
-    /// Where it comes from, as the guard tells it apart.
+    /// Its source, as the guard distinguishes sources.
     pub source: SourceGroup,
     /// Whether a rollout with a canary found no user id in it.
     pub anonymous: bool,
-    /// Whether it builds on an earlier answer, which one provider alone may know.
+    /// Whether it builds on an earlier answer, which only one provider may have.
     pub bound: bool,
 }
 
@@ -122,7 +123,7 @@ pub enum Reason {
     PlainRoute,
     /// Its rollout splits what generates, and its method does not.
     Method,
-    /// Nobody is on the canary.
+    /// No user is on the canary.
     Closed,
     /// The canary has no such model.
     Unmapped,
@@ -172,7 +173,7 @@ impl Reason {
     }
 }
 
-/// No rollout takes the request, and the file says that such requests are refused.
+/// No rollout takes the request, and the file rejects such requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no rollout takes this request, and flags.yaml has `unmatched: reject`; add a rollout that matches its path, model \
@@ -247,11 +248,11 @@ pub fn plan(
         Arm::Stable => rollout.stable,
         Arm::Canary => canary.provider,
     };
-    // What an earlier answer left behind is known to one provider only: such a request says nothing about the other.
+    // The state of an earlier answer is at one provider only: such a request is no evidence about the other.
     let bound = facts.body.is_some_and(Peek::is_state_bearing);
     let counted = reason.is_counted() && !bound;
     let anonymous = user.is_none();
-    // Where no hash chose, the guard still tells conversations apart: one client must not pass for many.
+    // Where no hash decided, the guard still distinguishes conversations: one client must not count as many users.
     let slot = if counted && slot.is_none() { slot_of_nobody(&rollout.salt, facts) } else { slot };
     Ok(Plan { arm: Some(arm), provider, reason, counted, slot, bucket, anonymous, bound, ..unsplit })
 }
@@ -295,7 +296,7 @@ fn by_user(salt: &str, pins: &BTreeMap<String, Arm>, share: InForceShare, user: 
     }
     let place = user.map(|user| place(salt, user));
     if share.percent == Percent::ALL {
-        // The hash decides nothing, but the guard tells users apart here too.
+        // The hash decides nothing, but the guard distinguishes users here too.
         let (slot, bucket) = place.map(|place| (place.slot, place.bucket)).unzip();
         return Some(Chosen { slot, bucket, ..Chosen::without_a_hash(Arm::Canary, Reason::Everybody) });
     }
@@ -384,8 +385,8 @@ pub fn takes_path(matches: &Match, path: &str) -> bool {
     }
 }
 
-/// Whether requests with this purpose are split. Endpoints generate, and nothing but POST does; a pattern of paths is
-/// for whatever lies there.
+/// Whether requests with this purpose are split. By endpoint only POST is split, since only that generates; a pattern
+/// of paths takes every method but OPTIONS.
 fn splits(matches: &Match, purpose: Purpose) -> bool {
     match purpose {
         Purpose::Generate => true,

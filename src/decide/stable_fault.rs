@@ -1,7 +1,8 @@
-//! Why users of stable are not served: Serin itself cannot ask it, or nobody's requests come back from it.
+//! Why users of stable get no answers: Serin cannot send to it, or its requests fail.
 //!
-//! Values, by what became of attempts; counts nothing and moves nobody. What they are called, and what mends them, is said
-//! by [`describe::stable_fault`](crate::describe::stable_fault). Invariant: every outcome that is no answer is of one kind.
+//! Values, derived from the outcomes of attempts; counts nothing and moves no users.
+//! [`describe::stable_fault`](crate::describe::stable_fault) writes the text and the remedy. Invariant: every outcome
+//! without an answer has exactly one kind.
 
 use super::outcome::Outcome;
 

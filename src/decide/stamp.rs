@@ -1,7 +1,7 @@
-//! Moments on the wire: RFC 3339 in UTC with milliseconds, `2026-11-21T07:56:02.123Z`.
+//! Timestamps: RFC 3339 in UTC with milliseconds, `2026-11-21T07:56:02.123Z`.
 //!
-//! Programs parse it everywhere and people read it: the admin API and the guard's traces write moments so. The calendar
-//! is computed here, since nothing else in the process needs one.
+//! Used by the admin API and the guard's traces, for programs and for people. The calendar is computed here, since
+//! nothing else in the process needs one.
 
 use std::fmt;
 

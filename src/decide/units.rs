@@ -30,7 +30,7 @@ impl Serialize for Percent {
 }
 
 impl Percent {
-    /// Nobody.
+    /// No user.
     pub const ZERO: Percent = Percent(0);
     /// Everybody.
     pub const ALL: Percent = Percent(10_000);
@@ -207,7 +207,7 @@ impl Slot {
 pub struct Millis(pub u64);
 
 impl Millis {
-    /// Time since `earlier`, zero when that lies ahead.
+    /// Time since `earlier`; zero where that is in the future.
     #[must_use]
     pub const fn since(self, earlier: Millis) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))
@@ -238,7 +238,7 @@ impl fmt::Display for Millis {
 pub struct UnixMillis(pub u64);
 
 impl UnixMillis {
-    /// Time since `earlier`, zero when that lies ahead.
+    /// Time since `earlier`; zero where that is in the future.
     #[must_use]
     pub const fn since(self, earlier: UnixMillis) -> Millis {
         Millis(self.0.saturating_sub(earlier.0))

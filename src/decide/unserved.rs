@@ -1,7 +1,7 @@
-//! Users of stable whom nobody can serve: providers that Serin itself cannot ask, for want of a key or a file.
+//! A stable that Serin cannot send to, for want of a key or a file.
 //!
-//! That is no outage and no reason to use the canary: a file in which it is so is not started with, and no reload takes
-//! a rollout from a stable that can be asked to one that cannot. A rollout that came to its end needs no stable.
+//! That is no outage and no reason to use the canary. Serin does not start with such a file, and no reload replaces a
+//! usable stable with an unusable one. A rollout that is completed needs no stable.
 
 use super::policy::{Canary, Intent, Policy, Rollout, Unmatched};
 use super::rollout::state::{Phase, RolloutState};
@@ -32,21 +32,21 @@ pub fn unserved(policy: &Policy, ended: impl Fn(&Rollout) -> bool) -> Vec<Unserv
     let is_told = |id: ProviderId| policy.rollouts.iter().any(|rollout| rollout.stable == id && !ended(rollout));
     let others = match policy.unmatched {
         Unmatched::Provider(id) if !is_told(id) => found(None, id),
-        // Nobody relies on what the file does not say where its rollout is over.
+        // A completed rollout does not depend on a default of the file.
         Unmatched::Usual(id) if policy.rollouts.is_empty() => found(None, id),
         _ => None,
     };
     stables.chain(others).collect()
 }
 
-/// Whether the file alone says that everybody is on the canary.
+/// Whether the file alone puts all users on the canary.
 #[must_use]
 pub fn is_moved(rollout: &Rollout) -> bool {
     let moved = |canary: &Canary| canary.percent == Intent::Pinned(Percent::ALL) && canary.ramp.max == Percent::ALL;
     rollout.canary.as_ref().is_some_and(moved)
 }
 
-/// Whether everybody is on the canary, and nothing but a rollback sends anybody to stable.
+/// Whether all users are on the canary, and only a rollback sends users to stable.
 #[must_use]
 pub fn is_at_its_end(canary: &Canary, state: &RolloutState) -> bool {
     let asked = match canary.percent {

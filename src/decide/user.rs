@@ -1,8 +1,8 @@
-//! Whose request it is.
+//! The user id of a request.
 //!
-//! The sources are asked in the policy's order, and the first id that is present wins. An id is taken as the bytes that
-//! were sent: not trimmed, not folded, so that the application, other tools and `serin bucket` can tell the same bucket.
-//! What programs write when they have no user is no id: it would put everybody without one into a single bucket.
+//! The sources are read in the policy's order, and the first id that is present wins. An id is taken as the bytes that
+//! were sent: not trimmed, not folded, so that the application, other tools and `serin bucket` compute the same bucket.
+//! A placeholder such as `null` counts as absent: it would put all users without an id into a single bucket.
 
 use std::borrow::Cow;
 
@@ -12,9 +12,9 @@ use super::policy::UserSource;
 use super::route::Facts;
 use crate::wire::{cookie, query};
 
-/// What programs write for "nobody", in lower case: printed null values (of JavaScript, Python, SQL and Go), ids that
-/// stand for none, and the words for nobody in particular. Words that somebody may well be called (`user`, `test`,
-/// `admin`) are left out: a wrong entry takes a real user's id away, a missing one can be mended in the application.
+/// Placeholders for "no user", in lower case: printed null values (of JavaScript, Python, SQL and Go), ids that stand
+/// for none, and words such as "anonymous". Words that may be real ids (`user`, `test`, `admin`) are left out: a wrong
+/// entry takes a real user's id away, a missing one can be worked around in the application.
 const NOBODY: [&[u8]; 13] = [
     b"null",
     b"undefined",
@@ -31,7 +31,7 @@ const NOBODY: [&[u8]; 13] = [
     b"unknown",
 ];
 
-/// Whether an id counts as absent: empty, blank, or a stand-in for nobody, in any case and however it is padded.
+/// Whether an id counts as absent: empty, blank, or a placeholder, in any case and with any padding.
 #[must_use]
 pub fn is_nobody(id: &[u8]) -> bool {
     // Most have nothing to trim, which their ends show.

@@ -1,7 +1,7 @@
-//! What is unusual about a process and its file, although both are in force.
+//! Conditions of a process and its file that are unusual, although both are in force.
 //!
-//! Told with the status until it is over, and moves nobody. The words are
-//! [`describe::warning`](crate::describe::warning)'s.
+//! Shown with the status while they last. They move no users. [`describe::warning`](crate::describe::warning) writes
+//! the text.
 
 /// Something unusual.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,12 +12,12 @@ pub enum Warning {
         key: &'static str,
         /// What stays in force; `None`: the default.
         old: Option<String>,
-        /// What the file says now.
+        /// What the file has now.
         new: Option<String>,
     },
     /// The process may open too few files for as many connections as the file allows.
     FewerConnections {
-        /// What the file says.
+        /// What the file has.
         asked: u32,
         /// What is in force.
         most: u32,

@@ -1,9 +1,9 @@
-//! Counts over a sliding time: a ring of buckets, each a fixed slice of the clock.
+//! Counts over a sliding window: a ring of buckets, each a fixed slice of time.
 //!
-//! Time is a parameter and nothing runs in the background: a window that nobody touched for a year forgets all of it
-//! at the next reading. Buckets lie on multiples of their width, not on the moment of the last reading, so readings
-//! do not shift what is counted. Invariant: [`Window::counts`] holds everything of `(now - length, now]` and nothing
-//! older than one bucket's width more. A clock that steps back counts as standing still.
+//! Time is a parameter and nothing runs in the background: a window that was not used for a year drops its content at
+//! the next reading. Buckets lie on multiples of their width, not on the moment of the last reading, so readings do not
+//! shift what is counted. Invariant: [`Window::counts`] holds everything of `(now - length, now]` and nothing older
+//! than one bucket's width more. A clock that steps back counts as standing still.
 
 use super::units::Millis;
 

@@ -1,7 +1,8 @@
-//! The way from the cores to the writer of the access log: a bounded queue that nobody waits for.
+//! The bounded queue between the cores and the writer of the access log.
 //!
-//! A line that finds it full, or comes after too many in its second, is dropped and counted. Owns no file and writes
-//! nothing: that is [`telemetry`](crate::telemetry)'s. Invariant: offering a line never blocks, whatever the disk does.
+//! A line is dropped and counted when the queue is full, or when the second already has too many lines. Owns no file
+//! and writes nothing: [`telemetry`](crate::telemetry) does. Invariant: offering a line never blocks, whatever the disk
+//! does.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -25,7 +26,7 @@ pub enum Entry {
     Line(Box<Line>),
     /// Something is to be looked at.
     Wake,
-    /// Everything before this is to be written, and told.
+    /// Flush: everything before this is written, then the sender is notified.
     Close(SyncSender<()>),
 }
 
@@ -36,7 +37,7 @@ pub struct Line {
     pub to: AccessLogTo,
     /// At how many bytes a file is put aside.
     pub max_bytes: u64,
-    /// What it says.
+    /// Its content.
     pub request: RequestLine,
 }
 
@@ -94,7 +95,7 @@ pub struct RequestLine {
     pub attempts: Vec<AttemptLine>,
 }
 
-/// Tokens, as far as the answer told of them.
+/// Tokens, as far as the answer reported them.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Tokens {
     /// Read, whether from a cache or not.
@@ -125,7 +126,7 @@ pub struct AttemptLine {
     /// The same as a value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
-    /// By which id the provider knows it.
+    /// The provider's id of the request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// When there was a connection.
@@ -234,19 +235,19 @@ impl AccessLog {
         self.reopen.swap(false, Relaxed)
     }
 
-    /// Has the writer write all that waits; the receiver is told when it has. `None`: the queue is full.
+    /// Flushes the queue; the receiver is notified when all of it is written. `None`: the queue is full.
     #[must_use]
     pub fn close(&self) -> Option<Receiver<()>> {
         let (done, told) = sync_channel(1);
         self.sender.try_send(Entry::Close(done)).ok().map(|()| told)
     }
 
-    /// The writer only: so many lines were written.
+    /// The writer only: this many lines were written.
     pub fn count_written(&self, lines: u64) {
         self.written.fetch_add(lines, Relaxed);
     }
 
-    /// So many lines were dropped.
+    /// This many lines were dropped.
     pub fn count_dropped(&self, reason: Dropped, lines: u64) {
         self.dropped[reason as usize].fetch_add(lines, Relaxed);
     }

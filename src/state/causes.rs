@@ -1,12 +1,11 @@
-//! Why requests of one epoch failed where the split sent them, by arm and outcome: how many, when last, and what followed.
+//! Why requests of one epoch failed, by arm and outcome: how many, when last, and what followed.
 //!
-//! Failures are few next to what is well, and a provider fails in few ways: of each outcome the last few distinct causes
-//! are kept, and what was seen longest ago leaves for what is new. All counts are requests, however often each was tried:
-//! one that met two causes counts once for each of them, and what became of it is told of both. A cause is noted when the
-//! attempt ends, and who answered instead when its request does; a request that waits still, that its client left, or that
-//! the same provider answered in the end was answered by nobody else and is nobody's error. Owns no words. Invariants: of a
-//! cause no more requests were answered, or failed, than are counted; noting one costs a short lock and no message, however
-//! many come, and the table is bounded.
+//! Of each outcome the last few distinct causes are kept; a new one replaces the one that was seen longest ago. All
+//! counts are requests, however often each was tried: a request with two causes counts once for each. A cause is
+//! recorded when the attempt ends, and the provider that answered instead when the request ends. A request that still
+//! waits, that its client left, or that the same provider answered in the end counts neither as answered by another
+//! provider nor as a client's error. Owns no texts. Invariants: for each cause at most as many requests were answered,
+//! or failed, as are counted; recording takes a short lock and sends no message; the table is bounded.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +13,7 @@ use crate::decide::cause::{Cause, CauseCount};
 use crate::decide::outcome::Outcome;
 use crate::decide::units::{Arm, Millis, Slot, UnixMillis};
 
-/// How many causes are told apart, an outcome of an arm.
+/// How many causes are distinguished for each arm and outcome.
 pub const MOST: usize = 4;
 const WORDS: usize = Slot::COUNT.div_ceil(64);
 
@@ -25,7 +24,7 @@ pub struct Seen<'a> {
     pub outcome: Outcome,
     /// Why.
     pub cause: &'a Cause,
-    /// By which id the provider knows it.
+    /// The provider's id of the request.
     pub request_id: Option<&'a str>,
 }
 
@@ -59,7 +58,7 @@ impl Users {
 
 #[derive(Debug)]
 struct Cell {
-    /// By which requests know it.
+    /// The id by which requests refer to it.
     number: u64,
     outcome: Outcome,
     cause: Cause,
@@ -68,7 +67,7 @@ struct Cell {
     request_id: Option<String>,
     answered: Vec<(String, u64)>,
     users: Users,
-    // Of requests that belong to nobody.
+    // Of requests without a user.
     nobodys: u64,
 }
 

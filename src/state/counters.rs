@@ -1,7 +1,7 @@
-//! What cores count: monotonic, per core, never zeroed.
+//! The counters of cores: monotonic, per core, never reset.
 //!
-//! A [`Series`] counts for the metrics and lives as long as its labels; what the guard sees is counted as
-//! [`evidence`](super::evidence). A core writes its own cells only, hence plain relaxed loads and stores; readers take
+//! A [`Series`] counts for the metrics and lives as long as its labels; the guard's counts are
+//! [`evidence`](super::evidence). A core writes only its own cells, hence plain relaxed loads and stores; readers take
 //! sums and differences. Invariant: `ended <= dispatched` for every cell once its requests have finished.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,7 +21,7 @@ impl Count {
         self.add(1);
     }
 
-    /// Adds so many. Only the owning core may call this.
+    /// Adds a number. Only the owning core may call this.
     pub fn add(&self, more: u64) {
         self.0.store(self.0.load(Relaxed).wrapping_add(more), Relaxed);
     }

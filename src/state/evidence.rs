@@ -1,10 +1,10 @@
-//! What the guard sees of one (rollout, epoch): only requests whose arm the bucket chose.
+//! The guard's counts of one (rollout, epoch): only requests whose arm the bucket chose.
 //!
-//! A block belongs to one epoch, so that a request dispatched before a change of percent can never be charged to the
-//! time after it. Cores count what is many (requests sent, successes) and send [`samples`](super::samples) of what is
-//! few or has a size: failures, refusals, times to the first output. Exposure is counted when a request is sent, with
-//! the mask of aspects in which its user is paused; whether a sample of a paused user counts is control's business.
-//! Nothing here judges but [`Outcome::judged`]. Invariant: `ended <= dispatched` for every arm once its requests have
+//! A block belongs to one epoch, so that a request that was dispatched before a change of percent is never charged to
+//! the time after it. Cores count what is frequent (requests sent, successes) and send [`samples`](super::samples) of
+//! what is rare or has a size: failures, rejections, times to the first output. Exposure is counted when a request is
+//! sent, with the mask of aspects in which its user is paused; control decides whether a sample of a paused user
+//! counts. Only [`Outcome::judged`] classifies. Invariant: `ended <= dispatched` for every arm once its requests have
 //! finished.
 
 use std::sync::Arc;
@@ -94,7 +94,7 @@ impl Evidence {
         Evidence { id, epoch, silence, samples, withdrawal, causes, counting, cores }
     }
 
-    /// The same with pauses and samples that nobody shares.
+    /// The same with pauses and samples that are not shared.
     #[cfg(test)]
     pub(crate) fn alone(epoch: u64, cores: usize, counting: Counting) -> Evidence {
         let (silence, samples) = (Arc::default(), Arc::new(Samples::new(cores)));
@@ -176,7 +176,7 @@ impl Evidence {
         self.push(core, whose.into(), wait, What::Output { after });
     }
 
-    /// Its answer was streamed with so many microseconds between two outputs, in the mean.
+    /// Its answer was streamed with this many microseconds between two outputs, on average.
     pub fn paced(&self, core: Core, whose: impl Into<Whose>, gap: u64) {
         self.push(core, whose.into(), None, What::Paced { gap });
     }
@@ -237,7 +237,7 @@ pub struct ArmTotals {
     pub succeeded: u64,
     /// Ended as failures.
     pub failed: u64,
-    /// Sent to the provider, whoever for: what tests hold the accounts to.
+    /// Sent to the provider, for any user: what tests compare the counts with.
     #[cfg(test)]
     pub(crate) dispatched: u64,
     /// Ended without saying anything about the provider: likewise.

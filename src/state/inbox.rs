@@ -1,7 +1,7 @@
-//! Wishes for the control loop: bounded, answered one by one.
+//! The input queue of the control loop: bounded, each command answered.
 //!
-//! Admin and the flags watcher only ever ask; control alone decides and answers. A full inbox refuses, it never
-//! waits: a rollback then goes through its file.
+//! Admin and the flags watcher only send; control alone decides and answers. A full queue refuses at once and never
+//! blocks: a rollback then goes through its lock file.
 
 use std::sync::Arc;
 
@@ -167,8 +167,8 @@ impl Inbox {
         answer.await.map_err(|_| Refusal::Busy)?
     }
 
-    /// Tells of a refusal, without waiting. Requests are many, and humans come first: where the inbox is half full it
-    /// is not told, and false is said.
+    /// Reports a rejection, without waiting. Commands of humans come first: when the inbox is half full the report is
+    /// dropped, and false is returned.
     pub fn tell_refused(&self, refused: Refused) -> bool {
         self.0.capacity() > CAPACITY / 2 && self.put(Input::Refused(refused))
     }

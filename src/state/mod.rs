@@ -1,9 +1,9 @@
-//! What requests, control and the surfaces share, and nothing else shares.
+//! What requests, control and the surfaces share.
 //!
-//! Nearly every cell here has one writer: control publishes the [`snapshot`] and the [`status`]; a core adds to its own
-//! [`counters`] and [`evidence`], and to the [`samples`] that control empties; control alone says who is paused
-//! ([`silence`]). Anybody may put a wish in the [`inbox`], which control alone empties. The state of a [`provider`] is
-//! what every core may change, a word in a single step. No I/O happens here.
+//! Nearly every cell has one writer. Control publishes the [`snapshot`] and the [`status`]. A core adds to its own
+//! [`counters`] and [`evidence`], and to the [`samples`] that control drains. Control alone sets which users are paused
+//! ([`silence`]). Any thread may send to the [`inbox`], which control alone drains. Every core may change the state of
+//! a [`provider`], one word in one atomic step. No I/O happens here.
 
 pub mod access_log;
 pub mod ambiguous_closes;

@@ -1,12 +1,12 @@
-//! What is known of each provider, shared by all cores and kept over reloads: its two breakers, and which key is next.
+//! The state of each provider, shared by all cores and kept over reloads: its two breakers, and the next key.
 //!
-//! One breaker counts failures in a row, for whoever asks the provider as something else than a rollout's stable; the
-//! other failures to connect, for a rollout's stable, which nothing but that leaves out. One word each, changed by
-//! whichever core has news; nobody waits for anybody. While all is well a request costs a load of both, and so does the
-//! head of its answer; only where there are several keys does it change a word that others change as well. Holds no key
-//! and no rule. What follows from what is [`decide::breaker`](crate::decide::breaker)'s and
-//! [`decide::reach`](crate::decide::reach)'s to say. Invariant: of the cores that ask at one time, at most one is given
-//! the probe, no request ever finds out whether a stable can be reached, and no turn is given twice.
+//! One breaker counts consecutive failures, where the provider is not a rollout's stable. The other counts failures to
+//! connect, where it is a rollout's stable; stable is skipped for no other reason. Each is one atomic word, and no core
+//! waits for another. While all is well a request costs one load of both, and so does each response head; only with
+//! several keys does a request change a shared word. Holds no keys and no rules:
+//! [`decide::breaker`](crate::decide::breaker) and [`decide::reach`](crate::decide::reach) compute each transition.
+//! Invariants: at most one core is given the probe; no request is used to find out whether a stable can be reached; no
+//! key turn is given twice.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -78,9 +78,9 @@ impl Cell {
 pub enum Admit {
     /// As any other.
     Yes,
-    /// As the one that finds out: its end must be told, with this.
+    /// As the probe: its end must be recorded, with this.
     Probe(Ticket),
-    /// Elsewhere, if somebody else is left.
+    /// To another provider, if one is left.
     No,
 }
 
@@ -106,7 +106,7 @@ impl ProviderState {
         &self.breakers[breaker as usize]
     }
 
-    /// Which of so many keys is the first of a request, counted over all cores; the key of a turn is the remainder.
+    /// Which key a request tries first, counted over all cores; the key of a turn is the remainder.
     #[must_use]
     pub fn next_turn(&self, keys: usize) -> usize {
         if keys > 1 { self.turn.0.fetch_add(1, Relaxed) } else { 0 }
@@ -183,8 +183,8 @@ impl ProviderState {
         }
     }
 
-    /// Control only: whether it is time for a connection of Serin's own; then it counts as begun, and what became of it is
-    /// to be told with this.
+    /// Control only: whether it is time for a connection of Serin's own. It counts as begun then; its end is recorded
+    /// with the value that this returns.
     pub fn begins_to_connect(&self, now: Millis) -> Option<Ticket> {
         self.of(Breaker::Reach).change(|state| reach::probe(state, now)).map(|_| Ticket(now))
     }
@@ -211,12 +211,12 @@ impl ProviderState {
         self.breakers.iter().for_each(|cell| cell.word.store(0, Relaxed));
     }
 
-    /// Because of a breaker somebody else is asked first. Told at once.
+    /// Another provider was tried first because of a breaker. Counted at once.
     pub fn count_step_back(&self, breaker: Breaker) {
         self.of(breaker).stepped_back.fetch_add(1, Relaxed);
     }
 
-    /// Requests of which somebody else was asked first because of a breaker.
+    /// Requests for which another provider was tried first because of a breaker.
     #[must_use]
     pub fn stepped_back(&self, breaker: Breaker) -> u64 {
         self.of(breaker).stepped_back.load(Relaxed)

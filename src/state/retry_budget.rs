@@ -1,9 +1,8 @@
-//! What may still be spent on repeats of one rollout's requests, kept over reloads.
+//! The retry budget of one rollout, kept over reloads.
 //!
-//! A core earns and spends its own share only, hence plain relaxed loads and stores, and a cell to a cache line. Knows
-//! neither the policy nor a price: what a request earns and what a repeat costs is
-//! [`decide::retry`](crate::decide::retry)'s to say. Invariant: no core spends what another has saved, and nothing fills
-//! a budget but requests.
+//! A core earns and spends its own share only, hence plain relaxed loads and stores, and one cell per cache line. Knows
+//! no policy and no price: [`decide::retry`](crate::decide::retry) defines what a request earns and what a retry costs.
+//! Invariants: no core spends what another has saved, and only requests fill a budget.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 

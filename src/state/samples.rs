@@ -1,10 +1,10 @@
-//! What becomes of requests one by one, on its way from the cores to control.
+//! Events of single requests, on their way from the cores to control.
 //!
-//! A ring for each core, with one writer and one reader and without a lock; control empties all of them at every tick
-//! and alone judges. Owns no meaning: which epoch a sample belongs to is a number in it. A full ring drops what comes
-//! and counts it, so that a core never waits and memory has a bound. Invariant: what is drained was pushed, whole and
-//! once, in the order in which its core pushed it. Requests are known by the second in which they were sent, whose number
-//! control gives here, so that cores and control mean the same one.
+//! One ring per core, with one writer and one reader and without a lock. Control drains all of them at every tick and
+//! alone evaluates them. Owns no meaning: the epoch of a sample is a number in it. A full ring drops new samples and
+//! counts them, so a core never waits and memory is bounded. Invariant: every sample that is drained was pushed, whole
+//! and once, in the order in which its core pushed it. Requests are identified by the second in which they were sent;
+//! control sets the number of the second here, so that cores and control use the same one.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -45,7 +45,7 @@ pub enum What {
     Refused,
     /// The first output of its answer came.
     Output {
-        /// So long after it was sent.
+        /// How long after it was sent.
         after: Millis,
     },
     /// It was answered, and no status calls the answer bad.
@@ -60,14 +60,14 @@ pub enum What {
     },
     /// Its client left, and no output had come.
     LeftWaiting {
-        /// So long after it was sent.
+        /// How long after it was sent.
         after: Millis,
     },
     /// It was sent.
     Sent,
-    /// It was sent again, after a pause in which nobody was asked.
+    /// It was sent again, after a pause in which no provider was asked.
     SentAgain,
-    /// It waits no more, for a reason that is told besides, or is none of the guard's.
+    /// It waits no more; the reason is a sample of its own, or does not concern the guard.
     Over(Over),
 }
 
@@ -210,7 +210,7 @@ struct Ring {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Written {
-    /// The number of the next sample. Whoever sees it sees the samples before it.
+    /// The number of the next sample. A reader that sees it sees the samples before it.
     next: AtomicU64,
     /// How far control was when the core last looked: it looks when the ring seems full, and not for every sample.
     read: AtomicU64,
@@ -220,7 +220,7 @@ struct Written {
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Read {
-    /// The number of the next sample to be read. Whoever sees it may write over the samples before it.
+    /// The number of the next sample to be read. A writer that sees it may overwrite the samples before it.
     next: AtomicU64,
 }
 

@@ -1,8 +1,7 @@
-//! Which counts an attempt of a rollout goes to: by the arm that the split chose and the provider that was asked.
+//! The counters that an attempt of a rollout adds to, by the arm that the split chose and the provider that was used.
 //!
-//! Holds every pair that may answer: each arm at its own provider, at the other arm's, and at those of the `fallback`
-//! list. A handful, so that a walk over it is the quickest way to find one. Invariant: the first entry of an arm is its
-//! own provider's.
+//! Holds every possible pair: each arm at its own provider, at the other arm's, and at those of the `fallback` list.
+//! There are few, so a linear search is fastest. Invariant: the first entry of an arm is its own provider's.
 
 use std::sync::Arc;
 
@@ -56,7 +55,7 @@ impl SeriesTable {
         &self.0.iter().find(|entry| entry.arm == arm).unwrap_or(&self.0[0]).series
     }
 
-    /// How many of an arm's requests somebody else than its own provider answered, by who did; nobody who answered none.
+    /// How many of an arm's requests another provider answered, by provider; providers without any are left out.
     pub fn fallbacks(&self) -> impl Iterator<Item = (Arm, &str, u64)> {
         let counted =
             self.0.iter().map(|entry| (entry.arm, entry.series.labels.provider.as_str(), entry.series.fallbacks()));

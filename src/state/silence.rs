@@ -1,10 +1,11 @@
-//! Who is paused, as cores read it: a mask for each slot of an arm and a group of sources, with a bit for each aspect.
+//! Which users are paused, as cores read it: a mask for each slot of an arm and a group of sources, with a bit per
+//! aspect.
 //!
-//! A user who failed is not counted for a while, on that arm, by that source and in that aspect only: what one source
-//! says of a user pauses nobody else's. Control decides for how long, and cores read the masks when they dispatch. Owns no
-//! times and no growth of pauses. A table is made with the first pause in it. Successive epochs of one rollout share one,
-//! so that a change of percent ends nobody's pause. Invariant: control alone writes; what a core reads may be
-//! older by a moment, and one request more or less is counted.
+//! A user who failed is not counted for a while, on that arm, for that source and in that aspect only: one source
+//! cannot pause the users of another. Control decides for how long; cores read the masks when they dispatch. Owns no
+//! times. A table is allocated with its first pause. All epochs of one rollout share one, so a change of percent ends
+//! no pause. Invariant: control is the only writer. A core may read a mask that is slightly old, and then one request
+//! more or less is counted.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -13,18 +14,18 @@ use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::units::{Arm, Slot};
 
-/// Whose request it is, as the guard tells requests apart.
+/// The arm, source and user that a request is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Whose {
     /// The arm that the split chose.
     pub arm: Arm,
     /// Where it comes from.
     pub source: SourceGroup,
-    /// Its user's; `None`: nobody's.
+    /// Its user; `None`: it has none.
     pub slot: Option<Slot>,
 }
 
-/// Of whoever is not told apart.
+/// For a source that is not distinguished.
 impl From<(Arm, Option<Slot>)> for Whose {
     fn from((arm, slot): (Arm, Option<Slot>)) -> Whose {
         Whose { arm, source: SourceGroup::default(), slot }
@@ -36,7 +37,7 @@ impl From<(Arm, Option<Slot>)> for Whose {
 pub struct Silence([[OnceLock<Box<[AtomicU8]>>; GROUPS]; 2]);
 
 impl Silence {
-    /// In which aspects this slot is paused: a bit for each; 0 for requests that belong to nobody.
+    /// The aspects in which this slot is paused, a bit for each; 0 for requests without a user.
     #[must_use]
     pub fn mask(&self, whose: Whose) -> u8 {
         let table = self.0[whose.arm as usize][whose.source.index()].get();

@@ -1,8 +1,8 @@
-//! What is in force: one immutable value, swapped whole.
+//! What is in force: one immutable value, swapped as a whole.
 //!
-//! Control is its sole writer. A core keeps a [`Reader`] and takes the snapshot once per request; percent and lock
-//! are read again at every dispatch. A change of what is in force is complete only when every core has acknowledged
-//! it ([`Shared::seen_by_all`]): after that no core dispatches by an older snapshot.
+//! Control is the only writer. A core keeps a [`Reader`] and takes the snapshot once per request; percent and lock are
+//! read again at every dispatch. A change of what is in force is complete when every core has acknowledged it
+//! ([`Shared::seen_by_all`]): after that no core dispatches by an older snapshot.
 
 #[cfg(test)]
 pub(crate) mod plain;
@@ -69,10 +69,10 @@ pub struct InForce {
     pub percent: Percent,
     /// Whether nothing but the bucket may choose the canary: locked, blocked, or taken back (`force` and pins yield).
     pub closed: bool,
-    /// Whether stable's requests are sent to the canary unasked while stable cannot be reached: not while the canary
-    /// answers nobody either.
+    /// Whether stable's requests go to the canary first while stable cannot be reached: not while the canary answers
+    /// no request either.
     pub diverts: bool,
-    /// Whether requests come from several sources: who sends them is told by that, and not by the users they name.
+    /// Whether requests come from several sources: then callers are told apart by source, not by the users they name.
     pub several_sources: bool,
     /// What the guard sees.
     pub evidence: Arc<Evidence>,
@@ -150,7 +150,7 @@ impl Shared {
         self.published.subscribe()
     }
 
-    /// A core says: whatever I dispatch from now on is by this revision or a later one.
+    /// A core acknowledges: all later dispatches use this revision or a newer one.
     pub fn acknowledge(&self, core: Core, revision: u64) {
         self.seen[usize::from(core.0)].fetch_max(revision, Ordering::Release);
     }

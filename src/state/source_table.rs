@@ -1,9 +1,9 @@
-//! Which sources requests come from, as cores know them: found once for a connection or a client's key, and held there.
+//! The sources of requests as cores know them: looked up once per connection or client key, and held there.
 //!
-//! Owns who has which group of [`Sources`](crate::decide::guard::sources::Sources): the one in which the fewest are, and
-//! the same when it comes back within a day. An address is a source by itself, one of IPv6 by its network of 64 bits,
-//! since that is what one machine is given. Bounded: whoever has no connection leaves where its place is wanted, and who
-//! finds none is not told apart. Invariant: a request costs no lock and no memory.
+//! Assigns each source a group of [`Sources`](crate::decide::guard::sources::Sources): the one with the fewest members,
+//! and the same one when the source comes back within a day. An address is one source; of IPv6 its /64 network is,
+//! since one machine is given that much. Bounded: a source without connections is evicted when its place is needed, and
+//! a source without a place is counted as unknown. Invariant: a request takes no lock and allocates nothing.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,12 +14,12 @@ use crate::decide::units::Millis;
 
 /// How many sources are known at most.
 pub const MOST: usize = 256;
-/// Who has had no connection for so long is not among those whose groups are taken,
+/// A source without connections for this long no longer counts as using its group,
 const IDLE: Millis = Millis(600_000);
-/// and is forgotten after so long.
+/// and is evicted after this long.
 const LASTS: Millis = Millis(86_400_000);
 
-/// A source, as long as somebody holds it.
+/// A source, as long as a connection or key holds it.
 #[derive(Debug, Default)]
 pub struct Source {
     /// With whom it is counted.
@@ -48,12 +48,12 @@ impl Known {
 #[derive(Debug, Default)]
 pub struct SourceTable {
     known: Mutex<HashMap<Name, Known>>,
-    // Whoever is not told apart.
+    // The source that stands for all others.
     others: Arc<Source>,
 }
 
 impl SourceTable {
-    /// Whoever connects from this address.
+    /// The source of this address.
     #[must_use]
     pub fn at(&self, address: IpAddr, now: Millis) -> Arc<Source> {
         self.of(Name::Address(network(address)), now)
@@ -65,7 +65,7 @@ impl SourceTable {
         self.of(Name::Client(name.to_owned()), now)
     }
 
-    /// Whoever it is.
+    /// The source that stands for all others.
     #[must_use]
     pub fn somebody(&self) -> Arc<Source> {
         Arc::clone(&self.others)
@@ -89,7 +89,7 @@ impl SourceTable {
         if known.len() >= MOST && !make_room(&mut known) {
             return self.somebody();
         }
-        // The first of all has the second group, so that who is not told apart has one alone for as long as there is one.
+        // The first source has the second group: the first group is left to unknown sources as long as possible.
         let groups = SourceGroup::ALL.into_iter().cycle().skip(1).take(GROUPS);
         let group = groups.min_by_key(|group| sizes[group.index()]).unwrap_or_default();
         let source = Arc::new(Source { group });
@@ -98,7 +98,7 @@ impl SourceTable {
     }
 }
 
-/// The one that was seen longest ago leaves, if nobody holds it.
+/// The source that was seen longest ago is evicted, if nothing holds it.
 fn make_room(known: &mut HashMap<Name, Known>) -> bool {
     let left = known.iter().filter(|(_, one)| !one.is_held());
     let oldest = left.min_by_key(|(_, one)| one.seen).map(|(name, _)| name.clone());

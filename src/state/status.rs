@@ -38,7 +38,7 @@ pub struct Status {
     pub providers: Vec<ProviderStatus>,
     /// Every series there ever was since the start, for the metrics.
     pub series: Vec<Arc<Series>>,
-    /// What happened to requests and the guard was not told, since it came too fast.
+    /// Events of requests that the guard did not get, since they came too fast.
     pub samples_lost: u64,
     /// Lines of the access log that were written, and dropped by reason.
     pub access_log: (u64, [u64; Dropped::ALL.len()]),
@@ -109,7 +109,7 @@ pub struct RolloutStatus {
     pub waiting_for: String,
     /// The try of the rollout.
     pub attempt: u32,
-    /// The human's rollback that lies over it.
+    /// The human's rollback that overrides it.
     pub lock: Option<Lock>,
     /// Whether a human holds the ramp.
     pub paused: bool,
@@ -131,7 +131,7 @@ pub struct RolloutStatus {
     pub answered: u64,
     /// How many of them a promotion needs.
     pub needed: u64,
-    /// What the guard knows; `None`: of a plain route.
+    /// The guard's numbers; `None`: of a plain route.
     pub guard: Option<GuardStatus>,
     /// What the canary refuses although stable accepts it, what is met most often first.
     pub findings: Vec<FindingStatus>,
@@ -196,7 +196,7 @@ pub struct FallbackStatus {
     pub requests: u64,
 }
 
-/// What the guard knows of a canary.
+/// The guard's numbers of a canary.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct GuardStatus {
     /// In the order of [`Aspect::ALL`](crate::decide::guard::aspect::Aspect::ALL).
@@ -253,7 +253,7 @@ pub struct AspectStatus {
     pub evidence: f64,
     /// At how much of it something is done.
     pub bound: f64,
-    /// Whether the canary's rate lies above the floor.
+    /// Whether the canary's rate is above the floor.
     pub above_floor: bool,
     /// What was seen since the canary last looked well in it.
     pub doubt: Tally,
@@ -293,7 +293,7 @@ pub struct RecentStatus {
     pub length: Millis,
     /// Stable's, then the canary's.
     pub arms: [ArmRecent; 2],
-    /// Requests that were sent to anybody.
+    /// Requests that were sent to any provider.
     pub sent: u64,
     /// Those of them without a user id.
     pub anonymous: u64,
@@ -304,7 +304,7 @@ pub struct RecentStatus {
 pub struct ArmRecent {
     /// Requests that came to their end.
     pub requests: u64,
-    /// Those that failed, whoever was asked last.
+    /// Those that failed, whichever provider was tried last.
     pub failed: u64,
     /// Those that were refused as the client's error.
     pub refused: u64,
@@ -321,7 +321,7 @@ pub struct FindingStatus {
     pub finding: Finding,
     /// The status that the canary answered last.
     pub status: u16,
-    /// How often, at least: where there are very many, not every one is told.
+    /// How often, at least: when there are very many, not every one is counted.
     pub count: u64,
     /// When first.
     pub first: UnixMillis,

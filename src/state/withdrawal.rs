@@ -31,12 +31,12 @@ impl Withdrawal {
         self.before.load(Relaxed)
     }
 
-    /// Control only: whoever was sent before the second of this number waits no more.
+    /// Control only: requests that were sent before the second of this number wait no more.
     pub fn raise(&self, second: u32) {
         self.before.fetch_max(second, Relaxed);
     }
 
-    /// How long a request of this kind waits for a stable that answers nobody; `None`: it does answer.
+    /// How long a request of this kind waits for a stable that does not answer; `None`: stable answers.
     #[must_use]
     pub fn stable_waits(&self, kind: Kind) -> Option<Millis> {
         let millis = self.stable_waits[kind as usize].load(Relaxed);

@@ -1,7 +1,7 @@
-//! Who did something: a part of Serin, or a human.
+//! The actor of an event: a part of Serin, or a human.
 //!
-//! Stored and shown as one word. A human who is called like a part of Serin cannot be told from it, as the word is all
-//! that was ever kept. Invariant: who comes back from the disk is who was written.
+//! Stored and shown as one word. A human whose name is that of a part of Serin cannot be told from it, since only the
+//! word is stored. Invariant: an actor that is read from the disk equals the actor that was written.
 
 use serde::{Deserialize, Serialize};
 

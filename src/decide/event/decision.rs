@@ -1,8 +1,8 @@
-//! What the guard decided, with everything that it was decided by.
+//! A decision of the guard or the ramp, with all the numbers that it depends on.
 //!
-//! The same shape for every decision, so that a promotion is read as a rollback is; what belongs to one kind of decision
-//! alone is in its [`Detail`]. Counts are of the canary and of stable in the same time, with the interval that each rate
-//! lies in. Invariant: no figure is infinite or not a number, so that each comes back from a text as it went into it.
+//! Every decision has the same shape, so a promotion is read like a rollback; what belongs to one kind of decision only
+//! is in its [`Detail`]. Counts cover canary and stable over the same time, each rate with its interval. Invariant:
+//! every figure is finite, so that it survives being written as text and read again.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -74,7 +74,7 @@ pub struct Decision {
     pub tolerated_ratio: f64,
     /// What belongs to this kind of decision alone.
     pub detail: Detail,
-    /// What would have led to something else; `None`: nothing that is in anybody's hands.
+    /// What would have led to another decision; `None`: nothing that an operator can change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub would_change: Option<Change>,
     /// Why the canary's requests failed, most often first.
@@ -137,7 +137,7 @@ pub enum Detail {
     Run {
         /// Failures in a row.
         failures: f64,
-        /// In so many seconds.
+        /// Over how many seconds.
         seconds: f64,
         /// That it is down.
         evidence: f64,
@@ -253,7 +253,7 @@ pub enum Change {
     Ceiling,
     /// Fewer events on the canary.
     Fewer {
-        /// So many.
+        /// How many.
         events: f64,
         /// A tolerated ratio above this, where such a one makes sense.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,7 +264,7 @@ pub enum Change {
     },
     /// More failures of the canary.
     More {
-        /// So many.
+        /// How many.
         failures: f64,
     },
     /// A lower failure rate of the canary.

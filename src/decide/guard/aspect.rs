@@ -1,8 +1,8 @@
-//! What the canary is compared with stable on.
+//! The aspects in which the canary is compared with stable.
 //!
-//! Each aspect has its own events, its own budget of wrong alarms and its own pauses for users, so that a user who is
-//! always slow still counts when a request fails. Four of them are of answers that no status calls bad: each by itself
-//! is fine, and a canary that gives many more of them than stable does is not. Invariant: the place of an aspect in
+//! Each aspect has its own events, its own budget of false alarms and its own pauses of users, so that a user who is
+//! always slow still counts when a request fails. Four aspects are about answers with a good status: one such answer is
+//! fine, but many more of them than stable has are a regression. Invariant: the position of an aspect in
 //! [`Aspect::ALL`] is its number, and its bit in the masks that cores read.
 
 use serde::{Deserialize, Serialize};

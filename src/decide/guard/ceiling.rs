@@ -1,9 +1,9 @@
-//! The canary's failures that a ceiling is held against: over the guard's window, by source.
+//! The canary's failures over the guard's window, by source, which are compared with `ceiling`.
 //!
-//! A ceiling looks at the canary alone, and one source can send it as many requests that fail as it likes. So the counts
-//! are those of the sources that decide, as everything is that the guard finds: where there are several, without the one
-//! that makes them too high. Owns the windows; what is too high is [`Reading`](super::judge::Reading)'s reader's to say.
-//! Invariant: of a single source all requests are counted.
+//! A ceiling looks at the canary alone, and one source can send it any number of requests that fail. So the counts are
+//! those of the deciding sources: where there are several, the one that makes the counts too high is left out. Owns the
+//! windows. The users of [`Reading`](super::judge::Reading) compare them with the limit. Invariant: of a single source
+//! all requests are counted.
 
 use super::constants::Constants;
 use super::numbers::wilson;
@@ -24,7 +24,7 @@ struct Recent {
 }
 
 impl CeilingWindow {
-    /// Nothing was counted yet; the window is so long.
+    /// An empty window of this length.
     #[must_use]
     pub fn new(length: Millis) -> CeilingWindow {
         CeilingWindow(BySource::new(Recent { window: Window::new(length), counts: Counts::default() }))

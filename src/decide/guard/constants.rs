@@ -1,7 +1,7 @@
-//! The numbers of the rule that no operator sets.
+//! The numbers of the guard that operators do not set.
 //!
-//! They were tuned together, by simulation, on traffic from half a request a second to two thousand; the bound on wrong
-//! rollbacks does not hang on any of them, the delays do. What an operator does set is in
+//! They were tuned together, by simulation, on traffic from half a request a second to two thousand. They affect
+//! detection times, not the bound on false rollbacks. The settings of operators are in
 //! [`policy::Guard`](crate::decide::policy::Guard). Rates are fractions, times are seconds, evidence is in nats (its
 //! natural logarithm). A test may shorten the times; nothing else changes them.
 
@@ -35,7 +35,7 @@ pub struct Constants {
     pub share_half_life: f64,
     /// How many requests the nominal share weighs beside the measured one.
     pub share_prior: f64,
-    /// Evidence that the canary's rate lies above the floor, without which nothing is called worse.
+    /// Evidence that the canary's rate is above the floor; without it nothing is called worse.
     pub floor_evidence: f64,
     /// It is gathered up to this.
     pub floor_cap: f64,
@@ -51,13 +51,13 @@ pub struct Constants {
     pub down_least_rate: f64,
     /// This part of what was sent must have failed by then: successes may be slow.
     pub down_fraction: f64,
-    /// A canary is silent that leaves so many requests without output,
+    /// A canary is silent that leaves this many requests without output,
     pub silent_requests: f64,
-    /// of so many users at least,
+    /// of at least this many users,
     pub silent_users: usize,
     /// each for as long as slow answers take, and no less than this.
     pub silent_least: Millis,
-    /// So many seconds back users are counted: where there are fewer,
+    /// Users are counted over this many seconds: where there are fewer,
     pub silent_lately: u32,
     /// the requests must have been sent over this time, and each is waited for twice as long.
     pub silent_span: f64,

@@ -15,7 +15,7 @@ use super::constants::{Constants, MULTIPLES};
 pub struct Cusum([f64; MULTIPLES]);
 
 impl Cusum {
-    /// So many events among so many requests came; no sum goes beyond `cap`. Returns the largest.
+    /// Adds a tick of requests and events; no sum exceeds `cap`. Returns the largest sum.
     pub fn update(&mut self, constants: &Constants, cap: f64, reference: f64, requests: f64, events: f64) -> f64 {
         let mut gains = [0.0; MULTIPLES];
         // What is usual needs no logarithm.

@@ -1,10 +1,10 @@
 //! Whether one provider fails every request while the other works.
 //!
-//! A run of failures without a success between them, in nats: if the provider were as the other one is during the run,
-//! each failure would have had the other's chance to happen. So in an outage of both that lets 70% through it takes
-//! twenty failures in a row, and in one that lets nothing through it never fires. A run lasts some seconds at least, the
-//! other provider must have been seen to work in it, and most of what was sent must have come back as a failure: a
-//! provider whose successes take half a minute is not down. Knows nothing of arms: whoever asks says which is which.
+//! The evidence is a run of consecutive failures, in nats: each failure is weighed by the other provider's failure rate
+//! during the run. In an outage of both in which 70% of the requests still succeed it takes twenty consecutive
+//! failures; in an outage in which all fail it never fires. A run lasts some seconds at least, the other provider must
+//! have had successes in it, and most of the requests sent must have come back as failures: a provider whose successes
+//! take half a minute is not down. Knows nothing of arms: the caller chooses which provider is which.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,7 @@ pub struct HardDown {
 pub struct Run {
     /// Requests sent to the provider in question.
     pub sent: f64,
-    /// Its successes, whoever's.
+    /// Its successes, of all users.
     pub successes: f64,
     /// Its failures, each user's counted once in a while.
     pub failures: f64,
@@ -43,7 +43,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// What a tick has seen of a canary whose stable cannot be reached and says nothing: as if it had answered.
+    /// A tick of a canary that replaces a stable that cannot be reached: counted as if stable had answered.
     #[must_use]
     pub const fn of_stand_in(constants: &Constants, canary: &ArmTick) -> Run {
         Run {

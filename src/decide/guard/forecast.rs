@@ -1,9 +1,9 @@
-//! How long the guard would take to see a fault at this traffic.
+//! How long the guard would take to detect a fault at the current traffic.
 //!
-//! The guard's own numbers, shown what is to be expected instead of what happened: so many requests a second on each arm,
-//! so many of them failing. Expectations have no luck in them, so what comes out is about the time that half of the
-//! cases take. Begins with what the guard knows now, or with an hour of health where nothing is known. Decides nothing,
-//! and never changes the numbers it was given.
+//! Runs the guard's own numbers on expected counts: requests per second on each arm, and the part of them that fails.
+//! Expected counts have no variance, so the result is close to the median time. Starts from the guard's present
+//! numbers, or from an hour of healthy traffic where there are none. Decides nothing and never changes the numbers that
+//! it was given.
 
 use super::aspect::Aspect;
 use super::judge::{Circumstances, Judge, Schedule};
@@ -40,17 +40,17 @@ pub struct Fault {
     pub rate: f64,
 }
 
-/// The faults whose times are told: all, a fifth and a twentieth of the canary's requests fail.
+/// The faults that are forecast: all, a fifth and a twentieth of the canary's requests fail.
 pub const FAULTS: [Fault; 3] = [Fault { rate: 1.0 }, Fault { rate: 0.2 }, Fault { rate: 0.05 }];
 
 /// Beyond this a fault counts as never seen.
 const LONGEST: f64 = 14.0 * 86_400.0;
-/// What a guard that knows nothing is shown before.
+/// The length of healthy traffic before the fault, where the guard has no numbers yet.
 const HEALTH: f64 = 3600.0;
 /// The ticks become longer with time, by a fiftieth of it, so that a forecast costs some hundreds of them at most.
 const STRETCH: f64 = 50.0;
 
-/// How long it takes until the guard acts on this fault; `None`: two weeks are not enough, or nobody is on the canary.
+/// How long it takes until the guard acts on this fault; `None`: more than two weeks, or the canary has no users.
 #[must_use]
 pub fn until_seen(
     guard: &Guard,
@@ -78,7 +78,7 @@ pub fn until_seen(
         }
     };
     if known.is_none() {
-        // Longer ticks know no less of health.
+        // Longer ticks carry the same information about health.
         let steps = 360;
         (0..steps)
             .for_each(|_| judge.tick(guard, &now, &expected(share, HEALTH / f64::from(steps), stable_rate), None));
@@ -114,7 +114,7 @@ pub fn until_silent(guard: &Guard, limit: Option<Millis>, traffic: Traffic) -> O
     }
     let seconds = |time: Millis| time.duration().as_secs_f64();
     let limit = limit.map_or(0.0, seconds);
-    // As many requests as it takes, if stable gave so many answers in the same time.
+    // The number of requests that it takes, if stable gave as many answers in the same time.
     let enough = |requests: f64, answers: f64| {
         let rate = (1.0 / (answers + 2.0)).max(constants.down_least_rate);
         answers >= constants.down_stable_successes

@@ -1,9 +1,9 @@
-//! What a decision was reached by, put together at the moment at which it is made.
+//! The inputs of a decision, collected at the moment at which it is made.
 //!
-//! An alarm is told by what came since the doubt began, anything else by the whole step. Users are counted once in each of
-//! their pauses, so these counts may be lower than those of the metrics. What would have changed a decision is told so that
-//! somebody can check it against the numbers beside it: where evidence gathers over time it is an estimate. A value of the
-//! file that would make no sense is no way out, and is left out. Judges nothing.
+//! A regression is reported by the counts since the aspect last looked well, every other decision by the whole step.
+//! Each user counts once per pause, so these counts may be lower than those of the metrics. The report also states what
+//! would have changed the decision, so that the numbers can be checked; where evidence accumulates over time that is an
+//! estimate. A setting that would make no sense is not suggested. Decides nothing.
 
 use super::aspect::Aspect;
 use super::judge::{Judge, Reading, fraction};
@@ -18,7 +18,7 @@ use crate::decide::policy::Guard;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 
-/// A canary that may fail so many times as often as stable is hardly guarded.
+/// A canary that may fail this many times as often as stable is hardly guarded.
 const MOST_SENSIBLE_RATIO: f64 = 10.0;
 
 /// What is known at the moment of a decision.
@@ -206,7 +206,7 @@ fn since(longest: f64, now: UnixMillis) -> UnixMillis {
     UnixMillis(now.0.saturating_sub((longest * 1000.0) as u64))
 }
 
-/// What any event, whoever's, takes from the evidence for an alternative, in nats.
+/// What one event on either arm takes from the evidence for an alternative, in nats.
 fn chance(doubt: &Tally, ratio: f64, alternative: f64) -> f64 {
     let share = doubt.canary / (doubt.canary + doubt.stable).max(1.0);
     let theta = ratio * share / (1.0 - share + ratio * share);

@@ -1,9 +1,9 @@
-//! How stable usually is, and whether it is in an incident now.
+//! Stable's usual failure rate, and whether stable is in an incident now.
 //!
-//! Stable's failure rate over the last hours, fading, is what "usual" means; while stable is far above it the canary's
-//! time stands still and nothing is promoted. What happens in an incident is kept apart and does not colour the
-//! history; one that lasts for an hour of traffic is how stable is nowadays, and becomes it. Outlives a canary's tries,
-//! since it says nothing of the canary.
+//! The usual rate is a decaying average over the last hours. While stable is far above it, the canary's step time
+//! stands still and there are no promotions. Counts during an incident are kept separate and do not change the usual
+//! rate; an incident that lasts for an hour of traffic becomes the new usual rate. Survives the canary's tries, since
+//! it does not depend on the canary.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,10 +1,10 @@
-//! Everything the guard knows of a rollout, and what it reads from it.
+//! Everything that the guard knows of a rollout, and the result of evaluating it.
 //!
-//! Owns the detectors of one try, stable's history, and the clock of the present step, which stands still while stable is
-//! in an incident. [`Judge::tick`] takes one tick in and [`Judge::reading`] says what all of it comes to; what follows
-//! from a reading is [`step`](crate::decide::rollout::step)'s to say. Plain numbers without any infinity, written to the
-//! disk as they are, so that a restart goes on with the same try. Invariants: evidence is only ever gathered while users
-//! are on the canary; the masses of one try sum to at most 1, whatever humans do to the share.
+//! Owns the detectors of one try, stable's history, and the clock of the present step, which stands still while stable
+//! is in an incident. [`Judge::tick`] takes one tick in and [`Judge::reading`] evaluates all ticks so far;
+//! [`step`](crate::decide::rollout::step) decides what follows. All numbers are finite and are written to the disk as
+//! they are, so a restart continues the same try. Invariants: evidence is gathered only while users are on the canary;
+//! the masses of one try sum to at most 1, whatever changes of the share humans make.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -35,7 +35,7 @@ pub struct Judge {
     detectors: [RelativeDetector; ASPECTS],
     #[serde(deserialize_with = "as_far_as_known")]
     floors: [Cusum; ASPECTS],
-    // Since an aspect last looked well: what an alarm is told by.
+    // Since an aspect last looked well: the counts that an alarm reports.
     #[serde(deserialize_with = "as_far_as_known")]
     doubts: [Tally; ASPECTS],
     canary_down: HardDown,
@@ -58,7 +58,7 @@ pub struct Judge {
     /// What a slow pace between the outputs of a stream is.
     #[serde(default = "SlowThreshold::unknown")]
     pub pace_threshold: SlowThreshold,
-    // Of the last tick: a restart begins with nobody waiting.
+    // Of the last tick: after a restart no request waits.
     #[serde(skip)]
     silence: Silence,
     // The same of some of the sources each, while there are several. A restart goes on with what was decided by.
@@ -127,8 +127,8 @@ pub struct Circumstances {
     pub schedule: Schedule,
     /// Whether the canary is being confirmed.
     pub confirming: bool,
-    /// Whether everybody is on the canary and nobody is given back for a comparison (a pinned share): then stable's
-    /// answers to probes stand in for its traffic.
+    /// Whether all users are on the canary and none can be moved back for a comparison (a pinned share): then stable's
+    /// answers to probes replace its traffic.
     pub alone: bool,
 }
 
@@ -139,7 +139,7 @@ pub struct Finding {
     pub evidence: f64,
     /// The evidence that is an alarm.
     pub bound: f64,
-    /// Evidence that the canary's rate lies above the floor, in nats.
+    /// Evidence that the canary's rate is above the floor, in nats.
     pub floor: f64,
     /// Whether that is enough.
     pub above_floor: bool,
@@ -172,7 +172,7 @@ pub struct Reading {
     pub stable_down: bool,
     /// Whether stable is in an incident.
     pub incident: bool,
-    /// Evidence that the canary's rate lies above what is usual for stable, in nats.
+    /// Evidence that the canary's rate is above stable's usual rate, in nats.
     pub suspicion: f64,
     /// Whether that asks for a confirmation.
     pub suspicious: bool,
@@ -218,7 +218,7 @@ impl Judge {
         *self = Judge { history, slow_threshold, pace_threshold, ..Judge::new(constants) };
     }
 
-    /// A tick during which nobody was on the canary. `apart`: the same by source, where there are several.
+    /// A tick while no user is on the canary. `apart`: the same by source, where there are several.
     pub fn rest(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
         match apart {
             Some(apart) => self.apart(guard, tick, apart, 0.0, |judge, tick| judge.pass(&guard.constants, tick)),
@@ -252,7 +252,7 @@ impl Judge {
         views.see(&guard.constants, tick, apart, see);
         match apart.alone {
             Some(one) => {
-                // What was done is the rollout's, whoever decided.
+                // The action is the rollout's, whichever sources decided it.
                 let (rechecks, rest) = (self.rechecks, self.confirm_rest);
                 *self = views.at(one.bit()).clone();
                 (self.rechecks, self.confirm_rest) = (rechecks, (rest - seconds).max(0.0));
@@ -274,7 +274,7 @@ impl Judge {
             let weight = |judge: &Judge| {
                 let evidence = judge.detectors[index].evidence();
                 let open = judge.floors[index].largest() >= constants.floor_evidence;
-                // Below the floor it is no doubt, whatever it says.
+                // Below the floor there is no suspicion, whatever the evidence.
                 if open { 1.0 + evidence } else { evidence / (1.0 + evidence) }
             };
             let judge = of_canary(&weight);
@@ -393,7 +393,7 @@ impl Judge {
         self.each_view(|judge| judge.share_changed(share));
         self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
         self.silence = Silence::default();
-        // Whoever has other users, or none, may do better; one that does not is seen within seconds.
+        // With other users, or none, a canary may do better; one that does not is detected within seconds.
         self.stable_down = HardDown::default();
         if share >= 1.0 - 1e-9 {
             self.history.lose_sight();
@@ -477,7 +477,7 @@ impl Judge {
         fraction(guard.done_below).max(usual).min(constants.most_reference)
     }
 
-    /// Evidence that the canary's rate lies above what is usual for stable, in nats.
+    /// Evidence that the canary's rate is above stable's usual rate, in nats.
     #[must_use]
     pub fn suspicion(&self) -> f64 {
         self.suspicion.largest()

@@ -1,8 +1,8 @@
-//! The rates that a canary is held against at the end of a step, of the ramp and of a confirmation.
+//! The limits for the canary's failure rate at the end of a step, of the ramp and of a confirmation.
 //!
-//! All of them are of the present step, and compared with stable's in the same time, or with its history where it had no
-//! request. That a canary passes one of these says that it does well; that it does worse than stable is another matter,
-//! and a [`Judge`]'s reading.
+//! All of them use the present step, and compare with stable's rate over the same time, or with its history where
+//! stable had no requests. Passing such a check means that the canary does well. Whether it does worse than stable is a
+//! separate question, which a [`Judge`] answers.
 
 use super::judge::{Judge, fraction};
 use super::numbers::wilson;

@@ -1,14 +1,13 @@
-//! What judges the canary: evidence that it is worse than stable, gathered tick by tick.
+//! The guard: evidence that the canary is worse than stable, gathered tick by tick.
 //!
-//! Fixed thresholds on small windows roll healthy canaries back and miss sick ones. Here each failure is weighed by
-//! whom it happened to ([`relative`]), so that an outage of both says nothing; a dead canary has a quicker path
-//! ([`down`]), where stable has too little traffic for a comparison, a rate above what is usual ([`cusum`],
-//! [`history`]) asks for a confirmation at half. One user counts once in a while ([`user_cap`]), slow answers are
-//! events of their own ([`slow`]). [`judge`] holds the numbers of a try and reads them, [`measure`] is what a step is
-//! held against, [`rule`] says what can be found, [`grounds`] what a decision was reached by and [`trace`] what was
-//! seen, in lines for programs; [`forecast`] says how long what would take to be seen. Decides nothing: what follows is
-//! [`rollout::step`](super::rollout::step)'s to say. Refuses to know of time, of counters that still run, and of where
-//! numbers are kept.
+//! Fixed thresholds on small windows roll healthy canaries back and miss broken ones. Here each failure is weighed by
+//! the arm that it happened on ([`relative`]), so that an outage of both providers is no evidence. A dead canary is
+//! detected faster by [`down`] and [`silent`]. Where stable has too little traffic for a comparison, a rate above the
+//! usual one ([`cusum`], [`history`]) asks for a confirmation at 50%. One user counts once per pause ([`user_cap`]);
+//! slow answers are events of their own ([`slow`]). [`judge`] holds and evaluates the numbers of a try, [`measure`] has
+//! the limits at the end of a step, [`rule`] lists what can be detected, [`grounds`] collects the inputs of a decision,
+//! [`trace`] writes what was seen as lines for programs, and [`forecast`] estimates detection times. Decides nothing:
+//! [`rollout::step`](super::rollout::step) does. Reads no clock and no live counters, and stores nothing.
 
 pub mod aspect;
 pub mod ceiling;

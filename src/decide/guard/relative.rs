@@ -1,14 +1,14 @@
-//! Whether the canary is worse than stable, by whose requests the events happened to.
+//! Whether the canary is worse than stable, by the arm that each event happened on.
 //!
-//! Given that an event happened, it happened on the canary with a probability of at most
-//! `theta = rho * pi / (1 - pi + rho * pi)`, if the canary's rate is at most `rho` times stable's; `pi` is the canary's
-//! share of the requests. That holds whatever the two rates are and however they move together, so an outage of both
-//! cancels out (the conditioning of Lindon and Malek, "Anytime-valid inference for multinomial count data", 2022).
-//! Each alternative (a multiple `a` of `rho`) sums the likelihood ratios over every moment at which the change may have
-//! come, `R <- (R + mass) * L`: a Shiryaev-Roberts e-detector with weights (Shin, Ramdas and Rinaldo, "E-detectors", 2023).
-//! As the masses sum to at most 1, the chance that the mean of the `R` ever reaches `1 / alpha` by luck is at most
-//! `alpha` (Ville), however often one looks. Gains are limited by a bucket of tokens each: a short burst, however big,
-//! decides nothing alone, and limiting from above keeps the bound.
+//! Given that an event happened, it happened on the canary with a probability of at most `theta = rho * pi / (1 - pi +
+//! rho * pi)`, if the canary's rate is at most `rho` times stable's; `pi` is the canary's share of the requests. That
+//! holds whatever the two rates are and however they move together, so an outage of both cancels out (the conditioning
+//! of Lindon and Malek, "Anytime-valid inference for multinomial count data", 2022). Each alternative (a multiple `a`
+//! of `rho`) sums the likelihood ratios over every moment at which the change may have come, `R <- (R + mass) * L`: a
+//! Shiryaev-Roberts e-detector with weights (Shin, Ramdas and Rinaldo, "E-detectors", 2023). As the masses sum to at
+//! most 1, the probability that the mean of the `R` ever reaches `1 / alpha` by chance is at most `alpha` (Ville),
+//! however often it is evaluated. Gains are limited by a token bucket each: a short burst of any size does not decide
+//! alone. Limiting gains keeps the bound.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub struct Passed {
 }
 
 impl Passed {
-    /// So many seconds. The same for all aspects, since a power costs as much as all the rest of a quiet tick.
+    /// This many seconds. The same for all aspects, since computing a power costs as much as the rest of a quiet tick.
     #[must_use]
     pub fn new(constants: &Constants, seconds: f64) -> Passed {
         Passed { seconds, fade: fading(seconds, constants.share_half_life) }
@@ -85,7 +85,7 @@ impl RelativeDetector {
         self.mass += mass;
     }
 
-    /// Another share is in force: what was measured of the old one says nothing about it.
+    /// Another share is in force: measurements of the old one do not apply to it.
     pub fn forget_share(&mut self) {
         (self.stable, self.canary) = (0.0, 0.0);
     }

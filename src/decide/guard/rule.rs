@@ -1,8 +1,8 @@
-//! The rules of the guard: what it can find a canary guilty of.
+//! The rules of the guard: the kinds of regression that it detects.
 //!
-//! Each compares one aspect, and several may compare the same. What a rule found is told by its
-//! [`Decision`](crate::decide::event::Decision). Invariant: whoever was told of one trouble is told again only where it is
-//! worse.
+//! Each rule compares one aspect, and several rules may compare the same one. What a rule found is reported in its
+//! [`Decision`](crate::decide::event::Decision). Invariant: a problem that was reported is reported again only when it
+//! gets worse.
 
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ impl Rule {
     /// Those that have a word of their own in the file for what follows.
     pub const OF_EXCESS: [Rule; 5] = [Rule::Refusing, Rule::Empty, Rule::Length, Rule::Filtered, Rule::Pace];
 
-    /// Whether whoever was told of this one need not be told of the other: it is the same trouble, and no worse.
+    /// Whether a report of this rule makes one of the other unnecessary: the same problem, and no worse.
     #[must_use]
     pub fn covers(self, other: Rule) -> bool {
         let trouble = |rule| match rule {

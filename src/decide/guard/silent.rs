@@ -1,11 +1,11 @@
 //! Whether the canary accepts requests and never answers, while stable answers.
 //!
-//! [`down`](super::down)'s arithmetic on waits, at equal ages. A run is what the canary was sent since the last request
-//! that it answered; those of them that have had no output for long enough are held against stable's requests of the same
-//! kind and the same seconds. A stall of both restarts the run for as long as stable does no better, so what is left of
-//! the stall judges nobody. Long enough is the slow limit of stable's own times, and some seconds at least. Each kind of
-//! request has a run of its own, and both together have one. Where stable has no traffic its answers to probes stand in.
-//! Refuses to judge where nothing is known of stable, and by the requests of one user among several.
+//! Applies the arithmetic of [`down`](super::down) to waiting times, at equal ages. A run is the requests sent to the
+//! canary since the last one that it answered. Those without output for long enough are compared with stable's requests
+//! of the same kind and the same seconds. A stall of both restarts the run until stable does better, so the rest of the
+//! stall is no evidence. Long enough means the slow limit of stable's own times, and some seconds at least. Each kind
+//! of request has a run of its own, and both together have one. Where stable has no traffic, its answers to probes are
+//! used instead. Decides nothing where nothing is known of stable, or by the requests of one user among several.
 
 mod stable;
 
@@ -19,7 +19,7 @@ use super::waiting::{Cohort, Kind, Over, Wait, Waiting, age, second_of};
 use crate::decide::units::{Arm, Millis, Slot};
 use stable::OfStable;
 
-/// What the canary's wait has come to: of the run that says most.
+/// The canary's requests without output: the run with the most evidence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Silence {
     /// Which requests; `None`: all.
@@ -41,15 +41,15 @@ pub struct Silence {
     pub evidence: f64,
     /// Whether that is a canary that never answers.
     pub down: bool,
-    /// Whether it is enough already by those that have waited for longer than slow answers take, and no longer: of use to
-    /// whoever finds the canary slow, to tell that it answers nothing.
+    /// Whether the requests that have waited for longer than slow answers take are enough by themselves: a report of a
+    /// slow canary then adds that it answers nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub early: bool,
     /// Whether stable's answers to probes stood in for its traffic.
     pub probed: bool,
     /// Whether stable answers nothing either, so that nothing is judged.
     pub shared: bool,
-    /// Whose requests they are: so many users', of a few of them at most.
+    /// How many users the requests belong to, of a few of them at most.
     #[serde(skip)]
     pub users: u32,
     /// Whether the first of them has waited for long enough to be held against stable.
@@ -116,7 +116,7 @@ impl Silence {
         }
     }
 
-    /// Whether that is a canary that answers nobody, where stable cannot be reached and so says nothing.
+    /// Whether the canary answers no request while stable cannot be reached.
     #[must_use]
     pub fn is_of_stand_in(&self, constants: &Constants) -> bool {
         let least = constants.silent_least.duration().as_secs_f64() + constants.down_seconds;
@@ -151,14 +151,14 @@ pub struct Silent {
     passed: [u32; 2],
     // By kind: from when on a wait counts, when it was last looked at.
     patience: [Option<Millis>; 2],
-    // By kind: how long whoever leaves without output has to have waited.
+    // By kind: how long a request that its client left without output has to have waited.
     long_enough: [Option<Millis>; 2],
     // By run: when an answer last moved its beginning.
     moved: [u32; 3],
     // The canary's last users, and when they were last seen; the latest first.
     users: VecDeque<(Option<Slot>, u32)>,
     probes: VecDeque<(u32, u32, u32)>,
-    // What both stalled with, until anybody has output again, and the second of the first such request.
+    // What both stalled with, until a request has output again, and the second of the first such request.
     stalled: Option<(Silence, u32)>,
     stable: OfStable,
 }
@@ -180,7 +180,7 @@ impl Silent {
     /// A request stopped waiting.
     pub fn over(&mut self, wait: Wait, arm: Arm, user: Option<Slot>, how: Over, now: Millis) {
         let waited = self.long_enough[wait.kind as usize].is_some_and(|long| age(wait.second, now) >= long);
-        // A stable that fails answers nobody either.
+        // A stable that fails answers no request either.
         let counts = waited || (how == Over::Failed && arm == Arm::Stable);
         self.waiting.over(wait, arm, user, how, counts);
         if how == Over::Answered {
@@ -230,7 +230,7 @@ impl Silent {
         *passed = (*passed).max(second_of(Millis(now.0.saturating_sub(limit.0))));
     }
 
-    /// Whether a request was told as late already, or belongs to what is not judged.
+    /// Whether a request was reported as late already, or belongs to what is not evaluated.
     #[must_use]
     pub const fn was_late(&self, wait: Wait) -> bool {
         wait.second < self.passed[wait.kind as usize]
@@ -292,7 +292,7 @@ impl Silent {
         let mut seen = Seen::default();
         for cohort in self.waiting.from(since) {
             for of in Kind::ALL.into_iter().filter(|of| kind.is_none_or(|kind| kind == *of)) {
-                // What a single user's requests say takes twice as long to be heard.
+                // The requests of a single user take twice as long to count.
                 let long = patience[of as usize].map(|long| if few { Millis(long.0 * 2) } else { long });
                 if long.is_some_and(|long| age(cohort.second, now) >= long) {
                     seen.add(cohort, of, Arm::Canary);
@@ -387,7 +387,7 @@ struct Seen {
     others: u32,
 }
 
-/// How many users' requests are told apart in a run.
+/// How many users are distinguished in a run.
 const MOST_USERS: usize = 32;
 
 impl Seen {

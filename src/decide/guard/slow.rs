@@ -1,10 +1,10 @@
 //! When an answer is slow: above a multiple of a quantile of stable's own times to the first output.
 //!
-//! The quantile follows stable by itself, a small step up or down with each answer (stochastic approximation, H. Robbins
-//! and S. Monro, 1951), so nobody has to know what is usual, and what makes both providers slower makes nobody slow.
-//! Steps are in the logarithm, large at first and never below a fiftieth. Counts nothing: slow answers are events for a
-//! [`RelativeDetector`](super::relative::RelativeDetector) of their own. Streamed and whole answers have a threshold each,
-//! which begins with the first that stable gives.
+//! The quantile follows stable by itself, with a small step up or down at each answer (stochastic approximation, H.
+//! Robbins and S. Monro, 1951), so no usual time has to be configured, and a cause that slows both providers makes no
+//! answer slow. Steps are in the logarithm, large at first and never below a fiftieth. Counts nothing: slow answers are
+//! events for their own [`RelativeDetector`](super::relative::RelativeDetector). Streamed and whole answers have a
+//! threshold each, which starts at the first answer of stable.
 
 use serde::{Deserialize, Serialize};
 
@@ -34,13 +34,13 @@ impl Default for SlowThreshold {
 }
 
 impl SlowThreshold {
-    /// Of times whose usual length nobody knows: it begins with the first that stable shows.
+    /// Without a usual time: it starts at the first answer of stable.
     #[must_use]
     pub const fn unknown() -> SlowThreshold {
         SlowThreshold { quantile: f64::MAX, seen: 0 }
     }
 
-    /// Whether an answer that took so many milliseconds is slow.
+    /// Whether an answer that took this many milliseconds is slow.
     #[must_use]
     pub fn is_slow(&self, rule: &SlowRule, millis: f64) -> bool {
         millis > rule.tolerance * self.quantile.exp()
@@ -53,7 +53,7 @@ impl SlowThreshold {
         Millis((rule.tolerance * self.quantile.exp()) as u64)
     }
 
-    /// An answer of stable took so many milliseconds.
+    /// Learns from an answer of stable that took this many milliseconds.
     #[expect(clippy::cast_precision_loss, reason = "the step is small by then")]
     pub fn learn(&mut self, rule: &SlowRule, millis: f64) {
         if self.seen == 0 && self.quantile == f64::MAX {
@@ -72,7 +72,7 @@ impl SlowThreshold {
         self.quantile = self.quantile.min(most);
     }
 
-    /// Begins with an answer that took so many milliseconds.
+    /// Starts at an answer that took this many milliseconds.
     fn from_first(millis: f64) -> SlowThreshold {
         SlowThreshold { quantile: millis.max(QUICKEST).ln(), seen: 1 }
     }
@@ -138,13 +138,13 @@ impl SlowThresholds {
         self.of(kind).map(|threshold| threshold.limit(rule))
     }
 
-    /// Whether an answer that took so many milliseconds is slow.
+    /// Whether an answer that took this many milliseconds is slow.
     #[must_use]
     pub fn is_slow(&self, rule: &SlowRule, kind: Kind, millis: f64) -> bool {
         self.of(kind).is_some_and(|threshold| threshold.is_slow(rule, millis))
     }
 
-    /// An answer of stable took so many milliseconds.
+    /// Learns from an answer of stable that took this many milliseconds.
     pub fn learn(&mut self, rule: &SlowRule, kind: Kind, millis: f64) {
         let threshold = match kind {
             Kind::Streamed => &mut self.streamed,

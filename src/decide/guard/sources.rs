@@ -1,12 +1,12 @@
-//! Where requests come from, and which sources decide what the guard does.
+//! Where requests come from, and which sources decide.
 //!
 //! A source is a client of `clients` by its name, or the address that a connection comes from. Sources are counted in a
-//! few groups, so that however many come there is a bound: the first few have a group each, and whoever comes later
-//! shares one, always the same. Owns how much traffic each group has, and the [`Quorum`] that follows: a source decides
-//! from its 50th request on; before that only as long as those who have sent so many are fewer than three, and have not
-//! sent 500 together and nearly all of the traffic, so that who is first does not decide alone. What a quorum decides is
-//! [`views`](super::views)'s to say. Invariant: a single source is counted with all its requests, and the sums that are
-//! shown are everybody's.
+//! fixed number of groups: the first few have a group each, and every later source is put into one of them, always the
+//! same. Owns the traffic of each group, and the [`Quorum`] that follows from it. A source decides from its 50th
+//! request on. Before that it decides only while fewer than three sources have sent that many and these have not yet
+//! sent 500 together and nearly all of the traffic, so that the first source does not decide alone.
+//! [`views`](super::views) applies a quorum. Invariant: a single source is counted with all its requests, and the sums
+//! that are shown include every source.
 
 use super::constants::Constants;
 use super::numbers::fading;
@@ -17,9 +17,9 @@ use super::tick::ArmTick;
 pub const GROUPS: usize = 5;
 /// A source decides from this request on.
 const FIRST: f64 = 50.0;
-/// Of so many no one decides alone.
+/// With this many sources no single one decides.
 const ENOUGH: u32 = 3;
-/// Fewer than [`ENOUGH`] decide without the others once they have sent so many requests together,
+/// Fewer than [`ENOUGH`] decide without the others once they have sent this many requests together,
 const KNOWN: f64 = 500.0;
 /// and as long as all of the others together send no more than this part of the traffic.
 const FEW: f64 = 0.02;
@@ -76,14 +76,14 @@ impl Quorum {
         members(self.groups)
     }
 
-    /// The set of groups whose requests decide something: the more `weight` says of a set, the worse it is. `who`: those
-    /// who can know; what the others send is counted with whoever is.
+    /// The set of groups whose requests decide something: the set with the largest `weight` is the worst. `who`: the
+    /// groups that can know; requests of the others are counted with every one of these.
     pub fn deciding(self, who: u8, weight: impl Fn(u8) -> f64) -> u8 {
         let (all, who) = (self.groups, self.groups & who);
         if let Some(group) = self.dominant.filter(|group| who & group.bit() != 0) {
             return group.bit();
         }
-        // Of two nobody can tell which of them lies, and of one nobody else knows.
+        // Of two it cannot be known which one lies; one has no other to compare it with.
         if who.count_ones() < ENOUGH {
             return all;
         }
@@ -181,7 +181,7 @@ impl Sources {
                 if self.ever[place] == 0.0 || on_canary > 0.0 { 0.0 } else { self.none_there[place] + sent };
         }
         let present = self.those(|place| self.lately[place] >= GONE);
-        // While nobody sends anything, those who did last decide on.
+        // Without traffic the sources that decided last decide on.
         if present == 0 {
             return;
         }

@@ -1,10 +1,11 @@
-//! Whether a canary that answers for a stable out of reach answers anybody.
+//! Whether the canary is dead while it replaces a stable that cannot be reached.
 //!
-//! Stable says nothing then, so the canary's failures since its last answer are held against one that answers, and its
-//! requests without output against the shortest wait that counts. Counts on while stable is in reach: once the canary's
-//! own breaker has opened there is nothing more to be counted. Where there are several sources no one of them makes a
-//! canary look dead by what it sends. Decides nothing: what follows is for the requests of stable alone, and moves nobody.
-//! Invariant: a canary that answered a source since its last failure is dead for no set that this source is in.
+//! There is no data from stable then. The canary's failures since its last answer are compared with a provider that
+//! answers, and its requests without output with the shortest wait that counts. Counting goes on while stable is
+//! reachable: once the canary's own breaker has opened there is nothing more to count. Where there are several sources,
+//! no single one can make the canary look dead. Decides nothing: the result applies to stable's requests only, and
+//! moves no users. Invariant: a canary that answered a source since its last failure is not dead for any set that
+//! contains this source.
 
 use super::constants::Constants;
 use super::down::{HardDown, Run};
@@ -24,7 +25,7 @@ struct Seen {
 }
 
 impl StandIn {
-    /// A length of time is over: whether the canary answers nobody. `apart`: the same by source, where there are several.
+    /// A length of time is over: whether the canary is dead. `apart`: the same by source, where there are several.
     pub fn tick(&mut self, constants: &Constants, tick: &Tick, apart: Option<&Apart>) -> bool {
         self.0.see(constants, tick, apart, |seen, tick| {
             seen.run.update(constants, tick.seconds, &Run::of_stand_in(constants, &tick.canary));
@@ -41,7 +42,7 @@ mod tests {
     use crate::decide::guard::sources::{GROUPS, Part, Sources};
     use crate::decide::guard::tick::ArmTick;
 
-    /// For some seconds each source sends the canary so many requests, of which so many fail: whether it looks dead.
+    /// Each source sends the canary this many requests per second, of which this many fail: whether it looks dead.
     fn looks_dead(each: [(f64, f64); GROUPS], silent: Option<usize>) -> bool {
         let (constants, mut sources, mut stand_in) = (Constants::default(), Sources::default(), StandIn::default());
         let mut parts = each.map(|(sent, failed)| Part { canary: ArmTick::plain(sent, failed), ..Part::default() });

@@ -1,9 +1,9 @@
-//! What the guard is told of a length of time: counts of both arms, by aspect.
+//! The guard's input for one length of time: counts of both arms, by aspect.
 //!
-//! Plain sums. Requests are counted when they are sent, events when they are seen, both without users who are paused in
-//! that aspect; successes and refused connections are everybody's. Only requests whose arm the bucket chose are in here,
-//! and only outcomes of requests that were sent in the present epoch: whoever fills this in has seen to that. Real
-//! numbers, so that what is to be expected can be told as well as what was counted.
+//! Plain sums. Requests are counted when they are sent and events when they are seen, both without users who are paused
+//! in that aspect; successes and refused connections include all users. Only requests whose arm the bucket chose are
+//! counted, and only outcomes of requests that were sent in the present epoch: the caller makes sure of that. Counts
+//! are real numbers, so that expected counts can be used as well as observed ones.
 
 use super::aspect::{ASPECTS, Aspect};
 use super::relative::Labels;
@@ -35,12 +35,12 @@ pub struct ArmTick {
     pub successes: f64,
     /// Connections that were not taken.
     pub refused: f64,
-    /// Requests that were sent and came to an end that says something of the provider.
+    /// Requests that ended in a way that counts for or against the provider.
     pub answered: f64,
 }
 
 impl ArmTick {
-    /// So many requests were sent, so many of them failed, and all were answered at once.
+    /// This many requests, of which this many failed; all were answered at once.
     #[must_use]
     pub const fn plain(requests: f64, failures: f64) -> ArmTick {
         let mut events = [0.0; ASPECTS];
@@ -66,7 +66,7 @@ impl ArmTick {
         self.answered += other.answered;
     }
 
-    /// Requests sent, those of most users who are paused among them: whoever is paused is so in some aspects alone.
+    /// Requests sent, including those of most paused users: a user is paused in some aspects only.
     #[must_use]
     pub fn sent(&self) -> f64 {
         self.requests.iter().copied().fold(0.0, f64::max)

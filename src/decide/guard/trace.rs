@@ -1,9 +1,10 @@
-//! What the guard saw, as lines of JSON: for whoever wants to see what it would have done under other rules.
+//! The guard's input as lines of JSON, to replay it under other rules.
 //!
 //! A line is one length of time: `{"at": "2026-11-21T07:56:02.000Z", "seconds": 1, "share_percent": 10, "stable":
-//! {"requests": 45, "failures": 0, ...}, "canary": {...}}`. `at` is its end. Everything that a [`Tick`] holds is in it, so
-//! that reading a line gives what was written; whoever writes one by hand needs `requests` and `failures` alone. Unknown
-//! keys are errors, since a misspelt one would change what is simulated without a word. Nothing here knows of files.
+//! {"requests": 45, "failures": 0, ...}, "canary": {...}}`. `at` is its end. A line holds everything that a [`Tick`]
+//! holds, so reading a line gives what was written. A line that is written by hand needs only `requests` and
+//! `failures`. Unknown keys are errors, since a misspelt key would silently change what is simulated. Nothing here
+//! reads or writes files.
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -55,7 +56,7 @@ pub struct ArmLine {
     /// Requests that were refused as the client's error.
     #[serde(default, serialize_with = "short")]
     pub refused: f64,
-    /// Requests that came to an end that says something of the provider; absent: all of `requests`.
+    /// Requests that ended in a way that counts for or against the provider; absent: all of `requests`.
     #[serde(default, serialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub answered: Option<f64>,
     /// Connections that were not taken.

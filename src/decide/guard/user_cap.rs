@@ -1,11 +1,11 @@
-//! How often one user's events count: once in a pause, and each pause is four times as long as the one before.
+//! How often one user's events count: once per pause, and each pause is four times as long as the one before.
 //!
-//! A user who fails for ever adds about log4(T / 10 s) events in a time T and is in the denominator as little, so that
-//! what is left is a fair comparison of the others. Pauses begin at ten seconds, end at a day, and are forgotten after a
-//! day without events. A table of bounded size, 64 KiB, that grows with its users, since there is one for each aspect of
-//! each rollout, arm and group of sources: users who share a [`Slot`] are paused together, which only ever hides something.
-//! Decides nothing about requests in flight: what began in a pause does not count, what fails after it does. Its time
-//! only has to be monotonic.
+//! A user who always fails adds about log4(T / 10 s) events in a time T, and as little to the denominator, so that the
+//! rest is a fair comparison of the other users. Pauses begin at ten seconds, end at a day, and are forgotten after a
+//! day without events. The table has a bounded size, 64 KiB, and grows with its users, since there is one for each
+//! aspect of each rollout, arm and group of sources. Users who share a [`Slot`] are paused together, which only ever
+//! hides events. Requests in flight: one that was sent in a pause does not count, one that fails after it does. The
+//! time has to be monotonic only.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ use crate::decide::units::{Arm, Millis, Slot};
 pub const FIRST_PAUSE: Millis = Millis(10_000);
 /// The longest pause.
 pub const LONGEST_PAUSE: Millis = Millis(86_400_000);
-/// Each pause is so many times as long as the one before.
+/// Each pause is this many times as long as the one before.
 const GROWTH: u64 = 4;
 /// So many requests between two events are many. What all users suffer from now and then would pause all of them for
 /// days otherwise, and who is paused shows no fault.
@@ -94,7 +94,7 @@ impl Default for UserCap {
 }
 
 impl UserCap {
-    /// Those who failed again after a pause, the most often paused first, at most so many.
+    /// Users who failed again after a pause, the most often paused first, at most this many.
     #[must_use]
     pub fn kept(&self, (aspect, arm, source): (Aspect, Arm, SourceGroup), now: Millis, most: usize) -> Vec<KeptPause> {
         let (arm, source) = (Some(arm), u8::try_from(source.index()).unwrap_or_default());
@@ -152,8 +152,8 @@ impl UserCap {
         now >= self.pause(user).until()
     }
 
-    /// A request of this user was sent. Where that is told, whoever has had many requests since the last pause is one to
-    /// whom it rarely happens: the pauses begin anew.
+    /// A request of this user was sent. Where that is recorded, the pauses of a user with many requests since the last
+    /// pause begin anew: events are rare for this user.
     pub fn request(&mut self, user: Slot, now: Millis) {
         let pause = self.pause(user);
         if pause.strikes() > 0 && now >= pause.until() {

@@ -1,13 +1,13 @@
-//! What the guard finds by the requests of some sources each, so that no one of them decides.
+//! The guard's numbers for every set of sources, so that no single source decides.
 //!
-//! There is a [`Judge`] for every set of groups, each with the same rule and its own requests. With three groups or more,
-//! what is decided must hold without any one of them; or there is one without which it holds even when any other is
-//! left out as well. So a source that lies makes nothing happen that the others do not see, and hides nothing that they
-//! do: with the first it is left out by the condition, with the second as the exception. One or two sources decide
-//! together as they are, and one that outweighs all others decides alone. About the canary only those count who have
-//! requests there, or may have some yet. [`BySource`] does the same for what is judged elsewhere. Invariant: whatever one
-//! source of three or more does, what is decided lies between what the others say together and what they say without one
-//! of themselves.
+//! There is a [`Judge`] for every set of groups, each with the same rule and its own requests. With three groups or
+//! more, a result must hold without any single one of them; or there is one group without which it holds even when any
+//! other group is left out as well. So a source that lies cannot cause a result that the others do not see (the first
+//! condition leaves it out), and cannot hide one that they see (it is the exception of the second). One or two sources
+//! decide together as they are, and one that outweighs all others decides alone. On the canary only those sources count
+//! that have requests there, or may have some soon. [`BySource`] does the same for other detectors. Invariant: with
+//! three sources or more, the result lies between that of all others together and those of the others without one of
+//! themselves.
 
 use super::constants::Constants;
 use super::judge::Judge;
@@ -51,7 +51,7 @@ impl<T: Clone> Views<T> {
         &self.0[usize::from(set)]
     }
 
-    /// The one that decides something: the more `weight` says, the worse it is. `who`: those who can know.
+    /// The value that decides: the one with the largest `weight` is the worst. `who`: the sources that can know.
     pub fn deciding(&self, quorum: &Quorum, who: u8, weight: impl Fn(&T) -> f64) -> &T {
         self.at(quorum.deciding(who, |set| weight(self.at(set))))
     }
@@ -63,7 +63,7 @@ impl<T: Clone> Views<T> {
 }
 
 impl Views<Judge> {
-    /// Of what was gathered while there was one source, by whom: nobody else knows of it.
+    /// Built from what was gathered while there was one source; the other sources have no data.
     pub(super) fn of(constants: &Constants, judge: &Judge, one: Option<SourceGroup>) -> Views<Judge> {
         let mut views = Views::new(judge.clone());
         let knows = |set: usize| one.is_none_or(|one| set & usize::from(one.bit()) != 0);
@@ -93,7 +93,7 @@ impl<T: Clone> BySource<T> {
         BySource { one: fresh.clone(), fresh, views: None }
     }
 
-    /// Shows a tick to whoever it is about. `apart`: the same by source, where there are several.
+    /// Passes a tick to the sets that it belongs to. `apart`: the same by source, where there are several.
     pub fn see(&mut self, constants: &Constants, tick: &Tick, apart: Option<&Apart>, see: impl Fn(&mut T, &Tick)) {
         let Some(apart) = apart else {
             self.views = None;
@@ -113,7 +113,7 @@ impl<T: Clone> BySource<T> {
         }
     }
 
-    /// The one that decides something about the canary: the more `weight` says, the worse it is.
+    /// The value that decides about the canary: the one with the largest `weight` is the worst.
     pub fn deciding(&self, weight: impl Fn(&T) -> f64) -> &T {
         match self.views.as_deref() {
             Some((quorum, views)) => views.deciding(quorum, quorum.on_canary, weight),
@@ -148,7 +148,7 @@ mod tests {
         Part { stable: arm(stable, failed), canary: arm(canary, failing), ..Part::default() }
     }
 
-    /// What each of these sets of groups says after these ticks, and what all of them say as several sources.
+    /// The results of these sets of groups after these ticks, and the result of all of them as several sources.
     fn judged(guard: &Guard, ticks: &[[Counts; 4]], sets: &[&[usize]]) -> (Reading, Vec<Reading>) {
         let quorum = Quorum { groups: 0b1111, on_canary: 0b1111, dominant: None };
         let mut together = Judge::new(&guard.constants);

@@ -1,10 +1,10 @@
 //! Requests that were sent and have had no output yet, by the second in which they were sent.
 //!
-//! Requests of one second are compared with each other: they are of one age and met the same network. Each kind of
-//! request has its own, since the first output of a whole answer comes at its end. A request is known by its second and
-//! its user alone, which is enough to count it once. What is older than the table reaches is counted and no more. Bounded:
-//! so many seconds, so many users; those beyond are counted without a name. Decides nothing, and whoever fills it in gives
-//! the time: seconds are numbered by one clock that whoever sends and whoever counts share.
+//! Requests of the same second are compared with each other: they have the same age and met the same network. Each kind
+//! has its own table, since the first output of a whole answer comes at its end. A request is identified by its second
+//! and its user, which is enough to count it once. Requests that are older than the table only count towards a total.
+//! Seconds and users are bounded; users above the bound are counted without an identity. Decides nothing. The caller
+//! gives the time: seconds are numbered by one clock that senders and counters share.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,16 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::decide::units::{Arm, Millis, Slot};
 
-/// How many seconds back requests are told apart.
+/// How many seconds back requests are distinguished.
 pub const REACH: u32 = 1024;
-/// The ages by which those who wait are told.
+/// The ages by which waiting requests are reported.
 pub const AGES: [(Millis, &str); 4] =
     [(Millis(5000), "5s"), (Millis(30_000), "30s"), (Millis(120_000), "2m"), (Millis(600_000), "10m")];
 /// The label of those who are older.
 pub const LONGER: &str = "longer";
 /// How many users of waiting requests are remembered.
 const MOST_NAMED: u32 = 65_536;
-/// A request that belongs to nobody.
+/// A request without a user.
 const NOBODY: u16 = u16::MAX;
 
 /// How a request wants its answer.
@@ -65,7 +65,7 @@ pub enum Over {
     Paused,
     /// Its client left.
     Left,
-    /// In a way that says nothing.
+    /// In a way that does not count.
     Dropped,
 }
 
@@ -126,7 +126,7 @@ impl Group {
         self.waiting.count + self.unnamed
     }
 
-    /// Whose requests are without output, as far as that is known; `None`: nobody's.
+    /// The users of requests without output, as far as they are known; `None`: a request without a user.
     pub fn users(&self) -> impl Iterator<Item = Option<Slot>> + '_ {
         self.waiting.users().chain(self.silent.users())
     }
@@ -170,7 +170,7 @@ impl Cohort {
 /// All that wait.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting {
-    // In their order; seconds of which nobody waits are left out.
+    // In order; seconds without waiting requests are left out.
     cohorts: VecDeque<Cohort>,
     named: u32,
     // By arm: of seconds further back than the table reaches, and which the last of them is.
@@ -267,7 +267,7 @@ impl Waiting {
         *self = Waiting { since: second, older_until: self.older_until, ..Waiting::default() };
     }
 
-    /// The seconds of which somebody waits, or waited in vain, from this one on.
+    /// The seconds with requests that wait, or waited in vain, from this one on.
     pub fn from(&self, second: u32) -> impl DoubleEndedIterator<Item = &Cohort> {
         let first = self.cohorts.partition_point(|cohort| cohort.second < second);
         self.cohorts.range(first..)

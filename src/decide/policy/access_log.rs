@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::decide::outcome::Outcome;
 use crate::decide::units::Percent;
 
-/// What the file says of the access log.
+/// The settings of the access log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLog {
     /// Where lines go.
@@ -19,7 +19,7 @@ pub struct AccessLog {
     pub sample: Percent,
     /// More lines than this are dropped, a second.
     pub max_per_second: u32,
-    /// A file of so many bytes is put aside, and another begun.
+    /// A file of this many bytes is rotated.
     pub max_bytes: u64,
 }
 
@@ -42,7 +42,7 @@ pub enum AccessLogOnly {
 }
 
 impl AccessLogOnly {
-    /// Whether a request that came to this, after so many attempts, has one.
+    /// Whether a request with this outcome and this many attempts has a line.
     #[must_use]
     pub fn takes(self, outcome: Outcome, attempts: usize) -> bool {
         match self {

@@ -17,11 +17,11 @@ pub struct Guard {
     pub tolerated_ratio: f64,
     /// A canary that fails less often than this is never rolled back for it.
     pub ignore_below: Percent,
-    /// So many times longer must a deviation last that is not a plain failure.
+    /// A deviation that is not a plain failure must last this many times longer.
     pub patience: f64,
     /// No promotion while the canary's failure rate may lie above this (or twice stable's).
     pub max_error_rate: Percent,
-    /// No promotion before so many requests were sent to the canary and answered at its present share.
+    /// No promotion before this many requests were sent to the canary and answered at its present share.
     pub min_requests: u32,
     /// The canary is done below this failure rate, or below one and a half times stable's.
     pub done_below: Percent,
@@ -38,7 +38,7 @@ pub struct Guard {
     pub window: Millis,
     /// Which of the outcomes that are open to opinion count as failures.
     pub counting: Counting,
-    /// What nobody sets.
+    /// The numbers that operators do not set.
     pub constants: Constants,
 }
 
@@ -69,7 +69,7 @@ impl Default for Guard {
 pub struct SlowRule {
     /// Of stable's times to the first output: which quantile is looked at, 0 to 1.
     pub quantile: f64,
-    /// An answer is slow that takes more than so many times this quantile.
+    /// An answer is slow that takes more than this many times this quantile.
     pub tolerance: f64,
     /// Up to this multiple of stable's share of slow answers the canary is not slower.
     pub tolerated_ratio: f64,
@@ -160,7 +160,7 @@ impl Default for Answers {
 pub enum OnRegression {
     /// Takes everybody back, to `rollback_to`.
     Rollback,
-    /// Pauses the ramp and moves nobody.
+    /// Pauses the ramp and moves no users.
     Hold,
     /// Goes back one stage of the ramp; a canary that is down is taken back all the same.
     StepBack,

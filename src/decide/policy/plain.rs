@@ -15,7 +15,7 @@ use serin::decide::policy::{
 use serin::decide::units::{Millis, Percent, ProviderId};
 use serin::wire::dialect::DoneMarker;
 
-/// So many percent, 0 to 100.
+/// This many percent, 0 to 100.
 pub(crate) fn percent(whole: u16) -> Percent {
     Percent::from_hundredths(whole * 100).unwrap()
 }

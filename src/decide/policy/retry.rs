@@ -42,7 +42,7 @@ pub struct Backoff {
 /// Who is asked first where both another provider and the same one could be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// Another one; the same one where nobody else is left.
+    /// Another one; the same one where no other is left.
     Other,
     /// The same one.
     Same,

@@ -1,7 +1,7 @@
-//! What the sender of a command is told: why it is not carried out, or what to know besides.
+//! The result of a command: why it is not carried out, or what its sender should know.
 //!
-//! Values; the sentences are [`describe::command`](crate::describe::command)'s. Whether a command is granted is decided by
-//! [`command`](super::command).
+//! Values; [`describe::command`](crate::describe::command) writes the sentences, and [`command`](super::command)
+//! decides whether a command is carried out.
 
 use super::in_force::Why;
 use crate::decide::units::{Millis, Percent};
@@ -13,7 +13,7 @@ pub enum Note {
     Stays(Percent),
     /// The file pins this share, so that a pause holds nothing yet.
     Pinned(Percent),
-    /// It was paused already, by somebody.
+    /// It was paused already.
     PausedBy(String),
     /// Nothing held it, as it is what it is by this.
     NothingHeld(Why),
@@ -50,7 +50,7 @@ pub enum Refusal {
     },
     /// It follows `ramp.from` and the clock.
     Clock,
-    /// That lies above `ramp.max`.
+    /// The share is above `ramp.max`.
     AboveMax(Percent),
 }
 
@@ -75,11 +75,11 @@ pub enum Barred {
         /// What the system said.
         error: String,
     },
-    /// The same, and the disk has not answered for so long.
+    /// The same, and the disk has not answered for this long.
     Unanswered {
         /// The share that stays in force.
         stays: Percent,
-        /// So long.
+        /// How long.
         after: Millis,
     },
     /// Something else took its place while it was being written.

@@ -1,9 +1,9 @@
-//! What humans can ask of a rollout, and what they are to be told when it cannot be done.
+//! The commands of humans on a rollout, and the reasons for which they are not carried out.
 //!
-//! Safer is always granted: a rollback and a pause are never refused. Going on is granted where it has a meaning, and
-//! refused otherwise. After a rollback, a human's or the guard's, `resume` begins the ramp again at its
-//! start and through a probe, since the canary was taken away for a reason and the fewest users should meet it first;
-//! a share that a human names (`--at`, `--to`) is a human's word and is in force at once.
+//! A command that makes things safer always succeeds: a rollback and a pause are never refused. A command that goes on
+//! with the rollout succeeds where it has a meaning. After a rollback, a human's or the guard's, `resume` begins the
+//! ramp again at its start and through a probe, so that few users are affected if the canary is still broken. A share
+//! that the command names (`--at`, `--to`) is in force at once.
 
 use super::answer::{Note, Refusal};
 use super::draft::Draft;

@@ -1,8 +1,8 @@
-//! A step in the making: the state that is being changed, and what is to be told of it.
+//! A step under construction: the state that is being changed, and the events to report.
 //!
-//! Owns what every part of a step may do: move the ramp, begin a try, lay a lock over it, write an event down. Which of it
-//! is done is decided by [`step`](super::step), [`command`](super::command) and [`guarding`](super::guarding), which all
-//! work on one draft. Invariant: the state before is never touched.
+//! Owns what every part of a step may do: move the ramp, begin a try, lock the rollout, record an event.
+//! [`step`](super::step), [`command`](super::command) and [`guarding`](super::guarding) decide what is done; all work
+//! on one draft. Invariant: the previous state is never changed.
 
 use super::answer::{Note, Refusal};
 use super::in_force::in_force;
@@ -45,7 +45,7 @@ impl<'a> Draft<'a> {
         next: &'a mut RolloutState,
         now: UnixMillis,
     ) -> Draft<'a> {
-        // A stamp that lies ahead is of a clock that was set back since; waiting for it could take years.
+        // A timestamp in the future comes from a clock that was set back since; waiting for it could take years.
         next.since = next.since.min(now);
         if let Phase::RolledBack { at, .. } = &mut next.phase {
             *at = (*at).min(now);
@@ -95,7 +95,7 @@ impl<'a> Draft<'a> {
         self.begin_judgement();
     }
 
-    /// The guard forgets what it knows of the canary.
+    /// The guard starts anew: its numbers of the canary are dropped.
     pub(super) fn begin_judgement(&mut self) {
         self.next.judge.begin(&self.view.canary.guard.constants);
         self.fresh = true;

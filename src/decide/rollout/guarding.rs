@@ -1,10 +1,10 @@
-//! The guard's part of a step: what follows for the share from what it has found.
+//! The guard's part of a step: how the share changes after a detection.
 //!
-//! Takes a tick in, asks the numbers, and does what the file says: takes everybody back, goes one stage back, pauses the
-//! ramp, or gives stable half of the users for a comparison. Never moves anybody to a stable that is in trouble itself,
-//! and never raises the share of a canary that it found bad. A tick in which stable's breaker kept requests from stable
-//! is left out, since its users are the canary's then, and no evidence; that the canary is dead as well moves nobody to a
-//! stable that is. Invariant: whoever is on the canary is watched, in every phase.
+//! Takes a tick, evaluates the numbers, and does what the file asks for: rolls back, goes one stage back, pauses the
+//! ramp, or moves half of the users to stable for a comparison. Never moves users to a stable that is in trouble
+//! itself, and never raises the share of a canary with a regression. A tick in which stable's breaker diverted requests
+//! is left out, since stable's users are on the canary then and there is no comparison; if the canary is dead as well,
+//! no user is moved to a stable that is unreachable. Invariant: users on the canary are guarded in every phase.
 
 use super::draft::{Draft, Rescue};
 use super::in_force::{confirming, in_force};
@@ -64,8 +64,8 @@ impl Draft<'_> {
         false
     }
 
-    /// What is the matter with the canary, in the order in which it is acted on until something is done; nobody is moved
-    /// to a stable that is in trouble itself.
+    /// The regressions of the canary, in the order in which they are tried until one changes something; no user is
+    /// moved to a stable that is in trouble itself.
     fn regressions(&self, reading: &Reading, seen: &Observation) -> Vec<Rule> {
         let guard = &self.view.canary.guard;
         let alarm = |aspect: Aspect| reading.of(aspect).is_alarm();
@@ -138,20 +138,20 @@ impl Draft<'_> {
         }
         let cause = Regression::Found(decision.clone());
         self.next.phase = Phase::RolledBack { at: self.now, cause, emptied: false };
-        // While it is confirmed fewer are on the canary than the ramp says.
+        // During a confirmation fewer users are on the canary than the ramp's share.
         self.next.percent = self.next.percent.min(self.before.in_force);
         self.next.since = self.now;
         self.next.waited = Millis(0);
         self.next.paused.take_if(|pause| pause.regression);
         if canary.rollback_to > Percent::ZERO {
-            // Whoever stays there is watched on, and judged by what happens to them.
+            // Users who stay there are still guarded.
             self.begin_judgement();
         }
         self.record(Actor::Guard, Action::Rollback, Reason::Decided(decision));
         true
     }
 
-    /// Pauses the ramp for this; a pause that lies there stays, and is told what came besides.
+    /// Pauses the ramp for this rule; an existing pause stays, and the rule is added to it.
     fn hold(&mut self, rule: Rule, decision: &Decision) {
         let begin = || Pause {
             at: self.now,
@@ -168,7 +168,7 @@ impl Draft<'_> {
         pause.rules.push(rule);
     }
 
-    /// Whoever waits for a canary that does not answer need not wait any longer; where it is held, as long as that lasts.
+    /// Withdraws requests that wait for a canary that does not answer; on a hold, for as long as that lasts.
     fn rescue(&self, acted: bool) -> Rescue {
         if acted {
             return Rescue::Everybody;
@@ -177,7 +177,7 @@ impl Draft<'_> {
         Rescue::Longer(waited.max(self.view.canary.guard.constants.silent_least))
     }
 
-    /// Those whom `rollback_to` left on the canary do not fare well either: nobody stays.
+    /// The users whom `rollback_to` left on the canary fail as well: roll back to 0.
     fn empty(&mut self, rule: Rule, reading: &Reading, seen: &Observation) -> bool {
         let decision = self.grounds(reading, seen).decide(Decided::Alarm(rule));
         let cause = Regression::Found(decision.clone());
@@ -197,7 +197,7 @@ impl Draft<'_> {
             && !self.view.by_clock
             && self.next.lock.is_none()
             && self.next.step_backs < canary.guard.constants.most_retries;
-        // While it is confirmed fewer are on the canary than the ramp says.
+        // During a confirmation fewer users are on the canary than the ramp's share.
         let share = self.next.percent.min(self.before.in_force);
         apt.then(|| ramp::previous_stage(&canary.ramp, share)).flatten()
     }

@@ -1,10 +1,10 @@
-//! The share of users on the canary, from the file's intent and everything that lies over it.
+//! The share of users on the canary, from the file's intent and everything that overrides it.
 //!
-//! One formula, used by every surface and every decision: 0 if locked or blocked; else `rollback_to` if the guard
-//! rolled this attempt back; else the pinned share; else half while the canary is confirmed; else the ramp's; never above
-//! `ramp.max`. What takes users back never sends more of them there: a lock's `--to` and `rollback_to` only ever lower
-//! what lies under them, so that `percent: 0` is 0 whatever happened before. [`in_force`] is asked with every tick and
-//! allocates nothing; [`why`] is for those who tell it.
+//! One formula for every surface and every decision: 0 if locked or blocked; else `rollback_to` if the guard rolled
+//! this attempt back; else the pinned share; else half while the canary is confirmed; else the ramp's; never above
+//! `ramp.max`. A rollback never raises the share: a lock's `--to` and `rollback_to` only lower what lies under them, so
+//! `percent: 0` is 0 in every case. [`in_force`] runs with every tick and allocates nothing; [`why`] gives the reason,
+//! for display.
 
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +122,7 @@ pub enum Why {
         percent: Percent,
         /// The one that the file pins.
         asked: Percent,
-        /// What the guard found, although it moves nobody.
+        /// What the guard found, although it moves no users.
         found: Option<Pause>,
     },
     /// Half of the users with each.
@@ -156,9 +156,9 @@ pub enum Why {
 pub enum Again {
     /// The file does not ask for it.
     Never,
-    /// It was tried again so many times.
+    /// It was tried again this many times.
     Spent(u32),
-    /// After so long.
+    /// After this time.
     After(Millis),
 }
 

@@ -1,13 +1,12 @@
-//! The life of a rollout: what it is now, what can happen to it, and what happens next.
+//! The life of a rollout: its state, its inputs, and the next state.
 //!
-//! [`state`] is what lasts. [`in_force`] says which share of users is on the canary, whatever lies over the ramp.
-//! [`ramp`] is the schedule, [`outlook`] what is ahead and what holds it. [`step`] takes one thing that happened and
-//! gives the next state with what to write into the history, and [`written_first`] says which of it the disk must have
-//! first.
+//! [`state`] is what is stored. [`in_force`] computes the share of users on the canary. [`ramp`] is the schedule,
+//! [`outlook`] the next promotion and what it waits for. [`step`] takes one input and returns the next state with the
+//! events for the history, and [`written_first`] decides which steps have to be on the disk first.
 //!
-//! Invariants: the share is never above `ramp.max`; nothing but `resume`, `try_again_after` or a higher `attempt`
-//! reopens a canary that was rolled back, and nothing but `resume` lifts a human's lock; a rollback wins over a
-//! promotion that is due at the same moment; the same trace gives the same steps.
+//! Invariants: the share is never above `ramp.max`; only `resume`, `try_again_after` or a higher `attempt` reopens a
+//! canary that was rolled back, and only `resume` lifts a human's lock; a rollback wins over a promotion that is due at
+//! the same moment; the same trace gives the same steps.
 
 pub mod answer;
 mod command;

@@ -1,8 +1,9 @@
-//! What is ahead of a rollout, and what holds it: the one answer that both the ramp and the surfaces go by.
+//! The next promotion of a rollout, and what it waits for. The ramp and all surfaces use the same answer.
 //!
-//! A promotion is due when its step has had its time and nothing holds it; [`step`](super::step) promotes exactly then,
-//! so what status says it waits for is what it waits for. The step's time is what the guard has watched of it: neither a
-//! wall clock that jumps nor a machine that slept adds to it, and it stands still while stable is in an incident.
+//! A promotion is due when its step has had its time and no condition is open. [`step`](super::step) promotes exactly
+//! then, so the status reports exactly what the ramp waits for. The step's time is the time that the guard has
+//! observed: a wall clock that jumps and a suspended machine do not add to it, and it stands still while stable is in
+//! an incident.
 
 use super::in_force::in_force;
 use super::ramp;
@@ -42,7 +43,7 @@ pub enum Hold {
     Incident,
     /// Stable's breaker lets requests through.
     Shut,
-    /// The canary answers anybody, while it does not either.
+    /// The canary answers requests; stable does not either.
     Dead,
     /// Stable answers again, since neither does.
     SharedSilence(Silence),
@@ -57,7 +58,7 @@ pub enum Hold {
         /// What is left of it.
         seconds: f64,
     },
-    /// `ramp.max` lies above a stage.
+    /// `ramp.max` is above the next stage.
     Stage,
     /// A day on which `ramp.hours` allows promotions.
     Day,
@@ -65,16 +66,16 @@ pub enum Hold {
     Hours,
     /// More requests of stable.
     StableRequests {
-        /// So many there were.
+        /// How many there were.
         got: f64,
-        /// Of so many.
+        /// How many are needed.
         needed: u32,
     },
     /// More answered requests of the canary.
     Answers {
-        /// So many there were.
+        /// How many there were.
         got: f64,
-        /// Of so many.
+        /// How many are needed.
         needed: u32,
     },
     /// Evidence fades.
@@ -176,7 +177,7 @@ fn ahead(
     let schedule = &view.canary.ramp;
     let earliest = now.plus(left);
     let stage = ramp::next_stage(schedule, if state.phase == Phase::Probing { Percent::ZERO } else { state.percent });
-    // Completion moves nobody, so hours do not hold it.
+    // Completion moves no users, so hours do not delay it.
     let opens = if stage.is_some() { ramp::opening(schedule.hours.as_ref(), earliest) } else { Some(earliest) };
     let mut holds = Vec::new();
     if state.paused.is_some() {
@@ -225,8 +226,8 @@ fn probe(seen: &Observation) -> Option<Hold> {
     }
 }
 
-/// Whether it matters now that stable answers a probe: nobody is moved to one that has not just done so, and where it
-/// has no traffic at all its answers are what a canary that is down is held against.
+/// Whether stable has to be probed now: users are only moved to a stable that has just answered a probe, and where
+/// stable has no traffic at all, a canary that is down is compared with its answers to probes.
 #[must_use]
 pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
     let (guard, judge) = (&view.canary.guard, &state.judge);

@@ -1,7 +1,7 @@
-//! The schedule of promotions: which stage follows, how long each lasts, and when users may be moved at all.
+//! The schedule of promotions: the next stage, how long each stage lasts, and the hours at which users may be moved.
 //!
-//! Reads the file's ramp and a time; knows nothing of evidence or of what lies over the ramp. The same ramp at the same
-//! moment gives the same stage, which is what lets `ramp.from` do without any state.
+//! Reads the file's ramp and a time; knows nothing of evidence, locks or pins. The same ramp at the same moment gives
+//! the same stage. That is why `ramp.from` works without any stored state.
 
 use crate::decide::guard::judge::Schedule;
 use crate::decide::policy::{Hours, Ramp};

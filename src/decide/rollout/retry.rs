@@ -1,7 +1,7 @@
-//! Whether and when a canary that the guard took back is tried again by itself.
+//! Whether and when a canary that the guard rolled back is tried again automatically.
 //!
-//! Every retry of an attempt waits longer than the one before, and there are so many of them and no more. Knows nothing
-//! of what holds a retry that is due: that is [`outlook`](super::outlook)'s to say.
+//! Each retry of an attempt waits longer than the one before, and their number is bounded. [`outlook`](super::outlook)
+//! says what delays a retry that is due.
 
 use super::state::RolloutState;
 use crate::decide::policy::Canary;

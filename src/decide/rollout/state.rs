@@ -1,6 +1,6 @@
-//! What is known of a rollout beyond the file: the machine's own state and the locks of humans.
+//! The stored state of a rollout: the ramp's progress, the guard's numbers, and locks of humans.
 //!
-//! Owns the shapes that the store keeps, the control loop hands on and the surfaces show; what happened to a rollout is an
+//! Owns the types that the store saves, the control loop passes on and the surfaces show. A change of a rollout is an
 //! [`Event`](crate::decide::event::Event). Invariant: a state belongs to one [`Identity`]; another pair of providers or
 //! another salt is another rollout and begins anew.
 
@@ -46,7 +46,7 @@ pub struct RolloutState {
     pub paused: Option<Pause>,
     /// Counts the evidence periods: judgement begins afresh whenever it rises.
     pub epoch: u64,
-    /// The share that was last put in force, all that lies over the ramp included: what a change is a change from.
+    /// The share that was last in force, with everything that overrides the ramp: what a change starts from.
     pub in_force: Percent,
     /// Tries of this attempt that the guard ended and that were begun again without a human.
     pub retries: u32,
@@ -56,7 +56,7 @@ pub struct RolloutState {
     pub judged_by: Option<u64>,
     /// How long it has been rolled back, as the monotonic clock saw it.
     pub waited: Millis,
-    /// What the guard knows.
+    /// The guard's numbers.
     pub judge: Judge,
     /// Users who fail again and again, as far as they were written. Shared, since a state is copied at every look.
     #[serde(serialize_with = "as_list")]
@@ -68,7 +68,7 @@ fn as_list<S: Serializer>(pauses: &Arc<[KeptPause]>, serializer: S) -> Result<S:
 }
 
 impl RolloutState {
-    /// A rollout that was never seen before: nobody on the canary, waiting for its first answer to a probe.
+    /// A new rollout: no users on the canary, waiting for its first answer to a probe.
     #[must_use]
     pub fn new(attempt: u32, now: UnixMillis) -> RolloutState {
         RolloutState {
@@ -95,7 +95,7 @@ impl RolloutState {
         self.retries.saturating_add(self.step_backs)
     }
 
-    /// Whether something is different that anybody must be told of: all but what gathers by itself with time.
+    /// Whether the change has to be reported: every one but numbers that accumulate with time.
     #[must_use]
     pub fn is_news_to(&self, before: &RolloutState) -> bool {
         let told = |state: &RolloutState| (state.percent, state.since, state.attempt, state.epoch, state.in_force);
@@ -107,8 +107,8 @@ impl RolloutState {
     }
 }
 
-// As it lies on the disk. An earlier version knew nothing of a judge; the numbers of a later one make no sense to this,
-// and what was in them is lost: another try begins, with what is left of the budget of wrong rollbacks.
+// The stored form. An earlier version has no numbers of the guard. The numbers of a later version cannot be read and
+// are dropped: another try begins, with what is left of the budget of false rollbacks.
 #[derive(Deserialize)]
 struct Stored {
     phase: Phase,
@@ -189,7 +189,7 @@ pub enum Phase {
         at: UnixMillis,
         /// Why.
         cause: Regression,
-        /// Whether nobody is left on the canary, whatever `rollback_to` says: those who were did not fare well either.
+        /// Whether the canary has no users left, whatever `rollback_to` is: those who were left failed as well.
         #[serde(default)]
         emptied: bool,
     },
@@ -209,7 +209,7 @@ pub struct Pause {
     /// Whether it is the guard's, for something that it found.
     #[serde(default)]
     pub regression: bool,
-    /// What the guard has found and held the rollout for since then, each told once.
+    /// What the guard has found and held the rollout for since then, each reported once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
     /// Of its own pause: what it found, oldest first.
@@ -253,7 +253,7 @@ pub enum Verb {
     },
 }
 
-/// The one word for where a rollout is, over all that lies over its ramp. The `phase` label of metrics.
+/// The one word for a rollout's phase, with everything that overrides its ramp. The `phase` label of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {

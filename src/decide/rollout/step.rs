@@ -1,11 +1,11 @@
-//! The heart: one thing that happened to a rollout in, its next state and what to remember of it out.
+//! The state machine of a rollout: one input in, the next state and its events out.
 //!
-//! Pure: no clock, no I/O, no counter that is still running; [`Observation`] is plain numbers. The control loop and the
-//! simulation perform what comes out. Order within a tick: the guard, then a new try, then the ramp, so that a rollback
-//! wins over a promotion that is due at the same moment. Whenever the share in force changes the epoch rises: what was
-//! sent at another share is no evidence for this one. What the guard knows of the canary lasts over that, until a new try
-//! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of it,
-//! [`command`] that of humans.
+//! Pure: no clock, no I/O, no live counters; [`Observation`] is plain numbers. The control loop and the simulation
+//! carry out the result. Order within a tick: the guard, then a new try, then the ramp, so that a rollback wins over a
+//! promotion that is due at the same moment. Whenever the share in force changes, the epoch rises: requests that were
+//! sent at another share are no evidence for this one. The guard's numbers of the canary survive that, until a new try
+//! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of a step, [`command`] the
+//! part of humans.
 
 use super::answer::{Note, Refusal};
 use super::command;
@@ -55,7 +55,7 @@ pub enum Input {
 pub struct Step {
     /// The state that it leads to.
     pub next: RolloutState,
-    /// What changed, for the history; empty: nothing that anybody must know.
+    /// The events for the history; empty: nothing to report.
     pub events: Vec<Event>,
     /// Why a command is not carried out; then nothing changed.
     pub refused: Option<Refusal>,
@@ -65,7 +65,7 @@ pub struct Step {
     /// ([`written_first`](super::written_first)), and this is in force until then: what was, with what the guard has
     /// seen since.
     pub meanwhile: Option<Box<RolloutState>>,
-    /// Whose requests that wait for the canary are asked of somebody else.
+    /// Which requests that wait for the canary go to another provider.
     pub rescue: Option<Rescue>,
 }
 
@@ -219,7 +219,7 @@ impl Draft<'_> {
 
     /// Rules on what is in force now. Returns what is until then, where it has to be written first.
     fn finish(&mut self, input: &Input) -> Option<Box<RolloutState>> {
-        // Nobody asked for a change, time alone passed.
+        // No command came; only time passed.
         let of_itself = matches!(input, Input::Tick(_));
         if self.refused.is_some() {
             *self.next = self.before.clone();
@@ -231,7 +231,7 @@ impl Draft<'_> {
             self.fresh = true;
             self.next.judge.share_changed(fraction(ruling.percent));
             if self.before.in_force == Percent::ZERO {
-                // What failed in a row before nobody was there says nothing about who is there now.
+                // A run of failures from before users came back does not apply to the present.
                 self.next.judge.skip_time();
             }
             let more = self.before.in_force > Percent::ZERO && ruling.percent > self.before.in_force;

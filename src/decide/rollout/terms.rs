@@ -1,8 +1,8 @@
-//! By which rules a canary is judged, as a number that outlives the process.
+//! A fingerprint of the rules by which a canary is judged, which survives a restart.
 //!
-//! An edit of guard or ramp begins fresh evidence, and it may come while no process runs: with a new file and a new
-//! start. Two files have the same number exactly when they judge alike. Written out key by key, so that another version
-//! of Serin makes the same number of the same rules. FNV-1a (Fowler, Noll and Vo, 1991): it protects nothing.
+//! An edit of guard or ramp begins fresh evidence, also when the edit comes while no process runs. Two files have the
+//! same fingerprint exactly when their rules are the same. Written key by key, so that another version of Serin
+//! computes the same number for the same rules. FNV-1a (Fowler, Noll and Vo, 1991): it protects nothing.
 
 use std::fmt::Write as _;
 
@@ -32,7 +32,7 @@ pub fn terms(guard: &Guard, ramp: &Ramp) -> u64 {
     if let Some(slow) = guard.slow {
         let _ = write!(text, " slow {} {} {}", slow.quantile, slow.tolerance, slow.tolerated_ratio);
     }
-    // What an earlier version did not know of is written where it is not as usual.
+    // A key that an earlier version did not have is written only where it is not the default.
     if guard.answers != Answers::default() {
         let Answers { empty, length, filtered, pace } = guard.answers;
         let [empty, length, filtered, pace] = [empty, length, filtered, pace].map(OnExcess::as_str);

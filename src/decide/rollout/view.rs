@@ -1,7 +1,7 @@
-//! What a step is taken from besides the state: what the file and the machine's health say, and what was seen.
+//! The inputs of a step besides the state: the file, the machine's health, and what was observed.
 //!
-//! Plain values, made anew for each step by whoever asks for it; [`step`](super::step) and everything below it read them.
-//! Keeps nothing. Invariant: what is not in here or in the state has no part in a decision.
+//! Plain values, built anew for each step by the caller and read by [`step`](super::step) and everything below it.
+//! Keeps nothing. Invariant: a decision depends on nothing but these values and the state.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub struct View<'a> {
     pub name: &'a str,
     /// What the file asks for.
     pub canary: &'a Canary,
-    /// Why nobody may be sent to the canary; `None`: they may.
+    /// Why no users may be sent to the canary; `None`: they may.
     pub blocked: Option<&'a str>,
     /// Why state that could be written before cannot be just now: promotions wait for it.
     pub unwritable: Option<&'a str>,
@@ -50,13 +50,13 @@ pub struct Observation {
     pub window: Arms,
     /// The same of the canary, of those sources that decide: what a ceiling is held against.
     pub under_ceiling: Counts,
-    /// Whether the process did not run for a while: what was under way then says nothing.
+    /// Whether the process was suspended for a while: requests in flight then are no evidence.
     pub slept: bool,
     /// How the canary answered its last probe; `None`: not yet.
     pub canary_answers: Option<Result<(), String>>,
-    /// Whether stable's breaker kept requests from it: who is left on stable is nobody to be compared with.
+    /// Whether stable's breaker diverted requests: the rest of its users are no fair comparison.
     pub stable_shut: bool,
-    /// Whether the canary, meanwhile, answers nobody either.
+    /// Whether the canary answers no request either.
     pub canary_dead: bool,
     /// Whether stable has just answered a probe; `None`: it was not asked.
     pub stable_answers: Option<bool>,
@@ -72,7 +72,7 @@ pub struct Observation {
     pub users: [u32; 2],
 }
 
-/// Why nobody may be sent to a rollout's canary, if so. `unfit`: what is wrong with its provider or the locks;
+/// Why no users may be sent to a rollout's canary, if so. `unfit`: what is wrong with its provider or the locks;
 /// `never_writable`: why state could never be written since the start.
 #[must_use]
 pub fn blocked<'w>(
@@ -84,7 +84,7 @@ pub fn blocked<'w>(
     unfit.or(forgotten.map(Blocked::Forgotten))
 }
 
-/// Why nobody may be sent to a rollout's canary.
+/// Why no users may be sent to a rollout's canary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blocked<'w> {
     /// Its provider cannot be asked.
@@ -94,7 +94,7 @@ pub enum Blocked<'w> {
         /// What it lacks.
         why: &'w str,
     },
-    /// Nobody knows whether a human locked it.
+    /// It is unknown whether a human locked it.
     LocksUnread {
         /// Of which state directory.
         dir: &'w str,

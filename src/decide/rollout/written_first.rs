@@ -1,8 +1,8 @@
-//! Which steps must be on the disk before they are in force, and what becomes of one that has come there.
+//! Which steps must be on the disk before they are in force, and how a step goes into force once it is written.
 //!
-//! Where by time or by a human's word more users follow, or what holds them is lifted, a restart must not take it back: it
-//! is written first. What the file itself asks for is asked for again by the next start, and whatever takes users back
-//! never waits. The disk is not looked at here; who keeps the order is [`control`](crate::control).
+//! A step that sends more users to the canary, or lifts what holds them, by time or by a command, must survive a
+//! restart, so it is written first. A step that only follows the file needs no write, since the next start reads the
+//! file again. A step that takes users back never waits. Does no I/O; [`control`](crate::control) keeps the order.
 
 use super::ramp;
 use super::state::{Phase, RolloutState};
@@ -13,7 +13,7 @@ use crate::decide::policy::Canary;
 pub(super) fn goes_on(before: &RolloutState, next: &RolloutState) -> bool {
     let taken_back = |state: &RolloutState| matches!(state.phase, Phase::RolledBack { .. });
     let lifted = (before.lock.is_some() && next.lock.is_none())
-        // The guard's own pause ends with its rollback, which lets nobody go on.
+        // The guard's own pause ends with its rollback, which sends no users to the canary.
         || (before.paused.is_some() && next.paused.is_none() && !taken_back(next))
         || (taken_back(before) && !taken_back(next));
     let moved = (&before.phase, before.percent) != (&next.phase, next.percent);

@@ -14,7 +14,7 @@ use crate::state::provider::ProviderState;
 use crate::state::retry_budget::RetryBudget;
 use crate::state::series_table::SeriesTable;
 
-/// Of this policy at this share, for so many cores; `series` makes what is counted in.
+/// A snapshot of this policy at this share, for this many cores; `series` makes the counters.
 pub(crate) fn snapshot(
     revision: u64,
     policy: Policy,

@@ -1,9 +1,9 @@
-//! The same with the arms swapped: whether stable accepts requests and answers none of them, while the canary answers.
+//! The same test with the arms swapped: stable accepts requests and answers none of them, while the canary answers.
 //!
-//! Its requests that wait, by kind, are held against the canary's of the same seconds; a single user's decide nothing, nor
-//! does a stall of both. Once found it lasts until stable answers a request of that kind which was sent in
-//! the run: whoever asks meanwhile waits for so long and then asks somebody else, so nobody waits long enough to say it
-//! again. Moves nobody: what follows is for each request alone.
+//! Stable's waiting requests, by kind, are compared with the canary's of the same seconds. The requests of a single
+//! user decide nothing, nor does a stall of both. Once detected it lasts until stable answers a request of that kind
+//! that was sent in the run: meanwhile each request waits for a limited time and then goes to another provider, so no
+//! request waits long enough to detect it again. Moves no users: each request is handled for itself.
 
 use super::super::constants::Constants;
 use super::super::waiting::{Kind, Over, Wait, age, second_of};
