@@ -7,8 +7,8 @@
 
 mod bind;
 mod drain;
-mod first;
-mod in_force;
+mod in_force_file;
+mod initial_flags;
 mod memory;
 pub mod offline;
 mod probing;
@@ -30,7 +30,7 @@ pub mod api {
     pub use crate::admin::change::check_reason;
     pub use crate::admin::dto::*;
     pub use crate::admin::users::current as current_user;
-    pub use crate::decide::stamp::Stamp;
+    pub use crate::decide::timestamp::Stamp;
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use serin::simulate::rollout::{End, Rollout, Span, play};
 use serin::simulate::rule::{Arm, Rule, Seen, Source};
 use serin::simulate::run::Runs;
 use serin::simulate::schedule::Schedule;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::{Traffic, seeded};
 use serin::simulate::users::Crowd;
 

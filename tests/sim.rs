@@ -6,13 +6,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+#[path = "sim/harness.rs"]
+mod harness;
 #[path = "../src/decide/policy/plain.rs"]
 mod plain;
-#[path = "sim/stage.rs"]
-mod stage;
 
 use std::sync::Arc;
 
+use harness::{Disk, NAMES, engine, first_canary, policy};
 use plain::percent;
 use serin::control::engine::dispatch::Engine;
 use serin::control::now::Now;
@@ -25,7 +26,6 @@ use serin::decide::units::{Arm, Bucket, Millis, Percent, RolloutId, Slot, UnixMi
 use serin::state::counters::Core;
 use serin::state::evidence::Evidence;
 use serin::state::inbox::{Command, FlagsRead};
-use stage::{Disk, NAMES, engine, first_canary, policy};
 
 const TICK: u64 = 100;
 /// How many users there are.

@@ -1,13 +1,13 @@
 //! A canary whose answers no status calls bad, and that are worse.
 
 use serin::decide::policy::SlowRule;
-use serin::simulate::contest::{Contender, Contest};
+use serin::simulate::comparison::{Contender, Contest};
 use serin::simulate::excess::{Excess, Rates, SPREAD, beyond};
 use serin::simulate::guarded::pinned;
 use serin::simulate::rollout::Span;
 use serin::simulate::scenario::Scenario;
 use serin::simulate::schedule::Schedule;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 
 use crate::bench::{Bench, DAY, HOUR, head};
 use crate::page::Page;

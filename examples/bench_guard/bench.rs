@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use serin::simulate::rollout::{Rollout, Span, side_by_side};
 use serin::simulate::rule::Source;
 use serin::simulate::run::Runs;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 
-use crate::contenders::Contender;
+use crate::compared_rules::Contender;
 
 pub(crate) const MINUTE: f64 = 60.0;
 pub(crate) const HOUR: f64 = 3600.0;

@@ -1,6 +1,6 @@
 //! Numbers as the page shows them: short, and with their unit.
 
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 
 /// A time: seconds up to two minutes, minutes up to two hours, hours up to two days, days.
 pub(crate) fn time(seconds: f64) -> String {

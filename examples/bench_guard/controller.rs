@@ -4,12 +4,12 @@ use serin::decide::event::Action;
 use serin::simulate::guarded::usual;
 use serin::simulate::rollout::{Rollout, Span, play};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, MINUTE, head, tick};
 use crate::cells::{count, percent, time};
-use crate::contenders::guarded;
+use crate::compared_rules::guarded;
 use crate::page::Page;
 
 struct Ramps {

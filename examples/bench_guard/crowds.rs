@@ -2,13 +2,13 @@
 
 use serin::simulate::pauses::Pauses;
 use serin::simulate::rollout::Span;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::Traffic;
 use serin::simulate::users::{Crowd, Everybody};
 
 use crate::bench::{Bench, DAY, HOUR, head, tick};
 use crate::cells::{found, percent, time};
-use crate::contenders::{ARGO, Contender, FLAGGER, LABELS, NAIVE, RELATIVE, SAFE_TEST, SERIN};
+use crate::compared_rules::{ARGO, Contender, FLAGGER, LABELS, NAIVE, RELATIVE, SAFE_TEST, SERIN};
 use crate::page::Page;
 
 const UNPAUSED: Contender = Contender { name: "Serin, no user paused", ..SERIN };

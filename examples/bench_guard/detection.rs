@@ -1,12 +1,12 @@
 //! How soon a fault is found, by everybody on the same ticks.
 
 use serin::simulate::rollout::Span;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, head, rows, tick};
 use crate::cells::found;
-use crate::contenders::{ALL, Contender, UNLIMITED};
+use crate::compared_rules::{ALL, Contender, UNLIMITED};
 use crate::page::Page;
 
 /// Traffic and a fault in it.

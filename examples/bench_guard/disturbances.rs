@@ -2,12 +2,12 @@
 
 use serin::simulate::rollout::{Span, play};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::{Traffic, seeded};
 
 use crate::bench::{Bench, HOUR, MINUTE, head, rows, tick};
 use crate::cells::percent;
-use crate::contenders::{ALL, RELATIVE, RIDERS, Rider, SERIN, UNLIMITED};
+use crate::compared_rules::{ALL, RELATIVE, RIDERS, Rider, SERIN, UNLIMITED};
 use crate::page::Page;
 
 pub(crate) fn write(bench: &Bench, page: &mut Page) {

@@ -1,12 +1,12 @@
 //! A close look at one rule: faults of every size, at every share and with every traffic.
 
 use serin::simulate::rollout::Span;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, head, tick};
 use crate::cells::{count, percent, time};
-use crate::contenders::{Contender, SERIN};
+use crate::compared_rules::{Contender, SERIN};
 use crate::page::Page;
 
 const FAULTS: [(f64, &str); 8] = [

@@ -2,12 +2,12 @@
 
 use serin::simulate::rollout::{Rollout, Span, play};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::Traffic;
 
 use crate::bench::{Bench, DAY, HOUR, MINUTE, head, rows, tick};
 use crate::cells::{count, percent, time};
-use crate::contenders::{ALL, RIDERS};
+use crate::compared_rules::{ALL, RIDERS};
 use crate::controller;
 use crate::page::Page;
 
@@ -64,7 +64,7 @@ fn ramps(bench: &Bench, page: &mut Page) {
         let traffic = Traffic::steady(requests, errors).ticking(tick(requests));
         let schedule = Schedule::even(0.1, 0.15, step);
         let span = Span { seconds: 3.0 * 7.0 * step, fault_at: None };
-        let of = |rider: &crate::contenders::Rider| {
+        let of = |rider: &crate::compared_rules::Rider| {
             let what = format!("{}: steps of {step} s, {requests} rps, {errors}", rider.name);
             let one = |seed| play(&mut traffic.arrivals(seed), &mut (rider.rule)(&schedule), &span);
             Tally::of(&bench.each::<Rollout>(&what, runs, one))

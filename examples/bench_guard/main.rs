@@ -8,7 +8,7 @@
 mod answers;
 mod bench;
 mod cells;
-mod contenders;
+mod compared_rules;
 mod controller;
 mod crowds;
 mod detection;

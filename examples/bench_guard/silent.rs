@@ -4,13 +4,13 @@ use serin::decide::guard::waiting::Kind;
 use serin::decide::policy::Guard;
 use serin::simulate::rollout::Span;
 use serin::simulate::scenario::{Counted, MEDIAN, Scenario};
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 use serin::simulate::traffic::seeded;
 use serin::simulate::waits::{Stall, Times, Waits};
 
 use crate::bench::{Bench, HOUR, MINUTE, head, rows};
 use crate::cells::{percent, time};
-use crate::contenders::{ARGO, FLAGGER, NAIVE, SERIN};
+use crate::compared_rules::{ARGO, FLAGGER, NAIVE, SERIN};
 use crate::page::Page;
 
 const TRAFFICS: [f64; 3] = [5.0, 50.0, 500.0];

@@ -5,16 +5,16 @@ use serin::decide::guard::slow::SlowThreshold;
 use serin::decide::guard::tick::{ArmTick, Tick};
 use serin::decide::policy::SlowRule;
 use serin::simulate::answers::{Answers, Watch};
-use serin::simulate::course::Course;
 use serin::simulate::guarded::{Guarded, Probes, pinned};
+use serin::simulate::profile::Course;
 use serin::simulate::rollout::Span;
 use serin::simulate::rule::{Arm, Judge, Seen, Verdict};
 use serin::simulate::schedule::Schedule;
-use serin::simulate::tally::Tally;
+use serin::simulate::summary::Tally;
 
 use crate::bench::{Bench, DAY, HOUR, MINUTE, head, tick};
 use crate::cells::{percent, time};
-use crate::contenders::{Contender, guarded};
+use crate::compared_rules::{Contender, guarded};
 use crate::page::Page;
 
 /// Stable's median time to the first output, in milliseconds.

@@ -18,7 +18,7 @@ use super::route::{Change, Route, find};
 use super::{change, ofrep};
 use crate::decide::policy::Role;
 use crate::decide::rollout::state::Verb;
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::describe::stable_fault;
 use crate::state::inbox::{Command, Inbox};
 use crate::state::snapshot::Shared;

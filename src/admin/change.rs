@@ -7,9 +7,9 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::percent::Share;
 use super::reply::Problem;
 use super::route::Change;
-use super::share::Share;
 use crate::decide::printable::is_printable;
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Percent;

@@ -15,9 +15,9 @@ use serde_json::Value;
 use crate::decide::event::{Event, Figure};
 use crate::decide::file_error::FileError;
 use crate::decide::rollout::state::Lock;
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::{self, Percent};
-use crate::describe::{self, advice, stable_fault};
+use crate::describe::{self, incompatibility, stable_fault};
 use crate::state::inbox::Receipt;
 use crate::state::status::{
     ArmWindow, FallbackStatus, FindingStatus, FlagsStatus, ProviderStatus, RolloutStatus, Status,
@@ -475,9 +475,9 @@ impl Refusal {
         Refusal {
             kind: known.finding.kind().to_owned(),
             name: known.finding.name().to_owned(),
-            sentence: advice::sentence(finding, canary, stable),
-            rule: advice::rule(finding, canary, name),
-            advice: advice::advice(finding, canary, name),
+            sentence: incompatibility::sentence(finding, canary, stable),
+            rule: incompatibility::rule(finding, canary, name),
+            advice: incompatibility::advice(finding, canary, name),
             status: known.status,
             count: known.count,
             first_at: Stamp(known.first),

@@ -17,10 +17,10 @@ pub mod auth;
 pub mod change;
 pub mod dto;
 mod ofrep;
+mod percent;
 mod reply;
 pub mod route;
 mod serve;
-mod share;
 pub mod users;
 
 use std::io;

@@ -12,16 +12,16 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::admin::dto::Process;
-use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::event::{Action, Event, Figure, Reason};
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::tick::{Tally, Tick};
 use crate::decide::guard::trace::Line;
+use crate::decide::incompatibility::Finding;
 use crate::decide::policy::plain;
 use crate::decide::policy::{Canary, Flag, Guard, Policy, Provider, Role, Rollout, Secret, Token};
 use crate::decide::rollout::state::Verb;
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::state::counters::Series;
 use crate::state::inbox::{Command, Input, Receipt, Refusal, inbox};

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{first, in_force, socket};
+use super::{in_force_file, initial_flags, socket};
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::Percent;
 use crate::flags::{self, Environment};
-use crate::store::folder::Folder;
+use crate::store::dir_handle::Folder;
 use crate::store::{dir, locks, mount};
 
 /// The most that is read of `in-force.json`: a line for each rollout.
@@ -36,7 +36,7 @@ pub fn place(named: &Path) -> PathBuf {
 
 fn named_by(flags: &Path) -> Option<PathBuf> {
     let text = std::fs::read(flags).ok()?;
-    first::state_hint(&String::from_utf8_lossy(&text)).map(PathBuf::from)
+    initial_flags::state_hint(&String::from_utf8_lossy(&text)).map(PathBuf::from)
 }
 
 /// The rollouts with a canary that the file names; `None`: it cannot be read.
@@ -110,7 +110,7 @@ pub struct InForce {
 /// Reads what the process of this directory says is in force; `None`: nothing readable is there.
 #[must_use]
 pub fn in_force(state: &Path) -> Option<InForce> {
-    let text = Folder::open(state).and_then(|folder| folder.read(in_force::NAME, LARGEST)).ok()?;
+    let text = Folder::open(state).and_then(|folder| folder.read(in_force_file::NAME, LARGEST)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

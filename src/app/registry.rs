@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::store::folder::{Folder, is_trusted, own_uid};
+use crate::store::dir_handle::{Folder, is_trusted, own_uid};
 
 /// An entry is a few hundred bytes.
 const LARGEST: u64 = 64 * 1024;

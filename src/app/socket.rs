@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use crate::store::folder::{Folder, random_name};
+use crate::store::dir_handle::{Folder, random_name};
 
 /// Its name in the state directory.
 pub(super) const NAME: &str = "admin.sock";

@@ -16,20 +16,20 @@ use std::time::Duration;
 use super::bind::{Bound, Inherited, Wanted, bind};
 use super::drain::{self, Ended, Parts, Stopper, Word};
 use super::registry::{Entry, Registered, Registry, own_birth};
-use super::{first, in_force, socket};
+use super::{in_force_file, initial_flags, socket};
 use crate::admin::api::View;
 use crate::admin::dto::Process;
 use crate::decide::exposure::{Reached, Sockets};
 use crate::decide::policy::{Fixed, Policy};
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::flags::watch::Watcher;
 use crate::flags::{self, Environment, Reading};
 use crate::state::access_log::AccessLog;
 use crate::state::inbox::{Inbox, Input, inbox};
 use crate::state::snapshot::Shared;
 use crate::state::status::{Status, StatusCell};
+use crate::store::created_files::Traces;
 use crate::store::dir::AlreadyRunning;
-use crate::store::traces::Traces;
 use crate::telemetry::access_log;
 use crate::{admin, clock, control, proxy, store};
 
@@ -151,7 +151,7 @@ pub struct Running {
 struct Held {
     _registered: Option<Registered>,
     _watcher: Watcher,
-    _teller: Option<in_force::Teller>,
+    _teller: Option<in_force_file::Teller>,
     _placed: Option<socket::Placed>,
     _admin: admin::Running,
 }
@@ -229,7 +229,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
     let mut notes = opened.notes.clone();
     let unserved = |policy: &Policy| control::rollouts_without_stable_at_start(policy, &opened.states);
     let last_good = opened.last_good.as_deref();
-    let first = first::choose(&path, reading, last_good, &environment, options.strict, unserved);
+    let first = initial_flags::choose(&path, reading, last_good, &environment, options.strict, unserved);
     let bound = first.and_then(|first| {
         let Reached { listen, admin } = sockets.reached(&first.policy.fixed);
         let wanted = Wanted { listen, admin, probe: first.policy.fixed.probe };
@@ -304,7 +304,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
         .map_err(system("the watcher of flags.yaml"))?;
 
     // Best effort, as what it writes is.
-    let teller = in_force::tell(Arc::clone(&started.shared), state.clone()).ok();
+    let teller = in_force_file::tell(Arc::clone(&started.shared), state.clone()).ok();
     let sock = placed.is_some().then(|| state.join(socket::NAME));
     let entry = Entry {
         pid,
@@ -345,7 +345,7 @@ pub fn start(options: Options) -> Result<Running, StartError> {
 fn state_dir(options: &Options, reading: &Reading) -> PathBuf {
     let named = match &reading.result {
         Ok(compiled) => compiled.policy.fixed.state.clone(),
-        Err(_) => first::state_hint(&reading.text).map(PathBuf::from),
+        Err(_) => initial_flags::state_hint(&reading.text).map(PathBuf::from),
     };
     store::dir::resolve(options.state.as_deref().or(named.as_deref()), |name| std::env::var_os(name))
 }
@@ -367,7 +367,7 @@ fn prober() -> control::Prober {
 fn taker(inbox: Inbox) -> impl FnMut(Reading) + Send + 'static {
     const TRIES: usize = 500;
     move |reading| {
-        let read = first::told(reading);
+        let read = initial_flags::told(reading);
         for _ in 0..TRIES {
             if inbox.put(Input::Flags(read.clone())) {
                 return;

@@ -9,9 +9,9 @@ use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::call::by_any;
-use super::out::{self, Style, one_line};
-use super::reach::{ReachArgs, Target};
+use super::api_call::by_any;
+use super::locate::{ReachArgs, Target};
+use super::output::{self, Style, one_line};
 use super::rollback::{reason, segment};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{ChangeReply, Changed};
@@ -118,9 +118,9 @@ fn make(also: &AlsoArgs, rollout: Option<&str>, verb: &str, share: Option<(&str,
     }
     let reply = post(&also.reach.find_one()?, rollout, verb, &body)?;
     if also.json {
-        out::print_json(&reply);
+        output::print_json(&reply);
     } else {
-        out::print(&told(&reply, verb, Style::of_stdout()));
+        output::print(&told(&reply, verb, Style::of_stdout()));
     }
     Ok(if reply.in_force { Exit::Done } else { Exit::NotConfirmed })
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::app::Probed;
 use crate::decide::policy::{Intent, Policy};
 use crate::decide::units::Percent;
-use crate::decide::unserved;
+use crate::decide::unusable_stable;
 use crate::flags::compile::Compiled;
 use crate::flags::{Environment, FlagsError, read, render};
 
@@ -100,7 +100,7 @@ fn refused(file: &str, errors: &[FlagsError], json: bool) -> (String, Outcome) {
 
 /// Users of stable whom nobody would serve. What is known of rollouts that `auto` has moved is in no file.
 fn unserved(compiled: &Compiled) -> Vec<FlagsError> {
-    let found = unserved::unserved(&compiled.policy, unserved::is_moved);
+    let found = unusable_stable::unserved(&compiled.policy, unusable_stable::is_moved);
     let told = found.iter().map(|found| {
         let mut error = compiled.error_of(found);
         let rollout = found.rollout.as_ref().and_then(|name| compiled.policy.rollout(name));

@@ -7,7 +7,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::args::Cli;
-use super::{Exit, Outcome, out};
+use super::{Exit, Outcome, output};
 
 /// Arguments of `serin completions`.
 #[derive(Args, Clone, Debug)]
@@ -26,6 +26,6 @@ pub struct CompletionsArgs {
 pub fn run(args: &CompletionsArgs) -> Outcome {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "serin", &mut script);
-    out::print(&String::from_utf8_lossy(&script));
+    output::print(&String::from_utf8_lossy(&script));
     Ok(Exit::Done)
 }

@@ -7,7 +7,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::out;
+use super::output;
 use crate::cli::{Exit, Failure, Outcome};
 use crate::decide::units::{Millis, Percent};
 use crate::demo;
@@ -91,7 +91,7 @@ fn provide(args: &DemoArgs) -> Outcome {
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port.unwrap_or(0)));
     let provider = Provider::start_on(&given.name, listen, behaviour)
         .map_err(|error| Failure::failed(format!("{listen}: {error}; choose another `--port`")))?;
-    out::print(&format!("{}\n", provider.base_url()));
+    output::print(&format!("{}\n", provider.base_url()));
     loop {
         std::thread::park();
     }

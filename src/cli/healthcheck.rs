@@ -11,9 +11,9 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
-use super::call::{Via, answer_by_any};
-use super::reach::{Found, ReachArgs, one_of};
-use super::{Exit, Failure, Outcome, out};
+use super::api_call::{Via, answer_by_any};
+use super::locate::{Found, ReachArgs, one_of};
+use super::{Exit, Failure, Outcome, output};
 use crate::flags::{self, Environment};
 
 /// Longer than a healthy sidecar ever takes, shorter than the time that orchestrators give a check.
@@ -47,13 +47,13 @@ pub fn run(args: &HealthcheckArgs) -> Outcome {
         Err(usage) => return Err(usage),
     };
     if args.json {
-        out::print_json(&json!({ "healthy": healthy, "asked": path, "via": via, "answer": answer }));
+        output::print_json(&json!({ "healthy": healthy, "asked": path, "via": via, "answer": answer }));
         return Ok(if healthy { Exit::Done } else { Exit::Failed });
     }
     if !healthy {
         return Err(Failure::failed(answer));
     }
-    out::print(&format!("{answer}\n"));
+    output::print(&format!("{answer}\n"));
     Ok(Exit::Done)
 }
 

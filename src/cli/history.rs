@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::Args;
 use http::Method;
 
-use super::call::{by_any, text_by_any};
-use super::out::{self, Style, moment, one_line};
-use super::reach::ReachArgs;
+use super::api_call::{by_any, text_by_any};
+use super::locate::ReachArgs;
+use super::output::{self, Style, moment, one_line};
 use super::rollback::segment;
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{Happened, HistoryReply};
@@ -50,16 +50,16 @@ pub fn run(args: &HistoryArgs) -> Outcome {
     if let (true, Some(name)) = (args.trace, &args.rollout) {
         let path = format!("/api/v1/rollouts/{}/trace", segment(name));
         let lines = text_by_any(&target.vias, &path, PATIENCE).map_err(|error| Failure::failed(error.to_string()))?;
-        out::print(&lines);
+        output::print(&lines);
         return Ok(Exit::Done);
     }
     let path = format!("/api/v1/history?limit={}{rollout}", args.limit);
     let reply: HistoryReply = by_any(&target.vias, &Method::GET, &path, None, PATIENCE)
         .map_err(|error| Failure::failed(error.to_string()))?;
     if args.json {
-        out::print_json(&reply);
+        output::print_json(&reply);
     } else {
-        out::print(&told(&reply.events, Style::of_stdout()));
+        output::print(&told(&reply.events, Style::of_stdout()));
     }
     Ok(Exit::Done)
 }

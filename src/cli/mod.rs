@@ -4,22 +4,22 @@
 //! main. Nothing here decides: commands ask a running sidecar through its admin API, or read and write its state
 //! directory when none answers.
 
+mod api_call;
 pub mod args;
 pub mod bucket;
-mod call;
 pub mod change;
 pub mod check;
 pub mod completions;
 pub mod demo;
-mod guard_words;
+#[cfg(test)]
+mod fixtures;
+mod guard_format;
 pub mod healthcheck;
 pub mod history;
-mod out;
-mod reach;
+mod locate;
+mod output;
 pub mod rollback;
 pub mod run;
-#[cfg(test)]
-mod sample;
 pub mod schema;
 pub mod simulate;
 pub mod sleep;

@@ -13,9 +13,9 @@ use http::Method;
 use serde::Serialize;
 use serde_json::json;
 
-use super::call::{CallError, by_any};
-use super::out::{self, Style, one_line};
-use super::reach::{Found, ReachArgs, Target, not_believed, several};
+use super::api_call::{CallError, by_any};
+use super::locate::{Found, ReachArgs, Target, not_believed, several};
+use super::output::{self, Style, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{ChangeReply, Changed, check_reason, current_user};
 use crate::app::offline::{self, InForce};
@@ -72,9 +72,9 @@ pub fn run(args: &RollbackArgs) -> Outcome {
     }
     let report = roll_back(args, &targets, PATIENCE);
     if args.json {
-        out::print_json(&report);
+        output::print_json(&report);
     } else if report.exit() != Exit::Failed || report.confirmed > 0 {
-        out::print(&told(&report, args, Style::of_stdout()));
+        output::print(&told(&report, args, Style::of_stdout()));
     }
     match report.exit() {
         Exit::Done => Ok(Exit::Done),
@@ -360,7 +360,7 @@ fn at_rest(args: &RollbackArgs, state: &Path, flags: &Path, others: &[u32]) -> O
     let message = message + &not_believed(others);
     if args.json {
         let report = Report { errors: vec![message], ..Report::default() };
-        out::print_json(&report);
+        output::print_json(&report);
         return Ok(Exit::Failed);
     }
     Err(Failure::failed(message))

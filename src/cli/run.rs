@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::out::{self, one_line};
+use super::output::{self, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::app::{self, Options, Running, StartError};
 use crate::describe::ephemeral;
@@ -99,7 +99,7 @@ fn announce(running: &Running, format: LogFormat) {
         state: running.state.display().to_string(),
     };
     match format {
-        LogFormat::Text => out::print(&told(&place, &running.notes, &status)),
+        LogFormat::Text => output::print(&told(&place, &running.notes, &status)),
         LogFormat::Json => {
             tracing::info!(
                 version = env!("CARGO_PKG_VERSION"),

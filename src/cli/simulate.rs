@@ -7,16 +7,16 @@
 mod answers;
 mod bars;
 mod chart;
-mod course;
 mod curves;
+mod format;
 mod inputs;
 mod json;
 mod page;
 mod progress;
 mod recorded;
 mod report;
-mod told;
-mod words;
+mod run_chart;
+mod sentences;
 
 #[cfg(test)]
 mod tests;
@@ -26,13 +26,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::out::{self, Style, one_line};
+use super::output::{self, Style, one_line};
 use super::{Exit, Failure, Outcome};
 use crate::decide::units::{Millis, Percent};
 use crate::flags::read_length;
-use crate::simulate::picture::picture;
+use crate::simulate::example_run::picture;
+use crate::simulate::rule_results::standings;
 use crate::simulate::run::Runs;
-use crate::simulate::standings::standings;
 use answers::AnswersArgs;
 use inputs::{Question, Spell, Subject};
 use progress::Progress;
@@ -160,7 +160,7 @@ pub fn run(args: &SimulateArgs) -> Outcome {
     for note in &subject.notes {
         eprintln!("serin: {}", one_line(note));
     }
-    out::print(&examine(args, subject, Style::of_stdout())?);
+    output::print(&examine(args, subject, Style::of_stdout())?);
     Ok(Exit::Done)
 }
 

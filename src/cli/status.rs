@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::Args;
 use http::Method;
 
-use super::call::{CallError, by_any};
-use super::out::{self, Style};
-use super::reach::{Found, ReachArgs, Target, one_of};
+use super::api_call::{CallError, by_any};
+use super::locate::{Found, ReachArgs, Target, one_of};
+use super::output::{self, Style};
 use super::{Exit, Failure, Outcome};
 use crate::app::api::StatusReply;
 use crate::app::offline;
@@ -51,7 +51,7 @@ pub fn run(args: &StatusArgs) -> Outcome {
         };
         if args.json {
             let replies = targets.iter().map(get).collect::<Result<Vec<_>, _>>().map_err(failed)?;
-            out::print_json(&replies);
+            output::print_json(&replies);
             return Ok(Exit::Done);
         }
         let style = Style::of_stdout();
@@ -64,14 +64,14 @@ pub fn run(args: &StatusArgs) -> Outcome {
             }
         }
         if !args.watch {
-            out::print(&text);
+            output::print(&text);
             return if unanswered.is_empty() { Ok(Exit::Done) } else { Err(Failure::failed(unanswered.join("\n"))) };
         }
         for error in &unanswered {
             text.push_str(&format!("{}\n", style.red(error)));
         }
-        out::new_screen();
-        out::print(&text);
+        output::new_screen();
+        output::print(&text);
         std::thread::park_timeout(EVERY);
     }
 }

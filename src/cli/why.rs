@@ -10,9 +10,9 @@ use clap::Args;
 use http::Method;
 use serde::Serialize;
 
-use super::call::by_any;
-use super::out::{self, Style};
-use super::reach::{ReachArgs, Target};
+use super::api_call::by_any;
+use super::locate::{ReachArgs, Target};
+use super::output::{self, Style};
 use super::rollback::segment;
 use super::{Exit, Failure, Outcome};
 use crate::app::api::{Happened, HistoryReply, Rollout, StatusReply};
@@ -76,9 +76,9 @@ pub fn run(args: &WhyArgs) -> Outcome {
             .collect(),
     };
     if args.json {
-        out::print_json(&answers);
+        output::print_json(&answers);
     } else {
-        out::print(&view::render(&answers.rollouts, clock::unix(), Style::of_stdout()));
+        output::print(&view::render(&answers.rollouts, clock::unix(), Style::of_stdout()));
     }
     Ok(Exit::Done)
 }

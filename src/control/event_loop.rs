@@ -26,7 +26,7 @@ use super::persist::proposals::ProposalResults;
 use super::persist::write_queue::{WriteQueue, merge_history, until_durable};
 use super::prober::{Prober, in_time};
 use super::receipts;
-use crate::decide::rollout::answer::Barred;
+use crate::decide::rollout::command_result::Barred;
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::Millis;
 use crate::state::inbox::{Command, Input, Refusal};

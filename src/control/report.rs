@@ -14,17 +14,17 @@ use crate::control::evidence::recent_traffic::TrafficCounts;
 use crate::control::persist::outbox::Proposal;
 use crate::decide::guard::waiting::AGES;
 use crate::decide::policy::{self, Intent, Policy};
+use crate::decide::rollout::context::Observation;
 use crate::decide::rollout::in_force::why;
-use crate::decide::rollout::outlook::outlook;
+use crate::decide::rollout::promotion::outlook;
 use crate::decide::rollout::state::Standing;
-use crate::decide::rollout::view::Observation;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};
 use crate::decide::warning::Warning;
 use crate::decide::window::Counts;
+use crate::describe::alert::sentence;
 use crate::describe::anonymous::no_user_id;
 use crate::describe::in_force::{self, reason};
-use crate::describe::notice::sentence;
-use crate::describe::outlook::{waiting_for, written};
+use crate::describe::promotion::{waiting_for, written};
 use crate::describe::warning;
 use crate::state::status::{
     ArmRecent, ArmWindow, FallbackStatus, FlagsStatus, NextStage, RecentStatus, RolloutStatus, Status, StoreStatus,

@@ -9,8 +9,8 @@ pub mod decision;
 
 use serde::{Deserialize, Serialize};
 
-use super::advice::Finding;
 use super::file_error::FileError;
+use super::incompatibility::Finding;
 use super::rollout::in_force::Why;
 use super::rollout::state::Standing;
 use super::units::{Millis, Percent, UnixMillis};

@@ -4,7 +4,6 @@
 //! the same trace gives the same decisions. Others carry the decisions out: the data plane for a request, the control
 //! loop for a rollout.
 
-pub mod advice;
 pub mod breaker;
 pub mod bucket;
 pub mod cause;
@@ -14,20 +13,21 @@ pub mod event;
 pub mod exposure;
 pub mod fallback;
 pub mod file_error;
-pub mod finished;
+pub mod finish_kind;
 pub mod flag;
 pub mod guard;
+pub mod incompatibility;
 pub mod outcome;
 pub mod pattern;
 pub mod policy;
-pub mod reach;
+pub mod reachability;
 pub mod retry;
 pub mod rollout;
 pub mod route;
 pub mod stable_fault;
-pub mod stamp;
+pub mod timestamp;
 pub mod units;
-pub mod unserved;
+pub mod unusable_stable;
 pub mod user;
 pub mod warning;
 pub mod window;

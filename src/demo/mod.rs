@@ -5,8 +5,8 @@
 
 pub mod provider;
 pub mod run;
+mod script;
 mod sidecar;
-mod story;
 mod traffic;
 mod view;
 

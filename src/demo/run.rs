@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::provider::{Behaviour, Provider};
+use super::script::{Cue, Pace, Scene};
 use super::sidecar::Sidecar;
-use super::story::{Cue, Pace, Scene};
 use super::traffic::Traffic;
 use super::view::{self, Facts, ProviderFacts, Sum};
 use crate::app::StartError;

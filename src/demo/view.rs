@@ -12,7 +12,7 @@ use crate::decide::printable::printable;
 use crate::decide::rollout::state::Standing;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::describe::event::reason;
-use crate::describe::words::time;
+use crate::describe::format::time;
 
 /// Everything that is shown.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 //! [`rollout::step`](crate::decide::rollout::step) decides whether a command is granted.
 
 use super::in_force;
-use crate::decide::rollout::answer::{Barred, Note, Refusal};
+use crate::decide::rollout::command_result::{Barred, Note, Refusal};
 use crate::decide::units::Percent;
 
 /// A note in the reply to a command.

@@ -6,8 +6,8 @@
 use std::fmt::Write as _;
 
 use super::cause;
-use super::silence;
-use super::words::{count, number, percent, time};
+use super::format::{count, number, percent, time};
+use super::silent;
 use crate::decide::event::{ArmCounts, Change, Decided, Decision, Detail, Regression};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::rule::Rule;
@@ -59,9 +59,9 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
         ),
         (_, Detail::Silence { requests, unanswered, longest, shortest, since, evidence, bound, .. }) => format!(
             "{} sent since {} have had no output for {}; {} (evidence {evidence:.1}, bound {bound})",
-            silence::requests(*requests, *unanswered),
-            silence::time_of_day(*since),
-            silence::waited(*shortest, *longest),
+            silent::requests(*requests, *unanswered),
+            silent::time_of_day(*since),
+            silent::waited(*shortest, *longest),
             stable_answers(detail),
         ),
         (_, Detail::Ceiling { ceiling, window, requests, failures }) => format!(
@@ -98,7 +98,7 @@ fn alarm(rule: Rule, decision: &Decision, detail: &Detail) -> String {
 fn stable_answers(detail: &Detail) -> String {
     match detail {
         Detail::Silence { probed, stable_answered, stable_unanswered, .. } => {
-            silence::stable(*probed, *stable_answered, *stable_unanswered)
+            silent::stable(*probed, *stable_answered, *stable_unanswered)
         }
         _ => String::new(),
     }
@@ -179,7 +179,7 @@ pub fn would_change(decision: &Decision) -> Option<String> {
     Some(match decision.would_change? {
         Change::Answered => "one answered request of the canary would have prevented this".to_owned(),
         Change::Output { since } => {
-            let since = silence::time_of_day(since);
+            let since = silent::time_of_day(since);
             format!("output of the canary for one request sent since {since} would have prevented this")
         }
         Change::Ceiling => "a higher `ceiling`, or `ceiling: off`".to_owned(),

@@ -4,7 +4,7 @@
 //! breaks of such a text.
 
 use super::decision::sentence;
-use super::{advice, in_force, notice};
+use super::{alert, in_force, incompatibility};
 use crate::decide::event::{Event, Reason, Turn};
 
 /// The reason; empty: none was given.
@@ -24,7 +24,11 @@ pub fn reason(event: &Event) -> String {
         Reason::InForce { by } => in_force::reason(name, by),
         Reason::Unblocked { by } => format!("no longer blocked: {}", in_force::reason(name, by)),
         Reason::Refuses { finding, canary, stable, .. } => {
-            format!("{}; {}", advice::sentence(finding, canary, stable), advice::advice(finding, canary, name))
+            format!(
+                "{}; {}",
+                incompatibility::sentence(finding, canary, stable),
+                incompatibility::advice(finding, canary, name)
+            )
         }
         Reason::Breaker { provider, turn } => breaker(provider, *turn),
         Reason::NeverInForce { action } => {
@@ -49,7 +53,7 @@ pub fn reason(event: &Event) -> String {
                 count => format!("the file was refused for {count} errors; the first: {first}"),
             }
         }
-        Reason::Noticed(noticed) => notice::sentence(noticed),
+        Reason::Noticed(noticed) => alert::sentence(noticed),
     }
 }
 

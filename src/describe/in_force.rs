@@ -4,11 +4,11 @@
 //! elsewhere.
 
 use super::decision::{pause as held_for, regression};
-use super::words::time;
+use super::format::time;
 use crate::decide::policy::Intent;
+use crate::decide::rollout::context::Blocked;
 use crate::decide::rollout::in_force::{Again, Why};
 use crate::decide::rollout::state::{Lock, Pause};
-use crate::decide::rollout::view::Blocked;
 use crate::decide::units::Percent;
 
 /// The sentence for the rollout with this name.

@@ -4,7 +4,7 @@
 //! changes a number. A sentence states a fact, and a remedy where there is one. Texts from outside (a reason, an error
 //! of the system) are inserted unchanged; the caller escapes them for its output.
 
-pub mod advice;
+pub mod alert;
 pub mod anonymous;
 pub mod cause;
 pub mod command;
@@ -12,12 +12,12 @@ pub mod decision;
 pub mod ephemeral;
 pub mod event;
 pub mod exposure;
+pub mod format;
 pub mod in_force;
-pub mod notice;
+pub mod incompatibility;
 pub mod numbers;
-pub mod outlook;
-pub mod silence;
+pub mod promotion;
+pub mod silent;
 pub mod stable_fault;
-pub mod unserved;
+pub mod unusable_stable;
 pub mod warning;
-pub mod words;

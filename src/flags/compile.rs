@@ -24,8 +24,8 @@ use std::sync::Arc;
 
 use crate::decide::policy::{Client, Fixed, Flag, Limits, Policy, Role, Secret, Token, Unmatched};
 use crate::decide::units::ProviderId;
-use crate::decide::unserved::Unserved;
-use crate::describe::unserved::{problem, remedy};
+use crate::decide::unusable_stable::Unserved;
+use crate::describe::unusable_stable::{problem, remedy};
 
 use super::environment::{Environment, FileRead};
 use super::error::FlagsError;

@@ -5,9 +5,9 @@
 //! look at the ticks. Request by request, since a watch may learn from each. Knows of no failures: what fails has no
 //! time. Deterministic for a seed.
 
-use super::course::Course;
 use super::normal::normal;
 use super::poisson::Poisson;
+use super::profile::Course;
 use super::rule::{Arm, Seen, Source};
 use super::traffic::seeded;
 

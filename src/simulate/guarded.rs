@@ -8,16 +8,16 @@
 use super::rule::{Judge, Rule, Seen, Verdict, Waited};
 use super::schedule::Schedule;
 use crate::decide::event::{Action, Event};
+use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::ceiling::CeilingWindow;
-use crate::decide::guard::judge::fraction;
 use crate::decide::guard::sources::Apart;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
-use crate::decide::rollout::outlook::asks_stable;
+use crate::decide::rollout::context::{Observation, View};
+use crate::decide::rollout::promotion::asks_stable;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, step};
-use crate::decide::rollout::view::{Observation, View};
 use crate::decide::units::{Millis, Percent, ProviderId, UnixMillis};
 
 /// Which providers answer a probe.

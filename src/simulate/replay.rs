@@ -6,20 +6,20 @@
 //! would not have come. Beside it the rules that others use see the same lines. Refuses lines that go back in time, and
 //! reads no file.
 
-use super::rivals::{Argo, Flagger, Naive};
+use super::reference_rules::{Argo, Flagger, Naive};
 use super::rule::{Arm, Judge, Seen};
-use super::strip::{Moment, Strip};
+use super::timeline::{Moment, Strip};
 use crate::decide::event::{Action, Event};
 use crate::decide::guard::Arms;
-use crate::decide::guard::judge::fraction;
+use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::tick::ArmTick;
 use crate::decide::guard::trace::Line;
 use crate::decide::policy::{Canary, Intent};
+use crate::decide::rollout::context::{Observation, View};
 use crate::decide::rollout::in_force::in_force;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, step};
-use crate::decide::rollout::view::{Observation, View};
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::{Counts, Window};
 

@@ -5,9 +5,9 @@
 //! told apart each rule sees the counts that it would have: Serin pauses a user who fails, the others count everybody.
 //! Invariant: the same seed gives the same requests, whoever looks at them.
 
-use super::course::Course;
 use super::excess::{Excess, Marker, some_of};
 use super::pauses::Pauses;
+use super::profile::Course;
 use super::rule::{Seen, Source};
 use super::traffic::{Arrivals, Traffic, seeded};
 use super::users::{Crowd, Everybody, Habits, Visits};

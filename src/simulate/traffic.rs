@@ -7,8 +7,8 @@
 //! takes effect with the first tick that begins after it. Users are not told apart here: see
 //! [`users`](super::users).
 
-use super::course::Course;
 use super::poisson::Poisson;
+use super::profile::Course;
 use super::rule::{Arm, Seen, Source};
 
 /// Traffic on both providers.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::decide::cause::Cause;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::AccessLogTo;
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::Millis;
 
 /// How many lines may wait to be written.

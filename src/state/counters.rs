@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::latency::{Latency, LatencyCell};
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::outcome::Outcome;
 
 /// A count with one writer.

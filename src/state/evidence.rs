@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use super::causes::Causes;
 use super::counters::{Core, Count};
+use super::pause_masks::{Silence, Whose, bit};
 use super::samples::{Sample, Samples, What};
-use super::silence::{Silence, Whose, bit};
 use super::withdrawal::Withdrawal;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::guard::waiting::{Kind, Over, Wait};

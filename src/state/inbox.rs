@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::decide::advice::Finding;
 use crate::decide::event::Event;
 use crate::decide::file_error::FileError;
 use crate::decide::guard::trace::Line;
+use crate::decide::incompatibility::Finding;
 use crate::decide::policy::Policy;
 use crate::decide::rollout::state::Verb;
 use crate::decide::units::UnixMillis;

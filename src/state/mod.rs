@@ -2,7 +2,7 @@
 //!
 //! Nearly every cell has one writer. Control publishes the [`snapshot`] and the [`status`]. A core adds to its own
 //! [`counters`] and [`evidence`], and to the [`samples`] that control drains. Control alone sets which users are paused
-//! ([`silence`]). Any thread may send to the [`inbox`], which control alone drains. Every core may change the state of
+//! ([`pause_masks`]). Any thread may send to the [`inbox`], which control alone drains. Every core may change the state of
 //! a [`provider`], one word in one atomic step. No I/O happens here.
 
 pub mod access_log;
@@ -12,11 +12,11 @@ pub mod counters;
 pub mod evidence;
 pub mod inbox;
 pub mod latency;
+pub mod pause_masks;
 pub mod provider;
 pub mod retry_budget;
 pub mod samples;
 pub mod series_table;
-pub mod silence;
 pub mod snapshot;
 pub mod source_table;
 pub mod status;

@@ -4,7 +4,7 @@
 //! connect, where it is a rollout's stable; stable is skipped for no other reason. Each is one atomic word, and no core
 //! waits for another. While all is well a request costs one load of both, and so does each response head; only with
 //! several keys does a request change a shared word. Holds no keys and no rules:
-//! [`decide::breaker`](crate::decide::breaker) and [`decide::reach`](crate::decide::reach) compute each transition.
+//! [`decide::breaker`](crate::decide::breaker) and [`decide::reachability`](crate::decide::reachability) compute each transition.
 //! Invariants: at most one core is given the probe; no request is used to find out whether a stable can be reached; no
 //! key turn is given twice.
 
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use crate::decide::breaker::{Admission, BreakerState, Caller, State, Verdict, admits, after};
 use crate::decide::policy::BreakerRule;
-use crate::decide::reach;
+use crate::decide::reachability;
 use crate::decide::units::Millis;
 
 /// What is known of one provider.
@@ -172,7 +172,7 @@ impl ProviderState {
     /// A request to a rollout's stable could not be connected.
     pub fn missed(&self, rule: Option<&BreakerRule>, now: Millis) {
         let Some(rule) = rule else { return };
-        self.of(Breaker::Reach).change(|state| Some(reach::missed(state, rule, now)));
+        self.of(Breaker::Reach).change(|state| Some(reachability::missed(state, rule, now)));
     }
 
     /// The head of an answer came: it can be reached.
@@ -186,12 +186,12 @@ impl ProviderState {
     /// Control only: whether it is time for a connection of Serin's own. It counts as begun then; its end is recorded
     /// with the value that this returns.
     pub fn begins_to_connect(&self, now: Millis) -> Option<Ticket> {
-        self.of(Breaker::Reach).change(|state| reach::probe(state, now)).map(|_| Ticket(now))
+        self.of(Breaker::Reach).change(|state| reachability::probe(state, now)).map(|_| Ticket(now))
     }
 
     /// Control only: whether that connection was made.
     pub fn connected(&self, Ticket(began): Ticket, connected: bool, now: Millis) {
-        self.of(Breaker::Reach).change(|state| Some(reach::probed(state, began, connected, now)));
+        self.of(Breaker::Reach).change(|state| Some(reachability::probed(state, began, connected, now)));
     }
 
     /// Where a breaker stands, for the surfaces.

@@ -9,8 +9,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::counters::{Core, Count};
-use super::silence::Whose;
-use crate::decide::finished::Finished;
+use super::pause_masks::Whose;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::sources::SourceGroup;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::units::{Arm, Millis, Slot};

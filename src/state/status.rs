@@ -9,16 +9,16 @@ use arc_swap::ArcSwap;
 
 use super::access_log::Dropped;
 use super::ambiguous_closes::Unasked;
-use crate::decide::advice::Finding;
 use crate::decide::breaker::BreakerState;
 use crate::decide::cause::CauseCount;
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::file_error::FileError;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::aspect::ASPECTS;
 use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::Tally;
 use crate::decide::guard::waiting::AGES;
+use crate::decide::incompatibility::Finding;
 use crate::decide::rollout::state::{Lock, Standing};
 use crate::decide::stable_fault::StableFault;
 use crate::decide::units::{Arm, Millis, Percent, UnixMillis};

@@ -11,7 +11,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::folder::{Folder, is_trusted, own_uid};
+use super::dir_handle::{Folder, is_trusted, own_uid};
 use super::{locks, sqlite};
 
 /// The file that carries the lock and the process id.

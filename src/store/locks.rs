@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dir;
-use super::folder::{Folder, is_lasting, is_trusted, own_uid};
+use super::dir_handle::{Folder, is_lasting, is_trusted, own_uid};
 use crate::decide::rollout::state::Lock;
 use crate::decide::units::{Percent, UnixMillis};
 

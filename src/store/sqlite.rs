@@ -18,10 +18,10 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use tokio::sync::oneshot;
 
-use super::folder::Folder;
-use super::late::Late;
+use super::dir_handle::Folder;
+use super::history_check::{PAUSE, Past};
 use super::memory::answered;
-use super::past::{PAUSE, Past};
+use super::retrying::Late;
 use super::upgrade::{self, EARLIEST, dropped, upgrade};
 use super::{Batch, Opened, Store};
 use crate::decide::event::Event;

@@ -9,10 +9,10 @@ use rusqlite::{Connection, params};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::folder::Folder;
+use super::dir_handle::Folder;
 use super::sqlite::{self, FILE, KEEPS_HISTORY, Problem};
 use crate::decide::event::{Action, Actor, Event, Figure, Reason};
-use crate::decide::guard::judge::Judge;
+use crate::decide::guard::analysis::Judge;
 use crate::decide::rollout::state::RolloutState;
 use crate::decide::units::{Percent, UnixMillis};
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::exposition::Exposition;
 use crate::decide::breaker::BreakerState;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::waiting::{AGES, LONGER};
 use crate::decide::outcome::Outcome;

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::{Fault, Refusal};
+use crate::support::harness::{Flags, Stage, series};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{Flags, Stage, series};
 
 struct Logged {
     stage: Stage,

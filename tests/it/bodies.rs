@@ -6,11 +6,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::support::client::Framing;
+use crate::support::harness::Stage;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, chunk, head, json, sized};
 use crate::support::sidecar::one;
-use crate::support::stage::Stage;
 
 const LARGEST: f64 = 16.0 * 1024.0 * 1024.0;
 

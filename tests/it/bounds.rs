@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::support::eventually::{SOON, eventually};
+use crate::support::harness::Stage;
 use crate::support::scripted::Scripted;
-use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 

@@ -15,9 +15,9 @@ use serin::clock;
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::Fault;
+use crate::support::harness::{Flags, Stage};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::End;
-use crate::support::stage::{Flags, Stage};
 
 const ROUNDS: usize = 3;
 const THREADS: usize = 12;

@@ -8,9 +8,9 @@ use serin::demo::provider::{Behaviour, Provider};
 
 use crate::support::embedded::embedded;
 use crate::support::eventually::{SOON, eventually};
+use crate::support::harness::Stage;
 use crate::support::load::{Load, all_well};
 use crate::support::sidecar::{Workspace, one};
-use crate::support::stage::Stage;
 
 /// Of each kind and round; the whole number is held open at one time.
 const EACH: usize = 60;

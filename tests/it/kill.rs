@@ -21,8 +21,8 @@ use crate::support::embedded::Two;
 use crate::support::eventually::eventually;
 use crate::support::faults::answer;
 use crate::support::faults::fault::Fault;
+use crate::support::harness::{Flags, Stage};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{Flags, Stage};
 
 const CONNECTIONS: usize = 64;
 const KILLS: usize = 5;

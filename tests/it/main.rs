@@ -7,25 +7,24 @@
 
 mod support;
 
+mod access;
 mod access_log;
-mod asking;
 mod attacks;
 mod bodies;
 mod bounds;
 mod cancel;
 mod connections;
 mod demo;
-mod doors;
 mod drain;
-mod earlier;
 mod faults;
+mod file_owners;
+mod first_start;
 mod guard;
 mod health;
 mod kill;
-mod newcomer;
-mod owners;
-mod people;
+mod matching;
 mod process;
+mod provider_keys;
 mod ramp;
 mod reload;
 mod restart;
@@ -35,4 +34,5 @@ mod schedule;
 mod simulate;
 mod split;
 mod stream;
-mod unserved;
+mod unusable_stable;
+mod upgrade;

@@ -10,10 +10,10 @@ use serin::clock;
 
 use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
+use crate::support::harness::Stage;
 use crate::support::load::{Load, all_well};
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
-use crate::support::stage::Stage;
 
 /// Writes of each kind; enough to meet the watcher at different moments.
 const WRITES: usize = 10;

@@ -5,9 +5,9 @@
 
 use crate::support::api::difference;
 use crate::support::client::{Client, Framing};
+use crate::support::harness::{Flags, Stage};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
-use crate::support::stage::{Flags, Stage};
 
 const PATH: &str = "/v1/chat/completions";
 const ARMS: &str = "percent: 50%, pin_users: { new: canary, old: stable }";

@@ -10,8 +10,8 @@ use serin::demo::provider::{Behaviour, Provider};
 use crate::support::client::Client;
 use crate::support::embedded::Two;
 use crate::support::eventually::{SOON, eventually};
+use crate::support::harness::Stage;
 use crate::support::sidecar::Sidecar;
-use crate::support::stage::Stage;
 
 /// A dozen answers without a failure are enough for a promotion.
 const GUARD: &str = "guard: { max_error_rate: 20%, min_requests: 5 }";

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::support::eventually::eventually;
+use crate::support::harness::Stage;
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
-use crate::support::stage::Stage;
 
 const FLAGS: &str = "
 providers:

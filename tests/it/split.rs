@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 
 use crate::support::embedded::Two;
-use crate::support::stage::Stage;
+use crate::support::harness::Stage;
 
 /// `int(hashlib.md5((salt + user).encode()).hexdigest(), 16) % 10000`, digit by digit.
 fn bucket(salt: &str, user: &str) -> u32 {

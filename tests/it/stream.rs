@@ -6,10 +6,10 @@ use std::time::Duration;
 use serin::clock;
 
 use crate::support::faults::fault::Fault;
+use crate::support::harness::Stage;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::step::{CHUNKED, LAST_CHUNK, Step, dictated, head};
 use crate::support::sidecar::one;
-use crate::support::stage::Stage;
 
 #[test]
 fn a_piece_arrives_before_the_next_is_sent() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::decide::cause::CauseCount;
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::Arm;
 use crate::describe::cause::{Counted, counted};
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::decide::event::SHOWN_Z;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::numbers::wilson;
 use crate::decide::guard::silent::Silence;

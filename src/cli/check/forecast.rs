@@ -6,13 +6,13 @@
 
 use serde_json::{Value, json};
 
-use crate::cli::guard_words::{SILENT, fault_name};
+use crate::cli::guard_format::{SILENT, fault_name};
+use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen, until_silent};
-use crate::decide::guard::judge::fraction;
 use crate::decide::policy::{Canary, Guard, Intent, Policy};
 use crate::decide::rollout::ramp;
 use crate::decide::units::{Millis, Percent};
-use crate::describe::words::time;
+use crate::describe::format::time;
 
 /// What is tried where nobody says how many requests a second there are.
 const USUAL: [f64; 3] = [1.0, 10.0, 100.0];

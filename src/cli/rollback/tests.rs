@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
 
 use super::*;
-use crate::cli::call::Via;
+use crate::cli::api_call::Via;
 
 fn args(rollout: Option<&str>) -> RollbackArgs {
     RollbackArgs {

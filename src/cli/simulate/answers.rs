@@ -5,8 +5,8 @@
 
 use clap::Args;
 
+use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::aspect::Aspect;
-use crate::decide::guard::judge::fraction;
 use crate::decide::policy::{Guard, OnExcess};
 use crate::decide::units::Percent;
 use crate::simulate::excess::{Excess, SPREAD, beyond};

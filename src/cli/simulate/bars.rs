@@ -6,9 +6,9 @@
 use std::fmt::Write as _;
 
 use super::chart::escape;
+use super::format;
 use super::report::Report;
-use super::words;
-use crate::simulate::standings::Standing;
+use crate::simulate::rule_results::Standing;
 
 /// A piece of a bar: its class, what it means, and how many.
 type Piece = (&'static str, &'static str, fn(&Standing) -> usize);
@@ -45,7 +45,7 @@ pub(super) fn html(report: &Report) -> String {
             let runs = standing.tally.runs;
             let part = count(standing) as f64 / runs.max(1) as f64 * 100.0;
             if part > 0.0 {
-                let told = words::part(count(standing), runs);
+                let told = format::part(count(standing), runs);
                 let inside = if part >= 12.0 { told.as_str() } else { "" };
                 let _ = write!(
                     html,

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use super::words;
+use super::format;
 pub(super) use crate::decide::printable::html as escape;
 
 /// The two widths, in pixels.
@@ -167,7 +167,7 @@ pub(super) fn inside(class: &str, scale: &Scale, x: f64, y: f64, label: &str) ->
 
 /// A moment before or after zero.
 pub(super) fn signed(seconds: f64) -> String {
-    let text = words::time(Some(seconds.abs()));
+    let text = format::time(Some(seconds.abs()));
     match seconds {
         s if s > 0.0 => format!("+{text}"),
         s if s < 0.0 => format!("−{text}"),

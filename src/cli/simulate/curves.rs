@@ -7,10 +7,10 @@
 use std::fmt::Write as _;
 
 use super::chart::{Anchor, Scale, both, escape, line, path, powers, stairs, text};
+use super::format;
 use super::inputs::seconds;
 use super::report::Report;
-use super::words;
-use crate::simulate::standings::Standing;
+use crate::simulate::rule_results::Standing;
 
 const HEIGHT: f64 = 300.0;
 const BOTTOM: f64 = 260.0;
@@ -35,12 +35,12 @@ pub(super) fn html(report: &Report) -> String {
 fn note(standing: &Standing) -> String {
     let tally = &standing.tally;
     let middle = match tally.seconds.median() {
-        Some(median) => format!("{} in the median", words::time(Some(median))),
+        Some(median) => format!("{} in the median", format::time(Some(median))),
         None => "not found".to_owned(),
     };
     match tally.wrong {
         0 => middle,
-        wrong => format!("{middle}, {} too early", words::part(wrong, tally.runs)),
+        wrong => format!("{middle}, {} too early", format::part(wrong, tally.runs)),
     }
 }
 
@@ -54,12 +54,12 @@ fn draw(report: &Report, width: f64) -> String {
     for part in [0.0, 0.25, 0.5, 0.75, 1.0] {
         let at = y.place(part);
         svg += &line(if part == 0.0 { "axis" } else { "grid" }, (x.start, at), (x.end, at));
-        svg += &text("tick", Anchor::End, (left - 7.0, at + 4.0), &words::share(part));
+        svg += &text("tick", Anchor::End, (left - 7.0, at + 4.0), &format::share(part));
     }
     for mark in powers(&x, if width > 500.0 { 44.0 } else { 36.0 }) {
         let at = x.place(mark);
         svg += &line("grid", (at, TOP), (at, BOTTOM));
-        svg += &text("tick", Anchor::Middle, (at, BOTTOM + 18.0), &words::time(Some(mark)));
+        svg += &text("tick", Anchor::Middle, (at, BOTTOM + 18.0), &format::time(Some(mark)));
     }
     svg += &text("tick", Anchor::End, (x.end, BOTTOM + 36.0), "after the fault");
     // The guard's own curve lies on top.
@@ -86,7 +86,7 @@ fn curve(standing: &Standing, number: usize, x: &Scale, y: &Scale) -> String {
         let (cx, cy) = (x.place(median), y.place(most / 2.0));
         let _ = write!(svg, "<circle class=\"dot f{number}\" cx=\"{cx:.1}\" cy=\"{cy:.1}\" r=\"4.5\"/>");
         if number == 0 {
-            svg += &text("note strong", Anchor::End, (cx - 10.0, cy + 4.0), &words::time(Some(median)));
+            svg += &text("note strong", Anchor::End, (cx - 10.0, cy + 4.0), &format::time(Some(median)));
         }
     }
     svg

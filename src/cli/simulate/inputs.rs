@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use super::super::Failure;
 use super::SimulateArgs;
 use super::answers::Answers;
-use crate::decide::guard::judge::fraction;
+use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent, Policy};
 use crate::decide::rollout::ramp;
 use crate::decide::units::{Millis, Percent};
 use crate::flags::compile::compile;
 use crate::flags::{self, Environment, read_length};
-use crate::simulate::contest::{BEGIN, Contest};
+use crate::simulate::comparison::{BEGIN, Contest};
 use crate::simulate::rollout::Span;
 use crate::simulate::scenario::{Outage, Scenario};
 

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use super::inputs::{Question, Spell, seconds};
 use super::recorded::Replayed;
 use super::report::Report;
-use super::told;
+use super::sentences;
 use crate::app::api::Happened;
 use crate::decide::policy::{Canary, Intent};
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::simulate::quantiles::Spread;
-use crate::simulate::standings::Standing;
+use crate::simulate::rule_results::Standing;
 
 /// Of a simulation.
 pub(super) fn of_report(report: &Report) -> Value {
@@ -24,7 +24,7 @@ pub(super) fn of_report(report: &Report) -> Value {
         "runs": question.runs,
         "inputs": inputs(question),
         "rules": report.standings.iter().map(standing).collect::<Vec<_>>(),
-        "answer": told::answer(report),
+        "answer": sentences::answer(report),
     })
 }
 

@@ -7,29 +7,29 @@
 use std::fmt::Write as _;
 
 use super::chart::escape;
-use super::course::Course;
+use super::format;
 use super::inputs::{Question, seconds};
 use super::recorded::{self, Replayed};
 use super::report::{self, Report};
-use super::words;
-use super::{bars, curves, json, told};
+use super::run_chart::Course;
+use super::{bars, curves, json, sentences};
 use crate::decide::event::Action;
-use crate::decide::guard::judge::fraction;
+use crate::decide::guard::analysis::fraction;
 use crate::decide::policy::{Canary, Intent};
 use crate::describe::event::reason;
-use crate::simulate::picture::Picture;
+use crate::simulate::example_run::Picture;
 
 const STYLE: &str = include_str!("page.css");
 
 /// Of a simulation.
 pub(super) fn of_report(report: &Report, picture: &Picture) -> String {
     let question = &report.question;
-    let mut body = opening(&told::headline(report), &told::asked(question));
+    let mut body = opening(&sentences::headline(report), &sentences::asked(question));
     body += &figures(report);
     if question.is_fault && report.standings.iter().any(|standing| standing.tally.found > 0) {
         let sub = format!(
             "Of {} rollouts with the same requests: the share that was rolled back by each time after the fault.",
-            words::count(question.runs as f64)
+            format::count(question.runs as f64)
         );
         body += &section("How soon each rule detects the fault", &sub, &curves::html(report));
     }
@@ -37,7 +37,7 @@ pub(super) fn of_report(report: &Report, picture: &Picture) -> String {
     body += &section("Results of the rollouts", sub, &(bars::html(report) + &table(report)));
     body += &one_rollout(report, picture);
     body += &inputs(question);
-    page(&told::headline(report), &body)
+    page(&sentences::headline(report), &body)
 }
 
 /// Of a recording.
@@ -122,25 +122,25 @@ fn section(title: &str, sub: &str, html: &str) -> String {
 fn figures(report: &Report) -> String {
     let (question, serin) = (&report.question, report.serin());
     let tally = &serin.tally;
-    let early = words::count(tally.wrong as f64);
-    let runs = words::count(tally.runs as f64);
+    let early = format::count(tally.wrong as f64);
+    let runs = format::count(tally.runs as f64);
     let figures: Vec<(String, String)> = if question.is_fault {
         vec![
-            (words::time(tally.seconds.median()), "from the fault to the rollback, in the median".to_owned()),
-            (words::time(tally.seconds.most()), "in 95 of 100 rollouts".to_owned()),
-            (words::middle(&tally.errors), "requests of the canary failed until then".to_owned()),
+            (format::time(tally.seconds.median()), "from the fault to the rollback, in the median".to_owned()),
+            (format::time(tally.seconds.most()), "in 95 of 100 rollouts".to_owned()),
+            (format::middle(&tally.errors), "requests of the canary failed until then".to_owned()),
             (early, format!("of {runs} rollouts rolled back before the fault")),
         ]
     } else {
         let mut figures = vec![(early, format!("of {runs} rollouts rolled back wrongly"))];
         if tally.completed > 0 {
-            figures.push((words::part(tally.completed, tally.runs), "reached the end of their ramp".to_owned()));
-            figures.push((words::time(tally.completing.median()), "until then, in the median".to_owned()));
+            figures.push((format::part(tally.completed, tally.runs), "reached the end of their ramp".to_owned()));
+            figures.push((format::time(tally.completing.median()), "until then, in the median".to_owned()));
         } else {
             let highest = serin.highest.quantile(1.0).unwrap_or_default();
-            figures.push((words::share(highest), "of the users on the canary at most".to_owned()));
+            figures.push((format::share(highest), "of the users on the canary at most".to_owned()));
         }
-        figures.push((words::short(tally.all_requests as f64), "requests of the canary in total".to_owned()));
+        figures.push((format::short(tally.all_requests as f64), "requests of the canary in total".to_owned()));
         figures
     };
     let mut html = "<div class=\"figures\">".to_owned();
@@ -184,7 +184,7 @@ fn one_rollout(report: &Report, picture: &Picture) -> String {
         acted: answer.map(|(at, event)| (*at, answered(&event.action).to_owned())),
         share_after: answer.map_or(0.0, |(_, event)| event.to.as_f64() / 100.0),
     };
-    let number = words::count((report.serin().typical + 1) as f64);
+    let number = format::count((report.serin().typical + 1) as f64);
     let sub = match (answer, report.question.is_fault) {
         (Some(_), true) => format!("Rollout {number}, whose time is the median."),
         _ => format!("Rollout {number}."),
@@ -208,12 +208,12 @@ fn inputs(question: &Question) -> String {
     list.push(("Stable fails", question.stable_errors.to_string()));
     let canary = match (question.silent, question.changes_at.0) {
         (Some(part), _) => {
-            let from = words::time(Some(seconds(question.changes_at)));
-            format!("accepts requests and never answers {} from {from} on", told::never_answered(part))
+            let from = format::time(Some(seconds(question.changes_at)));
+            format!("accepts requests and never answers {} from {from} on", sentences::never_answered(part))
         }
         (None, 0) => format!("fails {}", question.canary_errors),
         (None, _) => {
-            let from = words::time(Some(seconds(question.changes_at)));
+            let from = format::time(Some(seconds(question.changes_at)));
             format!("fails {} from {from} on, before as stable", question.canary_errors)
         }
     };
@@ -225,13 +225,13 @@ fn inputs(question: &Question) -> String {
         list.push(("Both fail", spell.to_string()));
     }
     if let Some(at) = question.stable_dies {
-        list.push(("Stable goes down", format!("at {}", words::time(Some(seconds(at))))));
+        list.push(("Stable goes down", format!("at {}", format::time(Some(seconds(at))))));
     }
     if let Some(users) = question.users {
         let one = if question.failing_user { ", and one whose requests all fail, one a second" } else { "" };
-        list.push(("Users", format!("{}{one}", words::count(f64::from(users)))));
+        list.push(("Users", format!("{}{one}", format::count(f64::from(users)))));
     }
-    list.push(("Watched for", words::time(Some(seconds(question.watched)))));
+    list.push(("Watched for", format::time(Some(seconds(question.watched)))));
     list.extend(of_file(&question.subject.canary));
     let command = escape(&json::command(question));
     let again = format!(
@@ -250,8 +250,8 @@ fn of_file(canary: &Canary) -> Vec<(&'static str, String)> {
             let ramp = &canary.ramp;
             let last = ramp.stages.iter().rfind(|stage| **stage <= ramp.max).map(|stage| fraction(*stage));
             let first = ramp.stages.first().map(|stage| fraction(*stage));
-            let share = |part: Option<f64>| part.map_or_else(String::new, words::share);
-            let (hold, every) = (words::time(Some(seconds(ramp.hold_start))), words::time(Some(seconds(ramp.every))));
+            let share = |part: Option<f64>| part.map_or_else(String::new, format::share);
+            let (hold, every) = (format::time(Some(seconds(ramp.hold_start))), format::time(Some(seconds(ramp.every))));
             let stages = ramp.stages.len();
             format!("ramp from {} to {} in {stages} stages, {hold} and then {every} each", share(first), share(last))
         }

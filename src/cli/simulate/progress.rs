@@ -9,7 +9,7 @@ use std::sync::Mutex;
 
 use crate::clock;
 use crate::decide::units::Millis;
-use crate::describe::words;
+use crate::describe::format;
 
 const FIRST: Millis = Millis(250);
 const BETWEEN: Millis = Millis(100);
@@ -60,7 +60,7 @@ fn bar(done: usize, all: usize, passed: Millis) -> String {
     let full = (done * WIDTH).checked_div(all).unwrap_or(WIDTH).min(WIDTH);
     let (filled, empty) = ("█".repeat(full), "░".repeat(WIDTH - full));
     let left = passed.0 as f64 / 1000.0 * (all - done.min(all)) as f64 / done.max(1) as f64;
-    format!("{filled}{empty}  {done} of {all} rollouts, {} left", words::time(left))
+    format!("{filled}{empty}  {done} of {all} rollouts, {} left", format::time(left))
 }
 
 #[cfg(test)]

@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::super::Failure;
-use super::super::out::{Style, moment};
+use super::super::output::{Style, moment};
 
+use super::format;
 use super::inputs::Subject;
 use super::report::wrap;
-use super::words;
 use crate::decide::event::{Action, Detail, Event};
 use crate::decide::guard::trace::Line;
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::UnixMillis;
 use crate::describe::event::reason;
-use crate::describe::words::percent;
+use crate::describe::format::percent;
 use crate::simulate::replay::{Recording, Replay};
 
 /// A recording, and what would have been decided on it.
@@ -83,7 +83,7 @@ pub(super) fn asked(replayed: &Replayed) -> String {
     let Replayed { recording, span: (begin, end), subject, .. } = replayed;
     let arm = |(requests, failures): (f64, f64)| {
         let rate = if requests > 0.0 { format!(" ({})", percent(failures / requests)) } else { String::new() };
-        format!("{} of {} requests{rate}", words::count(failures), words::count(requests))
+        format!("{} of {} requests{rate}", format::count(failures), format::count(requests))
     };
     let guard = match &subject.file {
         Some(file) => format!("rollout `{}` of {}", subject.name, file.display()),
@@ -91,9 +91,9 @@ pub(super) fn asked(replayed: &Replayed) -> String {
     };
     format!(
         "{} from {} on, in {} lines: stable failed {}, the canary {}. Replayed with the guard of {guard}.",
-        words::time(Some(end.since(*begin).0 as f64 / 1000.0)),
+        format::time(Some(end.since(*begin).0 as f64 / 1000.0)),
         moment(Stamp(*begin)),
-        words::count(recording.lines as f64),
+        format::count(recording.lines as f64),
         arm(recording.stable),
         arm(recording.canary),
     )
@@ -119,7 +119,7 @@ fn showed_at(event: &Event) -> UnixMillis {
 }
 
 fn between(from: UnixMillis, to: UnixMillis) -> String {
-    words::time(Some(to.since(from).0 as f64 / 1000.0))
+    format::time(Some(to.since(from).0 as f64 / 1000.0))
 }
 
 /// What the guard would have done, in a sentence.

@@ -4,13 +4,13 @@
 //! end. A column that could only hold one value is left out. Owns which columns there are and how a terminal sets them;
 //! the page has the same table.
 
-use super::super::out::Style;
+use super::super::output::Style;
+use super::format::{self, NONE};
 use super::inputs::Question;
-use super::told;
-use super::words::{self, NONE};
+use super::sentences;
 use crate::decide::policy::Intent;
-use crate::simulate::contest::Contender;
-use crate::simulate::standings::Standing;
+use crate::simulate::comparison::Contender;
+use crate::simulate::rule_results::Standing;
 
 /// A question and its answer.
 #[derive(Clone, Debug)]
@@ -50,31 +50,31 @@ pub(super) fn table(report: &Report) -> Table {
         rows.iter_mut().zip(&report.standings).for_each(|(row, standing)| row.push(cell(standing)));
     };
     if question.is_fault {
-        column("too early", &|s| words::of(s.tally.wrong, s.tally.runs));
-        column("found", &|s| words::part(s.tally.found, s.tally.runs));
-        column("median", &|s| words::time(s.tally.seconds.median()));
-        column("95%", &|s| words::time(s.tally.seconds.most()));
-        column("requests", &|s| words::middle(&s.tally.requests));
-        column("failures", &|s| words::middle(&s.tally.errors));
+        column("too early", &|s| format::of(s.tally.wrong, s.tally.runs));
+        column("found", &|s| format::part(s.tally.found, s.tally.runs));
+        column("median", &|s| format::time(s.tally.seconds.median()));
+        column("95%", &|s| format::time(s.tally.seconds.most()));
+        column("requests", &|s| format::middle(&s.tally.requests));
+        column("failures", &|s| format::middle(&s.tally.errors));
     } else {
-        column("rolled back", &|s| words::of(s.tally.wrong, s.tally.runs));
+        column("rolled back", &|s| format::of(s.tally.wrong, s.tally.runs));
     }
     let completes = report.standings.iter().any(|standing| standing.tally.completed > 0);
     if completes || !(held || question.is_fault) {
-        column("completed", &|s| words::of(s.tally.completed, s.tally.runs));
+        column("completed", &|s| format::of(s.tally.completed, s.tally.runs));
     }
     if !(held || question.is_fault) {
-        column("median", &|s| words::time(s.tally.completing.median()));
-        column("95%", &|s| words::time(s.tally.completing.most()));
-        column("highest share", &|s| s.highest.median().map_or_else(|| NONE.to_owned(), words::share));
+        column("median", &|s| format::time(s.tally.completing.median()));
+        column("95%", &|s| format::time(s.tally.completing.most()));
+        column("highest share", &|s| s.highest.median().map_or_else(|| NONE.to_owned(), format::share));
     }
-    column("still open", &|s| words::of(s.tally.open, s.tally.runs));
+    column("still open", &|s| format::of(s.tally.open, s.tally.runs));
     if question.stable_dies.is_some() {
-        column("moved to failed stable", &|s| words::of(s.to_dead, s.tally.runs));
+        column("moved to failed stable", &|s| format::of(s.to_dead, s.tally.runs));
     }
     if report.serin().confirmations > 0 {
         column("confirmed", &|s| match s.contender {
-            Contender::Serin => words::count(s.confirmations as f64),
+            Contender::Serin => format::count(s.confirmations as f64),
             _ => NONE.to_owned(),
         });
     }
@@ -93,7 +93,7 @@ fn caption(report: &Report, held: bool) -> String {
         told.push("median, 95%: until completion".to_owned());
         told.push("highest share: that the canary ever had, median".to_owned());
     }
-    let watched = words::time(Some(super::inputs::seconds(question.watched)));
+    let watched = format::time(Some(super::inputs::seconds(question.watched)));
     told.push(format!("still open: neither, after {watched}"));
     if question.is_fault && report.standings.iter().any(|standing| standing.tally.completed > 0) {
         told.push("completed: the ramp reached its end, and nothing was found".to_owned());
@@ -112,10 +112,10 @@ pub(super) fn text(report: &Report, style: Style) -> String {
     let wrapped = |text: &str| wrap(text, 100).join("\n");
     format!(
         "{}\n\n{}\n{}\n\n{}\n",
-        wrapped(&told::asked(&report.question)),
+        wrapped(&sentences::asked(&report.question)),
         set(&table, style),
         wrap(&table.caption, 100).iter().map(|line| style.dim(line)).collect::<Vec<_>>().join("\n"),
-        told::answer(report).iter().map(|sentence| wrapped(sentence)).collect::<Vec<_>>().join("\n"),
+        sentences::answer(report).iter().map(|sentence| wrapped(sentence)).collect::<Vec<_>>().join("\n"),
     )
 }
 

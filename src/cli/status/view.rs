@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 
 use crate::app::api::{Arm, Fallback, Provider, Recent, RecentArm, Refusal, Rollout, StatusReply};
-use crate::cli::guard_words::{
+use crate::cli::guard_format::{
     INCIDENT, answers, evidence, failed_as, in_flight, is_doubt, seen_in, silence, waits_for,
 };
-use crate::cli::out::{Style, distance, moment, one_line, row, span};
+use crate::cli::output::{Style, distance, moment, one_line, row, span};
 use crate::decide::ephemeral::Ephemeral;
 use crate::decide::units::{Millis, UnixMillis};
 use crate::describe::ephemeral;

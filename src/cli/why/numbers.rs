@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::cli::out::one_line;
+use crate::cli::output::one_line;
 use crate::decide::units::Millis;
-use crate::describe::words::{count, number, percent, time};
+use crate::describe::format::{count, number, percent, time};
 
 /// Names and values that were not said yet.
 struct Numbers<'e> {

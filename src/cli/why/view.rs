@@ -8,12 +8,12 @@ use std::fmt::Write as _;
 
 use super::{Answer, numbers};
 use crate::app::api::{Guard, Happened, Rollout};
-use crate::cli::guard_words::{
+use crate::cli::guard_format::{
     INCIDENT, answers, counted, evidence, failed_as, in_flight, of_answers, seen_in, silence, waits_for,
 };
-use crate::cli::out::{Style, distance, moment, one_line, row as line};
+use crate::cli::output::{Style, distance, moment, one_line, row as line};
 use crate::decide::units::UnixMillis;
-use crate::describe::words::{percent, time};
+use crate::describe::format::{percent, time};
 
 /// How wide what is said may be, beside what it is of.
 const WIDTH: usize = 100;

@@ -17,8 +17,8 @@ use crate::control::evidence::stable_health::StableHealth;
 use crate::control::now::Now;
 use crate::decide::event::Actor;
 use crate::decide::policy::{self, Intent, Policy};
+use crate::decide::rollout::rules_fingerprint::terms;
 use crate::decide::rollout::state::{Identity, Lock, Pause, RolloutState};
-use crate::decide::rollout::terms::terms;
 use crate::describe::in_force::forgotten;
 use crate::state::retry_budget::RetryBudget;
 

@@ -7,7 +7,7 @@
 use crate::control::now::Now;
 use crate::decide::event::Notice;
 use crate::decide::units::Millis;
-use crate::describe::notice::sentence;
+use crate::describe::alert::sentence;
 
 /// Between two alerts of the same kind in the history.
 const ALERT_INTERVAL: Millis = Millis(600_000);

@@ -10,7 +10,7 @@ use super::input::Input;
 use super::rollout::Rollout;
 use crate::control::now::Now;
 use crate::decide::guard::trace::Line;
-use crate::decide::rollout::answer::Barred;
+use crate::decide::rollout::command_result::Barred;
 use crate::decide::rollout::state::{Lock, RolloutState, Verb};
 use crate::decide::units::{Millis, Percent};
 use crate::describe::{command as describe, ephemeral};

@@ -1,7 +1,7 @@
 //! The state of a rollout in force, and the proposal that waits for the disk.
 //!
 //! A step that moves users back is in force at once and is written afterwards. A promotion, a resume, a retry and a
-//! completion ([`written_first`](crate::decide::rollout::written_first)) become a proposal: it is written first, and
+//! completion ([`write_ahead`](crate::decide::rollout::write_ahead)) become a proposal: it is written first, and
 //! [`Committed::commit`] puts it in force. Until then the guard judges the state in force. Any other change of the
 //! rollout, above all a rollback, withdraws the proposal. A proposal that cannot be written is abandoned, and the
 //! rollout stays where it is. If the state directory could never be written since the start, nothing waits for it.
@@ -15,7 +15,7 @@ use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::policy::Canary;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::Step;
-use crate::decide::rollout::written_first::carried_over;
+use crate::decide::rollout::write_ahead::carried_over;
 use crate::decide::units::UnixMillis;
 
 #[derive(Debug)]

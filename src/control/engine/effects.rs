@@ -6,7 +6,7 @@
 
 use crate::control::persist::outbox::Proposal;
 use crate::decide::event::{Event, Notice};
-use crate::decide::rollout::answer::{Note, Refusal};
+use crate::decide::rollout::command_result::{Note, Refusal};
 use crate::decide::rollout::state::RolloutState;
 use crate::decide::rollout::step::Rescue;
 

@@ -4,8 +4,8 @@
 //! oldest forecast. For display only: nothing is decided from it.
 
 use crate::control::evidence::traffic_rate::TrafficRate;
+use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::forecast::{Course, FAULTS, Traffic, until_seen, until_silent};
-use crate::decide::guard::judge::fraction;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::policy::{Canary, Intent};
 use crate::decide::rollout::ramp;

@@ -14,9 +14,9 @@ use crate::decide::event::{Action, Actor, Reason};
 use crate::decide::file_error::FileError;
 use crate::decide::policy::{Fixed, Policy};
 use crate::decide::rollout::state::{Identity, Phase};
-use crate::decide::unserved::Unserved;
+use crate::decide::unusable_stable::Unserved;
 use crate::decide::warning::{TakenBack, Warning};
-use crate::describe::unserved::{problem, remedy};
+use crate::describe::unusable_stable::{problem, remedy};
 use crate::describe::warning;
 use crate::state::inbox::FlagsRead;
 

@@ -2,12 +2,12 @@
 //!
 //! A stable is unusable if Serin cannot send requests to it, for example because its key is not set. A start with such
 //! a stable is rejected, and so is a reload. A rollout that has completed and is not locked needs no stable. The rule
-//! itself is in [`decide`](crate::decide::unserved); this adds the known states.
+//! itself is in [`decide`](crate::decide::unusable_stable); this adds the known states.
 
 use super::identity::identity;
 use crate::decide::policy::{Canary, Policy};
 use crate::decide::rollout::state::{Identity, RolloutState};
-use crate::decide::unserved::{Unserved, is_at_its_end, is_moved, unserved};
+use crate::decide::unusable_stable::{Unserved, is_at_its_end, is_moved, unserved};
 
 /// For the start: by the states in the store.
 #[must_use]

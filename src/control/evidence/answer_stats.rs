@@ -4,7 +4,7 @@
 //! that was answered by the provider of its own arm. Not used by the guard, which judges by samples. Invariant: the
 //! shares sum to 1, or there are none.
 
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::numbers::fading;
 use crate::decide::units::Arm;
 use crate::state::counters::Series;

@@ -14,7 +14,7 @@ use crate::decide::policy::Guard;
 use crate::decide::units::{Arm, Millis, Slot};
 use crate::decide::window::{Counts, Window};
 use crate::state::evidence::{ArmTotals, Evidence};
-use crate::state::silence::Whose;
+use crate::state::pause_masks::Whose;
 
 #[derive(Debug)]
 pub(super) struct Epoch {

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::control::now::Now;
-use crate::decide::advice::Finding;
+use crate::decide::incompatibility::Finding;
 use crate::decide::policy::{Auth, BaseUrl, Match, PathTemplate, Provider, Rollout, Secret, Unmapped};
-use crate::describe::advice;
+use crate::describe::incompatibility;
 use crate::state::inbox::Refused;
 use crate::state::status::FindingStatus;
 use crate::wire::body::FieldRules;
@@ -89,7 +89,7 @@ impl CanaryRejections {
     fn most_common_sentence(&self) -> Option<String> {
         let RejectionGroup { finding, status, code, count } =
             self.groups.iter().rev().max_by_key(|group| group.count)?;
-        Some(advice::commonest(finding, *status, code.as_deref(), (*count, self.total)))
+        Some(incompatibility::commonest(finding, *status, code.as_deref(), (*count, self.total)))
     }
 
     fn count(&mut self, refused: &Refused) {

@@ -8,8 +8,8 @@
 
 use std::collections::VecDeque;
 
+use crate::decide::guard::analysis::fraction;
 use crate::decide::guard::aspect::ASPECTS;
-use crate::decide::guard::judge::fraction;
 use crate::decide::guard::silent::Silence;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::guard::trace::Line;

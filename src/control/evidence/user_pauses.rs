@@ -14,7 +14,7 @@ use crate::decide::guard::aspect::{ASPECTS, Aspect};
 use crate::decide::guard::sources::{GROUPS, SourceGroup};
 use crate::decide::guard::user_cap::{KeptPause, UserCap};
 use crate::decide::units::{Arm, Millis, Slot};
-use crate::state::silence::{Silence, Whose};
+use crate::state::pause_masks::{Silence, Whose};
 
 /// How many pauses of an aspect outlive the process.
 const MAX_KEPT: usize = 256;

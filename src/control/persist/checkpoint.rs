@@ -6,7 +6,7 @@
 //! itself.
 
 use crate::decide::policy::Canary;
-use crate::decide::rollout::retry::waits_before_retry;
+use crate::decide::rollout::retry_after_rollback::waits_before_retry;
 use crate::decide::rollout::state::RolloutState;
 use crate::decide::units::Millis;
 

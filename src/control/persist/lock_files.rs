@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::locks::LockReadError;
 use crate::decide::rollout::state::Lock;
 use crate::state::inbox::{Command, Receipt, Refusal};
-use crate::store::folder::is_lasting;
+use crate::store::dir_handle::is_lasting;
 use crate::store::locks::{LocksFound, is_there, path, read_locks, remove_lock, write_lock};
 
 /// Between two reads of the lock files.

@@ -7,9 +7,9 @@
 
 use crate::decide::event::Notice;
 use crate::decide::policy::{Canary, Provider};
+use crate::decide::rollout::context::Blocked;
 use crate::decide::rollout::state::{Lock, RolloutState};
-use crate::decide::rollout::view::Blocked;
-use crate::decide::unserved::is_at_its_end;
+use crate::decide::unusable_stable::is_at_its_end;
 use crate::store::locks::LocksFound;
 
 /// Why lock files cannot be read.

@@ -4,14 +4,14 @@
 //! the guard does not compute itself.
 
 use crate::control::engine::rollout::Rollout;
+use crate::decide::guard::analysis::Finding;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::forecast::FAULTS;
-use crate::decide::guard::judge::Finding;
 use crate::decide::guard::waiting::Kind;
 use crate::decide::policy::{Intent, OnExcess, SlowRule};
-use crate::decide::rollout::outlook::step_left;
+use crate::decide::rollout::context::View;
+use crate::decide::rollout::promotion::step_left;
 use crate::decide::rollout::state::{Phase, RolloutState};
-use crate::decide::rollout::view::View;
 use crate::decide::units::{Arm, Millis, Percent};
 use crate::state::status::{AspectStatus, ForecastStatus, GuardStatus};
 

@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::control::engine::committed::Committed;
 use crate::control::engine::effects::Denied;
 use crate::control::persist::outbox::Proposal;
-use crate::decide::rollout::answer::Refusal;
+use crate::decide::rollout::command_result::Refusal;
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Rescue, Step};
 use crate::decide::units::UnixMillis;

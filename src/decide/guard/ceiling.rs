@@ -2,14 +2,14 @@
 //!
 //! A ceiling looks at the canary alone, and one source can send it any number of requests that fail. So the counts are
 //! those of the deciding sources: where there are several, the one that makes the counts too high is left out. Owns the
-//! windows. The users of [`Reading`](super::judge::Reading) compare them with the limit. Invariant: of a single source
+//! windows. The users of [`Reading`](super::analysis::Reading) compare them with the limit. Invariant: of a single source
 //! all requests are counted.
 
 use super::constants::Constants;
 use super::numbers::wilson;
+use super::source_sets::BySource;
 use super::sources::Apart;
 use super::tick::Tick;
-use super::views::BySource;
 use crate::decide::units::Millis;
 use crate::decide::window::{Counts, Window};
 

@@ -5,8 +5,8 @@
 //! numbers, or from an hour of healthy traffic where there are none. Decides nothing and never changes the numbers that
 //! it was given.
 
+use super::analysis::{Circumstances, Judge, Schedule};
 use super::aspect::Aspect;
-use super::judge::{Circumstances, Judge, Schedule};
 use super::tick::{ArmTick, Tick};
 use crate::decide::policy::Guard;
 use crate::decide::units::Millis;

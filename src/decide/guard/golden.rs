@@ -17,10 +17,10 @@ use super::slow::SlowThreshold;
 use super::tick::{ArmTick, Tick};
 use super::user_cap::UserCap;
 use crate::decide::policy::{Canary, Guard, SlowRule};
+use crate::decide::rollout::context::{Observation, View};
 use crate::decide::rollout::state::{Phase, RolloutState};
 use crate::decide::rollout::step::{Input, Step, step};
 use crate::decide::rollout::tests::canary;
-use crate::decide::rollout::view::{Observation, View};
 use crate::decide::units::{Millis, Percent, Slot, UnixMillis};
 
 fn golden() -> Value {

@@ -5,7 +5,7 @@
 //! same. Owns the traffic of each group, and the [`Quorum`] that follows from it. A source decides from its 50th
 //! request on. Before that it decides only while fewer than three sources have sent that many and these have not yet
 //! sent 500 together and nearly all of the traffic, so that the first source does not decide alone.
-//! [`views`](super::views) applies a quorum. Invariant: a single source is counted with all its requests, and the sums
+//! [`source_sets`](super::source_sets) applies a quorum. Invariant: a single source is counted with all its requests, and the sums
 //! that are shown include every source.
 
 use super::constants::Constants;

@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::analysis::{Circumstances, Judge, Schedule, bound};
 use super::aspect::{ASPECTS, Aspect};
 use super::constants::Constants;
 use super::cusum::Cusum;
 use super::down::{HardDown, Run};
-use super::judge::{Circumstances, Judge, Schedule, bound};
 use super::relative::{Comparison, Labels, Passed, RelativeDetector};
 use super::slow::SlowThreshold;
 use super::tick::{ArmTick, Tick};

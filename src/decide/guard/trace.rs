@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::silent::Silence;
 use super::tick::{ArmTick, Tick};
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::UnixMillis;
 
 /// One line.

@@ -5,11 +5,11 @@
 //! ramp again at its start and through a probe, so that few users are affected if the canary is still broken. A share
 //! that the command names (`--at`, `--to`) is in force at once.
 
-use super::answer::{Note, Refusal};
-use super::draft::Draft;
+use super::command_result::{Note, Refusal};
 use super::in_force::{in_force, why};
 use super::ramp;
 use super::state::{Lock, Pause, Phase, Verb};
+use super::step_builder::Draft;
 use crate::decide::event::{Action, Actor, Reason};
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};

@@ -9,12 +9,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use super::context::{Observation, View};
 use super::in_force::in_force;
-use super::outlook::outlook;
+use super::promotion::outlook;
 use super::state::{Lock, RolloutState, Verb};
 use super::step::{Input, step};
 use super::tests::canary;
-use super::view::{Observation, View};
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::tick::{ArmTick, Tick};
 use crate::decide::policy::{Canary, Intent, OnExcess, OnRegression};
@@ -22,7 +22,7 @@ use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 use crate::describe::command::{note, refusal};
 use crate::describe::event::reason;
-use crate::describe::outlook::waiting_for;
+use crate::describe::promotion::waiting_for;
 
 fn share(text: &str) -> Percent {
     let hundredths = text.trim_end_matches('%').parse::<u16>().unwrap() * 100;

@@ -8,9 +8,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::retry::pause_before_retry;
+use super::context::View;
+use super::retry_after_rollback::pause_before_retry;
 use super::state::{Lock, Pause, Phase, RolloutState, Standing};
-use super::view::View;
 use crate::decide::event::decision::Regression;
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent};

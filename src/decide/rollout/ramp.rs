@@ -3,7 +3,7 @@
 //! Reads the file's ramp and a time; knows nothing of evidence, locks or pins. The same ramp at the same moment gives
 //! the same stage. That is why `ramp.from` works without any stored state.
 
-use crate::decide::guard::judge::Schedule;
+use crate::decide::guard::analysis::Schedule;
 use crate::decide::policy::{Hours, Ramp};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::decide::event::decision::{Decision, Regression};
+use crate::decide::guard::analysis::Judge;
 use crate::decide::guard::constants::Constants;
-use crate::decide::guard::judge::Judge;
 use crate::decide::guard::rule::Rule;
 use crate::decide::guard::user_cap::KeptPause;
 use crate::decide::units::{Millis, Percent, UnixMillis};

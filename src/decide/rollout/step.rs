@@ -4,27 +4,27 @@
 //! carry out the result. Order within a tick: the guard, then a new try, then the ramp, so that a rollback wins over a
 //! promotion that is due at the same moment. Whenever the share in force changes, the epoch rises: requests that were
 //! sent at another share are no evidence for this one. The guard's numbers of the canary survive that, until a new try
-//! begins or guard or ramp are edited. [`guarding`](super::guarding) is the guard's part of a step, [`command`] the
+//! begins or guard or ramp are edited. [`guard_step`](super::guard_step) is the guard's part of a step, [`command`] the
 //! part of humans.
 
-use super::answer::{Note, Refusal};
 use super::command;
-use super::draft::Draft;
+use super::command_result::{Note, Refusal};
+use super::context::{Observation, View};
 use super::in_force::{in_force, why};
-use super::outlook::{may_confirm, outlook, step_left};
+use super::promotion::{may_confirm, outlook, step_left};
 use super::ramp;
-use super::retry::{pause_before_retry, waits_before_retry};
+use super::retry_after_rollback::{pause_before_retry, waits_before_retry};
+use super::rules_fingerprint::terms;
 use super::state::{Lock, Phase, RolloutState, Verb};
-use super::terms::terms;
-use super::view::{Observation, View};
-use super::written_first::goes_on;
+use super::step_builder::Draft;
+use super::write_ahead::goes_on;
 use crate::decide::event::{Action, Actor, Decided, Event, Reason};
-use crate::decide::guard::judge::fraction;
-use crate::decide::guard::measure::{self, Measure};
+use crate::decide::guard::analysis::fraction;
+use crate::decide::guard::rate_check::{self, Measure};
 use crate::decide::policy::Intent;
 use crate::decide::units::{Millis, Percent, UnixMillis};
 
-pub use super::draft::Rescue;
+pub use super::step_builder::Rescue;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,7 +62,7 @@ pub struct Step {
     /// What a command's sender should know besides.
     pub notes: Vec<Note>,
     /// `None`: the next state is in force at once. Else it has to be on the disk first, with its events
-    /// ([`written_first`](super::written_first)), and this is in force until then: what was, with what the guard has
+    /// ([`write_ahead`](super::write_ahead)), and this is in force until then: what was, with what the guard has
     /// seen since.
     pub meanwhile: Option<Box<RolloutState>>,
     /// Which requests that wait for the canary go to another provider.
@@ -170,7 +170,7 @@ impl Draft<'_> {
             self.go_to(stage);
             return self.record(Actor::Ramp, Action::Promote, Reason::Decided(decision));
         }
-        let Measure { rate, limit, .. } = measure::completion(guard, &self.next.judge);
+        let Measure { rate, limit, .. } = rate_check::completion(guard, &self.next.judge);
         if rate < limit {
             let decision = self.grounds(&reading, seen).decide(Decided::Complete);
             self.next.phase = Phase::Completed;

@@ -5,11 +5,11 @@ mod numbers;
 
 use proptest::prelude::*;
 
+use super::context::{Observation, View};
 use super::in_force::{in_force, why};
-use super::outlook::outlook;
+use super::promotion::outlook;
 use super::state::{Lock, Phase, RolloutState, Standing, Verb};
 use super::step::{Input, Step, step};
-use super::view::{Observation, View};
 use crate::decide::event::{Action, Actor, Decided, Regression};
 use crate::decide::guard::Arms;
 use crate::decide::guard::rule::Rule;
@@ -19,7 +19,7 @@ use crate::decide::policy::{Canary, Guard, Intent, OnRegression, Ramp};
 use crate::decide::units::{Millis, Percent, UnixMillis};
 use crate::decide::window::Counts;
 use crate::describe::command::{note, refusal};
-use crate::describe::outlook::waiting_for;
+use crate::describe::promotion::waiting_for;
 
 pub(in crate::decide) fn canary() -> Canary {
     Canary {
@@ -424,7 +424,7 @@ fn check(canary: &Canary, blocked: bool, before: &RolloutState, input: &Input, a
     assert!(before.lock.is_none() || next.lock.is_some() || resumed, "only resume lifts a lock");
     if let Phase::RolledBack { .. } = before.phase {
         let watched = if let Input::Tick(Observation { tick: Some(tick), .. }) = input { tick.seconds } else { 0.0 };
-        let again = super::retry::pause_before_retry(canary, before)
+        let again = super::retry_after_rollback::pause_before_retry(canary, before)
             .is_some_and(|pause| before.waited.0 as f64 + watched * 1000.0 >= pause.0 as f64);
         assert!(
             next.retries <= before.retries + 1 && next.retries <= 3 && next.step_backs <= 3,

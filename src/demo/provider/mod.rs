@@ -9,9 +9,9 @@ mod behaviour;
 mod feed;
 mod files;
 mod messages;
+mod request_counts;
 mod responses;
 mod service;
-mod tally;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -25,7 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::oneshot;
 
 pub use behaviour::{Behaviour, Draw, Failure, ParseFailure};
-pub use tally::Tally;
+pub use request_counts::Tally;
 
 use service::Shared;
 

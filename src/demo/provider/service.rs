@@ -17,7 +17,7 @@ use super::answer::{self, Question};
 use super::behaviour::{Behaviour, Failure};
 use super::feed::{End, Feed};
 use super::files::Files;
-use super::tally::Tally;
+use super::request_counts::Tally;
 use super::{messages, responses};
 use crate::clock;
 

@@ -8,7 +8,7 @@ use crate::decide::policy::{
     Unmatched, UserSource,
 };
 use crate::decide::units::{Arm, Millis, Percent, ProviderId};
-use crate::decide::unserved::unserved;
+use crate::decide::unusable_stable::unserved;
 use crate::flags::compile::{Compiled, compile};
 use crate::flags::{Environment, render};
 

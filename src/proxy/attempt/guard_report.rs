@@ -10,14 +10,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::waiting::{Kind, Over, Wait};
 use crate::decide::outcome::{Judged, Outcome};
 use crate::decide::policy::Counting;
 use crate::decide::units::Millis;
 use crate::state::counters::Core;
 use crate::state::evidence::Evidence;
-use crate::state::silence::Whose;
+use crate::state::pause_masks::Whose;
 
 /// The outcome of an attempt that says nothing about its provider.
 pub(super) const NO_VERDICT: Outcome = Outcome::SerinError;

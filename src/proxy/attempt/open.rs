@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::candidates::Candidate;
 use super::record::{AttemptRecord, FailureReason, Times};
 use crate::decide::cause::Cause;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::outcome::{BodyEnd, Ending, Grounds, Outcome, classify};
 use crate::proxy::response::observe::Summary;
 use crate::state::provider::Ticket;

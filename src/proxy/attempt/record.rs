@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use crate::decide::cause::Cause;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::outcome::{Ending, Outcome};
 use crate::decide::units::ProviderId;
 use crate::wire::usage::Usage;

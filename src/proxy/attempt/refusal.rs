@@ -4,7 +4,7 @@
 //! people. Refuses to judge whether the refusal was right. Invariant: no words of a prompt are kept.
 
 use super::record::AttemptRecord;
-use crate::decide::advice::Finding;
+use crate::decide::incompatibility::Finding;
 use crate::wire::complaint::Complaint;
 
 /// A refusal, as the provider put it.

@@ -17,7 +17,7 @@ use crate::proxy::attempt::guard_report::GuardSink;
 use crate::proxy::core::{Core, InUse};
 use crate::proxy::response::error::Problem;
 use crate::state::counters::Series;
-use crate::state::silence::Whose;
+use crate::state::pause_masks::Whose;
 use crate::state::snapshot::InForce;
 
 /// What a request belongs to.

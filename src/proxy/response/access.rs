@@ -18,7 +18,7 @@ use super::problem;
 use crate::clock;
 use crate::decide::outcome::Outcome;
 use crate::decide::policy::{AccessLog, Policy};
-use crate::decide::stamp::Stamp;
+use crate::decide::timestamp::Stamp;
 use crate::decide::units::Percent;
 use crate::proxy::attempt::earlier_plans::{EarlierPlan, EarlierPlans};
 use crate::proxy::attempt::record::{AttemptRecord, FailureReason};

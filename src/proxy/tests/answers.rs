@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::support::*;
 use crate::decide::bucket::place;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::policy::StreamMode;
 use crate::decide::units::{Arm, Percent, ProviderId};
 use crate::state::samples::What;

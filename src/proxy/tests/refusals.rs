@@ -2,8 +2,8 @@
 
 use super::counting::{EXPOSED, FAILED, ONE_FAILURE, ONE_NOT_JUDGED, ask, error, evidence, reported, some};
 use super::support::*;
-use crate::decide::advice::Finding;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
+use crate::decide::incompatibility::Finding;
 use crate::decide::policy::Secret;
 use crate::decide::units::{Arm, Percent};
 use crate::state::inbox::Refused;

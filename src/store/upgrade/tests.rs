@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::describe::event::reason;
 use crate::describe::numbers::numbers;
-use crate::store::folder::own_uid;
+use crate::store::dir_handle::own_uid;
 use crate::store::sqlite::{open, open_unwritable};
 use crate::store::{Batch, Opened};
 

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use crate::support::api::Api;
 use crate::support::client::{Client, Framing};
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::harness::{Flags, Stage};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{Flags, Stage};
 
 const TIMEOUTS: &str =
     "timeouts: { connect: 1s, headers: 2s, stream_headers: 2s, first_output: 2s, idle: 1s }, api_keys: [sk-1]";

@@ -1,9 +1,9 @@
 //! A canary that wants the client's keys, and a client whose key is in another place than `authorization`.
 
 use crate::support::client::Client;
+use crate::support::harness::Stage;
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
-use crate::support::stage::Stage;
 
 const CHAT: &str = "/v1/chat/completions";
 

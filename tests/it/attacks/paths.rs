@@ -1,9 +1,9 @@
 //! A path that climbs: Serin's key must not open what lies above the base URL.
 
 use crate::support::client::Client;
+use crate::support::harness::Stage;
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::{Workspace, spoken};
-use crate::support::stage::Stage;
 
 /// Ways to leave `/api/v1/public`, as servers of many kinds resolve them.
 const CLIMBS: [&str; 20] = [

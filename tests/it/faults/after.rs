@@ -10,8 +10,8 @@ use crate::support::api::{Api, difference};
 use crate::support::client::Client;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, MALFORMED, gzip, huge_preamble};
+use crate::support::harness::{IMPATIENT, RESCUED, Stage, between};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{IMPATIENT, RESCUED, Stage, between};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -106,7 +106,7 @@ fn a_provider_that_always_says_done_is_held_to_it() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::by_model("newcorp", [("missing", Fault::MissingDone)]);
     let strict = format!("{IMPATIENT}, done_marker: required");
-    let flags = crate::support::stage::Flags::new()
+    let flags = crate::support::harness::Flags::new()
         .provider("oldcorp", &stable.base_url(), IMPATIENT)
         .provider("newcorp", &canary.base_url(), &strict)
         .rollout("missing", RESCUED)
@@ -154,7 +154,7 @@ fn what_was_held_is_let_go_after_hold() {
     let stable = Scripted::healthy("oldcorp");
     let canary = Scripted::start("newcorp", |_| Fault::PreambleThenSilence);
     let patient = "timeouts: { first_output: 60s, idle: 60s }, breaker: off";
-    let flags = crate::support::stage::Flags::new()
+    let flags = crate::support::harness::Flags::new()
         .provider("oldcorp", &stable.base_url(), patient)
         .provider("newcorp", &canary.base_url(), patient)
         .chat("percent: 100%, give_up_after: 50s, hold: 300ms");

@@ -9,8 +9,8 @@ use crate::support::api::{Api, difference};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::harness::{Flags, IMPATIENT, RESCUED, Stage, between};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{Flags, IMPATIENT, RESCUED, Stage, between};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -196,7 +196,7 @@ fn a_rescued_failure_counts_against_the_canary_and_the_request_as_one() {
     stage.expect_attempts("chat", &[("newcorp", "server_error", 7), ("oldcorp", "ok", 7)]).unwrap();
     let metrics = stage.metrics();
     let of = |name: &str, provider: &str| -> Vec<_> {
-        let all = crate::support::stage::series(&metrics, name).into_iter();
+        let all = crate::support::harness::series(&metrics, name).into_iter();
         all.filter(|(labels, count)| labels["rollout"] == "chat" && labels["provider"] == provider && *count > 0)
             .collect()
     };

@@ -8,8 +8,8 @@ use crate::support::client::Answer;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::harness::{IMPATIENT, RESCUED, Stage, between};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{IMPATIENT, RESCUED, Stage, between};
 
 /// Two users whose arms are written down.
 const HALF: &str = "percent: 50%, pin_users: { new: canary, old: stable }, give_up_after: 2s, hold: 3s";

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::support::api::{Api, complete_within, difference};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault};
+use crate::support::harness::{RESCUED, Stage, between};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
-use crate::support::stage::{RESCUED, Stage, between};
 
 fn step() -> usize {
     std::env::var("SERIN_CUT_STEP").ok().and_then(|step| step.parse().ok()).unwrap_or(211).max(1)

@@ -4,9 +4,9 @@
 
 use crate::support::api::Api;
 use crate::support::faults::fault::{Fault, Refusal};
+use crate::support::harness::{Flags, IMPATIENT, Stage};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
-use crate::support::stage::{Flags, IMPATIENT, Stage};
 
 const NEW: &str = "api_keys: [sk-secret-of-new], models: { gpt-4: deepseek-chat }, set_headers: { x-team: new-team }, \
                    drop_fields: [logit_bias], rename_fields: { max_tokens: max_completion_tokens }, \

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use crate::support::api::{Api, difference};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::harness::{Flags, Stage};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{Flags, Stage};
 
 const REQUESTS: usize = 1600;
 const AT_ONCE: usize = 8;

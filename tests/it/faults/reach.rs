@@ -8,8 +8,8 @@ use serin::clock;
 use crate::support::api::Api;
 use crate::support::client::Answer;
 use crate::support::eventually::{SOON, eventually};
+use crate::support::harness::{Flags, Stage};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{Flags, Stage};
 
 /// As by default.
 const TIMEOUTS: &str = "api_keys: [sk-1]";

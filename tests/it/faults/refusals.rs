@@ -7,8 +7,8 @@ use crate::support::api::Api;
 use crate::support::client::Answer;
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Fault, Refusal};
+use crate::support::harness::{RESCUED, Stage, between};
 use crate::support::scripted::Scripted;
-use crate::support::stage::{RESCUED, Stage, between};
 
 const ABOUT_THE_REQUEST: [(&str, Refusal); 3] = [
     ("context-length", Refusal::ContextLength),

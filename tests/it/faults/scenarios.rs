@@ -14,9 +14,9 @@ use crate::support::client::{Broken, Client};
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::answer;
 use crate::support::faults::fault::{Cut, Fault, MALFORMED, Refusal};
+use crate::support::harness::{Flags, Stage, series};
 use crate::support::scripted::Scripted;
 use crate::support::sidecar::Workspace;
-use crate::support::stage::{Flags, Stage, series};
 
 /// What a careful client makes of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

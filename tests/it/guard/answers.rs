@@ -6,9 +6,9 @@ use std::time::Duration;
 use serin::clock;
 
 use super::at_once;
+use super::harness::Stage;
 use super::provider::Manner;
-use super::stage::Stage;
-use crate::support::stage::series;
+use crate::support::harness::series;
 
 /// Pauses of users take their time however many requests there are.
 const WORSE: Duration = Duration::from_secs(150);

@@ -16,10 +16,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use crate::support::api::Api;
 use crate::support::eventually::{SOON, eventually};
 use crate::support::faults::fault::{Cut, Fault, Refusal};
+use crate::support::harness::{Flags, Stage};
 use crate::support::scripted::Scripted;
 use crate::support::scripted::request::Seen;
 use crate::support::scripted::step::Step;
-use crate::support::stage::{Flags, Stage};
 
 /// From the first request to the last rollback.
 const ALL: Duration = Duration::from_secs(120);

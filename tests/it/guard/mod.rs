@@ -4,17 +4,17 @@
 //! processes of its own, as many at one time as two cores can serve. `SERIN_GUARD_SECONDS` is the length of an outage that
 //! has to be sat out: a minute by default.
 
+mod anonymous;
 mod answers;
 mod causes;
-mod innocent;
-mod nobody;
+mod false_alarms;
+mod harness;
+mod malformed;
 mod provider;
 mod restarts;
-mod several;
+mod rolled_back;
 mod silent;
-mod stage;
-mod strange;
-mod taken_back;
+mod sources;
 mod traffic;
 
 use std::any::Any;

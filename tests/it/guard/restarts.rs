@@ -5,8 +5,8 @@ use std::time::Duration;
 use serin::clock;
 
 use super::at_once;
+use super::harness::Stage;
 use super::provider::Manner;
-use super::stage::Stage;
 
 /// Everything between a fault and its verdict, the restart included.
 const VERDICT: Duration = Duration::from_secs(30);

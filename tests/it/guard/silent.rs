@@ -5,10 +5,10 @@ use std::time::Duration;
 use serin::clock;
 
 use super::at_once;
+use super::harness::Stage;
 use super::provider::Manner;
-use super::stage::Stage;
 use crate::support::eventually::eventually;
-use crate::support::stage::series;
+use crate::support::harness::series;
 
 /// Requests a second, and how many can wait at one time.
 const RATE: u32 = 20;

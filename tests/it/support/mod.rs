@@ -6,7 +6,7 @@ pub(crate) mod closed_port;
 pub(crate) mod embedded;
 pub(crate) mod eventually;
 pub(crate) mod faults;
+pub(crate) mod harness;
 pub(crate) mod load;
 pub(crate) mod scripted;
 pub(crate) mod sidecar;
-pub(crate) mod stage;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::app::api::{Anonymous, ByAge, Compared, Flags, InFlight, Locked, OfArm, Process, Stamp, State};
-use crate::cli::sample::{NOW, at, rollout};
+use crate::cli::fixtures::{NOW, at, rollout};
 use crate::decide::file_error::FileError;
 use crate::decide::guard::silent::Silence;
 

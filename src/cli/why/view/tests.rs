@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::*;
-use crate::cli::sample::{NOW, at, rollout};
+use crate::cli::fixtures::{NOW, at, rollout};
 use crate::cli::why::{asked_for, decided};
 
 fn event(actor: &str, action: &str, shares: (f64, f64), reason: &str, numbers: &[(&str, &str)]) -> Happened {

@@ -15,7 +15,7 @@ use crate::control::evidence::answer_stats;
 use crate::control::evidence::causes::canary_causes;
 use crate::control::now::Now;
 use crate::decide::policy::Intent;
-use crate::decide::rollout::outlook::asks_stable;
+use crate::decide::rollout::promotion::asks_stable;
 use crate::decide::rollout::state::Phase;
 use crate::decide::rollout::step::Input as StepInput;
 use crate::decide::units::{Arm, Percent};

@@ -10,8 +10,8 @@ use crate::decide::guard::sources::SourceGroup;
 use crate::decide::guard::waiting::{Kind, Over};
 use crate::decide::policy::Guard;
 use crate::decide::units::{Arm, Millis};
+use crate::state::pause_masks::Whose;
 use crate::state::samples::{Sample, What};
-use crate::state::silence::Whose;
 
 /// In milliseconds. Outputs with shorter gaps came together and have no pace.
 const MIN_GAP: f64 = 1.0;

@@ -1,7 +1,7 @@
 //! Counters, samples and probes in, ticks of the guard out.
 
 use super::*;
-use crate::decide::finished::Finished;
+use crate::decide::finish_kind::Finished;
 use crate::decide::guard::aspect::Aspect;
 use crate::decide::guard::tick::ArmTick;
 use crate::decide::guard::waiting::Over;

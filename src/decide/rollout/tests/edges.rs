@@ -1,8 +1,8 @@
 //! What only the edges of a state show.
 
 use super::*;
+use crate::decide::rollout::context::{Blocked, blocked};
 use crate::decide::rollout::state::Pause;
-use crate::decide::rollout::view::{Blocked, blocked};
 
 #[test]
 fn nothing_blocks_a_canary_that_can_be_used() {

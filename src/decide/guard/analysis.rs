@@ -1,0 +1,549 @@
+//! Everything that the guard knows of a rollout, and the result of evaluating it.
+//!
+//! Owns the detectors of one try, stable's history, and the clock of the present step, which stands still while stable
+//! is in an incident. [`Judge::tick`] takes one tick in and [`Judge::reading`] evaluates all ticks so far;
+//! [`step`](crate::decide::rollout::step) decides what follows. All numbers are finite and are written to the disk as
+//! they are, so a restart continues the same try. Invariants: evidence is gathered only while users are on the canary;
+//! the masses of one try sum to at most 1, whatever changes of the share humans make.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::aspect::{ASPECTS, Aspect};
+use super::baseline::History;
+use super::constants::Constants;
+use super::cusum::Cusum;
+use super::down::{HardDown, Run};
+use super::rate_check::{self, Measure};
+use super::relative::{Comparison, Passed, RelativeDetector};
+use super::silent::Silence;
+use super::slow::{SlowThreshold, SlowThresholds};
+use super::source_sets::Views;
+use super::sources::Apart;
+use super::tick::{Tally, Tick};
+use crate::decide::policy::{Guard, OnExcess};
+use crate::decide::units::Percent;
+
+/// What this version writes and reads.
+const VERSION: u32 = 1;
+
+/// Everything the guard knows of a rollout.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judge {
+    #[serde(deserialize_with = "this_version")]
+    version: u32,
+    #[serde(deserialize_with = "as_far_as_known")]
+    detectors: [RelativeDetector; ASPECTS],
+    #[serde(deserialize_with = "as_far_as_known")]
+    floors: [Cusum; ASPECTS],
+    // Since an aspect last looked well: the counts that an alarm reports.
+    #[serde(deserialize_with = "as_far_as_known")]
+    doubts: [Tally; ASPECTS],
+    canary_down: HardDown,
+    stable_down: HardDown,
+    suspicion: Cusum,
+    confirm_mass: f64,
+    step_mass: f64,
+    /// How often the canary was confirmed at the ramp's end.
+    pub rechecks: u32,
+    /// For how long no confirmation begins, in seconds.
+    pub confirm_rest: f64,
+    /// Failures since the present share came into force, incidents of stable left out: also the step's clock.
+    pub step: Tally,
+    /// Canary requests that were sent and answered in that time.
+    pub answered: f64,
+    /// How stable usually is.
+    pub history: History,
+    /// What a slow answer is.
+    pub slow_threshold: SlowThresholds,
+    /// What a slow pace between the outputs of a stream is.
+    #[serde(default = "SlowThreshold::unknown")]
+    pub pace_threshold: SlowThreshold,
+    // Of the last tick: after a restart no request waits.
+    #[serde(skip)]
+    silence: Silence,
+    // The same of some of the sources each, while there are several. A restart goes on with what was decided by.
+    #[serde(skip)]
+    views: Option<Box<Views<Judge>>>,
+}
+
+fn this_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        VERSION => Ok(VERSION),
+        other => Err(serde::de::Error::custom(format!("numbers of version {other}, this one reads {VERSION}"))),
+    }
+}
+
+/// Numbers by aspect, as an earlier version with fewer aspects wrote them: of the others nothing is known yet.
+fn as_far_as_known<'de, D: Deserializer<'de>, T: Deserialize<'de> + Fresh>(
+    deserializer: D,
+) -> Result<[T; ASPECTS], D::Error> {
+    let mut known = Vec::<T>::deserialize(deserializer)?;
+    let count = known.len();
+    if count < ASPECTS {
+        known.resize_with(ASPECTS, T::fresh);
+    }
+    let problem = |_| serde::de::Error::custom(format!("numbers of {count} aspects, this version knows {ASPECTS}"));
+    known.try_into().map_err(problem)
+}
+
+/// What begins with nothing.
+trait Fresh {
+    fn fresh() -> Self;
+}
+
+impl Fresh for RelativeDetector {
+    fn fresh() -> RelativeDetector {
+        RelativeDetector::new(&Constants::default())
+    }
+}
+
+impl Fresh for Cusum {
+    fn fresh() -> Cusum {
+        Cusum::default()
+    }
+}
+
+impl Fresh for Tally {
+    fn fresh() -> Tally {
+        Tally::default()
+    }
+}
+
+/// How many promotions a rollout has, and how long it takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Schedule {
+    /// At least one.
+    pub promotions: f64,
+    /// From the first stage's beginning to the last one's end, in seconds.
+    pub horizon: f64,
+}
+
+/// Under which circumstances a tick passed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Circumstances {
+    /// The share of users on the canary, 0 to 1.
+    pub share: f64,
+    /// What the ramp looks like.
+    pub schedule: Schedule,
+    /// Whether the canary is being confirmed.
+    pub confirming: bool,
+    /// Whether all users are on the canary and none can be moved back for a comparison (a pinned share): then stable's
+    /// answers to probes replace its traffic.
+    pub alone: bool,
+}
+
+/// What one aspect has come to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Finding {
+    /// How many times likelier what was seen is if the canary is worse than tolerated.
+    pub evidence: f64,
+    /// The evidence that is an alarm.
+    pub bound: f64,
+    /// Evidence that the canary's rate is above the floor, in nats.
+    pub floor: f64,
+    /// Whether that is enough.
+    pub above_floor: bool,
+}
+
+impl Finding {
+    /// Whether this is an alarm.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        self.evidence >= self.bound && self.above_floor
+    }
+
+    /// Whether this speaks against the canary at all.
+    #[must_use]
+    pub fn is_doubt(&self) -> bool {
+        self.evidence > 1.0 && self.above_floor
+    }
+}
+
+/// What the guard's numbers say now.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// By [`Aspect`].
+    pub findings: [Finding; ASPECTS],
+    /// Whether the canary is down while stable works.
+    pub down: bool,
+    /// Whether the canary takes requests and never answers while stable does.
+    pub silent: bool,
+    /// Whether stable is down while the canary works.
+    pub stable_down: bool,
+    /// Whether stable is in an incident.
+    pub incident: bool,
+    /// Evidence that the canary's rate is above stable's usual rate, in nats.
+    pub suspicion: f64,
+    /// Whether that asks for a confirmation.
+    pub suspicious: bool,
+}
+
+impl Reading {
+    /// One aspect.
+    #[must_use]
+    pub const fn of(&self, aspect: Aspect) -> &Finding {
+        &self.findings[aspect as usize]
+    }
+}
+
+impl Judge {
+    /// Nothing is known.
+    #[must_use]
+    pub fn new(constants: &Constants) -> Judge {
+        Judge {
+            version: VERSION,
+            detectors: [RelativeDetector::new(constants); ASPECTS],
+            floors: [Cusum::default(); ASPECTS],
+            doubts: [Tally::default(); ASPECTS],
+            canary_down: HardDown::default(),
+            stable_down: HardDown::default(),
+            suspicion: Cusum::default(),
+            confirm_mass: constants.mass_confirm,
+            step_mass: constants.mass_steps,
+            rechecks: 0,
+            confirm_rest: 0.0,
+            step: Tally::default(),
+            answered: 0.0,
+            history: History::default(),
+            slow_threshold: SlowThresholds::default(),
+            pace_threshold: SlowThreshold::unknown(),
+            silence: Silence::default(),
+            views: None,
+        }
+    }
+
+    /// Another try begins: nothing is known of the canary, stable is who it was.
+    pub fn begin(&mut self, constants: &Constants) {
+        let (history, slow_threshold, pace_threshold) = (self.history, self.slow_threshold, self.pace_threshold);
+        *self = Judge { history, slow_threshold, pace_threshold, ..Judge::new(constants) };
+    }
+
+    /// A tick while no user is on the canary. `apart`: the same by source, where there are several.
+    pub fn rest(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
+        match apart {
+            Some(apart) => self.apart(guard, tick, apart, 0.0, |judge, tick| judge.pass(&guard.constants, tick)),
+            None => {
+                self.views = None;
+                self.pass(&guard.constants, tick);
+            }
+        }
+    }
+
+    fn pass(&mut self, constants: &Constants, tick: &Tick) {
+        self.silence = Silence::default();
+        self.history.update(constants, tick.seconds, tick.stable.exposed(), tick.stable.failures());
+    }
+
+    /// A tick during which users were on the canary. `apart`: the same by source, where there are several.
+    pub fn tick(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick, apart: Option<&Apart>) {
+        match apart {
+            Some(apart) => self.apart(guard, tick, apart, tick.seconds, |judge, tick| judge.see(guard, now, tick)),
+            None => {
+                self.views = None;
+                self.see(guard, now, tick);
+            }
+        }
+    }
+
+    /// Shows a tick to the views, each its part of it, and goes on with what they decide. `seconds`: what it adds to
+    /// the step.
+    fn apart(&mut self, guard: &Guard, tick: &Tick, apart: &Apart, seconds: f64, see: impl Fn(&mut Judge, &Tick)) {
+        let mut views = self.views.take().unwrap_or_else(|| Box::new(Views::of(&guard.constants, self, apart.before)));
+        views.see(&guard.constants, tick, apart, see);
+        match apart.alone {
+            Some(one) => {
+                // The action is the rollout's, whichever sources decided it.
+                let (rechecks, rest) = (self.rechecks, self.confirm_rest);
+                *self = views.at(one.bit()).clone();
+                (self.rechecks, self.confirm_rest) = (rechecks, (rest - seconds).max(0.0));
+            }
+            None => {
+                self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
+                self.decide_by(guard, &views, apart, seconds);
+                self.views = Some(views);
+            }
+        }
+    }
+
+    /// Takes each part of what is known from the view that decides it.
+    fn decide_by(&mut self, guard: &Guard, views: &Views<Judge>, apart: &Apart, seconds: f64) {
+        let constants = &guard.constants;
+        let of_canary = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.quorum, apart.quorum.on_canary, key);
+        let of_stable = |key: &dyn Fn(&Judge) -> f64| views.deciding(&apart.quorum, apart.quorum.groups, key);
+        for index in 0..ASPECTS {
+            let weight = |judge: &Judge| {
+                let evidence = judge.detectors[index].evidence();
+                let open = judge.floors[index].largest() >= constants.floor_evidence;
+                // Below the floor there is no suspicion, whatever the evidence.
+                if open { 1.0 + evidence } else { evidence / (1.0 + evidence) }
+            };
+            let judge = of_canary(&weight);
+            self.detectors[index] = judge.detectors[index];
+            self.floors[index] = judge.floors[index];
+            self.doubts[index] = judge.doubts[index];
+        }
+        self.canary_down = of_canary(&|judge| judge.canary_down.weight(constants)).canary_down;
+        self.stable_down = of_stable(&|judge| judge.stable_down.weight(constants)).stable_down;
+        self.silence = of_canary(&|judge| judge.silence.weight()).silence;
+        self.suspicion = of_canary(&|judge| judge.suspicion.largest()).suspicion;
+        self.history = of_stable(&|judge| judge.history.trouble()).history;
+        // The step's time is everybody's; of few requests no rate is known.
+        let passed = if self.history.in_incident(constants) { 0.0 } else { seconds };
+        let seconds = self.step.seconds + passed;
+        let (all, least) = (views.at(apart.quorum.groups), f64::from(guard.min_requests));
+        let knows = |judge: &Judge| judge.step.canary.min(judge.answered) >= least;
+        let step = of_canary(&|judge| {
+            let Measure { rate, limit, .. } = rate_check::promotion(guard, judge);
+            if knows(judge) { rate / limit.max(f64::MIN_POSITIVE) } else { 0.0 }
+        });
+        let step = if knows(step) { step } else { all };
+        self.step = Tally { seconds, ..step.step };
+        self.answered = step.answered;
+    }
+
+    fn see(&mut self, guard: &Guard, now: &Circumstances, tick: &Tick) {
+        let (constants, seconds) = (&guard.constants, tick.seconds);
+        self.pass(constants, tick);
+        self.confirm_rest = (self.confirm_rest - seconds).max(0.0);
+        let passed = Passed::new(constants, seconds);
+        for aspect in Aspect::ALL {
+            let Some(tolerance) = tolerance_in(guard, aspect) else { continue };
+            let (index, labels) = (aspect as usize, tick.labels(aspect));
+            let comparison = Comparison {
+                tolerated_ratio: tolerance.tolerated_ratio,
+                patience: guard.patience,
+                horizon: now.schedule.horizon,
+            };
+            let evidence = self.detectors[index].update(constants, &comparison, &passed, now.share, &labels);
+            let (requests, events) = (labels.canary, labels.canary_events);
+            self.floors[index].update(constants, constants.floor_cap, tolerance.floor, requests, events);
+            if evidence <= 1.0 {
+                self.doubts[index] = Tally::default();
+            }
+            self.doubts[index].add(seconds, &labels);
+        }
+        self.watch_for_down(constants, now, tick);
+        self.silence = tick.silence;
+        if !now.confirming && now.share > constants.confirm_share + 1e-9 {
+            let (requests, failures) = (tick.canary.exposed(), tick.canary.failures());
+            self.suspicion.update(constants, constants.suspicion_cap, self.reference(guard), requests, failures);
+        }
+        if !self.history.in_incident(constants) {
+            self.step.add(seconds, &tick.labels(Aspect::Failing));
+            self.answered += tick.canary.answered;
+        }
+    }
+
+    fn watch_for_down(&mut self, constants: &Constants, now: &Circumstances, tick: &Tick) {
+        let probes = if now.alone { tick.stable_probes } else { (0.0, 0.0) };
+        let (stable, canary) = (&tick.stable, &tick.canary);
+        let of_canary = Run {
+            sent: canary.exposed(),
+            successes: canary.successes,
+            failures: canary.failures(),
+            refused: canary.refused,
+            other_successes: stable.successes + probes.0,
+            other_failures: stable.failures() + probes.1,
+        };
+        let of_stable = Run {
+            sent: stable.exposed(),
+            successes: stable.successes,
+            failures: stable.failures(),
+            refused: stable.refused,
+            other_successes: canary.successes,
+            other_failures: canary.failures(),
+        };
+        self.canary_down.update(constants, tick.seconds, &of_canary);
+        self.stable_down.update(constants, tick.seconds, &of_stable);
+        if stable.exposed() == 0.0 && tick.stable_probes.0 > 0.0 {
+            self.stable_down = HardDown::default();
+        }
+    }
+
+    /// What the numbers say. `tries`: how many tries of this attempt there were before.
+    #[must_use]
+    pub fn reading(&self, guard: &Guard, tries: u32) -> Reading {
+        let constants = &guard.constants;
+        let bound = bound(guard, tries);
+        let finding = |aspect: Aspect| {
+            let index = aspect as usize;
+            let floor = self.floors[index].largest();
+            Finding {
+                evidence: self.detectors[index].evidence(),
+                // The aspects of answers share a budget as large as one of the others.
+                bound: if aspect.is_of_answers() { bound * real(Aspect::OF_ANSWERS.len()) } else { bound },
+                floor,
+                above_floor: floor >= constants.floor_evidence,
+            }
+        };
+        let suspicion = self.suspicion();
+        Reading {
+            findings: Aspect::ALL.map(finding),
+            down: self.canary_down.is_down(constants),
+            silent: self.silence.down,
+            stable_down: self.stable_down.is_down(constants),
+            incident: self.history.in_incident(constants),
+            suspicion,
+            suspicious: suspicion >= constants.suspicion,
+        }
+    }
+
+    /// Another share is in force, 0 to 1.
+    pub fn share_changed(&mut self, share: f64) {
+        self.each_view(|judge| judge.share_changed(share));
+        self.detectors.iter_mut().for_each(RelativeDetector::forget_share);
+        self.silence = Silence::default();
+        // With other users, or none, a canary may do better; one that does not is detected within seconds.
+        self.stable_down = HardDown::default();
+        if share >= 1.0 - 1e-9 {
+            self.history.lose_sight();
+        }
+        self.suspicion = Cusum::default();
+        self.step = Tally::default();
+        self.answered = 0.0;
+    }
+
+    /// More users follow: a change is likelier now. As much mass as a promotion has, as long as there is some.
+    pub fn expect_change(&mut self, constants: &Constants, schedule: &Schedule) {
+        self.each_view(|judge| judge.expect_change(constants, schedule));
+        let mass = (constants.mass_steps / schedule.promotions).min(self.step_mass);
+        self.step_mass -= mass;
+        self.add_mass(mass);
+    }
+
+    /// The canary is confirmed, since something is the matter with it: a change is likelier now.
+    pub fn expect_confirmation(&mut self) {
+        self.each_view(Judge::expect_confirmation);
+        self.confirm_mass *= 0.5;
+        self.add_mass(self.confirm_mass);
+    }
+
+    fn add_mass(&mut self, mass: f64) {
+        self.detectors.iter_mut().for_each(|detector| detector.add_mass(mass));
+    }
+
+    /// The canary and stable came out alike in a confirmation: that is how stable is nowadays.
+    pub fn confirmed(&mut self) {
+        self.each_view(Judge::confirmed);
+        self.history.becomes(self.step.stable, self.step.stable_events);
+    }
+
+    /// The step begins anew at the same share.
+    pub fn repeat_step(&mut self) {
+        self.each_view(Judge::repeat_step);
+        self.step = Tally::default();
+        self.answered = 0.0;
+    }
+
+    /// A while is left out of the judgement: runs of failures that span it say nothing.
+    pub fn skip_time(&mut self) {
+        self.each_view(Judge::skip_time);
+        self.silence = Silence::default();
+        (self.canary_down, self.stable_down) = (HardDown::default(), HardDown::default());
+    }
+
+    /// A tick that is no comparison is left out of the judgement; a success in it ends a run all the same. `apart`: the same
+    /// by source, where there are several.
+    pub fn leave_out(&mut self, guard: &Guard, tick: &Tick, apart: Option<&Apart>) {
+        match apart {
+            Some(apart) => self.apart(guard, tick, apart, 0.0, Judge::end_runs),
+            None => {
+                self.views = None;
+                self.end_runs(tick);
+            }
+        }
+    }
+
+    fn end_runs(&mut self, tick: &Tick) {
+        if tick.canary.successes > 0.0 {
+            self.canary_down = HardDown::default();
+        }
+        if tick.stable.successes > 0.0 {
+            self.stable_down = HardDown::default();
+        }
+    }
+
+    fn each_view(&mut self, happens: impl FnMut(&mut Judge)) {
+        if let Some(views) = &mut self.views {
+            views.each(happens);
+        }
+    }
+
+    /// Above this rate a canary with most of the traffic is suspicious.
+    #[must_use]
+    pub fn reference(&self, guard: &Guard) -> f64 {
+        let constants = &guard.constants;
+        let usual = constants.reference_ratio * self.history.rate().min(1.0);
+        fraction(guard.done_below).max(usual).min(constants.most_reference)
+    }
+
+    /// Evidence that the canary's rate is above stable's usual rate, in nats.
+    #[must_use]
+    pub fn suspicion(&self) -> f64 {
+        self.suspicion.largest()
+    }
+
+    /// What was seen since this aspect last looked well.
+    #[must_use]
+    pub const fn doubt(&self, aspect: Aspect) -> &Tally {
+        &self.doubts[aspect as usize]
+    }
+
+    /// The canary's failures in a row.
+    #[must_use]
+    pub const fn canary_run(&self) -> &HardDown {
+        &self.canary_down
+    }
+
+    /// The canary's requests without output.
+    #[must_use]
+    pub const fn silence(&self) -> &Silence {
+        &self.silence
+    }
+
+    /// An aspect's detector.
+    #[must_use]
+    pub const fn detector(&self, aspect: Aspect) -> &RelativeDetector {
+        &self.detectors[aspect as usize]
+    }
+}
+
+/// By how much an aspect may differ, and below which rate it does not matter.
+struct Tolerance {
+    tolerated_ratio: f64,
+    floor: f64,
+}
+
+fn tolerance_in(guard: &Guard, aspect: Aspect) -> Option<Tolerance> {
+    let failures = Tolerance { tolerated_ratio: guard.tolerated_ratio, floor: fraction(guard.ignore_below) };
+    match aspect {
+        Aspect::Failing => Some(failures),
+        Aspect::Slow => guard
+            .slow
+            .map(|slow| Tolerance { tolerated_ratio: slow.tolerated_ratio, floor: guard.constants.slow_floor }),
+        Aspect::Refusing => (guard.client_errors != OnExcess::Ignore).then_some(failures),
+        Aspect::Empty | Aspect::Length | Aspect::Filtered | Aspect::Pace => {
+            let tolerated_ratio = guard.constants.answers_ratio;
+            // As of slow answers, what is rarer than that is what the limit was drawn through.
+            let floor = if aspect == Aspect::Pace { guard.constants.slow_floor } else { failures.floor };
+            (guard.follows(aspect) != OnExcess::Ignore).then_some(Tolerance { tolerated_ratio, floor })
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "four")]
+const fn real(count: usize) -> f64 {
+    count as f64
+}
+
+/// The evidence that is an alarm: half of the budget for the first try, half of the rest for each further one.
+#[must_use]
+pub fn bound(guard: &Guard, tries: u32) -> f64 {
+    f64::from(tries.saturating_add(1)).exp2() / fraction(guard.false_alarm)
+}
+
+/// A share as a fraction of 1.
+#[must_use]
+pub fn fraction(percent: Percent) -> f64 {
+    f64::from(percent.hundredths()) / 10_000.0
+}

@@ -1,0 +1,326 @@
+//! The next promotion of a rollout, and what it waits for. The ramp and all surfaces use the same answer.
+//!
+//! A promotion is due when its step has had its time and no condition is open. [`step`](super::step) promotes exactly
+//! then, so the status reports exactly what the ramp waits for. The step's time is the time that the guard has
+//! observed: a wall clock that jumps and a suspended machine do not add to it, and it stands still while stable is in
+//! an incident.
+
+use super::context::{Observation, View};
+use super::in_force::in_force;
+use super::ramp;
+use super::retry_after_rollback::{pause_before_retry, waits_before_retry};
+use super::state::{Phase, RolloutState};
+use crate::decide::guard::analysis::{Judge, fraction};
+use crate::decide::guard::aspect::Aspect;
+use crate::decide::guard::rate_check::{self, Measure};
+use crate::decide::guard::silent::Silence;
+use crate::decide::policy::{Guard, Intent, OnExcess};
+use crate::decide::units::{Millis, Percent, UnixMillis};
+
+/// What is ahead.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outlook {
+    /// The next stage and its earliest moment; `None`: none is ahead.
+    pub next: Option<(Percent, UnixMillis)>,
+    /// What holds a promotion or completion that is due otherwise; empty: nothing.
+    pub waiting_for: Vec<Hold>,
+    /// Whether the next stage (or, at the last one, completion) is due now.
+    pub due: bool,
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Hold {
+    /// A human's `resume`.
+    Resume,
+    /// The same, or this `attempt:`.
+    ResumeOrAttempt(u32),
+    /// The canary can be used.
+    Blocked(String),
+    /// State can be written.
+    Writable(String),
+    /// Stable recovers from its incident.
+    Incident,
+    /// Stable's breaker lets requests through.
+    Shut,
+    /// The canary answers requests; stable does not either.
+    Dead,
+    /// Stable answers again, since neither does.
+    SharedSilence(Silence),
+    /// The canary answers those who wait.
+    Unanswered(f64),
+    /// The canary answers a probe, as it did not for this reason.
+    Probe(Option<String>),
+    /// Stable answers a probe.
+    StableProbe,
+    /// A confirmation has had its time.
+    ConfirmationEnds {
+        /// What is left of it.
+        seconds: f64,
+    },
+    /// `ramp.max` is above the next stage.
+    Stage,
+    /// A day on which `ramp.hours` allows promotions.
+    Day,
+    /// The hours of `ramp.hours`.
+    Hours,
+    /// More requests of stable.
+    StableRequests {
+        /// How many there were.
+        got: f64,
+        /// How many are needed.
+        needed: u32,
+    },
+    /// More answered requests of the canary.
+    Answers {
+        /// How many there were.
+        got: f64,
+        /// How many are needed.
+        needed: u32,
+    },
+    /// Evidence fades.
+    Evidence {
+        /// Of what.
+        aspect: Aspect,
+        /// How much there is, and at how much something is done; `None`: it is beyond that.
+        now: Option<(f64, f64)>,
+        /// Whether the ramp is paused then, and not the canary taken back.
+        pauses: bool,
+    },
+    /// The canary's failure rate comes down.
+    Rate {
+        /// What for.
+        until: Until,
+        /// Below this.
+        limit: f64,
+        /// It is this, or may be.
+        rate: f64,
+    },
+}
+
+/// For what a failure rate has to come down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// It is surely low enough for a promotion.
+    Sure,
+    /// It is low enough for the end of a confirmation.
+    Confirmed,
+    /// It is low enough for the ramp's end, which a human may call as well.
+    Done,
+}
+
+/// Looks ahead.
+#[must_use]
+pub fn outlook(view: &View<'_>, state: &RolloutState, seen: &Observation, now: UnixMillis) -> Outlook {
+    let waits = |waiting_for: Vec<Hold>| Outlook { waiting_for, ..Outlook::default() };
+    if state.lock.is_some() {
+        return waits(vec![Hold::Resume]);
+    }
+    if let Some(why) = view.blocked {
+        return waits(vec![Hold::Blocked(why.to_owned())]);
+    }
+    match (&state.phase, view.canary.percent) {
+        (Phase::RolledBack { .. }, _) => match pause_before_retry(view.canary, state) {
+            Some(pause) if waits_before_retry(view.canary, state) => {
+                let first = ramp::next_stage(&view.canary.ramp, Percent::ZERO);
+                let mut holds: Vec<Hold> = view.unwritable.map(writable).into_iter().collect();
+                if state.judge.history.in_incident(&view.canary.guard.constants) {
+                    holds.push(Hold::Incident);
+                }
+                let left = pause.since(state.waited);
+                Outlook { next: first.zip(Some(now.plus(left))), waiting_for: holds, due: false }
+            }
+            _ => waits(vec![Hold::ResumeOrAttempt(state.attempt.saturating_add(1))]),
+        },
+        (_, Intent::Pinned(_)) | (Phase::Completed, _) => Outlook::default(),
+        (Phase::Probing, Intent::Auto) => ahead(view, state, seen, Millis(0), now, probe(seen)),
+        (Phase::Confirming { .. }, Intent::Auto) => {
+            let judge = &view.canary.guard;
+            let left = judge.constants.confirm_seconds - state.judge.step.seconds;
+            let mut holds = Vec::new();
+            if left > 0.0 {
+                holds.push(Hold::ConfirmationEnds { seconds: left });
+            }
+            holds.extend(confirmation(judge, &state.judge, state.tries()));
+            waits(holds)
+        }
+        (Phase::Ramping, Intent::Auto) if view.by_clock => Outlook::default(),
+        (Phase::Ramping, Intent::Auto) => {
+            let last = ramp::next_stage(&view.canary.ramp, state.percent).is_none();
+            let holds = if last { at_the_end(view, state, seen) } else { evidence(&view.canary.guard, state) };
+            let mut ahead = ahead(view, state, seen, step_left(view, state), now, holds);
+            if last {
+                ahead.waiting_for.extend(undecided(view, state));
+            }
+            ahead
+        }
+    }
+}
+
+/// What is left of the present step's time.
+#[must_use]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is never negative")]
+pub fn step_left(view: &View<'_>, state: &RolloutState) -> Millis {
+    // A tick that ends within a microsecond of the step's end ends it.
+    let had = Millis((state.judge.step.seconds * 1000.0 + 1e-3) as u64);
+    ramp::hold(&view.canary.ramp, state.percent).since(had)
+}
+
+fn ahead(
+    view: &View<'_>,
+    state: &RolloutState,
+    seen: &Observation,
+    left: Millis,
+    now: UnixMillis,
+    evidence: Option<Hold>,
+) -> Outlook {
+    let schedule = &view.canary.ramp;
+    let earliest = now.plus(left);
+    let stage = ramp::next_stage(schedule, if state.phase == Phase::Probing { Percent::ZERO } else { state.percent });
+    // Completion moves no users, so hours do not delay it.
+    let opens = if stage.is_some() { ramp::opening(schedule.hours.as_ref(), earliest) } else { Some(earliest) };
+    let mut holds = Vec::new();
+    if state.paused.is_some() {
+        holds.push(Hold::Resume);
+    }
+    if stage.is_none() && state.phase == Phase::Probing {
+        holds.push(Hold::Stage);
+    }
+    match opens {
+        None => holds.push(Hold::Day),
+        Some(moment) if moment > now && left == Millis(0) => holds.push(Hold::Hours),
+        Some(_) => {}
+    }
+    if state.phase == Phase::Ramping && state.judge.history.in_incident(&view.canary.guard.constants) {
+        holds.push(Hold::Incident);
+    }
+    if state.phase == Phase::Ramping && seen.stable_shut {
+        holds.push(Hold::Shut);
+        if seen.canary_dead {
+            holds.push(Hold::Dead);
+        }
+    }
+    let silence = state.judge.silence();
+    if state.phase == Phase::Ramping && silence.shared {
+        holds.push(Hold::SharedSilence(*silence));
+    } else if state.phase == Phase::Ramping && silence.evidence >= view.canary.guard.constants.down_evidence / 2.0 {
+        holds.push(Hold::Unanswered(silence.unanswered));
+    }
+    holds.extend(evidence);
+    if let Some(why) = view.unwritable.filter(|_| !view.by_clock) {
+        holds.push(writable(why));
+    }
+    let due = holds.is_empty() && opens.is_some_and(|moment| moment <= now);
+    Outlook { next: stage.zip(opens), waiting_for: holds, due }
+}
+
+fn writable(why: &str) -> Hold {
+    Hold::Writable(why.to_owned())
+}
+
+fn probe(seen: &Observation) -> Option<Hold> {
+    match &seen.canary_answers {
+        None => Some(Hold::Probe(None)),
+        Some(Err(why)) => Some(Hold::Probe(Some(why.clone()))),
+        Some(Ok(())) => None,
+    }
+}
+
+/// Whether stable has to be probed now: users are only moved to a stable that has just answered a probe, and where
+/// stable has no traffic at all, a canary that is down is compared with its answers to probes.
+#[must_use]
+pub fn asks_stable(view: &View<'_>, state: &RolloutState) -> bool {
+    let (guard, judge) = (&view.canary.guard, &state.judge);
+    let share = in_force(view, state).percent;
+    if share == Percent::ZERO || matches!(state.phase, Phase::RolledBack { .. }) {
+        return false;
+    }
+    let fails = !may_confirm(view, state) && judge.canary_run().failures() > 0.0;
+    let alone = share == Percent::ALL && (fails || judge.silence().unanswered > 0.0);
+    let suspects = judge.suspicion() >= guard.constants.suspicion / 2.0;
+    let last = state.phase == Phase::Ramping && ramp::next_stage(&view.canary.ramp, state.percent).is_none();
+    let ends = last && step_left(view, state) == Millis(0) && {
+        let Measure { rate, limit, .. } = rate_check::completion(guard, judge);
+        rate >= limit && judge.rechecks < guard.constants.most_rechecks
+    };
+    alone || ((suspects || ends) && may_confirm(view, state))
+}
+
+// What is missing before more users may follow.
+fn evidence(guard: &Guard, state: &RolloutState) -> Option<Hold> {
+    let judge = &state.judge;
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
+        return Some(missing);
+    }
+    let Measure { rate, limit, .. } = rate_check::promotion(guard, judge);
+    (rate > limit).then_some(Hold::Rate { until: Until::Sure, limit, rate })
+}
+
+// What is missing before the ramp's last step is over, one way or the other.
+fn at_the_end(view: &View<'_>, state: &RolloutState, seen: &Observation) -> Option<Hold> {
+    let (guard, judge) = (&view.canary.guard, &state.judge);
+    if let Some(missing) = too_few(guard, judge).or_else(|| doubt(guard, judge, state.tries())) {
+        return Some(missing);
+    }
+    let Measure { rate, limit, .. } = rate_check::completion(guard, judge);
+    let asks = rate >= limit && judge.rechecks < guard.constants.most_rechecks && may_confirm(view, state);
+    (asks && seen.stable_answers != Some(true)).then_some(Hold::StableProbe)
+}
+
+// After its rechecks a canary that misses the measure is watched on, and a human may decide.
+fn undecided(view: &View<'_>, state: &RolloutState) -> Option<Hold> {
+    let (guard, judge) = (&view.canary.guard, &state.judge);
+    let Measure { rate, limit, .. } = rate_check::completion(guard, judge);
+    // With as much traffic on stable there is nothing to confirm.
+    let few = fraction(in_force(view, state).percent) <= guard.constants.confirm_share;
+    let spent = few || judge.rechecks >= guard.constants.most_rechecks;
+    (spent && judge.step.canary > 0.0 && rate >= limit).then_some(Hold::Rate { until: Until::Done, limit, rate })
+}
+
+/// Whether users may be given back to stable for a comparison: the share is the machine's to choose.
+#[must_use]
+pub fn is_confirmable(view: &View<'_>) -> bool {
+    view.canary.percent == Intent::Auto && !view.by_clock
+}
+
+/// Whether stable has too little traffic at this share to be compared with, so that it takes half of it to judge.
+#[must_use]
+pub fn may_confirm(view: &View<'_>, state: &RolloutState) -> bool {
+    let share = in_force(view, state).percent;
+    let apt = matches!(state.phase, Phase::Ramping | Phase::Completed);
+    apt && is_confirmable(view)
+        && state.lock.is_none()
+        && view.blocked.is_none()
+        && fraction(share) > view.canary.guard.constants.confirm_share + 1e-9
+        && state.judge.confirm_rest <= 0.0
+}
+
+/// What keeps a confirmation that has had its time from ending well.
+#[must_use]
+pub fn confirmation(guard: &Guard, judge: &Judge, tries: u32) -> Option<Hold> {
+    let needed = f64::from(guard.min_requests);
+    if judge.step.stable < needed {
+        return Some(Hold::StableRequests { got: judge.step.stable, needed: guard.min_requests });
+    }
+    too_few(guard, judge).or_else(|| doubt(guard, judge, tries)).or_else(|| {
+        let Measure { rate, limit, .. } = rate_check::confirmation(guard, judge);
+        (rate > limit).then_some(Hold::Rate { until: Until::Confirmed, limit, rate })
+    })
+}
+
+fn too_few(guard: &Guard, judge: &Judge) -> Option<Hold> {
+    let (needed, got) = (guard.min_requests, judge.step.canary.min(judge.answered));
+    (got < f64::from(needed)).then_some(Hold::Answers { got, needed })
+}
+
+fn doubt(guard: &Guard, judge: &Judge, tries: u32) -> Option<Hold> {
+    let reading = judge.reading(guard, tries);
+    let looked_at = [Aspect::Failing, Aspect::Slow].into_iter().chain(Aspect::OF_ANSWERS);
+    looked_at.filter(|aspect| *aspect != Aspect::Slow || guard.slow.is_some()).find_map(|aspect| {
+        let (finding, follows) = (reading.of(aspect), guard.follows(aspect));
+        let pauses = follows == OnExcess::Hold;
+        let now = (!finding.is_alarm()).then_some((finding.evidence, finding.bound));
+        let doubts = follows != OnExcess::Ignore && (finding.is_alarm() || finding.is_doubt());
+        doubts.then_some(Hold::Evidence { aspect, now, pauses })
+    })
+}

@@ -1,0 +1,96 @@
+//! One rollout of a contest as it could be drawn: what the guard saw and held, and what it did.
+//!
+//! Plays the run again, since nobody keeps the moments of thousands of them. Where a fault was found, what lies long
+//! before it is left out: an hour of health beside seconds of evidence would leave no room for these. Owns which part
+//! of a rollout is worth a look, and nothing of how it is shown.
+
+use super::comparison::Contest;
+use super::guarded::Guarded;
+use super::rollout::End;
+use super::rule::{Rule, Seen, Source, Verdict};
+use super::scenario::Counted;
+use super::timeline::{Moment, Strip};
+use crate::decide::event::Event;
+use crate::decide::guard::tick::{ArmTick, Tick};
+
+/// A rollout to look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Picture {
+    /// Where it begins, in seconds from the rollout's start.
+    pub from: f64,
+    /// Where it ends.
+    pub until: f64,
+    /// Since when the canary deserves to be taken back.
+    pub fault_at: Option<f64>,
+    /// What was seen and held.
+    pub strip: Strip,
+    /// What was done, and when in seconds from the start.
+    pub events: Vec<(f64, Event)>,
+}
+
+/// The run of this seed.
+#[must_use]
+pub fn picture(contest: &Contest, seed: u64) -> Picture {
+    let (life, guarded) = contest.guarded(seed);
+    let until = life.rollout.at;
+    let found = (life.rollout.end == End::RolledBack).then_some(life.rollout.since_fault).flatten();
+    let from = match found {
+        Some((after, _)) => (until - 3.0 * after.max(10.0)).max(0.0),
+        None => 0.0,
+    };
+    let mut picture =
+        Picture { from, until, fault_at: contest.span.fault_at, strip: Strip::default(), events: Vec::new() };
+    let mut guarded_again = Guarded::new(contest.canary.clone(), "simulated", super::comparison::BEGIN);
+    let mut source = contest.stage.run(seed, Counted::Unpaused);
+    let mut at = 0.0;
+    while at < until - 1e-6 {
+        let seen = source.tick(guarded_again.share());
+        let verdict = guarded_again.tick(&seen);
+        at += seen.seconds;
+        if at > from {
+            picture.strip.push(moment(contest, &guarded_again, at, &seen));
+        }
+        if verdict == Verdict::Complete {
+            break;
+        }
+    }
+    let seconds = |event: &Event| event.at.since(super::comparison::BEGIN).0 as f64 / 1000.0;
+    picture.events = guarded.events().iter().map(|event| (seconds(event), event.clone())).collect();
+    picture
+}
+
+fn moment(contest: &Contest, guarded: &Guarded, at: f64, seen: &Seen) -> Moment {
+    let arm = |arm: &super::rule::Arm| ArmTick::plain(f64::from(arm.requests), f64::from(arm.errors));
+    let tick = Tick { seconds: seen.seconds, stable: arm(&seen.stable), canary: arm(&seen.canary), ..Tick::default() };
+    let state = guarded.state();
+    Moment::new(at, seen.share, &tick, &contest.canary.guard, &state.judge, state.tries())
+}
+
+impl Picture {
+    /// What was done about a regression, if anything was.
+    #[must_use]
+    pub fn answer(&self) -> Option<&(f64, Event)> {
+        self.events.iter().find(|(_, event)| event.action.answers_regression())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::event::Action;
+    use crate::simulate::comparison::tests::{contest, scenario};
+    use crate::simulate::guarded::pinned;
+    use crate::simulate::schedule::Schedule;
+
+    #[test]
+    fn a_picture_ends_with_the_alarm_and_leaves_out_what_lies_long_before() {
+        let canary = pinned(0.1, &Schedule::even(0.1, 0.3, 300.0));
+        let contest = Contest { canary, ..contest(&scenario((0.5, 600.0)), 900.0, Some(600.0)) };
+        let picture = picture(&contest, 5);
+        let (at, event) = picture.answer().unwrap();
+        assert_eq!((*at, &event.action), (picture.until, &Action::Rollback));
+        assert!(picture.from > 500.0 && picture.until < 640.0);
+        let last = picture.strip.moments().last().unwrap();
+        assert!((last.worse.max(last.down) - 1.0).abs() < 1e-9 && (last.at - picture.until).abs() < 1e-9);
+    }
+}
